@@ -1,0 +1,3 @@
+//! The `mock-auth` program.
+
+fn main() {}

@@ -1,0 +1,245 @@
+//! Entries, tags, what is asked of a journal, and what can go wrong with it.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use derive_more::{Display, Error};
+
+use super::clock::Timestamp;
+
+/// The id of an entry, unique over all users. Not a secret: ownership is checked in every query.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId(pub i64);
+
+/// The id of a tag, unique over all users. Not a secret: ownership is checked in every query.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TagId(pub i64);
+
+/// An entry as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The entry's id.
+    pub id: EntryId,
+    /// 1 to 200 characters.
+    pub title: String,
+    /// 1 to 100,000 characters.
+    pub content: String,
+    /// Up to 100 characters.
+    pub mood: Option<String>,
+    /// Up to 100 characters.
+    pub location: Option<String>,
+    /// Up to 100 characters.
+    pub weather: Option<String>,
+    /// A label of the owner's; every entry is private to its owner whatever it says.
+    pub is_private: bool,
+    /// A label of the owner's.
+    pub is_favorite: bool,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Its tags, by name.
+    pub tags: Vec<TagName>,
+}
+
+/// A tag's id and name: what an entry shows of its tags, and a list of tags of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagName {
+    /// The tag's id.
+    pub id: TagId,
+    /// 1 to 60 characters, unique per user without regard to case.
+    pub name: String,
+}
+
+/// One line of a list of entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryListItem {
+    /// The entry's id.
+    pub id: EntryId,
+    /// The entry's title.
+    pub title: String,
+    /// How many tags it has.
+    pub tag_count: i64,
+    /// Whether its owner marked it as a favorite.
+    pub is_favorite: bool,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+
+/// One line of a search's result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchHit {
+    /// The entry that matched.
+    pub entry: EntryListItem,
+    /// A few words around the match, without markup.
+    pub excerpt: String,
+}
+
+/// A tag as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// The tag's id.
+    pub id: TagId,
+    /// 1 to 60 characters, unique per user without regard to case.
+    pub name: String,
+    /// Up to 500 characters.
+    pub description: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// That an entry has a tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryTag {
+    /// The entry.
+    pub entry_id: EntryId,
+    /// The tag.
+    pub tag: TagName,
+    /// The entry's title, for the person who reads the answer.
+    pub entry_title: String,
+    /// When the tag was put on the entry.
+    pub created_at: Timestamp,
+}
+
+/// An entry to be written. Its texts have passed their rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// See [`Entry::title`].
+    pub title: String,
+    /// See [`Entry::content`].
+    pub content: String,
+    /// See [`Entry::mood`].
+    pub mood: Option<String>,
+    /// See [`Entry::location`].
+    pub location: Option<String>,
+    /// See [`Entry::weather`].
+    pub weather: Option<String>,
+    /// See [`Entry::is_private`].
+    pub is_private: bool,
+    /// See [`Entry::is_favorite`].
+    pub is_favorite: bool,
+    /// The owner's own tags to put on it; repeats count once.
+    pub tags: Vec<TagId>,
+}
+
+/// What to change of an entry: `None` keeps a field, `Some(None)` clears one that can be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryChanges {
+    /// A new title.
+    pub title: Option<String>,
+    /// A new content.
+    pub content: Option<String>,
+    /// A new mood, or none.
+    pub mood: Option<Option<String>>,
+    /// A new location, or none.
+    pub location: Option<Option<String>>,
+    /// A new weather, or none.
+    pub weather: Option<Option<String>>,
+    /// A new label.
+    pub is_private: Option<bool>,
+    /// A new label.
+    pub is_favorite: Option<bool>,
+}
+
+/// A tag to be made. Its texts have passed their rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTag {
+    /// See [`Tag::name`].
+    pub name: String,
+    /// See [`Tag::description`].
+    pub description: Option<String>,
+}
+
+/// What to change of a tag: `None` keeps a field, `Some(None)` clears one that can be empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagChanges {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new description, or none.
+    pub description: Option<Option<String>>,
+}
+
+/// Which entries a list shows. Every condition that is set must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryFilter {
+    /// Entries with at least one of these tags; any entry if empty.
+    pub tags: Vec<TagId>,
+    /// Entries written at this instant or later.
+    pub from: Option<Timestamp>,
+    /// Entries written before this instant.
+    pub to: Option<Timestamp>,
+    /// Entries with this label.
+    pub is_favorite: Option<bool>,
+}
+
+/// A client's name for one write, so that sending it again does not do it again. Bound to the user
+/// and to the operation; remembered for 24 hours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key as the client chose it, 1 to 200 characters.
+    pub key: String,
+    /// SHA-256 over the arguments, so that a key that comes back with others is noticed.
+    pub arguments: [u8; 32],
+}
+
+/// What can go wrong with a journal.
+#[derive(Clone, Debug, Display, Error)]
+pub enum JournalError {
+    /// There is no such entry, or it is another user's: nobody can tell which.
+    #[display("there is no entry {_0}")]
+    NoSuchEntry(#[error(not(source))] EntryId),
+    /// There is no such tag, or it is another user's: nobody can tell which.
+    #[display("there is no tag {_0}")]
+    NoSuchTag(#[error(not(source))] TagId),
+    /// The user has a tag of that name already.
+    #[display("a tag of that name exists")]
+    TagNameTaken,
+    /// The idempotency key was used before, with other arguments.
+    #[display("the idempotency key was used with other arguments")]
+    IdempotencyKeyReused,
+    /// As much is under way as may be; try again soon.
+    #[display("the journal is busy")]
+    Busy,
+    /// The database cannot be reached, or broke off.
+    #[display("the journal's database is unavailable")]
+    Unavailable {
+        /// What the database said, for the log alone.
+        source: Cause,
+    },
+    /// The database answered what it should not.
+    #[display("the journal's database answered what it should not")]
+    Corrupt {
+        /// What was wrong, for the log alone.
+        source: Cause,
+    },
+}
+
+/// The private cause of an error: logged once, never shown to a client.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    /// Keeps a cause.
+    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(cause.into()))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}

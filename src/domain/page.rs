@@ -1,0 +1,164 @@
+//! Pages of lists, and the cursors between them.
+
+use std::num::NonZeroU16;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// One page of a list, and where the next one begins if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T, C> {
+    /// At most as many as were asked for.
+    pub items: Vec<T>,
+    /// The key of the last item, if more items follow.
+    pub next: Option<C>,
+}
+
+/// How many items, and after which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest<C> {
+    /// At most this many items.
+    pub limit: PageLimit,
+    /// Items after this key in the list's order; from the beginning if absent.
+    pub after: Option<C>,
+}
+
+/// A page's length: 1 to 200, by default 50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimit(NonZeroU16);
+
+impl PageLimit {
+    /// The longest page.
+    pub const MAX: u16 = 200;
+    /// The page's length where the caller names none.
+    pub const DEFAULT: u16 = 50;
+
+    /// A limit between 1 and [`PageLimit::MAX`], else `None`.
+    #[must_use]
+    pub fn new(limit: u16) -> Option<Self> {
+        NonZeroU16::new(limit)
+            .filter(|limit| limit.get() <= Self::MAX)
+            .map(Self)
+    }
+
+    /// The number of items.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self(NonZeroU16::new(Self::DEFAULT).expect("the default page length is not zero"))
+    }
+}
+
+/// A position in a list that is ordered by time and id, newest first. The id breaks ties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeCursor {
+    /// Microseconds since the epoch, as exact as PostgreSQL keeps them.
+    pub micros: i64,
+    /// The id of the item.
+    pub id: i64,
+}
+
+/// A position in a list that is ordered by name, without regard to case, and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameCursor {
+    /// The name in the form that it is sorted by.
+    pub folded_name: String,
+    /// The id of the item.
+    pub id: i64,
+}
+
+/// A position that travels to the client and back as opaque text (MCP, Pagination). It is a name,
+/// not a credential: whatever it says, the caller's own rows are all that it can select.
+pub trait Cursor: Sized {
+    /// The opaque text: URL-safe, without padding.
+    fn encode(&self) -> String;
+    /// Reads the text back; `None` for text that [`Cursor::encode`] never wrote.
+    fn decode(text: &str) -> Option<Self>;
+}
+
+impl Cursor for TimeCursor {
+    fn encode(&self) -> String {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.micros.to_be_bytes());
+        bytes[8..].copy_from_slice(&self.id.to_be_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let bytes: [u8; 16] = decode_at_most(text, 16)?.try_into().ok()?;
+        let (micros, id) = bytes.split_at(8);
+        Some(Self {
+            micros: i64::from_be_bytes(micros.try_into().ok()?),
+            id: i64::from_be_bytes(id.try_into().ok()?),
+        })
+    }
+}
+
+/// The longest name that a cursor carries, in bytes: 60 characters, folded, with room to spare.
+const LONGEST_FOLDED_NAME: usize = 1_024;
+
+impl Cursor for NameCursor {
+    fn encode(&self) -> String {
+        let mut bytes = self.id.to_be_bytes().to_vec();
+        bytes.extend_from_slice(self.folded_name.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let bytes = decode_at_most(text, 8 + LONGEST_FOLDED_NAME)?;
+        let (id, name) = bytes.split_at_checked(8)?;
+        let folded_name = String::from_utf8(name.to_vec()).ok()?;
+        // PostgreSQL's text cannot hold it, so no list was ever at such a place.
+        if folded_name.contains('\0') {
+            return None;
+        }
+        Some(Self {
+            folded_name,
+            id: i64::from_be_bytes(id.try_into().ok()?),
+        })
+    }
+}
+
+fn decode_at_most(text: &str, bytes: usize) -> Option<Vec<u8>> {
+    if text.len() > bytes.div_ceil(3) * 4 {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_between_one_and_two_hundred() {
+        assert_eq!(PageLimit::new(0), None);
+        assert_eq!(PageLimit::new(201), None);
+        assert_eq!(PageLimit::new(200).map(PageLimit::get), Some(200));
+    }
+
+    proptest! {
+        #[test]
+        fn a_time_cursor_round_trips(micros: i64, id: i64) {
+            let cursor = TimeCursor { micros, id };
+            prop_assert_eq!(TimeCursor::decode(&cursor.encode()), Some(cursor));
+        }
+
+        #[test]
+        fn a_name_cursor_round_trips(folded_name in "[^\0]{0,60}", id: i64) {
+            let cursor = NameCursor { folded_name, id };
+            prop_assert_eq!(NameCursor::decode(&cursor.encode()), Some(cursor));
+        }
+
+        #[test]
+        fn any_text_is_refused_or_read(text in ".{0,3000}") {
+            let _ = (TimeCursor::decode(&text), NameCursor::decode(&text));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `epicme` program.
+
+fn main() {}
