@@ -12,4 +12,5 @@ pub mod clock;
 pub mod journal;
 pub mod page;
 pub mod principal;
+pub mod request_id;
 pub mod scope;

@@ -1,0 +1,161 @@
+//! Reading the bearer token out of a request (RFC 6750 §2.1).
+
+use std::fmt::Write;
+
+use derive_more::Debug;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::judge::Refusal;
+
+/// The longest token that is looked at, in bytes.
+pub const LONGEST_TOKEN: usize = 4 * 1024;
+
+/// An access token as a client presented it. It is never printed; a log line names it by its
+/// [fingerprint](BearerToken::fingerprint).
+#[derive(Clone, Debug)]
+#[debug("BearerToken({})", self.fingerprint())]
+pub struct BearerToken(SecretString);
+
+impl BearerToken {
+    /// Reads the token out of all `Authorization` field values of a request.
+    ///
+    /// Any run of visible ASCII but space, comma and quote passes: wider than the `b64token` of
+    /// RFC 6750 §2.1, because authorization servers in the field put `:` and more into tokens.
+    /// Introspection decides what the token is worth.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] if there is no bearer credential, a `Basic` one included, which is
+    /// nobody's business but its owner's. [`Refusal::Malformed`] if there is a bearer credential
+    /// that cannot be one, or more than one credential (RFC 6750 §3.1 `invalid_request`).
+    pub fn from_authorization<'a>(
+        mut values: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, Refusal> {
+        let Some(value) = values.next() else {
+            return Err(Refusal::Missing);
+        };
+        if values.next().is_some() {
+            return Err(Refusal::Malformed("more than one Authorization field"));
+        }
+        let value = value.trim_ascii();
+        let (scheme, rest) = match value.iter().position(|byte| *byte == b' ') {
+            Some(space) => value.split_at(space),
+            None => (value, &value[value.len()..]),
+        };
+        if !scheme.eq_ignore_ascii_case(b"Bearer") {
+            return Err(Refusal::Missing);
+        }
+        let token = rest.trim_ascii_start();
+        if token.is_empty() {
+            return Err(Refusal::Malformed("no token after Bearer"));
+        }
+        if token.len() > LONGEST_TOKEN {
+            return Err(Refusal::Malformed("the token is longer than 4096 bytes"));
+        }
+        if !token.iter().copied().all(is_token_byte) {
+            return Err(Refusal::Malformed(
+                "the token has a character that no token has",
+            ));
+        }
+        let token = str::from_utf8(token).expect("visible ASCII is UTF-8");
+        Ok(Self(SecretString::from(token)))
+    }
+
+    /// The token itself, for the introspection request and the cache's keyed hash alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Eight hex digits of the token's SHA-256: enough to follow a token through the log, too few
+    /// to be of use to who reads the log.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        Sha256::digest(self.expose())[..4]
+            .iter()
+            .fold(String::with_capacity(8), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
+    }
+}
+
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b',' | b'"')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(values: &[&str]) -> Result<String, Refusal> {
+        BearerToken::from_authorization(values.iter().map(|value| value.as_bytes()))
+            .map(|token| token.expose().to_owned())
+    }
+
+    #[test]
+    fn the_scheme_is_read_without_regard_to_case_and_the_token_to_the_letter() {
+        for value in [
+            "Bearer 1:abC:x_-",
+            "bearer 1:abC:x_-",
+            " BEARER   1:abC:x_- ",
+        ] {
+            assert_eq!(read(&[value]).unwrap(), "1:abC:x_-", "{value}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_are_no_bearer_credential() {
+        for value in ["Basic dXNlcjpwYXNz", "abc", "", "Bearerx y", "DPoP abc"] {
+            assert_eq!(read(&[value]), Err(Refusal::Missing), "{value}");
+        }
+        assert_eq!(read(&[]), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_malformed() {
+        let long = format!("Bearer {}", "a".repeat(LONGEST_TOKEN + 1));
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer \"a\"",
+            "Bearer é",
+            &long,
+        ] {
+            assert!(
+                matches!(read(&[value]), Err(Refusal::Malformed(_))),
+                "{value}"
+            );
+        }
+        assert!(matches!(
+            read(&["Bearer a", "Bearer a"]),
+            Err(Refusal::Malformed(_))
+        ));
+        assert!(matches!(
+            read(&["Basic a", "Bearer a"]),
+            Err(Refusal::Malformed(_))
+        ));
+    }
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let token = BearerToken::from_authorization([&b"Bearer hunter2"[..]].into_iter()).unwrap();
+        assert_eq!(format!("{token:?}"), "BearerToken(f52fbd32)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(values: Vec<Vec<u8>>) {
+            let _ = BearerToken::from_authorization(values.iter().map(Vec::as_slice));
+        }
+
+        #[test]
+        fn every_visible_token_comes_back(token in "[!#-+\\--~]{1,200}") {
+            prop_assert_eq!(read(&[&format!("Bearer {token}")]).unwrap(), token);
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! What an introspection reply is worth (RFC 7662 §2.2).
+
+use chrono::{DateTime, TimeDelta};
+use derive_more::{Display, Error};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::url::{IssuerUrl, ResourceUri};
+use crate::domain::{
+    clock::Timestamp,
+    principal::{Principal, UserId},
+    scope::ScopeSet,
+};
+
+/// How far the authorization server's clock may run ahead of ours when it says `nbf`. `exp` gets no
+/// such grace: a token is never accepted past its end.
+const NOT_BEFORE_SKEW: TimeDelta = TimeDelta::seconds(30);
+
+/// The longest `sub` and `client_id` that are accepted, in bytes; both are kept.
+const LONGEST_NAME: usize = 1_024;
+
+/// Why a request is refused for its credentials. Each variant is the client's to mend; what is the
+/// authorization server's fault or ours is no refusal.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// No bearer credential was sent.
+    #[display("no bearer token")]
+    Missing,
+    /// There is a bearer credential that cannot be one.
+    #[display("malformed credential: {_0}")]
+    Malformed(#[error(not(source))] &'static str),
+    /// The authorization server says that the token is not active.
+    #[display("inactive token")]
+    Inactive,
+    /// `exp` has passed.
+    #[display("expired token")]
+    Expired,
+    /// `nbf` has not come.
+    #[display("token not valid yet")]
+    NotYetValid,
+    /// `iss` is not the issuer that was asked.
+    #[display("token of another issuer")]
+    WrongIssuer,
+    /// `aud` does not name this resource.
+    #[display("token for another audience")]
+    WrongAudience,
+    /// `token_type` says that this is no access token.
+    #[display("not an access token")]
+    WrongType,
+    /// The token is bound to a key (`cnf`), which a plain bearer presentation does not prove.
+    #[display("sender-constrained token sent as a bearer token")]
+    SenderConstrained,
+    /// There is no usable `sub`, so there is nobody whose journal it could be.
+    #[display("token without a subject")]
+    NoSubject,
+    /// Good credentials, which do not reach so far.
+    #[display("needs scope {needed}")]
+    TooFewScopes {
+        /// What has to be granted, as the challenge names it.
+        needed: ScopeSet,
+    },
+}
+
+/// An introspection reply, as far as it concerns us. Members that are not listed are ignored.
+#[derive(Debug, Deserialize)]
+pub struct IntrospectionReply {
+    /// Whether the token is currently active. The only REQUIRED member.
+    pub active: bool,
+    /// The members of an active token.
+    #[serde(flatten)]
+    pub claims: Claims,
+}
+
+/// The OPTIONAL members of an introspection reply.
+#[derive(Debug, Default, Deserialize)]
+pub struct Claims {
+    scope: Option<String>,
+    client_id: Option<String>,
+    username: Option<String>,
+    token_type: Option<String>,
+    exp: Option<NumericDate>,
+    nbf: Option<NumericDate>,
+    sub: Option<String>,
+    aud: Option<OneOrMany>,
+    iss: Option<String>,
+    cnf: Option<Value>,
+}
+
+/// Seconds since the epoch (RFC 7519 §2), which may have a fraction.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum NumericDate {
+    Whole(i64),
+    Fraction(f64),
+}
+
+/// RFC 7519 §4.1.3: `aud` is an array of strings, or one string.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// What a token has to be to be accepted here.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    /// The issuer that is asked.
+    pub issuer: IssuerUrl,
+    /// The resource that a token has to be meant for (RFC 8707).
+    pub resource: ResourceUri,
+    /// Whether a token without `aud` is accepted, for an issuer that is known to send none.
+    pub audience_may_be_absent: bool,
+}
+
+/// Reads the body of an introspection reply.
+///
+/// The members of an inactive token are not read: RFC 7662 §2.2 forbids them to mean anything.
+///
+/// # Errors
+/// The body is not JSON, `active` is not a boolean, or a member of an active token is not of its
+/// type: the authorization server's fault, not the token's.
+pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Active {
+        active: bool,
+    }
+    if serde_json::from_slice::<Active>(body)?.active {
+        serde_json::from_slice(body)
+    } else {
+        Ok(IntrospectionReply {
+            active: false,
+            claims: Claims::default(),
+        })
+    }
+}
+
+/// Decides whether a token is accepted, and for whom it speaks. Pure: the same reply and the same
+/// time give the same verdict.
+///
+/// # Errors
+/// The [`Refusal`] that applies; which one is for the log, a client learns only that the token is
+/// invalid or expired.
+pub fn judge(
+    reply: IntrospectionReply,
+    expected: &Expectation,
+    now: Timestamp,
+) -> Result<Principal, Refusal> {
+    if !reply.active {
+        return Err(Refusal::Inactive);
+    }
+    let claims = reply.claims;
+    if claims
+        .iss
+        .is_some_and(|iss| iss != expected.issuer.as_str())
+    {
+        return Err(Refusal::WrongIssuer);
+    }
+    if claims
+        .token_type
+        .is_some_and(|token_type| !is_access_token_type(&token_type))
+    {
+        return Err(Refusal::WrongType);
+    }
+    if claims.cnf.is_some() {
+        return Err(Refusal::SenderConstrained);
+    }
+    let expires_at = claims.exp.map(NumericDate::instant);
+    if expires_at.is_some_and(|end| end <= now) {
+        return Err(Refusal::Expired);
+    }
+    if claims
+        .nbf
+        .is_some_and(|start| start.instant() > now + NOT_BEFORE_SKEW)
+    {
+        return Err(Refusal::NotYetValid);
+    }
+    let for_us = match &claims.aud {
+        None => expected.audience_may_be_absent,
+        Some(OneOrMany::One(audience)) => expected.resource.is_named_by(audience),
+        Some(OneOrMany::Many(audiences)) => audiences
+            .iter()
+            .any(|audience| expected.resource.is_named_by(audience)),
+    };
+    if !for_us {
+        return Err(Refusal::WrongAudience);
+    }
+    let subject = claims
+        .sub
+        .filter(|sub| is_usable_name(sub))
+        .ok_or(Refusal::NoSubject)?;
+    let issuer = expected.issuer.as_str().to_owned();
+    Ok(Principal {
+        user: UserId::derive(&issuer, &subject),
+        issuer,
+        subject,
+        client: claims.client_id.filter(|client| is_usable_name(client)),
+        username: claims.username.filter(|name| is_usable_name(name)),
+        scopes: claims
+            .scope
+            .as_deref()
+            .map(ScopeSet::parse)
+            .unwrap_or_default(),
+        expires_at,
+    })
+}
+
+/// Names are kept in PostgreSQL's text, which cannot hold NUL.
+fn is_usable_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0')
+}
+
+/// RFC 6749 §7.1 names the type `Bearer`; some servers answer with the token type identifiers of
+/// RFC 8693 §3 or of RFC 7009 §2.1 instead.
+fn is_access_token_type(token_type: &str) -> bool {
+    [
+        "Bearer",
+        "access_token",
+        "urn:ietf:params:oauth:token-type:access_token",
+    ]
+    .iter()
+    .any(|known| token_type.eq_ignore_ascii_case(known))
+}
+
+impl NumericDate {
+    /// Out of range becomes the nearest end of time: far in the past is expired, far in the future
+    /// is not yet.
+    fn instant(self) -> Timestamp {
+        let seconds = match self {
+            Self::Whole(seconds) => seconds,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "`as` saturates, and NaN becomes 0, which is expired"
+            )]
+            Self::Fraction(seconds) => seconds.floor() as i64,
+        };
+        DateTime::from_timestamp(seconds, 0).unwrap_or(if seconds < 0 {
+            DateTime::<chrono::Utc>::MIN_UTC
+        } else {
+            DateTime::<chrono::Utc>::MAX_UTC
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn expectation() -> Expectation {
+        Expectation {
+            issuer: "https://issuer.example".parse().unwrap(),
+            resource: "https://journal.example/mcp".parse().unwrap(),
+            audience_may_be_absent: false,
+        }
+    }
+
+    fn now() -> Timestamp {
+        DateTime::from_timestamp(1_000_000, 0).unwrap()
+    }
+
+    fn verdict(changes: Value) -> Result<Principal, Refusal> {
+        let mut reply = json!({
+            "active": true,
+            "sub": "ada",
+            "client_id": "host",
+            "scope": "entries:read user:write",
+            "aud": "https://journal.example/mcp",
+            "iss": "https://issuer.example",
+            "token_type": "Bearer",
+            "exp": 1_000_060,
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            if value.is_null() {
+                reply.as_object_mut().unwrap().remove(name);
+            } else {
+                reply[name] = value.clone();
+            }
+        }
+        let reply = read_reply(reply.to_string().as_bytes()).unwrap();
+        judge(reply, &expectation(), now())
+    }
+
+    #[test]
+    fn a_good_token_names_its_user_and_its_scopes() {
+        let principal = verdict(json!({})).unwrap();
+        assert_eq!(principal.subject, "ada");
+        assert_eq!(principal.client.as_deref(), Some("host"));
+        assert_eq!(principal.scopes.to_string(), "entries:read");
+        assert_eq!(principal.expires_at.unwrap().timestamp(), 1_000_060);
+    }
+
+    #[test]
+    fn optional_members_may_be_absent() {
+        let principal = verdict(json!({
+            "client_id": null, "scope": null, "iss": null, "token_type": null, "exp": null
+        }))
+        .unwrap();
+        assert!(principal.scopes.is_empty());
+        assert_eq!(principal.client, None);
+    }
+
+    #[test]
+    fn each_fault_of_a_token_has_its_refusal() {
+        for (changes, refusal) in [
+            (json!({"active": false}), Refusal::Inactive),
+            (json!({"exp": 1_000_000}), Refusal::Expired),
+            (json!({"exp": 999_999.5}), Refusal::Expired),
+            (json!({"exp": -1e300}), Refusal::Expired),
+            (json!({"nbf": 1_000_031}), Refusal::NotYetValid),
+            (
+                json!({"iss": "https://issuer.example/"}),
+                Refusal::WrongIssuer,
+            ),
+            (
+                json!({"aud": "https://other.example/mcp"}),
+                Refusal::WrongAudience,
+            ),
+            (
+                json!({"aud": "https://journal.example/mcp/"}),
+                Refusal::WrongAudience,
+            ),
+            (
+                json!({"aud": "https://journal.example"}),
+                Refusal::WrongAudience,
+            ),
+            (json!({"aud": []}), Refusal::WrongAudience),
+            (json!({"aud": null}), Refusal::WrongAudience),
+            (json!({"token_type": "refresh_token"}), Refusal::WrongType),
+            (json!({"token_type": "DPoP"}), Refusal::WrongType),
+            (json!({"cnf": {"jkt": "x"}}), Refusal::SenderConstrained),
+            (json!({"sub": null}), Refusal::NoSubject),
+            (json!({"sub": ""}), Refusal::NoSubject),
+            (json!({"sub": "a\u{0}b"}), Refusal::NoSubject),
+        ] {
+            assert_eq!(verdict(changes.clone()), Err(refusal), "{changes}");
+        }
+    }
+
+    #[test]
+    fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
+        assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());
+        assert!(verdict(json!({"aud": "HTTPS://Journal.Example/mcp"})).is_ok());
+        assert!(verdict(json!({"nbf": 1_000_029})).is_ok());
+    }
+
+    #[test]
+    fn nonsense_is_no_verdict() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            "null",
+            "<html>",
+            r#"{"active":"true"}"#,
+            r#"{"active":1}"#,
+            r#"{"active":true,"sub":7}"#,
+            r#"{"active":true,"exp":"soon"}"#,
+        ] {
+            assert!(read_reply(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(read_reply(br#"{"active":false,"sub":7}"#).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_accepted_at_or_past_its_end(exp in 0i64..2_000_000, now in 0i64..2_000_000) {
+            let reply = json!({"active": true, "sub": "a", "aud": "https://journal.example/mcp", "exp": exp});
+            let reply = read_reply(reply.to_string().as_bytes()).unwrap();
+            let accepted = judge(reply, &expectation(), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
+            prop_assert_eq!(accepted, now < exp);
+        }
+
+        #[test]
+        fn any_body_is_read_or_refused(body: Vec<u8>) {
+            let _ = read_reply(&body);
+        }
+    }
+}

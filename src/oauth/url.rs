@@ -1,0 +1,276 @@
+//! The URLs that identify things: this resource, and an issuer.
+
+use std::{fmt, str::FromStr};
+
+use derive_more::{Display, Error};
+use url::Url;
+
+/// Why a URL cannot identify a resource or an issuer.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+pub enum UrlFault {
+    /// Not a URL at all.
+    #[display("is not an absolute URL")]
+    NotAUrl,
+    /// Not `https`, and not `http` on this machine.
+    #[display("must use https (http is allowed on a loopback host only)")]
+    NotSecure,
+    /// It has a part that an identifier must not have (RFC 8414 §2, RFC 9728 §1.2).
+    #[display("must have neither user information nor a query nor a fragment")]
+    NotPlain,
+}
+
+/// Where clients reach this server: scheme, host and port, without a path's trailing slash. Every
+/// URL that a response contains is built from it, and none from a request (decision of
+/// `docs/ARCHITECTURE.md`: a spoofed `Host` changes nothing).
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicUrl(Url);
+
+/// The identifier of this resource server: what tokens have to be meant for (RFC 8707 §2), and what
+/// the metadata calls `resource` (RFC 9728 §2).
+#[derive(Clone, PartialEq, Eq)]
+pub struct ResourceUri(String);
+
+/// The identifier of an authorization server, to the letter as it was configured: RFC 8414 §3.3 and
+/// RFC 9207 compare it as a string.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IssuerUrl {
+    text: String,
+    url: Url,
+}
+
+impl PublicUrl {
+    /// The resource identifier of the MCP endpoint.
+    #[must_use]
+    pub fn resource(&self) -> ResourceUri {
+        ResourceUri(self.join("/mcp"))
+    }
+
+    /// An absolute URL of this server. `path` begins with a slash.
+    #[must_use]
+    pub fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.0.as_str().trim_end_matches('/'))
+    }
+
+    /// The path under which this server is reached; empty where it has the host to itself.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
+    }
+
+    /// Host and port as a `Host` field names them.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        authority(&self.0)
+    }
+
+    /// Scheme, host and port as an `Origin` field names them.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
+
+impl ResourceUri {
+    /// The identifier.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether an audience value names this resource. Scheme and host are compared without regard
+    /// to case, everything else to the letter.
+    #[must_use]
+    pub fn is_named_by(&self, audience: &str) -> bool {
+        audience == self.0 || Url::parse(audience).is_ok_and(|url| url.as_str() == self.0)
+    }
+}
+
+impl IssuerUrl {
+    /// The identifier, as configured.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where the issuer's metadata may be: RFC 8414 §3.1 (the well-known part inserted before the
+    /// path), then the two OpenID forms.
+    #[must_use]
+    pub fn metadata_urls(&self) -> Vec<Url> {
+        let path = self.url.path().trim_end_matches('/');
+        let at = |path: String| {
+            let mut url = self.url.clone();
+            url.set_path(&path);
+            url
+        };
+        let mut urls = vec![
+            at(format!("/.well-known/oauth-authorization-server{path}")),
+            at(format!("/.well-known/openid-configuration{path}")),
+        ];
+        if !path.is_empty() {
+            urls.push(at(format!("{path}/.well-known/openid-configuration")));
+        }
+        urls
+    }
+}
+
+/// Reads a URL to which a secret may be sent: `https`, or `http` on this machine.
+///
+/// # Errors
+/// The first rule that the text breaks.
+pub fn endpoint(text: &str) -> Result<Url, UrlFault> {
+    let url = Url::parse(text).map_err(|_| UrlFault::NotAUrl)?;
+    if !url.has_host() {
+        return Err(UrlFault::NotAUrl);
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        _ => return Err(UrlFault::NotSecure),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+        return Err(UrlFault::NotPlain);
+    }
+    Ok(url)
+}
+
+/// Host and port as a `Host` field names them: the port only if it is not the scheme's own.
+#[must_use]
+pub fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn identifier(text: &str) -> Result<Url, UrlFault> {
+    let url = endpoint(text)?;
+    if url.query().is_some() {
+        return Err(UrlFault::NotPlain);
+    }
+    Ok(url)
+}
+
+impl FromStr for PublicUrl {
+    type Err = UrlFault;
+
+    fn from_str(text: &str) -> Result<Self, UrlFault> {
+        identifier(text).map(Self)
+    }
+}
+
+impl FromStr for ResourceUri {
+    type Err = UrlFault;
+
+    fn from_str(text: &str) -> Result<Self, UrlFault> {
+        identifier(text).map(|url| Self(url.into()))
+    }
+}
+
+impl FromStr for IssuerUrl {
+    type Err = UrlFault;
+
+    fn from_str(text: &str) -> Result<Self, UrlFault> {
+        Ok(Self {
+            url: identifier(text)?,
+            text: text.to_owned(),
+        })
+    }
+}
+
+macro_rules! prints_as_its_text {
+    ($type:ty, |$this:ident| $text:expr) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let $this = self;
+                f.write_str($text)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+prints_as_its_text!(PublicUrl, |this| this.0.as_str().trim_end_matches('/'));
+prints_as_its_text!(ResourceUri, |this| &this.0);
+prints_as_its_text!(IssuerUrl, |this| &this.text);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_plain_and_secure() {
+        for (text, fault) in [
+            ("journal.example", UrlFault::NotAUrl),
+            ("urn:x", UrlFault::NotAUrl),
+            ("http://journal.example", UrlFault::NotSecure),
+            ("ftp://127.0.0.1", UrlFault::NotSecure),
+            ("https://a@journal.example", UrlFault::NotPlain),
+            ("https://journal.example/#x", UrlFault::NotPlain),
+            ("https://journal.example/?x", UrlFault::NotPlain),
+        ] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(fault), "{text}");
+            assert_eq!(text.parse::<IssuerUrl>(), Err(fault), "{text}");
+        }
+        for text in [
+            "http://127.0.0.1:8787",
+            "http://[::1]:1",
+            "http://localhost",
+            "https://x.example",
+        ] {
+            assert!(text.parse::<PublicUrl>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_resource_is_the_public_url_and_the_endpoint() {
+        let resource = |text: &str| text.parse::<PublicUrl>().unwrap().resource().to_string();
+        assert_eq!(
+            resource("https://Journal.example/"),
+            "https://journal.example/mcp"
+        );
+        assert_eq!(
+            resource("https://a.example:443/epicme/"),
+            "https://a.example/epicme/mcp"
+        );
+    }
+
+    #[test]
+    fn metadata_is_looked_for_where_rfc_8414_puts_it_first() {
+        let urls = |text: &str| {
+            let issuer: IssuerUrl = text.parse().unwrap();
+            issuer
+                .metadata_urls()
+                .iter()
+                .map(Url::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            urls("https://a.example"),
+            [
+                "https://a.example/.well-known/oauth-authorization-server",
+                "https://a.example/.well-known/openid-configuration"
+            ]
+        );
+        assert_eq!(
+            urls("https://a.example/realms/x"),
+            [
+                "https://a.example/.well-known/oauth-authorization-server/realms/x",
+                "https://a.example/.well-known/openid-configuration/realms/x",
+                "https://a.example/realms/x/.well-known/openid-configuration"
+            ]
+        );
+    }
+}
