@@ -1,0 +1,153 @@
+//! The parameters of a request, and the envelope that a modern request carries in them.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::jsonrpc::{CowStr, RpcError, present};
+
+/// The envelope's member for the protocol version; its presence makes a request modern (D-01).
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+
+/// The envelope's member for what the client can do.
+pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The members of `params` that any method reads, found in one pass and not looked into yet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Params<'a> {
+    /// Metadata; holds the envelope.
+    #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
+    pub meta: Option<&'a RawValue>,
+    /// `tools/call`: which tool.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub name: Option<&'a RawValue>,
+    /// `tools/call`: its arguments.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub arguments: Option<&'a RawValue>,
+    /// Lists: where to go on.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub cursor: Option<&'a RawValue>,
+    /// `initialize`: the version asked for.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub protocol_version: Option<&'a RawValue>,
+    /// `initialize`: what the client can do.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub capabilities: Option<&'a RawValue>,
+    /// `initialize`: who the client is.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub client_info: Option<&'a RawValue>,
+}
+
+impl<'a> Params<'a> {
+    /// Reads `params`; absent ones are empty.
+    ///
+    /// # Errors
+    /// `-32602` if they are not an object, or name a member twice: two readers could then see two
+    /// different requests.
+    pub fn read(params: Option<&'a RawValue>) -> Result<Self, RpcError> {
+        params.map_or_else(
+            || Ok(Self::default()),
+            |params| {
+                serde_json::from_str(params.get()).map_err(|_| {
+                    RpcError::invalid_params(
+                        "Invalid params: params must be an object whose members appear once each",
+                    )
+                })
+            },
+        )
+    }
+
+    /// A member that has to be a string.
+    ///
+    /// # Errors
+    /// `-32602` naming the member, if it is absent or no string.
+    pub fn string(member: Option<&'a RawValue>, name: &str) -> Result<Cow<'a, str>, RpcError> {
+        member.and_then(as_str).ok_or_else(|| {
+            RpcError::invalid_params(format!("Invalid params: {name} must be a string"))
+        })
+    }
+
+    /// Whether the request claims to be modern, well or badly.
+    #[must_use]
+    pub fn claims_envelope(&self) -> bool {
+        self.meta
+            .and_then(|meta| serde_json::from_str::<Meta<'_>>(meta.get()).ok())
+            .is_some_and(|meta| meta.protocol_version.is_some())
+    }
+}
+
+/// The envelope of a modern request: which version it speaks, and what its client can do. Nothing
+/// else about the client is known, and nothing is remembered (MCP 2026-07-28, Base Protocol).
+#[derive(Debug)]
+pub struct Envelope<'a> {
+    /// The version as the client wrote it.
+    pub protocol_version: Cow<'a, str>,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta<'a> {
+    #[serde(
+        borrow,
+        default,
+        rename = "io.modelcontextprotocol/protocolVersion",
+        deserialize_with = "present"
+    )]
+    protocol_version: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        rename = "io.modelcontextprotocol/clientCapabilities",
+        deserialize_with = "present"
+    )]
+    client_capabilities: Option<&'a RawValue>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads the envelope.
+    ///
+    /// # Errors
+    /// `-32602` naming the member that is missing or of the wrong type (B-05). `clientInfo` may be
+    /// missing (B-06).
+    pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
+        let meta: Meta<'a> = match params.meta {
+            None => Meta::default(),
+            Some(meta) => serde_json::from_str(meta.get()).map_err(|_| {
+                RpcError::invalid_params(
+                    "Invalid params: _meta must be an object whose members appear once each",
+                )
+            })?,
+        };
+        let missing = |name| RpcError::invalid_params(format!("Missing _meta field {name}"));
+        let protocol_version = meta
+            .protocol_version
+            .ok_or_else(|| missing(PROTOCOL_VERSION))?;
+        let capabilities = meta
+            .client_capabilities
+            .ok_or_else(|| missing(CLIENT_CAPABILITIES))?;
+        let protocol_version = as_str(protocol_version).ok_or_else(|| {
+            RpcError::invalid_params(format!("_meta field {PROTOCOL_VERSION} must be a string"))
+        })?;
+        if !is_object(capabilities) {
+            return Err(RpcError::invalid_params(format!(
+                "_meta field {CLIENT_CAPABILITIES} must be an object"
+            )));
+        }
+        Ok(Self { protocol_version })
+    }
+}
+
+/// Whether a value is a JSON object.
+#[must_use]
+pub fn is_object(raw: &RawValue) -> bool {
+    raw.get().starts_with('{')
+}
+
+/// The text of a JSON string.
+#[must_use]
+pub fn as_str(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<CowStr<'_>>(raw.get())
+        .ok()
+        .map(|CowStr(text)| text)
+}

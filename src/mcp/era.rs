@@ -1,0 +1,132 @@
+//! Which era a message belongs to, and the checks that a modern one has to pass, in their order.
+
+use super::{
+    envelope::{Envelope, Params},
+    headers::{Field, Headers},
+    jsonrpc::{Incoming, Request, RpcError, code},
+    method::Method,
+    version::ProtocolVersion,
+};
+
+/// The era of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// 2026-07-28: no session, every request for itself.
+    Modern,
+    /// 2025-03-26 to 2025-11-25: inside a session, or `initialize`.
+    Legacy,
+}
+
+/// A modern request that has passed every check of the protocol's.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    /// The revision it speaks.
+    pub version: ProtocolVersion,
+    /// What it asks for.
+    pub method: Method,
+    /// With which parameters.
+    pub params: Params<'a>,
+}
+
+/// Tells the era of a message. The body decides, the header is a cross-check (D-01): a request that
+/// claims an envelope is modern, and what is wrong with it is told in modern words.
+///
+/// # Errors
+/// `-32020` for an `initialize` without an envelope under a modern header (D-02), `-32600` for a
+/// response under one (D-15), `-32602` for `params` that are no object.
+pub fn classify(incoming: &Incoming<'_>, headers: &Headers<'_>) -> Result<Era, RpcError> {
+    let modern_header = headers
+        .protocol_version
+        .text()
+        .and_then(ProtocolVersion::parse)
+        .is_some_and(ProtocolVersion::is_modern);
+    let (method, params) = match incoming {
+        Incoming::Request(request) => (&request.method, request.params),
+        Incoming::Notification(notification) => {
+            let enveloped = Params::read(notification.params)?.claims_envelope();
+            return Ok(if enveloped || modern_header {
+                Era::Modern
+            } else {
+                Era::Legacy
+            });
+        }
+        Incoming::Response if modern_header => {
+            return Err(RpcError::invalid_request(
+                "Invalid request: this revision has no requests from the server, so there is nothing to respond to",
+            ));
+        }
+        Incoming::Response => return Ok(Era::Legacy),
+    };
+    if Params::read(params)?.claims_envelope() || Method::is_modern_only(method) {
+        return Ok(Era::Modern);
+    }
+    match (modern_header, method.as_ref()) {
+        (true, "initialize") => Err(RpcError::new(
+            code::HEADER_MISMATCH,
+            "Header mismatch: MCP-Protocol-Version names a revision that has no initialize",
+        )),
+        (true, _) => Ok(Era::Modern),
+        (false, _) => Ok(Era::Legacy),
+    }
+}
+
+/// Leads a modern request through the protocol's checks: envelope, headers, version, method. The
+/// first that fails answers (D-05).
+///
+/// # Errors
+/// `-32602`, `-32020`, `-32022` or `-32601`.
+pub fn admit<'a>(request: &Request<'a>, headers: &Headers<'_>) -> Result<Admitted<'a>, RpcError> {
+    let params = Params::read(request.params)?;
+    let envelope = Envelope::read(&params)?;
+    headers.agree(&envelope.protocol_version, &request.method, &params)?;
+    let version = ProtocolVersion::parse(&envelope.protocol_version)
+        .filter(|version| version.is_modern())
+        .ok_or_else(|| unsupported_version(&envelope.protocol_version))?;
+    let method = Method::find(&request.method, version).ok_or_else(RpcError::method_not_found)?;
+    Ok(Admitted {
+        version,
+        method,
+        params,
+    })
+}
+
+/// Holds the version header of a legacy request against what is served, and against what its session
+/// negotiated (L-10, D-11).
+///
+/// # Errors
+/// `-32600` if the header is doubled, names a revision that is not served in this era, or another
+/// than the session's.
+pub fn check_legacy_version(
+    header: Field<'_>,
+    negotiated: Option<ProtocolVersion>,
+) -> Result<(), RpcError> {
+    if header == Field::Absent {
+        return Ok(());
+    }
+    let version = header
+        .text()
+        .and_then(ProtocolVersion::parse_legacy)
+        .ok_or_else(|| {
+            RpcError::invalid_request(
+                "Invalid request: MCP-Protocol-Version does not name one revision that is served within a session",
+            )
+        })?;
+    match negotiated {
+        Some(negotiated) if negotiated != version => Err(RpcError::invalid_request(format!(
+            "Invalid request: MCP-Protocol-Version differs from the session's revision {negotiated}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// `-32022` with what would be served, and what was asked for.
+fn unsupported_version(requested: &str) -> RpcError {
+    RpcError::new(
+        code::UNSUPPORTED_PROTOCOL_VERSION,
+        "Unsupported protocol version",
+    )
+    .with_data(serde_json::json!({
+        "supported": ProtocolVersion::MODERN.map(ProtocolVersion::as_str),
+        "requested": requested.chars().take(64).collect::<String>(),
+    }))
+}

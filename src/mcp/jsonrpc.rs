@@ -1,0 +1,400 @@
+//! JSON-RPC 2.0 as MCP uses it.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, value::RawValue};
+
+/// The longest request id that is echoed, in bytes of JSON.
+const LONGEST_ID: usize = 256;
+
+/// The longest method name that is looked at, in bytes.
+const LONGEST_METHOD: usize = 128;
+
+/// A message that a client posted, borrowed from the body.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// Wants an answer.
+    Request(Request<'a>),
+    /// Wants none and must get none.
+    Notification(Notification<'a>),
+    /// Answers something that the server asked.
+    Response,
+}
+
+/// A request.
+#[derive(Debug)]
+pub struct Request<'a> {
+    /// Its id, echoed to the byte.
+    pub id: Id,
+    /// The method's name.
+    pub method: Cow<'a, str>,
+    /// `params`, not looked into yet.
+    pub params: Option<&'a RawValue>,
+}
+
+/// A notification.
+#[derive(Debug)]
+pub struct Notification<'a> {
+    /// The method's name.
+    pub method: Cow<'a, str>,
+    /// `params`, not looked into yet.
+    pub params: Option<&'a RawValue>,
+}
+
+/// A request's id: a string or an integer (MCP, Messages), kept as it came, so that `7` and `"7"`
+/// stay different and no digit is lost.
+#[derive(Clone, Debug, Serialize)]
+pub struct Id(Box<RawValue>);
+
+/// A JSON-RPC error object.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RpcError {
+    /// One of the [`code`]s.
+    pub code: i32,
+    /// A sentence for people.
+    pub message: String,
+    /// What a program can act on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Value>,
+}
+
+/// The error codes in use.
+pub mod code {
+    /// The body is not JSON.
+    pub const PARSE_ERROR: i32 = -32700;
+    /// The body is not a JSON-RPC message, or not one that is taken here.
+    pub const INVALID_REQUEST: i32 = -32600;
+    /// There is no such method.
+    pub const METHOD_NOT_FOUND: i32 = -32601;
+    /// The parameters break a rule.
+    pub const INVALID_PARAMS: i32 = -32602;
+    /// Our fault.
+    pub const INTERNAL_ERROR: i32 = -32603;
+    /// Header and body disagree (MCP 2026-07-28).
+    pub const HEADER_MISMATCH: i32 = -32020;
+    /// The protocol version is not served (MCP 2026-07-28).
+    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
+}
+
+/// A body that is no message, and the id to answer under if it could be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The id, if there was a usable one.
+    pub id: Option<Id>,
+    /// What is wrong.
+    pub error: RpcError,
+}
+
+impl RpcError {
+    /// An error with a code of this module and a sentence.
+    #[must_use]
+    pub fn new(code: i32, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// The same error with data.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// `-32600`.
+    #[must_use]
+    pub fn invalid_request(message: impl Into<String>) -> Self {
+        Self::new(code::INVALID_REQUEST, message)
+    }
+
+    /// `-32602`.
+    #[must_use]
+    pub fn invalid_params(message: impl Into<String>) -> Self {
+        Self::new(code::INVALID_PARAMS, message)
+    }
+
+    /// `-32601`.
+    #[must_use]
+    pub fn method_not_found() -> Self {
+        Self::new(code::METHOD_NOT_FOUND, "Method not found")
+    }
+}
+
+/// Reads one message.
+///
+/// # Errors
+/// [`code::PARSE_ERROR`] if the body is not JSON in UTF-8, [`code::INVALID_REQUEST`] if it is JSON
+/// but no single JSON-RPC 2.0 message. An array is refused: only 2025-03-26 has batches.
+pub fn read(body: &[u8]) -> Result<Incoming<'_>, Unreadable> {
+    let nameless = |error| Unreadable { id: None, error };
+    let text = str::from_utf8(body).map_err(|_| {
+        nameless(RpcError::new(
+            code::PARSE_ERROR,
+            "Parse error: the body is not UTF-8",
+        ))
+    })?;
+    let raw: RawMessage<'_> = serde_json::from_str(text).map_err(|error| {
+        nameless(if error.is_data() {
+            RpcError::invalid_request(if text.trim_start().starts_with('[') {
+                "Invalid request: batches are not supported; send one message per POST"
+            } else {
+                "Invalid request: the body must be one JSON-RPC 2.0 object whose members appear once each"
+            })
+        } else {
+            RpcError::new(code::PARSE_ERROR, "Parse error: the body is not JSON")
+        })
+    })?;
+    let id = raw.id.map(Id::read).transpose();
+    let invalid = |id: &Result<Option<Id>, _>, message: &str| Unreadable {
+        id: id.as_ref().ok().cloned().flatten(),
+        error: RpcError::invalid_request(message),
+    };
+    if raw.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
+        return Err(invalid(&id, "Invalid request: jsonrpc must be \"2.0\""));
+    }
+    let Some(method) = raw.method else {
+        return match (&id, raw.result.is_some() || raw.error.is_some()) {
+            (Ok(Some(_)), true) => Ok(Incoming::Response),
+            _ => Err(invalid(&id, "Invalid request: method is missing")),
+        };
+    };
+    let method = match serde_json::from_str::<CowStr<'_>>(method.get()) {
+        Ok(CowStr(method)) if method.len() <= LONGEST_METHOD => method,
+        Ok(_) | Err(_) => {
+            return Err(invalid(
+                &id,
+                "Invalid request: method must be a string of at most 128 bytes",
+            ));
+        }
+    };
+    match id {
+        Ok(Some(id)) => Ok(Incoming::Request(Request {
+            id,
+            method,
+            params: raw.params,
+        })),
+        Ok(None) => Ok(Incoming::Notification(Notification {
+            method,
+            params: raw.params,
+        })),
+        Err(InvalidId) => Err(nameless(RpcError::invalid_request(
+            "Invalid request: id must be a string or an integer of at most 256 bytes, never null",
+        ))),
+    }
+}
+
+/// The text of a successful response. `result` is JSON already.
+#[must_use]
+pub fn success(id: &Id, result: &str) -> String {
+    let id = id.0.get();
+    let mut text = String::with_capacity(result.len() + id.len() + 40);
+    text.push_str("{\"jsonrpc\":\"2.0\",\"id\":");
+    text.push_str(id);
+    text.push_str(",\"result\":");
+    text.push_str(result);
+    text.push('}');
+    text
+}
+
+/// The text of an error response. The id is left out where it could not be read: the revisions
+/// disagree whether it may be null, and none of them has a client wait for it.
+#[must_use]
+pub fn failure(id: Option<&Id>, error: &RpcError) -> String {
+    #[derive(Serialize)]
+    struct Failure<'a> {
+        jsonrpc: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a Id>,
+        error: &'a RpcError,
+    }
+    serde_json::to_string(&Failure {
+        jsonrpc: "2.0",
+        id,
+        error,
+    })
+    .expect("strings and JSON values serialise")
+}
+
+/// Reads a member that may be absent but keeps a `null` apart from that.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A string that is borrowed where it has no escapes.
+#[derive(Debug, Deserialize)]
+pub(super) struct CowStr<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct RawMessage<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+struct InvalidId;
+
+impl Id {
+    fn read(raw: &RawValue) -> Result<Self, InvalidId> {
+        let text = raw.get();
+        let integer = text
+            .strip_prefix('-')
+            .unwrap_or(text)
+            .bytes()
+            .all(|byte| byte.is_ascii_digit());
+        if text.len() <= LONGEST_ID && (integer || text.starts_with('"')) {
+            Ok(Self(raw.to_owned()))
+        } else {
+            Err(InvalidId)
+        }
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.get())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn code_of(body: &str) -> (Option<String>, i32) {
+        let unreadable = read(body.as_bytes()).unwrap_err();
+        (
+            unreadable.id.map(|id| id.to_string()),
+            unreadable.error.code,
+        )
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_parse_error_without_an_id() {
+        for body in [
+            "",
+            "{",
+            "not json",
+            "{\"jsonrpc\":\"2.0\",\"id\":1",
+            "\u{feff}{}",
+        ] {
+            assert_eq!(code_of(body), (None, code::PARSE_ERROR), "{body}");
+        }
+        assert_eq!(
+            read(b"{\"a\":\"\xff\"}").unwrap_err().error.code,
+            code::PARSE_ERROR
+        );
+    }
+
+    #[test]
+    fn what_is_json_but_no_message_is_an_invalid_request_under_its_id() {
+        for (body, id) in [
+            ("[]", None),
+            ("1", None),
+            ("null", None),
+            ("{}", None),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, Some("1")),
+            (r#"{"jsonrpc":"2.0","id":"a"}"#, Some("\"a\"")),
+            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, Some("1")),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, None),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, None),
+            (r#"{"jsonrpc":"2.0","id":1e3,"method":"ping"}"#, None),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, None),
+            (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, None),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
+                None,
+            ),
+            (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, None),
+        ] {
+            assert_eq!(
+                code_of(body),
+                (id.map(str::to_owned), code::INVALID_REQUEST),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_id_comes_back_as_it_was_sent() {
+        for id in [
+            "7",
+            "\"7\"",
+            "-3",
+            "\"\\u00e9\"",
+            "12345678901234567890123",
+            "\"\"",
+        ] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            let Incoming::Request(request) = read(body.as_bytes()).unwrap() else {
+                panic!("{body} is a request")
+            };
+            assert_eq!(
+                success(&request.id, "{}"),
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
+            );
+        }
+    }
+
+    #[test]
+    fn requests_notifications_and_responses_are_told_apart() {
+        assert!(matches!(
+            read(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
+            Ok(Incoming::Notification(_))
+        ));
+        assert!(matches!(
+            read(br#"{"jsonrpc":"2.0","id":"s-1","result":{}}"#),
+            Ok(Incoming::Response)
+        ));
+        assert!(matches!(
+            read(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#),
+            Ok(Incoming::Response)
+        ));
+    }
+
+    #[test]
+    fn a_failure_without_an_id_has_no_id_member() {
+        assert_eq!(
+            failure(
+                None,
+                &RpcError::invalid_request("x").with_data(json!({"a": 1}))
+            ),
+            r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"x","data":{"a":1}}}"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(body: Vec<u8>) {
+            let _ = read(&body);
+        }
+
+        #[test]
+        fn any_params_survive(text in "\\PC*") {
+            let params = json!({ "text": text }).to_string();
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
+            let Ok(Incoming::Request(request)) = read(body.as_bytes()) else {
+                return Err(TestCaseError::fail("a request was not read"));
+            };
+            prop_assert_eq!(request.params.map(RawValue::get), Some(params.as_str()));
+        }
+    }
+}

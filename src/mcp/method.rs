@@ -1,0 +1,44 @@
+//! The methods that are served, per era.
+
+use super::version::ProtocolVersion;
+
+/// A method that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `server/discover`, modern only.
+    Discover,
+    /// `ping`, legacy only.
+    Ping,
+    /// `tools/list`.
+    ListTools,
+    /// `tools/call`.
+    CallTool,
+}
+
+impl Method {
+    /// The method of that name in that revision. `initialize` is not among them: it is the way into
+    /// a legacy session, not a thing done within one.
+    #[must_use]
+    pub fn find(name: &str, version: ProtocolVersion) -> Option<Self> {
+        match (name, version.is_modern()) {
+            ("server/discover", true) => Some(Self::Discover),
+            ("ping", false) => Some(Self::Ping),
+            ("tools/list", _) => Some(Self::ListTools),
+            ("tools/call", _) => Some(Self::CallTool),
+            _ => None,
+        }
+    }
+
+    /// Whether only a modern client can mean a method of this name, so that a missing envelope is
+    /// told to it in modern words (D-09).
+    #[must_use]
+    pub fn is_modern_only(name: &str) -> bool {
+        matches!(name, "server/discover" | "subscriptions/listen")
+    }
+
+    /// The member of `params` that `Mcp-Name` mirrors for a method of this name (T-13).
+    #[must_use]
+    pub(super) fn name_member(name: &str) -> Option<&'static str> {
+        matches!(name, "tools/call" | "prompts/get").then_some("name")
+    }
+}

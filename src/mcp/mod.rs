@@ -1,0 +1,21 @@
+//! **Lives here:** the protocol, both eras of it: JSON-RPC, protocol versions, the envelope of a
+//! modern request, the agreement of headers and body, and the one table that gives a canonical
+//! answer the shape of each revision.
+//!
+//! **May enter:** `features`, `actors::session`, `http`. This room imports `domain` alone.
+//!
+//! **Never here:** HTTP types (headers come as plain fields, statuses leave as numbers, from one
+//! table), a scope, a tool, a session.
+//!
+//! **Begin with** `era.rs`, which holds the order of the checks; clause numbers such as T-08 and D-05
+//! are explained in `docs/PROTOCOL.md`.
+
+pub mod answer;
+pub mod envelope;
+pub mod era;
+pub mod headers;
+pub mod jsonrpc;
+pub mod method;
+pub mod shape;
+pub mod status;
+pub mod version;
