@@ -4,5 +4,6 @@
 
 pub mod actors;
 pub mod domain;
+pub mod features;
 pub mod mcp;
 pub mod oauth;

@@ -8,4 +8,5 @@
 //!
 //! **Begin with** `gate.rs`, then the `mod.rs` of an actor: messages, handle, actor, in that order.
 
+pub mod auth;
 pub mod gate;

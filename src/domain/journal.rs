@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
 use derive_more::{Display, Error};
+use serde::Serialize;
 
 use super::clock::Timestamp;
 
@@ -11,7 +12,7 @@ use super::clock::Timestamp;
 pub struct EntryId(pub i64);
 
 /// The id of a tag, unique over all users. Not a secret: ownership is checked in every query.
-#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct TagId(pub i64);
 
 /// An entry as its owner sees it.
@@ -103,7 +104,7 @@ pub struct EntryTag {
 }
 
 /// An entry to be written. Its texts have passed their rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewEntry {
     /// See [`Entry::title`].
     pub title: String,
@@ -143,7 +144,7 @@ pub struct EntryChanges {
 }
 
 /// A tag to be made. Its texts have passed their rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewTag {
     /// See [`Tag::name`].
     pub name: String,

@@ -77,6 +77,15 @@ impl ScopeSet {
     /// All five.
     pub const ALL: Self = Self::of(&Scope::ALL);
 
+    /// How many different sets there are.
+    pub const COMBINATIONS: usize = 1 << Scope::ALL.len();
+
+    /// A number below [`ScopeSet::COMBINATIONS`] for each set, for tables.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// The set of the scopes listed.
     #[must_use]
     pub const fn of(scopes: &[Scope]) -> Self {

@@ -1,0 +1,451 @@
+//! Reading a tool's arguments. The types carry the rules: what deserialises is within its limits,
+//! and the same type writes the rule into the tool's JSON Schema.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, Visitor},
+};
+use serde_json::{Value, value::RawValue};
+
+use crate::domain::{
+    journal::{EntryId, TagId},
+    page::{Cursor, PageLimit},
+};
+
+/// A text of `MIN` to `MAX` characters (Unicode scalar values, as JSON Schema counts them) without
+/// NUL, which PostgreSQL cannot store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text<const MIN: usize, const MAX: usize>(String);
+
+impl<const MIN: usize, const MAX: usize> From<Text<MIN, MAX>> for String {
+    fn from(text: Text<MIN, MAX>) -> Self {
+        text.0
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> AsRef<str> for Text<MIN, MAX> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The id of an entry or a tag: an integer from 1 up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(i64);
+
+impl From<Id> for EntryId {
+    fn from(id: Id) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<Id> for TagId {
+    fn from(id: Id) -> Self {
+        Self(id.0)
+    }
+}
+
+/// At most `MAX` items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpTo<T, const MAX: usize>(pub Vec<T>);
+
+/// How many items a page has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit(pub PageLimit);
+
+/// Where a list goes on, as an earlier page said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After<C>(pub C);
+
+/// Reads a tool's arguments; absent ones are an empty object.
+///
+/// # Errors
+/// A sentence that names the argument and its rule, and nothing of the argument's value.
+pub fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, String> {
+    let text = raw.map_or("{}", RawValue::get);
+    serde_json::from_str(text).map_err(|_| {
+        // Only what failed is read a second time, slowly and with a finger on the place. A
+        // `Value` keeps positions out of the message; what it cannot show is a doubled name.
+        let explained = serde_json::from_str::<Value>(text)
+            .map_err(|_| "they are not readable JSON".to_owned())
+            .and_then(|value| {
+                serde_path_to_error::deserialize::<_, T>(value)
+                    .map(|_| "each argument may appear only once".to_owned())
+                    .map_err(|error| explain(&error.path().to_string(), &error.inner().to_string()))
+            });
+        let (Ok(reason) | Err(reason)) = explained;
+        format!("Invalid arguments: {reason}.")
+    })
+}
+
+/// Puts serde's finding into a sentence. Whatever stands before `expected` may hold the value that
+/// was sent, so it is left out.
+fn explain(path: &str, finding: &str) -> String {
+    if let Some(name) = between_ticks(finding, "missing field `") {
+        return format!("`{name}` is required");
+    }
+    if let Some(name) = between_ticks(finding, "unknown field `") {
+        let name: String = name.chars().take(60).collect();
+        let known = finding.rsplit_once("expected").map_or_else(
+            || "there are none".to_owned(),
+            |(_, known)| {
+                let known = known.trim_start_matches(" one of").trim();
+                format!("there are {known}")
+            },
+        );
+        return format!("`{name}` is not an argument of this tool; {known}");
+    }
+    let rule = finding
+        .rsplit_once("expected ")
+        .map_or(finding, |(_, rule)| rule)
+        .trim_start_matches("must be ");
+    let rule = match rule {
+        "a sequence" => "an array",
+        other => other,
+    };
+    if path == "." {
+        format!("they must be {rule}")
+    } else {
+        format!("`{path}` must be {rule}")
+    }
+}
+
+fn between_ticks<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    text.strip_prefix(start)?.split('`').next()
+}
+
+/// Reads an optional argument for which `null` is no value: it is there or it is not.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Reads an optional argument for which `null` clears a field, and absence keeps it.
+///
+/// # Errors
+/// Those of the deserializer.
+pub fn clearable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// A visitor for the types of this file: `rule` is what is expected, and what an error says.
+struct Ruled<R, F> {
+    rule: R,
+    read: F,
+}
+
+impl<'de, T, R: fmt::Display, F: FnOnce(&str) -> Option<T>> Visitor<'de> for Ruled<R, F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rule.fmt(f)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        let Self { rule, read } = self;
+        read(text).ok_or_else(|| E::custom(format_args!("must be {rule}")))
+    }
+}
+
+/// Reads a string argument by a function that refuses with `None`.
+///
+/// # Errors
+/// The rule.
+pub fn ruled_string<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    rule: impl fmt::Display,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_str(Ruled { rule, read })
+}
+
+impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Text<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ruled_string(
+            deserializer,
+            format_args!("a string of {MIN} to {MAX} characters, without NUL"),
+            |text| {
+                let long_enough = text.chars().take(MIN).count() == MIN;
+                let short_enough = text.chars().nth(MAX).is_none();
+                (long_enough && short_enough && !text.contains('\0')).then(|| Self(text.to_owned()))
+            },
+        )
+    }
+}
+
+impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{MIN}To{MAX}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "minLength": MIN,
+            "maxLength": MAX,
+            "pattern": r"^[^\u0000]*$",
+        })
+    }
+}
+
+struct Number<F>(&'static str, F);
+
+impl<'de, T, F: FnOnce(i64) -> Option<T>> Visitor<'de> for Number<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        let Self(rule, read) = self;
+        read(number).ok_or_else(|| E::custom(format_args!("must be {rule}")))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        let rule = self.0;
+        match i64::try_from(number) {
+            Ok(number) => self.visit_i64(number),
+            Err(_) => Err(E::custom(format_args!("must be {rule}"))),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(Number("an integer from 1 up", |number| {
+            (number >= 1).then_some(Self(number))
+        }))
+    }
+}
+
+impl JsonSchema for Id {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1 })
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(Number("an integer from 1 to 200", |number| {
+            u16::try_from(number)
+                .ok()
+                .and_then(PageLimit::new)
+                .map(Self)
+        }))
+    }
+}
+
+impl JsonSchema for Limit {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Limit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": PageLimit::MAX })
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for UpTo<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Vec::deserialize(deserializer)?;
+        if items.len() > MAX {
+            return Err(de::Error::custom(format_args!(
+                "must be an array of at most {MAX} items"
+            )));
+        }
+        Ok(Self(items))
+    }
+}
+
+impl<T: JsonSchema, const MAX: usize> JsonSchema for UpTo<T, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("UpTo{MAX}{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "maxItems": MAX,
+            "items": generator.subschema_for::<T>(),
+        })
+    }
+}
+
+impl<'de, C: Cursor> Deserialize<'de> for After<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ruled_string(
+            deserializer,
+            "the nextCursor of an earlier page of this list",
+            |text| C::decode(text).map(Self),
+        )
+    }
+}
+
+impl<C> JsonSchema for After<C> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[expect(dead_code, reason = "only that it deserialises is looked at")]
+    struct Sample {
+        title: Text<1, 3>,
+        entry_id: Option<Id>,
+        tags: Option<UpTo<Id, 2>>,
+        limit: Option<Limit>,
+        #[serde(default, deserialize_with = "clearable")]
+        mood: Option<Option<Text<1, 3>>>,
+        #[serde(default, deserialize_with = "not_null")]
+        flag: Option<bool>,
+    }
+
+    fn refusal(arguments: &str) -> String {
+        let raw: Box<RawValue> = serde_json::from_str(arguments).unwrap();
+        read::<Sample>(Some(&raw)).unwrap_err()
+    }
+
+    #[test]
+    fn each_rule_is_named_with_its_argument_and_without_the_value() {
+        for (arguments, reason) in [
+            ("{}", "`title` is required"),
+            (
+                r#"{"title":"secret"}"#,
+                "`title` must be a string of 1 to 3 characters, without NUL",
+            ),
+            (
+                r#"{"title":""}"#,
+                "`title` must be a string of 1 to 3 characters, without NUL",
+            ),
+            (
+                r#"{"title":"a\u0000"}"#,
+                "`title` must be a string of 1 to 3 characters, without NUL",
+            ),
+            (
+                r#"{"title":7}"#,
+                "`title` must be a string of 1 to 3 characters, without NUL",
+            ),
+            (
+                r#"{"title":null}"#,
+                "`title` must be a string of 1 to 3 characters, without NUL",
+            ),
+            (
+                r#"{"title":"a","entryId":0}"#,
+                "`entryId` must be an integer from 1 up",
+            ),
+            (
+                r#"{"title":"a","entryId":1.5}"#,
+                "`entryId` must be an integer from 1 up",
+            ),
+            (
+                r#"{"title":"a","entryId":1e300}"#,
+                "`entryId` must be an integer from 1 up",
+            ),
+            (
+                r#"{"title":"a","entryId":"1"}"#,
+                "`entryId` must be an integer from 1 up",
+            ),
+            (
+                r#"{"title":"a","entryId":18446744073709551615}"#,
+                "`entryId` must be an integer from 1 up",
+            ),
+            (
+                r#"{"title":"a","tags":[1,0]}"#,
+                "`tags[1]` must be an integer from 1 up",
+            ),
+            (
+                r#"{"title":"a","tags":[1,2,3]}"#,
+                "`tags` must be an array of at most 2 items",
+            ),
+            (r#"{"title":"a","tags":"1"}"#, "`tags` must be an array"),
+            (
+                r#"{"title":"a","limit":201}"#,
+                "`limit` must be an integer from 1 to 200",
+            ),
+            (r#"{"title":"a","flag":null}"#, "`flag` must be a boolean"),
+            (r#"{"title":"a","flag":1}"#, "`flag` must be a boolean"),
+            (
+                r#"{"title":"a","title":"b"}"#,
+                "each argument may appear only once",
+            ),
+            (
+                r#"{"title":"a","userId":1}"#,
+                "`userId` is not an argument of this tool; there are `title`, `entryId`, `tags`, `limit`, `mood`, `flag`",
+            ),
+        ] {
+            assert_eq!(
+                refusal(arguments),
+                format!("Invalid arguments: {reason}."),
+                "{arguments}"
+            );
+        }
+    }
+
+    #[test]
+    fn absent_and_null_are_told_apart_where_it_matters() {
+        let read = |value: Value| read::<Sample>(Some(&to_raw_value(&value).unwrap())).unwrap();
+        assert_eq!(read(json!({"title": "a"})).mood, None);
+        assert_eq!(read(json!({"title": "a", "mood": null})).mood, Some(None));
+        assert!(
+            read(json!({"title": "a", "mood": "x"}))
+                .mood
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!(read(json!({"title": "äöü"})).title.as_ref(), "äöü");
+    }
+
+    proptest! {
+        #[test]
+        fn a_refused_value_is_never_repeated(title in "[a-z]{9,20}", flag in "[a-z]{9,20}") {
+            let said = refusal(&json!({"title": title, "flag": flag}).to_string());
+            prop_assert!(!said.contains(&title) && !said.contains(&flag));
+        }
+    }
+}

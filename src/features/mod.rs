@@ -1,0 +1,18 @@
+//! **Lives here:** the catalogue: every tool, declared once with its scopes, its arguments, its
+//! result and what it does. Lists, refusals and documentation are all read off the declaration.
+//!
+//! **May enter:** `actors::session`, `http`, `app`. This room imports `actors::journal`, `mcp`,
+//! `oauth` and `domain`.
+//!
+//! **Never here:** a scope check or a list filter of a feature's own, a status code, SQL, a
+//! difference between revisions.
+//!
+//! **Begin with** `tool.rs`, which is what a declaration looks like, then any file of `tools/`.
+
+pub mod arguments;
+pub mod catalogue;
+pub mod dates;
+pub mod dispatch;
+pub mod tool;
+pub mod tools;
+pub mod views;

@@ -1,0 +1,230 @@
+//! What a declaration of a tool looks like, and what the catalogue makes of it.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use rmcp::model::{self, ToolAnnotations};
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
+
+use super::arguments;
+use crate::{
+    actors::journal::JournalHandle,
+    domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
+    mcp::answer::{ResourceLink, ToolOutput},
+};
+
+/// A tool, declared once.
+pub trait Tool {
+    /// The name that clients call it by.
+    const NAME: &'static str;
+    /// The name that people read.
+    const TITLE: &'static str;
+    /// What a model reads to decide whether to call it.
+    const DESCRIPTION: &'static str;
+    /// What a call needs, whatever its arguments.
+    const SCOPES: ScopeSet;
+    /// What a call needs besides if it has a certain argument.
+    const WITH_ARGUMENT: Option<(&'static str, ScopeSet)> = None;
+    /// What the host may assume of it.
+    const EFFECT: Effect;
+
+    /// Its arguments.
+    type Arguments: DeserializeOwned + JsonSchema;
+    /// Its structured result.
+    type Output: Serialize + JsonSchema;
+
+    /// Does it, for the user of the context.
+    fn call(
+        context: Context,
+        arguments: Self::Arguments,
+    ) -> impl Future<Output = Result<Done<Self::Output>, ToolError>>;
+}
+
+/// What a tool does to the journal (MCP, Tools, Annotations). Every tool stays within the journal,
+/// so `openWorldHint` is always false.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing.
+    Reads,
+    /// Adds, and would add again.
+    Adds,
+    /// Sets something to a value; again makes no difference.
+    Sets,
+    /// Takes away; again makes no difference.
+    Removes,
+}
+
+/// For whom, and with what at hand.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The user, from the token of this very request.
+    pub principal: Arc<Principal>,
+    /// The journal.
+    pub journal: JournalHandle,
+}
+
+/// What a tool did.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// A sentence for people.
+    pub summary: String,
+    /// What it is about.
+    pub links: Vec<ResourceLink>,
+    /// The result.
+    pub output: T,
+}
+
+/// Why a tool could not.
+#[derive(Debug)]
+pub enum ToolError {
+    /// The arguments break a rule; a sentence that says which.
+    BadArguments(String),
+    /// The journal could not.
+    Journal(JournalError),
+}
+
+impl From<JournalError> for ToolError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+/// A tool in the catalogue, its types forgotten.
+pub struct DeclaredTool {
+    /// Its wire form, with everything that any revision shows.
+    pub descriptor: model::Tool,
+    scopes: ScopeSet,
+    with_argument: Option<(&'static str, ScopeSet)>,
+    call: fn(Context, Option<&RawValue>) -> CallFuture,
+}
+
+type CallFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>>>>;
+
+impl DeclaredTool {
+    /// Enters a declaration into the catalogue.
+    #[must_use]
+    pub fn of<T: Tool + 'static>() -> Self {
+        let descriptor = model::Tool::new(
+            T::NAME,
+            T::DESCRIPTION,
+            Arc::new(schema_of::<T::Arguments>(SchemaSettings::draft2020_12())),
+        )
+        .with_title(T::TITLE)
+        .with_raw_output_schema(Arc::new(schema_of::<T::Output>(
+            SchemaSettings::draft2020_12().for_serialize(),
+        )))
+        .with_annotations(annotations(T::TITLE, T::EFFECT));
+        Self {
+            descriptor,
+            scopes: T::SCOPES,
+            with_argument: T::WITH_ARGUMENT,
+            call: call::<T>,
+        }
+    }
+
+    /// The name that clients call it by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.descriptor.name
+    }
+
+    /// What a token needs for the tool to be of any use to it; lists show it if so.
+    #[must_use]
+    pub fn scopes(&self) -> ScopeSet {
+        self.scopes
+    }
+
+    /// The argument that makes a call need more, and what it then needs besides.
+    #[must_use]
+    pub fn with_argument(&self) -> Option<(&'static str, ScopeSet)> {
+        self.with_argument
+    }
+
+    /// What this very call needs. The arguments have not been validated yet, and a caller without
+    /// the scopes must not learn whether they would have been valid.
+    #[must_use]
+    pub fn scopes_of_call(&self, arguments: Option<&RawValue>) -> ScopeSet {
+        let Some((name, scopes)) = self.with_argument else {
+            return self.scopes;
+        };
+        let has_argument = arguments
+            .and_then(|raw| serde_json::from_str::<Map<String, Value>>(raw.get()).ok())
+            .and_then(|arguments| arguments.get(name).map(|value| !value.is_null()))
+            .unwrap_or(false);
+        if has_argument {
+            self.scopes.union(scopes)
+        } else {
+            self.scopes
+        }
+    }
+
+    /// Validates the arguments and does it.
+    ///
+    /// # Errors
+    /// Those of the tool.
+    pub async fn call(
+        &self,
+        context: Context,
+        arguments: Option<&RawValue>,
+    ) -> Result<ToolOutput, ToolError> {
+        (self.call)(context, arguments).await
+    }
+}
+
+fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFuture {
+    let arguments = arguments::read::<T::Arguments>(raw);
+    Box::pin(async move {
+        let done = T::call(context, arguments.map_err(ToolError::BadArguments)?).await?;
+        Ok(ToolOutput {
+            summary: done.summary,
+            links: done.links,
+            structured: to_raw_value(&done.output)
+                .expect("outputs are made of strings, numbers, lists and structs"),
+        })
+    })
+}
+
+fn annotations(title: &str, effect: Effect) -> ToolAnnotations {
+    let annotations = ToolAnnotations::with_title(title).open_world(false);
+    match effect {
+        Effect::Reads => annotations.read_only(true),
+        Effect::Adds => annotations
+            .read_only(false)
+            .destructive(false)
+            .idempotent(false),
+        Effect::Sets => annotations
+            .read_only(false)
+            .destructive(false)
+            .idempotent(true),
+        Effect::Removes => annotations
+            .read_only(false)
+            .destructive(true)
+            .idempotent(true),
+    }
+}
+
+/// The schema without references, `$schema` and the type's Rust name: MCP takes 2020-12 for granted,
+/// and clients differ in what they resolve.
+fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
+    let generator = settings
+        .with(|settings| {
+            settings.meta_schema = None;
+            settings.inline_subschemas = true;
+        })
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    let schema = schema
+        .as_object_mut()
+        .expect("arguments and outputs are structs, whose schemas are objects");
+    schema.remove("title");
+    schema.remove("description");
+    // A tool without arguments has a struct without fields.
+    schema
+        .entry("properties")
+        .or_insert_with(|| Map::new().into());
+    std::mem::take(schema)
+}

@@ -1,0 +1,275 @@
+//! Single entries: write, read, change, delete.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    actors::journal,
+    domain::{
+        journal::{EntryChanges, NewEntry, TagId},
+        scope::{Scope, ScopeSet},
+    },
+    features::{
+        arguments::{Id, Text, UpTo, clearable, not_null},
+        tool::{Context, Done, Effect, Tool, ToolError},
+        views::{EntryView, entry_link, tag_link},
+    },
+};
+
+type Title = Text<1, 200>;
+type Content = Text<1, 100_000>;
+type Note = Text<1, 100>;
+pub(super) type Key = Text<1, 200>;
+
+/// `create_entry`
+pub(super) struct CreateEntry;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CreateEntryArguments {
+    /// A short title.
+    title: Title,
+    /// The text of the entry.
+    content: Content,
+    /// How the user felt, such as "calm".
+    mood: Option<Note>,
+    /// Where it was.
+    location: Option<Note>,
+    /// What the weather was like.
+    weather: Option<Note>,
+    /// A label of the user's; every entry is seen by its owner alone. True unless said otherwise.
+    is_private: Option<bool>,
+    /// Whether it is a favorite. False unless said otherwise.
+    is_favorite: Option<bool>,
+    /// Ids of the user's tags to put on it; `list_tags` shows them. Needs the scope tags:read too.
+    tags: Option<UpTo<Id, 50>>,
+    /// Any text of your choice that names this one write. Sending the same call with the same key
+    /// again within 24 hours gives the first result and writes nothing.
+    idempotency_key: Option<Key>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct EntryOutput {
+    entry: EntryView,
+}
+
+impl Tool for CreateEntry {
+    const NAME: &'static str = "create_entry";
+    const TITLE: &'static str = "Create Entry";
+    const DESCRIPTION: &'static str = "Create a new journal entry";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite]);
+    const WITH_ARGUMENT: Option<(&'static str, ScopeSet)> =
+        Some(("tags", ScopeSet::of(&[Scope::TagsRead])));
+    const EFFECT: Effect = Effect::Adds;
+
+    type Arguments = CreateEntryArguments;
+    type Output = EntryOutput;
+
+    async fn call(
+        context: Context,
+        arguments: CreateEntryArguments,
+    ) -> Result<Done<EntryOutput>, ToolError> {
+        let entry = NewEntry {
+            title: arguments.title.into(),
+            content: arguments.content.into(),
+            mood: arguments.mood.map(String::from),
+            location: arguments.location.map(String::from),
+            weather: arguments.weather.map(String::from),
+            is_private: arguments.is_private.unwrap_or(true),
+            is_favorite: arguments.is_favorite.unwrap_or(false),
+            tags: arguments
+                .tags
+                .map(|tags| tags.0.into_iter().map(TagId::from).collect())
+                .unwrap_or_default(),
+        };
+        let idempotency_key = arguments
+            .idempotency_key
+            .map(|key| super::idempotency_key(key, &entry));
+        let entry = context
+            .journal
+            .ask(journal::CreateEntry {
+                owner: super::journal_owner(&context.principal),
+                entry,
+                idempotency_key,
+            })
+            .await?;
+        let mut links = vec![entry_link(entry.id, &entry.title)];
+        links.extend(entry.tags.iter().map(|tag| tag_link(tag.id, &tag.name)));
+        Ok(Done {
+            summary: format!("Created entry {}: {}.", entry.id, entry.title),
+            links,
+            output: EntryOutput {
+                entry: entry.into(),
+            },
+        })
+    }
+}
+
+/// `get_entry`
+pub(super) struct GetEntry;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EntryArguments {
+    /// The entry's id.
+    id: Id,
+}
+
+impl Tool for GetEntry {
+    const NAME: &'static str = "get_entry";
+    const TITLE: &'static str = "Get Entry";
+    const DESCRIPTION: &'static str = "Read one journal entry with its tags.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
+    const EFFECT: Effect = Effect::Reads;
+
+    type Arguments = EntryArguments;
+    type Output = EntryOutput;
+
+    async fn call(
+        context: Context,
+        EntryArguments { id }: EntryArguments,
+    ) -> Result<Done<EntryOutput>, ToolError> {
+        let entry = context
+            .journal
+            .ask(journal::GetEntry {
+                user: context.principal.user,
+                id: id.into(),
+            })
+            .await?;
+        Ok(Done {
+            summary: format!("Entry {}: {}.", entry.id, entry.title),
+            links: vec![entry_link(entry.id, &entry.title)],
+            output: EntryOutput {
+                entry: entry.into(),
+            },
+        })
+    }
+}
+
+/// `update_entry`
+pub(super) struct UpdateEntry;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct UpdateEntryArguments {
+    /// The entry's id.
+    id: Id,
+    /// A new title; leave it out to keep the old one.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(with = "Title", !default)]
+    title: Option<Title>,
+    /// A new text; leave it out to keep the old one.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(with = "Content", !default)]
+    content: Option<Content>,
+    /// A new mood; null clears it, leave it out to keep the old one.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schemars(with = "Option<Note>", !default)]
+    mood: Option<Option<Note>>,
+    /// A new location; null clears it, leave it out to keep the old one.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schemars(with = "Option<Note>", !default)]
+    location: Option<Option<Note>>,
+    /// A new weather; null clears it, leave it out to keep the old one.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schemars(with = "Option<Note>", !default)]
+    weather: Option<Option<Note>>,
+    /// A label of the user's; leave it out to keep the old one.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(with = "bool", !default)]
+    is_private: Option<bool>,
+    /// Whether it is a favorite; leave it out to keep the old answer.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(with = "bool", !default)]
+    is_favorite: Option<bool>,
+}
+
+impl Tool for UpdateEntry {
+    const NAME: &'static str = "update_entry";
+    const TITLE: &'static str = "Update Entry";
+    const DESCRIPTION: &'static str =
+        "Change a journal entry. What is left out stays; null clears mood, location or weather.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead]);
+    const EFFECT: Effect = Effect::Sets;
+
+    type Arguments = UpdateEntryArguments;
+    type Output = EntryOutput;
+
+    async fn call(
+        context: Context,
+        arguments: UpdateEntryArguments,
+    ) -> Result<Done<EntryOutput>, ToolError> {
+        let note = |change: Option<Option<Note>>| change.map(|note| note.map(String::from));
+        let entry = context
+            .journal
+            .ask(journal::UpdateEntry {
+                user: context.principal.user,
+                id: arguments.id.into(),
+                changes: EntryChanges {
+                    title: arguments.title.map(String::from),
+                    content: arguments.content.map(String::from),
+                    mood: note(arguments.mood),
+                    location: note(arguments.location),
+                    weather: note(arguments.weather),
+                    is_private: arguments.is_private,
+                    is_favorite: arguments.is_favorite,
+                },
+            })
+            .await?;
+        Ok(Done {
+            summary: format!("Updated entry {}: {}.", entry.id, entry.title),
+            links: vec![entry_link(entry.id, &entry.title)],
+            output: EntryOutput {
+                entry: entry.into(),
+            },
+        })
+    }
+}
+
+/// `delete_entry`
+pub(super) struct DeleteEntry;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DeleteEntryOutput {
+    /// Whether an entry was deleted by this call.
+    success: bool,
+    /// The entry as it was, or null if there was none.
+    entry: Option<EntryView>,
+}
+
+impl Tool for DeleteEntry {
+    const NAME: &'static str = "delete_entry";
+    const TITLE: &'static str = "Delete Entry";
+    const DESCRIPTION: &'static str =
+        "Delete a journal entry for good. Ask the user first; it cannot be undone.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead]);
+    const EFFECT: Effect = Effect::Removes;
+
+    type Arguments = EntryArguments;
+    type Output = DeleteEntryOutput;
+
+    async fn call(
+        context: Context,
+        EntryArguments { id }: EntryArguments,
+    ) -> Result<Done<DeleteEntryOutput>, ToolError> {
+        let id = id.into();
+        let entry = context
+            .journal
+            .ask(journal::DeleteEntry {
+                user: context.principal.user,
+                id,
+            })
+            .await?;
+        Ok(Done {
+            summary: entry.as_ref().map_or_else(
+                || format!("There is no entry {id}, so nothing was deleted."),
+                |entry| format!("Deleted entry {id}: {}.", entry.title),
+            ),
+            links: Vec::new(),
+            output: DeleteEntryOutput {
+                success: entry.is_some(),
+                entry: entry.map(EntryView::from),
+            },
+        })
+    }
+}

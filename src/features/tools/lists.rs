@@ -1,0 +1,209 @@
+//! Lists of entries, newest first, and the search.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    actors::journal,
+    domain::{
+        journal::{EntryFilter, EntryListItem, TagId},
+        page::{Cursor, PageRequest, TimeCursor},
+        scope::{Scope, ScopeSet},
+    },
+    features::{
+        arguments::{After, Id, Limit, Text, UpTo},
+        dates::{Moment, Zone},
+        tool::{Context, Done, Effect, Tool, ToolError},
+        views::{EntryListItemView, entry_link},
+    },
+    mcp::answer::ResourceLink,
+};
+
+/// `list_entries`
+pub(super) struct ListEntries;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListEntriesArguments {
+    /// Only entries that have at least one of these tags.
+    tag_ids: Option<UpTo<Id, 50>>,
+    /// Only entries written at this time or later; a date means its beginning.
+    from: Option<Moment>,
+    /// Only entries written before this time; a date means its beginning, so that day is not in it.
+    to: Option<Moment>,
+    /// The time zone in which dates begin, such as Europe/Berlin. UTC unless said otherwise.
+    time_zone: Option<Zone>,
+    /// Only favorites, or only others.
+    is_favorite: Option<bool>,
+    /// How many entries; 50 unless said otherwise.
+    limit: Option<Limit>,
+    /// The `nextCursor` of an earlier page, to go on from there with the same filters.
+    cursor: Option<After<TimeCursor>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListEntriesOutput {
+    entries: Vec<EntryListItemView>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", !default)]
+    next_cursor: Option<String>,
+}
+
+impl Tool for ListEntries {
+    const NAME: &'static str = "list_entries";
+    const TITLE: &'static str = "List Entries";
+    const DESCRIPTION: &'static str =
+        "List journal entries, newest first, page by page; by tag, date or favorite if wanted.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
+    const EFFECT: Effect = Effect::Reads;
+
+    type Arguments = ListEntriesArguments;
+    type Output = ListEntriesOutput;
+
+    async fn call(
+        context: Context,
+        arguments: ListEntriesArguments,
+    ) -> Result<Done<ListEntriesOutput>, ToolError> {
+        let zone = arguments.time_zone.unwrap_or_default();
+        let instant = |name: &str, moment: Option<Moment>| {
+            moment
+                .map(|moment| {
+                    moment.instant(&zone).ok_or_else(|| {
+                        ToolError::BadArguments(format!(
+                            "Invalid arguments: `{name}` must be a date within the calendar."
+                        ))
+                    })
+                })
+                .transpose()
+        };
+        let filter = EntryFilter {
+            tags: arguments
+                .tag_ids
+                .map(|tags| tags.0.into_iter().map(TagId::from).collect())
+                .unwrap_or_default(),
+            from: instant("from", arguments.from)?,
+            to: instant("to", arguments.to)?,
+            is_favorite: arguments.is_favorite,
+        };
+        if let (Some(from), Some(to)) = (filter.from, filter.to)
+            && from > to
+        {
+            return Err(ToolError::BadArguments(
+                "Invalid arguments: `from` must not be later than `to`.".to_owned(),
+            ));
+        }
+        let page = context
+            .journal
+            .ask(journal::ListEntries {
+                user: context.principal.user,
+                filter,
+                page: page_request(arguments.limit, arguments.cursor),
+            })
+            .await?;
+        Ok(Done {
+            summary: found(page.items.len(), "entry", "entries", page.next.is_some()),
+            links: page.items.iter().map(link).collect(),
+            output: ListEntriesOutput {
+                next_cursor: page.next.map(|cursor| cursor.encode()),
+                entries: page
+                    .items
+                    .into_iter()
+                    .map(EntryListItemView::from)
+                    .collect(),
+            },
+        })
+    }
+}
+
+/// `search_entries`
+pub(super) struct SearchEntries;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchEntriesArguments {
+    /// What to look for in titles and texts: words that must all occur, "a phrase in quotes",
+    /// `or` between alternatives, a minus before what must not occur.
+    query: Text<1, 200>,
+    /// How many entries; 50 unless said otherwise.
+    limit: Option<Limit>,
+    /// The `nextCursor` of an earlier page, to go on from there with the same query.
+    cursor: Option<After<TimeCursor>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SearchEntriesOutput {
+    entries: Vec<SearchHitView>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", !default)]
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SearchHitView {
+    #[serde(flatten)]
+    entry: EntryListItemView,
+    /// A few words around the match.
+    excerpt: String,
+}
+
+impl Tool for SearchEntries {
+    const NAME: &'static str = "search_entries";
+    const TITLE: &'static str = "Search Entries";
+    const DESCRIPTION: &'static str =
+        "Search titles and texts of journal entries, newest first, page by page.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
+    const EFFECT: Effect = Effect::Reads;
+
+    type Arguments = SearchEntriesArguments;
+    type Output = SearchEntriesOutput;
+
+    async fn call(
+        context: Context,
+        arguments: SearchEntriesArguments,
+    ) -> Result<Done<SearchEntriesOutput>, ToolError> {
+        let page = context
+            .journal
+            .ask(journal::SearchEntries {
+                user: context.principal.user,
+                query: arguments.query.into(),
+                page: page_request(arguments.limit, arguments.cursor),
+            })
+            .await?;
+        Ok(Done {
+            summary: found(page.items.len(), "entry", "entries", page.next.is_some()),
+            links: page.items.iter().map(|hit| link(&hit.entry)).collect(),
+            output: SearchEntriesOutput {
+                next_cursor: page.next.map(|cursor| cursor.encode()),
+                entries: page
+                    .items
+                    .into_iter()
+                    .map(|hit| SearchHitView {
+                        entry: hit.entry.into(),
+                        excerpt: hit.excerpt,
+                    })
+                    .collect(),
+            },
+        })
+    }
+}
+
+pub(super) fn page_request<C>(limit: Option<Limit>, cursor: Option<After<C>>) -> PageRequest<C> {
+    PageRequest {
+        limit: limit.unwrap_or_default().0,
+        after: cursor.map(|After(cursor)| cursor),
+    }
+}
+
+pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
+    let noun = if count == 1 { one } else { many };
+    let rest = if more { " There are more." } else { "" };
+    format!("Found {count} {noun}.{rest}")
+}
+
+fn link(item: &EntryListItem) -> ResourceLink {
+    entry_link(item.id, &item.title)
+}

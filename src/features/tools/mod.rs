@@ -1,0 +1,60 @@
+//! **Lives here:** every tool, one declaration each, in the order in which lists show them.
+//!
+//! **Begin with** `user.rs`, the smallest; `entries.rs` is the rule.
+
+mod entries;
+mod entry_tags;
+mod lists;
+mod tags;
+mod user;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::tool::DeclaredTool;
+use crate::{
+    actors::journal::JournalOwner,
+    domain::{journal::IdempotencyKey, principal::Principal},
+};
+
+/// Every tool. The first tolerates empty arguments, for hosts that try the first tool they see.
+#[must_use]
+pub fn all() -> Vec<DeclaredTool> {
+    vec![
+        DeclaredTool::of::<user::WhoAmI>(),
+        DeclaredTool::of::<entries::CreateEntry>(),
+        DeclaredTool::of::<entries::GetEntry>(),
+        DeclaredTool::of::<lists::ListEntries>(),
+        DeclaredTool::of::<lists::SearchEntries>(),
+        DeclaredTool::of::<entries::UpdateEntry>(),
+        DeclaredTool::of::<entries::DeleteEntry>(),
+        DeclaredTool::of::<tags::CreateTag>(),
+        DeclaredTool::of::<tags::GetTag>(),
+        DeclaredTool::of::<tags::ListTags>(),
+        DeclaredTool::of::<tags::UpdateTag>(),
+        DeclaredTool::of::<tags::DeleteTag>(),
+        DeclaredTool::of::<entry_tags::AddTagToEntry>(),
+        DeclaredTool::of::<entry_tags::RemoveTagFromEntry>(),
+    ]
+}
+
+/// For whom the journal writes.
+fn journal_owner(principal: &Principal) -> JournalOwner {
+    JournalOwner {
+        user: principal.user,
+        issuer: principal.issuer.clone(),
+        subject: principal.subject.clone(),
+    }
+}
+
+/// A client's key with a digest of what it asked for under that key. The digest is over what the
+/// arguments mean, so that their order and spelled-out defaults make no difference.
+fn idempotency_key(key: entries::Key, meaning: &impl Serialize) -> IdempotencyKey {
+    IdempotencyKey {
+        key: key.into(),
+        arguments: Sha256::digest(
+            serde_json::to_vec(meaning).expect("texts, numbers and lists serialise"),
+        )
+        .into(),
+    }
+}

@@ -1,0 +1,281 @@
+//! Tags: make, read, list, change, delete.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    entries::Key,
+    lists::{found, page_request},
+};
+use crate::{
+    actors::journal,
+    domain::{
+        journal::{NewTag, TagChanges},
+        page::{Cursor, NameCursor},
+        scope::{Scope, ScopeSet},
+    },
+    features::{
+        arguments::{After, Id, Limit, Text, clearable, not_null},
+        tool::{Context, Done, Effect, Tool, ToolError},
+        views::{TagNameView, TagView, tag_link},
+    },
+};
+
+type Name = Text<1, 60>;
+type Description = Text<1, 500>;
+
+/// `create_tag`
+pub(super) struct CreateTag;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CreateTagArguments {
+    /// The tag's name; no two of a user's tags share one, whatever the case.
+    name: Name,
+    /// What the tag is for.
+    description: Option<Description>,
+    /// Any text of your choice that names this one write. Sending the same call with the same key
+    /// again within 24 hours gives the first result and writes nothing.
+    idempotency_key: Option<Key>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TagOutput {
+    tag: TagView,
+}
+
+impl Tool for CreateTag {
+    const NAME: &'static str = "create_tag";
+    const TITLE: &'static str = "Create Tag";
+    const DESCRIPTION: &'static str =
+        "Create a tag. See list_tags first: a fitting one may be there already.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite]);
+    const EFFECT: Effect = Effect::Adds;
+
+    type Arguments = CreateTagArguments;
+    type Output = TagOutput;
+
+    async fn call(
+        context: Context,
+        arguments: CreateTagArguments,
+    ) -> Result<Done<TagOutput>, ToolError> {
+        let tag = NewTag {
+            name: arguments.name.into(),
+            description: arguments.description.map(String::from),
+        };
+        let idempotency_key = arguments
+            .idempotency_key
+            .map(|key| super::idempotency_key(key, &tag));
+        let tag = context
+            .journal
+            .ask(journal::CreateTag {
+                owner: super::journal_owner(&context.principal),
+                tag,
+                idempotency_key,
+            })
+            .await?;
+        Ok(Done {
+            summary: format!("Created tag {}: {}.", tag.id, tag.name),
+            links: vec![tag_link(tag.id, &tag.name)],
+            output: TagOutput { tag: tag.into() },
+        })
+    }
+}
+
+/// `get_tag`
+pub(super) struct GetTag;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TagArguments {
+    /// The tag's id.
+    id: Id,
+}
+
+impl Tool for GetTag {
+    const NAME: &'static str = "get_tag";
+    const TITLE: &'static str = "Get Tag";
+    const DESCRIPTION: &'static str = "Read one tag with its description.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
+    const EFFECT: Effect = Effect::Reads;
+
+    type Arguments = TagArguments;
+    type Output = TagOutput;
+
+    async fn call(
+        context: Context,
+        TagArguments { id }: TagArguments,
+    ) -> Result<Done<TagOutput>, ToolError> {
+        let tag = context
+            .journal
+            .ask(journal::GetTag {
+                user: context.principal.user,
+                id: id.into(),
+            })
+            .await?;
+        Ok(Done {
+            summary: format!("Tag {}: {}.", tag.id, tag.name),
+            links: vec![tag_link(tag.id, &tag.name)],
+            output: TagOutput { tag: tag.into() },
+        })
+    }
+}
+
+/// `list_tags`
+pub(super) struct ListTags;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListTagsArguments {
+    /// How many tags; 50 unless said otherwise.
+    limit: Option<Limit>,
+    /// The `nextCursor` of an earlier page, to go on from there.
+    cursor: Option<After<NameCursor>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListTagsOutput {
+    tags: Vec<TagNameView>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", !default)]
+    next_cursor: Option<String>,
+}
+
+impl Tool for ListTags {
+    const NAME: &'static str = "list_tags";
+    const TITLE: &'static str = "List Tags";
+    const DESCRIPTION: &'static str = "List the user's tags by name, page by page.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
+    const EFFECT: Effect = Effect::Reads;
+
+    type Arguments = ListTagsArguments;
+    type Output = ListTagsOutput;
+
+    async fn call(
+        context: Context,
+        arguments: ListTagsArguments,
+    ) -> Result<Done<ListTagsOutput>, ToolError> {
+        let page = context
+            .journal
+            .ask(journal::ListTags {
+                user: context.principal.user,
+                page: page_request(arguments.limit, arguments.cursor),
+            })
+            .await?;
+        Ok(Done {
+            summary: found(page.items.len(), "tag", "tags", page.next.is_some()),
+            links: page
+                .items
+                .iter()
+                .map(|tag| tag_link(tag.id, &tag.name))
+                .collect(),
+            output: ListTagsOutput {
+                next_cursor: page.next.map(|cursor| cursor.encode()),
+                tags: page.items.into_iter().map(TagNameView::from).collect(),
+            },
+        })
+    }
+}
+
+/// `update_tag`
+pub(super) struct UpdateTag;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateTagArguments {
+    /// The tag's id.
+    id: Id,
+    /// A new name; leave it out to keep the old one.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schemars(with = "Name", !default)]
+    name: Option<Name>,
+    /// A new description; null clears it, leave it out to keep the old one.
+    #[serde(default, deserialize_with = "clearable")]
+    #[schemars(with = "Option<Description>", !default)]
+    description: Option<Option<Description>>,
+}
+
+impl Tool for UpdateTag {
+    const NAME: &'static str = "update_tag";
+    const TITLE: &'static str = "Update Tag";
+    const DESCRIPTION: &'static str = "Rename a tag or change its description. What is left out stays; null clears the description.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite, Scope::TagsRead]);
+    const EFFECT: Effect = Effect::Sets;
+
+    type Arguments = UpdateTagArguments;
+    type Output = TagOutput;
+
+    async fn call(
+        context: Context,
+        arguments: UpdateTagArguments,
+    ) -> Result<Done<TagOutput>, ToolError> {
+        let tag = context
+            .journal
+            .ask(journal::UpdateTag {
+                user: context.principal.user,
+                id: arguments.id.into(),
+                changes: TagChanges {
+                    name: arguments.name.map(String::from),
+                    description: arguments
+                        .description
+                        .map(|description| description.map(String::from)),
+                },
+            })
+            .await?;
+        Ok(Done {
+            summary: format!("Updated tag {}: {}.", tag.id, tag.name),
+            links: vec![tag_link(tag.id, &tag.name)],
+            output: TagOutput { tag: tag.into() },
+        })
+    }
+}
+
+/// `delete_tag`
+pub(super) struct DeleteTag;
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct DeleteTagOutput {
+    /// Whether a tag was deleted by this call.
+    success: bool,
+    /// The tag as it was, or null if there was none.
+    tag: Option<TagView>,
+}
+
+impl Tool for DeleteTag {
+    const NAME: &'static str = "delete_tag";
+    const TITLE: &'static str = "Delete Tag";
+    const DESCRIPTION: &'static str = "Delete a tag for good; it also comes off every entry that has it. \
+        Ask the user first; it cannot be undone.";
+    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite, Scope::TagsRead]);
+    const EFFECT: Effect = Effect::Removes;
+
+    type Arguments = TagArguments;
+    type Output = DeleteTagOutput;
+
+    async fn call(
+        context: Context,
+        TagArguments { id }: TagArguments,
+    ) -> Result<Done<DeleteTagOutput>, ToolError> {
+        let id = id.into();
+        let tag = context
+            .journal
+            .ask(journal::DeleteTag {
+                user: context.principal.user,
+                id,
+            })
+            .await?;
+        Ok(Done {
+            summary: tag.as_ref().map_or_else(
+                || format!("There is no tag {id}, so nothing was deleted."),
+                |tag| format!("Deleted tag {id}: {}.", tag.name),
+            ),
+            links: Vec::new(),
+            output: DeleteTagOutput {
+                success: tag.is_some(),
+                tag: tag.map(TagView::from),
+            },
+        })
+    }
+}
