@@ -9,3 +9,4 @@
 //! **Begin with** `gate.rs`, then the `mod.rs` of an actor: messages, handle, actor, in that order.
 
 pub mod gate;
+pub mod journal;
