@@ -7,3 +7,4 @@ pub mod domain;
 pub mod features;
 pub mod mcp;
 pub mod oauth;
+pub mod storage;

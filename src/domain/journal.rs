@@ -5,7 +5,7 @@ use std::{error::Error, fmt, sync::Arc};
 use derive_more::{Display, Error};
 use serde::Serialize;
 
-use super::clock::Timestamp;
+use super::{clock::Timestamp, principal::UserId};
 
 /// The id of an entry, unique over all users. Not a secret: ownership is checked in every query.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +14,18 @@ pub struct EntryId(pub i64);
 /// The id of a tag, unique over all users. Not a secret: ownership is checked in every query.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct TagId(pub i64);
+
+/// Whom a new entry or tag will belong to. Reading and changing need the id alone; writing something
+/// new may be the first that the journal hears of the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalOwner {
+    /// The user's id, derived from the other two.
+    pub user: UserId,
+    /// The authorization server that vouches for the subject.
+    pub issuer: String,
+    /// The subject, unique at its issuer only.
+    pub subject: String,
+}
 
 /// An entry as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

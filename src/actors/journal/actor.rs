@@ -1,0 +1,73 @@
+//! The actor: it hands each admitted message to a thread that may block.
+
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix_rt::task::spawn_blocking;
+
+use crate::{
+    actors::gate::Permit,
+    domain::journal::JournalError,
+    storage::{Pool, StorageError},
+};
+
+use super::messages::{JournalMessage, Kind};
+
+/// Reads and writes journals.
+#[derive(Debug)]
+pub struct JournalActor {
+    pool: Pool,
+}
+
+/// A message with its place behind the gate, which it keeps until the work has ended.
+pub(super) struct Admitted<M> {
+    pub(super) message: M,
+    pub(super) permit: Permit,
+}
+
+impl JournalActor {
+    pub(super) const fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+}
+
+impl Actor for JournalActor {
+    type Context = Context<Self>;
+}
+
+impl<M: JournalMessage> Message for Admitted<M> {
+    type Result = Result<M::Reply, JournalError>;
+}
+
+impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
+    /// Everything is moved in, so that the work outlives the actor.
+    type Result = ResponseFuture<Result<M::Reply, JournalError>>;
+
+    fn handle(&mut self, admitted: Admitted<M>, _: &mut Context<Self>) -> Self::Result {
+        let pool = self.pool.clone();
+        Box::pin(async move {
+            let Admitted { message, permit } = admitted;
+            let work = spawn_blocking(move || {
+                let reply = run(&pool, &message);
+                drop(permit);
+                reply
+            });
+            match work.await {
+                Ok(reply) => Ok(reply?),
+                // The thread caught a panic; its connection goes away with its lease.
+                Err(_) => Err(StorageError::corrupt("a query panicked").into()),
+            }
+        })
+    }
+}
+
+fn run<M: JournalMessage>(pool: &Pool, message: &M) -> Result<M::Reply, StorageError> {
+    let mut lease = pool.get()?;
+    let reply = message.run(&mut lease);
+    // Connections that a restart of the database cut are noticed when they are used. A read starts
+    // over with a new one; a write may have been done before the connection broke.
+    if reply.is_err() && lease.is_broken() && M::KIND == Kind::Read {
+        drop(lease);
+        let mut lease = pool.get()?;
+        return message.run(&mut lease);
+    }
+    reply
+}

@@ -1,0 +1,171 @@
+//! The handle: what callers hold in place of the actor's address.
+
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr};
+use actix_rt::{Arbiter, ArbiterHandle};
+use secrecy::SecretString;
+use tokio::sync::oneshot;
+
+use crate::{
+    actors::gate::Gate,
+    domain::journal::{Cause, JournalError},
+    storage::{Pool, PoolSettings},
+};
+
+use super::{
+    actor::{Admitted, JournalActor},
+    messages::{JournalMessage, Kind},
+};
+
+/// Where the journal's database is, and how much may be asked of it at once.
+#[derive(Clone, Debug)]
+pub struct JournalSettings {
+    /// A libpq URL.
+    pub database_url: SecretString,
+    /// At most this many connections.
+    pub pool: NonZeroU32,
+    /// How many messages may wait for a connection.
+    pub queue: u32,
+    /// How long a message waits for a place in the queue before it is refused as `Busy`.
+    pub failfast: Duration,
+    /// How long a message waits for a connection before the database counts as unavailable.
+    pub connect_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for another's lock.
+    pub lock_timeout: Duration,
+}
+
+impl JournalSettings {
+    /// Settings for a machine of ordinary size.
+    #[must_use]
+    pub fn new(database_url: SecretString) -> Self {
+        Self {
+            database_url,
+            pool: NonZeroU32::new(10).expect("ten is not zero"),
+            queue: 40,
+            failfast: Duration::from_millis(250),
+            connect_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Asks the JournalActor. Clones ask the same one; it ends with the last of them.
+#[derive(Clone)]
+pub struct JournalHandle(Arc<Inner>);
+
+struct Inner {
+    address: Addr<JournalActor>,
+    gate: Gate,
+    arbiter: Arbiter,
+    runner: ArbiterHandle,
+}
+
+impl JournalHandle {
+    /// Starts the actor in an arbiter of its own. Neither blocks nor fails while the database is
+    /// down.
+    ///
+    /// # Panics
+    /// Outside an actix `System`.
+    #[must_use]
+    pub fn start(settings: &JournalSettings) -> Self {
+        let pool = Pool::new(&PoolSettings {
+            database_url: settings.database_url.clone(),
+            size: settings.pool,
+            connect_timeout: settings.connect_timeout,
+            statement_timeout: settings.statement_timeout,
+            lock_timeout: settings.lock_timeout,
+        });
+        let places = settings.pool.get().saturating_add(settings.queue);
+        let gate = Gate::new(
+            usize::try_from(places).unwrap_or(usize::MAX),
+            settings.failfast,
+        );
+        let arbiter = Arbiter::new();
+        let runner = arbiter.handle();
+        let address = JournalActor::start_in_arbiter(&runner, |_| JournalActor::new(pool));
+        Self(Arc::new(Inner {
+            address,
+            gate,
+            arbiter,
+            runner,
+        }))
+    }
+
+    /// Asks, and waits for the answer. A read ends with the future that this returns; a write that
+    /// was admitted runs to its end even if the future is dropped.
+    ///
+    /// # Errors
+    /// `Busy` if no place came free in time, else what the message says.
+    pub async fn ask<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
+        let Ok(permit) = self.0.gate.admit().await else {
+            return Err(JournalError::Busy);
+        };
+        let admitted = Admitted { message, permit };
+        match M::KIND {
+            Kind::Read => self.0.send(admitted).await,
+            Kind::Write => {
+                let (answer, answered) = oneshot::channel();
+                let inner = Arc::clone(&self.0);
+                // actix drops a queued message whose sender has gone, so the sender is a task of
+                // the journal's own arbiter.
+                self.0.runner.spawn(async move {
+                    // Nobody may be waiting any more: the write was what mattered.
+                    let _ = answer.send(inner.send(admitted).await);
+                });
+                answered.await.unwrap_or_else(|_| Err(stopped()))
+            }
+        }
+    }
+
+    /// How many messages are waiting or under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.0.gate.taken()
+    }
+
+    /// Whether the actor still takes messages.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.address.connected()
+    }
+
+    /// Waits until everything that was admitted has been answered. For shutdown: nothing may be
+    /// asked meanwhile.
+    pub async fn drained(&self) {
+        self.0.gate.drained().await;
+    }
+}
+
+impl Inner {
+    async fn send<M: JournalMessage>(
+        &self,
+        message: Admitted<M>,
+    ) -> Result<M::Reply, JournalError> {
+        match self.address.send(message).await {
+            Ok(reply) => reply,
+            Err(_) => Err(stopped()),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.arbiter.stop();
+    }
+}
+
+impl fmt::Debug for JournalHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JournalHandle({} under way)", self.under_way())
+    }
+}
+
+fn stopped() -> JournalError {
+    JournalError::Unavailable {
+        source: Cause::new("the journal has stopped"),
+    }
+}

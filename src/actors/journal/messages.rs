@@ -1,0 +1,327 @@
+//! What can be asked of a journal. Each message says what, and for whom.
+
+use diesel::PgConnection;
+
+use crate::{
+    domain::{
+        journal::{
+            Entry, EntryChanges, EntryFilter, EntryId, EntryListItem, EntryTag, IdempotencyKey,
+            JournalOwner, NewEntry, NewTag, SearchHit, Tag, TagChanges, TagId, TagName,
+        },
+        page::{NameCursor, Page, PageRequest, TimeCursor},
+        principal::UserId,
+    },
+    storage::{self, StorageError, entries, entry_lists, entry_tags, tags},
+};
+
+/// A message to the JournalActor.
+pub trait JournalMessage: Send + 'static {
+    /// What it is answered with.
+    type Reply: Send + 'static;
+    /// What becomes of it when its caller leaves or its connection breaks.
+    const KIND: Kind;
+
+    /// Does it. Blocks.
+    ///
+    /// # Errors
+    /// Those of the storage function that it stands for.
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError>;
+}
+
+/// What becomes of a message when its caller leaves or its connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ends with its caller, and is tried once more if a connection turns out to be dead.
+    Read,
+    /// Runs to its end even if nobody waits for it, and is never tried twice.
+    Write,
+}
+
+/// Write an entry. `NoSuchTag` if one of its tags is not the owner's, `IdempotencyKeyReused`.
+#[derive(Clone, Debug)]
+pub struct CreateEntry {
+    /// Whose it will be.
+    pub owner: JournalOwner,
+    /// The entry.
+    pub entry: NewEntry,
+    /// The name of this write, if it may be repeated.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl JournalMessage for CreateEntry {
+    type Reply = Entry;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entries::create_entry(
+            connection,
+            &self.owner,
+            self.entry.clone(),
+            self.idempotency_key.as_ref(),
+        )
+    }
+}
+
+/// Read an entry. `NoSuchEntry`.
+#[derive(Clone, Debug)]
+pub struct GetEntry {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which entry.
+    pub id: EntryId,
+}
+
+impl JournalMessage for GetEntry {
+    type Reply = Entry;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entries::get_entry(connection, self.user, self.id)
+    }
+}
+
+/// List entries, newest first.
+#[derive(Clone, Debug)]
+pub struct ListEntries {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which entries.
+    pub filter: EntryFilter,
+    /// Which page.
+    pub page: PageRequest<TimeCursor>,
+}
+
+impl JournalMessage for ListEntries {
+    type Reply = Page<EntryListItem, TimeCursor>;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entry_lists::list_entries(connection, self.user, &self.filter, &self.page)
+    }
+}
+
+/// Search title and content, newest first.
+#[derive(Clone, Debug)]
+pub struct SearchEntries {
+    /// Whose journal.
+    pub user: UserId,
+    /// Words as for a web search engine: `"a phrase"`, `or`, `-without`.
+    pub query: String,
+    /// Which page.
+    pub page: PageRequest<TimeCursor>,
+}
+
+impl JournalMessage for SearchEntries {
+    type Reply = Page<SearchHit, TimeCursor>;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entry_lists::search_entries(connection, self.user, &self.query, &self.page)
+    }
+}
+
+/// Change an entry; answered with the whole entry as it is then. `NoSuchEntry`.
+#[derive(Clone, Debug)]
+pub struct UpdateEntry {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which entry.
+    pub id: EntryId,
+    /// What to change.
+    pub changes: EntryChanges,
+}
+
+impl JournalMessage for UpdateEntry {
+    type Reply = Entry;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entries::update_entry(connection, self.user, self.id, &self.changes)
+    }
+}
+
+/// Delete an entry; answered with the entry as it was, or `None` if there is none.
+#[derive(Clone, Debug)]
+pub struct DeleteEntry {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which entry.
+    pub id: EntryId,
+}
+
+impl JournalMessage for DeleteEntry {
+    type Reply = Option<Entry>;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entries::delete_entry(connection, self.user, self.id)
+    }
+}
+
+/// Ask whether the user has any entry.
+#[derive(Clone, Debug)]
+pub struct HasEntries {
+    /// Whose journal.
+    pub user: UserId,
+}
+
+impl JournalMessage for HasEntries {
+    type Reply = bool;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entries::has_entries(connection, self.user)
+    }
+}
+
+/// Make a tag. `TagNameTaken`, `IdempotencyKeyReused`.
+#[derive(Clone, Debug)]
+pub struct CreateTag {
+    /// Whose it will be.
+    pub owner: JournalOwner,
+    /// The tag.
+    pub tag: NewTag,
+    /// The name of this write, if it may be repeated.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+impl JournalMessage for CreateTag {
+    type Reply = Tag;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        tags::create_tag(
+            connection,
+            &self.owner,
+            self.tag.clone(),
+            self.idempotency_key.as_ref(),
+        )
+    }
+}
+
+/// Read a tag. `NoSuchTag`.
+#[derive(Clone, Debug)]
+pub struct GetTag {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which tag.
+    pub id: TagId,
+}
+
+impl JournalMessage for GetTag {
+    type Reply = Tag;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        tags::get_tag(connection, self.user, self.id)
+    }
+}
+
+/// List tags by name, without regard to case.
+#[derive(Clone, Debug)]
+pub struct ListTags {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which page.
+    pub page: PageRequest<NameCursor>,
+}
+
+impl JournalMessage for ListTags {
+    type Reply = Page<TagName, NameCursor>;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        tags::list_tags(connection, self.user, &self.page)
+    }
+}
+
+/// Change a tag; answered with the whole tag as it is then. `NoSuchTag`, `TagNameTaken`.
+#[derive(Clone, Debug)]
+pub struct UpdateTag {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which tag.
+    pub id: TagId,
+    /// What to change.
+    pub changes: TagChanges,
+}
+
+impl JournalMessage for UpdateTag {
+    type Reply = Tag;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        tags::update_tag(connection, self.user, self.id, self.changes.clone())
+    }
+}
+
+/// Delete a tag and take it off every entry; answered with the tag as it was, or `None`.
+#[derive(Clone, Debug)]
+pub struct DeleteTag {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which tag.
+    pub id: TagId,
+}
+
+impl JournalMessage for DeleteTag {
+    type Reply = Option<Tag>;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        tags::delete_tag(connection, self.user, self.id)
+    }
+}
+
+/// Put a tag on an entry, where it may be already. `NoSuchEntry`, `NoSuchTag`.
+#[derive(Clone, Debug)]
+pub struct AddTagToEntry {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which entry.
+    pub entry_id: EntryId,
+    /// Which tag.
+    pub tag_id: TagId,
+}
+
+impl JournalMessage for AddTagToEntry {
+    type Reply = EntryTag;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entry_tags::add_tag_to_entry(connection, self.user, self.entry_id, self.tag_id)
+    }
+}
+
+/// Take a tag off an entry; answered with whether it was there. `NoSuchEntry`, `NoSuchTag`.
+#[derive(Clone, Debug)]
+pub struct RemoveTagFromEntry {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which entry.
+    pub entry_id: EntryId,
+    /// Which tag.
+    pub tag_id: TagId,
+}
+
+impl JournalMessage for RemoveTagFromEntry {
+    type Reply = bool;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        entry_tags::remove_tag_from_entry(connection, self.user, self.entry_id, self.tag_id)
+    }
+}
+
+/// Ask whether the database answers.
+#[derive(Clone, Debug)]
+pub struct Ping;
+
+impl JournalMessage for Ping {
+    type Reply = ();
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+        storage::ping(connection)
+    }
+}

@@ -1,0 +1,22 @@
+//! **Lives here:** the JournalActor: typed messages that read and write the journal, the handle that
+//! callers hold, and the actor that runs them over `storage`.
+//!
+//! **May enter:** `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
+//!
+//! **Never here:** SQL; a message that does not say whose journal; a write that ends because its
+//! caller left; a query on an actor's thread (Diesel blocks).
+//!
+//! **Begin with** `messages.rs`: each message stands beside its answer and what it does. Then
+//! `handle.rs` (admission, and why writes are spawned) and `actor.rs`.
+
+mod actor;
+mod handle;
+mod messages;
+
+pub use actor::JournalActor;
+pub use handle::{JournalHandle, JournalSettings};
+pub use messages::{
+    AddTagToEntry, CreateEntry, CreateTag, DeleteEntry, DeleteTag, GetEntry, GetTag, HasEntries,
+    JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry, SearchEntries,
+    UpdateEntry, UpdateTag,
+};

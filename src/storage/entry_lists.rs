@@ -1,0 +1,242 @@
+//! Lists of entries, newest first, by keyset: a page costs a page, however deep it lies.
+
+use diesel::{
+    PgConnection, Queryable, RunQueryDsl,
+    data_types::PgTimestamp,
+    sql_types::{Array, BigInt, Bool, Text, Timestamptz, Uuid},
+};
+
+use crate::domain::{
+    journal::{EntryFilter, EntryId, EntryListItem, SearchHit},
+    page::{Page, PageRequest, TimeCursor},
+    principal::UserId,
+};
+
+use super::{error::StorageError, statement::Statement, time};
+
+/// A page of the user's entries, newest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn list_entries(
+    connection: &mut PgConnection,
+    user: UserId,
+    filter: &EntryFilter,
+    page: &PageRequest<TimeCursor>,
+) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
+    let window = Window::new(filter, page);
+    let statement = Statement::<ItemSql>::new(match (filter.tags.is_empty(), filter.is_favorite) {
+        (true, None) => list_all!(""),
+        (true, Some(true)) => list_all!("AND is_favorite"),
+        (true, Some(false)) => list_all!("AND NOT is_favorite"),
+        (false, None) => list_tagged!(""),
+        (false, Some(true)) => list_tagged!(join_entries!("AND e.is_favorite")),
+        (false, Some(false)) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
+    });
+    let statement = statement
+        .bind::<Uuid, _>(user.as_uuid())
+        .bind::<Timestamptz, _>(window.before.0)
+        .bind::<BigInt, _>(window.before.1)
+        .bind::<Timestamptz, _>(window.from)
+        .bind::<BigInt, _>(window.rows);
+    let rows: Vec<ItemRow> = if filter.tags.is_empty() {
+        statement.load(connection)?
+    } else {
+        let tags: Vec<i64> = filter.tags.iter().map(|tag| tag.0).collect();
+        statement.bind::<Array<BigInt>, _>(tags).load(connection)?
+    };
+    paged(rows, page, EntryListItem::try_from, |item| item)
+}
+
+/// A page of the user's entries that match a query as web search engines write them, newest first.
+///
+/// # Errors
+/// Those of the database.
+pub fn search_entries(
+    connection: &mut PgConnection,
+    user: UserId,
+    query: &str,
+    page: &PageRequest<TimeCursor>,
+) -> Result<Page<SearchHit, TimeCursor>, StorageError> {
+    let window = Window::new(&EntryFilter::default(), page);
+    // A common word is found fastest along the list, a rare one in the search index. Only a plan
+    // that knows the words can choose.
+    let rows: Vec<HitRow> = Statement::<HitSql>::fit_to_binds(
+        "WITH hits AS MATERIALIZED (
+           SELECT id, title, is_favorite, created_at, content
+             FROM entries
+            WHERE user_id = $1 AND (created_at, id) < ($2, $3)
+              AND search @@ websearch_to_tsquery('english', $5)
+            ORDER BY created_at DESC, id DESC
+            LIMIT $4)
+         SELECT h.id, h.title, h.is_favorite, h.created_at,
+                (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = h.id),
+                left(ts_headline('english', h.content, websearch_to_tsquery('english', $5),
+                                 'StartSel=\"\", StopSel=\"\", MinWords=12, MaxWords=30'), 500)
+           FROM hits h
+          ORDER BY h.created_at DESC, h.id DESC",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<Timestamptz, _>(window.before.0)
+    .bind::<BigInt, _>(window.before.1)
+    .bind::<BigInt, _>(window.rows)
+    .bind::<Text, _>(query)
+    .load(connection)?;
+    paged(rows, page, SearchHit::try_from, |hit| &hit.entry)
+}
+
+/// `$1` the user, `$2, $3` what the page comes before, `$4` what it does not go behind, `$5` rows.
+///
+/// The inner limit is the longest page and one. It tells the planner, which plans for every `$5` at
+/// once, that few rows are wanted; without it the plan is made anew for every call.
+macro_rules! list_all {
+    ($condition:literal) => {
+        concat!(
+            "SELECT e.id, e.title, e.is_favorite, e.created_at,
+                    (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = e.id)
+               FROM (SELECT id, title, is_favorite, created_at
+                       FROM entries
+                      WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND created_at >= $4 ",
+            $condition,
+            " ORDER BY created_at DESC, id DESC LIMIT 201) e
+              ORDER BY e.created_at DESC, e.id DESC LIMIT $5"
+        )
+    };
+}
+use list_all;
+
+/// As `list_all`, and `$6` the tags: the head of each tag's own list, merged.
+macro_rules! list_tagged {
+    ($($more:tt)*) => {
+        concat!(
+            "SELECT e.id, e.title, e.is_favorite, e.created_at,
+                    (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = e.id)
+               FROM (SELECT DISTINCT head.entry_created_at, head.entry_id
+                       FROM unnest($6) AS wanted (tag_id)
+                      CROSS JOIN LATERAL (
+                            SELECT l.entry_created_at, l.entry_id FROM entry_tags l ",
+            $($more)*,
+            "                WHERE l.user_id = $1 AND l.tag_id = wanted.tag_id
+                               AND (l.entry_created_at, l.entry_id) < ($2, $3)
+                               AND l.entry_created_at >= $4
+                             ORDER BY l.entry_created_at DESC, l.entry_id DESC
+                             LIMIT $5) head
+                      ORDER BY head.entry_created_at DESC, head.entry_id DESC
+                      LIMIT $5) page
+               JOIN entries e ON e.user_id = $1 AND e.id = page.entry_id
+              ORDER BY e.created_at DESC, e.id DESC"
+        )
+    };
+}
+use list_tagged;
+
+macro_rules! join_entries {
+    ($condition:literal) => {
+        concat!(
+            "JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id ",
+            $condition
+        )
+    };
+}
+use join_entries;
+
+type ItemSql = (BigInt, Text, Bool, Timestamptz, BigInt);
+type HitSql = (BigInt, Text, Bool, Timestamptz, BigInt, Text);
+
+#[derive(Queryable)]
+struct ItemRow {
+    id: i64,
+    title: String,
+    is_favorite: bool,
+    created_at: PgTimestamp,
+    tag_count: i64,
+}
+
+#[derive(Queryable)]
+struct HitRow {
+    id: i64,
+    title: String,
+    is_favorite: bool,
+    created_at: PgTimestamp,
+    tag_count: i64,
+    excerpt: String,
+}
+
+impl TryFrom<ItemRow> for EntryListItem {
+    type Error = StorageError;
+
+    fn try_from(row: ItemRow) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: EntryId(row.id),
+            title: row.title,
+            tag_count: row.tag_count,
+            is_favorite: row.is_favorite,
+            created_at: time::to_instant(row.created_at)?,
+        })
+    }
+}
+
+impl TryFrom<HitRow> for SearchHit {
+    type Error = StorageError;
+
+    fn try_from(row: HitRow) -> Result<Self, StorageError> {
+        Ok(Self {
+            entry: EntryListItem {
+                id: EntryId(row.id),
+                title: row.title,
+                tag_count: row.tag_count,
+                is_favorite: row.is_favorite,
+                created_at: time::to_instant(row.created_at)?,
+            },
+            excerpt: row.excerpt,
+        })
+    }
+}
+
+/// The part of the list that a page is cut from.
+struct Window {
+    /// Rows come before this position. It is the cursor, or the end of the range of dates if that
+    /// is earlier; no id is below the least, so with it the instant itself is outside.
+    before: (PgTimestamp, i64),
+    from: PgTimestamp,
+    /// One more than the page holds, to know whether another page follows.
+    rows: i64,
+}
+
+impl Window {
+    fn new(filter: &EntryFilter, page: &PageRequest<TimeCursor>) -> Self {
+        let cursor = page.after.map_or((time::INFINITE_FUTURE, i64::MAX), |c| {
+            (time::from_micros(c.micros), c.id)
+        });
+        let to = filter.to.map_or((time::INFINITE_FUTURE, i64::MAX), |to| {
+            (time::from_instant(to), i64::MIN)
+        });
+        Self {
+            before: if (to.0.0, to.1) < (cursor.0.0, cursor.1) {
+                to
+            } else {
+                cursor
+            },
+            from: filter.from.map_or(time::INFINITE_PAST, time::from_instant),
+            rows: i64::from(page.limit.get()) + 1,
+        }
+    }
+}
+
+fn paged<Row, Item>(
+    mut rows: Vec<Row>,
+    page: &PageRequest<TimeCursor>,
+    read: impl Fn(Row) -> Result<Item, StorageError>,
+    entry: impl Fn(&Item) -> &EntryListItem,
+) -> Result<Page<Item, TimeCursor>, StorageError> {
+    let limit = usize::from(page.limit.get());
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let items = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let next = items
+        .last()
+        .map(entry)
+        .filter(|_| more)
+        .map(|last| time::cursor(last.created_at, last.id.0));
+    Ok(Page { items, next })
+}

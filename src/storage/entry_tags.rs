@@ -1,0 +1,97 @@
+//! Which entry has which tag.
+
+use diesel::{
+    PgConnection, Queryable, RunQueryDsl,
+    data_types::PgTimestamp,
+    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
+};
+
+use crate::domain::{
+    journal::{EntryId, EntryTag, TagId, TagName},
+    principal::UserId,
+};
+
+use super::{error::StorageError, statement::Statement, time};
+
+/// Puts a tag on an entry. If it is there already, that is a success too.
+///
+/// # Errors
+/// `NotFound` if the user has no such entry or no such tag.
+pub fn add_tag_to_entry(
+    connection: &mut PgConnection,
+    user: UserId,
+    entry_id: EntryId,
+    tag_id: TagId,
+) -> Result<EntryTag, StorageError> {
+    // The locks keep both from being deleted before the link exists. A link that is there is
+    // written over with itself, for a row that is passed over is not returned either.
+    let row: AddedRow = Statement::<AddedSql>::new(
+        "WITH entry AS MATERIALIZED (
+           SELECT id, title, created_at FROM entries WHERE user_id = $1 AND id = $2 FOR KEY SHARE),
+         tag AS MATERIALIZED (
+           SELECT id, name FROM tags WHERE user_id = $1 AND id = $3 FOR KEY SHARE),
+         link AS (
+           INSERT INTO entry_tags AS l (user_id, entry_id, tag_id, entry_created_at)
+           SELECT $1, entry.id, tag.id, entry.created_at FROM entry, tag
+               ON CONFLICT (user_id, entry_id, tag_id) DO UPDATE SET created_at = l.created_at
+           RETURNING l.created_at)
+         SELECT entry.title, tag.name, link.created_at
+           FROM (VALUES (0)) AS one
+           LEFT JOIN entry ON true LEFT JOIN tag ON true LEFT JOIN link ON true",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<BigInt, _>(entry_id.0)
+    .bind::<BigInt, _>(tag_id.0)
+    .get_result(connection)?;
+    let entry_title = row.entry_title.ok_or(StorageError::no_entry(entry_id))?;
+    let name = row.tag_name.ok_or(StorageError::no_tag(tag_id))?;
+    let created_at = row
+        .created_at
+        .ok_or_else(|| StorageError::corrupt("an entry and a tag exist, their link does not"))?;
+    Ok(EntryTag {
+        entry_id,
+        tag: TagName { id: tag_id, name },
+        entry_title,
+        created_at: time::to_instant(created_at)?,
+    })
+}
+
+/// Takes a tag off an entry; `false` if it was not there.
+///
+/// # Errors
+/// `NotFound` if the user has no such entry or no such tag.
+pub fn remove_tag_from_entry(
+    connection: &mut PgConnection,
+    user: UserId,
+    entry_id: EntryId,
+    tag_id: TagId,
+) -> Result<bool, StorageError> {
+    let (entry, tag, removed): (bool, bool, bool) = Statement::<(Bool, Bool, Bool)>::new(
+        "WITH link AS (
+           DELETE FROM entry_tags WHERE user_id = $1 AND entry_id = $2 AND tag_id = $3
+           RETURNING tag_id)
+         SELECT EXISTS (SELECT FROM entries WHERE user_id = $1 AND id = $2),
+                EXISTS (SELECT FROM tags WHERE user_id = $1 AND id = $3),
+                EXISTS (SELECT FROM link)",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<BigInt, _>(entry_id.0)
+    .bind::<BigInt, _>(tag_id.0)
+    .get_result(connection)?;
+    if !entry {
+        return Err(StorageError::no_entry(entry_id));
+    }
+    if !tag {
+        return Err(StorageError::no_tag(tag_id));
+    }
+    Ok(removed)
+}
+
+type AddedSql = (Nullable<Text>, Nullable<Text>, Nullable<Timestamptz>);
+
+#[derive(Queryable)]
+struct AddedRow {
+    entry_title: Option<String>,
+    tag_name: Option<String>,
+    created_at: Option<PgTimestamp>,
+}

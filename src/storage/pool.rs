@@ -1,0 +1,236 @@
+//! The connections, and what each is told before its first use.
+
+use std::{
+    fmt,
+    num::NonZeroU32,
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use derive_more::{Display, Error};
+use diesel::{
+    Connection, ConnectionError, PgConnection, connection::SimpleConnection, r2d2::R2D2Connection,
+};
+use r2d2::{HandleError, ManageConnection};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::StorageError;
+
+/// How many connections, and how long each thing may take.
+#[derive(Clone, Debug)]
+pub struct PoolSettings {
+    /// Where the database is: a libpq URL.
+    pub database_url: SecretString,
+    /// At most this many connections.
+    pub size: NonZeroU32,
+    /// How long a caller waits for a connection before the database counts as unavailable.
+    pub connect_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+    /// How long a statement may wait for another's lock.
+    pub lock_timeout: Duration,
+}
+
+/// A pool of connections. Clones share it.
+#[derive(Clone)]
+pub struct Pool(r2d2::Pool<Sessions>);
+
+/// A connection on loan. It goes back when it is dropped, unless it broke.
+pub struct Lease(r2d2::PooledConnection<Sessions>);
+
+/// A connection that has been silent for this long is asked whether it still lives: a firewall or a
+/// fail-over may have cut it without a word. A younger silence is not worth the round trip.
+const TRUSTED_SILENCE: Duration = Duration::from_secs(15);
+
+impl Pool {
+    /// A pool that connects when it is first asked, so that it can be made while the database is
+    /// down.
+    #[must_use]
+    pub fn new(settings: &PoolSettings) -> Self {
+        let builder = r2d2::Pool::builder()
+            .max_size(settings.size.get())
+            .min_idle(Some(1))
+            .connection_timeout(settings.connect_timeout)
+            .test_on_check_out(true)
+            .error_handler(Box::new(LogUnreachable));
+        Self(builder.build_unchecked(Sessions {
+            database_url: settings.database_url.clone(),
+            greeting: greeting(settings),
+            generation: Arc::default(),
+        }))
+    }
+
+    /// Borrows a connection. Blocks, at most for the pool's `connect_timeout`.
+    ///
+    /// # Errors
+    /// `Unavailable` if none came free or none could be made.
+    pub fn get(&self) -> Result<Lease, StorageError> {
+        match self.0.get() {
+            Ok(session) => Ok(Lease(session)),
+            Err(error) => Err(StorageError::unavailable(error)),
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({:?})", self.0.state())
+    }
+}
+
+impl Lease {
+    /// Whether the connection broke while it was on loan. If so, the others that are as old as it
+    /// is are not trusted any longer either.
+    pub fn is_broken(&mut self) -> bool {
+        let broken = self.0.connection.is_broken();
+        if broken {
+            self.0.distrust_generation();
+        }
+        broken
+    }
+}
+
+impl Deref for Lease {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0.connection
+    }
+}
+
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0.connection
+    }
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// `Unavailable` if it does not.
+pub fn ping(connection: &mut PgConnection) -> Result<(), StorageError> {
+    Ok(connection.ping()?)
+}
+
+/// Cannot reach the database, with libpq's reason. A URL that cannot be read is quoted in libpq's
+/// message, password and all, so that message goes no further.
+pub(super) fn unreachable(error: ConnectionError) -> StorageError {
+    StorageError::unavailable(Unreachable::from(error))
+}
+
+#[derive(Debug, Display, Error)]
+#[display("{reason}")]
+struct Unreachable {
+    reason: String,
+}
+
+impl From<ConnectionError> for Unreachable {
+    fn from(error: ConnectionError) -> Self {
+        let reason = error.to_string();
+        let quotes_the_url = reason.contains("://") || reason.contains("connection info string");
+        Self {
+            reason: if quotes_the_url {
+                "the database's URL cannot be read".to_owned()
+            } else {
+                reason
+            },
+        }
+    }
+}
+
+/// Makes connections and judges them.
+struct Sessions {
+    database_url: SecretString,
+    greeting: String,
+    generation: Arc<AtomicU64>,
+}
+
+/// A connection, and what its trustworthiness depends on.
+struct Session {
+    connection: PgConnection,
+    /// The generation that it was made in.
+    born_in: u64,
+    generation: Arc<AtomicU64>,
+    last_heard: Instant,
+}
+
+impl Session {
+    fn distrust_generation(&self) {
+        // Only the first to notice moves the generation on; connections made since are sound.
+        let _ = self.generation.compare_exchange(
+            self.born_in,
+            self.born_in + 1,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+    }
+}
+
+impl ManageConnection for Sessions {
+    type Connection = Session;
+    type Error = Unreachable;
+
+    fn connect(&self) -> Result<Session, Unreachable> {
+        let born_in = self.generation.load(Ordering::Acquire);
+        let mut connection = PgConnection::establish(self.database_url.expose_secret())?;
+        connection
+            .batch_execute(&self.greeting)
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        Ok(Session {
+            connection,
+            born_in,
+            generation: Arc::clone(&self.generation),
+            last_heard: Instant::now(),
+        })
+    }
+
+    /// Called before each loan. Costs no round trip unless the connection has long been silent.
+    fn is_valid(&self, session: &mut Session) -> Result<(), Unreachable> {
+        if session.born_in != self.generation.load(Ordering::Acquire) {
+            return Err(Unreachable {
+                reason: "the database went away since the connection was made".to_owned(),
+            });
+        }
+        if session.last_heard.elapsed() > TRUSTED_SILENCE {
+            session
+                .connection
+                .ping()
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        }
+        Ok(())
+    }
+
+    /// Called after each loan.
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.last_heard = Instant::now();
+        std::thread::panicking() || session.connection.is_broken()
+    }
+}
+
+/// What each connection is told first. The limits are ours and not the server's, so that a pool
+/// cannot be held by a statement that nobody waits for any longer.
+fn greeting(settings: &PoolSettings) -> String {
+    // PostgreSQL reads 0 as "no limit".
+    let millis = |limit: Duration| limit.as_millis().max(1);
+    format!(
+        "SET application_name = 'epicme'; SET statement_timeout = {}; SET lock_timeout = {}; \
+         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning",
+        millis(settings.statement_timeout),
+        millis(settings.lock_timeout),
+        millis(settings.statement_timeout),
+    )
+}
+
+/// r2d2 tries again by itself; each caller that waited in vain reports its own failure.
+#[derive(Debug)]
+struct LogUnreachable;
+
+impl HandleError<Unreachable> for LogUnreachable {
+    fn handle_error(&self, error: Unreachable) {
+        log::debug!("no connection to the database: {error}");
+    }
+}

@@ -1,0 +1,73 @@
+//! The tables as the compiler knows them; `tests/migrations.rs` compares them with the database.
+
+/// PostgreSQL types that Diesel has no name for.
+pub mod sql_types {
+    /// `tsvector`: never read by the application, which searches it only.
+    #[derive(diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "tsvector"))]
+    pub struct Tsvector;
+}
+
+diesel::table! {
+    users (id) {
+        id -> Uuid,
+        issuer -> Text,
+        subject -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid};
+    use super::sql_types::Tsvector;
+
+    entries (id) {
+        id -> BigInt,
+        user_id -> Uuid,
+        title -> Text,
+        content -> Text,
+        mood -> Nullable<Text>,
+        location -> Nullable<Text>,
+        weather -> Nullable<Text>,
+        is_private -> Bool,
+        is_favorite -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        search -> Tsvector,
+    }
+}
+
+diesel::table! {
+    tags (id) {
+        id -> BigInt,
+        user_id -> Uuid,
+        name -> Text,
+        folded_name -> Text,
+        description -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    entry_tags (user_id, entry_id, tag_id) {
+        user_id -> Uuid,
+        entry_id -> BigInt,
+        tag_id -> BigInt,
+        entry_created_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (user_id, operation, key) {
+        user_id -> Uuid,
+        operation -> Text,
+        key -> Text,
+        arguments -> Binary,
+        result_id -> BigInt,
+        result_tag_ids -> Array<BigInt>,
+        result_tag_names -> Array<Text>,
+        created_at -> Timestamptz,
+    }
+}

@@ -1,0 +1,271 @@
+//! Tags.
+
+use diesel::{
+    AsChangeset, ExpressionMethods, OptionalExtension, PgConnection, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
+    data_types::PgTimestamp,
+    sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid},
+};
+
+use crate::domain::{
+    journal::{IdempotencyKey, JournalOwner, NewTag, Tag, TagChanges, TagId, TagName},
+    page::{NameCursor, Page, PageRequest},
+    principal::UserId,
+};
+
+use super::{
+    entries::new_owner,
+    error::{Constraint, StorageError},
+    idempotency::{claim_if_expired, recall, sweep},
+    schema::tags,
+    statement::Statement,
+    time,
+};
+
+/// Makes a tag. With a key it does so once: a repeat is given the first result.
+///
+/// # Errors
+/// `Conflict` if the user has a tag of that name, or the key was used with other arguments.
+pub fn create_tag(
+    connection: &mut PgConnection,
+    owner: &JournalOwner,
+    tag: NewTag,
+    key: Option<&IdempotencyKey>,
+) -> Result<Tag, StorageError> {
+    let folded_name = fold(&tag.name);
+    let statement = Statement::<(BigInt, Timestamptz)>::new(if key.is_some() {
+        concat!(
+            "WITH taken AS MATERIALIZED (
+               SELECT id FROM tags WHERE user_id = $1 AND folded_name = $5),",
+            new_owner!(" AND NOT EXISTS (SELECT FROM taken)"),
+            ", draft AS MATERIALIZED (
+               SELECT nextval('tags_id_seq') AS id WHERE NOT EXISTS (SELECT FROM taken)),
+             claim AS (
+               INSERT INTO idempotency_keys AS k (user_id, operation, key, arguments, result_id)
+               SELECT $1, 'create_tag', $7, $8, draft.id FROM draft",
+            claim_if_expired!(),
+            "), swept AS (",
+            sweep!("'create_tag'", "$7"),
+            ") INSERT INTO tags (id, user_id, name, folded_name, description)
+               OVERRIDING SYSTEM VALUE
+               SELECT claim.result_id, $1, $4, $5, $6 FROM claim
+               RETURNING id, created_at"
+        )
+    } else {
+        // A conflict that is passed over leaves the tag's name out of the server's log.
+        concat!(
+            "WITH ",
+            new_owner!(""),
+            " INSERT INTO tags (user_id, name, folded_name, description)
+              VALUES ($1, $4, $5, $6)
+              ON CONFLICT (user_id, folded_name) DO NOTHING
+              RETURNING id, created_at"
+        )
+    })
+    .bind::<Uuid, _>(owner.user.as_uuid())
+    .bind::<Text, _>(&owner.issuer)
+    .bind::<Text, _>(&owner.subject)
+    .bind::<Text, _>(&tag.name)
+    .bind::<Text, _>(&folded_name)
+    .bind::<Nullable<Text>, _>(tag.description.as_ref());
+    let created: Option<(i64, PgTimestamp)> = match key {
+        None => statement.get_result(connection).optional()?,
+        Some(key) => statement
+            .bind::<Text, _>(&key.key)
+            .bind::<Binary, _>(&key.arguments[..])
+            .get_result(connection)
+            .optional()?,
+    };
+    let (id, created_at) = match (created, key) {
+        (Some(created), _) => created,
+        (None, Some(key)) => recall(connection, owner.user, "create_tag", key)?
+            .map(|first| (first.id, first.created_at))
+            .ok_or(StorageError::conflict(Constraint::TagName))?,
+        (None, None) => return Err(StorageError::conflict(Constraint::TagName)),
+    };
+    let created_at = time::to_instant(created_at)?;
+    Ok(Tag {
+        id: TagId(id),
+        name: tag.name,
+        description: tag.description,
+        created_at,
+        updated_at: created_at,
+    })
+}
+
+/// Reads a tag.
+///
+/// # Errors
+/// `NotFound` if the user has no such tag.
+pub fn get_tag(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TagId,
+) -> Result<Tag, StorageError> {
+    tags::table
+        .filter(tags::user_id.eq(user.as_uuid()))
+        .filter(tags::id.eq(id.0))
+        .select(TagRow::as_select())
+        .get_result(connection)
+        .optional()?
+        .ok_or(StorageError::no_tag(id))?
+        .try_into()
+}
+
+/// A page of the user's tags, by name without regard to case.
+///
+/// # Errors
+/// Those of the database.
+pub fn list_tags(
+    connection: &mut PgConnection,
+    user: UserId,
+    page: &PageRequest<NameCursor>,
+) -> Result<Page<TagName, NameCursor>, StorageError> {
+    // No name is empty, so the first page begins after the empty one.
+    let (after_name, after_id) = page
+        .after
+        .as_ref()
+        .map_or(("", 0), |cursor| (cursor.folded_name.as_str(), cursor.id));
+    let limit = usize::from(page.limit.get());
+    let mut rows: Vec<(i64, String, String)> = Statement::<(BigInt, Text, Text)>::new(
+        "SELECT id, name, folded_name
+           FROM (SELECT id, name, folded_name FROM tags
+                  WHERE user_id = $1 AND (folded_name, id) > ($2 COLLATE \"C\", $3)
+                  ORDER BY folded_name, id LIMIT 201) AS t
+          ORDER BY folded_name, id LIMIT $4",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<Text, _>(after_name)
+    .bind::<BigInt, _>(after_id)
+    .bind::<BigInt, _>(i64::from(page.limit.get()) + 1)
+    .load(connection)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|(id, _, folded_name)| NameCursor {
+            folded_name: folded_name.clone(),
+            id: *id,
+        });
+    let items = rows
+        .into_iter()
+        .map(|(id, name, _)| TagName {
+            id: TagId(id),
+            name,
+        })
+        .collect();
+    Ok(Page { items, next })
+}
+
+/// Changes a tag and returns it as it is now.
+///
+/// # Errors
+/// `NotFound` if the user has no such tag, `Conflict` if another one has the new name.
+pub fn update_tag(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TagId,
+    changes: TagChanges,
+) -> Result<Tag, StorageError> {
+    let columns = ChangedColumns {
+        folded_name: changes.name.as_deref().map(fold),
+        name: changes.name,
+        description: changes.description,
+    };
+    let own = tags::table
+        .filter(tags::user_id.eq(user.as_uuid()))
+        .filter(tags::id.eq(id.0));
+    diesel::update(own)
+        .set((columns, tags::updated_at.eq(diesel::dsl::now)))
+        .returning(TagRow::as_select())
+        .get_result(connection)
+        .optional()?
+        .ok_or(StorageError::no_tag(id))?
+        .try_into()
+}
+
+/// Deletes a tag, takes it off every entry, and returns it as it was; `None` if the user has no such
+/// tag.
+///
+/// # Errors
+/// Those of the database.
+pub fn delete_tag(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TagId,
+) -> Result<Option<Tag>, StorageError> {
+    let own = tags::table
+        .filter(tags::user_id.eq(user.as_uuid()))
+        .filter(tags::id.eq(id.0));
+    diesel::delete(own)
+        .returning(TagRow::as_select())
+        .get_result(connection)
+        .optional()?
+        .map(Tag::try_from)
+        .transpose()
+}
+
+/// A name without regard to case. Done here, for PostgreSQL's `lower()` folds by the locale that the
+/// database happens to have: in the C locale it knows ASCII alone. By way of the capitals, so that
+/// letters with two small forms (ς and σ, ß and ss) meet.
+fn fold(name: &str) -> String {
+    name.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tags)]
+struct TagRow {
+    id: i64,
+    name: String,
+    description: Option<String>,
+    created_at: PgTimestamp,
+    updated_at: PgTimestamp,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = tags)]
+struct ChangedColumns {
+    name: Option<String>,
+    folded_name: Option<String>,
+    description: Option<Option<String>>,
+}
+
+impl TryFrom<TagRow> for Tag {
+    type Error = StorageError;
+
+    fn try_from(row: TagRow) -> Result<Self, StorageError> {
+        Ok(Self {
+            id: TagId(row.id),
+            name: row.name,
+            description: row.description,
+            created_at: time::to_instant(row.created_at)?,
+            updated_at: time::to_instant(row.updated_at)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_meet_without_regard_to_case_beyond_ascii() {
+        assert_eq!(fold("ÄRGER"), fold("ärger"));
+        assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
+        assert_eq!(fold("Straße"), fold("STRASSE"));
+        assert_ne!(fold("resume"), fold("résumé"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_folded_name_fits_its_column_and_its_cursor(name in "\\PC{1,60}") {
+            prop_assert!((1..=1024).contains(&fold(&name).len()));
+        }
+    }
+}
