@@ -11,3 +11,4 @@
 pub mod auth;
 pub mod gate;
 pub mod journal;
+pub mod session;

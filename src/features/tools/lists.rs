@@ -47,7 +47,7 @@ pub(super) struct ListEntriesOutput {
     entries: Vec<EntryListItemView>,
     /// Where the next page begins; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", !default)]
+    #[schemars(with = "String")]
     next_cursor: Option<String>,
 }
 
@@ -138,7 +138,7 @@ pub(super) struct SearchEntriesOutput {
     entries: Vec<SearchHitView>,
     /// Where the next page begins; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", !default)]
+    #[schemars(with = "String")]
     next_cursor: Option<String>,
 }
 

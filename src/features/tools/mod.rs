@@ -12,9 +12,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::tool::DeclaredTool;
-use crate::{
-    actors::journal::JournalOwner,
-    domain::{journal::IdempotencyKey, principal::Principal},
+use crate::domain::{
+    journal::{IdempotencyKey, JournalOwner},
+    principal::Principal,
 };
 
 /// Every tool. The first tolerates empty arguments, for hosts that try the first tool they see.

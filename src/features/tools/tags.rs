@@ -139,7 +139,7 @@ pub(super) struct ListTagsOutput {
     tags: Vec<TagNameView>,
     /// Where the next page begins; absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", !default)]
+    #[schemars(with = "String")]
     next_cursor: Option<String>,
 }
 
