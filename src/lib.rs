@@ -5,6 +5,7 @@
 pub mod actors;
 pub mod domain;
 pub mod features;
+pub mod http;
 pub mod mcp;
 pub mod oauth;
 pub mod storage;

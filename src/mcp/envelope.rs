@@ -69,6 +69,25 @@ impl<'a> Params<'a> {
         })
     }
 
+    /// The version that an `initialize` asks for, whose other parameters are checked as well.
+    ///
+    /// # Errors
+    /// `-32602` naming the parameter that is missing or of the wrong type (L-01).
+    pub fn requested_version(&self) -> Result<Cow<'a, str>, RpcError> {
+        let requested = Self::string(self.protocol_version, "protocolVersion")?;
+        for (member, name) in [
+            (self.capabilities, "capabilities"),
+            (self.client_info, "clientInfo"),
+        ] {
+            if !member.is_some_and(is_object) {
+                return Err(RpcError::invalid_params(format!(
+                    "Invalid params: {name} must be an object"
+                )));
+            }
+        }
+        Ok(requested)
+    }
+
     /// Whether the request claims to be modern, well or badly.
     #[must_use]
     pub fn claims_envelope(&self) -> bool {

@@ -17,6 +17,25 @@ pub enum Era {
     Legacy,
 }
 
+impl Era {
+    /// The era of a revision.
+    #[must_use]
+    pub const fn of(version: ProtocolVersion) -> Self {
+        if version.is_modern() {
+            Self::Modern
+        } else {
+            Self::Legacy
+        }
+    }
+
+    /// Whether clients of this era replace the scopes that they have by those of a challenge, so
+    /// that a challenge has to name the ones already granted as well. Modern clients add the two up.
+    #[must_use]
+    pub const fn replaces_scopes(self) -> bool {
+        matches!(self, Self::Legacy)
+    }
+}
+
 /// A modern request that has passed every check of the protocol's.
 #[derive(Debug)]
 pub struct Admitted<'a> {
@@ -117,6 +136,12 @@ pub fn check_legacy_version(
         ))),
         _ => Ok(()),
     }
+}
+
+/// What a legacy client is told where the legacy era is switched off (V-04, D-30).
+#[must_use]
+pub fn legacy_is_off(headers: &Headers<'_>) -> RpcError {
+    unsupported_version(headers.protocol_version.text().unwrap_or("none"))
 }
 
 /// `-32022` with what would be served, and what was asked for.

@@ -1,0 +1,100 @@
+//! Reading the body, within bounds, and what has to be true of it before.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest,
+    http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    web::{Bytes, BytesMut, Payload},
+};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+
+use super::error::HttpError;
+
+/// The longest body that is read: an entry of 100,000 characters, each written as a pair of
+/// escaped surrogates (`\ud83d\ude00`, 12 bytes), with room for the rest.
+const LONGEST_BODY: usize = 2 * 1024 * 1024;
+
+/// How long a body may take.
+const SLOWEST_BODY: Duration = Duration::from_secs(30);
+
+/// Checks what the client says of the body and of the answer it wants.
+pub(super) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> {
+    let is_json = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
+    if !is_json || request.headers().contains_key(CONTENT_ENCODING) {
+        return Err(HttpError::UnsupportedMediaType);
+    }
+    if accepts_both(request) {
+        Ok(())
+    } else {
+        Err(HttpError::NotAcceptable)
+    }
+}
+
+/// Whether both kinds of answer are welcome (T-07, D-26). No `Accept` at all welcomes anything
+/// (RFC 9110 §12.5.1).
+fn accepts_both(request: &HttpRequest) -> bool {
+    let (mut any, mut json, mut stream) = (true, false, false);
+    for value in request.headers().get_all(ACCEPT) {
+        any = false;
+        for range in value.to_str().unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+            // A weight of zero means "not this" (RFC 9110 §12.4.2).
+            let refused = parts.any(|parameter| {
+                parameter
+                    .strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .is_some_and(|weight| weight <= 0.0)
+            });
+            if refused {
+                continue;
+            }
+            match essence.as_str() {
+                "*/*" => return true,
+                "application/json" | "application/*" => json = true,
+                "text/event-stream" | "text/*" => stream = true,
+                _ => {}
+            }
+        }
+    }
+    any || (json && stream)
+}
+
+/// Reads the whole body.
+pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, HttpError> {
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LONGEST_BODY) {
+        return Err(HttpError::TooLarge);
+    }
+    timeout(SLOWEST_BODY, collect(payload))
+        .await
+        .unwrap_or(Err(HttpError::TooSlow))
+}
+
+async fn collect(mut payload: Payload) -> Result<Bytes, HttpError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| HttpError::BrokenOff)?;
+        // Most bodies come in one piece, which then needs no copy.
+        if body.is_empty() && chunk.len() <= LONGEST_BODY {
+            body = BytesMut::from(chunk);
+            continue;
+        }
+        if body.len() + chunk.len() > LONGEST_BODY {
+            return Err(HttpError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

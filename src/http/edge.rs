@@ -1,0 +1,260 @@
+//! What every request passes before its route, and every response after it: request id, access log,
+//! host, origin, CORS.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{
+            self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+            ACCESS_CONTROL_REQUEST_HEADERS, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+        },
+    },
+    middleware::Next,
+    web::Data,
+};
+use url::Url;
+
+use super::{
+    Site,
+    error::{HttpError, LoggedCause},
+};
+use crate::{domain::request_id::RequestId, oauth::url::PublicUrl};
+
+/// The header that names a request in its response.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const ALLOWED_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+
+/// What a browser may send, besides the `Mcp-Param-*` that it asks for by name.
+const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
+    Mcp-Name, Mcp-Session-Id, Last-Event-ID";
+
+/// What a script may read. Without `WWW-Authenticate` a browser's client cannot find out how to
+/// authenticate.
+const EXPOSED_HEADERS: &str =
+    "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
+
+/// What is known of a request from the start.
+#[derive(Clone, Copy)]
+pub(super) struct RequestInfo {
+    pub(super) id: RequestId,
+    began: Instant,
+}
+
+/// Which hosts this server answers to, and which origins may use it from a browser.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    loopback_origins: bool,
+}
+
+impl Doors {
+    /// The host and the origin of the public URL, and those that are named besides. With
+    /// `loopback_origins`, pages served by this machine may come in too.
+    #[must_use]
+    pub fn new(
+        public_url: &PublicUrl,
+        hosts: impl IntoIterator<Item = String>,
+        origins: impl IntoIterator<Item = String>,
+        loopback_origins: bool,
+    ) -> Self {
+        Self {
+            hosts: [public_url.authority()]
+                .into_iter()
+                .chain(hosts)
+                .map(|host| host.to_ascii_lowercase())
+                .collect(),
+            origins: [public_url.origin()]
+                .into_iter()
+                .chain(origins)
+                .map(|origin| origin.to_ascii_lowercase())
+                .collect(),
+            loopback_origins,
+        }
+    }
+
+    /// Whether a request with these headers is meant for this server (DNS rebinding, SEC-07).
+    fn admits_host(&self, headers: &HeaderMap) -> bool {
+        let mut hosts = headers.get_all(HOST);
+        match (
+            hosts.next().and_then(|host| host.to_str().ok()),
+            hosts.next(),
+        ) {
+            (Some(host), None) => self
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(host.trim())),
+            _ => false,
+        }
+    }
+
+    /// Whether a request with these headers may use `/mcp`: no `Origin`, or one on the list (T-02).
+    fn admits_origin(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN);
+        match (origins.next(), origins.next()) {
+            (None, _) => true,
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.knows(origin)),
+            (Some(_), Some(_)) => false,
+        }
+    }
+
+    fn knows(&self, origin: &str) -> bool {
+        self.origins
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(origin))
+            || (self.loopback_origins && is_loopback_origin(origin))
+    }
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && match url.host() {
+                Some(url::Host::Domain(name)) => name == "localhost",
+                Some(url::Host::Ipv4(address)) => address.is_loopback(),
+                Some(url::Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            }
+    })
+}
+
+/// Leads a request to its route, and its response out.
+pub(super) async fn pass<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let info = RequestInfo {
+        id: RequestId::random(),
+        began: Instant::now(),
+    };
+    request.extensions_mut().insert(info);
+    let site = request
+        .app_data::<Data<Site>>()
+        .cloned()
+        .expect("every route has the site");
+    let under_mcp = request.path() == "/mcp";
+    let refused = if !site.doors.admits_host(request.headers()) {
+        Some(HttpError::Misdirected)
+    } else if under_mcp && !site.doors.admits_origin(request.headers()) {
+        Some(HttpError::ForbiddenOrigin)
+    } else {
+        None
+    };
+    let mut response = match refused {
+        Some(error) => {
+            let (request, _) = request.into_parts();
+            let response = error.respond(&request);
+            ServiceResponse::new(request, response)
+        }
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let origin = response.request().headers().get(ORIGIN).cloned();
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&info.id.to_string()) {
+        headers.insert(REQUEST_ID.clone(), id);
+    }
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if under_mcp {
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) =
+            origin.filter(|origin| origin.to_str().is_ok_and(|origin| site.doors.knows(origin)))
+        {
+            allow_origin(headers, origin);
+        }
+    } else if response.request().path().starts_with("/.well-known/") {
+        allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
+    }
+    log_access(&response, info);
+    Ok(response)
+}
+
+fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(EXPOSED_HEADERS),
+    );
+}
+
+/// Answers a browser that asks whether it may ask. Before authentication, because a preflight never
+/// carries a token (D-27).
+pub(super) async fn preflight(request: HttpRequest) -> HttpResponse {
+    let asked_for = request
+        .headers()
+        .get(ACCESS_CONTROL_REQUEST_HEADERS)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let allowed = asked_for
+        .split(',')
+        .map(str::trim)
+        .filter(|name| is_param_header(name))
+        .take(32)
+        .fold(ALLOWED_HEADERS.to_owned(), |list, name| {
+            format!("{list}, {name}")
+        });
+    let methods = if request.path() == "/mcp" {
+        ALLOWED_METHODS
+    } else {
+        "GET, HEAD, OPTIONS"
+    };
+    HttpResponse::NoContent()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, methods))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, allowed))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "7200"))
+        .finish()
+}
+
+fn is_param_header(name: &str) -> bool {
+    name.len() <= 64
+        && name
+            .get(..10)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("mcp-param-"))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// One line per request. Neither the query nor a header is in it.
+fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
+    let request = response.request();
+    let status = response.status();
+    let cause = response
+        .response()
+        .extensions()
+        .get::<LoggedCause>()
+        .map(|LoggedCause(cause)| cause.clone());
+    let level = if status.is_server_error() {
+        log::Level::Warn
+    } else {
+        log::Level::Info
+    };
+    let method = match *request.method() {
+        Method::GET | Method::HEAD | Method::POST | Method::DELETE | Method::OPTIONS => {
+            request.method().as_str()
+        }
+        _ => "other",
+    };
+    log::log!(
+        target: "epicme::access",
+        level,
+        request_id:% = info.id,
+        method,
+        path = request.path(),
+        status = status.as_u16(),
+        micros = u64::try_from(info.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        "{method} {} {}{}",
+        request.path(),
+        status.as_u16(),
+        cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+    );
+}

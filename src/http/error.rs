@@ -1,0 +1,354 @@
+//! The one error type that becomes a response.
+//!
+//! Every variant has two faces: what the client reads, from the fixed words of this file, and the
+//! private cause, which the access log writes once under the request id that the response carries.
+
+use std::{fmt, time::Duration};
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+};
+use derive_more::Display;
+use serde_json::json;
+
+use super::{Site, edge::RequestInfo};
+use crate::{
+    actors::{auth::AuthError, session::SessionError},
+    domain::journal::Cause,
+    mcp::jsonrpc::{self, Id, RpcError, Unreadable, code},
+    oauth::{challenge::Challenge, judge::Refusal, metadata},
+};
+
+/// How long a client should wait where nobody said how long: long enough to matter, short enough
+/// not to be noticed by a person.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// How long a client should wait for something that is down.
+const RETRY_LATER: Duration = Duration::from_secs(5);
+
+/// Why a request is answered with an error.
+#[derive(Debug, Display)]
+pub(super) enum HttpError {
+    /// `Host` names another server.
+    #[display("the host is not served")]
+    Misdirected,
+    /// `Origin` is not on the allow-list.
+    #[display("the origin is not allowed")]
+    ForbiddenOrigin,
+    /// Nothing is here.
+    #[display("no such path")]
+    NoSuchPath,
+    /// Something is here, but not by that method.
+    #[display("method not allowed")]
+    MethodNotAllowed {
+        /// What would do.
+        allow: &'static str,
+    },
+    /// The credentials do not do.
+    #[display("{_0}")]
+    Refused(Refusal),
+    /// The authorization server cannot be asked, or answers nonsense.
+    #[display("the authorization server is unavailable")]
+    IssuerUnavailable {
+        /// How long it asked to be left alone, if it did.
+        retry_after: Option<Duration>,
+        /// What went wrong.
+        source: Cause,
+    },
+    /// As much is under way as may be.
+    #[display("busy")]
+    Busy,
+    /// The database cannot be reached.
+    #[display("the journal is unavailable")]
+    JournalUnavailable {
+        /// What went wrong.
+        source: Cause,
+    },
+    /// The body is not `application/json`.
+    #[display("unsupported media type")]
+    UnsupportedMediaType,
+    /// The client takes neither JSON nor an event stream.
+    #[display("not acceptable")]
+    NotAcceptable,
+    /// The body is longer than is read.
+    #[display("body too large")]
+    TooLarge,
+    /// The body did not come to its end in time.
+    #[display("body too slow")]
+    TooSlow,
+    /// The body broke off.
+    #[display("body broke off")]
+    BrokenOff,
+    /// No session is named where one is needed.
+    #[display("no session id")]
+    NoSession,
+    /// No such session; not a word about why.
+    #[display("unknown session")]
+    UnknownSession(Option<Id>),
+    /// The protocol's own errors.
+    #[display("{}", error.message)]
+    Rpc {
+        /// From `mcp::status`.
+        status: u16,
+        /// To answer under.
+        id: Option<Id>,
+        /// What is wrong.
+        error: RpcError,
+    },
+    /// Our fault.
+    #[display("internal error")]
+    Internal {
+        /// From `mcp::status`.
+        status: u16,
+        /// To answer under.
+        id: Option<Id>,
+        /// What went wrong.
+        source: Cause,
+    },
+}
+
+/// The private cause of an error response, on its way to the access log.
+#[derive(Clone)]
+pub(super) struct LoggedCause(pub(super) String);
+
+impl From<AuthError> for HttpError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(refusal) => Self::Refused(refusal),
+            AuthError::Busy => Self::Busy,
+            AuthError::IssuerDown {
+                source,
+                retry_after,
+            } => Self::IssuerUnavailable {
+                retry_after,
+                source,
+            },
+            AuthError::IssuerNonsense { source } => Self::IssuerUnavailable {
+                retry_after: None,
+                source,
+            },
+        }
+    }
+}
+
+impl From<Unreadable> for HttpError {
+    fn from(unreadable: Unreadable) -> Self {
+        Self::Rpc {
+            status: 400,
+            id: unreadable.id,
+            error: unreadable.error,
+        }
+    }
+}
+
+impl HttpError {
+    /// A session error in answer to a request of that id.
+    pub(super) fn session(error: SessionError, id: Option<Id>) -> Self {
+        match error {
+            SessionError::Unknown => Self::UnknownSession(id),
+            SessionError::Full => Self::Busy,
+        }
+    }
+
+    /// The response. Under `/mcp` its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2
+    /// has the names); both say the same.
+    pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let request_id = request
+            .extensions()
+            .get::<RequestInfo>()
+            .map(|info| info.id);
+        let face = self.face(request);
+        let mut response = HttpResponse::build(
+            StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        );
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(challenge) = &face.challenge {
+            response.insert_header((WWW_AUTHENTICATE, challenge.to_string()));
+        }
+        if let Some(allow) = face.allow {
+            response.insert_header((ALLOW, allow));
+        }
+        if let Some(wait) = face.retry_after {
+            response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        }
+        let mut data = json!({
+            "error": face.error,
+            "error_description": face.description,
+        });
+        // An unknown session's answer is the same for everybody, to the byte.
+        if let (Some(request_id), false) = (request_id, matches!(self, Self::UnknownSession(_))) {
+            data["request_id"] = request_id.to_string().into();
+        }
+        let body = if request.path() == "/mcp" {
+            let error = match &self {
+                Self::Rpc { error, .. } => error.clone(),
+                _ => RpcError::new(face.code, face.description.clone()).with_data(data),
+            };
+            jsonrpc::failure(self.id(), &error)
+        } else {
+            data.to_string()
+        };
+        let mut response = response.content_type("application/json").body(body);
+        let cause = self
+            .cause()
+            .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"));
+        response.extensions_mut().insert(LoggedCause(cause));
+        response
+    }
+
+    fn id(&self) -> Option<&Id> {
+        match self {
+            Self::UnknownSession(id) | Self::Rpc { id, .. } | Self::Internal { id, .. } => {
+                id.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    fn cause(&self) -> Option<&dyn fmt::Display> {
+        match self {
+            Self::IssuerUnavailable { source, .. }
+            | Self::JournalUnavailable { source }
+            | Self::Internal { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
+    fn face(&self, request: &HttpRequest) -> Face {
+        match self {
+            Self::Misdirected => Face::new(
+                421,
+                "misdirected_request",
+                "The Host field names a host that is not served here",
+            ),
+            Self::ForbiddenOrigin => Face::new(
+                403,
+                "origin_not_allowed",
+                "The Origin field names an origin that is not allowed here",
+            ),
+            Self::NoSuchPath => Face::new(404, "not_found", "There is nothing at this path"),
+            Self::MethodNotAllowed { allow } => Face {
+                allow: Some(allow),
+                ..Face::new(
+                    405,
+                    "method_not_allowed",
+                    "The method is not allowed here; the Allow field names those that are",
+                )
+            },
+            Self::Refused(refusal) => {
+                let site = request
+                    .app_data::<actix_web::web::Data<Site>>()
+                    .expect("every route has the site");
+                let challenge =
+                    Challenge::new(*refusal, site.baseline, &metadata::url(&site.public_url));
+                Face {
+                    challenge: Some(challenge.clone()),
+                    ..Face::new(
+                        challenge.status,
+                        challenge.body_error(),
+                        challenge.description,
+                    )
+                }
+            }
+            Self::IssuerUnavailable { retry_after, .. } => Face {
+                retry_after: Some(retry_after.unwrap_or(RETRY_LATER)),
+                code: code::INTERNAL_ERROR,
+                ..Face::new(
+                    503,
+                    "temporarily_unavailable",
+                    "The access token cannot be checked at the moment; try again with the same token",
+                )
+            },
+            Self::Busy => Face {
+                retry_after: Some(RETRY_SOON),
+                code: code::INTERNAL_ERROR,
+                ..Face::new(
+                    503,
+                    "temporarily_unavailable",
+                    "The server is busy; try again soon",
+                )
+            },
+            Self::JournalUnavailable { .. } => Face {
+                retry_after: Some(RETRY_LATER),
+                code: code::INTERNAL_ERROR,
+                ..Face::new(
+                    503,
+                    "temporarily_unavailable",
+                    "The journal cannot be reached at the moment; try again later",
+                )
+            },
+            Self::UnsupportedMediaType => Face::new(
+                415,
+                "unsupported_media_type",
+                "The body must be application/json, not encoded",
+            ),
+            Self::NotAcceptable => Face::new(
+                406,
+                "not_acceptable",
+                "The Accept field must allow both application/json and text/event-stream",
+            ),
+            Self::TooLarge => Face::new(
+                413,
+                "content_too_large",
+                "The body must not be longer than 2 MiB",
+            ),
+            Self::TooSlow => Face::new(
+                408,
+                "request_timeout",
+                "The body did not arrive within 30 seconds",
+            ),
+            Self::BrokenOff => Face::new(400, "invalid_request", "The body broke off"),
+            Self::NoSession => Face::new(
+                400,
+                "session_required",
+                "One Mcp-Session-Id field is required; initialize opens a session",
+            ),
+            Self::UnknownSession(_) => Face::new(
+                404,
+                "unknown_session",
+                "There is no such session; initialize opens one",
+            ),
+            Self::Rpc { status, error, .. } => Face {
+                code: error.code,
+                ..Face::new(*status, "invalid_request", error.message.clone())
+            },
+            Self::Internal { status, .. } => Face {
+                code: code::INTERNAL_ERROR,
+                ..Face::new(
+                    *status,
+                    "server_error",
+                    "Something went wrong on the server; the request id finds it in the log",
+                )
+            },
+        }
+    }
+}
+
+/// What the client sees.
+struct Face {
+    status: u16,
+    error: &'static str,
+    description: String,
+    code: i32,
+    challenge: Option<Challenge>,
+    allow: Option<&'static str>,
+    retry_after: Option<Duration>,
+}
+
+impl Face {
+    fn new(status: u16, error: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            status,
+            error,
+            description: description.into(),
+            code: code::INVALID_REQUEST,
+            challenge: None,
+            allow: None,
+            retry_after: None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! **Lives here:** the routes, and everything that happens to a request on its way to a feature:
+//! request id, access log, host and origin, authentication, the body, and the one error type that
+//! becomes a response.
+//!
+//! **May enter:** `app`.
+//!
+//! **Never here:** the protocol's law (that is `mcp`), the resource server's law (that is `oauth`), a
+//! value of the request's `Host` in a response.
+//!
+//! **Begin with** [`configure`], which is the whole of the routes, then `edge.rs` (what every request
+//! passes) and `endpoint.rs` (`/mcp`).
+
+mod authenticate;
+mod body;
+mod discovery;
+mod edge;
+mod endpoint;
+mod error;
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::CACHE_CONTROL,
+    middleware::from_fn,
+    web::{self, Bytes, ServiceConfig},
+};
+
+use crate::{
+    actors::{auth::AuthHandle, journal::JournalHandle, session::Sessions},
+    domain::scope::ScopeSet,
+    features::catalogue::Catalogue,
+    oauth::{metadata, url::PublicUrl},
+};
+
+use self::error::HttpError;
+pub use self::{discovery::Discovery, edge::Doors};
+
+/// Everything that the routes need, shared by all workers.
+pub struct Site {
+    /// Introspects.
+    pub auth: AuthHandle,
+    /// Finds legacy sessions; `None` where the legacy era is switched off.
+    pub sessions: Option<Sessions>,
+    /// Reads and writes.
+    pub journal: JournalHandle,
+    /// Every feature.
+    pub catalogue: Arc<Catalogue>,
+    /// Who may come in from where.
+    pub doors: Doors,
+    /// What is said to those who do not know how to authenticate.
+    pub discovery: Discovery,
+    /// The scopes that a client is told to begin with.
+    pub baseline: ScopeSet,
+    /// Where clients reach this server.
+    pub public_url: PublicUrl,
+}
+
+/// The paths under which the protected resource metadata is served.
+fn metadata_paths(public_url: &PublicUrl) -> Vec<String> {
+    let mut paths = vec![metadata::PATH.to_owned(), metadata::ROOT_PATH.to_owned()];
+    let under_a_path = metadata::path(public_url);
+    if !paths.contains(&under_a_path) {
+        paths.push(under_a_path);
+    }
+    paths
+}
+
+/// All routes of the server.
+pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let site = site.clone();
+    move |service| {
+        let paths = metadata_paths(&site.public_url);
+        service.app_data(site);
+        service.service(
+            web::resource("/mcp")
+                .wrap(from_fn(edge::pass))
+                .route(web::post().to(endpoint::post))
+                .route(web::get().to(endpoint::get))
+                .route(web::delete().to(endpoint::delete))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
+                .default_service(web::to(endpoint::other_method)),
+        );
+        for path in paths {
+            service.service(
+                web::resource(path)
+                    .wrap(from_fn(edge::pass))
+                    .route(web::get().to(discovery::protected_resource))
+                    .route(web::head().to(discovery::protected_resource))
+                    .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
+                    .default_service(web::to(discovery::other_method)),
+            );
+        }
+        service.service(
+            web::resource("/.well-known/oauth-authorization-server")
+                .wrap(from_fn(edge::pass))
+                .route(web::get().to(discovery::authorization_server))
+                .route(web::head().to(discovery::authorization_server))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
+                .default_service(web::to(discovery::other_method)),
+        );
+        service.service(
+            web::resource("/")
+                .wrap(from_fn(edge::pass))
+                .route(web::get().to(discovery::front_page))
+                .route(web::head().to(discovery::front_page))
+                .default_service(web::to(discovery::other_method)),
+        );
+        // Asked by load balancers, which know no host name: no door to pass.
+        service.route("/healthcheck", web::get().to(healthcheck));
+        service.default_service(web::to(nothing_here).wrap(from_fn(edge::pass)));
+    }
+}
+
+async fn healthcheck() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .content_type("text/plain; charset=utf-8")
+        .body(Bytes::from_static(b"OK"))
+}
+
+async fn nothing_here(request: HttpRequest) -> HttpResponse {
+    HttpError::NoSuchPath.respond(&request)
+}
