@@ -3,6 +3,7 @@
 //! Begin with `docs/ARCHITECTURE.md`; each room's `mod.rs` says what lives there and what never does.
 
 pub mod actors;
+pub mod config;
 pub mod domain;
 pub mod features;
 pub mod http;

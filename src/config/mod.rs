@@ -1,0 +1,141 @@
+//! **Lives here:** the configuration: which keys there are, what they may say, and everything that is
+//! wrong with them at once.
+//!
+//! **May enter:** `main`, `app`, `dev`. Each section goes to the room that needs it; [`Config`] itself
+//! never travels further than `app`.
+//!
+//! **Never here:** a default that is not in `--help`; a secret in an error or in a printed value.
+//!
+//! **Begin with** `options.rs`, which is the list of keys.
+
+mod options;
+mod read;
+mod units;
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::{
+    domain::scope::ScopeSet,
+    oauth::url::{IssuerUrl, PublicUrl},
+};
+
+pub use self::{
+    options::{Options, Source, Sources},
+    read::EffectiveValue,
+};
+
+/// The configuration of `epicme serve`, all of it valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The HTTP listener and who may use it.
+    pub http: HttpConfig,
+    /// The authorization server and how far it is believed.
+    pub issuer: IssuerConfig,
+    /// The database.
+    pub database: DatabaseConfig,
+    /// Legacy sessions; `None` where the legacy era is switched off.
+    pub sessions: Option<SessionConfig>,
+}
+
+/// The HTTP listener and who may use it.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Where to listen.
+    pub bind: SocketAddr,
+    /// Where clients reach the server.
+    pub public_url: PublicUrl,
+    /// How many threads serve HTTP.
+    pub workers: NonZeroUsize,
+    /// Origins that may use `/mcp` from a browser, besides the public URL's own.
+    pub allowed_origins: Vec<String>,
+    /// Hosts that the server answers to, besides the public URL's own.
+    pub allowed_hosts: Vec<String>,
+    /// Whether pages served by this machine may use `/mcp` from a browser. `epicme dev` alone.
+    pub loopback_origins: bool,
+    /// What a client is told to ask for to begin with.
+    pub baseline: ScopeSet,
+    /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
+    pub relays_authorization_server: bool,
+}
+
+/// The authorization server and how far it is believed.
+#[derive(Clone, Debug)]
+pub struct IssuerConfig {
+    /// Its identifier.
+    pub url: IssuerUrl,
+    /// Its introspection endpoint; `None` finds it in the issuer's metadata.
+    pub introspection_url: Option<Url>,
+    /// The client id of this resource server.
+    pub client_id: String,
+    /// The client secret of this resource server.
+    pub client_secret: SecretString,
+    /// How long an answer is believed at most.
+    pub cache_lifetime: Duration,
+    /// How many answers are kept.
+    pub cache_entries: NonZeroUsize,
+    /// How long one call may take.
+    pub timeout: Duration,
+    /// Whether a token without `aud` is accepted.
+    pub audience_may_be_absent: bool,
+}
+
+/// The database.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// A libpq URL.
+    pub url: SecretString,
+    /// How many connections.
+    pub pool: NonZeroU32,
+    /// Whether pending migrations are run at start.
+    pub migrate: bool,
+}
+
+/// How many legacy sessions there may be, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionConfig {
+    /// Sessions in all.
+    pub in_all: NonZeroUsize,
+    /// Sessions per user.
+    pub per_user: NonZeroUsize,
+    /// How long a session lives without being used.
+    pub idle: Duration,
+    /// How long a session lives at most.
+    pub lifetime: Duration,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<Fault>);
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, by its name in the environment.
+    pub key: &'static str,
+    /// Where the value came from.
+    pub source: Source,
+    /// What is wrong with it; never the value of a secret.
+    pub reason: String,
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        let noun = if count == 1 { "fault" } else { "faults" };
+        writeln!(f, "the configuration has {count} {noun}:")?;
+        for fault in &self.0 {
+            writeln!(f, "  {} ({}): {}", fault.key, fault.source, fault.reason)?;
+        }
+        write!(f, "`epicme serve --help` explains every key")
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

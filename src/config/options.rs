@@ -1,0 +1,277 @@
+//! The keys, each a flag and an environment variable, as text: reading them is `read.rs`'s.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, parser::ValueSource};
+
+/// What `epicme serve` is told. Every value is text here, so that all faults can be told at once.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Where to listen
+    #[arg(
+        long,
+        env = "EPICME_BIND",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8787"
+    )]
+    pub(super) bind: String,
+
+    /// Where clients reach the server; the resource is this plus /mcp. Must be https unless loopback
+    #[arg(
+        long,
+        env = "EPICME_PUBLIC_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8787"
+    )]
+    pub(super) public_url: String,
+
+    /// PostgreSQL, as a libpq URL (required, here or in DATABASE_URL_FILE)
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(super) database_url: Option<String>,
+
+    /// A file that holds DATABASE_URL
+    #[arg(long, env = "DATABASE_URL_FILE", value_name = "FILE")]
+    pub(super) database_url_file: Option<PathBuf>,
+
+    /// Connections to PostgreSQL
+    #[arg(
+        long,
+        env = "EPICME_DATABASE_POOL",
+        value_name = "N",
+        default_value = "10"
+    )]
+    pub(super) database_pool: String,
+
+    /// Run pending migrations at start: on or off
+    #[arg(
+        long,
+        env = "EPICME_MIGRATE",
+        value_name = "ON|OFF",
+        default_value = "off"
+    )]
+    pub(super) migrate: String,
+
+    /// The authorization server's issuer identifier (required)
+    #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
+    pub(super) issuer: Option<String>,
+
+    /// The introspection endpoint; by default the one that the issuer's metadata names
+    #[arg(long, env = "EPICME_INTROSPECTION_URL", value_name = "URL")]
+    pub(super) introspection_url: Option<String>,
+
+    /// The client id with which introspection is called (required)
+    #[arg(long, env = "EPICME_INTROSPECTION_CLIENT_ID", value_name = "ID")]
+    pub(super) introspection_client_id: Option<String>,
+
+    /// The client secret (required, here or in EPICME_INTROSPECTION_CLIENT_SECRET_FILE)
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_CLIENT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
+    pub(super) introspection_client_secret: Option<String>,
+
+    /// A file that holds the client secret
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+        value_name = "FILE"
+    )]
+    pub(super) introspection_client_secret_file: Option<PathBuf>,
+
+    /// How long an introspection reply is believed at most; the token's own end may come sooner. This
+    /// is also how long a revoked token may still be accepted. 0s turns the cache off
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_CACHE",
+        value_name = "DURATION",
+        default_value = "60s"
+    )]
+    pub(super) introspection_cache: String,
+
+    /// How many introspection replies are kept
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_CACHE_ENTRIES",
+        value_name = "N",
+        default_value = "10000"
+    )]
+    pub(super) introspection_cache_entries: String,
+
+    /// How long one introspection may take
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "3s"
+    )]
+    pub(super) introspection_timeout: String,
+
+    /// Accept tokens without an audience: on or off. Only for an authorization server that is known to
+    /// send none; any of its tokens is then accepted here
+    #[arg(
+        long,
+        env = "EPICME_AUDIENCE_OPTIONAL",
+        value_name = "ON|OFF",
+        default_value = "off"
+    )]
+    pub(super) audience_optional: String,
+
+    /// The scopes that a client is told to ask for to begin with, separated by spaces
+    #[arg(
+        long,
+        env = "EPICME_BASELINE_SCOPES",
+        value_name = "SCOPES",
+        default_value = "user:read entries:read entries:write tags:read tags:write"
+    )]
+    pub(super) baseline_scopes: String,
+
+    /// Threads that serve HTTP; by default one per core
+    #[arg(long, env = "EPICME_WORKERS", value_name = "N")]
+    pub(super) workers: Option<String>,
+
+    /// Origins that may use /mcp from a browser, separated by spaces; the public URL's own always may
+    #[arg(
+        long,
+        env = "EPICME_ALLOWED_ORIGINS",
+        value_name = "ORIGINS",
+        default_value = ""
+    )]
+    pub(super) allowed_origins: String,
+
+    /// Hosts (host or host:port) that the server answers to besides the public URL's, separated by spaces
+    #[arg(
+        long,
+        env = "EPICME_ALLOWED_HOSTS",
+        value_name = "HOSTS",
+        default_value = ""
+    )]
+    pub(super) allowed_hosts: String,
+
+    /// Serve the legacy revisions 2025-03-26 to 2025-11-25 besides 2026-07-28: on or off
+    #[arg(
+        long,
+        env = "EPICME_LEGACY",
+        value_name = "ON|OFF",
+        default_value = "on"
+    )]
+    pub(super) legacy: String,
+
+    /// Serve a copy of the issuer's metadata, for clients of 2025-03-26: on or off
+    #[arg(
+        long,
+        env = "EPICME_AUTHORIZATION_SERVER_RELAY",
+        value_name = "ON|OFF",
+        default_value = "on"
+    )]
+    pub(super) authorization_server_relay: String,
+
+    /// Legacy sessions in all
+    #[arg(
+        long,
+        env = "EPICME_SESSIONS",
+        value_name = "N",
+        default_value = "20000"
+    )]
+    pub(super) sessions: String,
+
+    /// Legacy sessions per user; at one more, the user's longest idle one gives way
+    #[arg(
+        long,
+        env = "EPICME_SESSIONS_PER_USER",
+        value_name = "N",
+        default_value = "200"
+    )]
+    pub(super) sessions_per_user: String,
+
+    /// How long a legacy session lives without being used
+    #[arg(
+        long,
+        env = "EPICME_SESSION_IDLE",
+        value_name = "DURATION",
+        default_value = "30m"
+    )]
+    pub(super) session_idle: String,
+
+    /// How long a legacy session lives at most
+    #[arg(
+        long,
+        env = "EPICME_SESSION_LIFETIME",
+        value_name = "DURATION",
+        default_value = "24h"
+    )]
+    pub(super) session_lifetime: String,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nobody said anything.
+    Default,
+    /// The environment.
+    Environment,
+    /// A flag.
+    Flag,
+    /// A file that the environment or a flag names.
+    File,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+            Self::File => "file",
+        })
+    }
+}
+
+/// Where each key's value came from, by the key's name in the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Sources(BTreeMap<&'static str, Source>);
+
+impl Sources {
+    /// Reads the sources off what clap matched. `command` is what it matched against.
+    #[must_use]
+    pub fn of(matches: &ArgMatches, command: &clap::Command) -> Self {
+        // clap keeps the names of environment variables as text that lives as long as the command;
+        // the keys of this file are the only ones looked up, so they are matched against those.
+        let sources = super::read::KEYS.iter().filter_map(|key| {
+            let argument = command
+                .get_arguments()
+                .find(|argument| argument.get_env().is_some_and(|env| env == *key))?;
+            let source = match matches.value_source(argument.get_id().as_str())? {
+                ValueSource::EnvVariable => Source::Environment,
+                ValueSource::CommandLine => Source::Flag,
+                _ => Source::Default,
+            };
+            Some((*key, source))
+        });
+        Self(sources.collect())
+    }
+
+    /// Where a key's value came from.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Source {
+        self.0.get(key).copied().unwrap_or(Source::Default)
+    }
+}
+
+impl Default for Options {
+    /// What the options say where neither the environment nor a flag says anything else.
+    fn default() -> Self {
+        let command = Bare::command().mut_args(|argument| argument.env(None::<&str>));
+        let matches = command.get_matches_from(["epicme"]);
+        Bare::from_arg_matches(&matches)
+            .expect("the defaults are complete")
+            .options
+    }
+}
+
+#[derive(clap::Parser)]
+struct Bare {
+    #[command(flatten)]
+    options: Options,
+}

@@ -1,0 +1,506 @@
+//! From options to a configuration, or to everything that is wrong with them. Pure but for the
+//! files that hold secrets.
+
+use std::{
+    fmt::Display,
+    fs,
+    num::{NonZeroU32, NonZeroUsize},
+    path::Path,
+    str::FromStr,
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+use super::{
+    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, SessionConfig,
+    options::{Options, Source, Sources},
+    units,
+};
+use crate::{domain::scope::Scope, domain::scope::ScopeSet, oauth::url::endpoint};
+
+/// Every key, by its name in the environment, in the order in which `check-config` prints them.
+pub(super) const KEYS: &[&str] = &[
+    "EPICME_BIND",
+    "EPICME_PUBLIC_URL",
+    "DATABASE_URL",
+    "DATABASE_URL_FILE",
+    "EPICME_DATABASE_POOL",
+    "EPICME_MIGRATE",
+    "EPICME_ISSUER",
+    "EPICME_INTROSPECTION_URL",
+    "EPICME_INTROSPECTION_CLIENT_ID",
+    "EPICME_INTROSPECTION_CLIENT_SECRET",
+    "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+    "EPICME_INTROSPECTION_CACHE",
+    "EPICME_INTROSPECTION_CACHE_ENTRIES",
+    "EPICME_INTROSPECTION_TIMEOUT",
+    "EPICME_AUDIENCE_OPTIONAL",
+    "EPICME_BASELINE_SCOPES",
+    "EPICME_WORKERS",
+    "EPICME_ALLOWED_ORIGINS",
+    "EPICME_ALLOWED_HOSTS",
+    "EPICME_LEGACY",
+    "EPICME_AUTHORIZATION_SERVER_RELAY",
+    "EPICME_SESSIONS",
+    "EPICME_SESSIONS_PER_USER",
+    "EPICME_SESSION_IDLE",
+    "EPICME_SESSION_LIFETIME",
+];
+
+/// The longest lifetime of an introspection reply: it is also how long a revoked token may live on.
+const LONGEST_CACHE: Duration = Duration::from_secs(3_600);
+
+/// The longest time that one introspection may take.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A key, what is in effect, and where it came from.
+#[derive(Clone, Debug)]
+pub struct EffectiveValue {
+    /// The key, by its name in the environment.
+    pub key: &'static str,
+    /// The value; `***` for a secret.
+    pub value: String,
+    /// Where it came from.
+    pub source: Source,
+}
+
+impl Config {
+    /// Reads the options.
+    ///
+    /// # Errors
+    /// Every fault there is, not the first alone.
+    pub fn read(options: &Options, sources: &Sources) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader {
+            sources,
+            faults: Vec::new(),
+        };
+        let config = reader.config(options);
+        match config {
+            Some(config) if reader.faults.is_empty() => Ok(config),
+            _ => Err(ConfigErrors(reader.faults)),
+        }
+    }
+
+    /// What is in effect, for `check-config`.
+    #[must_use]
+    pub fn effective(&self, options: &Options, sources: &Sources) -> Vec<EffectiveValue> {
+        let show = |key: &'static str| -> Option<String> {
+            let path = |path: &Option<std::path::PathBuf>| {
+                path.as_ref().map(|path| path.display().to_string())
+            };
+            let switch = |on: bool| Some(if on { "on" } else { "off" }.to_owned());
+            match key {
+                "EPICME_BIND" => Some(self.http.bind.to_string()),
+                "EPICME_PUBLIC_URL" => Some(self.http.public_url.to_string()),
+                "DATABASE_URL" | "EPICME_INTROSPECTION_CLIENT_SECRET" => Some("***".to_owned()),
+                "DATABASE_URL_FILE" => path(&options.database_url_file),
+                "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
+                "EPICME_MIGRATE" => switch(self.database.migrate),
+                "EPICME_ISSUER" => Some(self.issuer.url.to_string()),
+                "EPICME_INTROSPECTION_URL" => {
+                    Some(self.issuer.introspection_url.as_ref().map_or_else(
+                        || "(from the issuer's metadata)".to_owned(),
+                        ToString::to_string,
+                    ))
+                }
+                "EPICME_INTROSPECTION_CLIENT_ID" => Some(self.issuer.client_id.clone()),
+                "EPICME_INTROSPECTION_CLIENT_SECRET_FILE" => {
+                    path(&options.introspection_client_secret_file)
+                }
+                "EPICME_INTROSPECTION_CACHE" => Some(units::show(self.issuer.cache_lifetime)),
+                "EPICME_INTROSPECTION_CACHE_ENTRIES" => Some(self.issuer.cache_entries.to_string()),
+                "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuer.timeout)),
+                "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuer.audience_may_be_absent),
+                "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
+                "EPICME_WORKERS" => Some(self.http.workers.to_string()),
+                "EPICME_ALLOWED_ORIGINS" => Some(self.http.allowed_origins.join(" ")),
+                "EPICME_ALLOWED_HOSTS" => Some(self.http.allowed_hosts.join(" ")),
+                "EPICME_LEGACY" => switch(self.sessions.is_some()),
+                "EPICME_AUTHORIZATION_SERVER_RELAY" => {
+                    switch(self.http.relays_authorization_server)
+                }
+                "EPICME_SESSIONS" => self.sessions.map(|sessions| sessions.in_all.to_string()),
+                "EPICME_SESSIONS_PER_USER" => {
+                    self.sessions.map(|sessions| sessions.per_user.to_string())
+                }
+                "EPICME_SESSION_IDLE" => self.sessions.map(|sessions| units::show(sessions.idle)),
+                "EPICME_SESSION_LIFETIME" => {
+                    self.sessions.map(|sessions| units::show(sessions.lifetime))
+                }
+                _ => None,
+            }
+        };
+        KEYS.iter()
+            .filter_map(|key| {
+                let file = match *key {
+                    "DATABASE_URL" => options.database_url_file.is_some(),
+                    "EPICME_INTROSPECTION_CLIENT_SECRET" => {
+                        options.introspection_client_secret_file.is_some()
+                    }
+                    _ => false,
+                };
+                show(key).map(|value| EffectiveValue {
+                    key,
+                    value,
+                    source: if file { Source::File } else { sources.get(key) },
+                })
+            })
+            .collect()
+    }
+}
+
+struct Reader<'a> {
+    sources: &'a Sources,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    /// Reads every key before it gives up, so that no fault hides another.
+    fn config(&mut self, options: &Options) -> Option<Config> {
+        let bind = self.parsed(
+            "EPICME_BIND",
+            &options.bind,
+            "must be an address and a port, such as 127.0.0.1:8787",
+        );
+        let public_url = self.url("EPICME_PUBLIC_URL", Some(&options.public_url));
+        let database_url = self.secret(
+            "DATABASE_URL",
+            options.database_url.as_deref(),
+            "DATABASE_URL_FILE",
+            options.database_url_file.as_deref(),
+        );
+        let pool = self
+            .parsed::<NonZeroU32>(
+                "EPICME_DATABASE_POOL",
+                &options.database_pool,
+                "must be a whole number from 1 to 1000",
+            )
+            .filter(|pool| {
+                self.hold(
+                    "EPICME_DATABASE_POOL",
+                    pool.get() <= 1_000,
+                    "must be a whole number from 1 to 1000",
+                )
+            });
+        let migrate = self.read("EPICME_MIGRATE", units::switch(&options.migrate));
+        let issuer = self.url("EPICME_ISSUER", options.issuer.as_deref());
+        let introspection_url = options
+            .introspection_url
+            .as_deref()
+            .map(|url| self.read("EPICME_INTROSPECTION_URL", endpoint(url)));
+        let client_id = options
+            .introspection_client_id
+            .clone()
+            .filter(|id| !id.is_empty());
+        if client_id.is_none() {
+            self.fault("EPICME_INTROSPECTION_CLIENT_ID", "is required");
+        }
+        let client_secret = self.secret(
+            "EPICME_INTROSPECTION_CLIENT_SECRET",
+            options.introspection_client_secret.as_deref(),
+            "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+            options.introspection_client_secret_file.as_deref(),
+        );
+        let cache_lifetime = self
+            .read(
+                "EPICME_INTROSPECTION_CACHE",
+                units::duration(&options.introspection_cache),
+            )
+            .filter(|lifetime| {
+                self.hold(
+                    "EPICME_INTROSPECTION_CACHE",
+                    *lifetime <= LONGEST_CACHE,
+                    "must not be longer than 1h",
+                )
+            });
+        let cache_entries = self.count(
+            "EPICME_INTROSPECTION_CACHE_ENTRIES",
+            &options.introspection_cache_entries,
+        );
+        let timeout = self
+            .read(
+                "EPICME_INTROSPECTION_TIMEOUT",
+                units::duration(&options.introspection_timeout),
+            )
+            .filter(|timeout| {
+                self.hold(
+                    "EPICME_INTROSPECTION_TIMEOUT",
+                    !timeout.is_zero() && *timeout <= LONGEST_TIMEOUT,
+                    "must be from 1ms to 30s",
+                )
+            });
+        let audience_may_be_absent = self.read(
+            "EPICME_AUDIENCE_OPTIONAL",
+            units::switch(&options.audience_optional),
+        );
+        let baseline = self.scopes("EPICME_BASELINE_SCOPES", &options.baseline_scopes);
+        let workers = match &options.workers {
+            Some(workers) => self.count("EPICME_WORKERS", workers),
+            None => Some(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+        };
+        let allowed_origins = units::list(&options.allowed_origins);
+        for origin in &allowed_origins {
+            let plain = url::Url::parse(origin)
+                .is_ok_and(|url| url.origin().ascii_serialization() == *origin);
+            self.hold(
+                "EPICME_ALLOWED_ORIGINS",
+                plain,
+                "must be origins such as https://app.example or http://localhost:6274, in lower case, without a path",
+            );
+        }
+        let legacy = self.read("EPICME_LEGACY", units::switch(&options.legacy));
+        let relays = self.read(
+            "EPICME_AUTHORIZATION_SERVER_RELAY",
+            units::switch(&options.authorization_server_relay),
+        );
+        let in_all = self.count("EPICME_SESSIONS", &options.sessions);
+        let per_user = self.count("EPICME_SESSIONS_PER_USER", &options.sessions_per_user);
+        let idle = self.lifetime("EPICME_SESSION_IDLE", &options.session_idle);
+        let lifetime = self.lifetime("EPICME_SESSION_LIFETIME", &options.session_lifetime);
+
+        let sessions = SessionConfig {
+            in_all: in_all?,
+            per_user: per_user?,
+            idle: idle?,
+            lifetime: lifetime?,
+        };
+        Some(Config {
+            http: HttpConfig {
+                bind: bind?,
+                public_url: public_url?,
+                workers: workers?,
+                allowed_origins,
+                allowed_hosts: units::list(&options.allowed_hosts),
+                loopback_origins: false,
+                baseline: baseline?,
+                relays_authorization_server: relays?,
+            },
+            issuer: IssuerConfig {
+                url: issuer?,
+                introspection_url: match introspection_url {
+                    Some(url) => Some(url?),
+                    None => None,
+                },
+                client_id: client_id?,
+                client_secret: client_secret?,
+                cache_lifetime: cache_lifetime?,
+                cache_entries: cache_entries?,
+                timeout: timeout?,
+                audience_may_be_absent: audience_may_be_absent?,
+            },
+            database: DatabaseConfig {
+                url: database_url?,
+                pool: pool?,
+                migrate: migrate?,
+            },
+            sessions: legacy?.then_some(sessions),
+        })
+    }
+
+    fn fault(&mut self, key: &'static str, reason: impl Into<String>) {
+        self.faults.push(Fault {
+            key,
+            source: self.sources.get(key),
+            reason: reason.into(),
+        });
+    }
+
+    fn hold(&mut self, key: &'static str, holds: bool, rule: &str) -> bool {
+        if !holds {
+            self.fault(key, rule);
+        }
+        holds
+    }
+
+    fn read<T, E: Display>(&mut self, key: &'static str, value: Result<T, E>) -> Option<T> {
+        value
+            .map_err(|reason| self.fault(key, reason.to_string()))
+            .ok()
+    }
+
+    fn parsed<T: FromStr>(&mut self, key: &'static str, text: &str, rule: &str) -> Option<T> {
+        self.read(key, text.parse().map_err(|_| rule))
+    }
+
+    fn count(&mut self, key: &'static str, text: &str) -> Option<NonZeroUsize> {
+        const RULE: &str = "must be a whole number from 1 to 1000000";
+        self.parsed::<NonZeroUsize>(key, text, RULE)
+            .filter(|count| self.hold(key, count.get() <= 1_000_000, RULE))
+    }
+
+    fn lifetime(&mut self, key: &'static str, text: &str) -> Option<Duration> {
+        self.read(key, units::duration(text))
+            .filter(|lifetime| self.hold(key, !lifetime.is_zero(), "must be longer than nothing"))
+    }
+
+    fn url<T: FromStr<Err: Display>>(
+        &mut self,
+        key: &'static str,
+        text: Option<&str>,
+    ) -> Option<T> {
+        match text {
+            Some(text) if !text.is_empty() => self.read(key, text.parse()),
+            _ => {
+                self.fault(key, "is required");
+                None
+            }
+        }
+    }
+
+    fn scopes(&mut self, key: &'static str, text: &str) -> Option<ScopeSet> {
+        for token in text.split_ascii_whitespace() {
+            self.hold(
+                key,
+                Scope::parse(token).is_some(),
+                "names a scope that there is none of",
+            );
+        }
+        let scopes = ScopeSet::parse(text);
+        self.hold(key, !scopes.is_empty(), "must name at least one scope")
+            .then_some(scopes)
+    }
+
+    /// A secret from its own key or from a file, never from both: one of them would be forgotten
+    /// when the secret is changed.
+    fn secret(
+        &mut self,
+        key: &'static str,
+        value: Option<&str>,
+        file_key: &'static str,
+        file: Option<&Path>,
+    ) -> Option<SecretString> {
+        let secret = match (value, file) {
+            (Some(_), Some(_)) => {
+                self.fault(
+                    key,
+                    format!("is set, and so is {file_key}; one of them has to go"),
+                );
+                return None;
+            }
+            (None, None) => {
+                self.fault(key, format!("is required, here or in {file_key}"));
+                return None;
+            }
+            (Some(value), None) => value.to_owned(),
+            (None, Some(file)) => match fs::read_to_string(file) {
+                Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
+                Err(error) => {
+                    self.fault(
+                        file_key,
+                        format!("{} cannot be read: {error}", file.display()),
+                    );
+                    return None;
+                }
+            },
+        };
+        self.hold(key, !secret.is_empty(), "must not be empty")
+            .then(|| SecretString::from(secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete() -> Options {
+        Options {
+            database_url: Some("postgres://localhost/epicme".to_owned()),
+            issuer: Some("https://issuer.example".to_owned()),
+            introspection_client_id: Some("epicme".to_owned()),
+            introspection_client_secret: Some("hunter2".to_owned()),
+            ..Options::default()
+        }
+    }
+
+    fn faults(options: &Options) -> Vec<(&'static str, String)> {
+        Config::read(options, &Sources::default())
+            .unwrap_err()
+            .0
+            .into_iter()
+            .map(|fault| (fault.key, fault.reason))
+            .collect()
+    }
+
+    #[test]
+    fn database_issuer_and_introspection_client_are_all_that_is_needed() {
+        let config = Config::read(&complete(), &Sources::default()).unwrap();
+        assert_eq!(config.http.bind.to_string(), "127.0.0.1:8787");
+        assert_eq!(config.issuer.cache_lifetime, Duration::from_secs(60));
+        assert_eq!(config.http.baseline, ScopeSet::ALL);
+        assert!(config.sessions.is_some());
+        let keys: Vec<_> = faults(&Options::default())
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "DATABASE_URL",
+                "EPICME_ISSUER",
+                "EPICME_INTROSPECTION_CLIENT_ID",
+                "EPICME_INTROSPECTION_CLIENT_SECRET"
+            ]
+        );
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_and_no_secret_with_them() {
+        let options = Options {
+            bind: "here".to_owned(),
+            public_url: "http://journal.example".to_owned(),
+            database_pool: "0".to_owned(),
+            migrate: "yes".to_owned(),
+            introspection_cache: "2h".to_owned(),
+            introspection_timeout: "0s".to_owned(),
+            baseline_scopes: "entries:read everything".to_owned(),
+            allowed_origins: "https://a.example/ https://b.example".to_owned(),
+            introspection_client_secret_file: Some("/nonexistent".into()),
+            session_idle: "5".to_owned(),
+            ..complete()
+        };
+        let said = faults(&options);
+        let keys: Vec<_> = said.iter().map(|(key, _)| *key).collect();
+        assert_eq!(
+            keys,
+            [
+                "EPICME_BIND",
+                "EPICME_PUBLIC_URL",
+                "EPICME_DATABASE_POOL",
+                "EPICME_MIGRATE",
+                "EPICME_INTROSPECTION_CLIENT_SECRET",
+                "EPICME_INTROSPECTION_CACHE",
+                "EPICME_INTROSPECTION_TIMEOUT",
+                "EPICME_BASELINE_SCOPES",
+                "EPICME_ALLOWED_ORIGINS",
+                "EPICME_SESSION_IDLE"
+            ]
+        );
+        assert!(!format!("{said:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn every_key_is_shown_and_secrets_are_masked() {
+        let options = complete();
+        let config = Config::read(&options, &Sources::default()).unwrap();
+        let effective = config.effective(&options, &Sources::default());
+        let unset = [
+            "DATABASE_URL_FILE",
+            "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+        ];
+        let shown: Vec<_> = effective.iter().map(|value| value.key).collect();
+        let expected: Vec<_> = KEYS
+            .iter()
+            .copied()
+            .filter(|key| !unset.contains(key))
+            .collect();
+        assert_eq!(shown, expected);
+        assert!(
+            effective
+                .iter()
+                .all(|value| !value.value.contains("hunter2"))
+        );
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}
