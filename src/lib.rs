@@ -3,5 +3,7 @@
 //! Begin with `docs/ARCHITECTURE.md`; each room's `mod.rs` says what lives there and what never does.
 
 pub mod actors;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod domain;
 pub mod storage;
