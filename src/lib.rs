@@ -3,10 +3,16 @@
 //! Begin with `docs/ARCHITECTURE.md`; each room's `mod.rs` says what lives there and what never does.
 
 pub mod actors;
+pub mod app;
 pub mod config;
+#[cfg(feature = "dev")]
+pub mod dev;
 pub mod domain;
 pub mod features;
 pub mod http;
 pub mod mcp;
+#[cfg(feature = "dev")]
+pub mod mock_auth;
 pub mod oauth;
 pub mod storage;
+pub mod telemetry;

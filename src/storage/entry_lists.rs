@@ -72,7 +72,7 @@ pub fn search_entries(
          SELECT h.id, h.title, h.is_favorite, h.created_at,
                 (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = h.id),
                 left(ts_headline('english', h.content, websearch_to_tsquery('english', $5),
-                                 'StartSel=\"\", StopSel=\"\", MinWords=12, MaxWords=30'), 500)
+                                 'StartSel=\"\", StopSel=\"\", MaxFragments=1, MinWords=10, MaxWords=30'), 500)
            FROM hits h
           ORDER BY h.created_at DESC, h.id DESC",
     )
@@ -188,7 +188,8 @@ impl TryFrom<HitRow> for SearchHit {
                 is_favorite: row.is_favorite,
                 created_at: time::to_instant(row.created_at)?,
             },
-            excerpt: row.excerpt,
+            // On one line, whatever the entry's lines are.
+            excerpt: Vec::from_iter(row.excerpt.split_whitespace()).join(" "),
         })
     }
 }

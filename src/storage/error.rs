@@ -153,10 +153,15 @@ fn judge(error: &DieselError) -> Verdict {
         | DatabaseErrorKind::UnableToSendCommand
         | DatabaseErrorKind::SerializationFailure
         | DatabaseErrorKind::ReadOnlyTransaction => Verdict::Outage,
-        // Diesel keeps no SQLSTATE, and the message may be in any language. What is left are time
-        // limits, shutdown, recovery, deadlock and want of resources, but also statements that
-        // the database does not understand: those alone name a place in the statement.
-        _ if said.statement_position().is_some() => Verdict::Fault,
+        // Diesel keeps no SQLSTATE. What is left are limits of time, shutdown, recovery, deadlock
+        // and want of resources, but also statements that the database does not understand. Those
+        // name a place in the statement, and so does only a wait for a table's lock that took too
+        // long (which in another language than English is taken for a fault).
+        _ if said.statement_position().is_some()
+            && !said.message().starts_with("canceling statement") =>
+        {
+            Verdict::Fault
+        }
         _ => Verdict::Outage,
     }
 }

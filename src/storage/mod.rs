@@ -1,7 +1,7 @@
 //! **Lives here:** everything that is said to PostgreSQL: queries, private row types, the pool, the
 //! migrations.
 //!
-//! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations.
+//! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations and databases.
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
 //! connection, or without it in every `WHERE`; a row type in a public signature; a value, a title or
@@ -10,6 +10,7 @@
 //! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
 //! trip does the work of several, and go through Diesel's statement cache like any other.
 
+pub mod databases;
 pub mod entries;
 pub mod entry_lists;
 pub mod entry_tags;
@@ -25,3 +26,6 @@ mod time;
 pub use error::{Constraint, Missing, StorageError};
 pub use migrations::{migrate, pending_migrations, revert_all_migrations};
 pub use pool::{Lease, Pool, PoolSettings, ping};
+
+/// A connection to PostgreSQL, as every query function borrows it.
+pub type Connection = diesel::PgConnection;

@@ -83,14 +83,16 @@ impl fmt::Debug for Pool {
 }
 
 impl Lease {
-    /// Whether the connection broke while it was on loan. If so, the others that are as old as it
-    /// is are not trusted any longer either.
+    /// Whether the connection broke while it was on loan, to be asked after a failure: Diesel does
+    /// not notice in every case, so the database is asked. If it broke, the others that are as old
+    /// are not trusted any longer either.
     pub fn is_broken(&mut self) -> bool {
-        let broken = self.0.connection.is_broken();
-        if broken {
-            self.0.distrust_generation();
+        let session = &mut *self.0;
+        session.broken |= session.connection.is_broken() || session.connection.ping().is_err();
+        if session.broken {
+            session.distrust_generation();
         }
-        broken
+        session.broken
     }
 }
 
@@ -156,6 +158,7 @@ struct Session {
     born_in: u64,
     generation: Arc<AtomicU64>,
     last_heard: Instant,
+    broken: bool,
 }
 
 impl Session {
@@ -185,6 +188,7 @@ impl ManageConnection for Sessions {
             born_in,
             generation: Arc::clone(&self.generation),
             last_heard: Instant::now(),
+            broken: false,
         })
     }
 
@@ -207,7 +211,7 @@ impl ManageConnection for Sessions {
     /// Called after each loan.
     fn has_broken(&self, session: &mut Session) -> bool {
         session.last_heard = Instant::now();
-        std::thread::panicking() || session.connection.is_broken()
+        std::thread::panicking() || session.broken || session.connection.is_broken()
     }
 }
 

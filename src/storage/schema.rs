@@ -1,7 +1,7 @@
 //! The tables as the compiler knows them; `tests/migrations.rs` compares them with the database.
 
 /// PostgreSQL types that Diesel has no name for.
-pub mod sql_types {
+pub(super) mod sql_types {
     /// `tsvector`: never read by the application, which searches it only.
     #[derive(diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
     #[diesel(postgres_type(name = "tsvector"))]

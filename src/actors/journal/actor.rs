@@ -61,13 +61,14 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
 
 fn run<M: JournalMessage>(pool: &Pool, message: &M) -> Result<M::Reply, StorageError> {
     let mut lease = pool.get()?;
-    let reply = message.run(&mut lease);
-    // Connections that a restart of the database cut are noticed when they are used. A read starts
-    // over with a new one; a write may have been done before the connection broke.
-    if reply.is_err() && lease.is_broken() && M::KIND == Kind::Read {
-        drop(lease);
-        let mut lease = pool.get()?;
-        return message.run(&mut lease);
+    match message.run(&mut lease) {
+        // Connections that a restart of the database cut are noticed when they are used. A read
+        // starts over with a new one; a write may have been done before the connection broke.
+        Err(StorageError::Unavailable { .. }) if lease.is_broken() && M::KIND == Kind::Read => {
+            drop(lease);
+            let mut lease = pool.get()?;
+            message.run(&mut lease)
+        }
+        reply => reply,
     }
-    reply
 }

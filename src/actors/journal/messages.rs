@@ -1,7 +1,5 @@
 //! What can be asked of a journal. Each message says what, and for whom.
 
-use diesel::PgConnection;
-
 use crate::{
     domain::{
         journal::{
@@ -11,7 +9,7 @@ use crate::{
         page::{NameCursor, Page, PageRequest, TimeCursor},
         principal::UserId,
     },
-    storage::{self, StorageError, entries, entry_lists, entry_tags, tags},
+    storage::{self, Connection, StorageError, entries, entry_lists, entry_tags, tags},
 };
 
 /// A message to the JournalActor.
@@ -25,7 +23,7 @@ pub trait JournalMessage: Send + 'static {
     ///
     /// # Errors
     /// Those of the storage function that it stands for.
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError>;
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError>;
 }
 
 /// What becomes of a message when its caller leaves or its connection breaks.
@@ -52,7 +50,7 @@ impl JournalMessage for CreateEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::create_entry(
             connection,
             &self.owner,
@@ -75,7 +73,7 @@ impl JournalMessage for GetEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::get_entry(connection, self.user, self.id)
     }
 }
@@ -95,7 +93,7 @@ impl JournalMessage for ListEntries {
     type Reply = Page<EntryListItem, TimeCursor>;
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::list_entries(connection, self.user, &self.filter, &self.page)
     }
 }
@@ -105,7 +103,8 @@ impl JournalMessage for ListEntries {
 pub struct SearchEntries {
     /// Whose journal.
     pub user: UserId,
-    /// Words as for a web search engine: `"a phrase"`, `or`, `-without`.
+    /// Words as for a web search engine: `"a phrase"`, `or`, `-without`. At most some thousand
+    /// characters: PostgreSQL refuses a query of very many words.
     pub query: String,
     /// Which page.
     pub page: PageRequest<TimeCursor>,
@@ -115,7 +114,7 @@ impl JournalMessage for SearchEntries {
     type Reply = Page<SearchHit, TimeCursor>;
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::search_entries(connection, self.user, &self.query, &self.page)
     }
 }
@@ -135,7 +134,7 @@ impl JournalMessage for UpdateEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::update_entry(connection, self.user, self.id, &self.changes)
     }
 }
@@ -153,7 +152,7 @@ impl JournalMessage for DeleteEntry {
     type Reply = Option<Entry>;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::delete_entry(connection, self.user, self.id)
     }
 }
@@ -169,7 +168,7 @@ impl JournalMessage for HasEntries {
     type Reply = bool;
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::has_entries(connection, self.user)
     }
 }
@@ -189,7 +188,7 @@ impl JournalMessage for CreateTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::create_tag(
             connection,
             &self.owner,
@@ -212,7 +211,7 @@ impl JournalMessage for GetTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::get_tag(connection, self.user, self.id)
     }
 }
@@ -230,7 +229,7 @@ impl JournalMessage for ListTags {
     type Reply = Page<TagName, NameCursor>;
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::list_tags(connection, self.user, &self.page)
     }
 }
@@ -250,7 +249,7 @@ impl JournalMessage for UpdateTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::update_tag(connection, self.user, self.id, self.changes.clone())
     }
 }
@@ -268,7 +267,7 @@ impl JournalMessage for DeleteTag {
     type Reply = Option<Tag>;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::delete_tag(connection, self.user, self.id)
     }
 }
@@ -288,7 +287,7 @@ impl JournalMessage for AddTagToEntry {
     type Reply = EntryTag;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::add_tag_to_entry(connection, self.user, self.entry_id, self.tag_id)
     }
 }
@@ -308,7 +307,7 @@ impl JournalMessage for RemoveTagFromEntry {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::remove_tag_from_entry(connection, self.user, self.entry_id, self.tag_id)
     }
 }
@@ -321,7 +320,7 @@ impl JournalMessage for Ping {
     type Reply = ();
     const KIND: Kind = Kind::Read;
 
-    fn run(&self, connection: &mut PgConnection) -> Result<Self::Reply, StorageError> {
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         storage::ping(connection)
     }
 }

@@ -1,0 +1,13 @@
+//! The journal on a real PostgreSQL: what is promised of its messages, named by promise.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod entries;
+mod idempotency;
+mod isolation;
+mod lists;
+mod resilience;
+mod rules;
+mod search;
+mod support;
+mod tags;

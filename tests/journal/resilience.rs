@@ -1,0 +1,198 @@
+use std::{future::poll_fn, task::Poll, time::Duration};
+
+use diesel::connection::{Connection, SimpleConnection};
+use epicme::{
+    actors::journal::{GetEntry, JournalHandle, JournalSettings, ListEntries, Ping},
+    domain::journal::{EntryFilter, JournalError},
+};
+use secrecy::SecretString;
+
+use super::support::{Journal, create_entry, new_cluster, new_entry, owner, page, soon};
+
+#[actix_rt::test]
+async fn a_write_is_done_even_if_its_caller_leaves() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    journal.entry(&ann, new_entry("warm")).await;
+    // The table is held, so that the write cannot be over before its caller leaves.
+    let mut blocker = journal.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let mut write = Box::pin(journal.ask(create_entry(&ann, new_entry("kept"), None)));
+    poll_fn(|context| {
+        assert!(write.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    drop(write);
+    assert_eq!(journal.handle.under_way(), 1);
+    blocker.batch_execute("COMMIT").unwrap();
+    soon(journal.handle.drained()).await;
+    assert_eq!(journal.database.count("entries WHERE title = 'kept'"), 1);
+}
+
+#[actix_rt::test]
+async fn a_full_gate_says_busy_and_gives_its_places_back() {
+    let journal = Journal::start_with(|settings| {
+        settings.pool = 1.try_into().unwrap();
+        settings.queue = 1;
+        settings.failfast = Duration::from_millis(5);
+    });
+    let ann = owner("ann");
+    journal.entry(&ann, new_entry("warm")).await;
+    let mut blocker = journal.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let mut writes = [
+        Box::pin(journal.ask(create_entry(&ann, new_entry("one"), None))),
+        Box::pin(journal.ask(create_entry(&ann, new_entry("two"), None))),
+    ];
+    for write in &mut writes {
+        poll_fn(|context| {
+            assert!(write.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    assert!(matches!(journal.ask(Ping).await, Err(JournalError::Busy)));
+    blocker.batch_execute("ROLLBACK").unwrap();
+    for write in writes {
+        soon(write).await.unwrap();
+    }
+    soon(journal.handle.drained()).await;
+    assert_eq!(journal.handle.under_way(), 0);
+    journal.ask(Ping).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_lock_or_a_statement_that_takes_too_long_is_an_outage() {
+    let journal = Journal::start_with(|settings| {
+        settings.lock_timeout = Duration::from_millis(20);
+    });
+    let ann = owner("ann");
+    let mut blocker = journal.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let refused = journal
+        .ask(create_entry(&ann, new_entry("late"), None))
+        .await;
+    assert!(
+        matches!(refused, Err(JournalError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    blocker.batch_execute("ROLLBACK").unwrap();
+    journal
+        .ask(create_entry(&ann, new_entry("now"), None))
+        .await
+        .unwrap();
+}
+
+#[actix_rt::test]
+async fn a_statement_that_the_database_does_not_understand_is_a_fault() {
+    let journal = Journal::start();
+    journal.database.execute("DROP TABLE entry_tags").unwrap();
+    let list = ListEntries {
+        user: owner("ann").user,
+        filter: EntryFilter::default(),
+        page: page(5, None),
+    };
+    let fault = journal.ask(list).await.unwrap_err();
+    assert!(matches!(fault, JournalError::Corrupt { .. }), "{fault:?}");
+    let said = fault.to_string();
+    assert!(
+        !said.contains("SELECT") && !said.contains("entry_tags"),
+        "{said}"
+    );
+}
+
+#[actix_rt::test]
+async fn a_journal_starts_while_its_database_is_down_and_says_so() {
+    let settings = JournalSettings {
+        connect_timeout: Duration::from_millis(50),
+        ..JournalSettings::new(SecretString::from("postgresql://nobody@%2Fnowhere/none"))
+    };
+    let handle = JournalHandle::start(&settings);
+    let answer = soon(handle.ask(Ping)).await;
+    assert!(matches!(answer, Err(JournalError::Unavailable { .. })));
+}
+
+#[actix_rt::test]
+async fn connections_that_were_cut_are_replaced_without_a_read_noticing() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let id = journal.entry(&ann, new_entry("there")).await.id;
+    let user = ann.user;
+    // Several connections, all of them cut at once.
+    let reads = (0..8).map(|_| journal.ask(GetEntry { user, id }));
+    futures_util::future::join_all(reads).await;
+    journal
+        .database
+        .execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+              WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        )
+        .unwrap();
+    for _ in 0..8 {
+        journal.ask(GetEntry { user, id }).await.unwrap();
+    }
+}
+
+#[actix_rt::test]
+async fn a_database_that_goes_away_is_unavailable_and_comes_back() {
+    use epicme::{
+        dev::postgres::{Cluster, ClusterOptions},
+        storage,
+    };
+    let directory = std::env::temp_dir().join(format!("epicme-restart-{}", std::process::id()));
+    let start = || {
+        Cluster::start(ClusterOptions {
+            directory: directory.clone(),
+            durable: true,
+        })
+        .unwrap()
+    };
+    let cluster = start();
+    cluster.create_database("journal").unwrap();
+    let url = cluster.url("journal");
+    storage::migrate(&url).unwrap();
+    let settings = JournalSettings {
+        connect_timeout: Duration::from_millis(200),
+        ..JournalSettings::new(url)
+    };
+    let handle = JournalHandle::start(&settings);
+    let ann = owner("ann");
+    let write = |title| create_entry(&ann, new_entry(title), None);
+    handle.ask(write("before")).await.unwrap();
+    cluster.stop().unwrap();
+    for _ in 0..3 {
+        let answer = soon(handle.ask(Ping)).await;
+        assert!(
+            matches!(answer, Err(JournalError::Unavailable { .. })),
+            "{answer:?}"
+        );
+        let answer = soon(handle.ask(write("during"))).await;
+        assert!(
+            matches!(answer, Err(JournalError::Unavailable { .. })),
+            "{answer:?}"
+        );
+    }
+    let cluster = start();
+    // The pool tries again by itself; each attempt here waits for one of its own.
+    soon(async { while handle.ask(Ping).await.is_err() {} }).await;
+    handle.ask(write("after")).await.unwrap();
+    drop(handle);
+    cluster.stop().unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[actix_rt::test]
+async fn two_clusters_run_side_by_side() {
+    let clusters = [new_cluster(), new_cluster()];
+    for cluster in &clusters {
+        use secrecy::ExposeSecret;
+        diesel::PgConnection::establish(cluster.url("postgres").expose_secret()).unwrap();
+    }
+}

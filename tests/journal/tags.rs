@@ -1,0 +1,181 @@
+use epicme::{
+    actors::journal::{
+        AddTagToEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry, UpdateTag,
+    },
+    domain::{
+        journal::{EntryId, JournalError, TagChanges, TagId},
+        page::NameCursor,
+    },
+};
+
+use super::support::{Journal, create_tag, key, new_entry, owner, page};
+
+#[actix_rt::test]
+async fn a_name_is_taken_without_regard_to_case_in_every_alphabet() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    for (first, second) in [
+        ("Work", "wORK"),
+        ("Ärger", "äRGER"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("ЖИЗНЬ", "жизнь"),
+        ("Straße", "STRASSE"),
+    ] {
+        journal.tag(&ann, first).await;
+        for key in [None, key(second, 1)] {
+            let taken = journal.ask(create_tag(&ann, second, key)).await;
+            assert!(matches!(taken, Err(JournalError::TagNameTaken)), "{second}");
+        }
+    }
+    assert_eq!(journal.database.count("idempotency_keys"), 0);
+}
+
+#[actix_rt::test]
+async fn a_tag_can_be_read_changed_and_deleted() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let user = ann.user;
+    let tag = journal.tag(&ann, "Work").await;
+    let id = tag.id;
+    assert_eq!(journal.ask(GetTag { user, id }).await.unwrap(), tag);
+    let change = |name: Option<&str>, description: Option<Option<&str>>| UpdateTag {
+        user,
+        id,
+        changes: TagChanges {
+            name: name.map(str::to_owned),
+            description: description.map(|d| d.map(str::to_owned)),
+        },
+    };
+    let described = journal.ask(change(None, Some(Some("paid")))).await.unwrap();
+    assert_eq!(described.name, "Work");
+    assert_eq!(described.description.as_deref(), Some("paid"));
+    assert!(described.updated_at > tag.updated_at);
+    let renamed = journal.ask(change(Some("WORK"), None)).await.unwrap();
+    assert_eq!(renamed.name, "WORK");
+    assert_eq!(renamed.description.as_deref(), Some("paid"));
+    let cleared = journal.ask(change(None, Some(None))).await.unwrap();
+    assert_eq!(cleared.description, None);
+    assert!(journal.ask(change(None, None)).await.is_ok());
+    journal.tag(&ann, "Play").await;
+    let taken = journal.ask(change(Some("pLAY"), None)).await;
+    assert!(matches!(taken, Err(JournalError::TagNameTaken)));
+    let deleted = journal.ask(DeleteTag { user, id }).await.unwrap();
+    assert_eq!(deleted.map(|tag| tag.name).as_deref(), Some("WORK"));
+    assert_eq!(journal.ask(DeleteTag { user, id }).await.unwrap(), None);
+    let gone = journal.ask(GetTag { user, id }).await;
+    assert!(matches!(gone, Err(JournalError::NoSuchTag(named)) if named == id));
+    let gone = journal.ask(change(Some("x"), None)).await;
+    assert!(matches!(gone, Err(JournalError::NoSuchTag(named)) if named == id));
+}
+
+#[actix_rt::test]
+async fn tags_are_listed_by_name_page_by_page_whatever_changes_meanwhile() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let mut names: Vec<String> = ["b", "A", "ä", "Z", "a b", "_", "é", "Ω", "ω2", "1"]
+        .map(str::to_owned)
+        .to_vec();
+    names.extend((0..40).map(|n| format!("tag {n}")));
+    for name in &names {
+        journal.tag(&ann, name).await;
+    }
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = journal
+            .ask(ListTags {
+                user: ann.user,
+                page: page(7, after),
+            })
+            .await
+            .unwrap();
+        assert!(page.items.len() <= 7);
+        listed.extend(page.items.into_iter().map(|tag| tag.name));
+        // A name before the cursor neither repeats nor skips one.
+        journal.tag(&ann, &format!("  {}", listed.len())).await;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let mut expected = names;
+    expected.sort_by_key(|name| name.to_lowercase());
+    assert_eq!(listed, expected);
+}
+
+#[actix_rt::test]
+async fn a_tag_cursor_may_say_anything() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    journal.tag(&ann, "one").await;
+    for (folded_name, id, found) in [
+        (String::new(), i64::MIN, 1),
+        ("one".to_owned(), i64::MAX, 0),
+        ("one".to_owned(), i64::MIN, 1),
+        ("\u{10ffff}".repeat(200), 0, 0),
+    ] {
+        let after = Some(NameCursor { folded_name, id });
+        let page = page(5, after);
+        let user = ann.user;
+        let listed = journal.ask(ListTags { user, page }).await.unwrap();
+        assert_eq!(listed.items.len(), found);
+    }
+}
+
+#[actix_rt::test]
+async fn a_tag_is_put_on_twice_and_taken_off_once() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let user = ann.user;
+    let entry_id = journal.entry(&ann, new_entry("tagged")).await.id;
+    let tag = journal.tag(&ann, "later").await;
+    let add = AddTagToEntry {
+        user,
+        entry_id,
+        tag_id: tag.id,
+    };
+    let first = journal.ask(add.clone()).await.unwrap();
+    assert_eq!(first.entry_title, "tagged");
+    assert_eq!(first.tag.name, "later");
+    let adds = (0..8).map(|_| journal.ask(add.clone()));
+    for repeat in futures_util::future::join_all(adds).await {
+        assert_eq!(repeat.unwrap(), first);
+    }
+    let entry = journal.ask(GetEntry { user, id: entry_id }).await.unwrap();
+    assert_eq!(entry.tags, [first.tag]);
+    let remove = RemoveTagFromEntry {
+        user,
+        entry_id,
+        tag_id: tag.id,
+    };
+    assert!(journal.ask(remove.clone()).await.unwrap());
+    assert!(!journal.ask(remove.clone()).await.unwrap());
+    let no_entry = journal
+        .ask(AddTagToEntry {
+            entry_id: EntryId(0),
+            ..add.clone()
+        })
+        .await;
+    assert!(matches!(no_entry, Err(JournalError::NoSuchEntry(_))));
+    let no_tag = journal
+        .ask(AddTagToEntry {
+            tag_id: TagId(0),
+            ..add
+        })
+        .await;
+    assert!(matches!(no_tag, Err(JournalError::NoSuchTag(_))));
+    let no_entry = journal
+        .ask(RemoveTagFromEntry {
+            entry_id: EntryId(0),
+            ..remove.clone()
+        })
+        .await;
+    assert!(matches!(no_entry, Err(JournalError::NoSuchEntry(_))));
+    let no_tag = journal
+        .ask(RemoveTagFromEntry {
+            tag_id: TagId(0),
+            ..remove
+        })
+        .await;
+    assert!(matches!(no_tag, Err(JournalError::NoSuchTag(_))));
+}
