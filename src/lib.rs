@@ -4,3 +4,5 @@
 
 pub mod actors;
 pub mod domain;
+#[cfg(feature = "dev")]
+pub mod mock_auth;
