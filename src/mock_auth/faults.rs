@@ -11,7 +11,7 @@ use actix_web::{
     http::{StatusCode, header},
     web::Bytes,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -235,13 +235,16 @@ impl Fault {
             }
             FaultMode::Cut => {
                 let start = Bytes::from_static(b"{\"active\":true,");
-                let chunks = [
-                    Ok(start),
-                    Err(std::io::Error::other("cut, as was asked for")),
-                ];
+                // What came so far is sent off while the body has nothing to give; an error at once
+                // would take the head of the answer with it.
+                let end = async {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    Err(std::io::Error::other("cut, as was asked for"))
+                };
+                let chunks = stream::once(async { Ok(start) }).chain(stream::once(end));
                 response
                     .content_type("application/json")
-                    .body(SizedStream::new(1000, stream::iter(chunks)))
+                    .body(SizedStream::new(1000, Box::pin(chunks)))
             }
             _ => response
                 .content_type("text/plain")
