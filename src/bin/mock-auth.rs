@@ -1,3 +1,237 @@
-//! The `mock-auth` program.
+//! The `mock-auth` program: the mock authorization server on its own.
 
-fn main() {}
+use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use epicme::mock_auth::{IntrospectionClient, MockAuth, Settings, demo_users};
+use secrecy::SecretString;
+
+/// A mock OAuth authorization server for developing and testing EpicMe.
+///
+/// It is a whole OAuth 2.1 server (discovery, registration, PKCE, consent, introspection, revocation)
+/// with invented people who have no passwords, and switches for faults. It keeps everything in memory.
+/// Never put it in front of anything real.
+#[derive(Parser)]
+#[command(version, about, long_about)]
+struct Options {
+    /// Where to listen
+    #[arg(long, env = "MOCK_AUTH_BIND", default_value = "127.0.0.1:7788")]
+    bind: SocketAddr,
+
+    /// The public URL, without a path [default: http:// and the address]
+    #[arg(long, env = "MOCK_AUTH_ISSUER", value_name = "URL")]
+    issuer: Option<String>,
+
+    /// The id of the resource server that may introspect tokens
+    #[arg(
+        long,
+        env = "MOCK_AUTH_INTROSPECTION_CLIENT_ID",
+        value_name = "ID",
+        default_value = "epicme"
+    )]
+    introspection_client_id: String,
+
+    /// Its secret; without one, a secret is made up and shown
+    #[arg(
+        long,
+        env = "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true,
+        conflicts_with = "introspection_client_secret_file"
+    )]
+    introspection_client_secret: Option<SecretString>,
+
+    /// A file that holds the secret
+    #[arg(
+        long,
+        env = "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET_FILE",
+        value_name = "FILE"
+    )]
+    introspection_client_secret_file: Option<PathBuf>,
+
+    /// The audience of tokens asked for without `resource`
+    #[arg(
+        long,
+        env = "MOCK_AUTH_DEFAULT_RESOURCE",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8787/mcp"
+    )]
+    default_resource: String,
+
+    /// The only resources that tokens may be asked for, separated by commas [default: any]
+    #[arg(
+        long,
+        env = "MOCK_AUTH_ALLOWED_RESOURCES",
+        value_name = "URLS",
+        value_delimiter = ','
+    )]
+    allowed_resources: Vec<String>,
+
+    /// More names under which to answer, separated by commas, such as `mock-auth` in a compose network
+    #[arg(
+        long,
+        env = "MOCK_AUTH_ALLOWED_HOSTS",
+        value_name = "HOSTS",
+        value_delimiter = ','
+    )]
+    allowed_hosts: Vec<String>,
+
+    /// How many seconds an access token lives
+    #[arg(
+        long,
+        env = "MOCK_AUTH_ACCESS_TOKEN_LIFETIME",
+        value_name = "SECONDS",
+        default_value_t = 3600,
+        value_parser = clap::value_parser!(u32).range(1..=31_536_000)
+    )]
+    access_token_lifetime: u32,
+
+    /// What to log, in env_logger's syntax
+    #[arg(
+        long,
+        env = "MOCK_AUTH_LOG",
+        value_name = "FILTER",
+        default_value = "info"
+    )]
+    log: String,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    env_logger::Builder::new()
+        .parse_filters(&options.log)
+        .init();
+    match actix_rt::System::new().block_on(run(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mock-auth: {error}");
+            // EX_USAGE for what the settings say, EX_UNAVAILABLE for the rest.
+            ExitCode::from(if error.kind() == io::ErrorKind::InvalidInput {
+                64
+            } else {
+                69
+            })
+        }
+    }
+}
+
+async fn run(options: Options) -> io::Result<()> {
+    let secret = match (
+        &options.introspection_client_secret,
+        &options.introspection_client_secret_file,
+    ) {
+        (Some(secret), _) => Some(secret.clone()),
+        (None, Some(file)) => Some(read_secret(file)?),
+        (None, None) => None,
+    };
+    let made_up = secret.is_none();
+    let secret = match secret {
+        Some(secret) => secret,
+        None => make_up_secret()?,
+    };
+    let auth = MockAuth::start(Settings {
+        bind: options.bind,
+        issuer: options.issuer,
+        introspection_clients: vec![IntrospectionClient {
+            id: options.introspection_client_id.clone(),
+            secret: secret.clone(),
+        }],
+        default_resource: Some(options.default_resource.clone()),
+        allowed_resources: options.allowed_resources,
+        access_token_lifetime: Duration::from_secs(options.access_token_lifetime.into()),
+        allowed_hosts: options.allowed_hosts,
+        ..Settings::default()
+    })
+    .await
+    .map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {}: {error}", options.bind),
+        )
+    })?;
+    let shown = made_up.then_some(&secret);
+    println!(
+        "{}",
+        banner(
+            &auth,
+            &options.introspection_client_id,
+            shown,
+            &options.default_resource
+        )
+    );
+    if !auth.address().ip().is_loopback() {
+        log::warn!(
+            "listening on {}: everyone who reaches this port can get a token for anyone",
+            auth.address()
+        );
+    }
+    wait_for_signal().await?;
+    log::info!("stopping");
+    auth.stop().await;
+    Ok(())
+}
+
+/// What to do next. The secret is shown only if it was made up for this run: nobody knows it else.
+fn banner(auth: &MockAuth, client: &str, made_up: Option<&SecretString>, resource: &str) -> String {
+    use secrecy::ExposeSecret;
+
+    let issuer = auth.issuer();
+    let people: Vec<_> = demo_users().into_iter().map(|user| user.username).collect();
+    let secret = made_up.map_or_else(
+        || "the secret that this server was given".to_owned(),
+        |secret| secret.expose_secret().to_owned(),
+    );
+    format!(
+        "mock-auth is ready at {issuer}\n\
+         \n  people     {}  (no passwords)\
+         \n  resource   {resource}\
+         \n  admin      {issuer}/admin\
+         \n  metadata   {issuer}/.well-known/oauth-authorization-server\
+         \n\n  Let a resource server introspect:\
+         \n    EPICME_ISSUER={issuer}\
+         \n    EPICME_INTROSPECTION_CLIENT_ID={client}\
+         \n    EPICME_INTROSPECTION_CLIENT_SECRET={secret}\
+         \n\n  Get a token without a browser:\
+         \n    curl -s {issuer}/dev/token -H 'content-type: application/json' -d '{{\"user\":\"ada\"}}'\n",
+        people.join(", "),
+    )
+}
+
+fn read_secret(file: &PathBuf) -> io::Result<SecretString> {
+    let wrong = |why: String| {
+        let why = format!(
+            "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET_FILE, {}: {why}",
+            file.display()
+        );
+        io::Error::new(io::ErrorKind::InvalidInput, why)
+    };
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(wrong("it is empty".to_owned())),
+        secret => Ok(secret.into()),
+    }
+}
+
+fn make_up_secret() -> io::Result<SecretString> {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes).into())
+}
+
+/// Ends with Ctrl-C, and with the signal that supervisors send.
+async fn wait_for_signal() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}

@@ -1,0 +1,106 @@
+//! The introspection endpoint (RFC 7662): what resource servers ask.
+
+use actix_web::{HttpRequest, http::StatusCode, web};
+use serde::Serialize;
+
+use super::{
+    answer::{self, Body, OAuthError, Reply},
+    client_auth::Claim,
+    faults::Endpoint,
+    params::Params,
+    secret::Digest,
+    server::State,
+    store::{Kind, Token},
+    token,
+};
+
+/// What is said of a live token (§2.2).
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    scope: &'a str,
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<&'a str>,
+    token_type: &'static str,
+    exp: i64,
+    iat: i64,
+    nbf: i64,
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience<'a>>,
+    iss: &'a str,
+    jti: String,
+}
+
+/// One string, or several in an array (RFC 7519 §4.1.3).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+/// All that is said of any other token (§2.2: no reason, for that would help to guess).
+#[derive(Serialize)]
+struct Inactive {
+    active: bool,
+}
+
+/// `POST /oauth/introspection`.
+pub(super) async fn introspect(request: HttpRequest, body: Body, state: web::Data<State>) -> Reply {
+    if let Some(fault) = state.fault(Endpoint::Introspection).await {
+        return Ok(fault);
+    }
+    let form = token::form(&request, body)?;
+    authenticate(&request, &state, &form)?;
+    let missing = || OAuthError::invalid_request("token is missing");
+    let token = form.get("token").ok_or_else(missing)?;
+    let (store, now) = state.store();
+    Ok(match store.look_up(token, now) {
+        Some((digest, token)) => answer::json(StatusCode::OK, &active(&state, &digest, token)),
+        None => answer::json(StatusCode::OK, &Inactive { active: false }),
+    })
+}
+
+/// §2.1: without this, whoever finds a token could ask what it is good for.
+fn authenticate(request: &HttpRequest, state: &State, form: &Params) -> Result<(), OAuthError> {
+    let claim = Claim::read(request.headers(), form)?;
+    let known = state
+        .introspection_clients
+        .iter()
+        .any(|(id, secret)| *id == claim.id && claim.proves(secret));
+    known.then_some(()).ok_or_else(|| {
+        OAuthError::invalid_client(
+            "the caller is not an introspection client, or its secret is wrong",
+        )
+    })
+}
+
+fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a> {
+    let grant = &token.grant;
+    Active {
+        active: true,
+        scope: &grant.scope,
+        client_id: &grant.client_id,
+        username: state
+            .user(&grant.subject)
+            .map(|user| user.username.as_str()),
+        // A resource server has to refuse a refresh token, and by this it can.
+        token_type: match token.kind {
+            Kind::Access => "Bearer",
+            Kind::Refresh | Kind::SpentRefresh => "refresh_token",
+        },
+        exp: token.expires.timestamp(),
+        iat: token.issued.timestamp(),
+        nbf: token.issued.timestamp(),
+        sub: &grant.subject,
+        aud: match grant.audience.as_slice() {
+            [] => None,
+            [one] => Some(Audience::One(one)),
+            many => Some(Audience::Many(many)),
+        },
+        iss: &state.issuer,
+        jti: digest.id(),
+    }
+}

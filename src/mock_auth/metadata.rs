@@ -1,0 +1,58 @@
+//! Discovery: what this server is and where its endpoints are (RFC 8414, OpenID Connect Discovery).
+
+use actix_web::{HttpResponse, http::StatusCode, web};
+use serde_json::{Value, json};
+
+use super::{answer, faults::Endpoint, scopes::SCOPES, server::State};
+
+/// The path of RFC 8414 §3.
+pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
+/// The path that OpenID Connect Discovery §4 has for the same.
+pub(super) const OPENID: &str = "/.well-known/openid-configuration";
+
+pub(super) async fn oauth(state: web::Data<State>) -> HttpResponse {
+    if let Some(fault) = state.fault(Endpoint::Metadata).await {
+        return fault;
+    }
+    answer::json(StatusCode::OK, &document(&state.issuer))
+}
+
+/// The same, and the members that OpenID Connect demands, so that strict parsers take it. This server
+/// issues no ID token, and the key set is empty.
+pub(super) async fn openid(state: web::Data<State>) -> HttpResponse {
+    if let Some(fault) = state.fault(Endpoint::Metadata).await {
+        return fault;
+    }
+    let mut document = document(&state.issuer);
+    document["jwks_uri"] = format!("{}/oauth/jwks", state.issuer).into();
+    document["subject_types_supported"] = json!(["public"]);
+    document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
+    answer::json(StatusCode::OK, &document)
+}
+
+pub(super) async fn jwks() -> HttpResponse {
+    answer::json(StatusCode::OK, &json!({"keys": []}))
+}
+
+fn document(issuer: &str) -> Value {
+    let with_secret = ["client_secret_basic", "client_secret_post"];
+    let any_client = ["none", "client_secret_basic", "client_secret_post"];
+    json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/oauth/authorize"),
+        "token_endpoint": format!("{issuer}/oauth/token"),
+        "registration_endpoint": format!("{issuer}/oauth/register"),
+        "introspection_endpoint": format!("{issuer}/oauth/introspection"),
+        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        "scopes_supported": SCOPES.map(|(scope, _)| scope),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "token_endpoint_auth_methods_supported": any_client,
+        "introspection_endpoint_auth_methods_supported": with_secret,
+        "revocation_endpoint_auth_methods_supported": any_client,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "client_id_metadata_document_supported": true,
+    })
+}

@@ -1,0 +1,361 @@
+//! The server: its state, its routes on one screen, and its life from start to stop.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{Mutex, MutexGuard},
+    thread,
+};
+
+use actix_web::{
+    App, HttpResponse, HttpServer, Resource, Route,
+    dev::ServerHandle,
+    guard,
+    http::{StatusCode, header},
+    middleware::from_fn,
+    web,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Semaphore, oneshot, watch};
+use url::Url;
+
+use super::{
+    admin, answer, client_document, consent, doorman,
+    faults::{Endpoint, Faults},
+    introspection, metadata, pages,
+    params::LONGEST,
+    redirect, register,
+    resource::Resources,
+    secret::Digest,
+    settings::{Settings, TokenGrant, User},
+    shortcuts,
+    store::{Grant, Lifetimes, Store},
+    token,
+};
+
+/// What the handlers share.
+pub(super) struct State {
+    /// The public URL, without a slash at its end.
+    pub(super) issuer: String,
+    /// The hosts under which requests are answered, besides loopback.
+    pub(super) hosts: Vec<String>,
+    pub(super) users: Vec<User>,
+    pub(super) introspection_clients: Vec<(String, Digest)>,
+    pub(super) resources: Resources,
+    /// Whether client documents may lie on this machine.
+    pub(super) loopback_documents: bool,
+    /// How many client documents are fetched at once.
+    pub(super) fetches: Semaphore,
+    pub(super) faults: Faults,
+    pub(super) calls: doorman::Calls,
+    /// Becomes true when the server stops.
+    pub(super) stopping: watch::Receiver<bool>,
+    store: Mutex<Store>,
+}
+
+impl State {
+    /// What the server remembers, and the time: the store reads no clock.
+    pub(super) fn store(&self) -> (MutexGuard<'_, Store>, DateTime<Utc>) {
+        let store = self.store.lock();
+        (
+            store.expect("no thread panics while it holds the store"),
+            Utc::now(),
+        )
+    }
+
+    pub(super) fn user(&self, subject: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.subject == subject)
+    }
+
+    /// Whether browsers reach this server through TLS.
+    pub(super) fn is_https(&self) -> bool {
+        self.issuer.starts_with("https:")
+    }
+
+    pub(super) async fn fault(&self, endpoint: Endpoint) -> Option<HttpResponse> {
+        self.faults.strike(endpoint, self.stopping.clone()).await
+    }
+}
+
+/// Every path of the server.
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(at("/", "GET, HEAD").route(read().to(pages::index)))
+        .service(at("/healthcheck", "GET, HEAD").route(read().to(pages::healthcheck)))
+        .service(at(metadata::OAUTH, "GET, HEAD, OPTIONS").route(read().to(metadata::oauth)))
+        .service(at(metadata::OPENID, "GET, HEAD, OPTIONS").route(read().to(metadata::openid)))
+        .service(at("/oauth/jwks", "GET, HEAD, OPTIONS").route(read().to(metadata::jwks)))
+        .service(at("/oauth/register", "POST, OPTIONS").route(web::post().to(register::register)))
+        .service(
+            at("/oauth/authorize", "GET, HEAD, POST")
+                .route(read().to(consent::begin))
+                .route(web::post().to(consent::go_on)),
+        )
+        .service(at("/oauth/token", "POST, OPTIONS").route(web::post().to(token::token)))
+        .service(at("/oauth/revoke", "POST, OPTIONS").route(web::post().to(token::revoke)))
+        .service(
+            at("/oauth/introspection", "POST").route(web::post().to(introspection::introspect)),
+        )
+        .service(at("/test-auth", "GET, HEAD").route(read().to(shortcuts::test_auth)))
+        .service(at("/dev/token", "POST").route(web::post().to(shortcuts::dev_token)))
+        .service(
+            at("/admin", "GET, HEAD, POST")
+                .route(read().to(admin::page))
+                .route(web::post().to(admin::press)),
+        )
+        .service(
+            at("/admin/faults", "GET, HEAD, PUT")
+                .route(read().to(admin::faults))
+                .route(web::put().to(admin::set_faults)),
+        )
+        .service(at("/admin/revoke", "POST").route(web::post().to(admin::revoke)))
+        .service(at("/admin/stats", "GET, HEAD").route(read().to(admin::stats)))
+        .default_service(web::to(|| async {
+            answer::problem(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "there is nothing here; see /",
+            )
+        }));
+}
+
+/// A path, and what it says to methods that it has no use for (RFC 9110 §15.5.6).
+fn at(path: &str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        let not_allowed = StatusCode::METHOD_NOT_ALLOWED;
+        let mut response =
+            answer::problem(not_allowed, "method_not_allowed", "see the Allow header");
+        let allow = header::HeaderValue::from_static(allow);
+        response.headers_mut().insert(header::ALLOW, allow);
+        response
+    }))
+}
+
+/// GET, and HEAD, whose answer the framework sends without the body.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// Runs the server until it is stopped, and tells first how to stop it, or why it does not run.
+async fn run(
+    listener: TcpListener,
+    state: web::Data<State>,
+    tell: oneshot::Sender<io::Result<ServerHandle>>,
+) {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .app_data(client_document::Fetcher::default())
+            .app_data(web::PayloadConfig::new(LONGEST))
+            .configure(routes)
+            .wrap(from_fn(doorman::receive))
+    })
+    .workers(1)
+    .max_connections(4096)
+    .shutdown_timeout(2)
+    .disable_signals()
+    .listen(listener);
+    let server = match server {
+        Ok(server) => server.run(),
+        Err(error) => {
+            // Nobody hears it if the caller gave up.
+            let _ = tell.send(Err(error));
+            return;
+        }
+    };
+    if tell.send(Ok(server.handle())).is_err() {
+        return;
+    }
+    if let Err(error) = server.await {
+        log::error!("the mock authorization server failed: {error}");
+    }
+}
+
+/// A mock authorization server that runs. Dropping it stops it, but only [`MockAuth::stop`] waits
+/// until it has stopped.
+pub struct MockAuth {
+    state: web::Data<State>,
+    address: SocketAddr,
+    server: ServerHandle,
+    stopping: watch::Sender<bool>,
+}
+
+impl MockAuth {
+    /// Binds, and runs the server on a thread of its own until it is stopped. Any runtime, or none, may
+    /// call this; the server sets no signal handlers.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the settings contradict themselves (`InvalidInput`).
+    pub async fn start(settings: Settings) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.bind)?;
+        let address = listener.local_addr()?;
+        let (stopping, stopped) = watch::channel(false);
+        let state = web::Data::new(State::new(settings, address, stopped)?);
+        let shared = state.clone();
+        let (tell, told) = oneshot::channel();
+        thread::Builder::new()
+            .name("mock-auth".to_owned())
+            .spawn(move || actix_rt::System::new().block_on(run(listener, shared, tell)))?;
+        let server = told
+            .await
+            .map_err(|_| io::Error::other("the mock authorization server did not come up"))??;
+        Ok(Self {
+            state,
+            address,
+            server,
+            stopping,
+        })
+    }
+
+    /// The issuer, as it stands in metadata and tokens: no slash at its end.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.state.issuer
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Mints an access token without any flow.
+    ///
+    /// # Panics
+    /// If the lifetime is longer than a hundred years.
+    #[must_use]
+    pub fn issue_token(&self, grant: TokenGrant) -> SecretString {
+        let lifetime = TimeDelta::from_std(grant.lifetime)
+            .ok()
+            .filter(|lifetime| *lifetime <= TimeDelta::days(36_525))
+            .expect("a token's lifetime is at most a hundred years");
+        let (mut store, now) = self.state.store();
+        let kept = Grant {
+            subject: grant.subject,
+            client_id: grant.client_id,
+            scope: grant.scopes,
+            audience: grant.audience,
+        };
+        store.issue(kept, lifetime, now)
+    }
+
+    /// The switches for faults.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.state.faults.clone()
+    }
+
+    /// Revokes a token; with a refresh token, all that descends from the same consent. Says whether
+    /// there was such a token.
+    pub fn revoke_token(&self, token: &SecretString) -> bool {
+        self.state.store().0.revoke(token.expose_secret())
+    }
+
+    /// Revokes all that was granted by a user. Says how many grants that were.
+    pub fn revoke_subject(&self, subject: &str) -> usize {
+        let (mut store, _) = self.state.store();
+        store.revoke_where(|grant| grant.subject == subject)
+    }
+
+    /// Revokes all that was granted to a client. Says how many grants that were.
+    pub fn revoke_client(&self, client_id: &str) -> usize {
+        let (mut store, _) = self.state.store();
+        store.revoke_where(|grant| grant.client_id == client_id)
+    }
+
+    /// How often each endpoint was called, by the names of `/admin/stats`.
+    #[must_use]
+    pub fn stats(&self) -> BTreeMap<&'static str, u64> {
+        self.state.calls.counts()
+    }
+
+    /// Stops: no new connections, and what is under way gets two seconds to end.
+    pub async fn stop(self) {
+        self.stopping.send_replace(true);
+        self.server.stop(true).await;
+    }
+}
+
+impl Drop for MockAuth {
+    fn drop(&mut self) {
+        self.stopping.send_replace(true);
+        // The command is sent by the call; its future only waits.
+        drop(self.server.stop(false));
+    }
+}
+
+impl State {
+    fn new(
+        settings: Settings,
+        address: SocketAddr,
+        stopping: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
+        let wrong = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        let issuer = settings.issuer.unwrap_or_else(|| {
+            let ip = match address.ip() {
+                ip if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            format!("http://{}", SocketAddr::new(ip, address.port()))
+        });
+        let issuer = issuer.trim_end_matches('/').to_owned();
+        let origin = Url::parse(&issuer).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == issuer
+        });
+        let Some(origin) = origin else {
+            return wrong(format!(
+                "the issuer has to be http:// or https://, a host in lower case and no path: {issuer}"
+            ));
+        };
+        if origin.scheme() == "http" && !redirect::is_loopback(&origin) {
+            log::warn!("the issuer {issuer} is not https: tokens travel in clear");
+        }
+        if settings.users.is_empty() {
+            return wrong("there has to be one user at least".to_owned());
+        }
+        let resources = Resources {
+            allowed: settings.allowed_resources,
+            default: settings.default_resource,
+        };
+        for resource in resources.allowed.iter().chain(&resources.default) {
+            if resources.read([resource.as_str()].into_iter()).is_err() {
+                return wrong(format!("not an absolute URI without fragment: {resource}"));
+            }
+        }
+        let lifetime = |lifetime: std::time::Duration| {
+            TimeDelta::from_std(lifetime)
+                .ok()
+                .filter(|lifetime| *lifetime <= TimeDelta::days(3650))
+                .ok_or_else(|| {
+                    let long = "a lifetime is longer than ten years";
+                    io::Error::new(io::ErrorKind::InvalidInput, long)
+                })
+        };
+        let lifetimes = Lifetimes {
+            code: lifetime(settings.code_lifetime)?,
+            access: lifetime(settings.access_token_lifetime)?,
+            refresh: lifetime(settings.refresh_token_lifetime)?,
+        };
+        let mut hosts = settings.allowed_hosts;
+        hosts.extend(origin.host_str().map(ToOwned::to_owned));
+        Ok(Self {
+            issuer,
+            hosts,
+            users: settings.users,
+            introspection_clients: settings
+                .introspection_clients
+                .into_iter()
+                .map(|client| (client.id, Digest::of(client.secret.expose_secret())))
+                .collect(),
+            resources,
+            loopback_documents: address.ip().is_loopback(),
+            fetches: Semaphore::new(8),
+            faults: Faults::default(),
+            calls: doorman::Calls::default(),
+            stopping,
+            store: Mutex::new(Store::new(lifetimes)),
+        })
+    }
+}

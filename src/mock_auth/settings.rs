@@ -1,0 +1,111 @@
+//! What the server is told at its start.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+
+/// What a mock authorization server is told at its start. Take the defaults and change what differs:
+/// `Settings { bind, ..Settings::default() }`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen. Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// The public URL, without a path; `http://` and the bound address if absent.
+    pub issuer: Option<String>,
+    /// The people who can sign in. There has to be one at least.
+    pub users: Vec<User>,
+    /// Who may introspect tokens. Nobody may if the list is empty.
+    pub introspection_clients: Vec<IntrospectionClient>,
+    /// The audience of tokens that were asked for without `resource`, which clients of MCP revision
+    /// 2025-03-26 never send. Without it such tokens carry no audience.
+    pub default_resource: Option<String>,
+    /// The resources that tokens may be asked for; others are `invalid_target` (RFC 8707 §2). If
+    /// empty, any absolute URI without fragment will do.
+    pub allowed_resources: Vec<String>,
+    /// How long an access token lives.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token lives, unless it is used before.
+    pub refresh_token_lifetime: Duration,
+    /// How long an authorization code lives; RFC 6749 §4.1.2 recommends 10 minutes at most.
+    pub code_lifetime: Duration,
+    /// Names other than the issuer's and loopback under which requests are answered, such as this
+    /// server's name in a compose network.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 7788)),
+            issuer: None,
+            users: demo_users(),
+            introspection_clients: Vec::new(),
+            default_resource: None,
+            allowed_resources: Vec::new(),
+            access_token_lifetime: Duration::from_secs(3600),
+            refresh_token_lifetime: Duration::from_secs(30 * 24 * 3600),
+            code_lifetime: Duration::from_secs(120),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// A person who can sign in, without a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// `sub` of the tokens: stable and unique.
+    pub subject: String,
+    /// `username` of introspection replies.
+    pub username: String,
+    /// The name on the pages.
+    pub name: String,
+}
+
+impl User {
+    /// A person.
+    #[must_use]
+    pub fn new(subject: &str, username: &str, name: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            username: username.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A resource server that may ask about tokens (RFC 7662 §2.1 demands that it authenticates).
+#[derive(Clone, Debug)]
+pub struct IntrospectionClient {
+    /// Its client id.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+/// An access token to be minted without any flow.
+#[derive(Clone, Debug)]
+pub struct TokenGrant {
+    /// `sub`. It need not be one of the users.
+    pub subject: String,
+    /// `client_id`. It need not be registered.
+    pub client_id: String,
+    /// `scope`, as it stands: a test may mint what no flow would grant.
+    pub scopes: String,
+    /// `aud`; left out of introspection replies if empty.
+    pub audience: Vec<String>,
+    /// How long the token lives. Zero makes a token that is expired from the first.
+    pub lifetime: Duration,
+}
+
+/// Three invented people: `ada`, `bela` and `chidi`, subjects `1` to `3`.
+#[must_use]
+pub fn demo_users() -> Vec<User> {
+    vec![
+        User::new("1", "ada", "Ada Brook"),
+        User::new("2", "bela", "Bela Marsh"),
+        User::new("3", "chidi", "Chidi Field"),
+    ]
+}

@@ -1,0 +1,262 @@
+//! What people see, and what a forger cannot do with it.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::{Browser, CALLBACK, RESOURCE, TestAuth, location, ok, param, query};
+
+const AUTHORIZE: &str = "/oauth/authorize";
+
+#[actix_rt::test]
+async fn a_person_signs_in_unticks_a_scope_and_allows() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let mut browser = Browser::default();
+    let path = query(
+        AUTHORIZE,
+        &client,
+        &[("scope", "entries:read entries:write openid")],
+    );
+    let consent = browser.sign_in(&server, &path, "2").await;
+    assert_eq!(consent.status, StatusCode::OK);
+    for shown in [
+        "Notebook",
+        "Bela Marsh",
+        "this computer",
+        RESOURCE,
+        "entries:write",
+    ] {
+        assert!(consent.html.contains(shown), "{shown}");
+    }
+    assert!(
+        !consent.html.contains("tags:read"),
+        "what was not asked for is not offered"
+    );
+
+    // One ticked, one not, and one that was never offered.
+    let form = [
+        ("page", consent.handle()),
+        ("decision", "allow"),
+        ("scope", "entries:read"),
+        ("scope", "tags:write"),
+    ];
+    let back = browser.submit(&server, AUTHORIZE, &form).await;
+    assert_eq!(back.status(), StatusCode::SEE_OTHER);
+    let back = location(&back);
+    assert!(back.starts_with(CALLBACK));
+    assert_eq!(param(back, "state").unwrap(), "st ate&1");
+    assert_eq!(param(back, "iss").unwrap(), server.auth.issuer());
+
+    let code = param(back, "code").unwrap();
+    let tokens = ok(server.redeem(&client, &code, &[]).await).await;
+    assert_eq!(tokens["scope"], "entries:read");
+    assert_eq!(tokens["token_type"], "Bearer");
+    let told = server
+        .introspect(tokens["access_token"].as_str().unwrap())
+        .await;
+    assert_eq!(told["sub"], "2");
+    assert_eq!(told["username"], "bela");
+    assert_eq!(told["scope"], "entries:read");
+    assert_eq!(told["aud"], RESOURCE);
+    assert_eq!(told["iss"], server.auth.issuer());
+    assert_eq!(told["client_id"], client);
+}
+
+#[actix_rt::test]
+async fn denying_tells_the_client_so() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let path = query(AUTHORIZE, &client, &[]);
+    let mut browser = Browser::default();
+    let consent = browser.sign_in(&server, &path, "1").await;
+    let first = browser.open(&server, &path).await;
+    for handle in [consent.handle(), first.handle()] {
+        let form = [("page", handle), ("decision", "deny")];
+        let back = browser.submit(&server, AUTHORIZE, &form).await;
+        let back = location(&back);
+        assert_eq!(param(back, "error").unwrap(), "access_denied");
+        assert_eq!(param(back, "state").unwrap(), "st ate&1");
+        assert_eq!(param(back, "iss").unwrap(), server.auth.issuer());
+        assert_eq!(param(back, "code"), None);
+    }
+}
+
+#[actix_rt::test]
+async fn allowing_nothing_asks_again() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let mut browser = Browser::default();
+    let consent = browser
+        .sign_in(&server, &query(AUTHORIZE, &client, &[]), "1")
+        .await;
+    let form = [("page", consent.handle()), ("decision", "allow")];
+    let again = browser.submit(&server, AUTHORIZE, &form).await;
+    let again = browser.page(again).await;
+    assert!(again.html.contains("Tick at least one"));
+    let form = [
+        ("page", again.handle()),
+        ("decision", "allow"),
+        ("scope", "user:read"),
+    ];
+    let back = browser.submit(&server, AUTHORIZE, &form).await;
+    assert_eq!(back.status(), StatusCode::SEE_OTHER);
+}
+
+#[actix_rt::test]
+async fn without_scope_everything_is_offered() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let mut browser = Browser::default();
+    let consent = browser
+        .sign_in(&server, &query(AUTHORIZE, &client, &[]), "1")
+        .await;
+    assert_eq!(consent.html.matches("type=\"checkbox\"").count(), 5);
+}
+
+#[actix_rt::test]
+async fn a_page_works_once_and_in_its_own_browser_only() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let path = query(AUTHORIZE, &client, &[]);
+    let mut browser = Browser::default();
+    let consent = browser.sign_in(&server, &path, "1").await;
+    let handle = consent.handle();
+    let form = [
+        ("page", handle),
+        ("decision", "allow"),
+        ("scope", "user:read"),
+    ];
+
+    // A page of another site cannot send the cookie along.
+    let without_cookie = server.post(AUTHORIZE, &form).await;
+    assert_eq!(without_cookie.status(), StatusCode::BAD_REQUEST);
+    // An attacker's own session does not fit the victim's handle, nor the other way round.
+    let mut other = Browser::default();
+    let theirs = other.sign_in(&server, &path, "1").await;
+    let foreign = other.submit(&server, AUTHORIZE, &form).await;
+    assert_eq!(foreign.status(), StatusCode::BAD_REQUEST);
+    let planted = [
+        ("page", theirs.handle()),
+        ("decision", "allow"),
+        ("scope", "user:read"),
+    ];
+    let planted = browser.submit(&server, AUTHORIZE, &planted).await;
+    assert_eq!(planted.status(), StatusCode::BAD_REQUEST);
+    let guessed = [
+        ("page", "page_x"),
+        ("decision", "allow"),
+        ("scope", "user:read"),
+    ];
+    let guessed = browser.submit(&server, AUTHORIZE, &guessed).await;
+    assert_eq!(guessed.status(), StatusCode::BAD_REQUEST);
+
+    // None of this used the page up; its own browser does.
+    let back = browser.submit(&server, AUTHORIZE, &form).await;
+    assert_eq!(back.status(), StatusCode::SEE_OTHER);
+    let twice = browser.submit(&server, AUTHORIZE, &form).await;
+    assert_eq!(twice.status(), StatusCode::BAD_REQUEST);
+}
+
+#[actix_rt::test]
+async fn a_form_of_another_site_is_refused_even_with_the_cookie() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let response = server.get(&query(AUTHORIZE, &client, &[])).await;
+    let cookie = response.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let page = Browser::default().page(response).await;
+    for (name, value, status) in [
+        ("sec-fetch-site", "cross-site", StatusCode::BAD_REQUEST),
+        ("sec-fetch-site", "same-site", StatusCode::BAD_REQUEST),
+        ("origin", "https://evil.example", StatusCode::BAD_REQUEST),
+        ("origin", server.auth.issuer(), StatusCode::OK),
+    ] {
+        let answer = server
+            .request(Method::POST, AUTHORIZE)
+            .header("cookie", &cookie)
+            .header(name, value)
+            .form(&[("page", page.handle()), ("user", "1")])
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), status, "{name}: {value}");
+    }
+}
+
+#[actix_rt::test]
+async fn tabs_of_one_browser_do_not_disturb_each_other() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let path = query(AUTHORIZE, &client, &[]);
+    let mut browser = Browser::default();
+    let first = browser.sign_in(&server, &path, "1").await;
+    let second = browser.sign_in(&server, &path, "2").await;
+    for (page, subject) in [(first, "1"), (second, "2")] {
+        let form = [
+            ("page", page.handle()),
+            ("decision", "allow"),
+            ("scope", "user:read"),
+        ];
+        let back = browser.submit(&server, AUTHORIZE, &form).await;
+        let code = param(location(&back), "code").unwrap();
+        let tokens = ok(server.redeem(&client, &code, &[]).await).await;
+        let told = server
+            .introspect(tokens["access_token"].as_str().unwrap())
+            .await;
+        assert_eq!(told["sub"], subject);
+    }
+}
+
+#[actix_rt::test]
+async fn a_client_cannot_write_html_into_the_pages() {
+    let server = TestAuth::spawn().await;
+    let registered = server
+        .register_as(json!({
+            "client_name": "<script>alert(1)</script>\"'&\u{202e}",
+            "redirect_uris": [CALLBACK],
+            "token_endpoint_auth_method": "none",
+        }))
+        .await;
+    let client = registered["client_id"].as_str().unwrap();
+    let resource = "https://a.example/?<b>\"'";
+    let path = query(AUTHORIZE, client, &[("resource", resource)]);
+    let mut browser = Browser::default();
+    let sign_in = browser.open(&server, &path).await;
+    let consent = browser.sign_in(&server, &path, "1").await;
+    for html in [&sign_in.html, &consent.html] {
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;"));
+        assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains('\u{202e}'));
+    }
+    let error = server.get("/oauth/authorize?client_id=%3Cscript%3E").await;
+    assert!(!error.text().await.unwrap().contains("<script"));
+}
+
+#[actix_rt::test]
+async fn the_policy_lets_in_one_sheet_and_lets_out_one_form() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let mut browser = Browser::default();
+    let path = query(AUTHORIZE, &client, &[]);
+    for page in [
+        browser.open(&server, &path).await,
+        browser.sign_in(&server, &path, "1").await,
+    ] {
+        assert!(
+            page.policy
+                .starts_with("default-src 'none'; style-src 'sha256-")
+        );
+        assert!(
+            page.policy
+                .contains("; form-action 'self' http://127.0.0.1:39999;")
+        );
+        assert!(
+            page.policy
+                .ends_with("frame-ancestors 'none'; base-uri 'none'")
+        );
+        assert!(!page.html.contains("style=\"") && !page.html.contains("<script"));
+        assert!(page.html.contains("<html lang=\"en\">"));
+    }
+}
