@@ -1,3 +1,216 @@
-//! The `epicme` program.
+//! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`.
 
-fn main() {}
+use std::{fmt::Display, io, process::ExitCode};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use epicme::{
+    app::{self, App},
+    config::{Config, DatabaseConfig, Options, Sources},
+    domain::clock::Clock,
+    storage,
+    telemetry::{self, LogFormat},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The command line or the configuration is wrong (`EX_USAGE`).
+const EXIT_USAGE: u8 = 64;
+/// Something that the program needs is not there (`EX_UNAVAILABLE`).
+const EXIT_UNAVAILABLE: u8 = 69;
+
+/// A personal journal over MCP, and a reference OAuth resource server for MCP.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// What to log, in env_logger's syntax
+    #[arg(
+        long,
+        env = "EPICME_LOG",
+        value_name = "FILTER",
+        default_value = "info,actix_server=warn",
+        global = true
+    )]
+    log: String,
+
+    /// How to log
+    #[arg(
+        long,
+        env = "EPICME_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        global = true
+    )]
+    log_format: LogFormat,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine with nothing to configure: a private PostgreSQL, a mock
+    /// authorization server, EpicMe, and three demo users. This is what `epicme` alone does
+    #[cfg(feature = "dev")]
+    Dev(epicme::dev::DevOptions),
+    /// Serve, with an authorization server and a PostgreSQL of your own
+    Serve(Options),
+    /// Bring the database to the newest schema, and end
+    Migrate(Options),
+    /// Show what `serve` would run with, and where each value comes from, and end
+    CheckConfig(Options),
+}
+
+fn main() -> ExitCode {
+    let command = CommandLine::command();
+    let matches = command.clone().get_matches();
+    let line = match CommandLine::from_arg_matches(&matches) {
+        Ok(line) => line,
+        Err(error) => error.exit(),
+    };
+    telemetry::start(&line.log, line.log_format);
+    let sources = matches
+        .subcommand()
+        .and_then(|(name, matches)| {
+            let command = command.find_subcommand(name)?;
+            Some(Sources::of(matches, command))
+        })
+        .unwrap_or_default();
+    let outcome = match line.command {
+        #[cfg(feature = "dev")]
+        Some(Command::Dev(options)) => dev(options),
+        #[cfg(feature = "dev")]
+        None => match epicme::dev::DevOptions::from_environment() {
+            Ok(options) => dev(options),
+            Err(error) => error.exit(),
+        },
+        #[cfg(not(feature = "dev"))]
+        None => CommandLine::command()
+            .print_help()
+            .map_err(Failure::unavailable)
+            .and(Err(Failure::usage("a command is needed"))),
+        Some(Command::Serve(options)) => serve(&options, &sources),
+        Some(Command::Migrate(options)) => migrate(&options, &sources),
+        Some(Command::CheckConfig(options)) => check_config(&options, &sources),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("epicme: {}", failure.reason);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+struct Failure {
+    code: u8,
+    reason: String,
+}
+
+impl Failure {
+    fn usage(reason: impl Display) -> Self {
+        Self {
+            code: EXIT_USAGE,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn unavailable(reason: impl Display) -> Self {
+        Self {
+            code: EXIT_UNAVAILABLE,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+#[cfg(feature = "dev")]
+fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
+    actix_rt::System::new()
+        .block_on(async move {
+            let dev = epicme::dev::Dev::start(options).await?;
+            print!("{}", dev.banner());
+            let stopped = until_told_to_stop().await;
+            eprintln!("\nStopping.");
+            dev.stop().await?;
+            stopped.map_err(epicme::dev::DevError::from)
+        })
+        .map_err(Failure::unavailable)
+}
+
+fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
+    let config = Config::read(options, sources).map_err(Failure::usage)?;
+    check_schema(&config.database)?;
+    let bind = config.http.bind;
+    let resource = config.http.public_url.resource();
+    actix_rt::System::new().block_on(async move {
+        let listener = app::listen(bind)
+            .map_err(|error| Failure::unavailable(format!("cannot listen on {bind}: {error}")))?;
+        let app = App::start(config, listener, Clock::system()).map_err(Failure::unavailable)?;
+        log::info!(
+            "serving {resource} on {}; clients find out how to authenticate by asking it without a token",
+            app.address()
+        );
+        let stopped = until_told_to_stop().await;
+        log::info!("stopping");
+        app.stop().await;
+        stopped.map_err(Failure::unavailable)
+    })
+}
+
+/// Pending migrations stop the start: half a schema would fail later, and worse.
+fn check_schema(database: &DatabaseConfig) -> Result<(), Failure> {
+    let cannot_look = |error| Failure::unavailable(format!("the database cannot be used: {error}"));
+    if database.migrate {
+        for name in storage::migrate(&database.url).map_err(cannot_look)? {
+            log::info!("ran migration {name}");
+        }
+        return Ok(());
+    }
+    let pending = storage::pending_migrations(&database.url).map_err(cannot_look)?;
+    if pending.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::unavailable(format!(
+            "the database has {} pending migrations ({}); run `epicme migrate`, or set EPICME_MIGRATE=on",
+            pending.len(),
+            pending.join(", ")
+        )))
+    }
+}
+
+fn migrate(options: &Options, sources: &Sources) -> Result<(), Failure> {
+    let url = Config::database_url(options, sources).map_err(Failure::usage)?;
+    let names = storage::migrate(&url)
+        .map_err(|error| Failure::unavailable(format!("the database cannot be used: {error}")))?;
+    for name in &names {
+        println!("ran {name}");
+    }
+    println!("{} migrations run; the schema is up to date", names.len());
+    Ok(())
+}
+
+fn check_config(options: &Options, sources: &Sources) -> Result<(), Failure> {
+    let config = Config::read(options, sources).map_err(Failure::usage)?;
+    for line in config.effective(options, sources) {
+        println!(
+            "{:<42} {:<12} {}",
+            line.key,
+            line.source.to_string(),
+            line.value
+        );
+    }
+    Ok(())
+}
+
+/// Waits for Ctrl-C or for `SIGTERM`.
+async fn until_told_to_stop() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    std::future::poll_fn(|context| {
+        if interrupt.poll_recv(context).is_ready() || terminate.poll_recv(context).is_ready() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    Ok(())
+}

@@ -275,3 +275,26 @@ struct Bare {
     #[command(flatten)]
     options: Options,
 }
+
+#[cfg(feature = "dev")]
+impl Options {
+    /// Options for a server that has everything on its own machine.
+    #[must_use]
+    pub fn for_one_machine(
+        address: std::net::SocketAddr,
+        issuer: &str,
+        introspection_secret: &secrecy::SecretString,
+        database_url: &secrecy::SecretString,
+    ) -> Self {
+        use secrecy::ExposeSecret;
+        Self {
+            bind: address.to_string(),
+            public_url: format!("http://{address}"),
+            issuer: Some(issuer.to_owned()),
+            introspection_client_id: Some("epicme".to_owned()),
+            introspection_client_secret: Some(introspection_secret.expose_secret().to_owned()),
+            database_url: Some(database_url.expose_secret().to_owned()),
+            ..Self::default()
+        }
+    }
+}

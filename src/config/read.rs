@@ -83,6 +83,23 @@ impl Config {
         }
     }
 
+    /// Reads the database's URL alone: a migration needs nothing else.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn database_url(
+        options: &Options,
+        sources: &Sources,
+    ) -> Result<SecretString, ConfigErrors> {
+        let mut reader = Reader {
+            sources,
+            faults: Vec::new(),
+        };
+        reader
+            .database_url(options)
+            .ok_or(ConfigErrors(reader.faults))
+    }
+
     /// What is in effect, for `check-config`.
     #[must_use]
     pub fn effective(&self, options: &Options, sources: &Sources) -> Vec<EffectiveValue> {
@@ -165,12 +182,7 @@ impl Reader<'_> {
             "must be an address and a port, such as 127.0.0.1:8787",
         );
         let public_url = self.url("EPICME_PUBLIC_URL", Some(&options.public_url));
-        let database_url = self.secret(
-            "DATABASE_URL",
-            options.database_url.as_deref(),
-            "DATABASE_URL_FILE",
-            options.database_url_file.as_deref(),
-        );
+        let database_url = self.database_url(options);
         let pool = self
             .parsed::<NonZeroU32>(
                 "EPICME_DATABASE_POOL",
@@ -297,6 +309,15 @@ impl Reader<'_> {
             },
             sessions: legacy?.then_some(sessions),
         })
+    }
+
+    fn database_url(&mut self, options: &Options) -> Option<SecretString> {
+        self.secret(
+            "DATABASE_URL",
+            options.database_url.as_deref(),
+            "DATABASE_URL_FILE",
+            options.database_url_file.as_deref(),
+        )
     }
 
     fn fault(&mut self, key: &'static str, reason: impl Into<String>) {

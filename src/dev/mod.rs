@@ -1,11 +1,16 @@
-//! **Lives here:** what `epicme dev` adds to the server so that it runs on one machine with nothing
-//! to configure: a PostgreSQL of its own first of all.
+//! **Lives here:** `epicme dev`: a private PostgreSQL, the mock authorization server, the server and
+//! three demo users in one process, with nothing to configure.
 //!
 //! **May enter:** `main` and the tests.
 //!
 //! **Never here:** a way into a production build (the cargo feature `dev` holds this room), a TCP
 //! port that PostgreSQL listens on, a process that outlives the program.
 //!
-//! **Begin with** `postgres/mod.rs`.
+//! **Begin with** `everything.rs`, then `postgres/mod.rs`.
 
+mod banner;
+mod demo;
+mod everything;
 pub mod postgres;
+
+pub use everything::{Dev, DevError, DevOptions};

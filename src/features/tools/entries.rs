@@ -18,7 +18,7 @@ use crate::{
 
 type Title = Text<1, 200>;
 type Content = Text<1, 100_000>;
-type Note = Text<1, 100>;
+type Note = Text<0, 100>;
 pub(super) type Key = Text<1, 200>;
 
 /// `create_entry`
@@ -72,9 +72,9 @@ impl Tool for CreateEntry {
         let entry = NewEntry {
             title: arguments.title.into(),
             content: arguments.content.into(),
-            mood: arguments.mood.map(String::from),
-            location: arguments.location.map(String::from),
-            weather: arguments.weather.map(String::from),
+            mood: note(arguments.mood),
+            location: note(arguments.location),
+            weather: note(arguments.weather),
             is_private: arguments.is_private.unwrap_or(true),
             is_favorite: arguments.is_favorite.unwrap_or(false),
             tags: arguments
@@ -199,7 +199,6 @@ impl Tool for UpdateEntry {
         context: Context,
         arguments: UpdateEntryArguments,
     ) -> Result<Done<EntryOutput>, ToolError> {
-        let note = |change: Option<Option<Note>>| change.map(|note| note.map(String::from));
         let entry = context
             .journal
             .ask(journal::UpdateEntry {
@@ -208,9 +207,9 @@ impl Tool for UpdateEntry {
                 changes: EntryChanges {
                     title: arguments.title.map(String::from),
                     content: arguments.content.map(String::from),
-                    mood: note(arguments.mood),
-                    location: note(arguments.location),
-                    weather: note(arguments.weather),
+                    mood: arguments.mood.map(note),
+                    location: arguments.location.map(note),
+                    weather: arguments.weather.map(note),
                     is_private: arguments.is_private,
                     is_favorite: arguments.is_favorite,
                 },
@@ -272,4 +271,9 @@ impl Tool for DeleteEntry {
             },
         })
     }
+}
+
+/// Models send an empty text where they mean none.
+fn note(note: Option<Note>) -> Option<String> {
+    note.map(String::from).filter(|note| !note.is_empty())
 }

@@ -1,0 +1,222 @@
+//! The server, wired: from a configuration and a listener to actors, routes and threads, and back
+//! down in order. Tests start it the way `main` does.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_rt::{Arbiter, task::JoinHandle};
+use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{
+    actors::{
+        auth::{AuthHandle, AuthSettings, IssuerSettings},
+        journal::{JournalHandle, JournalSettings},
+        session::{SessionSettings, Sessions},
+    },
+    config::{Config, HttpConfig, IssuerConfig, SessionConfig},
+    domain::clock::Clock,
+    features::catalogue::Catalogue,
+    http::{self, Discovery, Doors, Site},
+    oauth::{judge::Expectation, metadata::ProtectedResourceMetadata, policy::ScopePolicy},
+};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 2_048;
+
+/// How long a client may take over a request's head.
+const SLOWEST_HEAD: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept for the next request: longer than the usual 60 s of a proxy
+/// in front, so that it is the proxy that closes and no request meets a closing connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long requests that are under way may take when the server stops.
+const DRAIN: u64 = 10;
+
+/// How many introspections may be under way at once.
+const INTROSPECTIONS_IN_FLIGHT: usize = 256;
+
+/// How long a request waits for its introspection to begin.
+const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
+
+/// A running server.
+pub struct App {
+    handle: ServerHandle,
+    finished: JoinHandle<io::Result<()>>,
+    address: SocketAddr,
+    journal: JournalHandle,
+    sessions: Option<Sessions>,
+    auth_arbiter: Arbiter,
+}
+
+/// Opens a listener at an address; port 0 takes a free one.
+///
+/// # Errors
+/// Those of the operating system, such as that the address is in use.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl App {
+    /// Starts serving on a listener. Needs an actix `System`.
+    ///
+    /// # Errors
+    /// Those of the operating system. The database and the authorization server need not be there.
+    pub fn start(config: Config, listener: TcpListener, clock: Clock) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        if config.issuer.audience_may_be_absent {
+            log::warn!(
+                "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL); any token of that issuer is good here",
+                config.issuer.url
+            );
+        }
+        let journal = JournalHandle::start(&JournalSettings {
+            pool: config.database.pool,
+            ..JournalSettings::new(config.database.url)
+        });
+        let auth_arbiter = Arbiter::new();
+        let discovery = Discovery::new(
+            &ProtectedResourceMetadata::new(&config.http.public_url, [&config.issuer.url]),
+            config.http.public_url.resource().as_str(),
+            config.http.relays_authorization_server,
+        );
+        let auth = AuthHandle::start(
+            auth_settings(config.issuer, &config.http),
+            clock.clone(),
+            &auth_arbiter.handle(),
+        );
+        let catalogue = Arc::new(Catalogue::new(ScopePolicy::default()));
+        let sessions = config.sessions.map(|limits| {
+            Sessions::start(
+                session_settings(limits, &config.http),
+                Arc::clone(&catalogue),
+                journal.clone(),
+                clock,
+            )
+        });
+        let workers = config.http.workers.get();
+        let site = Data::new(site(
+            config.http,
+            auth,
+            sessions.clone(),
+            journal.clone(),
+            catalogue,
+            discovery,
+        ));
+        let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
+            .workers(workers)
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(SLOWEST_HEAD)
+            // Answers are written whole; waiting for more to send would only delay them.
+            .tcp_nodelay(true)
+            .shutdown_timeout(DRAIN)
+            .disable_signals()
+            .listen(listener)?
+            .run();
+        Ok(Self {
+            handle: server.handle(),
+            finished: actix_rt::spawn(server),
+            address,
+            journal,
+            sessions,
+            auth_arbiter,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The journal, for whoever has to put something into it.
+    #[must_use]
+    pub fn journal(&self) -> &JournalHandle {
+        &self.journal
+    }
+
+    /// How many legacy sessions are open.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        self.sessions.as_ref().map_or(0, Sessions::open_sessions)
+    }
+
+    /// Stops: no new connection, requests under way answered, writes that were accepted done.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        if let Ok(Err(error)) = self.finished.await {
+            log::error!("the HTTP server ended with an error: {error}");
+        }
+        self.journal.drained().await;
+        self.auth_arbiter.stop();
+    }
+}
+
+fn site(
+    http: HttpConfig,
+    auth: AuthHandle,
+    sessions: Option<Sessions>,
+    journal: JournalHandle,
+    catalogue: Arc<Catalogue>,
+    discovery: Discovery,
+) -> Site {
+    Site {
+        auth,
+        sessions,
+        journal,
+        catalogue,
+        doors: Doors::new(
+            &http.public_url,
+            http.allowed_hosts,
+            http.allowed_origins,
+            http.loopback_origins,
+        ),
+        discovery,
+        baseline: http.baseline,
+        public_url: http.public_url,
+    }
+}
+
+fn auth_settings(issuer: IssuerConfig, http: &HttpConfig) -> AuthSettings {
+    AuthSettings {
+        expectation: Expectation {
+            issuer: issuer.url.clone(),
+            resource: http.public_url.resource(),
+            audience_may_be_absent: issuer.audience_may_be_absent,
+        },
+        cache_lifetime: issuer.cache_lifetime,
+        cache_entries: issuer.cache_entries.get(),
+        in_flight: INTROSPECTIONS_IN_FLIGHT,
+        failfast: INTROSPECTION_FAILFAST,
+        issuer: IssuerSettings {
+            url: issuer.url,
+            introspection_url: issuer.introspection_url,
+            client_id: issuer.client_id,
+            client_secret: issuer.client_secret,
+            timeout: issuer.timeout,
+        },
+    }
+}
+
+fn session_settings(limits: SessionConfig, http: &HttpConfig) -> SessionSettings {
+    SessionSettings {
+        in_all: limits.in_all.get(),
+        per_user: limits.per_user.get(),
+        idle: limits.idle,
+        lifetime: limits.lifetime,
+        threads: http.workers.get(),
+    }
+}

@@ -1,0 +1,62 @@
+//! What a person reads who has just started everything.
+
+use std::{fmt, path::Path};
+
+use crate::mock_auth::User;
+
+pub(super) struct Banner<'a> {
+    pub(super) mcp_url: &'a str,
+    pub(super) issuer: &'a str,
+    pub(super) token: &'a str,
+    pub(super) users: &'a [User],
+    pub(super) kept_in: Option<&'a Path>,
+}
+
+impl fmt::Display for Banner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            mcp_url,
+            issuer,
+            token,
+            users,
+            kept_in,
+        } = self;
+        let names: Vec<_> = users
+            .iter()
+            .map(|user| format!("{} ({})", user.name, user.username))
+            .collect();
+        let kept = kept_in.map_or_else(
+            || "nowhere: it is gone when this program ends".to_owned(),
+            |directory| format!("in {}", directory.display()),
+        );
+        write!(
+            f,
+            r#"
+EpicMe is running. Press Ctrl-C to stop it.
+
+  MCP server            {mcp_url}
+  Authorization server  {issuer}   (a mock: it has people, but no passwords)
+  Demo users            {names}
+  The journal is kept   {kept}
+
+Write a first entry, as {first}:
+
+curl -sS {mcp_url} \
+  -H 'Authorization: Bearer {token}' \
+  -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' \
+  -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: create_entry' \
+  -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"create_entry","arguments":{{"title":"First light","content":"It works."}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
+
+Or connect a host; it finds out by itself how to sign you in:
+
+  VS Code        code --add-mcp '{{"name":"epicme","type":"http","url":"{mcp_url}"}}'
+  Claude Code    claude mcp add --transport http epicme {mcp_url}
+  Cursor         put into ~/.cursor/mcp.json:  {{"mcpServers":{{"epicme":{{"url":"{mcp_url}"}}}}}}
+  MCP Inspector  npx @modelcontextprotocol/inspector --transport http --server-url {mcp_url}
+
+"#,
+            names = names.join(", "),
+            first = users.first().map_or("nobody", |user| user.name.as_str()),
+        )
+    }
+}

@@ -1,0 +1,273 @@
+//! Everything on one machine, started in order and stopped in the reverse.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    process,
+    time::Duration,
+};
+
+use clap::{Args, Parser};
+use derive_more::{Display, Error, From};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use super::{
+    banner::Banner,
+    demo,
+    postgres::{Cluster, ClusterError, ClusterOptions},
+};
+use crate::{
+    app::{self, App},
+    config::{Config, ConfigErrors, Options, Sources},
+    domain::{clock::Clock, journal::JournalError, scope::ScopeSet},
+    mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant, demo_users},
+    storage,
+};
+
+/// The one database of the private cluster.
+const DATABASE: &str = "epicme";
+
+/// How long the token of the banner's curl line lives.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
+
+/// What `epicme dev` can be told. It needs to be told nothing.
+#[derive(Args, Clone, Debug)]
+pub struct DevOptions {
+    /// Where EpicMe listens; port 0 takes a free one
+    #[arg(
+        long,
+        env = "EPICME_BIND",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8787"
+    )]
+    pub bind: SocketAddr,
+
+    /// Where the mock authorization server listens; port 0 takes a free one
+    #[arg(
+        long,
+        env = "MOCK_AUTH_BIND",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:7788"
+    )]
+    pub auth_bind: SocketAddr,
+
+    /// Keep nothing: the journal is gone when the program ends
+    #[arg(long)]
+    pub ephemeral: bool,
+
+    /// Where the journal is kept
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        default_value = ".epicme",
+        conflicts_with = "ephemeral"
+    )]
+    pub directory: PathBuf,
+
+    /// A PostgreSQL of your own, instead of a private one
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<SecretString>,
+}
+
+impl DevOptions {
+    /// What the environment says, for a start without any argument.
+    ///
+    /// # Errors
+    /// Those of clap.
+    pub fn from_environment() -> Result<Self, clap::Error> {
+        #[derive(Parser)]
+        struct Bare {
+            #[command(flatten)]
+            options: DevOptions,
+        }
+        Bare::try_parse_from(["epicme"]).map(|bare| bare.options)
+    }
+}
+
+/// Why it does not run.
+#[derive(Debug, Display, Error, From)]
+pub enum DevError {
+    /// The private PostgreSQL.
+    #[display("{_0}")]
+    Cluster(ClusterError),
+    /// The schema.
+    #[display("the database cannot be used: {_0}")]
+    Storage(storage::StorageError),
+    /// A port that is taken, most likely.
+    #[display(
+        "cannot listen on {address}: {source}. Is another `epicme dev` running? {flag} takes another address"
+    )]
+    #[from(skip)]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The flag that says where else.
+        flag: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The demo journals.
+    #[display("the demo journals cannot be written: {_0}")]
+    Demo(JournalError),
+    /// A configuration that `dev` made up and `serve` refuses.
+    #[display("{_0}")]
+    Config(ConfigErrors),
+    /// Anything else that the operating system refuses.
+    #[display("{_0}")]
+    Io(io::Error),
+}
+
+/// Everything, running.
+pub struct Dev {
+    app: App,
+    mock_auth: MockAuth,
+    cluster: Option<Cluster>,
+    mcp_url: String,
+    token: SecretString,
+    kept_in: Option<PathBuf>,
+}
+
+impl Dev {
+    /// Starts PostgreSQL, the mock authorization server and EpicMe, and writes the demo journals
+    /// if there are none. Needs an actix `System`.
+    ///
+    /// # Errors
+    /// See [`DevError`]; each says what to do.
+    pub async fn start(options: DevOptions) -> Result<Self, DevError> {
+        // Ports first: who runs it twice should hear so before anything else is touched.
+        let listener = listen(options.bind, "--bind")?;
+        let address = listener.local_addr()?;
+        let mcp_url = format!("http://{address}/mcp");
+
+        let (cluster, database_url) = match options.database_url {
+            Some(url) => (None, url),
+            None => {
+                let cluster =
+                    Cluster::start(cluster_options(&options.directory, options.ephemeral))?;
+                cluster.create_database(DATABASE)?;
+                let url = cluster.url(DATABASE);
+                (Some(cluster), url)
+            }
+        };
+        storage::migrate(&database_url)?;
+
+        let secret = SecretString::from(Uuid::new_v4().to_string());
+        let mock_auth = MockAuth::start(Settings {
+            bind: options.auth_bind,
+            introspection_clients: vec![IntrospectionClient {
+                id: "epicme".to_owned(),
+                secret: secret.clone(),
+            }],
+            // Clients of 2025-03-26 name no resource.
+            default_resource: Some(mcp_url.clone()),
+            ..Settings::default()
+        })
+        .await
+        .map_err(|source| DevError::Listen {
+            address: options.auth_bind,
+            flag: "--auth-bind",
+            source,
+        })?;
+
+        let config = config(address, mock_auth.issuer(), &secret, &database_url)?;
+        let app = App::start(config, listener, Clock::system())?;
+        demo::write(app.journal(), mock_auth.issuer(), &demo_users()).await?;
+
+        let token = mock_auth.issue_token(TokenGrant {
+            subject: demo_users()[0].subject.clone(),
+            client_id: "epicme-dev".to_owned(),
+            scopes: ScopeSet::ALL.to_string(),
+            audience: vec![mcp_url.clone()],
+            lifetime: TOKEN_LIFETIME,
+        });
+        let kept_in = (cluster.is_some() && !options.ephemeral).then_some(options.directory);
+        Ok(Self {
+            app,
+            mock_auth,
+            cluster,
+            mcp_url,
+            token,
+            kept_in,
+        })
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn banner(&self) -> String {
+        Banner {
+            mcp_url: &self.mcp_url,
+            issuer: self.mock_auth.issuer(),
+            token: self.token.expose_secret(),
+            users: &demo_users(),
+            kept_in: self.kept_in.as_deref(),
+        }
+        .to_string()
+    }
+
+    /// The URL that MCP hosts connect to.
+    #[must_use]
+    pub fn mcp_url(&self) -> &str {
+        &self.mcp_url
+    }
+
+    /// The mock authorization server.
+    #[must_use]
+    pub fn mock_auth(&self) -> &MockAuth {
+        &self.mock_auth
+    }
+
+    /// Stops everything, the server first, so that nothing is under way when PostgreSQL ends.
+    ///
+    /// # Errors
+    /// If PostgreSQL does not end.
+    pub async fn stop(self) -> Result<(), DevError> {
+        self.app.stop().await;
+        self.mock_auth.stop().await;
+        if let Some(cluster) = self.cluster {
+            cluster.stop()?;
+        }
+        Ok(())
+    }
+}
+
+fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, DevError> {
+    app::listen(address).map_err(|source| DevError::Listen {
+        address,
+        flag,
+        source,
+    })
+}
+
+fn cluster_options(directory: &std::path::Path, ephemeral: bool) -> ClusterOptions {
+    if ephemeral {
+        ClusterOptions {
+            directory: std::env::temp_dir().join(format!("epicme-{}", process::id())),
+            durable: false,
+        }
+    } else {
+        ClusterOptions {
+            directory: directory.join("postgres"),
+            durable: true,
+        }
+    }
+}
+
+/// What `serve` would be told to run like this.
+fn config(
+    address: SocketAddr,
+    issuer: &str,
+    secret: &SecretString,
+    database_url: &SecretString,
+) -> Result<Config, ConfigErrors> {
+    let mut config = Config::read(
+        &Options::for_one_machine(address, issuer, secret, database_url),
+        &Sources::default(),
+    )?;
+    config.http.loopback_origins = true;
+    config.http.allowed_hosts = ["localhost", "127.0.0.1", "[::1]"]
+        .map(|host| format!("{host}:{}", address.port()))
+        .to_vec();
+    Ok(config)
+}
