@@ -12,6 +12,7 @@ mod faults;
 mod introspection;
 mod operator;
 mod pages;
+mod program;
 mod refusals;
 mod support;
 mod tokens;
