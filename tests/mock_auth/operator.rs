@@ -267,3 +267,20 @@ async fn a_taken_port_is_an_error() {
     let error = MockAuth::start(settings).await.err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
 }
+
+#[actix_rt::test]
+async fn dropping_a_server_stops_it() {
+    fn may_be_shared<T: Send + Sync>(_: &T) {}
+
+    let TestAuth { auth, .. } = TestAuth::spawn().await;
+    may_be_shared(&auth);
+    let address = auth.address();
+    drop(auth);
+    let refused = async {
+        while std::net::TcpStream::connect(address).is_ok() {
+            actix_rt::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    assert!(actix_rt::time::timeout(patience, refused).await.is_ok());
+}
