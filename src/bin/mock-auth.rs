@@ -4,7 +4,7 @@ use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Durat
 
 use clap::Parser;
 use epicme::mock_auth::{IntrospectionClient, MockAuth, Settings, demo_users};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// A mock OAuth authorization server for developing and testing EpicMe.
 ///
@@ -96,8 +96,19 @@ struct Options {
     log: String,
 }
 
+/// Wrong flags or variables; the rest, such as a port that is taken (sysexits.h).
+const EX_USAGE: u8 = 64;
+const EX_UNAVAILABLE: u8 = 69;
+
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // Nothing is left to be done if the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EX_USAGE } else { 0 });
+        }
+    };
     env_logger::Builder::new()
         .parse_filters(&options.log)
         .init();
@@ -105,22 +116,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mock-auth: {error}");
-            // EX_USAGE for what the settings say, EX_UNAVAILABLE for the rest.
-            ExitCode::from(if error.kind() == io::ErrorKind::InvalidInput {
-                64
-            } else {
-                69
+            ExitCode::from(match error.kind() {
+                io::ErrorKind::InvalidInput => EX_USAGE,
+                _ => EX_UNAVAILABLE,
             })
         }
     }
 }
 
 async fn run(options: Options) -> io::Result<()> {
-    let secret = match (
-        &options.introspection_client_secret,
-        &options.introspection_client_secret_file,
-    ) {
-        (Some(secret), _) => Some(secret.clone()),
+    let given = options.introspection_client_secret.clone();
+    let given = given.filter(|secret| !secret.expose_secret().is_empty());
+    let secret = match (given, &options.introspection_client_secret_file) {
+        (Some(secret), _) => Some(secret),
         (None, Some(file)) => Some(read_secret(file)?),
         (None, None) => None,
     };
@@ -131,24 +139,24 @@ async fn run(options: Options) -> io::Result<()> {
     };
     let auth = MockAuth::start(Settings {
         bind: options.bind,
-        issuer: options.issuer,
+        issuer: options.issuer.filter(|issuer| !issuer.is_empty()),
         introspection_clients: vec![IntrospectionClient {
             id: options.introspection_client_id.clone(),
             secret: secret.clone(),
         }],
         default_resource: Some(options.default_resource.clone()),
-        allowed_resources: options.allowed_resources,
+        allowed_resources: named(options.allowed_resources),
         access_token_lifetime: Duration::from_secs(options.access_token_lifetime.into()),
-        allowed_hosts: options.allowed_hosts,
+        allowed_hosts: named(options.allowed_hosts),
         ..Settings::default()
     })
     .await
-    .map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot listen on {}: {error}", options.bind),
-        )
+    .map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => error,
+        kind => io::Error::new(kind, format!("cannot listen on {}: {error}", options.bind)),
     })?;
+    // Before anybody is told that it is ready, so that it can be stopped from then on.
+    let mut signals = Signals::listen()?;
     let shown = made_up.then_some(&secret);
     println!(
         "{}",
@@ -165,16 +173,20 @@ async fn run(options: Options) -> io::Result<()> {
             auth.address()
         );
     }
-    wait_for_signal().await?;
+    signals.next().await?;
     log::info!("stopping");
     auth.stop().await;
     Ok(())
 }
 
+/// A list without blanks: a variable that is set to nothing names nothing.
+fn named(mut list: Vec<String>) -> Vec<String> {
+    list.retain(|name| !name.is_empty());
+    list
+}
+
 /// What to do next. The secret is shown only if it was made up for this run: nobody knows it else.
 fn banner(auth: &MockAuth, client: &str, made_up: Option<&SecretString>, resource: &str) -> String {
-    use secrecy::ExposeSecret;
-
     let issuer = auth.issuer();
     let people: Vec<_> = demo_users().into_iter().map(|user| user.username).collect();
     let secret = made_up.map_or_else(
@@ -220,18 +232,41 @@ fn make_up_secret() -> io::Result<SecretString> {
     Ok(URL_SAFE_NO_PAD.encode(bytes).into())
 }
 
-/// Ends with Ctrl-C, and with the signal that supervisors send.
-async fn wait_for_signal() -> io::Result<()> {
+/// Ctrl-C, and the signal that supervisors send.
+struct Signals {
     #[cfg(unix)]
-    {
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        let mut terminate = signal(SignalKind::terminate())?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed,
-            _ = terminate.recv() => Ok(()),
-        }
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
+
+    #[cfg(unix)]
+    async fn next(&mut self) -> io::Result<()> {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        Ok(())
+    }
+
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    fn listen() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) -> io::Result<()> {
+        tokio::signal::ctrl_c().await
+    }
 }

@@ -1,7 +1,5 @@
 //! What whoever runs the server sees and does: tokens, revocations, faults, counts.
 
-use std::fmt::Write as _;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -47,47 +45,70 @@ pub(super) async fn page(request: HttpRequest, state: web::Data<State>) -> HttpR
     page.answer()
 }
 
+/// A table, as HTML cells under these columns. On a phone each row becomes a block whose cells repeat
+/// their column's name; the roles say that it is a table all the same.
+fn table(columns: &[&str], rows: &[Vec<String>]) -> String {
+    let mut html = String::from("<table role=\"table\"><thead role=\"rowgroup\"><tr role=\"row\">");
+    for column in columns {
+        html += &format!("<th role=\"columnheader\" scope=\"col\">{column}</th>");
+    }
+    html += "</tr></thead>\n<tbody role=\"rowgroup\">";
+    for row in rows {
+        html += "<tr role=\"row\">";
+        for (column, cell) in columns.iter().zip(row) {
+            html += &format!("<td role=\"cell\" data-column=\"{column}\">{cell}</td>");
+        }
+        html += "</tr>\n";
+    }
+    html + "</tbody></table>\n"
+}
+
 fn tokens(state: &State, handle: &Handle) -> String {
     let (store, now) = state.store();
-    let mut rows = String::new();
-    for (digest, token) in store.live_tokens(now).take(LISTED) {
-        let kind = match token.kind {
-            Kind::Access => "access",
-            Kind::Refresh | Kind::SpentRefresh => "refresh",
-        };
-        let grant = &token.grant;
-        let who = state
-            .user(&grant.subject)
-            .map_or(grant.subject.as_str(), |user| user.username.as_str());
-        let client = store.client(&grant.client_id, now);
-        let client = client.as_ref().and_then(|client| client.name.as_deref());
-        writeln!(
-            rows,
-            "<tr><td><code>{0}</code></td><td>{kind}</td><td>{1}</td><td><bdi>{2}</bdi></td>\
-             <td><code>{3}</code></td><td>{4}</td><td>{5}</td></tr>",
-            digest.fingerprint(),
-            Escaped(who),
-            Escaped(client.unwrap_or(&grant.client_id)),
-            Escaped(&grant.scope),
-            left((token.expires - now).num_seconds()),
-            button(handle, "revoke", &digest.id(), "Revoke"),
-        )
-        .expect("a String takes whatever is written");
-    }
+    let rows: Vec<_> = store
+        .live_tokens(now)
+        .take(LISTED)
+        .map(|(digest, token)| {
+            let grant = &token.grant;
+            let kind = match token.kind {
+                Kind::Access => "access",
+                Kind::Refresh | Kind::SpentRefresh => "refresh",
+            };
+            let user = state.user(&grant.subject).map(|user| &user.username);
+            let client = store.client(&grant.client_id, now);
+            let client = client.as_ref().and_then(|client| client.name.as_deref());
+            let fingerprint = digest.fingerprint();
+            vec![
+                format!("<code>{fingerprint}</code>"),
+                kind.to_owned(),
+                Escaped(user.unwrap_or(&grant.subject)).to_string(),
+                format!("<bdi>{}</bdi>", Escaped(client.unwrap_or(&grant.client_id))),
+                scopes(&grant.scope),
+                left((token.expires - now).num_seconds()),
+                button(handle, "revoke", &digest.id(), "Revoke", &fingerprint),
+            ]
+        })
+        .collect();
     let clients = store.clients(now);
     if rows.is_empty() {
-        return format!(
-            "<h2>Tokens</h2>\n<p>There are none yet. {clients} clients are registered.</p>\n"
-        );
+        return format!("<h2>Tokens</h2>\n<p>None yet. Registered clients: {clients}.</p>\n");
     }
+    let columns = ["Token", "Kind", "For", "Client", "Scope", "Left", "Action"];
     format!(
-        "<h2>Tokens</h2>\n<p>The youngest {LISTED} at most, by the first 8 hex digits of their SHA-256. \
-         {clients} clients are registered.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-label=\"Tokens\"><table><thead><tr><th scope=\"col\">Token</th>\
-         <th scope=\"col\">Kind</th><th scope=\"col\">For</th><th scope=\"col\">Client</th>\
-         <th scope=\"col\">Scope</th><th scope=\"col\">Left</th><th scope=\"col\">Action</th></tr></thead>\n\
-         <tbody>{rows}</tbody></table></div>\n"
+        "<h2 id=\"tokens\">Tokens</h2>\n<p>The youngest {LISTED} at most, by the first 8 hex digits of \
+         their SHA-256. Registered clients: {clients}.</p>\n\
+         <section aria-labelledby=\"tokens\">{}</section>\n",
+        table(&columns, &rows)
     )
+}
+
+/// Scope tokens, of which none breaks at a line's end.
+fn scopes(list: &str) -> String {
+    let scopes = list.split_ascii_whitespace();
+    let scopes: Vec<_> = scopes
+        .map(|scope| format!("<code>{}</code>", Escaped(scope)))
+        .collect();
+    scopes.join(" ")
 }
 
 fn left(seconds: i64) -> String {
@@ -100,66 +121,82 @@ fn left(seconds: i64) -> String {
 }
 
 fn people(state: &State, handle: &Handle) -> String {
-    let mut rows = String::new();
-    for user in &state.users {
-        writeln!(
-            rows,
-            "<tr><td>{}</td><td>{}</td><td><code>{}</code></td><td>{}</td></tr>",
-            Escaped(&user.name),
-            Escaped(&user.username),
-            Escaped(&user.subject),
-            button(handle, "revoke_subject", &user.subject, "Revoke all"),
-        )
-        .expect("a String takes whatever is written");
-    }
-    format!(
-        "<h2>People</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"People\">\
-         <table><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">User name</th>\
-         <th scope=\"col\">Subject</th><th scope=\"col\">Action</th></tr></thead>\n\
-         <tbody>{rows}</tbody></table></div>\n"
-    )
+    let rows: Vec<_> = state
+        .users
+        .iter()
+        .map(|user| {
+            vec![
+                Escaped(&user.name).to_string(),
+                Escaped(&user.username).to_string(),
+                format!("<code>{}</code>", Escaped(&user.subject)),
+                button(
+                    handle,
+                    "revoke_subject",
+                    &user.subject,
+                    "Revoke all",
+                    &user.name,
+                ),
+            ]
+        })
+        .collect();
+    let columns = ["Name", "User name", "Subject", "Action"];
+    format!("<h2>People</h2>\n{}", table(&columns, &rows))
 }
 
-fn button(handle: &Handle, name: &str, value: &str, words: &str) -> String {
+/// A form that is a button. `whose` tells it from its neighbours for those who do not see the row.
+fn button(handle: &Handle, name: &str, value: &str, words: &str, whose: &str) -> String {
     format!(
-        "<form method=\"post\" action=\"/admin\">{}<button name=\"{name}\" value=\"{}\">{words}</button></form>",
+        "<form method=\"post\" action=\"/admin\">{}<button name=\"{name}\" value=\"{}\" \
+         aria-label=\"{words}: {}\">{words}</button></form>",
         handle.field(),
         Escaped(value),
+        Escaped(whose),
     )
 }
 
 fn switches(state: &State, handle: &Handle) -> String {
     let mut plan = *state.faults.plan();
-    let mut rows = String::new();
-    for endpoint in Endpoint::ALL {
-        let (fault, name) = (*plan.at(endpoint), endpoint.as_str());
-        let mut options = String::new();
-        for (mode, word) in FaultMode::ALL {
-            let selected = if mode == fault.mode { " selected" } else { "" };
-            write!(options, "<option{selected}>{word}</option>")
-                .expect("a String takes whatever is written");
-        }
-        writeln!(
-            rows,
-            "<tr><th scope=\"row\">{name}</th>\
-             <td><select name=\"{name}_mode\" aria-label=\"{name}: fault\">{options}</select></td>\
-             <td><input type=\"number\" name=\"{name}_delay_ms\" value=\"{}\" min=\"0\" max=\"600000\" \
-             aria-label=\"{name}: delay in milliseconds\"></td>\
-             <td><input type=\"number\" name=\"{name}_status\" value=\"{}\" min=\"0\" max=\"599\" \
-             aria-label=\"{name}: status, 0 for 500\"></td></tr>",
-            fault.delay_ms, fault.status,
-        )
-        .expect("a String takes whatever is written");
-    }
+    let rows: Vec<_> = Endpoint::ALL
+        .into_iter()
+        .map(|endpoint| {
+            let (fault, name) = (*plan.at(endpoint), endpoint.as_str());
+            let options: String = FaultMode::ALL
+                .into_iter()
+                .map(|(mode, word)| {
+                    let selected = if mode == fault.mode { " selected" } else { "" };
+                    format!("<option{selected}>{word}</option>")
+                })
+                .collect();
+            vec![
+                format!("<strong>{name}</strong>"),
+                format!(
+                    "<select name=\"{name}_mode\" aria-label=\"{name}: fault\">{options}</select>"
+                ),
+                number(name, "delay_ms", fault.delay_ms, "0", 600_000),
+                number(name, "status", fault.status.into(), "500", 599),
+            ]
+        })
+        .collect();
+    let columns = ["Endpoint", "Fault", "Delay, ms", "Status"];
     format!(
-        "<h2>Faults</h2>\n<p>What goes wrong, until it is set back to <code>none</code>. The status counts for \
-         <code>error</code> only, and 0 means 500.</p>\n\
-         <form method=\"post\" action=\"/admin\">\n{}\n<div class=\"scroll\"><table><thead><tr>\
-         <th scope=\"col\">Endpoint</th><th scope=\"col\">Fault</th><th scope=\"col\">Delay, ms</th>\
-         <th scope=\"col\">Status</th></tr></thead>\n<tbody>{rows}</tbody></table></div>\n\
+        "<h2>Faults</h2>\n<p>What goes wrong, until it is set back to <code>none</code>. The delay comes \
+         first, whatever the fault; the status counts for <code>error</code> only.</p>\n\
+         <form method=\"post\" action=\"/admin\">\n{}\n{}\
          <div class=\"actions\"><button class=\"first\" name=\"faults\" value=\"set\">Set</button>\
          <button name=\"faults\" value=\"clear\">Back to normal</button></div>\n</form>\n",
-        handle.field()
+        handle.field(),
+        table(&columns, &rows),
+    )
+}
+
+fn number(endpoint: &str, what: &str, value: u64, unset: &str, most: u64) -> String {
+    let value = match value {
+        0 => String::new(),
+        value => value.to_string(),
+    };
+    format!(
+        "<input type=\"number\" name=\"{endpoint}_{what}\" value=\"{value}\" placeholder=\"{unset}\" \
+         min=\"0\" max=\"{most}\" aria-label=\"{endpoint}: {what}\">"
     )
 }
 

@@ -132,8 +132,7 @@ fn is_for_us(request: &ServiceRequest, state: &State) -> bool {
         .uri()
         .authority()
         .map(|authority| authority.as_str());
-    host.to_str().ok().into_iter().chain(target).count() > 0
-        && host.to_str().is_ok_and(|host| is_ours(host, &state.hosts))
+    host.to_str().is_ok_and(|host| is_ours(host, &state.hosts))
         && target.is_none_or(|target| is_ours(target, &state.hosts))
 }
 

@@ -84,7 +84,8 @@ impl Page<'_> {
 pub(super) fn error(status: StatusCode, why: &str) -> HttpResponse {
     let main = format!(
         "<h1>This request cannot be answered</h1>\n\
-         <p>Nothing was granted, and you were not sent back to the app, because: {}.</p>\n\
+         <p class=\"reminder\">Because {}.</p>\n\
+         <p>Nothing was granted, and you were not sent back to the app.</p>\n\
          <h2>What to do</h2>\n\
          <p>Go back to the app and connect again. If it says that the client is not registered, this \
          server was probably restarted since: it keeps everything in memory. Remove the connection \
@@ -158,7 +159,7 @@ pub(super) fn consent(
     });
     let main = format!(
         "<h1>Allow <bdi>{}</bdi> into your journal?</h1>\n\
-         <p class=\"soft\">The app chose this name itself. What follows is certain.</p>\n\
+         <p class=\"soft\">The app gave itself this name; nobody has checked it.</p>\n\
          <dl>\n{}</dl>\n\
          <form method=\"post\" action=\"/oauth/authorize\">\n{}\n{reminder}\
          <fieldset><legend>It wants to</legend>\n{}</fieldset>\n\

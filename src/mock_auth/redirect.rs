@@ -78,7 +78,10 @@ pub(super) fn source(uri: &str) -> String {
 pub(super) fn place(uri: &str) -> String {
     let url = Url::parse(uri).expect("a redirect URI was parsed before it was stored");
     match (url.scheme(), url.host_str(), url.port()) {
-        ("http" | "https", Some(_), _) if is_loopback(&url) => "this computer".to_owned(),
+        ("http" | "https", Some(host), port) if is_loopback(&url) => {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            format!("this computer ({host}{port})")
+        }
         ("https", Some(host), None) => host.to_owned(),
         ("https", Some(host), Some(port)) => format!("{host}:{port}"),
         (scheme, _, _) => format!("the app behind {scheme}:"),

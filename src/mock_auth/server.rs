@@ -29,7 +29,7 @@ use super::{
     redirect, register,
     resource::Resources,
     secret::Digest,
-    settings::{Settings, TokenGrant, User},
+    settings::{IntrospectionClient, Settings, TokenGrant, User},
     shortcuts,
     store::{Grant, Lifetimes, Store},
     token,
@@ -314,6 +314,10 @@ impl State {
         }
         if settings.users.is_empty() {
             return wrong("there has to be one user at least".to_owned());
+        }
+        let blank = |client: &IntrospectionClient| client.secret.expose_secret().is_empty();
+        if settings.introspection_clients.iter().any(blank) {
+            return wrong("an introspection client needs a secret".to_owned());
         }
         let resources = Resources {
             allowed: settings.allowed_resources,

@@ -408,6 +408,24 @@ impl Store {
         self.revoke_digest(&Digest::of(token))
     }
 
+    /// The same, at the wish of a client. It may end its own tokens only; a spent refresh token is its
+    /// own, too.
+    pub(super) fn revoke_for(
+        &mut self,
+        client_id: &str,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, OAuthError> {
+        let digest = Digest::of(token);
+        if let Some(token) = self.tokens.get(&digest, now)
+            && token.grant.client_id != client_id
+        {
+            let foreign = "the token was issued to another client";
+            return Err(OAuthError::invalid_grant(foreign));
+        }
+        Ok(self.revoke_digest(&digest))
+    }
+
     /// Ends the token that goes by this id.
     pub(super) fn revoke_id(&mut self, id: &str, now: DateTime<Utc>) -> bool {
         let found = self

@@ -201,6 +201,20 @@ fn revoking_an_access_token_spares_the_family_and_a_refresh_token_takes_it() {
 }
 
 #[test]
+fn a_client_ends_its_own_tokens_only() {
+    let mut store = store();
+    let (access, spent) = pair(&mut store);
+    assert!(store.refresh(&refreshment(&spent), at(2)).is_ok());
+    for token in [&access, &spent] {
+        assert!(store.revoke_for("other", token, at(3)).is_err());
+    }
+    assert!(store.look_up(&access, at(3)).is_some());
+    assert_eq!(store.revoke_for("app", &spent, at(3)), Ok(true));
+    assert!(store.look_up(&access, at(3)).is_none());
+    assert_eq!(store.revoke_for("app", "epa_unknown", at(3)), Ok(false));
+}
+
+#[test]
 fn revoking_a_subject_takes_codes_and_tokens() {
     let mut store = store();
     let (access, _) = pair(&mut store);

@@ -64,13 +64,7 @@ pub(super) async fn revoke(request: HttpRequest, body: Body, state: web::Data<St
     let missing = || OAuthError::invalid_request("token is missing");
     let token = form.get("token").ok_or_else(missing)?;
     let (mut store, now) = state.store();
-    if let Some((_, known)) = store.look_up(token, now)
-        && known.grant.client_id != client.id
-    {
-        let foreign = "the token was issued to another client";
-        return Err(OAuthError::invalid_grant(foreign));
-    }
-    if store.revoke(token) {
+    if store.revoke_for(&client.id, token, now)? {
         log::info!("a token of client {} was revoked by it", client.id);
     }
     Ok(answer::json(StatusCode::OK, &serde_json::json!({})))

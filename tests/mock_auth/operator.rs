@@ -1,6 +1,6 @@
 //! What whoever runs the server can do, and what others cannot do in their name.
 
-use epicme::mock_auth::{Endpoint, FaultMode, MockAuth, Settings};
+use epicme::mock_auth::{Endpoint, FaultMode, IntrospectionClient, MockAuth, Settings};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -238,6 +238,12 @@ async fn settings_that_contradict_themselves_stop_the_start() {
         (|it| it.issuer = Some("https://auth.example/path".to_owned())) as fn(&mut Settings),
         |it| it.issuer = Some("auth.example".to_owned()),
         |it| it.users = Vec::new(),
+        |it| {
+            it.introspection_clients = vec![IntrospectionClient {
+                id: "epicme".to_owned(),
+                secret: "".into(),
+            }];
+        },
         |it| it.default_resource = Some("/mcp".to_owned()),
         |it| it.allowed_resources = vec!["https://a.example/#x".to_owned()],
     ] {
@@ -260,4 +266,21 @@ async fn a_taken_port_is_an_error() {
     };
     let error = MockAuth::start(settings).await.err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+}
+
+#[actix_rt::test]
+async fn dropping_a_server_stops_it() {
+    fn may_be_shared<T: Send + Sync>(_: &T) {}
+
+    let TestAuth { auth, .. } = TestAuth::spawn().await;
+    may_be_shared(&auth);
+    let address = auth.address();
+    drop(auth);
+    let refused = async {
+        while std::net::TcpStream::connect(address).is_ok() {
+            actix_rt::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(30);
+    assert!(actix_rt::time::timeout(patience, refused).await.is_ok());
 }

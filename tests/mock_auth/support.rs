@@ -7,23 +7,23 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header, redirect::Po
 use serde_json::{Value, json};
 use url::Url;
 
-pub const RESOURCE: &str = "http://127.0.0.1:8787/mcp";
-pub const CALLBACK: &str = "http://127.0.0.1:39999/callback";
-pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-pub const SECRET: &str = "s3cret with space&%";
+pub(crate) const RESOURCE: &str = "http://127.0.0.1:8787/mcp";
+pub(crate) const CALLBACK: &str = "http://127.0.0.1:39999/callback";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(crate) const SECRET: &str = "s3cret with space&%";
 
-pub struct TestAuth {
-    pub auth: MockAuth,
-    pub http: reqwest::Client,
+pub(crate) struct TestAuth {
+    pub(crate) auth: MockAuth,
+    pub(crate) http: reqwest::Client,
 }
 
 impl TestAuth {
-    pub async fn spawn() -> Self {
+    pub(crate) async fn spawn() -> Self {
         Self::spawn_with(|_| {}).await
     }
 
-    pub async fn spawn_with(edit: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn spawn_with(edit: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = Settings {
             bind: "127.0.0.1:0".parse().unwrap(),
             introspection_clients: vec![IntrospectionClient {
@@ -44,30 +44,30 @@ impl TestAuth {
         }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.auth.address())
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, self.url(path))
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
         let request = self.request(Method::POST, path).form(form);
         request.send().await.unwrap()
     }
 
-    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Response {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Response {
         let request = self.request(method, path).json(body);
         request.send().await.unwrap()
     }
 
     /// Registers a public client and gives its id.
-    pub async fn register(&self) -> String {
+    pub(crate) async fn register(&self) -> String {
         self.register_as(json!({
             "client_name": "Notebook", "redirect_uris": ["http://127.0.0.1/callback"],
             "token_endpoint_auth_method": "none",
@@ -78,14 +78,14 @@ impl TestAuth {
             .to_owned()
     }
 
-    pub async fn register_as(&self, metadata: Value) -> Value {
+    pub(crate) async fn register_as(&self, metadata: Value) -> Value {
         let response = self.send(Method::POST, "/oauth/register", &metadata).await;
         assert_eq!(response.status(), StatusCode::CREATED);
         response.json().await.unwrap()
     }
 
     /// A code by way of `/test-auth`, for the first user.
-    pub async fn code(&self, client_id: &str, more: &[(&str, &str)]) -> String {
+    pub(crate) async fn code(&self, client_id: &str, more: &[(&str, &str)]) -> String {
         let response = self.get(&query("/test-auth", client_id, more)).await;
         assert_eq!(response.status(), StatusCode::OK);
         let body: Value = response.json().await.unwrap();
@@ -93,7 +93,12 @@ impl TestAuth {
     }
 
     /// Redeems a code as the public client would.
-    pub async fn redeem(&self, client_id: &str, code: &str, more: &[(&str, &str)]) -> Response {
+    pub(crate) async fn redeem(
+        &self,
+        client_id: &str,
+        code: &str,
+        more: &[(&str, &str)],
+    ) -> Response {
         let mut form = vec![
             ("grant_type", "authorization_code"),
             ("client_id", client_id),
@@ -108,12 +113,17 @@ impl TestAuth {
     }
 
     /// Tokens with these scopes for the first user.
-    pub async fn tokens(&self, client_id: &str, scope: &str) -> Value {
+    pub(crate) async fn tokens(&self, client_id: &str, scope: &str) -> Value {
         let code = self.code(client_id, &[("scope", scope)]).await;
         ok(self.redeem(client_id, &code, &[]).await).await
     }
 
-    pub async fn refresh(&self, client_id: &str, token: &str, more: &[(&str, &str)]) -> Response {
+    pub(crate) async fn refresh(
+        &self,
+        client_id: &str,
+        token: &str,
+        more: &[(&str, &str)],
+    ) -> Response {
         let mut form = vec![
             ("grant_type", "refresh_token"),
             ("client_id", client_id),
@@ -123,7 +133,7 @@ impl TestAuth {
         self.post("/oauth/token", &form).await
     }
 
-    pub async fn introspect(&self, token: &str) -> Value {
+    pub(crate) async fn introspect(&self, token: &str) -> Value {
         let form = [
             ("token", token),
             ("client_id", "epicme"),
@@ -132,14 +142,14 @@ impl TestAuth {
         ok(self.post("/oauth/introspection", &form).await).await
     }
 
-    pub fn calls(&self, endpoint: &str) -> u64 {
+    pub(crate) fn calls(&self, endpoint: &str) -> u64 {
         self.auth.stats()[endpoint]
     }
 }
 
 /// The path and query of a sound authorization request, with parameters changed, added, or (if empty)
 /// taken away.
-pub fn query(path: &str, client_id: &str, more: &[(&str, &str)]) -> String {
+pub(crate) fn query(path: &str, client_id: &str, more: &[(&str, &str)]) -> String {
     let usual = [
         ("client_id", client_id),
         ("redirect_uri", CALLBACK),
@@ -158,7 +168,7 @@ pub fn query(path: &str, client_id: &str, more: &[(&str, &str)]) -> String {
     format!("{path}?{}", query.finish())
 }
 
-pub fn param(url: &str, name: &str) -> Option<String> {
+pub(crate) fn param(url: &str, name: &str) -> Option<String> {
     let url = Url::parse(url).unwrap();
     let mut pairs = url.query_pairs().filter(|(other, _)| other == name);
     let value = pairs.next()?.1.into_owned();
@@ -167,14 +177,14 @@ pub fn param(url: &str, name: &str) -> Option<String> {
 }
 
 /// The JSON of a successful answer.
-pub async fn ok(response: Response) -> Value {
+pub(crate) async fn ok(response: Response) -> Value {
     let (status, text) = (response.status(), response.text().await.unwrap());
     assert_eq!(status, StatusCode::OK, "{text}");
     serde_json::from_str(&text).unwrap()
 }
 
 /// Asserts that the answer is this error in the form of RFC 6749 §5.2.
-pub async fn assert_error(response: Response, status: u16, error: &str) {
+pub(crate) async fn assert_error(response: Response, status: u16, error: &str) {
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
     let found = response.status().as_u16();
     let challenged = response.headers().contains_key(header::WWW_AUTHENTICATE);
@@ -188,32 +198,32 @@ pub async fn assert_error(response: Response, status: u16, error: &str) {
     assert_eq!(challenged, status == 401);
 }
 
-pub fn location(response: &Response) -> &str {
+pub(crate) fn location(response: &Response) -> &str {
     response.headers()[header::LOCATION].to_str().unwrap()
 }
 
 /// A browser: it keeps cookies and sends what browsers send with a form.
 #[derive(Default)]
-pub struct Browser {
+pub(crate) struct Browser {
     cookies: HashMap<String, String>,
 }
 
-pub struct Page {
-    pub status: StatusCode,
-    pub policy: String,
-    pub html: String,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) policy: String,
+    pub(crate) html: String,
 }
 
 impl Page {
     /// The hidden handle.
-    pub fn handle(&self) -> &str {
+    pub(crate) fn handle(&self) -> &str {
         let (_, rest) = self.html.split_once("name=\"page\" value=\"").unwrap();
         rest.split_once('"').unwrap().0
     }
 }
 
 impl Browser {
-    pub async fn open(&mut self, server: &TestAuth, path: &str) -> Page {
+    pub(crate) async fn open(&mut self, server: &TestAuth, path: &str) -> Page {
         let request = server.request(Method::GET, path);
         let response = request
             .header("cookie", self.cookie())
@@ -224,7 +234,12 @@ impl Browser {
     }
 
     /// Posts a form and gives the bare answer.
-    pub async fn submit(&self, server: &TestAuth, path: &str, form: &[(&str, &str)]) -> Response {
+    pub(crate) async fn submit(
+        &self,
+        server: &TestAuth,
+        path: &str,
+        form: &[(&str, &str)],
+    ) -> Response {
         let request = server.request(Method::POST, path).form(form);
         let request = request
             .header("cookie", self.cookie())
@@ -234,7 +249,7 @@ impl Browser {
     }
 
     /// The page that an answer is.
-    pub async fn page(&mut self, response: Response) -> Page {
+    pub(crate) async fn page(&mut self, response: Response) -> Page {
         for cookie in response.headers().get_all(header::SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
             assert!(cookie.contains("; HttpOnly; SameSite=Lax"), "{cookie}");
@@ -255,7 +270,7 @@ impl Browser {
     }
 
     /// Goes through the sign-in page as this user and gives the consent page.
-    pub async fn sign_in(&mut self, server: &TestAuth, path: &str, user: &str) -> Page {
+    pub(crate) async fn sign_in(&mut self, server: &TestAuth, path: &str, user: &str) -> Page {
         let page = self.open(server, path).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.html);
         let form = [("page", page.handle()), ("user", user)];
