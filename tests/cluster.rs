@@ -1,5 +1,6 @@
 //! The private PostgreSQL: it starts, starts again, refuses what is not safe, and ends with us.
 
+#![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
