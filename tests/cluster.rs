@@ -143,6 +143,19 @@ fn an_interrupted_beginning_and_a_left_over_pid_are_no_obstacle() {
 }
 
 #[test]
+fn a_link_in_the_directory_is_never_written_through() {
+    let directory = Directory::new("link");
+    directory.start(true).unwrap().stop().unwrap();
+    let precious = directory.0.join("precious");
+    fs::write(&precious, "kept").unwrap();
+    let note = directory.0.join("owner");
+    fs::remove_file(&note).unwrap();
+    std::os::unix::fs::symlink(&precious, &note).unwrap();
+    directory.start(true).unwrap().stop().unwrap();
+    assert_eq!(fs::read_to_string(precious).unwrap(), "kept");
+}
+
+#[test]
 fn a_directory_that_others_can_enter_is_refused() {
     let directory = Directory::new("open");
     fs::DirBuilder::new()
