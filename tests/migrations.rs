@@ -1,5 +1,6 @@
 //! The migrations: what goes up comes down, and the compiler's picture of the database is true.
 
+#![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};

@@ -25,14 +25,25 @@ pub fn list_entries(
     page: &PageRequest<TimeCursor>,
 ) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
     let window = Window::new(filter, page);
-    let statement = Statement::<ItemSql>::new(match (filter.tags.is_empty(), filter.is_favorite) {
-        (true, None) => list_all!(""),
-        (true, Some(true)) => list_all!("AND is_favorite"),
-        (true, Some(false)) => list_all!("AND NOT is_favorite"),
-        (false, None) => list_tagged!(""),
-        (false, Some(true)) => list_tagged!(join_entries!("AND e.is_favorite")),
-        (false, Some(false)) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
-    });
+    // Without a first date, its condition is left out: the planner, which does not know that date,
+    // would think that it leaves out most entries.
+    let statement = Statement::<ItemSql>::new(
+        match (
+            filter.tags.is_empty(),
+            filter.from.is_some(),
+            filter.is_favorite,
+        ) {
+            (true, false, None) => list_all!(""),
+            (true, false, Some(true)) => list_all!("AND is_favorite"),
+            (true, false, Some(false)) => list_all!("AND NOT is_favorite"),
+            (true, true, None) => list_all!("AND created_at >= $4"),
+            (true, true, Some(true)) => list_all!("AND created_at >= $4 AND is_favorite"),
+            (true, true, Some(false)) => list_all!("AND created_at >= $4 AND NOT is_favorite"),
+            (false, _, None) => list_tagged!(""),
+            (false, _, Some(true)) => list_tagged!(join_entries!("AND e.is_favorite")),
+            (false, _, Some(false)) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
+        },
+    );
     let statement = statement
         .bind::<Uuid, _>(user.as_uuid())
         .bind::<Timestamptz, _>(window.before.0)
@@ -85,7 +96,7 @@ pub fn search_entries(
     paged(rows, page, SearchHit::try_from, |hit| &hit.entry)
 }
 
-/// `$1` the user, `$2, $3` what the page comes before, `$4` what it does not go behind, `$5` rows.
+/// `$1` the user, `$2, $3` what the page comes before, `$4` the first date, `$5` how many rows.
 ///
 /// The inner limit is the longest page and one. It tells the planner, which plans for every `$5` at
 /// once, that few rows are wanted; without it the plan is made anew for every call.
@@ -96,7 +107,7 @@ macro_rules! list_all {
                     (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = e.id)
                FROM (SELECT id, title, is_favorite, created_at
                        FROM entries
-                      WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND created_at >= $4 ",
+                      WHERE user_id = $1 AND (created_at, id) < ($2, $3) ",
             $condition,
             " ORDER BY created_at DESC, id DESC LIMIT 201) e
               ORDER BY e.created_at DESC, e.id DESC LIMIT $5"

@@ -1,5 +1,6 @@
 //! The journal on a real PostgreSQL: what is promised of its messages, named by promise.
 
+#![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod entries;

@@ -2,8 +2,11 @@ use std::{future::poll_fn, task::Poll, time::Duration};
 
 use diesel::connection::{Connection, SimpleConnection};
 use epicme::{
-    actors::journal::{GetEntry, JournalHandle, JournalSettings, ListEntries, Ping},
+    actors::journal::{
+        GetEntry, JournalHandle, JournalMessage, JournalSettings, Kind, ListEntries, Ping,
+    },
     domain::journal::{EntryFilter, JournalError},
+    storage::{Connection as Session, StorageError},
 };
 use secrecy::SecretString;
 
@@ -195,4 +198,89 @@ async fn two_clusters_run_side_by_side() {
         use secrecy::ExposeSecret;
         diesel::PgConnection::establish(cluster.url("postgres").expose_secret()).unwrap();
     }
+}
+
+struct Panic;
+
+impl JournalMessage for Panic {
+    type Reply = ();
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, _: &mut Session) -> Result<(), StorageError> {
+        panic!("on purpose")
+    }
+}
+
+#[actix_rt::test]
+async fn a_query_that_panics_is_an_error_and_the_journal_goes_on() {
+    let journal = Journal::start_with(|settings| settings.pool = 1.try_into().unwrap());
+    for _ in 0..3 {
+        let answer = journal.ask(Panic).await;
+        assert!(
+            matches!(answer, Err(JournalError::Corrupt { .. })),
+            "{answer:?}"
+        );
+        journal.ask(Ping).await.unwrap();
+    }
+    assert_eq!(journal.handle.under_way(), 0);
+}
+
+struct Sleep;
+
+impl JournalMessage for Sleep {
+    type Reply = ();
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut Session) -> Result<(), StorageError> {
+        Ok(connection.batch_execute("SELECT pg_sleep(60)")?)
+    }
+}
+
+#[actix_rt::test]
+async fn a_statement_is_given_its_time_and_no_more() {
+    let journal = Journal::start_with(|settings| {
+        settings.pool = 1.try_into().unwrap();
+        settings.statement_timeout = Duration::from_millis(20);
+    });
+    let answer = soon(journal.ask(Sleep)).await;
+    assert!(
+        matches!(answer, Err(JournalError::Unavailable { .. })),
+        "{answer:?}"
+    );
+    journal.ask(Ping).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_pool_that_is_used_up_is_an_outage_and_not_a_wait_without_end() {
+    let journal = Journal::start_with(|settings| {
+        settings.pool = 1.try_into().unwrap();
+        settings.connect_timeout = Duration::from_millis(50);
+    });
+    journal.ask(Ping).await.unwrap();
+    let ann = owner("ann");
+    let mut blocker = journal.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    let mut write = Box::pin(journal.ask(create_entry(&ann, new_entry("slow"), None)));
+    poll_fn(|context| {
+        assert!(write.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    // It answers until the write has taken the connection.
+    let answer = soon(async {
+        loop {
+            if let Err(error) = journal.ask(Ping).await {
+                break error;
+            }
+        }
+    })
+    .await;
+    assert!(
+        matches!(answer, JournalError::Unavailable { .. }),
+        "{answer:?}"
+    );
+    blocker.batch_execute("ROLLBACK").unwrap();
+    soon(write).await.unwrap();
 }

@@ -10,7 +10,7 @@ mod place;
 mod supervisor;
 mod user;
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{fs, os::unix::ffi::OsStrExt, path::PathBuf, time::Instant};
 
 use secrecy::SecretString;
 
@@ -91,8 +91,8 @@ impl Cluster {
     /// The libpq URL of one of its databases.
     #[must_use]
     pub fn url(&self, database: &str) -> SecretString {
-        let host = percent_encoded(&self.socket_directory.to_string_lossy());
-        let database = percent_encoded(database);
+        let host = percent_encoded(self.socket_directory.as_os_str().as_bytes());
+        let database = percent_encoded(database.as_bytes());
         format!("postgresql://{DATABASE_USER}@{host}:{PORT}/{database}").into()
     }
 
@@ -189,9 +189,9 @@ fn initialise(
 }
 
 /// A path or name inside a URL: everything is encoded but letters, digits and `-`, `_`, `.`.
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
+fn percent_encoded(text: &[u8]) -> String {
+    text.iter()
+        .map(|&byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
                 char::from(byte).to_string()
             }

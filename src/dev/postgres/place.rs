@@ -1,8 +1,8 @@
 //! Where a cluster lives on disk, and who may be there at the same time.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, Write},
     os::unix::{
         ffi::OsStrExt,
         fs::{DirBuilderExt, MetadataExt},
@@ -176,45 +176,48 @@ fn private_directory(path: &Path, run_as: &RunAs) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// Takes the lock, or says who has it. The lock outlives a program that was killed for as long as
-/// its server needs to stop, which is worth waiting for.
+/// Takes the lock, which is on the directory itself, or says who has it. The lock outlives a program
+/// that was killed for as long as its server needs to stop, which is worth waiting for.
 fn lock(directory: &Path) -> Result<File, ClusterError> {
-    let path = directory.join("lock");
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(ClusterError::io("open", &path))?;
+    let lock = File::open(directory).map_err(ClusterError::io("open", directory))?;
+    let note = directory.join("owner");
     let began = Instant::now();
     loop {
-        match file.try_lock() {
+        match lock.try_lock() {
             Ok(()) => break,
-            Err(TryLockError::Error(error)) => return Err(ClusterError::io("lock", &path)(error)),
+            Err(TryLockError::Error(error)) => {
+                return Err(ClusterError::io("lock", directory)(error));
+            }
             Err(TryLockError::WouldBlock) => {
-                let mut owner = String::new();
-                file.rewind()
-                    .and_then(|()| file.read_to_string(&mut owner))
-                    .map_err(ClusterError::io("read", &path))?;
-                if is_alive(owner.trim()) || began.elapsed() > STOPPING {
+                let owner = fs::read_to_string(&note).unwrap_or_default();
+                if is_alive(&owner) || began.elapsed() > STOPPING {
                     return Err(ClusterError::InUse {
                         directory: directory.to_owned(),
-                        owner: owner.trim().to_owned(),
+                        owner,
                     });
                 }
                 thread::park_timeout(Duration::from_millis(20));
             }
         }
     }
-    file.set_len(0)
-        .and_then(|()| file.rewind())
-        .and_then(|()| write!(file, "{}", std::process::id()))
-        .map_err(ClusterError::io("write", &path))?;
-    Ok(file)
+    // We may be root in a directory of another user's: an old note is removed and a new one made,
+    // so that a link in its place is never written through.
+    match fs::remove_file(&note) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(ClusterError::io("remove", &note)(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    File::create_new(&note)
+        .and_then(|mut file| write!(file, "{}", std::process::id()))
+        .map_err(ClusterError::io("write", &note))?;
+    Ok(lock)
 }
 
 fn is_alive(pid: &str) -> bool {
+    if pid.parse::<u32>().is_err() {
+        return false;
+    }
     // `kill -0` of another user's process fails as if there were none; /proc knows better.
     Path::new("/proc").join(pid).join("comm").exists()
         || Command::new("kill")

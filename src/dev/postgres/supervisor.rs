@@ -149,11 +149,12 @@ impl Server {
         self.supervisor
             .wait()
             .map_err(ClusterError::io("wait for", Path::new("sh")))?;
+        // Empty by now, and made anew by the next start.
+        let _ = std::fs::remove_dir(&self.socket_directory);
         if let Some(scratch) = self.scratch.take() {
             // What the shell, which may be another user, could not remove: the directory itself
             // where its parent is ours. If it is gone, all the better.
             let _ = std::fs::remove_dir_all(scratch);
-            let _ = std::fs::remove_dir(&self.socket_directory);
         }
         Ok(())
     }

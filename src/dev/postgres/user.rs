@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::{
-        fs::{MetadataExt, chown},
+        fs::{MetadataExt, lchown},
         process::CommandExt,
     },
     path::Path,
@@ -91,12 +91,12 @@ impl RunAs {
         test.status().is_ok_and(|status| status.success())
     }
 
-    /// Gives a path to this user.
+    /// Gives a path to this user; a link itself and not what it leads to.
     pub(super) fn own(&self, path: &Path) -> Result<(), ClusterError> {
         if !self.switched {
             return Ok(());
         }
-        chown(path, Some(self.uid), Some(self.gid)).map_err(ClusterError::io("give away", path))
+        lchown(path, Some(self.uid), Some(self.gid)).map_err(ClusterError::io("give away", path))
     }
 }
 
