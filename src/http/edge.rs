@@ -40,6 +40,9 @@ const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, MCP-Protocol
 const EXPOSED_HEADERS: &str =
     "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
 
+/// How much of a path is logged, in characters: ours are short, and others are somebody's doing.
+const LONGEST_LOGGED_PATH: usize = 128;
+
 /// What is known of a request from the start.
 #[derive(Clone, Copy)]
 pub(super) struct RequestInfo {
@@ -244,16 +247,16 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         }
         _ => "other",
     };
+    let path: String = request.path().chars().take(LONGEST_LOGGED_PATH).collect();
     log::log!(
         target: "epicme::access",
         level,
         request_id:% = info.id,
         method,
-        path = request.path(),
+        path = path.as_str(),
         status = status.as_u16(),
         micros = u64::try_from(info.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        "{method} {} {}{}",
-        request.path(),
+        "{method} {path} {}{}",
         status.as_u16(),
         cause.map(|cause| format!(": {cause}")).unwrap_or_default()
     );

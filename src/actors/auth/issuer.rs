@@ -79,10 +79,17 @@ struct Reply {
 impl Issuer {
     pub(super) fn new(settings: IssuerSettings, clock: Clock) -> Self {
         let connector = Connector::new().timeout(settings.timeout);
-        let connector = if settings.url.as_str().starts_with("https") {
-            connector.rustls_0_23(Arc::new(tls()))
-        } else {
+        // Reading the operating system's certificates takes a moment that a server whose
+        // authorization server is on the same machine need not spend.
+        let all_on_this_machine = settings.url.as_str().starts_with("http:")
+            && settings
+                .introspection_url
+                .as_ref()
+                .is_none_or(|url| url.scheme() == "http");
+        let connector = if all_on_this_machine {
             connector
+        } else {
+            connector.rustls_0_23(Arc::new(tls()))
         };
         // A redirect would carry the token and our secret to whom the answer names; none is
         // followed.
