@@ -1,6 +1,6 @@
 //! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`.
 
-use std::{fmt::Display, io, process::ExitCode};
+use std::{ffi::OsString, fmt::Display, io, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use epicme::{
@@ -61,7 +61,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = CommandLine::command();
-    let matches = command.clone().get_matches();
+    let matches = command.clone().get_matches_from(arguments(&command));
     let line = match CommandLine::from_arg_matches(&matches) {
         Ok(line) => line,
         Err(error) => error.exit(),
@@ -77,16 +77,7 @@ fn main() -> ExitCode {
     let outcome = match line.command {
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => dev(options),
-        #[cfg(feature = "dev")]
-        None => match epicme::dev::DevOptions::from_environment() {
-            Ok(options) => dev(options),
-            Err(error) => error.exit(),
-        },
-        #[cfg(not(feature = "dev"))]
-        None => CommandLine::command()
-            .print_help()
-            .map_err(Failure::unavailable)
-            .and(Err(Failure::usage("a command is needed"))),
+        None => Err(Failure::usage("a command is needed; --help lists them")),
         Some(Command::Serve(options)) => serve(&options, &sources),
         Some(Command::Migrate(options)) => migrate(&options, &sources),
         Some(Command::CheckConfig(options)) => check_config(&options, &sources),
@@ -98,6 +89,21 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// The command line; without a command it is `dev`'s, where there is a `dev`.
+fn arguments(command: &clap::Command) -> Vec<OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let has_command = arguments.iter().skip(1).any(|argument| {
+        let name = argument.to_string_lossy();
+        ["help", "-h", "--help", "-V", "--version"].contains(&name.as_ref())
+            || command.find_subcommand(name.as_ref()).is_some()
+    });
+    if cfg!(feature = "dev") && !has_command {
+        let place = arguments.len().min(1);
+        arguments.insert(place, "dev".into());
+    }
+    arguments
 }
 
 struct Failure {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, Parser};
+use clap::Args;
 use derive_more::{Display, Error, From};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
@@ -69,21 +69,6 @@ pub struct DevOptions {
     /// A PostgreSQL of your own, instead of a private one
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
-}
-
-impl DevOptions {
-    /// What the environment says, for a start without any argument.
-    ///
-    /// # Errors
-    /// Those of clap.
-    pub fn from_environment() -> Result<Self, clap::Error> {
-        #[derive(Parser)]
-        struct Bare {
-            #[command(flatten)]
-            options: DevOptions,
-        }
-        Bare::try_parse_from(["epicme"]).map(|bare| bare.options)
-    }
 }
 
 /// Why it does not run.
