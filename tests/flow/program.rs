@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
+    sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::Duration,
 };
@@ -21,7 +21,17 @@ const ENDING: Duration = Duration::from_secs(8);
 
 struct Program {
     child: Child,
+    /// The lines that it prints, until it ends.
+    lines: mpsc::Receiver<String>,
     banner: String,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended already, unless a test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn epicme(arguments: &[&str]) -> Command {
@@ -43,7 +53,7 @@ impl Program {
     fn start(arguments: &[&str]) -> Self {
         let mut child = epicme(arguments).stderr(Stdio::null()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let (tell, told) = mpsc::channel();
+        let (tell, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in output.lines() {
                 if tell.send(line.unwrap()).is_err() {
@@ -51,17 +61,18 @@ impl Program {
                 }
             }
         });
-        let mut banner = String::new();
-        loop {
-            let line = told
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|error| panic!("no banner: {error}; so far: {banner}"));
-            banner.push_str(&line);
-            banner.push('\n');
-            if line.contains("MCP Inspector") {
-                return Self { child, banner };
-            }
+        let mut program = Self {
+            child,
+            lines,
+            banner: String::new(),
+        };
+        while !program.banner.contains("MCP Inspector") {
+            let line = program.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("{error} after: {}", program.banner));
+            program.banner.push_str(&line);
+            program.banner.push('\n');
         }
+        program
     }
 
     /// What stands behind a label of the banner.
@@ -96,15 +107,17 @@ impl Program {
     }
 
     /// Presses Ctrl-C, and waits.
-    fn interrupt(self) -> ExitStatus {
+    fn interrupt(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
         assert!(sent.success());
-        let (tell, told) = mpsc::channel();
-        let mut child = self.child;
-        thread::spawn(move || tell.send(child.wait()));
-        let ended = told.recv_timeout(ENDING);
-        ended.expect("it ends within seconds").unwrap()
+        loop {
+            match self.lines.recv_timeout(ENDING) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end within seconds"),
+            }
+        }
     }
 }
 
