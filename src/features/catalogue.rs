@@ -92,4 +92,19 @@ mod tests {
         assert!(kept_for(ScopeSet::ALL) > 0);
         assert_eq!(kept_for(ScopeSet::of(&[Scope::EntriesRead])), 0);
     }
+
+    #[test]
+    fn what_an_update_lets_out_its_schema_lets_out_too() {
+        let catalogue = Catalogue::new(ScopePolicy::default());
+        for name in ["update_entry", "update_tag"] {
+            let schema = &catalogue.tool(name).unwrap().descriptor.input_schema;
+            assert_eq!(schema["required"], serde_json::json!(["id"]), "{name}");
+            for (field, rule) in schema["properties"].as_object().unwrap() {
+                assert!(
+                    rule.get("default").is_none(),
+                    "{name}: {field} has no default"
+                );
+            }
+        }
+    }
 }
