@@ -20,7 +20,7 @@ use crate::{
     },
     config::{Config, HttpConfig, IssuerConfig, SessionConfig},
     domain::clock::Clock,
-    features::catalogue::Catalogue,
+    features::{catalogue::Catalogue, dispatch::Dispatcher},
     http::{self, Discovery, Doors, Site},
     oauth::{judge::Expectation, metadata::ProtectedResourceMetadata, policy::ScopePolicy},
 };
@@ -98,13 +98,16 @@ impl App {
             clock.clone(),
             &auth_arbiter.handle(),
         );
-        let catalogue = Arc::new(Catalogue::new(ScopePolicy::default()));
+        let dispatcher = Arc::new(Dispatcher::new(
+            Arc::new(Catalogue::new(ScopePolicy::default())),
+            journal.clone(),
+            clock.clone(),
+        ));
         let sessions = config.sessions.map(|limits| {
             Sessions::start(
                 session_settings(limits, &config.http),
-                Arc::clone(&catalogue),
-                journal.clone(),
-                clock,
+                Arc::clone(&dispatcher),
+                clock.clone(),
             )
         });
         let workers = config.http.workers.get();
@@ -112,9 +115,9 @@ impl App {
             config.http,
             auth,
             sessions.clone(),
-            journal.clone(),
-            catalogue,
+            dispatcher,
             discovery,
+            clock,
         ));
         let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
             .workers(workers)
@@ -169,15 +172,15 @@ fn site(
     http: HttpConfig,
     auth: AuthHandle,
     sessions: Option<Sessions>,
-    journal: JournalHandle,
-    catalogue: Arc<Catalogue>,
+    dispatcher: Arc<Dispatcher>,
     discovery: Discovery,
+    clock: Clock,
 ) -> Site {
     Site {
         auth,
         sessions,
-        journal,
-        catalogue,
+        dispatcher,
+        clock,
         doors: Doors::new(
             &http.public_url,
             http.allowed_hosts,

@@ -11,6 +11,7 @@
 
 pub mod arguments;
 pub mod catalogue;
+pub mod conversation;
 pub mod dates;
 pub mod dispatch;
 pub mod tool;

@@ -10,11 +10,15 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::arguments;
+use super::{arguments, conversation::Conversation};
 use crate::{
     actors::journal::JournalHandle,
     domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
-    mcp::answer::{ResourceLink, ToolOutput},
+    mcp::{
+        answer::{ResourceLink, ToolOutput},
+        jsonrpc::RpcError,
+        outgoing::Question,
+    },
 };
 
 /// A tool, declared once.
@@ -65,6 +69,8 @@ pub struct Context {
     pub principal: Arc<Principal>,
     /// The journal.
     pub journal: JournalHandle,
+    /// The client's end of this call.
+    pub conversation: Conversation,
 }
 
 /// What a tool did.
@@ -83,6 +89,15 @@ pub struct Done<T> {
 pub enum ToolError {
     /// The arguments break a rule; a sentence that says which.
     BadArguments(String),
+    /// The call itself breaks a rule of the protocol's.
+    BadRequest(RpcError),
+    /// The client has to answer first, and then call again.
+    InputRequired {
+        /// The questions, each under the key that its answer comes back under.
+        questions: Vec<(&'static str, Question)>,
+        /// What the client has to carry until then.
+        carry: String,
+    },
     /// The journal could not.
     Journal(JournalError),
 }
@@ -102,7 +117,8 @@ pub struct DeclaredTool {
     call: fn(Context, Option<&RawValue>) -> CallFuture,
 }
 
-type CallFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>>>>;
+/// A call under way, which has all that it needs.
+pub type CallFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>>>>;
 
 impl DeclaredTool {
     /// Enters a declaration into the catalogue.
@@ -162,16 +178,10 @@ impl DeclaredTool {
         }
     }
 
-    /// Validates the arguments and does it.
-    ///
-    /// # Errors
-    /// Those of the tool.
-    pub async fn call(
-        &self,
-        context: Context,
-        arguments: Option<&RawValue>,
-    ) -> Result<ToolOutput, ToolError> {
-        (self.call)(context, arguments).await
+    /// Validates the arguments at once, and does it when it is polled.
+    #[must_use]
+    pub fn call(&self, context: Context, arguments: Option<&RawValue>) -> CallFuture {
+        (self.call)(context, arguments)
     }
 }
 

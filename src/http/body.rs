@@ -30,41 +30,56 @@ pub(super) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> 
     if !is_json || request.headers().contains_key(CONTENT_ENCODING) {
         return Err(HttpError::UnsupportedMediaType);
     }
-    if accepts_both(request) {
+    let accepted = accepted(request);
+    if accepted.json && accepted.stream {
         Ok(())
     } else {
         Err(HttpError::NotAcceptable)
     }
 }
 
-/// Whether both kinds of answer are welcome (T-07, D-26). No `Accept` at all welcomes anything
-/// (RFC 9110 §12.5.1).
-fn accepts_both(request: &HttpRequest) -> bool {
-    let (mut any, mut json, mut stream) = (true, false, false);
-    for value in request.headers().get_all(ACCEPT) {
-        any = false;
-        for range in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-            // A weight of zero means "not this" (RFC 9110 §12.4.2).
-            let refused = parts.any(|parameter| {
-                parameter
-                    .strip_prefix("q=")
-                    .and_then(|weight| weight.parse::<f32>().ok())
-                    .is_some_and(|weight| weight <= 0.0)
-            });
-            if refused {
-                continue;
-            }
-            match essence.as_str() {
-                "*/*" => return true,
-                "application/json" | "application/*" => json = true,
-                "text/event-stream" | "text/*" => stream = true,
-                _ => {}
-            }
+/// Checks that the client wants a stream.
+pub(super) fn check_accepts_stream(request: &HttpRequest) -> Result<(), HttpError> {
+    if accepted(request).stream {
+        Ok(())
+    } else {
+        Err(HttpError::NotAcceptable)
+    }
+}
+
+/// Which kinds of answer are welcome (T-07, D-26).
+struct Accepted {
+    json: bool,
+    stream: bool,
+}
+
+/// Reads `Accept`. Without one, anything is welcome (RFC 9110 §12.5.1).
+fn accepted(request: &HttpRequest) -> Accepted {
+    let anything = !request.headers().contains_key(ACCEPT);
+    let mut accepted = Accepted {
+        json: anything,
+        stream: anything,
+    };
+    let ranges = request
+        .headers()
+        .get_all(ACCEPT)
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    for range in ranges {
+        let mut parts = range.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        // A weight of zero means "not this" (RFC 9110 §12.4.2).
+        let refused = parts.any(|parameter| {
+            parameter
+                .strip_prefix("q=")
+                .and_then(|weight| weight.parse::<f32>().ok())
+                .is_some_and(|weight| weight <= 0.0)
+        });
+        if !refused {
+            accepted.json |= matches!(&*essence, "*/*" | "application/json" | "application/*");
+            accepted.stream |= matches!(&*essence, "*/*" | "text/event-stream" | "text/*");
         }
     }
-    any || (json && stream)
+    accepted
 }
 
 /// Reads the whole body.

@@ -1,7 +1,5 @@
 //! `/mcp`: the one endpoint of both eras.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
@@ -11,27 +9,22 @@ use actix_web::{
     web::{Data, Payload},
 };
 
-use super::{Site, authenticate::authenticate, body, error::HttpError};
+use super::{Site, authenticate::authenticate, body, error::HttpError, legacy, modern};
 use crate::{
     domain::principal::Principal,
-    features::{
-        dispatch::{Failure, dispatch},
-        tool::Context,
-    },
+    features::dispatch::Failure,
     mcp::{
         answer::Answer,
-        envelope::Params,
         era::{self, Era},
         headers::{Field, Headers},
-        jsonrpc::{self, Id, Incoming, Request, RpcError, code},
-        method::Method,
+        jsonrpc::{self, Id, Incoming, RpcError, code},
         shape, status,
         version::ProtocolVersion,
     },
     oauth::judge::Refusal,
 };
 
-static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+pub(super) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
@@ -43,25 +36,28 @@ pub(super) async fn post(request: HttpRequest, payload: Payload, site: Data<Site
         .unwrap_or_else(|error| error.respond(&request))
 }
 
-/// The stream on which a legacy server may speak unasked. There is none yet, which every revision
-/// allows (L-20); a modern client has none at all (T-28).
+/// The stream on which a legacy server may speak unasked, or the rest of one that was lost (L-20,
+/// L-22). A modern client has neither (T-28).
 pub(super) async fn get(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    match authenticate(&request, &site).await {
-        Ok(_) => HttpError::MethodNotAllowed {
-            allow: if is_modern(&request) || site.sessions.is_none() {
-                "POST"
-            } else {
-                "POST, DELETE"
-            },
-        }
-        .respond(&request),
-        Err(error) => error.respond(&request),
-    }
+    let outcome = async {
+        let principal = authenticate(&request, &site).await?;
+        let sessions = legacy_sessions(&request, &site)?;
+        body::check_accepts_stream(&request)?;
+        legacy::listen(&request, &site, sessions, &principal).await
+    };
+    outcome
+        .await
+        .unwrap_or_else(|error| error.respond(&request))
 }
 
 /// Ends a legacy session (L-09).
 pub(super) async fn delete(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    close(&request, &site)
+    let outcome = async {
+        let principal = authenticate(&request, &site).await?;
+        let sessions = legacy_sessions(&request, &site)?;
+        legacy::close(&request, sessions, &principal)
+    };
+    outcome
         .await
         .unwrap_or_else(|error| error.respond(&request))
 }
@@ -90,135 +86,16 @@ async fn answer(
     })?;
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
-            modern(&message, &headers, principal, site).await
+            modern::answer(&message, &headers, principal, site).await
         }
         // Nothing that a modern client may notify us of concerns us (D-16).
-        (Era::Modern, Incoming::Notification(_) | Incoming::Response) => Ok(accepted()),
-        (Era::Legacy, incoming) => legacy(incoming, &headers, principal, site).await,
+        (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
+        (Era::Legacy, incoming) => legacy::answer(incoming, &headers, principal, site).await,
     }
-}
-
-async fn modern(
-    message: &Request<'_>,
-    headers: &Headers<'_>,
-    principal: Arc<Principal>,
-    site: &Site,
-) -> Result<HttpResponse, HttpError> {
-    let admitted = era::admit(message, headers).map_err(|error| HttpError::Rpc {
-        status: status::of_refused_envelope(&error),
-        id: Some(message.id.clone()),
-        error,
-    })?;
-    let context = Context {
-        principal: Arc::clone(&principal),
-        journal: site.journal.clone(),
-    };
-    let outcome = dispatch(
-        &site.catalogue,
-        admitted.method,
-        admitted.version,
-        &admitted.params,
-        context,
-    )
-    .await;
-    respond(outcome, &message.id, admitted.version, &principal)
-}
-
-async fn legacy(
-    incoming: Incoming<'_>,
-    headers: &Headers<'_>,
-    principal: Arc<Principal>,
-    site: &Site,
-) -> Result<HttpResponse, HttpError> {
-    let id = id_of(&incoming);
-    let bad_request = |error| HttpError::Rpc {
-        status: status::of_error(Era::Legacy, &error),
-        id: id.clone(),
-        error,
-    };
-    let Some(sessions) = &site.sessions else {
-        return Err(bad_request(era::legacy_is_off(headers)));
-    };
-    if let Incoming::Request(message) = &incoming
-        && message.method == "initialize"
-    {
-        let version = initialize(message, headers).map_err(bad_request)?;
-        let session = sessions
-            .open(&principal, version)
-            .map_err(|error| HttpError::session(error, id.clone()))?;
-        let mut response = json(jsonrpc::success(&message.id, &shape::initialized(version)));
-        response.headers_mut().insert(
-            SESSION_ID.clone(),
-            session
-                .to_string()
-                .parse()
-                .expect("a session id is visible ASCII"),
-        );
-        return Ok(response);
-    }
-    era::check_legacy_version(headers.protocol_version, None).map_err(bad_request)?;
-    let session_id = named_session(headers)?;
-    let session = sessions
-        .find(session_id, &principal)
-        .map_err(|error| HttpError::session(error, id.clone()))?;
-    era::check_legacy_version(headers.protocol_version, Some(session.version()))
-        .map_err(bad_request)?;
-    let Incoming::Request(message) = incoming else {
-        // A notification, or a response that nobody waits for: taken note of (L-12).
-        return Ok(accepted());
-    };
-    let version = session.version();
-    let outcome = match Method::find(&message.method, version) {
-        None => Err(RpcError::method_not_found().into()),
-        Some(method) => session
-            .call(
-                Arc::clone(&principal),
-                method,
-                message.params.map(ToOwned::to_owned),
-            )
-            .await
-            .map_err(|error| HttpError::session(error, id))?,
-    };
-    respond(outcome, &message.id, version, &principal)
-}
-
-/// Checks an `initialize`, and says which revision the session gets.
-fn initialize(message: &Request<'_>, headers: &Headers<'_>) -> Result<ProtocolVersion, RpcError> {
-    let params = Params::read(message.params)?;
-    let requested = params.requested_version()?;
-    let version = ProtocolVersion::negotiate(&requested);
-    era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
-    Ok(version)
-}
-
-async fn close(request: &HttpRequest, site: &Site) -> Result<HttpResponse, HttpError> {
-    let principal = authenticate(request, site).await?;
-    let (false, Some(sessions)) = (is_modern(request), &site.sessions) else {
-        return Err(HttpError::MethodNotAllowed { allow: "POST" });
-    };
-    let headers = mcp_headers(request.headers());
-    let bad_request = |error| HttpError::Rpc {
-        status: status::of_error(Era::Legacy, &error),
-        id: None,
-        error,
-    };
-    era::check_legacy_version(headers.protocol_version, None).map_err(bad_request)?;
-    let session_id = named_session(&headers)?;
-    let session = sessions
-        .find(session_id, &principal)
-        .map_err(|error| HttpError::session(error, None))?;
-    era::check_legacy_version(headers.protocol_version, Some(session.version()))
-        .map_err(bad_request)?;
-    sessions
-        .close(session_id, &principal)
-        .map_err(|error| HttpError::session(error, None))?;
-    Ok(HttpResponse::NoContent()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .finish())
 }
 
 /// Gives an outcome the status and the body of its era.
-fn respond(
+pub(super) fn respond(
     outcome: Result<Answer, Failure>,
     id: &Id,
     version: ProtocolVersion,
@@ -250,23 +127,23 @@ fn respond(
     }
 }
 
-fn named_session<'a>(headers: &Headers<'a>) -> Result<&'a str, HttpError> {
-    match headers.session_id {
-        // A value that is no text cannot be a session's; it is as unknown as any other.
-        field @ Field::One(_) => Ok(field.text().unwrap_or_default()),
-        Field::Absent | Field::Several => Err(HttpError::NoSession),
-    }
-}
-
-fn is_modern(request: &HttpRequest) -> bool {
-    mcp_headers(request.headers())
+/// The sessions, for a method that modern clients have not.
+fn legacy_sessions<'a>(
+    request: &HttpRequest,
+    site: &'a Site,
+) -> Result<&'a crate::actors::session::Sessions, HttpError> {
+    let modern = mcp_headers(request.headers())
         .protocol_version
         .text()
         .and_then(ProtocolVersion::parse)
-        .is_some_and(ProtocolVersion::is_modern)
+        .is_some_and(ProtocolVersion::is_modern);
+    match &site.sessions {
+        Some(sessions) if !modern => Ok(sessions),
+        _ => Err(HttpError::MethodNotAllowed { allow: "POST" }),
+    }
 }
 
-fn mcp_headers(headers: &HeaderMap) -> Headers<'_> {
+pub(super) fn mcp_headers(headers: &HeaderMap) -> Headers<'_> {
     let field =
         |name: &HeaderName| Field::gather(headers.get_all(name).map(|value| value.as_bytes()));
     Headers {
@@ -277,20 +154,20 @@ fn mcp_headers(headers: &HeaderMap) -> Headers<'_> {
     }
 }
 
-fn id_of(incoming: &Incoming<'_>) -> Option<Id> {
+pub(super) fn id_of(incoming: &Incoming<'_>) -> Option<Id> {
     match incoming {
         Incoming::Request(request) => Some(request.id.clone()),
-        Incoming::Notification(_) | Incoming::Response => None,
+        Incoming::Notification(_) | Incoming::Response(_) => None,
     }
 }
 
-fn json(body: String) -> HttpResponse {
+pub(super) fn json(body: String) -> HttpResponse {
     HttpResponse::build(StatusCode::OK)
         .insert_header((CACHE_CONTROL, "no-store"))
         .content_type("application/json")
         .body(body)
 }
 
-fn accepted() -> HttpResponse {
+pub(super) fn accepted() -> HttpResponse {
     HttpResponse::Accepted().finish()
 }

@@ -92,6 +92,9 @@ pub(super) enum HttpError {
     /// No such session; not a word about why.
     #[display("unknown session")]
     UnknownSession(Option<Id>),
+    /// The event that a stream is to be resumed after is not known in this session.
+    #[display("not resumable")]
+    NotResumable,
     /// The protocol's own errors.
     #[display("{}", error.message)]
     Rpc {
@@ -314,6 +317,11 @@ impl HttpError {
                 404,
                 "unknown_session",
                 "There is no such session; initialize opens one",
+            ),
+            Self::NotResumable => Face::new(
+                400,
+                "not_resumable",
+                "Last-Event-ID names no event of this session that a stream can be resumed after",
             ),
             Self::Rpc { status, error, .. } => Face {
                 code: error.code,

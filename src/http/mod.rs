@@ -16,6 +16,9 @@ mod discovery;
 mod edge;
 mod endpoint;
 mod error;
+mod legacy;
+mod modern;
+mod stream;
 
 use std::sync::Arc;
 
@@ -27,9 +30,9 @@ use actix_web::{
 };
 
 use crate::{
-    actors::{auth::AuthHandle, journal::JournalHandle, session::Sessions},
-    domain::scope::ScopeSet,
-    features::catalogue::Catalogue,
+    actors::{auth::AuthHandle, session::Sessions},
+    domain::{clock::Clock, scope::ScopeSet},
+    features::dispatch::Dispatcher,
     oauth::{metadata, url::PublicUrl},
 };
 
@@ -48,10 +51,10 @@ pub struct Site {
     pub auth: AuthHandle,
     /// Finds legacy sessions; `None` where the legacy era is switched off.
     pub sessions: Option<Sessions>,
-    /// Reads and writes.
-    pub journal: JournalHandle,
-    /// Every feature.
-    pub catalogue: Arc<Catalogue>,
+    /// Begins calls.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Tells the time.
+    pub clock: Clock,
     /// Who may come in from where.
     pub doors: Doors,
     /// What is said to those who do not know how to authenticate.

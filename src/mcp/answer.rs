@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::outgoing::Question;
+
 /// The answer to a request that went well.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -14,6 +16,13 @@ pub enum Answer {
     Ready(Arc<str>),
     /// What a tool has to say.
     Tool(ToolAnswer),
+    /// Nothing yet: the client has to answer first, and then call again (P-01). Modern only.
+    InputRequired {
+        /// The questions, each under the key that its answer comes back under.
+        questions: Vec<(&'static str, Question)>,
+        /// What the client has to bring back, sealed.
+        state: String,
+    },
 }
 
 /// What a tool has to say.

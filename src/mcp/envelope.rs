@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::jsonrpc::{CowStr, RpcError, present};
+use super::{
+    jsonrpc::{CowStr, RpcError, present},
+    outgoing::{Abilities, ProgressToken},
+};
 
 /// The envelope's member for the protocol version; its presence makes a request modern (D-01).
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -29,6 +32,12 @@ pub struct Params<'a> {
     /// Lists: where to go on.
     #[serde(borrow, default, deserialize_with = "present")]
     pub cursor: Option<&'a RawValue>,
+    /// A retried call: what the client has to say to the questions of the round before.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub input_responses: Option<&'a RawValue>,
+    /// A retried call: what the server gave the client to bring back.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub request_state: Option<&'a RawValue>,
     /// `initialize`: the version asked for.
     #[serde(borrow, default, deserialize_with = "present")]
     pub protocol_version: Option<&'a RawValue>,
@@ -88,6 +97,19 @@ impl<'a> Params<'a> {
         Ok(requested)
     }
 
+    /// The token under which the client wants to hear of progress, if it does (P-18).
+    #[must_use]
+    pub fn progress_token(&self) -> Option<ProgressToken> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Meta<'a> {
+            #[serde(borrow)]
+            progress_token: Option<&'a RawValue>,
+        }
+        let meta: Meta<'_> = serde_json::from_str(self.meta?.get()).ok()?;
+        ProgressToken::read(meta.progress_token?)
+    }
+
     /// Whether the request claims to be modern, well or badly.
     #[must_use]
     pub fn claims_envelope(&self) -> bool {
@@ -103,6 +125,8 @@ impl<'a> Params<'a> {
 pub struct Envelope<'a> {
     /// The version as the client wrote it.
     pub protocol_version: Cow<'a, str>,
+    /// What the client can do for the server, as far as this very request says (B-07).
+    pub abilities: Abilities,
 }
 
 #[derive(Default, Deserialize)]
@@ -153,7 +177,10 @@ impl<'a> Envelope<'a> {
                 "_meta field {CLIENT_CAPABILITIES} must be an object"
             )));
         }
-        Ok(Self { protocol_version })
+        Ok(Self {
+            protocol_version,
+            abilities: Abilities::read(capabilities),
+        })
     }
 }
 

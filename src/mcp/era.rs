@@ -5,6 +5,7 @@ use super::{
     headers::{Field, Headers},
     jsonrpc::{Incoming, Request, RpcError, code},
     method::Method,
+    outgoing::Abilities,
     version::ProtocolVersion,
 };
 
@@ -45,6 +46,8 @@ pub struct Admitted<'a> {
     pub method: Method,
     /// With which parameters.
     pub params: Params<'a>,
+    /// What its client can do for the server.
+    pub abilities: Abilities,
 }
 
 /// Tells the era of a message. The body decides, the header is a cross-check (D-01): a request that
@@ -69,12 +72,12 @@ pub fn classify(incoming: &Incoming<'_>, headers: &Headers<'_>) -> Result<Era, R
                 Era::Legacy
             });
         }
-        Incoming::Response if modern_header => {
+        Incoming::Response(_) if modern_header => {
             return Err(RpcError::invalid_request(
                 "Invalid request: this revision has no requests from the server, so there is nothing to respond to",
             ));
         }
-        Incoming::Response => return Ok(Era::Legacy),
+        Incoming::Response(_) => return Ok(Era::Legacy),
     };
     if Params::read(params)?.claims_envelope() || Method::is_modern_only(method) {
         return Ok(Era::Modern);
@@ -106,6 +109,7 @@ pub fn admit<'a>(request: &Request<'a>, headers: &Headers<'_>) -> Result<Admitte
         version,
         method,
         params,
+        abilities: envelope.abilities,
     })
 }
 

@@ -19,7 +19,7 @@ pub enum Incoming<'a> {
     /// Wants none and must get none.
     Notification(Notification<'a>),
     /// Answers something that the server asked.
-    Response,
+    Response(Response<'a>),
 }
 
 /// A request.
@@ -40,6 +40,15 @@ pub struct Notification<'a> {
     pub method: Cow<'a, str>,
     /// `params`, not looked into yet.
     pub params: Option<&'a RawValue>,
+}
+
+/// A response.
+#[derive(Debug)]
+pub struct Response<'a> {
+    /// The id of what it answers.
+    pub id: Id,
+    /// What was asked for; absent if the client answered with an error.
+    pub result: Option<&'a RawValue>,
 }
 
 /// A request's id: a string or an integer (MCP, Messages), kept as it came, so that `7` and `"7"`
@@ -156,9 +165,12 @@ pub fn read(body: &[u8]) -> Result<Incoming<'_>, Unreadable> {
         return Err(invalid(&id, "Invalid request: jsonrpc must be \"2.0\""));
     }
     let Some(method) = raw.method else {
-        return match (&id, raw.result.is_some() || raw.error.is_some()) {
-            (Ok(Some(_)), true) => Ok(Incoming::Response),
-            _ => Err(invalid(&id, "Invalid request: method is missing")),
+        return match (id, raw.result.is_some() || raw.error.is_some()) {
+            (Ok(Some(id)), true) => Ok(Incoming::Response(Response {
+                id,
+                result: raw.result.filter(|_| raw.error.is_none()),
+            })),
+            (id, _) => Err(invalid(&id, "Invalid request: method is missing")),
         };
     };
     let method = match serde_json::from_str::<CowStr<'_>>(method.get()) {
@@ -251,6 +263,24 @@ struct RawMessage<'a> {
 struct InvalidId;
 
 impl Id {
+    /// The id as JSON.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.get()
+    }
+
+    /// The id as the text that it is, if it is a text.
+    #[must_use]
+    pub fn as_text(&self) -> Option<String> {
+        serde_json::from_str(self.0.get()).ok()
+    }
+
+    /// Reads an id; `None` if it is neither a string nor an integer.
+    #[must_use]
+    pub fn parse(raw: &RawValue) -> Option<Self> {
+        Self::read(raw).ok()
+    }
+
     fn read(raw: &RawValue) -> Result<Self, InvalidId> {
         let text = raw.get();
         let integer = text
@@ -362,11 +392,11 @@ mod tests {
         ));
         assert!(matches!(
             read(br#"{"jsonrpc":"2.0","id":"s-1","result":{}}"#),
-            Ok(Incoming::Response)
+            Ok(Incoming::Response(_))
         ));
         assert!(matches!(
             read(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#),
-            Ok(Incoming::Response)
+            Ok(Incoming::Response(_))
         ));
     }
 

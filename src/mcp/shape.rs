@@ -2,10 +2,11 @@
 
 use rmcp::model::{Implementation, Tool};
 use serde::Serialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     answer::{Answer, ResourceLink, ToolAnswer, ToolOutput},
+    outgoing::Question,
     version::ProtocolVersion,
 };
 
@@ -25,6 +26,7 @@ pub fn result(answer: &Answer, version: ProtocolVersion) -> String {
         Answer::Empty if version.is_modern() => to_json(&Stamp::new(version)),
         Answer::Empty => "{}".to_owned(),
         Answer::Ready(result) => result.to_string(),
+        Answer::InputRequired { questions, state } => input_required(questions, state, version),
         Answer::Tool(ToolAnswer::Done(output)) => done(output, version),
         Answer::Tool(ToolAnswer::Failed(text)) => to_json(&ToolResult {
             stamp: Stamp::new(version),
@@ -78,6 +80,27 @@ pub fn tool_list<'a>(
         cache: Cache::of(version, "private", ttl_ms),
         body: json!({ "tools": tools }),
     })
+}
+
+/// Modern clients answer and call again; no legacy one is ever answered so.
+fn input_required(
+    questions: &[(&'static str, Question)],
+    state: &str,
+    version: ProtocolVersion,
+) -> String {
+    let requests: Map<String, Value> = questions
+        .iter()
+        .map(|(key, question)| {
+            let request = json!({ "method": question.method, "params": question.params });
+            ((*key).to_owned(), request)
+        })
+        .collect();
+    to_json(&json!({
+        "resultType": "input_required",
+        "inputRequests": requests,
+        "requestState": state,
+        "_meta": Meta { server_info: server_info(version) },
+    }))
 }
 
 fn capabilities() -> Value {

@@ -82,6 +82,12 @@ impl ProtocolVersion {
         !matches!(self, Self::V2025_03_26)
     }
 
+    /// Streams begin with an event without data, from which they can be resumed (2025-11-25).
+    #[must_use]
+    pub const fn primes_streams(self) -> bool {
+        matches!(self, Self::V2025_11_25)
+    }
+
     /// `description` and `websiteUrl` of an implementation (since 2025-11-25).
     #[must_use]
     pub const fn has_implementation_details(self) -> bool {

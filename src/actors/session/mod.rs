@@ -7,7 +7,9 @@
 //!
 //! **Begin with** this file: messages, handles, actor; then `registry.rs`, which is pure.
 
+mod actor;
 mod registry;
+mod streams;
 
 use std::{
     fmt,
@@ -15,30 +17,26 @@ use std::{
     time::Duration,
 };
 
-use actix::{
-    Actor, ActorContext, ActorFutureExt, Addr, Handler, Message, ResponseActFuture, WrapFuture,
-};
+use actix::{Actor, Addr};
 use actix_rt::Arbiter;
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
 use serde_json::value::RawValue;
 
-use self::registry::{Limits, Registry};
-use super::{
-    gate::{Gate, Permit},
-    journal::JournalHandle,
+use self::{
+    actor::{Call, Close, Listen, Note, SessionActor, Settle},
+    registry::{Limits, Registry},
 };
+use super::gate::Gate;
 use crate::{
     domain::{clock::Clock, principal::Principal},
-    features::{
-        catalogue::Catalogue,
-        dispatch::{Failure, dispatch},
-        tool::Context,
+    features::dispatch::{Dispatcher, Failure},
+    mcp::{
+        jsonrpc::Id, method::Method, outgoing::Abilities, sse::EventId, version::ProtocolVersion,
     },
-    mcp::{answer::Answer, envelope::Params, method::Method, version::ProtocolVersion},
 };
 
-pub use self::registry::SessionId;
+pub use self::{actor::Reply, registry::SessionId, streams::Frames};
 
 /// How many calls of one session may be under way at once.
 const CALLS_IN_FLIGHT: usize = 32;
@@ -49,25 +47,6 @@ const FAILFAST: Duration = Duration::from_millis(250);
 /// How often sessions that have expired are looked for. A session that has expired is not found
 /// meanwhile either; this only frees its memory.
 const SWEEP: Duration = Duration::from_secs(15);
-
-/// Answer a request within the session.
-#[derive(Message)]
-#[rtype(result = "Result<Answer, Failure>")]
-struct Call {
-    /// Who asks, by the token of this very request.
-    principal: Arc<Principal>,
-    /// For what.
-    method: Method,
-    /// With which parameters.
-    params: Option<Box<RawValue>>,
-    /// The place behind the session's gate, held until the answer is there.
-    permit: Permit,
-}
-
-/// End the session and whatever it is doing.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Close;
 
 /// Why there is no session to speak to.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
@@ -103,8 +82,7 @@ pub struct Sessions(Arc<Inner>);
 struct Inner {
     registry: Arc<Mutex<Registry<Link>>>,
     arbiters: Vec<Arbiter>,
-    catalogue: Arc<Catalogue>,
-    journal: JournalHandle,
+    dispatcher: Arc<Dispatcher>,
     clock: Clock,
 }
 
@@ -126,12 +104,7 @@ impl Sessions {
     /// # Panics
     /// Outside an actix `System`.
     #[must_use]
-    pub fn start(
-        settings: SessionSettings,
-        catalogue: Arc<Catalogue>,
-        journal: JournalHandle,
-        clock: Clock,
-    ) -> Self {
+    pub fn start(settings: SessionSettings, dispatcher: Arc<Dispatcher>, clock: Clock) -> Self {
         let limits = Limits {
             in_all: settings.in_all,
             per_user: settings.per_user,
@@ -146,8 +119,7 @@ impl Sessions {
         Self(Arc::new(Inner {
             registry,
             arbiters,
-            catalogue,
-            journal,
+            dispatcher,
             clock,
         }))
     }
@@ -160,19 +132,18 @@ impl Sessions {
         &self,
         principal: &Principal,
         version: ProtocolVersion,
+        abilities: Abilities,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let arbiter = &self.0.arbiters[id.spread(self.0.arbiters.len())];
-        let (catalogue, journal) = (Arc::clone(&self.0.catalogue), self.0.journal.clone());
+        let dispatcher = Arc::clone(&self.0.dispatcher);
         let mut registry = self.lock();
         // Asked first, so that no actor is started for nothing.
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
-        let address = SessionActor::start_in_arbiter(&arbiter.handle(), move |_| SessionActor {
-            version,
-            catalogue,
-            journal,
+        let address = SessionActor::start_in_arbiter(&arbiter.handle(), move |_| {
+            SessionActor::new(version, abilities, dispatcher)
         });
         let link = Link {
             address,
@@ -248,24 +219,67 @@ impl SessionHandle {
     /// Asks the session.
     ///
     /// # Errors
-    /// The outer one if the session ends before it answers, else the call's own.
+    /// If the session ends before it answers.
     pub async fn call(
         &self,
         principal: Arc<Principal>,
+        id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
-    ) -> Result<Result<Answer, Failure>, SessionError> {
+    ) -> Result<Reply, SessionError> {
         let Ok(permit) = self.0.gate.admit().await else {
-            return Ok(Err(Failure::Busy));
+            return Ok(Reply::Whole(Err(Failure::Busy)));
         };
         self.0
             .address
             .send(Call {
                 principal,
+                id,
                 method,
                 params,
                 permit,
             })
+            .await
+            .map_err(|_| SessionError::Unknown)
+    }
+
+    /// Hands the session a notification.
+    ///
+    /// # Errors
+    /// If the session ends before it takes it.
+    pub async fn note(
+        &self,
+        method: String,
+        params: Option<Box<RawValue>>,
+    ) -> Result<(), SessionError> {
+        self.0
+            .address
+            .send(Note { method, params })
+            .await
+            .map_err(|_| SessionError::Unknown)
+    }
+
+    /// Hands the session the client's answer to a question of its.
+    ///
+    /// # Errors
+    /// If the session ends before it takes it.
+    pub async fn settle(&self, id: Id, result: Option<Box<RawValue>>) -> Result<(), SessionError> {
+        self.0
+            .address
+            .send(Settle { id, result })
+            .await
+            .map_err(|_| SessionError::Unknown)
+    }
+
+    /// Opens the session's general stream, or goes on with one after an event; `None` if there is
+    /// nothing to go on with.
+    ///
+    /// # Errors
+    /// If the session ends before it answers.
+    pub async fn listen(&self, after: Option<EventId>) -> Result<Option<Frames>, SessionError> {
+        self.0
+            .address
+            .send(Listen { after })
             .await
             .map_err(|_| SessionError::Unknown)
     }
@@ -296,45 +310,5 @@ async fn sweep(registry: std::sync::Weak<Mutex<Registry<Link>>>, clock: Clock) {
         for link in expired {
             link.close();
         }
-    }
-}
-
-/// One legacy session. It ends when the registry lets go of it.
-struct SessionActor {
-    version: ProtocolVersion,
-    catalogue: Arc<Catalogue>,
-    journal: JournalHandle,
-}
-
-impl Actor for SessionActor {
-    type Context = actix::Context<Self>;
-}
-
-impl Handler<Call> for SessionActor {
-    // Ends with the session: a read for a client that has left is of no use, and a write runs to
-    // its end in the journal.
-    type Result = ResponseActFuture<Self, Result<Answer, Failure>>;
-
-    fn handle(&mut self, call: Call, _: &mut Self::Context) -> Self::Result {
-        let catalogue = Arc::clone(&self.catalogue);
-        let version = self.version;
-        let context = Context {
-            principal: call.principal,
-            journal: self.journal.clone(),
-        };
-        let answer = async move {
-            let _permit = call.permit;
-            let params = Params::read(call.params.as_deref())?;
-            dispatch(&catalogue, call.method, version, &params, context).await
-        };
-        Box::pin(answer.into_actor(self).map(|answer, _, _| answer))
-    }
-}
-
-impl Handler<Close> for SessionActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Close, context: &mut Self::Context) {
-        context.stop();
     }
 }

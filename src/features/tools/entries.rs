@@ -6,14 +6,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     actors::journal,
     domain::{
-        journal::{EntryChanges, NewEntry, TagId},
+        journal::{EntryChanges, EntryId, JournalError, NewEntry, TagId},
         scope::{Scope, ScopeSet},
     },
     features::{
         arguments::{Id, Text, UpTo, clearable, not_null},
+        conversation::Confirmation,
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{EntryView, entry_link, tag_link},
     },
+    mcp::outgoing::Ability,
 };
 
 type Title = Text<1, 200>;
@@ -255,8 +257,7 @@ pub(super) struct DeleteEntryOutput {
 impl Tool for DeleteEntry {
     const NAME: &'static str = "delete_entry";
     const TITLE: &'static str = "Delete Entry";
-    const DESCRIPTION: &'static str =
-        "Delete a journal entry for good. Ask the user first; it cannot be undone.";
+    const DESCRIPTION: &'static str = "Delete a journal entry for good. The user is asked to confirm it where the host can ask; otherwise ask first.";
     const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead]);
     const EFFECT: Effect = Effect::Removes;
 
@@ -267,25 +268,56 @@ impl Tool for DeleteEntry {
         context: Context,
         EntryArguments { id }: EntryArguments,
     ) -> Result<Done<DeleteEntryOutput>, ToolError> {
-        let id = id.into();
+        let (user, id) = (context.principal.user, id.into());
+        if context.conversation.can(Ability::ElicitForm) {
+            let found = context.journal.ask(journal::GetEntry { user, id }).await;
+            let entry = match found {
+                Ok(entry) => entry,
+                Err(JournalError::NoSuchEntry(_)) => return Ok(gone(id)),
+                Err(error) => return Err(error.into()),
+            };
+            let question = format!(
+                "Are you sure you want to delete entry {id}, “{}”? This cannot be undone.",
+                entry.title
+            );
+            let answer = context.conversation.confirm(&question, "Delete it").await?;
+            if answer == Confirmation::Declined {
+                return Ok(Done {
+                    summary: format!("Entry {id} was not deleted: the user did not confirm it."),
+                    links: vec![entry_link(id, &entry.title)],
+                    output: DeleteEntryOutput {
+                        success: false,
+                        entry: Some(entry.into()),
+                    },
+                });
+            }
+        }
         let entry = context
             .journal
-            .ask(journal::DeleteEntry {
-                user: context.principal.user,
-                id,
-            })
+            .ask(journal::DeleteEntry { user, id })
             .await?;
+        let Some(entry) = entry else {
+            return Ok(gone(id));
+        };
         Ok(Done {
-            summary: entry.as_ref().map_or_else(
-                || format!("There is no entry {id}, so nothing was deleted."),
-                |entry| format!("Deleted entry {id}: {}.", entry.title),
-            ),
+            summary: format!("Deleted entry {id}: {}.", entry.title),
             links: Vec::new(),
             output: DeleteEntryOutput {
-                success: entry.is_some(),
-                entry: entry.map(EntryView::from),
+                success: true,
+                entry: Some(entry.into()),
             },
         })
+    }
+}
+
+fn gone(id: EntryId) -> Done<DeleteEntryOutput> {
+    Done {
+        summary: format!("There is no entry {id}, so nothing was deleted."),
+        links: Vec::new(),
+        output: DeleteEntryOutput {
+            success: false,
+            entry: None,
+        },
     }
 }
 

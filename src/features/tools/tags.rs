@@ -10,15 +10,17 @@ use super::{
 use crate::{
     actors::journal,
     domain::{
-        journal::{NewTag, TagChanges},
+        journal::{JournalError, NewTag, TagChanges, TagId},
         page::{Cursor, NameCursor},
         scope::{Scope, ScopeSet},
     },
     features::{
         arguments::{After, Id, Limit, Text, clearable, not_null},
+        conversation::Confirmation,
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{TagNameView, TagView, tag_link},
     },
+    mcp::outgoing::Ability,
 };
 
 type Name = Text<1, 60>;
@@ -251,7 +253,7 @@ impl Tool for DeleteTag {
     const NAME: &'static str = "delete_tag";
     const TITLE: &'static str = "Delete Tag";
     const DESCRIPTION: &'static str = "Delete a tag for good; it also comes off every entry that has it. \
-        Ask the user first; it cannot be undone.";
+        The user is asked to confirm it where the host can ask; otherwise ask first.";
     const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite, Scope::TagsRead]);
     const EFFECT: Effect = Effect::Removes;
 
@@ -262,24 +264,51 @@ impl Tool for DeleteTag {
         context: Context,
         TagArguments { id }: TagArguments,
     ) -> Result<Done<DeleteTagOutput>, ToolError> {
-        let id = id.into();
-        let tag = context
-            .journal
-            .ask(journal::DeleteTag {
-                user: context.principal.user,
-                id,
-            })
-            .await?;
+        let (user, id) = (context.principal.user, id.into());
+        if context.conversation.can(Ability::ElicitForm) {
+            let tag = match context.journal.ask(journal::GetTag { user, id }).await {
+                Ok(tag) => tag,
+                Err(JournalError::NoSuchTag(_)) => return Ok(gone(id)),
+                Err(error) => return Err(error.into()),
+            };
+            let question = format!(
+                "Are you sure you want to delete tag {id}, “{}”? It comes off every entry that has it. This cannot be undone.",
+                tag.name
+            );
+            let answer = context.conversation.confirm(&question, "Delete it").await?;
+            if answer == Confirmation::Declined {
+                return Ok(Done {
+                    summary: format!("Tag {id} was not deleted: the user did not confirm it."),
+                    links: vec![tag_link(id, &tag.name)],
+                    output: DeleteTagOutput {
+                        success: false,
+                        tag: Some(tag.into()),
+                    },
+                });
+            }
+        }
+        let tag = context.journal.ask(journal::DeleteTag { user, id }).await?;
+        let Some(tag) = tag else {
+            return Ok(gone(id));
+        };
         Ok(Done {
-            summary: tag.as_ref().map_or_else(
-                || format!("There is no tag {id}, so nothing was deleted."),
-                |tag| format!("Deleted tag {id}: {}.", tag.name),
-            ),
+            summary: format!("Deleted tag {id}: {}.", tag.name),
             links: Vec::new(),
             output: DeleteTagOutput {
-                success: tag.is_some(),
-                tag: tag.map(TagView::from),
+                success: true,
+                tag: Some(tag.into()),
             },
         })
+    }
+}
+
+fn gone(id: TagId) -> Done<DeleteTagOutput> {
+    Done {
+        summary: format!("There is no tag {id}, so nothing was deleted."),
+        links: Vec::new(),
+        output: DeleteTagOutput {
+            success: false,
+            tag: None,
+        },
     }
 }

@@ -1,0 +1,357 @@
+//! The actor of one legacy session: calls under way, questions to the client, streams.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message,
+    ResponseActFuture, SpawnHandle, WrapFuture,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::{sync::oneshot, time::timeout};
+
+use super::streams::{Frames, Streams};
+use crate::{
+    actors::gate::Permit,
+    domain::principal::Principal,
+    features::{
+        conversation::{AnswerFuture, Client, NoAnswer},
+        dispatch::{self, Begun, Dispatcher, Failure},
+    },
+    mcp::{
+        answer::Answer,
+        envelope::Params,
+        jsonrpc::{self, Id, RpcError},
+        method::Method,
+        outgoing::{self, Abilities, Question},
+        shape,
+        sse::EventId,
+        version::ProtocolVersion,
+    },
+};
+
+/// How long a client, or the person in front of it, may think about a question.
+const ANSWER_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How many questions of one session may be unanswered at once.
+const UNANSWERED: usize = 16;
+
+/// Answer a request within the session.
+#[derive(Message)]
+#[rtype(result = "Reply")]
+pub(super) struct Call {
+    /// Who asks, by the token of this very request.
+    pub(super) principal: Arc<Principal>,
+    /// The request's id, for its answer and for a cancellation.
+    pub(super) id: Id,
+    /// For what.
+    pub(super) method: Method,
+    /// With which parameters.
+    pub(super) params: Option<Box<RawValue>>,
+    /// The place behind the session's gate, held until the call has ended.
+    pub(super) permit: Permit,
+}
+
+/// What becomes of a call.
+pub enum Reply {
+    /// It answered before it had anything else to say.
+    Whole(Result<Answer, Failure>),
+    /// It spoke first; the answer comes at the end of its stream.
+    Stream(Frames),
+    /// The client called it off, and wants no answer.
+    Cancelled,
+}
+
+/// Take note of a notification.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Note {
+    pub(super) method: String,
+    pub(super) params: Option<Box<RawValue>>,
+}
+
+/// Take the client's answer to a question.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Settle {
+    pub(super) id: Id,
+    pub(super) result: Option<Box<RawValue>>,
+}
+
+/// Open the general stream, or go on with one after an event. `None` if there is nothing to go on
+/// with.
+#[derive(Message)]
+#[rtype(result = "Option<Frames>")]
+pub(super) struct Listen {
+    pub(super) after: Option<EventId>,
+}
+
+/// End the session and whatever it is doing.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Close;
+
+/// One legacy session. It ends when the registry lets go of it.
+pub(super) struct SessionActor {
+    version: ProtocolVersion,
+    abilities: Abilities,
+    dispatcher: Arc<Dispatcher>,
+    wire: Rc<Wire>,
+    under_way: HashMap<String, SpawnHandle>,
+}
+
+/// What the calls of a session share: its streams and its open questions. All on one thread.
+struct Wire {
+    streams: RefCell<Streams>,
+    questions: RefCell<HashMap<u64, oneshot::Sender<Box<RawValue>>>>,
+    next_question: Cell<u64>,
+}
+
+impl SessionActor {
+    pub(super) fn new(
+        version: ProtocolVersion,
+        abilities: Abilities,
+        dispatcher: Arc<Dispatcher>,
+    ) -> Self {
+        Self {
+            version,
+            abilities,
+            dispatcher,
+            wire: Rc::new(Wire {
+                streams: RefCell::new(Streams::new(version.primes_streams())),
+                questions: RefCell::default(),
+                next_question: Cell::new(1),
+            }),
+            under_way: HashMap::new(),
+        }
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Call> for SessionActor {
+    // Ends with the session: a read for a client that has left is of no use, and a write runs to
+    // its end in the journal.
+    type Result = ResponseActFuture<Self, Reply>;
+
+    fn handle(&mut self, call: Call, context: &mut Context<Self>) -> Self::Result {
+        let key = call.id.as_json().to_owned();
+        if self.under_way.contains_key(&key) {
+            let error = RpcError::invalid_request(
+                "Invalid request: a request with this id is under way in this session",
+            );
+            return whole(Err(error.into()));
+        }
+        let (reply, replied) = oneshot::channel();
+        let client = Rc::new(CallClient {
+            wire: Rc::clone(&self.wire),
+            stream: Cell::new(None),
+            reply: RefCell::new(Some(reply)),
+        });
+        let begun = Params::read(call.params.as_deref())
+            .map_err(Failure::from)
+            .and_then(|params| {
+                self.dispatcher.begin(dispatch::Call {
+                    method: call.method,
+                    version: self.version,
+                    params: &params,
+                    principal: call.principal,
+                    abilities: self.abilities,
+                    client: Rc::clone(&client) as Rc<dyn Client>,
+                })
+            });
+        let work = match begun {
+            Ok(Begun::UnderWay(work)) => work,
+            Ok(Begun::Answered(answer)) => return whole(Ok(answer)),
+            Err(failure) => return whole(Err(failure)),
+        };
+        let (id, version, permit) = (call.id, self.version, call.permit);
+        let run = async move {
+            let _permit = permit;
+            client.finish(work.await, &id, version);
+        };
+        let ended = key.clone();
+        let handle = context.spawn(run.into_actor(self).map(move |(), session, _| {
+            session.under_way.remove(&ended);
+        }));
+        self.under_way.insert(key, handle);
+        let replied = async { replied.await.unwrap_or(Reply::Cancelled) };
+        Box::pin(replied.into_actor(self))
+    }
+}
+
+fn whole(outcome: Result<Answer, Failure>) -> ResponseActFuture<SessionActor, Reply> {
+    Box::pin(actix::fut::ready(Reply::Whole(outcome)))
+}
+
+impl Handler<Note> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, note: Note, context: &mut Context<Self>) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Cancelled<'a> {
+            #[serde(borrow)]
+            request_id: &'a RawValue,
+        }
+        if note.method != "notifications/cancelled" {
+            return;
+        }
+        // A cancellation that comes too late, or of nothing, is no error (L-24).
+        let cancelled = note
+            .params
+            .as_deref()
+            .and_then(|params| serde_json::from_str::<Cancelled<'_>>(params.get()).ok())
+            .and_then(|cancelled| Id::parse(cancelled.request_id))
+            .and_then(|id| self.under_way.remove(id.as_json()));
+        if let Some(handle) = cancelled {
+            context.cancel_future(handle);
+        }
+    }
+}
+
+impl Handler<Settle> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, settle: Settle, _: &mut Context<Self>) {
+        // An answer to what was not asked, or not asked any more, is dropped (D-15).
+        let asked = settle
+            .id
+            .as_text()
+            .and_then(|id| id.strip_prefix("s-")?.parse().ok())
+            .and_then(|number: u64| self.wire.questions.borrow_mut().remove(&number));
+        if let (Some(asked), Some(result)) = (asked, settle.result) {
+            // Whoever asked may have gone.
+            let _ = asked.send(result);
+        }
+    }
+}
+
+impl Handler<Listen> for SessionActor {
+    type Result = Option<Frames>;
+
+    fn handle(&mut self, listen: Listen, _: &mut Context<Self>) -> Self::Result {
+        let mut streams = self.wire.streams.borrow_mut();
+        match listen.after {
+            None => Some(streams.open_general()),
+            Some(after) => streams.resume(after),
+        }
+    }
+}
+
+impl Handler<Close> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Close, context: &mut Context<Self>) {
+        context.stop();
+    }
+}
+
+/// The client's end of one call. Its stream is opened when there is something to say on it.
+struct CallClient {
+    wire: Rc<Wire>,
+    stream: Cell<Option<u32>>,
+    reply: RefCell<Option<oneshot::Sender<Reply>>>,
+}
+
+impl CallClient {
+    fn say(&self, json: &str) {
+        let mut streams = self.wire.streams.borrow_mut();
+        let stream = self.stream.get().unwrap_or_else(|| {
+            let (stream, frames) = streams.open();
+            self.stream.set(Some(stream));
+            if let Some(reply) = self.reply.borrow_mut().take() {
+                // A client that has left can resume the stream.
+                let _ = reply.send(Reply::Stream(frames));
+            }
+            stream
+        });
+        streams.say(stream, json);
+    }
+
+    fn finish(&self, outcome: Result<Answer, Failure>, id: &Id, version: ProtocolVersion) {
+        match self.stream.get() {
+            None => {
+                if let Some(reply) = self.reply.borrow_mut().take() {
+                    let _ = reply.send(Reply::Whole(outcome));
+                }
+            }
+            Some(stream) => {
+                self.say(&last_message(outcome, id, version));
+                self.wire.streams.borrow_mut().end(stream);
+            }
+        }
+    }
+}
+
+/// The answer to a request, at the end of its stream.
+pub(super) fn last_message(
+    outcome: Result<Answer, Failure>,
+    id: &Id,
+    version: ProtocolVersion,
+) -> String {
+    match outcome {
+        Ok(answer) => jsonrpc::success(id, &shape::result(&answer, version)),
+        Err(failure) => jsonrpc::failure(Some(id), &failure.in_band()),
+    }
+}
+
+impl Drop for CallClient {
+    /// A call that was cancelled leaves its stream without an answer (L-24).
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.get() {
+            self.wire.streams.borrow_mut().end(stream);
+        }
+    }
+}
+
+impl Client for CallClient {
+    fn notify(&self, message: String) {
+        self.say(&message);
+    }
+
+    fn ask(&self, question: &Question) -> AnswerFuture {
+        let number = self.wire.next_question.get();
+        self.wire.next_question.set(number + 1);
+        let (asked, answer) = oneshot::channel();
+        {
+            let mut questions = self.wire.questions.borrow_mut();
+            if questions.len() >= UNANSWERED {
+                return Box::pin(std::future::ready(Err(NoAnswer)));
+            }
+            questions.insert(number, asked);
+        }
+        let open = OpenQuestion {
+            wire: Rc::clone(&self.wire),
+            number,
+        };
+        self.say(&outgoing::request(&format!("s-{number}"), question));
+        Box::pin(async move {
+            let _open = open;
+            match timeout(ANSWER_LIFETIME, answer).await {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(_)) | Err(_) => Err(NoAnswer),
+            }
+        })
+    }
+}
+
+/// A question that somebody waits for; nobody does any more when it is dropped.
+struct OpenQuestion {
+    wire: Rc<Wire>,
+    number: u64,
+}
+
+impl Drop for OpenQuestion {
+    fn drop(&mut self) {
+        self.wire.questions.borrow_mut().remove(&self.number);
+    }
+}

@@ -1,0 +1,298 @@
+//! The streams of a legacy session: what was said on each, for a client that lost one and resumes it
+//! (2025-11-25, Transports, Resumability). Pure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tokio::sync::mpsc;
+
+use crate::mcp::sse::{self, EventId};
+
+/// How many events of a session are kept for resuming, over all its streams.
+const EVENTS_KEPT: usize = 256;
+
+/// How many bytes they may have.
+const BYTES_KEPT: usize = 256 * 1024;
+
+/// How many frames may wait for a client that reads slowly. A client that lets them pile up loses
+/// the connection, not the events: it can resume.
+const OUTLET: usize = 64;
+
+/// How long a client should wait before it resumes a stream that ended, in milliseconds.
+const RETRY_MS: u32 = 1_000;
+
+/// The stream that a GET opens. Streams of calls are numbered from 1.
+pub(super) const GENERAL: u32 = 0;
+
+/// The frames of one connection, until the stream ends or the connection does.
+pub type Frames = mpsc::Receiver<String>;
+
+/// The streams of one session.
+pub(super) struct Streams {
+    streams: BTreeMap<u32, Stream>,
+    next: u32,
+    events_kept: usize,
+    bytes_kept: usize,
+    primes: bool,
+}
+
+#[derive(Default)]
+struct Stream {
+    events: VecDeque<(u32, String)>,
+    next: u32,
+    ended: bool,
+    outlet: Option<mpsc::Sender<String>>,
+}
+
+impl Streams {
+    /// No streams yet. With `primes`, each begins with an event without data, from which it can be
+    /// resumed (2025-11-25 alone).
+    pub(super) fn new(primes: bool) -> Self {
+        Self {
+            streams: BTreeMap::new(),
+            next: GENERAL + 1,
+            events_kept: 0,
+            bytes_kept: 0,
+            primes,
+        }
+    }
+
+    /// Opens the stream of a call.
+    pub(super) fn open(&mut self) -> (u32, Frames) {
+        let id = self.next;
+        self.next += 1;
+        self.streams.insert(id, Stream::default());
+        (id, self.attach(id, None))
+    }
+
+    /// Opens the general stream, or hands it to a newer connection: each message goes to one
+    /// connection alone (L-21).
+    pub(super) fn open_general(&mut self) -> Frames {
+        self.streams.entry(GENERAL).or_default();
+        self.attach(GENERAL, None)
+    }
+
+    /// Goes on with the stream of an event, after that event. `None` if there is no such stream: it
+    /// never was, or nothing of it is kept any more.
+    pub(super) fn resume(&mut self, after: EventId) -> Option<Frames> {
+        let stream = self.streams.get(&after.stream)?;
+        if after.event >= stream.next {
+            return None;
+        }
+        Some(self.attach(after.stream, Some(after.event)))
+    }
+
+    /// Says something on a stream. What nobody listens to is kept.
+    pub(super) fn say(&mut self, id: u32, json: &str) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let event = stream.take_number();
+        let frame = sse::message(Some(EventId { stream: id, event }), json);
+        stream.send(&frame);
+        self.events_kept += 1;
+        self.bytes_kept += frame.len();
+        stream.events.push_back((event, frame));
+        self.forget();
+    }
+
+    /// Ends a stream. What was said on it is kept.
+    pub(super) fn end(&mut self, id: u32) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.ended = true;
+            stream.outlet = None;
+            if stream.events.is_empty() {
+                self.streams.remove(&id);
+            }
+        }
+    }
+
+    /// Whether somebody listens to the general stream.
+    pub(super) fn has_listener(&self) -> bool {
+        self.streams
+            .get(&GENERAL)
+            .and_then(|stream| stream.outlet.as_ref())
+            .is_some_and(|outlet| !outlet.is_closed())
+    }
+
+    fn attach(&mut self, id: u32, after: Option<u32>) -> Frames {
+        let primes = self.primes;
+        let stream = self.streams.entry(id).or_default();
+        // The replay is bounded by what is kept, so it always finds its place.
+        let (outlet, frames) = mpsc::channel(OUTLET + stream.events.len() + 2);
+        if let Some(after) = after {
+            let kept_from = stream
+                .events
+                .front()
+                .map_or(stream.next, |(event, _)| *event);
+            let primers = u32::from(primes);
+            let lost = kept_from.saturating_sub((after + 1).max(primers));
+            if lost > 0 {
+                let _ = outlet.try_send(sse::gap(lost));
+            }
+            for (event, frame) in &stream.events {
+                if *event > after {
+                    let _ = outlet.try_send(frame.clone());
+                }
+            }
+        } else if primes && stream.next == 0 {
+            let event = stream.take_number();
+            let _ = outlet.try_send(sse::primer(EventId { stream: id, event }, RETRY_MS));
+        }
+        if !stream.ended {
+            stream.outlet = Some(outlet);
+        }
+        frames
+    }
+
+    /// Keeps within the bounds: what was said first goes first, of streams that have ended before
+    /// those that have not.
+    fn forget(&mut self) {
+        while self.events_kept > EVENTS_KEPT || self.bytes_kept > BYTES_KEPT {
+            let Some(id) = self
+                .streams
+                .iter()
+                .filter(|(_, stream)| !stream.events.is_empty())
+                .min_by_key(|(id, stream)| (!stream.ended, **id))
+                .map(|(id, _)| *id)
+            else {
+                return;
+            };
+            if let Some(stream) = self.streams.get_mut(&id)
+                && let Some((_, frame)) = stream.events.pop_front()
+            {
+                self.events_kept -= 1;
+                self.bytes_kept -= frame.len();
+                if stream.ended && stream.events.is_empty() {
+                    self.streams.remove(&id);
+                }
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn take_number(&mut self) -> u32 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    fn send(&mut self, frame: &str) {
+        let lost = self
+            .outlet
+            .as_ref()
+            .is_some_and(|outlet| outlet.try_send(frame.to_owned()).is_err());
+        if lost {
+            self.outlet = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(frames: &mut Frames) -> String {
+        let mut text = String::new();
+        while let Ok(frame) = frames.try_recv() {
+            text.push_str(&frame);
+        }
+        text
+    }
+
+    #[test]
+    fn a_stream_is_resumed_after_the_event_that_the_client_saw_and_no_other_stream_with_it() {
+        let mut streams = Streams::new(true);
+        let (one, mut frames) = streams.open();
+        let (two, _) = streams.open();
+        streams.say(one, "1");
+        streams.say(two, "2");
+        streams.say(one, "3");
+        assert_eq!(
+            read(&mut frames),
+            "id: s1-0\nretry: 1000\ndata:\n\nid: s1-1\ndata: 1\n\nid: s1-2\ndata: 3\n\n"
+        );
+        drop(frames);
+        streams.say(one, "4");
+        streams.end(one);
+        let after = EventId {
+            stream: one,
+            event: 1,
+        };
+        let mut resumed = streams.resume(after).unwrap();
+        assert_eq!(
+            read(&mut resumed),
+            "id: s1-2\ndata: 3\n\nid: s1-3\ndata: 4\n\n"
+        );
+        assert!(matches!(
+            resumed.try_recv(),
+            Err(mpsc::error::TryRecvError::Disconnected)
+        ));
+    }
+
+    #[test]
+    fn an_event_that_never_was_resumes_nothing() {
+        let mut streams = Streams::new(false);
+        let (id, _frames) = streams.open();
+        streams.say(id, "1");
+        for (stream, event) in [(id, 1), (id + 1, 0), (GENERAL, 0)] {
+            assert!(streams.resume(EventId { stream, event }).is_none());
+        }
+    }
+
+    #[test]
+    fn a_gap_is_told() {
+        let mut streams = Streams::new(true);
+        let (id, frames) = streams.open();
+        drop(frames);
+        for _ in 0..EVENTS_KEPT + 10 {
+            streams.say(id, "1");
+        }
+        let mut resumed = streams
+            .resume(EventId {
+                stream: id,
+                event: 0,
+            })
+            .unwrap();
+        assert!(read(&mut resumed).starts_with(": 10 events are no longer kept\n\nid: s1-11\n"));
+    }
+
+    #[test]
+    fn the_newest_connection_has_the_general_stream() {
+        let mut streams = Streams::new(false);
+        let mut old = streams.open_general();
+        let mut new = streams.open_general();
+        streams.say(GENERAL, "1");
+        assert_eq!(read(&mut old), "");
+        assert_eq!(read(&mut new), "id: s0-0\ndata: 1\n\n");
+        drop(new);
+        streams.say(GENERAL, "2");
+        assert!(!streams.has_listener());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_never_outgrows_its_bounds(sizes in proptest::collection::vec((0usize..30_000, 0u32..5, any::<bool>()), 0..400)) {
+            let mut streams = Streams::new(true);
+            let mut open = Vec::new();
+            for (size, which, ends) in sizes {
+                if open.len() < 5 {
+                    open.push(streams.open().0);
+                }
+                let id = open[which as usize % open.len()];
+                streams.say(id, &"x".repeat(size));
+                if ends {
+                    streams.end(id);
+                    open.retain(|other| *other != id);
+                }
+                let events: usize = streams.streams.values().map(|stream| stream.events.len()).sum();
+                let bytes: usize = streams.streams.values().flat_map(|stream| &stream.events).map(|(_, frame)| frame.len()).sum();
+                prop_assert_eq!(events, streams.events_kept);
+                prop_assert_eq!(bytes, streams.bytes_kept);
+                prop_assert!(events <= EVENTS_KEPT && bytes <= BYTES_KEPT);
+            }
+        }
+    }
+}

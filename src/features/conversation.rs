@@ -1,0 +1,261 @@
+//! What a feature may say to the client while it works: progress, and questions. The same words in
+//! both eras; how they travel is the business of whoever holds the other end.
+
+use std::{cell::Cell, future::Future, pin::Pin, rc::Rc};
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::tool::ToolError;
+use crate::mcp::{
+    jsonrpc::RpcError,
+    outgoing::{self, Abilities, Ability, ProgressToken, Question},
+};
+
+/// The client's end of a call that is under way.
+#[derive(Clone)]
+pub struct Conversation {
+    progress: Option<Rc<Progress>>,
+    abilities: Abilities,
+    asking: Asking,
+}
+
+struct Progress {
+    token: ProgressToken,
+    client: Rc<dyn Client>,
+    last: Cell<f64>,
+}
+
+/// Takes messages to the client.
+pub trait Client {
+    /// Sends a notification, if there is room for it; progress that is lost does no harm.
+    fn notify(&self, message: String);
+
+    /// Asks, and waits for the answer. Legacy only.
+    fn ask(&self, question: &Question) -> AnswerFuture;
+}
+
+/// The client's answer: its `result`, as it came.
+pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, NoAnswer>>>>;
+
+/// Why there is no answer: the client refused, went away, or took too long. A feature does then what
+/// it would do without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+/// How questions are asked.
+#[derive(Clone)]
+enum Asking {
+    /// By a request on the call's stream (legacy).
+    AtOnce(Rc<dyn Client>),
+    /// By answering with the questions, and being called again with the answers (modern).
+    InRounds(Rc<Round>),
+}
+
+/// What a modern client brought back.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// What its `requestState` carried, which was found to be ours. Without one, there are no
+    /// answers: a client could otherwise answer before it was asked.
+    pub carried: Option<String>,
+    /// Its answers, by key.
+    pub answers: Map<String, Value>,
+}
+
+/// What a user said to a yes-or-no question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Yes.
+    Confirmed,
+    /// No, or no answer.
+    Declined,
+    /// The client cannot ask.
+    CannotAsk,
+}
+
+impl Conversation {
+    /// With a legacy client, whose capabilities are those that it declared when its session began.
+    #[must_use]
+    pub fn at_once(
+        token: Option<ProgressToken>,
+        abilities: Abilities,
+        client: Rc<dyn Client>,
+    ) -> Self {
+        Self {
+            progress: Progress::new(token, &client),
+            abilities,
+            asking: Asking::AtOnce(client),
+        }
+    }
+
+    /// With a modern client, whose capabilities are those of this very request.
+    #[must_use]
+    pub fn in_rounds(
+        token: Option<ProgressToken>,
+        abilities: Abilities,
+        client: &Rc<dyn Client>,
+        round: Round,
+    ) -> Self {
+        Self {
+            progress: Progress::new(token, client),
+            abilities,
+            asking: Asking::InRounds(Rc::new(round)),
+        }
+    }
+
+    /// Says how far it has come, if the client wants to know. Only more than before is said (P-18).
+    pub fn progress(&self, done: f64, total: Option<f64>, message: &str) {
+        if let Some(progress) = &self.progress
+            && done > progress.last.get()
+        {
+            progress.last.set(done);
+            progress
+                .client
+                .notify(outgoing::progress(&progress.token, done, total, message));
+        }
+    }
+
+    /// Whether the client can do something for the server.
+    #[must_use]
+    pub fn can(&self, ability: Ability) -> bool {
+        self.abilities.has(ability)
+    }
+
+    /// What the round before gave the client to carry; empty in the first round and in the legacy
+    /// era, which has no rounds.
+    #[must_use]
+    pub fn carried(&self) -> &str {
+        match &self.asking {
+            Asking::InRounds(round) => round.carried.as_deref().unwrap_or_default(),
+            Asking::AtOnce(_) => "",
+        }
+    }
+
+    /// Asks, each question under a key of its own. The answers are untrusted.
+    ///
+    /// # Errors
+    /// [`ToolError::InputRequired`], with what the client is to carry, while a modern client has yet
+    /// to answer one of them. An answer that is no JSON object is refused. `None` stands for a
+    /// question to which a legacy client gave no answer.
+    pub async fn ask<const N: usize>(
+        &self,
+        questions: [(&'static str, Question); N],
+        carry: &str,
+    ) -> Result<[Option<Value>; N], ToolError> {
+        match &self.asking {
+            Asking::AtOnce(client) => {
+                let mut answers = [const { None }; N];
+                for (answer, (_, question)) in answers.iter_mut().zip(&questions) {
+                    let raw = client.ask(question).await;
+                    *answer = raw
+                        .ok()
+                        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+                }
+                Ok(answers)
+            }
+            Asking::InRounds(round) => {
+                let mut answers = [const { None }; N];
+                for (answer, (key, _)) in answers.iter_mut().zip(&questions) {
+                    *answer = round.answer(key)?;
+                }
+                if answers.iter().all(Option::is_some) {
+                    Ok(answers)
+                } else {
+                    Err(ToolError::InputRequired {
+                        questions: questions.into(),
+                        carry: carry.to_owned(),
+                    })
+                }
+            }
+        }
+    }
+
+    /// Asks the user to confirm something, by a form with one box to tick.
+    ///
+    /// # Errors
+    /// Those of [`Conversation::ask`].
+    pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, ToolError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            action: String,
+            #[serde(default)]
+            content: Content,
+        }
+        #[derive(Default, Deserialize)]
+        struct Content {
+            #[serde(default)]
+            confirmed: bool,
+        }
+        if !self.can(Ability::ElicitForm) {
+            return Ok(Confirmation::CannotAsk);
+        }
+        let question = Question {
+            needs: Ability::ElicitForm,
+            method: "elicitation/create",
+            params: json!({
+                "message": message,
+                "requestedSchema": {
+                    "type": "object",
+                    "properties": { "confirmed": { "type": "boolean", "title": label } },
+                    "required": ["confirmed"],
+                },
+            }),
+        };
+        let [answer] = self.ask([("confirm", question)], "").await?;
+        let confirmed = answer
+            .and_then(|answer| serde_json::from_value::<Answer>(answer).ok())
+            .is_some_and(|answer| answer.action == "accept" && answer.content.confirmed);
+        Ok(if confirmed {
+            Confirmation::Confirmed
+        } else {
+            Confirmation::Declined
+        })
+    }
+}
+
+impl Round {
+    /// Reads what a client brought back. Answers count only beside a state that is ours.
+    ///
+    /// # Errors
+    /// `-32602` if the answers are no object.
+    pub fn read(carried: Option<String>, answers: Option<&RawValue>) -> Result<Self, RpcError> {
+        let answers = match (&carried, answers) {
+            (Some(_), Some(answers)) => serde_json::from_str(answers.get()).map_err(|_| {
+                RpcError::invalid_params("Invalid params: inputResponses must be an object")
+            })?,
+            _ => Map::new(),
+        };
+        Ok(Self { carried, answers })
+    }
+
+    fn answer(&self, key: &str) -> Result<Option<Value>, ToolError> {
+        match self.answers.get(key) {
+            None => Ok(None),
+            Some(answer @ Value::Object(_)) => Ok(Some(answer.clone())),
+            Some(_) => Err(ToolError::BadRequest(RpcError::invalid_params(format!(
+                "Invalid params: inputResponses.{key} must be an object"
+            )))),
+        }
+    }
+}
+
+impl Progress {
+    fn new(token: Option<ProgressToken>, client: &Rc<dyn Client>) -> Option<Rc<Self>> {
+        token.map(|token| {
+            Rc::new(Self {
+                token,
+                client: Rc::clone(client),
+                last: Cell::new(f64::NEG_INFINITY),
+            })
+        })
+    }
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.asking {
+            Asking::AtOnce(_) => "Conversation(at once)",
+            Asking::InRounds(_) => "Conversation(in rounds)",
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! A legacy message: `initialize`, or within a session.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderName},
+};
+
+use super::{
+    Site,
+    endpoint::{SESSION_ID, accepted, id_of, json, mcp_headers, respond},
+    error::HttpError,
+    stream,
+};
+use crate::{
+    actors::session::{Reply, SessionHandle, Sessions},
+    domain::principal::Principal,
+    mcp::{
+        envelope::Params,
+        era::{self, Era},
+        headers::{Field, Headers},
+        jsonrpc::{self, Id, Incoming, Request, RpcError},
+        method::Method,
+        outgoing::Abilities,
+        shape,
+        sse::EventId,
+        status,
+        version::ProtocolVersion,
+    },
+};
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+pub(super) async fn answer(
+    incoming: Incoming<'_>,
+    headers: &Headers<'_>,
+    principal: Arc<Principal>,
+    site: &Site,
+) -> Result<HttpResponse, HttpError> {
+    let id = id_of(&incoming);
+    let Some(sessions) = &site.sessions else {
+        return Err(bad_request(era::legacy_is_off(headers), id));
+    };
+    let message = match incoming {
+        Incoming::Request(message) if message.method == "initialize" => {
+            return open(&message, headers, &principal, sessions);
+        }
+        Incoming::Request(message) => message,
+        Incoming::Notification(notification) => {
+            let session = find(headers, &principal, sessions, None)?;
+            let params = notification.params.map(ToOwned::to_owned);
+            session
+                .note(notification.method.into_owned(), params)
+                .await
+                .map_err(|error| HttpError::session(error, None))?;
+            return Ok(accepted());
+        }
+        Incoming::Response(response) => {
+            let session = find(headers, &principal, sessions, None)?;
+            session
+                .settle(response.id, response.result.map(ToOwned::to_owned))
+                .await
+                .map_err(|error| HttpError::session(error, None))?;
+            return Ok(accepted());
+        }
+    };
+    let session = find(headers, &principal, sessions, id.clone())?;
+    let version = session.version();
+    let Some(method) = Method::find(&message.method, version) else {
+        let unknown = Err(RpcError::method_not_found().into());
+        return respond(unknown, &message.id, version, &principal);
+    };
+    let params = message.params.map(ToOwned::to_owned);
+    let reply = session
+        .call(Arc::clone(&principal), message.id.clone(), method, params)
+        .await
+        .map_err(|error| HttpError::session(error, id))?;
+    match reply {
+        Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, None)),
+        Reply::Cancelled => Ok(accepted()),
+    }
+}
+
+/// Opens a session (L-01).
+fn open(
+    message: &Request<'_>,
+    headers: &Headers<'_>,
+    principal: &Principal,
+    sessions: &Sessions,
+) -> Result<HttpResponse, HttpError> {
+    let id = || Some(message.id.clone());
+    let (version, abilities) =
+        negotiate(message, headers).map_err(|error| bad_request(error, id()))?;
+    let session = sessions
+        .open(principal, version, abilities)
+        .map_err(|error| HttpError::session(error, id()))?;
+    let mut response = json(jsonrpc::success(&message.id, &shape::initialized(version)));
+    response.headers_mut().insert(
+        SESSION_ID.clone(),
+        session
+            .to_string()
+            .parse()
+            .expect("a session id is visible ASCII"),
+    );
+    Ok(response)
+}
+
+/// Checks an `initialize`, and says which revision the session gets, and what its client can do.
+fn negotiate(
+    message: &Request<'_>,
+    headers: &Headers<'_>,
+) -> Result<(ProtocolVersion, Abilities), RpcError> {
+    let params = Params::read(message.params)?;
+    let requested = params.requested_version()?;
+    era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
+    let abilities = params.capabilities.map(Abilities::read).unwrap_or_default();
+    Ok((ProtocolVersion::negotiate(&requested), abilities))
+}
+
+/// Opens the general stream, or goes on with one that was lost.
+pub(super) async fn listen(
+    request: &HttpRequest,
+    site: &Site,
+    sessions: &Sessions,
+    principal: &Principal,
+) -> Result<HttpResponse, HttpError> {
+    let session = find(&mcp_headers(request.headers()), principal, sessions, None)?;
+    let after = match request.headers().get(&LAST_EVENT_ID) {
+        None => None,
+        Some(id) => Some(
+            id.to_str()
+                .ok()
+                .and_then(EventId::parse)
+                .ok_or(HttpError::NotResumable)?,
+        ),
+    };
+    let frames = session
+        .listen(after)
+        .await
+        .map_err(|error| HttpError::session(error, None))?
+        .ok_or(HttpError::NotResumable)?;
+    // A stream that speaks unasked ends with the token that opened it (D-22).
+    let ends_in = principal
+        .expires_at
+        .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
+    Ok(stream::of_frames(frames, ends_in))
+}
+
+/// Ends a session (L-09).
+pub(super) fn close(
+    request: &HttpRequest,
+    sessions: &Sessions,
+    principal: &Principal,
+) -> Result<HttpResponse, HttpError> {
+    let headers = mcp_headers(request.headers());
+    find(&headers, principal, sessions, None)?;
+    sessions
+        .close(named_session(&headers)?, principal)
+        .map_err(|error| HttpError::session(error, None))?;
+    Ok(HttpResponse::NoContent()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .finish())
+}
+
+/// The session that a message names: the caller's own, in the revision that it negotiated.
+fn find(
+    headers: &Headers<'_>,
+    principal: &Principal,
+    sessions: &Sessions,
+    id: Option<Id>,
+) -> Result<SessionHandle, HttpError> {
+    era::check_legacy_version(headers.protocol_version, None)
+        .map_err(|error| bad_request(error, id.clone()))?;
+    let session = sessions
+        .find(named_session(headers)?, principal)
+        .map_err(|error| HttpError::session(error, id.clone()))?;
+    era::check_legacy_version(headers.protocol_version, Some(session.version()))
+        .map_err(|error| bad_request(error, id))?;
+    Ok(session)
+}
+
+fn named_session<'a>(headers: &Headers<'a>) -> Result<&'a str, HttpError> {
+    match headers.session_id {
+        // A value that is no text cannot be a session's; it is as unknown as any other.
+        field @ Field::One(_) => Ok(field.text().unwrap_or_default()),
+        Field::Absent | Field::Several => Err(HttpError::NoSession),
+    }
+}
+
+fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
+    HttpError::Rpc {
+        status: status::of_error(Era::Legacy, &error),
+        id,
+        error,
+    }
+}
