@@ -196,6 +196,17 @@ pub struct IdempotencyKey {
     pub arguments: [u8; 32],
 }
 
+/// What became different in a user's journal. Says what, never the text of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// An entry reads differently now, or is gone.
+    Entry(EntryId),
+    /// A tag reads differently now, or is gone.
+    Tag(TagId),
+    /// Other tags are on the list of tags than before, or under other names.
+    TagList,
+}
+
 /// What can go wrong with a journal.
 #[derive(Clone, Debug, Display, Error)]
 pub enum JournalError {

@@ -1,5 +1,7 @@
 //! The actor: it hands each admitted message to a thread that may block.
 
+use std::{cell::RefCell, rc::Rc};
+
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use actix_rt::task::spawn_blocking;
 
@@ -9,12 +11,16 @@ use crate::{
     storage::{Pool, StorageError},
 };
 
-use super::messages::{JournalMessage, Kind};
+use super::{
+    messages::{JournalMessage, Kind},
+    watchers::{Watch, Watchers},
+};
 
-/// Reads and writes journals.
-#[derive(Debug)]
+/// Reads and writes journals, and tells those who watch one what became different in it.
 pub struct JournalActor {
     pool: Pool,
+    // Shared with the work under way, all of it on the actor's own thread.
+    watchers: Rc<RefCell<Watchers>>,
 }
 
 /// A message with its place behind the gate, which it keeps until the work has ended.
@@ -24,8 +30,11 @@ pub(super) struct Admitted<M> {
 }
 
 impl JournalActor {
-    pub(super) const fn new(pool: Pool) -> Self {
-        Self { pool }
+    pub(super) fn new(pool: Pool) -> Self {
+        Self {
+            pool,
+            watchers: Rc::default(),
+        }
     }
 }
 
@@ -43,19 +52,36 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
 
     fn handle(&mut self, admitted: Admitted<M>, _: &mut Context<Self>) -> Self::Result {
         let pool = self.pool.clone();
+        let watchers = Rc::clone(&self.watchers);
         Box::pin(async move {
             let Admitted { message, permit } = admitted;
             let work = spawn_blocking(move || {
                 let reply = run(&pool, &message);
                 drop(permit);
-                reply
+                reply.map(|reply| (message.changes(&reply), reply))
             });
             match work.await {
-                Ok(reply) => Ok(reply?),
+                Ok(Ok((changes, reply))) => {
+                    if let Some((user, changes)) = changes {
+                        watchers.borrow_mut().tell(user, &changes);
+                    }
+                    Ok(reply)
+                }
+                Ok(Err(error)) => Err(error.into()),
                 // The thread caught a panic; its connection goes away with its lease.
                 Err(_) => Err(StorageError::corrupt("a query panicked").into()),
             }
         })
+    }
+}
+
+impl Handler<Watch> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, watch: Watch, _: &mut Context<Self>) {
+        self.watchers
+            .borrow_mut()
+            .add(watch.user, watch.watcher.downgrade());
     }
 }
 

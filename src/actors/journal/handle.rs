@@ -2,20 +2,24 @@
 
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr};
+use actix::{Actor, Addr, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
 use crate::{
     actors::gate::Gate,
-    domain::journal::{Cause, JournalError},
+    domain::{
+        journal::{Cause, JournalError},
+        principal::UserId,
+    },
     storage::{Pool, PoolSettings},
 };
 
 use super::{
     actor::{Admitted, JournalActor},
     messages::{JournalMessage, Kind},
+    watchers::{JournalChanged, Watch},
 };
 
 /// Where the journal's database is, and how much may be asked of it at once.
@@ -119,6 +123,19 @@ impl JournalHandle {
                 answered.await.unwrap_or_else(|_| Err(stopped()))
             }
         }
+    }
+
+    /// Has a watcher told of what becomes different in a user's journal, for as long as it lives.
+    ///
+    /// # Errors
+    /// `Unavailable` if the journal has stopped.
+    pub async fn watch(
+        &self,
+        user: UserId,
+        watcher: Recipient<JournalChanged>,
+    ) -> Result<(), JournalError> {
+        let watch = Watch { user, watcher };
+        self.0.address.send(watch).await.map_err(|_| stopped())
     }
 
     /// How many messages are waiting or under way.

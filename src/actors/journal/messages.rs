@@ -3,8 +3,9 @@
 use crate::{
     domain::{
         journal::{
-            Entry, EntryChanges, EntryFilter, EntryId, EntryListItem, EntryTag, IdempotencyKey,
-            JournalOwner, NewEntry, NewTag, SearchHit, Tag, TagChanges, TagId, TagName,
+            Change, Entry, EntryChanges, EntryFilter, EntryId, EntryListItem, EntryTag,
+            IdempotencyKey, JournalOwner, NewEntry, NewTag, SearchHit, Tag, TagChanges, TagId,
+            TagName,
         },
         page::{NameCursor, Page, PageRequest, TimeCursor},
         principal::UserId,
@@ -24,6 +25,11 @@ pub trait JournalMessage: Send + 'static {
     /// # Errors
     /// Those of the storage function that it stands for.
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError>;
+
+    /// Whose journal is different now, and in what, after the message was answered so.
+    fn changes(&self, _reply: &Self::Reply) -> Option<(UserId, Vec<Change>)> {
+        None
+    }
 }
 
 /// What becomes of a message when its caller leaves or its connection breaks.
@@ -137,6 +143,10 @@ impl JournalMessage for UpdateEntry {
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::update_entry(connection, self.user, self.id, &self.changes)
     }
+
+    fn changes(&self, _: &Entry) -> Option<(UserId, Vec<Change>)> {
+        Some((self.user, vec![Change::Entry(self.id)]))
+    }
 }
 
 /// Delete an entry; answered with the entry as it was, or `None` if there is none.
@@ -154,6 +164,12 @@ impl JournalMessage for DeleteEntry {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::delete_entry(connection, self.user, self.id)
+    }
+
+    fn changes(&self, deleted: &Option<Entry>) -> Option<(UserId, Vec<Change>)> {
+        deleted
+            .as_ref()
+            .map(|_| (self.user, vec![Change::Entry(self.id)]))
     }
 }
 
@@ -195,6 +211,10 @@ impl JournalMessage for CreateTag {
             self.tag.clone(),
             self.idempotency_key.as_ref(),
         )
+    }
+
+    fn changes(&self, _: &Tag) -> Option<(UserId, Vec<Change>)> {
+        Some((self.owner.user, vec![Change::TagList]))
     }
 }
 
@@ -252,6 +272,14 @@ impl JournalMessage for UpdateTag {
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::update_tag(connection, self.user, self.id, self.changes.clone())
     }
+
+    fn changes(&self, _: &Tag) -> Option<(UserId, Vec<Change>)> {
+        let mut changes = vec![Change::Tag(self.id)];
+        if self.changes.name.is_some() {
+            changes.push(Change::TagList);
+        }
+        Some((self.user, changes))
+    }
 }
 
 /// Delete a tag and take it off every entry; answered with the tag as it was, or `None`.
@@ -269,6 +297,12 @@ impl JournalMessage for DeleteTag {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::delete_tag(connection, self.user, self.id)
+    }
+
+    fn changes(&self, deleted: &Option<Tag>) -> Option<(UserId, Vec<Change>)> {
+        deleted
+            .as_ref()
+            .map(|_| (self.user, vec![Change::Tag(self.id), Change::TagList]))
     }
 }
 
@@ -290,6 +324,10 @@ impl JournalMessage for AddTagToEntry {
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::add_tag_to_entry(connection, self.user, self.entry_id, self.tag_id)
     }
+
+    fn changes(&self, _: &EntryTag) -> Option<(UserId, Vec<Change>)> {
+        Some((self.user, vec![Change::Entry(self.entry_id)]))
+    }
 }
 
 /// Take a tag off an entry; answered with whether it was there. `NoSuchEntry`, `NoSuchTag`.
@@ -309,6 +347,10 @@ impl JournalMessage for RemoveTagFromEntry {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::remove_tag_from_entry(connection, self.user, self.entry_id, self.tag_id)
+    }
+
+    fn changes(&self, was_there: &bool) -> Option<(UserId, Vec<Change>)> {
+        was_there.then(|| (self.user, vec![Change::Entry(self.entry_id)]))
     }
 }
 

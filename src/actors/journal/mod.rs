@@ -12,6 +12,7 @@
 mod actor;
 mod handle;
 mod messages;
+mod watchers;
 
 pub use actor::JournalActor;
 pub use handle::{JournalHandle, JournalSettings};
@@ -20,3 +21,4 @@ pub use messages::{
     JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry, SearchEntries,
     UpdateEntry, UpdateTag,
 };
+pub use watchers::{JournalChanged, Watch};
