@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { Browser, atOidcProvider } from '../browser.mjs';
 import { Checks, equal, ok } from '../checks.mjs';
 import { startPostgres } from '../postgres.mjs';
-import { Connection, MODES, Person } from '../typescript/person.mjs';
+import { Connection, Person, SECOND } from '../typescript/person.mjs';
 import { SCOPES, startProvider } from './server.mjs';
 
 const program = process.argv[2];
@@ -155,11 +155,11 @@ async function refused(authorization, { error } = { error: 'invalid_token' }) {
   equal(/error="([^"]*)"/.exec(challenge)?.[1], error, 'error');
 }
 
-for (const [name, mode, revision] of MODES) {
+for (const [name, mode, revision] of SECOND.modes) {
   await checks.check(`the TypeScript client signs in and writes (${name})`, async () => {
     const person = new Person(atOidcProvider('ada'));
     const journal = await Connection.open(new URL(resource), mode, person);
-    equal(journal.client.getNegotiatedProtocolVersion(), revision, 'revision');
+    equal(journal.revision, revision, 'revision');
     const { user } = await journal.call('whoami');
     ok(JSON.stringify(user).includes('ada'), JSON.stringify(user));
     const { entry } = await journal.call('create_entry', { title: name, content: 'By another issuer.' });

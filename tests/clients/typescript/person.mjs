@@ -1,9 +1,41 @@
-// The official TypeScript client, and the person in front of it.
+// The official TypeScript client in both of its generations, and the person in front of it.
 
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { readFileSync } from 'node:fs';
+import * as second from '@modelcontextprotocol/client';
 import { AjvJsonSchemaValidator } from '@modelcontextprotocol/client/validators/ajv';
+import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Browser } from '../browser.mjs';
 import { equal, ok } from '../checks.mjs';
+
+const versionOf = (name) =>
+  JSON.parse(readFileSync(new URL(`./node_modules/${name}/package.json`, import.meta.url))).version;
+
+/** The second generation, which knows both eras. */
+export const SECOND = {
+  version: versionOf('@modelcontextprotocol/client'),
+  ...second,
+  finish: (transport, params) => transport.finishAuth(params),
+  /** How it may be told to begin, and the revision that it then has to speak. */
+  modes: [
+    ['2026-07-28', { pin: '2026-07-28' }, '2026-07-28'],
+    ['auto', 'auto', '2026-07-28'],
+    ['legacy', 'legacy', '2025-11-25'],
+  ],
+};
+
+/** The first generation, which most hosts ship. */
+export const FIRST = {
+  version: versionOf('@modelcontextprotocol/sdk'),
+  Client,
+  StreamableHTTPClientTransport,
+  UnauthorizedError,
+  finish: (transport, params) => transport.finishAuth(params.get('code')),
+  modes: [['legacy', undefined, '2025-11-25']],
+  // It answers a 403 by refreshing, if it can, which never brings a new scope.
+  stepsUpOnlyWithoutRefreshToken: true,
+};
 
 const CALLBACK = 'http://127.0.0.1:39999/callback';
 
@@ -75,12 +107,12 @@ export class Person {
 
 export class Connection {
   /** Connects; if the SDK sends the person to the browser for it, a second time with what came of that. */
-  static async open(url, mode, person) {
+  static async open(url, mode, person, sdk = SECOND) {
     const connection = new Connection();
-    connection.person = person;
+    Object.assign(connection, { person, sdk });
     for (let attempt = 0; ; attempt += 1) {
-      connection.client = new Client({ name: 'typescript-check', version: '1' }, { versionNegotiation: { mode } });
-      connection.transport = new StreamableHTTPClientTransport(url, { authProvider: person });
+      connection.client = new sdk.Client({ name: 'typescript-check', version: '1' }, mode && { versionNegotiation: { mode } });
+      connection.transport = new sdk.StreamableHTTPClientTransport(url, { authProvider: person });
       try {
         await connection.client.connect(connection.transport);
         return connection;
@@ -92,8 +124,12 @@ export class Connection {
   }
 
   async comeBack() {
-    await this.transport.finishAuth(this.person.callback.searchParams);
+    await this.sdk.finish(this.transport, this.person.callback.searchParams);
     this.person.callback = undefined;
+  }
+
+  get revision() {
+    return this.transport.protocolVersion ?? this.client.getNegotiatedProtocolVersion();
   }
 
   /**
@@ -123,10 +159,3 @@ export class Connection {
     return (await this.client.listTools()).tools.map((tool) => tool.name);
   }
 }
-
-/** How a client may be told to begin, and the revision that it then has to speak. */
-export const MODES = [
-  ['2026-07-28', { pin: '2026-07-28' }, '2026-07-28'],
-  ['auto', 'auto', '2026-07-28'],
-  ['legacy', 'legacy', '2025-11-25'],
-];
