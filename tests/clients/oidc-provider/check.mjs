@@ -217,6 +217,19 @@ await checks.check('its metadata is relayed for clients of 2025-03-26', async ()
   equal(relayed.issuer, provider.issuer, 'issuer');
   equal(relayed.token_endpoint, metadata.token_endpoint, 'token_endpoint');
 });
+await checks.check('where the audience may be absent, a refresh token is refused all the same', async () => {
+  const elsewhere = await freePort();
+  const lenient = await serve(elsewhere, { ...settings, EPICME_AUDIENCE_OPTIONAL: 'on' });
+  const at = `http://127.0.0.1:${elsewhere}/mcp`;
+  try {
+    const { access_token: anywhere, refresh_token: refresh } = await tokensFor('ada');
+    equal((await ask(`Bearer ${anywhere}`, at)).status, 200, 'status of a token for no resource');
+    equal((await ask(`Bearer ${refresh}`, at)).status, 401, 'status of a refresh token');
+    equal((await ask(`Bearer ${good.access_token}`, at)).status, 401, 'status of a token for another resource');
+  } finally {
+    await lenient.stop();
+  }
+});
 await checks.check('with a wrong secret of its own the server is at fault, not the token', async () => {
   const elsewhere = await freePort();
   const wrong = await serve(elsewhere, { ...settings, EPICME_INTROSPECTION_CLIENT_SECRET: 'wrong' });
