@@ -33,6 +33,7 @@ finish() {
   if [[ -n $server ]]; then
     kill -INT "$server" 2>/dev/null || true
     wait "$server" 2>/dev/null || true
+    server=
   fi
   rm -f "$output"
 }
@@ -144,6 +145,7 @@ if wanted oidc-provider; then
   fi
 fi
 
+finish
 echo
 echo "$passed passed, $failed failed"
 [[ $failed -eq 0 ]]
