@@ -117,7 +117,9 @@ fn between_ticks<'a>(text: &'a str, start: &str) -> Option<&'a str> {
     text.strip_prefix(start)?.split('`').next()
 }
 
-/// Reads an optional argument for which `null` is no value: it is there or it is not.
+/// Reads an optional argument for which `null` is no value: it is there or it is not. Its field says
+/// `skip_serializing_if` as well, so that the schema shows no default of `null`; saying `!default` to
+/// that end would make the argument required.
 ///
 /// # Errors
 /// Those of the deserializer.

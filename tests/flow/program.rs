@@ -1,0 +1,286 @@
+//! The program itself, as a person starts and stops it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        atomic::{AtomicU16, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+/// How long the program may take for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take to end.
+const ENDING: Duration = Duration::from_secs(15);
+
+struct Program {
+    child: Child,
+    /// The lines that it prints, until it ends.
+    lines: mpsc::Receiver<String>,
+    banner: String,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has ended already, unless a test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn epicme(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_epicme"));
+    for name in ["DATABASE_URL", "EPICME_BIND", "MOCK_AUTH_BIND"] {
+        command.env_remove(name);
+    }
+    command
+        .arg("dev")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Program {
+    /// Starts `epicme dev`, and waits for the last line of its banner.
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = epicme(arguments).stderr(Stdio::null()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in output.lines() {
+                if tell.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut program = Self {
+            child,
+            lines,
+            banner: String::new(),
+        };
+        while !program.banner.contains("MCP Inspector") {
+            let line = program.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("{error} after: {}", program.banner));
+            program.banner.push_str(&line);
+            program.banner.push('\n');
+        }
+        program
+    }
+
+    /// What stands behind a label of the banner.
+    fn says(&self, label: &str) -> &str {
+        let line = self.banner.lines().find_map(|line| {
+            let rest = line.trim_start().strip_prefix(label)?;
+            rest.split_whitespace().next()
+        });
+        line.unwrap_or_else(|| panic!("no {label} in {}", self.banner))
+    }
+
+    fn mcp_url(&self) -> &str {
+        self.says("MCP server")
+    }
+
+    /// The command that writes a first entry, as printed.
+    fn first_entry(&self) -> String {
+        let start = self.banner.find("curl ").expect("a curl line");
+        let end = self.banner[start..].find("\n\n").expect("its end");
+        self.banner[start..start + end].to_owned()
+    }
+
+    /// The token of the banner.
+    fn token(&self) -> String {
+        let (_, after) = self.banner.split_once("Bearer ").expect("a token");
+        after.split('\'').next().unwrap().to_owned()
+    }
+
+    /// The directory that is this process's own.
+    fn throw_away_directory(&self) -> PathBuf {
+        std::env::temp_dir().join(format!("epicme-{}", self.child.id()))
+    }
+
+    /// Presses Ctrl-C, and waits.
+    fn interrupt(mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        assert!(sent.success());
+        loop {
+            match self.lines.recv_timeout(ENDING) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end within seconds"),
+            }
+        }
+    }
+}
+
+/// What processes run with this text in their arguments.
+fn processes_with(text: &str) -> Vec<String> {
+    let listed = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+    String::from_utf8_lossy(&listed.stdout)
+        .lines()
+        .filter(|line| line.contains(text))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn has(tool: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {tool}")])
+        .output();
+    found.is_ok_and(|output| output.status.success())
+}
+
+async fn call(program: &Program, tool: &str, arguments: Value) -> Value {
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": tool, "arguments": arguments, "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }},
+    });
+    let answer = crate::client::http()
+        .post(program.mcp_url())
+        .bearer_auth(program.token())
+        .header("accept", "application/json, text/event-stream")
+        .header("mcp-protocol-version", "2026-07-28")
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", tool)
+        .json(&body);
+    let answer: Value = answer.send().await.unwrap().json().await.unwrap();
+    answer["result"]["structuredContent"].clone()
+}
+
+async fn titles(program: &Program) -> Vec<String> {
+    let listed = call(program, "list_entries", json!({})).await;
+    let entries = listed["entries"].as_array().unwrap().clone();
+    entries
+        .iter()
+        .map(|entry| entry["title"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// An address that is free, and stays so: its port lies below those that systems give out by
+/// themselves, so that only another such choice could take it.
+fn free_address() -> String {
+    static CHOSEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
+    loop {
+        let port = first + CHOSEN.fetch_add(1, Ordering::Relaxed);
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// A directory that nobody else uses, removed at the end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("epicme-{name}-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // The next run does not meet it: the name holds this process's id.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[actix_rt::test]
+async fn the_line_of_the_banner_writes_a_first_entry_and_ctrl_c_leaves_nothing() {
+    let free = "127.0.0.1:0";
+    let program = Program::start(&["--ephemeral", "--bind", free, "--auth-bind", free]);
+    if has("curl") {
+        let line = program.first_entry();
+        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
+        assert_eq!(titles(&program).await[0], "First light");
+    }
+    let directory = program.throw_away_directory();
+    let name = directory.to_str().unwrap().to_owned();
+    assert!(directory.exists());
+    if has("ps") {
+        assert!(!processes_with(&name).is_empty());
+    }
+
+    let status = program.interrupt();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(!directory.exists(), "{name} is left behind");
+    if has("ps") {
+        assert_eq!(processes_with(&name), Vec::<String>::new());
+    }
+}
+
+/// What a second start says and how it ends.
+fn fails(arguments: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = epicme(arguments).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[actix_rt::test]
+async fn a_kept_journal_is_there_after_a_restart_and_belongs_to_one_program() {
+    let directory = Directory::new("flow-kept");
+    let (bind, auth_bind) = (free_address(), free_address());
+    let arguments = [
+        "--directory",
+        directory.path(),
+        "--bind",
+        &bind,
+        "--auth-bind",
+        &auth_bind,
+    ];
+    let program = Program::start(&arguments);
+    assert!(program.banner.contains(directory.path()));
+    let entry = json!({"title": "To be kept", "content": "Over a restart."});
+    call(&program, "create_entry", entry).await;
+
+    let (code, said) = fails(&arguments);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains(&bind) && said.contains("--bind"), "{said}");
+    let free = "127.0.0.1:0";
+    let elsewhere = [
+        "--directory",
+        directory.path(),
+        "--bind",
+        free,
+        "--auth-bind",
+        free,
+    ];
+    let (code, said) = fails(&elsewhere);
+    assert_eq!(code, Some(69), "{said}");
+    assert!(said.contains("another `epicme dev`"), "{said}");
+    assert!(said.contains(directory.path()), "{said}");
+    assert_eq!(
+        titles(&program).await[0],
+        "To be kept",
+        "the first one is unharmed"
+    );
+
+    assert_eq!(program.interrupt().code(), Some(0));
+    let again = Program::start(&arguments);
+    assert_eq!(titles(&again).await[0], "To be kept");
+    assert_eq!(again.interrupt().code(), Some(0));
+    assert!(Path::new(directory.path()).exists());
+}
