@@ -109,7 +109,7 @@ pub struct Options {
     pub(super) introspection_timeout: String,
 
     /// Accept tokens without an audience: on or off. Only for an authorization server that is known to
-    /// send none; any of its tokens is then accepted here
+    /// send none, and that sends token_type; any of its access tokens is then accepted here
     #[arg(
         long,
         env = "EPICME_AUDIENCE_OPTIONAL",

@@ -251,8 +251,5 @@ fn config(
         &Sources::default(),
     )?;
     config.http.loopback_origins = true;
-    config.http.allowed_hosts = ["localhost", "127.0.0.1", "[::1]"]
-        .map(|host| format!("{host}:{}", address.port()))
-        .to_vec();
     Ok(config)
 }

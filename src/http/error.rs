@@ -11,6 +11,7 @@ use actix_web::{
         StatusCode,
         header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
     },
+    web::Data,
 };
 use derive_more::Display;
 use serde_json::json;
@@ -229,7 +230,10 @@ impl HttpError {
             Self::Misdirected => Face::new(
                 421,
                 "misdirected_request",
-                "The Host field names a host that is not served here",
+                format!(
+                    "The Host field names another host; this server is {}",
+                    site(request).public_url
+                ),
             ),
             Self::ForbiddenOrigin => Face::new(
                 403,
@@ -246,9 +250,7 @@ impl HttpError {
                 )
             },
             Self::Refused(refusal) => {
-                let site = request
-                    .app_data::<actix_web::web::Data<Site>>()
-                    .expect("every route has the site");
+                let site = site(request);
                 let challenge =
                     Challenge::new(*refusal, site.baseline, &metadata::url(&site.public_url));
                 Face {
@@ -337,6 +339,12 @@ impl HttpError {
             },
         }
     }
+}
+
+fn site(request: &HttpRequest) -> &Site {
+    request
+        .app_data::<Data<Site>>()
+        .expect("every route has the site")
 }
 
 /// What the client sees.

@@ -109,7 +109,9 @@ pub struct Expectation {
     pub issuer: IssuerUrl,
     /// The resource that a token has to be meant for (RFC 8707).
     pub resource: ResourceUri,
-    /// Whether a token without `aud` is accepted, for an issuer that is known to send none.
+    /// Whether a token without `aud` is accepted, for an issuer that is known to send none. Such a
+    /// token has to say that it is an access token: some servers mark a refresh token by nothing but
+    /// the absence of both `aud` and `token_type`.
     pub audience_may_be_absent: bool,
 }
 
@@ -156,10 +158,11 @@ pub fn judge(
     {
         return Err(Refusal::WrongIssuer);
     }
-    if claims
-        .token_type
-        .is_some_and(|token_type| !is_access_token_type(&token_type))
-    {
+    let may_be_access_token = claims.token_type.as_deref().map_or(
+        claims.aud.is_some() || !expected.audience_may_be_absent,
+        is_access_token_type,
+    );
+    if !may_be_access_token {
         return Err(Refusal::WrongType);
     }
     if claims.cnf.is_some() {
@@ -344,6 +347,24 @@ mod tests {
         assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());
         assert!(verdict(json!({"aud": "HTTPS://Journal.Example/mcp"})).is_ok());
         assert!(verdict(json!({"nbf": 1_000_029})).is_ok());
+    }
+
+    #[test]
+    fn where_the_audience_may_be_absent_the_type_may_not() {
+        let lenient = Expectation {
+            audience_may_be_absent: true,
+            ..expectation()
+        };
+        let verdict = |reply: serde_json::Value| {
+            let reply = read_reply(reply.to_string().as_bytes()).unwrap();
+            judge(reply, &lenient, now()).map(|_| ())
+        };
+        let access = json!({"active": true, "sub": "a", "token_type": "Bearer"});
+        assert_eq!(verdict(access), Ok(()));
+        let refresh = json!({"active": true, "sub": "a"});
+        assert_eq!(verdict(refresh), Err(Refusal::WrongType));
+        let elsewhere = json!({"active": true, "sub": "a", "token_type": "Bearer", "aud": "x"});
+        assert_eq!(verdict(elsewhere), Err(Refusal::WrongAudience));
     }
 
     #[test]

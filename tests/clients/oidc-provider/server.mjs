@@ -1,0 +1,72 @@
+// An authorization server that knows nothing of EpicMe's code: oidc-provider, with opaque tokens that
+// are meant for a resource, and introspection for those who authenticate.
+
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import Provider from 'oidc-provider';
+
+export const SCOPES = ['user:read', 'entries:read', 'entries:write', 'tags:read', 'tags:write'];
+
+/** Starts it on a free port, for these resources. */
+export async function startProvider({ resources, introspectionSecret, robotSecret }) {
+  const http = createServer();
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  const issuer = `http://127.0.0.1:${http.address().port}`;
+  const provider = new Provider(issuer, {
+    clients: [
+      {
+        client_id: 'epicme',
+        client_secret: introspectionSecret,
+        token_endpoint_auth_method: 'client_secret_basic',
+        grant_types: [],
+        response_types: [],
+        redirect_uris: [],
+      },
+      {
+        client_id: 'robot',
+        client_secret: robotSecret,
+        grant_types: ['client_credentials'],
+        response_types: [],
+        redirect_uris: [],
+      },
+    ],
+    scopes: ['openid', 'offline_access', ...SCOPES],
+    cookies: { keys: [randomBytes(16).toString('hex')] },
+    findAccount: (context, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
+    ttl: Object.fromEntries(
+      ['AccessToken', 'ClientCredentials', 'Grant', 'IdToken', 'Interaction', 'RefreshToken', 'Session'].map((it) => [it, 600]),
+    ),
+    features: {
+      devInteractions: { enabled: true },
+      clientCredentials: { enabled: true },
+      registration: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (context, client, token) => client.clientId === token.clientId },
+      introspection: { enabled: true, allowedPolicy: (context, client) => client.clientId === 'epicme' },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (context, resource) => {
+          if (!resources.includes(resource)) throw new Error(`nobody knows ${resource}`);
+          return { scope: SCOPES.join(' '), audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: 600 };
+        },
+      },
+    },
+  });
+  const calls = {};
+  provider.use(async (context, next) => {
+    calls[context.path] = (calls[context.path] ?? 0) + 1;
+    await next();
+  });
+  http.on('request', provider.callback());
+  return {
+    issuer,
+    /** How often each path was called. */
+    calls,
+    async stop() {
+      http.close();
+      http.closeAllConnections();
+      await once(http, 'close');
+    },
+  };
+}
