@@ -4,5 +4,9 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod challenge;
 mod discovery;
+mod introspection;
+mod ladder;
+mod legacy;
 mod support;

@@ -143,6 +143,22 @@ impl TestApp {
 }
 
 impl Ask<'_> {
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        self.method = method.parse().unwrap();
+        self
+    }
+
+    pub(crate) fn path(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
+    /// Appends to the body.
+    pub(crate) fn and_then(mut self, text: &str) -> Self {
+        self.body.extend_from_slice(text.as_bytes());
+        self
+    }
+
     /// Sets a header, in place of what it was.
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
         self.without(name).also(name, value.as_bytes())
@@ -301,7 +317,7 @@ impl Reply {
 
     fn check_error_body(&self, path: &str, request_id: &str) {
         let body: Value = serde_json::from_slice(&self.body).unwrap();
-        let data = if path.split('?').next() == Some("/mcp") {
+        let data = if path.split('?').next() == Some("/mcp") || path.contains('%') {
             assert_eq!(body["jsonrpc"], "2.0", "{body}");
             assert!(body["error"]["code"].is_i64(), "{body}");
             assert!(body["error"]["message"].is_string(), "{body}");
