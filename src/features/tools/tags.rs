@@ -189,11 +189,11 @@ pub(super) struct UpdateTagArguments {
     id: Id,
     /// A new name; leave it out to keep the old one.
     #[serde(default, deserialize_with = "not_null")]
-    #[schemars(with = "Name", !default)]
+    #[schemars(with = "Name")]
     name: Option<Name>,
     /// A new description; null clears it, leave it out to keep the old one.
     #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Description>", !default)]
+    #[schemars(with = "Option<Description>")]
     description: Option<Option<Description>>,
 }
 
