@@ -10,3 +10,4 @@ mod introspection;
 mod ladder;
 mod legacy;
 mod support;
+mod tools;

@@ -188,6 +188,16 @@ impl Ask<'_> {
         self
     }
 
+    /// Changes the body as text.
+    pub(crate) fn edit_text(mut self, edit: impl FnOnce(&mut String)) -> Self {
+        let mut body = String::from_utf8(self.body).unwrap();
+        let before = body.clone();
+        edit(&mut body);
+        assert_ne!(body, before, "there is something to change");
+        self.body = body.into();
+        self
+    }
+
     pub(crate) async fn send(self) -> Reply {
         let url = format!("http://{}{}", self.app.address, self.path);
         let mut request = self
