@@ -61,10 +61,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = CommandLine::command();
-    let matches = command.clone().get_matches();
-    let line = match CommandLine::from_arg_matches(&matches) {
-        Ok(line) => line,
-        Err(error) => error.exit(),
+    let read = command.clone().try_get_matches().and_then(|matches| {
+        let line = CommandLine::from_arg_matches(&matches)?;
+        Ok((matches, line))
+    });
+    let (matches, line) = match read {
+        Ok(read) => read,
+        Err(error) => return told(&error),
     };
     telemetry::start(&line.log, line.log_format);
     let sources = matches
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "dev")]
         None => match epicme::dev::DevOptions::from_environment() {
             Ok(options) => dev(options),
-            Err(error) => error.exit(),
+            Err(error) => return told(&error),
         },
         #[cfg(not(feature = "dev"))]
         None => CommandLine::command()
@@ -97,6 +100,17 @@ fn main() -> ExitCode {
             eprintln!("epicme: {}", failure.reason);
             ExitCode::from(failure.code)
         }
+    }
+}
+
+/// Prints what clap has to say: an answer to `--help`, or what is wrong with the command line.
+fn told(error: &clap::Error) -> ExitCode {
+    // If it cannot be printed, there is nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(EXIT_USAGE)
+    } else {
+        ExitCode::SUCCESS
     }
 }
 
