@@ -50,6 +50,10 @@ impl TestDatabase {
         Self { name, url }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn connect(&self) -> PgConnection {
         PgConnection::establish(self.url.expose_secret()).unwrap()
     }
