@@ -1,8 +1,6 @@
 //! What this program relies on actix to do, or not to do: a new version that does otherwise is seen
 //! here first.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::{
     future::{Future, poll_fn},
     pin::Pin,

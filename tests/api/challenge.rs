@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::support::{ALL, Answer, PUBLIC_URL, Reply, TestApp, parse_challenges};
+use super::support::{ALL, Answer, PUBLIC_URL, Reply, TestApp, parse_challenge};
 
 const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
 
 /// Asserts that a response is this challenge, in the header and in the body.
 fn assert_challenge(reply: &Reply, status: u16, error: Option<&str>, scope: Option<&str>) {
     assert_eq!(reply.status, status, "{}", reply.text());
-    let challenge = parse_challenges(reply.header("www-authenticate").unwrap()).unwrap();
+    let challenge = parse_challenge(reply.header("www-authenticate").unwrap()).unwrap();
     assert_eq!(challenge.scheme, "Bearer");
     assert_eq!(challenge.get("realm"), Some("EpicMe"));
     assert_eq!(challenge.get("error"), error);

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::support::{ALL, Ask, Reply, TestApp, envelope};
+use super::support::{ALL, Ask, Reply, TestApp, envelope, header_lines, parse_challenge};
 
 /// Sends each request, holds the status and the code against what is promised, and all of the
 /// responses against a snapshot.
@@ -799,7 +799,7 @@ async fn a_challenge_of_this_era_names_what_the_call_needs_and_no_more() {
 fn assert_scope(reply: &Reply, scope: &str) {
     assert_eq!(reply.status, 403, "{}", reply.text());
     let field = reply.header("www-authenticate").unwrap();
-    let challenge = super::support::parse_challenges(field).unwrap();
+    let challenge = parse_challenge(field).unwrap();
     assert_eq!(challenge.get("error"), Some("insufficient_scope"));
     assert_eq!(challenge.get("scope"), Some(scope));
 }
@@ -832,7 +832,7 @@ async fn a_notification_is_taken_and_never_answered() {
 async fn what_no_client_library_sends() {
     let app = TestApp::spawn();
     let token = app.token("ann", ALL);
-    let lines = super::support::header_lines(&token);
+    let lines = header_lines(&token);
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": { "_meta": envelope() } }).to_string();
     let modern = "mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/list\r\n";
     let post = |host: &str, rest: &str| {

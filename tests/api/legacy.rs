@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::support::{ALL, Reply, Session, TestApp, parse_challenges};
+use super::support::{ALL, Reply, Session, TestApp, parse_challenge};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
@@ -394,7 +394,7 @@ async fn a_step_up_keeps_what_was_granted() {
     let reply = ask.send().await;
     assert_eq!(reply.status, 403);
     assert_eq!(reply.json()["id"], 1);
-    let challenge = parse_challenges(reply.header("www-authenticate").unwrap()).unwrap();
+    let challenge = parse_challenge(reply.header("www-authenticate").unwrap()).unwrap();
     // These clients replace their scopes by those of the challenge (C5).
     assert_eq!(
         challenge.get("scope"),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::support::{ALL, Reply, TestApp, TestDatabase, envelope, header_lines, new_cluster};
@@ -77,7 +78,8 @@ async fn when_the_database_is_back_so_is_the_journal() {
     let app = TestApp::spawn();
     let ann = app.journal("ann");
     let entry = ann.entry("One").await;
-    let name = app.database.name();
+    let url = app.database.url.expose_secret();
+    let name = url.rsplit('/').next().unwrap();
     let elsewhere = TestDatabase::new();
     let cut =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{ALL, TestApp, complaints, parse_challenges, redacted};
+use super::support::{ALL, TestApp, complaints, parse_challenge, redacted};
 
 /// Every tool, what a call of it needs, and arguments that pass its rules.
 fn calls() -> Vec<(&'static str, &'static str, Value)> {
@@ -122,7 +122,7 @@ async fn each_call_needs_each_of_its_scopes_before_anything_of_it_is_looked_at()
                 let reply = app.tool(&token, tool, arguments).send().await;
                 assert_eq!(reply.status, 403, "{tool} without {missing}");
                 let field = reply.header("www-authenticate").unwrap();
-                let challenge = parse_challenges(field).unwrap();
+                let challenge = parse_challenge(field).unwrap();
                 assert_eq!(
                     challenge.get("scope"),
                     Some(needed),
@@ -650,8 +650,11 @@ enum May {
 
 use May::{BeAbsent, BeNull, Neither};
 
+/// An argument, what it has to be, and what it may be besides.
+type Argument = (&'static str, Rule, May);
+
 /// Every argument of every tool.
-fn arguments() -> Vec<(&'static str, Vec<(&'static str, Rule, May)>)> {
+fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
     let note = Rule::Text(0, 100);
     let key = ("idempotencyKey", Rule::Text(1, 200), BeNull);
     let id = ("id", Rule::Id, Neither);

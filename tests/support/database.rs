@@ -50,10 +50,6 @@ impl TestDatabase {
         Self { name, url }
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(crate) fn connect(&self) -> PgConnection {
         PgConnection::establish(self.url.expose_secret()).unwrap()
     }

@@ -3,9 +3,7 @@
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
-use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenges};
-
-pub(crate) const METHODS_OF_WELL_KNOWN: &str = "GET, HEAD, OPTIONS";
+use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenge};
 
 /// Every header that a response may have.
 const KNOWN_HEADERS: [&str; 18] = [
@@ -314,7 +312,7 @@ impl Reply {
         assert!(!contains(ISSUER_SECRET.as_bytes()), "the issuer's secret");
         assert!(!token.is_some_and(contains), "the token in the body");
         if let Some(field) = self.header("www-authenticate") {
-            parse_challenges(field).unwrap();
+            parse_challenge(field).unwrap();
         }
         if self.status >= 400 {
             assert_eq!(self.header("cache-control"), Some("no-store"));
