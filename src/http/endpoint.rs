@@ -28,7 +28,6 @@ use crate::{
         shape, status,
         version::ProtocolVersion,
     },
-    oauth::judge::Refusal,
 };
 
 static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -137,7 +136,7 @@ async fn legacy(
         error,
     };
     let Some(sessions) = &site.sessions else {
-        return Err(bad_request(era::legacy_is_off(headers)));
+        return Err(bad_request(era::legacy_is_off(&incoming, headers)));
     };
     if let Incoming::Request(message) = &incoming
         && message.method == "initialize"
@@ -157,7 +156,7 @@ async fn legacy(
         return Ok(response);
     }
     era::check_legacy_version(headers.protocol_version, None).map_err(bad_request)?;
-    let session_id = named_session(headers)?;
+    let session_id = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
     let session = sessions
         .find(session_id, &principal)
         .map_err(|error| HttpError::session(error, id.clone()))?;
@@ -203,7 +202,7 @@ async fn close(request: &HttpRequest, site: &Site) -> Result<HttpResponse, HttpE
         error,
     };
     era::check_legacy_version(headers.protocol_version, None).map_err(bad_request)?;
-    let session_id = named_session(&headers)?;
+    let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
     let session = sessions
         .find(session_id, &principal)
         .map_err(|error| HttpError::session(error, None))?;
@@ -238,10 +237,16 @@ fn respond(
             } else {
                 needed
             };
-            Err(HttpError::Refused(Refusal::TooFewScopes { needed }))
+            Err(HttpError::Forbidden {
+                id: id.clone(),
+                needed,
+            })
         }
-        Err(Failure::Busy) => Err(HttpError::Busy),
-        Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable { source }),
+        Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
+        Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable {
+            id: id.clone(),
+            source,
+        }),
         Err(Failure::Internal { source }) => Err(HttpError::Internal {
             status: status::of_error(era, &RpcError::new(code::INTERNAL_ERROR, "")),
             id: Some(id.clone()),
@@ -250,11 +255,11 @@ fn respond(
     }
 }
 
-fn named_session<'a>(headers: &Headers<'a>) -> Result<&'a str, HttpError> {
+fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
     match headers.session_id {
         // A value that is no text cannot be a session's; it is as unknown as any other.
-        field @ Field::One(_) => Ok(field.text().unwrap_or_default()),
-        Field::Absent | Field::Several => Err(HttpError::NoSession),
+        field @ Field::One(_) => Some(field.text().unwrap_or_default()),
+        Field::Absent | Field::Several => None,
     }
 }
 

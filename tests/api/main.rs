@@ -1,0 +1,17 @@
+//! The server from outside: over real HTTP, against a port, a database and an authorization server of
+//! its own. The files are named by what is promised.
+
+#![cfg(feature = "dev")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod challenge;
+mod config;
+mod discovery;
+mod hygiene;
+mod introspection;
+mod isolation;
+mod ladder;
+mod legacy;
+mod outage;
+mod support;
+mod tools;
