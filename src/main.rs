@@ -61,10 +61,16 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = CommandLine::command();
-    let matches = command.clone().get_matches_from(arguments(&command));
-    let line = match CommandLine::from_arg_matches(&matches) {
-        Ok(line) => line,
-        Err(error) => error.exit(),
+    let read = command
+        .clone()
+        .try_get_matches_from(arguments(&command))
+        .and_then(|matches| {
+            let line = CommandLine::from_arg_matches(&matches)?;
+            Ok((matches, line))
+        });
+    let (matches, line) = match read {
+        Ok(read) => read,
+        Err(error) => return told(&error),
     };
     telemetry::start(&line.log, line.log_format);
     let sources = matches
@@ -104,6 +110,17 @@ fn arguments(command: &clap::Command) -> Vec<OsString> {
         arguments.insert(place, "dev".into());
     }
     arguments
+}
+
+/// Prints what clap has to say: an answer to `--help`, or what is wrong with the command line.
+fn told(error: &clap::Error) -> ExitCode {
+    // If it cannot be printed, there is nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(EXIT_USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 struct Failure {

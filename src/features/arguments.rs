@@ -93,7 +93,12 @@ fn explain(path: &str, finding: &str) -> String {
             || "there are none".to_owned(),
             |(_, known)| {
                 let known = known.trim_start_matches(" one of").trim();
-                format!("there are {known}")
+                let are = if known.matches('`').count() == 2 {
+                    "is"
+                } else {
+                    "are"
+                };
+                format!("there {are} {}", known.replace("` or `", "` and `"))
             },
         );
         return format!("`{name}` is not an argument of this tool; {known}");

@@ -233,8 +233,14 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     schema.remove("title");
     schema.remove("description");
     // A tool without arguments has a struct without fields.
-    schema
+    let properties = schema
         .entry("properties")
         .or_insert_with(|| Map::new().into());
+    // What an absent argument means is told in words; to schemars it is null, which is another thing.
+    for property in properties.as_object_mut().into_iter().flatten() {
+        if let Some(property) = property.1.as_object_mut() {
+            property.remove("default");
+        }
+    }
     std::mem::take(schema)
 }

@@ -269,6 +269,20 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         micros = u64::try_from(info.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         "{method} {path} {}{}",
         status.as_u16(),
-        cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+        cause
+            .map(|cause| format!(": {}", printable(&cause)))
+            .unwrap_or_default()
     );
+}
+
+/// A cause may hold words of the client's, which must not look like lines of the log's own.
+fn printable(cause: &str) -> String {
+    let mut printable = String::with_capacity(cause.len());
+    for character in cause.chars() {
+        match character {
+            '"' | '\'' => printable.push(character),
+            _ => printable.extend(character.escape_debug()),
+        }
+    }
+    printable
 }

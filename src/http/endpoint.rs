@@ -21,7 +21,6 @@ use crate::{
         shape, status,
         version::ProtocolVersion,
     },
-    oauth::judge::Refusal,
 };
 
 pub(super) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -115,10 +114,16 @@ pub(super) fn respond(
             } else {
                 needed
             };
-            Err(HttpError::Refused(Refusal::TooFewScopes { needed }))
+            Err(HttpError::Forbidden {
+                id: id.clone(),
+                needed,
+            })
         }
-        Err(Failure::Busy) => Err(HttpError::Busy),
-        Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable { source }),
+        Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
+        Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable {
+            id: id.clone(),
+            source,
+        }),
         Err(Failure::Internal { source }) => Err(HttpError::Internal {
             status: status::of_error(era, &RpcError::new(code::INTERNAL_ERROR, "")),
             id: Some(id.clone()),

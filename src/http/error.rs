@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     actors::{auth::AuthError, session::SessionError},
-    domain::journal::Cause,
+    domain::{journal::Cause, scope::ScopeSet},
     mcp::jsonrpc::{self, Id, RpcError, Unreadable, code},
     oauth::{challenge::Challenge, judge::Refusal, metadata},
 };
@@ -55,6 +55,14 @@ pub(super) enum HttpError {
     /// The credentials do not do.
     #[display("{_0}")]
     Refused(Refusal),
+    /// Good credentials, which do not reach as far as this very request.
+    #[display("needs {needed}")]
+    Forbidden {
+        /// To answer under.
+        id: Id,
+        /// What the challenge names.
+        needed: ScopeSet,
+    },
     /// The authorization server cannot be asked, or answers nonsense.
     #[display("the authorization server is unavailable")]
     IssuerUnavailable {
@@ -65,10 +73,12 @@ pub(super) enum HttpError {
     },
     /// As much is under way as may be.
     #[display("busy")]
-    Busy,
+    Busy(Option<Id>),
     /// The database cannot be reached.
     #[display("the journal is unavailable")]
     JournalUnavailable {
+        /// To answer under.
+        id: Id,
         /// What went wrong.
         source: Cause,
     },
@@ -89,7 +99,7 @@ pub(super) enum HttpError {
     BrokenOff,
     /// No session is named where one is needed.
     #[display("no session id")]
-    NoSession,
+    NoSession(Option<Id>),
     /// No such session; not a word about why.
     #[display("unknown session")]
     UnknownSession(Option<Id>),
@@ -126,7 +136,7 @@ impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Refused(refusal) => Self::Refused(refusal),
-            AuthError::Busy => Self::Busy,
+            AuthError::Busy => Self::Busy(None),
             AuthError::IssuerDown {
                 source,
                 retry_after,
@@ -157,7 +167,7 @@ impl HttpError {
     pub(super) fn session(error: SessionError, id: Option<Id>) -> Self {
         match error {
             SessionError::Unknown => Self::UnknownSession(id),
-            SessionError::Full => Self::Busy,
+            SessionError::Full => Self::Busy(id),
         }
     }
 
@@ -209,9 +219,12 @@ impl HttpError {
 
     fn id(&self) -> Option<&Id> {
         match self {
-            Self::UnknownSession(id) | Self::Rpc { id, .. } | Self::Internal { id, .. } => {
-                id.as_ref()
-            }
+            Self::Busy(id)
+            | Self::NoSession(id)
+            | Self::UnknownSession(id)
+            | Self::Rpc { id, .. }
+            | Self::Internal { id, .. } => id.as_ref(),
+            Self::Forbidden { id, .. } | Self::JournalUnavailable { id, .. } => Some(id),
             _ => None,
         }
     }
@@ -219,7 +232,7 @@ impl HttpError {
     fn cause(&self) -> Option<&dyn fmt::Display> {
         match self {
             Self::IssuerUnavailable { source, .. }
-            | Self::JournalUnavailable { source }
+            | Self::JournalUnavailable { source, .. }
             | Self::Internal { source, .. } => Some(source),
             _ => None,
         }
@@ -249,18 +262,9 @@ impl HttpError {
                     "The method is not allowed here; the Allow field names those that are",
                 )
             },
-            Self::Refused(refusal) => {
-                let site = site(request);
-                let challenge =
-                    Challenge::new(*refusal, site.baseline, &metadata::url(&site.public_url));
-                Face {
-                    challenge: Some(challenge.clone()),
-                    ..Face::new(
-                        challenge.status,
-                        challenge.body_error(),
-                        challenge.description,
-                    )
-                }
+            Self::Refused(refusal) => Face::challenge(*refusal, request),
+            Self::Forbidden { needed, .. } => {
+                Face::challenge(Refusal::TooFewScopes { needed: *needed }, request)
             }
             Self::IssuerUnavailable { retry_after, .. } => Face {
                 retry_after: Some(retry_after.unwrap_or(RETRY_LATER)),
@@ -271,7 +275,7 @@ impl HttpError {
                     "The access token cannot be checked at the moment; try again with the same token",
                 )
             },
-            Self::Busy => Face {
+            Self::Busy(_) => Face {
                 retry_after: Some(RETRY_SOON),
                 code: code::INTERNAL_ERROR,
                 ..Face::new(
@@ -310,7 +314,7 @@ impl HttpError {
                 "The body did not arrive within 30 seconds",
             ),
             Self::BrokenOff => Face::new(400, "invalid_request", "The body broke off"),
-            Self::NoSession => Face::new(
+            Self::NoSession(_) => Face::new(
                 400,
                 "session_required",
                 "One Mcp-Session-Id field is required; initialize opens a session",
@@ -368,6 +372,18 @@ impl Face {
             challenge: None,
             allow: None,
             retry_after: None,
+        }
+    }
+    fn challenge(refusal: Refusal, request: &HttpRequest) -> Self {
+        let site = site(request);
+        let challenge = Challenge::new(refusal, site.baseline, &metadata::url(&site.public_url));
+        Self {
+            challenge: Some(challenge.clone()),
+            ..Self::new(
+                challenge.status,
+                challenge.body_error(),
+                challenge.description,
+            )
         }
     }
 }

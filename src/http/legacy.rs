@@ -40,7 +40,7 @@ pub(super) async fn answer(
 ) -> Result<HttpResponse, HttpError> {
     let id = id_of(&incoming);
     let Some(sessions) = &site.sessions else {
-        return Err(bad_request(era::legacy_is_off(headers), id));
+        return Err(bad_request(era::legacy_is_off(&incoming, headers), id));
     };
     let message = match incoming {
         Incoming::Request(message) if message.method == "initialize" => {
@@ -156,8 +156,9 @@ pub(super) fn close(
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
     find(&headers, principal, sessions, None)?;
+    let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
     sessions
-        .close(named_session(&headers)?, principal)
+        .close(session_id, principal)
         .map_err(|error| HttpError::session(error, None))?;
     Ok(HttpResponse::NoContent()
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -174,18 +175,21 @@ fn find(
     era::check_legacy_version(headers.protocol_version, None)
         .map_err(|error| bad_request(error, id.clone()))?;
     let session = sessions
-        .find(named_session(headers)?, principal)
+        .find(
+            named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?,
+            principal,
+        )
         .map_err(|error| HttpError::session(error, id.clone()))?;
     era::check_legacy_version(headers.protocol_version, Some(session.version()))
         .map_err(|error| bad_request(error, id))?;
     Ok(session)
 }
 
-fn named_session<'a>(headers: &Headers<'a>) -> Result<&'a str, HttpError> {
+fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
     match headers.session_id {
         // A value that is no text cannot be a session's; it is as unknown as any other.
-        field @ Field::One(_) => Ok(field.text().unwrap_or_default()),
-        Field::Absent | Field::Several => Err(HttpError::NoSession),
+        field @ Field::One(_) => Some(field.text().unwrap_or_default()),
+        Field::Absent | Field::Several => None,
     }
 }
 

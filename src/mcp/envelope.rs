@@ -59,7 +59,7 @@ impl<'a> Params<'a> {
         params.map_or_else(
             || Ok(Self::default()),
             |params| {
-                serde_json::from_str(params.get()).map_err(|_| {
+                read_object(params).ok_or_else(|| {
                     RpcError::invalid_params(
                         "Invalid params: params must be an object whose members appear once each",
                     )
@@ -114,7 +114,7 @@ impl<'a> Params<'a> {
     #[must_use]
     pub fn claims_envelope(&self) -> bool {
         self.meta
-            .and_then(|meta| serde_json::from_str::<Meta<'_>>(meta.get()).ok())
+            .and_then(read_object::<Meta<'_>>)
             .is_some_and(|meta| meta.protocol_version.is_some())
     }
 }
@@ -156,7 +156,7 @@ impl<'a> Envelope<'a> {
     pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
         let meta: Meta<'a> = match params.meta {
             None => Meta::default(),
-            Some(meta) => serde_json::from_str(meta.get()).map_err(|_| {
+            Some(meta) => read_object(meta).ok_or_else(|| {
                 RpcError::invalid_params(
                     "Invalid params: _meta must be an object whose members appear once each",
                 )
@@ -182,6 +182,13 @@ impl<'a> Envelope<'a> {
             abilities: Abilities::read(capabilities),
         })
     }
+}
+
+/// Reads an object. serde by itself would take an array for an object whose names were left out.
+fn read_object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    is_object(raw)
+        .then(|| serde_json::from_str(raw.get()).ok())
+        .flatten()
 }
 
 /// Whether a value is a JSON object.

@@ -1,7 +1,7 @@
 //! Which era a message belongs to, and the checks that a modern one has to pass, in their order.
 
 use super::{
-    envelope::{Envelope, Params},
+    envelope::{Envelope, Params, as_str},
     headers::{Field, Headers},
     jsonrpc::{Incoming, Request, RpcError, code},
     method::Method,
@@ -144,8 +144,19 @@ pub fn check_legacy_version(
 
 /// What a legacy client is told where the legacy era is switched off (V-04, D-30).
 #[must_use]
-pub fn legacy_is_off(headers: &Headers<'_>) -> RpcError {
-    unsupported_version(headers.protocol_version.text().unwrap_or("none"))
+pub fn legacy_is_off(incoming: &Incoming<'_>, headers: &Headers<'_>) -> RpcError {
+    let asked_for = match incoming {
+        Incoming::Request(request) => Params::read(request.params)
+            .ok()
+            .and_then(|params| params.protocol_version.and_then(as_str)),
+        Incoming::Notification(_) | Incoming::Response(_) => None,
+    };
+    unsupported_version(
+        asked_for
+            .as_deref()
+            .or(headers.protocol_version.text())
+            .unwrap_or("none"),
+    )
 }
 
 /// `-32022` with what would be served, and what was asked for.

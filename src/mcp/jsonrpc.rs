@@ -145,17 +145,28 @@ pub fn read(body: &[u8]) -> Result<Incoming<'_>, Unreadable> {
             "Parse error: the body is not UTF-8",
         ))
     })?;
-    let raw: RawMessage<'_> = serde_json::from_str(text).map_err(|error| {
-        nameless(if error.is_data() {
-            RpcError::invalid_request(if text.trim_start().starts_with('[') {
-                "Invalid request: batches are not supported; send one message per POST"
-            } else {
-                "Invalid request: the body must be one JSON-RPC 2.0 object whose members appear once each"
-            })
+    let is_array = text.trim_start().starts_with('[');
+    let no_message = || {
+        nameless(RpcError::invalid_request(if is_array {
+            "Invalid request: batches are not supported; send one message per POST"
         } else {
-            RpcError::new(code::PARSE_ERROR, "Parse error: the body is not JSON")
-        })
+            "Invalid request: the body must be one JSON-RPC 2.0 object whose members appear once each"
+        }))
+    };
+    let raw: RawMessage<'_> = serde_json::from_str(text).map_err(|error| {
+        if error.is_data() {
+            no_message()
+        } else {
+            nameless(RpcError::new(
+                code::PARSE_ERROR,
+                "Parse error: the body is not JSON",
+            ))
+        }
     })?;
+    // serde would take an array for an object whose names were left out.
+    if is_array {
+        return Err(no_message());
+    }
     let id = raw.id.map(Id::read).transpose();
     let invalid = |id: &Result<Option<Id>, _>, message: &str| Unreadable {
         id: id.as_ref().ok().cloned().flatten(),

@@ -127,6 +127,10 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
     struct Active {
         active: bool,
     }
+    // serde would take an array for an object whose names were left out.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(serde::de::Error::custom("not an object"));
+    }
     if serde_json::from_slice::<Active>(body)?.active {
         serde_json::from_slice(body)
     } else {

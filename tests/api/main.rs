@@ -4,5 +4,14 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod challenge;
+mod config;
 mod discovery;
+mod hygiene;
+mod introspection;
+mod isolation;
+mod ladder;
+mod legacy;
+mod outage;
 mod support;
+mod tools;

@@ -220,8 +220,13 @@ impl Issuer {
             introspection_endpoint: Option<String>,
         }
         let text = String::from_utf8(body).map_err(|_| nonsense("metadata that is not UTF-8"))?;
-        let document: Document = serde_json::from_str(&text)
-            .map_err(|_| nonsense("metadata that is not a JSON object with an issuer"))?;
+        // serde would take an array for an object whose names were left out.
+        let document: Document = text
+            .trim_start()
+            .starts_with('{')
+            .then(|| serde_json::from_str(&text).ok())
+            .flatten()
+            .ok_or_else(|| nonsense("metadata that is not a JSON object with an issuer"))?;
         // RFC 8414 §3.3: metadata of another issuer must not be used.
         if document.issuer != self.settings.url.as_str() {
             return Err(nonsense("metadata of another issuer"));

@@ -190,16 +190,12 @@ pub(super) struct UpdateTagArguments {
     /// The tag's id.
     id: Id,
     /// A new name; leave it out to keep the old one.
-    #[serde(
-        default,
-        deserialize_with = "not_null",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, deserialize_with = "not_null")]
     #[schemars(with = "Name")]
     name: Option<Name>,
     /// A new description; null clears it, leave it out to keep the old one.
     #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Description>", !default)]
+    #[schemars(with = "Option<Description>")]
     description: Option<Option<Description>>,
 }
 

@@ -18,7 +18,7 @@ impl Challenge {
 
 /// Reads a field value of one challenge whose every parameter is a quoted-string, as RFC 6750 §3 and
 /// RFC 9728 §5.1 have it.
-pub(crate) fn parse_challenges(field: &str) -> Result<Challenge, String> {
+pub(crate) fn parse_challenge(field: &str) -> Result<Challenge, String> {
     let (scheme, mut rest) = token(field)?;
     rest = rest.strip_prefix(' ').ok_or("no space after the scheme")?;
     let mut parameters = BTreeMap::new();
@@ -73,7 +73,7 @@ fn quoted_string(text: &str) -> Result<(String, &str), String> {
 
 #[test]
 fn the_challenge_reader_is_strict() {
-    let read = parse_challenges(r#"Bearer realm="a \"b\"", scope="x y""#).unwrap();
+    let read = parse_challenge(r#"Bearer realm="a \"b\"", scope="x y""#).unwrap();
     assert_eq!(
         (read.get("realm"), read.get("scope")),
         (Some("a \"b\""), Some("x y"))
@@ -87,6 +87,6 @@ fn the_challenge_reader_is_strict() {
         r#"Bearer realm="x"#,
         r#"Bearer realm="x","#,
     ] {
-        assert!(parse_challenges(bad).is_err(), "{bad}");
+        assert!(parse_challenge(bad).is_err(), "{bad}");
     }
 }

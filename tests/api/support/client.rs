@@ -3,9 +3,7 @@
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
-use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenges};
-
-pub(crate) const METHODS_OF_WELL_KNOWN: &str = "GET, HEAD, OPTIONS";
+use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenge};
 
 /// Every header that a response may have.
 const KNOWN_HEADERS: [&str; 18] = [
@@ -143,6 +141,22 @@ impl TestApp {
 }
 
 impl Ask<'_> {
+    pub(crate) fn method(mut self, method: &str) -> Self {
+        self.method = method.parse().unwrap();
+        self
+    }
+
+    pub(crate) fn path(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
+    /// Appends to the body.
+    pub(crate) fn and_then(mut self, text: &str) -> Self {
+        self.body.extend_from_slice(text.as_bytes());
+        self
+    }
+
     /// Sets a header, in place of what it was.
     pub(crate) fn header(self, name: &str, value: &str) -> Self {
         self.without(name).also(name, value.as_bytes())
@@ -169,6 +183,16 @@ impl Ask<'_> {
         let mut body = serde_json::from_slice(&self.body).unwrap();
         edit(&mut body);
         self.body = body.to_string().into();
+        self
+    }
+
+    /// Changes the body as text.
+    pub(crate) fn edit_text(mut self, edit: impl FnOnce(&mut String)) -> Self {
+        let mut body = String::from_utf8(self.body).unwrap();
+        let before = body.clone();
+        edit(&mut body);
+        assert_ne!(body, before, "there is something to change");
+        self.body = body.into();
         self
     }
 
@@ -288,7 +312,7 @@ impl Reply {
         assert!(!contains(ISSUER_SECRET.as_bytes()), "the issuer's secret");
         assert!(!token.is_some_and(contains), "the token in the body");
         if let Some(field) = self.header("www-authenticate") {
-            parse_challenges(field).unwrap();
+            parse_challenge(field).unwrap();
         }
         if self.status >= 400 {
             assert_eq!(self.header("cache-control"), Some("no-store"));
@@ -301,7 +325,7 @@ impl Reply {
 
     fn check_error_body(&self, path: &str, request_id: &str) {
         let body: Value = serde_json::from_slice(&self.body).unwrap();
-        let data = if path.split('?').next() == Some("/mcp") {
+        let data = if path.split('?').next() == Some("/mcp") || path.contains('%') {
             assert_eq!(body["jsonrpc"], "2.0", "{body}");
             assert!(body["error"]["code"].is_i64(), "{body}");
             assert!(body["error"]["message"].is_string(), "{body}");

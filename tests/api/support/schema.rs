@@ -30,11 +30,10 @@ fn check(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
                     .as_object()
                     .is_none_or(|members| members.keys().all(|name| rule.get(name).is_some()))
             }
-            "required" => rule
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "required" => value.as_object().is_none_or(|members| {
+                let mut names = rule.as_array().unwrap().iter();
+                names.all(|name| members.contains_key(name.as_str().unwrap()))
+            }),
             "additionalProperties" => rule == false,
             "items" => {
                 for (i, item) in value.as_array().into_iter().flatten().enumerate() {

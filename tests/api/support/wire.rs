@@ -34,11 +34,6 @@ impl Wire {
         self.0.write_all(bytes.as_ref()).unwrap();
     }
 
-    /// Sends, and says whether the server still took it.
-    pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.0.write_all(bytes.as_ref()).is_ok()
-    }
-
     /// Everything up to the end of the connection.
     pub(crate) fn read(&mut self) -> String {
         let mut answer = Vec::new();

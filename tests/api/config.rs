@@ -1,0 +1,276 @@
+//! The program from the command line: what it needs, what it says, and how it ends.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Output, Stdio},
+};
+
+use secrecy::ExposeSecret;
+
+use super::support::{TestDatabase, new_cluster};
+
+/// The program with this environment and no other.
+fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_epicme"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    epicme(arguments, environment).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "exit {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap(),
+        str::from_utf8(&output.stdout).unwrap(),
+        str::from_utf8(&output.stderr).unwrap()
+    )
+}
+
+const COMPLETE: [(&str, &str); 4] = [
+    (
+        "DATABASE_URL",
+        "postgres://epicme:zq5-password@nowhere.invalid/epicme",
+    ),
+    ("EPICME_ISSUER", "https://issuer.example"),
+    ("EPICME_INTROSPECTION_CLIENT_ID", "epicme"),
+    ("EPICME_INTROSPECTION_CLIENT_SECRET", "zq5-secret"),
+];
+
+#[test]
+fn with_nothing_configured_every_missing_key_is_named_at_once() {
+    insta::assert_snapshot!("serve_without_anything", said(&run(&["serve"], &[])));
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
+    let mut environment = COMPLETE.to_vec();
+    environment.extend([
+        ("EPICME_BIND", "here"),
+        ("EPICME_PUBLIC_URL", "http://journal.example"),
+        ("EPICME_DATABASE_POOL", "0"),
+        ("EPICME_MIGRATE", "yes"),
+        (
+            "EPICME_INTROSPECTION_URL",
+            "http://issuer.example/introspect",
+        ),
+        (
+            "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+            "/nonexistent/zq5",
+        ),
+        ("EPICME_INTROSPECTION_CACHE", "2h"),
+        ("EPICME_INTROSPECTION_TIMEOUT", "3"),
+        ("EPICME_AUDIENCE_OPTIONAL", "maybe"),
+        ("EPICME_BASELINE_SCOPES", "everything"),
+        ("EPICME_WORKERS", "0"),
+        ("EPICME_ALLOWED_ORIGINS", "https://app.example/"),
+        ("EPICME_LEGACY", "no"),
+        ("EPICME_SESSIONS", "-1"),
+        ("EPICME_SESSION_IDLE", "0s"),
+    ]);
+    let output = run(
+        &["serve", "--introspection-cache-entries", "many"],
+        &environment,
+    );
+    let said = said(&output);
+    assert!(
+        !said.contains("zq5-password") && !said.contains("zq5-secret"),
+        "{said}"
+    );
+    insta::assert_snapshot!("serve_with_faults", said);
+}
+
+#[test]
+fn check_config_shows_what_is_in_effect_and_no_secret() {
+    let mut environment = COMPLETE.to_vec();
+    environment.extend([
+        ("EPICME_WORKERS", "2"),
+        ("EPICME_PUBLIC_URL", "https://journal.example/"),
+    ]);
+    let output = run(&["check-config", "--bind", "127.0.0.1:1234"], &environment);
+    let said = said(&output);
+    assert!(!said.contains("zq5"), "{said}");
+    insta::assert_snapshot!("check_config", said);
+}
+
+#[test]
+fn a_secret_can_come_from_a_file() {
+    let path = std::env::temp_dir().join(format!("epicme-secret-{}", std::process::id()));
+    std::fs::write(&path, "zq5-from-file\n").unwrap();
+    let file = path.to_str().unwrap();
+    let environment = [
+        COMPLETE[1],
+        COMPLETE[2],
+        ("DATABASE_URL_FILE", file),
+        ("EPICME_INTROSPECTION_CLIENT_SECRET_FILE", file),
+    ];
+    let output = run(&["check-config"], &environment);
+    std::fs::remove_file(&path).unwrap();
+    let said = said(&output);
+    assert!(
+        output.status.success() && !said.contains("zq5-from-file"),
+        "{said}"
+    );
+    for key in ["DATABASE_URL", "EPICME_INTROSPECTION_CLIENT_SECRET"] {
+        let line = said
+            .lines()
+            .find(|line| line.starts_with(&format!("{key} ")))
+            .unwrap();
+        assert_eq!(
+            line.split_whitespace().collect::<Vec<_>>(),
+            [key, "file", "***"]
+        );
+    }
+}
+
+#[test]
+fn help_is_the_reference_of_every_key_and_shows_no_secret() {
+    let output = run(&["serve", "--help"], &COMPLETE);
+    let said = said(&output);
+    assert!(output.status.success() && !said.contains("zq5"), "{said}");
+    for key in [
+        "EPICME_BIND",
+        "EPICME_PUBLIC_URL",
+        "DATABASE_URL",
+        "DATABASE_URL_FILE",
+        "EPICME_DATABASE_POOL",
+        "EPICME_ISSUER",
+        "EPICME_INTROSPECTION_URL",
+        "EPICME_INTROSPECTION_CLIENT_ID",
+        "EPICME_INTROSPECTION_CLIENT_SECRET",
+        "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+        "EPICME_INTROSPECTION_CACHE",
+        "EPICME_WORKERS",
+        "EPICME_ALLOWED_ORIGINS",
+        "EPICME_LEGACY",
+        "EPICME_LOG",
+        "EPICME_LOG_FORMAT",
+        "EPICME_MIGRATE",
+    ] {
+        assert!(said.contains(&format!("[env: {key}")), "{key}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_a_usage_error_and_a_question_is_none() {
+    for arguments in [
+        &["serve", "--no-such-flag"][..],
+        &["no-such-command"],
+        &["serve", "--log-format", "x"],
+    ] {
+        assert_eq!(
+            run(arguments, &COMPLETE).status.code(),
+            Some(64),
+            "{arguments:?}"
+        );
+    }
+    for arguments in [&["--help"][..], &["--version"], &["help", "serve"]] {
+        assert_eq!(run(arguments, &[]).status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn without_a_database_the_start_fails_and_its_url_stays_secret() {
+    for url in [
+        COMPLETE[0].1,
+        "postgres://epicme:zq5-password@127.0.0.1:1/epicme",
+        "postgres://epicme:zq5-password@[broken/epicme",
+        "zq5-password",
+    ] {
+        let mut environment = COMPLETE.to_vec();
+        environment[0].1 = url;
+        for command in ["serve", "migrate"] {
+            let output = run(&[command], &environment);
+            let said = said(&output);
+            assert_eq!(output.status.code(), Some(69), "{said}");
+            assert!(
+                said.contains("epicme: the database cannot be used"),
+                "{said}"
+            );
+            assert!(!said.contains("zq5"), "{command} {url}: {said}");
+        }
+    }
+}
+
+#[test]
+fn pending_migrations_stop_the_start_until_they_are_run() {
+    let cluster = new_cluster();
+    cluster.create_database("epicme").unwrap();
+    let url = cluster.url("epicme");
+    let mut environment = COMPLETE.to_vec();
+    environment[0].1 = url.expose_secret();
+    let refused = run(&["serve"], &environment);
+    assert_eq!(refused.status.code(), Some(69));
+    assert!(
+        said(&refused).contains("run `epicme migrate`, or set EPICME_MIGRATE=on"),
+        "{}",
+        said(&refused)
+    );
+    let migrated = run(&["migrate"], &environment[..1]);
+    assert!(migrated.status.success(), "{}", said(&migrated));
+    let again = run(&["migrate"], &environment[..1]);
+    assert_eq!(
+        str::from_utf8(&again.stdout).unwrap(),
+        "0 migrations run; the schema is up to date\n"
+    );
+}
+
+#[test]
+fn it_serves_until_it_is_told_to_stop() {
+    let database = TestDatabase::new();
+    let mut environment = COMPLETE.to_vec();
+    environment[0].1 = database.url.expose_secret();
+    environment.push(("EPICME_WORKERS", "1"));
+    for format in ["text", "json"] {
+        let mut child = epicme(
+            &["serve", "--bind", "127.0.0.1:0", "--log-format", format],
+            &environment,
+        )
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = log.find(|line| {
+            line.as_ref()
+                .unwrap()
+                .contains("serving http://127.0.0.1:8787/mcp on 127.0.0.1:")
+        });
+        let line = line.unwrap().unwrap();
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(
+                (line["level"].as_str(), line["target"].as_str()),
+                (Some("INFO"), Some("epicme"))
+            );
+        }
+        let told = Command::new("kill")
+            .arg(child.id().to_string())
+            .status()
+            .unwrap();
+        assert!(told.success());
+        assert!(child.wait().unwrap().success());
+        assert!(log.any(|line| line.unwrap().contains("stopping")));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let database = TestDatabase::new();
+    let mut environment = COMPLETE.to_vec();
+    environment[0].1 = database.url.expose_secret();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = run(&["serve", "--bind", &address], &environment);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(
+        said(&output).contains(&format!("cannot listen on {address}")),
+        "{}",
+        said(&output)
+    );
+}
