@@ -36,45 +36,59 @@ static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// One message from the client.
-pub(super) async fn post(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
-    answer(&request, payload, &site)
-        .await
-        .unwrap_or_else(|error| error.respond(&request))
+pub(super) async fn post(
+    request: HttpRequest,
+    mut payload: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
+    match answer(&request, &mut payload, &site).await {
+        Ok(response) => response,
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
 }
 
 /// The stream on which a legacy server may speak unasked. There is none yet, which every revision
 /// allows (L-20); a modern client has none at all (T-28).
-pub(super) async fn get(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+pub(super) async fn get(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
     match authenticate(&request, &site).await {
-        Ok(_) => HttpError::MethodNotAllowed {
-            allow: if is_modern(&request) || site.sessions.is_none() {
-                "POST"
-            } else {
-                "POST, DELETE"
-            },
+        Ok(_) => {
+            HttpError::MethodNotAllowed {
+                allow: if is_modern(&request) || site.sessions.is_none() {
+                    "POST"
+                } else {
+                    "POST, DELETE"
+                },
+            }
+            .respond_unread(&request, payload)
+            .await
         }
-        .respond(&request),
-        Err(error) => error.respond(&request),
+        Err(error) => error.respond_unread(&request, payload).await,
     }
 }
 
 /// Ends a legacy session (L-09).
-pub(super) async fn delete(request: HttpRequest, site: Data<Site>) -> HttpResponse {
-    close(&request, &site)
-        .await
-        .unwrap_or_else(|error| error.respond(&request))
+pub(super) async fn delete(
+    request: HttpRequest,
+    payload: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
+    match close(&request, &site).await {
+        Ok(response) => response,
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
 }
 
-pub(super) async fn other_method(request: HttpRequest) -> HttpResponse {
+pub(super) async fn other_method(request: HttpRequest, payload: Payload) -> HttpResponse {
     HttpError::MethodNotAllowed {
         allow: "GET, POST, DELETE, OPTIONS",
     }
-    .respond(&request)
+    .respond_unread(&request, payload)
+    .await
 }
 
 async fn answer(
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
     let principal = authenticate(request, site).await?;
