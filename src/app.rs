@@ -123,6 +123,9 @@ impl App {
             .workers(workers)
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
             .client_request_timeout(SLOWEST_HEAD)
+            // No lingering on a connection that is closed for its endless body: while one lingers,
+            // whatever comes is read without a pause (`http::body::drain` has done what is due).
+            .client_disconnect_timeout(Duration::ZERO)
             // Answers are written whole; waiting for more to send would only delay them.
             .tcp_nodelay(true)
             .shutdown_timeout(DRAIN)

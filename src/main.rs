@@ -10,7 +10,7 @@ use epicme::{
     storage,
     telemetry::{self, LogFormat},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
@@ -148,12 +148,13 @@ impl Failure {
 fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
     actix_rt::System::new()
         .block_on(async move {
+            // Before anything is started, so that a signal finds something that stops it all.
+            let mut signals = StopSignals::listen()?;
             let dev = epicme::dev::Dev::start(options).await?;
             print!("{}", dev.banner());
-            let stopped = until_told_to_stop().await;
+            signals.next().await;
             eprintln!("\nStopping.");
-            dev.stop().await?;
-            stopped.map_err(epicme::dev::DevError::from)
+            dev.stop().await
         })
         .map_err(Failure::unavailable)
 }
@@ -166,15 +167,17 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
     actix_rt::System::new().block_on(async move {
         let listener = app::listen(bind)
             .map_err(|error| Failure::unavailable(format!("cannot listen on {bind}: {error}")))?;
+        // Before the first request, so that none is cut off by a signal that nobody listens for.
+        let mut signals = StopSignals::listen().map_err(Failure::unavailable)?;
         let app = App::start(config, listener, Clock::system()).map_err(Failure::unavailable)?;
         log::info!(
             "serving {resource} on {}; clients find out how to authenticate by asking it without a token",
             app.address()
         );
-        let stopped = until_told_to_stop().await;
+        signals.next().await;
         log::info!("stopping");
         app.stop().await;
-        stopped.map_err(Failure::unavailable)
+        Ok(())
     })
 }
 
@@ -223,17 +226,32 @@ fn check_config(options: &Options, sources: &Sources) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for Ctrl-C or for `SIGTERM`.
-async fn until_told_to_stop() -> io::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    std::future::poll_fn(|context| {
-        if interrupt.poll_recv(context).is_ready() || terminate.poll_recv(context).is_ready() {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    Ok(())
+/// Ctrl-C and `SIGTERM`.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// From here on the signals no longer end the program by themselves.
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for either.
+    async fn next(&mut self) {
+        std::future::poll_fn(|context| {
+            if self.interrupt.poll_recv(context).is_ready()
+                || self.terminate.poll_recv(context).is_ready()
+            {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
 }

@@ -378,9 +378,8 @@ impl Reader<'_> {
                 "names a scope that there is none of",
             );
         }
-        let scopes = ScopeSet::parse(text);
-        self.hold(key, !scopes.is_empty(), "must name at least one scope")
-            .then_some(scopes)
+        self.hold(key, !text.trim().is_empty(), "must name at least one scope")
+            .then(|| ScopeSet::parse(text))
     }
 
     /// A secret from its own key or from a file, never from both: one of them would be forgotten

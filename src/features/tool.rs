@@ -233,14 +233,20 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     schema.remove("title");
     schema.remove("description");
     // A tool without arguments has a struct without fields.
-    let properties = schema
+    schema
         .entry("properties")
         .or_insert_with(|| Map::new().into());
-    // What an absent argument means is told in words; to schemars it is null, which is another thing.
-    for property in properties.as_object_mut().into_iter().flatten() {
-        if let Some(property) = property.1.as_object_mut() {
-            property.remove("default");
-        }
+    let mut schema = std::mem::take(schema);
+    schema.values_mut().for_each(unwrap_lines);
+    schema
+}
+
+/// A doc comment's line breaks are the source file's, not the reader's.
+fn unwrap_lines(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\n') => *text = text.replace('\n', " "),
+        Value::Array(items) => items.iter_mut().for_each(unwrap_lines),
+        Value::Object(members) => members.values_mut().for_each(unwrap_lines),
+        _ => {}
     }
-    std::mem::take(schema)
 }

@@ -1,13 +1,19 @@
 //! Reading the body, within bounds, and what has to be true of it before.
 
-use std::time::Duration;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest,
+    body::{BodySize, BoxBody, MessageBody},
+    error::PayloadError,
     http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     web::{Bytes, BytesMut, Payload},
 };
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 
 use super::error::HttpError;
@@ -18,6 +24,54 @@ const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// How long a body may take.
 const SLOWEST_BODY: Duration = Duration::from_secs(30);
+
+/// How much of a body that nobody wants is read for the sake of the answer.
+const LONGEST_DRAIN: usize = 4 * 1024 * 1024;
+
+/// How long it may take.
+const SLOWEST_DRAIN: Duration = Duration::from_secs(2);
+
+/// A request's body, by whichever of actix's two names.
+pub(super) trait Body: Stream<Item = Result<Bytes, PayloadError>> + Unpin {}
+
+impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Body for S {}
+
+/// An answer that keeps what is left of the request's body until it has been sent.
+pub(super) struct Keeping<R> {
+    pub(super) answer: BoxBody,
+    #[expect(dead_code, reason = "kept, not read")]
+    pub(super) rest: R,
+}
+
+impl<R: Unpin> MessageBody for Keeping<R> {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
+}
+
+/// Reads what is left of a body that nobody wants, within bounds.
+pub(super) async fn drain(body: &mut impl Body) {
+    let drained = async {
+        let mut length = 0;
+        while let Some(Ok(chunk)) = body.next().await {
+            length += chunk.len();
+            if length > LONGEST_DRAIN {
+                return;
+            }
+        }
+    };
+    // What did not come in time is not waited for.
+    let _ = timeout(SLOWEST_DRAIN, drained).await;
+}
 
 /// Checks what the client says of the body and of the answer it wants.
 pub(super) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> {
@@ -83,7 +137,7 @@ fn accepted(request: &HttpRequest) -> Accepted {
 }
 
 /// Reads the whole body.
-pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, HttpError> {
+pub(super) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, HttpError> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -97,7 +151,7 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Byte
         .unwrap_or(Err(HttpError::TooSlow))
 }
 
-async fn collect(mut payload: Payload) -> Result<Bytes, HttpError> {
+async fn collect(payload: &mut Payload) -> Result<Bytes, HttpError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HttpError::BrokenOff)?;

@@ -3,7 +3,7 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CACHE_CONTROL, ETAG, EntityTag, IF_NONE_MATCH},
-    web::{Bytes, Data},
+    web::{Bytes, Data, Payload},
 };
 use sha2::{Digest, Sha256};
 
@@ -106,9 +106,10 @@ pub(super) async fn front_page(site: Data<Site>) -> HttpResponse {
         .body(site.discovery.front_page.clone())
 }
 
-pub(super) async fn other_method(request: HttpRequest) -> HttpResponse {
+pub(super) async fn other_method(request: HttpRequest, body: Payload) -> HttpResponse {
     HttpError::MethodNotAllowed {
         allow: "GET, HEAD, OPTIONS",
     }
-    .respond(&request)
+    .respond_unread(&request, body)
+    .await
 }

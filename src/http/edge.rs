@@ -155,8 +155,8 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     };
     let mut response = match refused {
         Some(error) => {
-            let (request, _) = request.into_parts();
-            let response = error.respond(&request);
+            let (request, body) = request.into_parts();
+            let response = error.respond_unread(&request, body).await;
             ServiceResponse::new(request, response)
         }
         None => next.call(request).await?.map_into_boxed_body(),

@@ -29,48 +29,60 @@ static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// One message from the client.
-pub(super) async fn post(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
-    answer(&request, payload, &site)
-        .await
-        .unwrap_or_else(|error| error.respond(&request))
+pub(super) async fn post(
+    request: HttpRequest,
+    mut payload: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
+    match answer(&request, &mut payload, &site).await {
+        Ok(response) => response,
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
 }
 
 /// The stream on which a legacy server may speak unasked, or the rest of one that was lost (L-20,
 /// L-22). A modern client has neither (T-28).
-pub(super) async fn get(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+pub(super) async fn get(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
     let outcome = async {
         let principal = authenticate(&request, &site).await?;
         let sessions = legacy_sessions(&request, &site)?;
         body::check_accepts_stream(&request)?;
         legacy::listen(&request, &site, sessions, &principal).await
     };
-    outcome
-        .await
-        .unwrap_or_else(|error| error.respond(&request))
+    match outcome.await {
+        Ok(response) => response,
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
 }
 
 /// Ends a legacy session (L-09).
-pub(super) async fn delete(request: HttpRequest, site: Data<Site>) -> HttpResponse {
+pub(super) async fn delete(
+    request: HttpRequest,
+    payload: Payload,
+    site: Data<Site>,
+) -> HttpResponse {
     let outcome = async {
         let principal = authenticate(&request, &site).await?;
         let sessions = legacy_sessions(&request, &site)?;
         legacy::close(&request, sessions, &principal)
     };
-    outcome
-        .await
-        .unwrap_or_else(|error| error.respond(&request))
+    match outcome.await {
+        Ok(response) => response,
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
 }
 
-pub(super) async fn other_method(request: HttpRequest) -> HttpResponse {
+pub(super) async fn other_method(request: HttpRequest, payload: Payload) -> HttpResponse {
     HttpError::MethodNotAllowed {
         allow: "GET, POST, DELETE, OPTIONS",
     }
-    .respond(&request)
+    .respond_unread(&request, payload)
+    .await
 }
 
 async fn answer(
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
     let principal = authenticate(request, site).await?;

@@ -7,6 +7,7 @@ use std::{fmt, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
+    body::BoxBody,
     http::{
         StatusCode,
         header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use super::{
     Site,
+    body::{self, Body},
     edge::{RequestInfo, path_of},
 };
 use crate::{
@@ -215,6 +217,20 @@ impl HttpError {
             .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"));
         response.extensions_mut().insert(LoggedCause(cause));
         response
+    }
+
+    /// The response to a request whose body was not read to its end. What is left of it is read and
+    /// thrown away, so that the client gets to read the answer; if that is too much, the body is kept
+    /// until the answer is on its way, which has the connection closed. (A body that is dropped
+    /// would be read on for as long as it comes.)
+    pub(super) async fn respond_unread(
+        self,
+        request: &HttpRequest,
+        mut rest: impl Body + 'static,
+    ) -> HttpResponse {
+        body::drain(&mut rest).await;
+        self.respond(request)
+            .map_body(|_, answer| BoxBody::new(body::Keeping { answer, rest }))
     }
 
     fn id(&self) -> Option<&Id> {

@@ -135,6 +135,6 @@ async fn healthcheck() -> HttpResponse {
         .body(Bytes::from_static(b"OK"))
 }
 
-async fn nothing_here(request: HttpRequest) -> HttpResponse {
-    HttpError::NoSuchPath.respond(&request)
+async fn nothing_here(request: HttpRequest, body: web::Payload) -> HttpResponse {
+    HttpError::NoSuchPath.respond_unread(&request, body).await
 }

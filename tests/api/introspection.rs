@@ -374,6 +374,9 @@ async fn an_issuer_without_audiences_has_to_be_named_and_is_warned_of() {
             .status,
         200
     );
+    // Then the type has to say that it is an access token.
+    let untyped = app.token_with(json!({ "aud": null, "token_type": null }));
+    assert_eq!(list(&app, &untyped).await.status, 401);
     // An audience that is there still counts.
     let other = app.token_with(json!({ "aud": "https://other.example" }));
     assert_eq!(list(&app, &other).await.status, 401);

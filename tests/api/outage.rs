@@ -163,6 +163,33 @@ async fn a_body_without_end_is_refused_where_it_gets_too_long() {
     }
     let answer = wire.read_some();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(wire.ends_while_sending(&chunk));
+}
+
+#[actix_rt::test]
+async fn no_refusal_lets_a_body_go_on_for_ever() {
+    let app = TestApp::spawn();
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x1_0000));
+    for (line, host, status) in [
+        ("POST /mcp", "journal.example", 401),
+        ("DELETE /mcp", "journal.example", 401),
+        ("GET /mcp", "journal.example", 401),
+        ("PUT /mcp", "journal.example", 405),
+        ("POST /mcp", "elsewhere.example", 421),
+        ("POST /", "journal.example", 405),
+        ("POST /nowhere", "journal.example", 404),
+    ] {
+        let mut wire = app.wire();
+        wire.send(format!(
+            "{line} HTTP/1.1\r\nhost: {host}\r\ntransfer-encoding: chunked\r\n\r\n{chunk}"
+        ));
+        let answer = wire.read_some();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{line}: {answer}"
+        );
+        assert!(wire.ends_while_sending(&chunk), "{line} to {host}");
+    }
 }
 
 #[actix_rt::test]

@@ -455,7 +455,7 @@ async fn a_day_is_a_day_of_the_time_zone_that_is_named() {
             json!({ "from": "2026-07-27T21:59:59.999999Z", "to": "2026-07-27T22:00:00Z" }),
             "a",
         ),
-        (json!({ "from": "0001-01-01", "to": "9999-12-30" }), "dcba"),
+        (json!({ "from": "0001-01-01", "to": "9999-12-31" }), "dcba"),
     ] {
         let found = ann.done("list_entries", arguments.clone()).await;
         let titles: String = found["entries"]
@@ -714,7 +714,7 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
             "create_tag",
             vec![
                 ("name", Rule::Text(1, 60), Neither),
-                ("description", Rule::Text(1, 500), BeNull),
+                ("description", Rule::Text(0, 500), BeNull),
                 key,
             ],
         ),
@@ -725,7 +725,7 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
             vec![
                 id,
                 ("name", Rule::Text(1, 60), BeAbsent),
-                ("description", Rule::Text(1, 500), BeNull),
+                ("description", Rule::Text(0, 500), BeNull),
             ],
         ),
         ("delete_tag", vec![id]),

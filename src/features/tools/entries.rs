@@ -157,31 +157,47 @@ pub(super) struct UpdateEntryArguments {
     /// The entry's id.
     id: Id,
     /// A new title; leave it out to keep the old one.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Title")]
     title: Option<Title>,
     /// A new text; leave it out to keep the old one.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Content")]
     content: Option<Content>,
     /// A new mood; null clears it, leave it out to keep the old one.
     #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Note>")]
+    #[schemars(with = "Option<Note>", !default)]
     mood: Option<Option<Note>>,
     /// A new location; null clears it, leave it out to keep the old one.
     #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Note>")]
+    #[schemars(with = "Option<Note>", !default)]
     location: Option<Option<Note>>,
     /// A new weather; null clears it, leave it out to keep the old one.
     #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Note>")]
+    #[schemars(with = "Option<Note>", !default)]
     weather: Option<Option<Note>>,
     /// A label of the user's; leave it out to keep the old one.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "bool")]
     is_private: Option<bool>,
     /// Whether it is a favorite; leave it out to keep the old answer.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "bool")]
     is_favorite: Option<bool>,
 }

@@ -67,24 +67,13 @@ impl Tool for ListEntries {
         arguments: ListEntriesArguments,
     ) -> Result<Done<ListEntriesOutput>, ToolError> {
         let zone = arguments.time_zone.unwrap_or_default();
-        let instant = |name: &str, moment: Option<Moment>| {
-            moment
-                .map(|moment| {
-                    moment.instant(&zone).ok_or_else(|| {
-                        ToolError::BadArguments(format!(
-                            "Invalid arguments: `{name}` must be a date within the calendar."
-                        ))
-                    })
-                })
-                .transpose()
-        };
         let filter = EntryFilter {
             tags: arguments
                 .tag_ids
                 .map(|tags| tags.0.into_iter().map(TagId::from).collect())
                 .unwrap_or_default(),
-            from: instant("from", arguments.from)?,
-            to: instant("to", arguments.to)?,
+            from: arguments.from.map(|moment| moment.instant(&zone)),
+            to: arguments.to.map(|moment| moment.instant(&zone)),
             is_favorite: arguments.is_favorite,
         };
         if let (Some(from), Some(to)) = (filter.from, filter.to)

@@ -24,7 +24,7 @@ use crate::{
 };
 
 type Name = Text<1, 60>;
-type Description = Text<1, 500>;
+type Description = Text<0, 500>;
 
 /// `create_tag`
 pub(super) struct CreateTag;
@@ -63,7 +63,7 @@ impl Tool for CreateTag {
     ) -> Result<Done<TagOutput>, ToolError> {
         let tag = NewTag {
             name: arguments.name.into(),
-            description: arguments.description.map(String::from),
+            description: description(arguments.description),
         };
         let idempotency_key = arguments
             .idempotency_key
@@ -190,12 +190,16 @@ pub(super) struct UpdateTagArguments {
     /// The tag's id.
     id: Id,
     /// A new name; leave it out to keep the old one.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(
+        default,
+        deserialize_with = "not_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schemars(with = "Name")]
     name: Option<Name>,
     /// A new description; null clears it, leave it out to keep the old one.
     #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Description>")]
+    #[schemars(with = "Option<Description>", !default)]
     description: Option<Option<Description>>,
 }
 
@@ -220,9 +224,7 @@ impl Tool for UpdateTag {
                 id: arguments.id.into(),
                 changes: TagChanges {
                     name: arguments.name.map(String::from),
-                    description: arguments
-                        .description
-                        .map(|description| description.map(String::from)),
+                    description: arguments.description.map(description),
                 },
             })
             .await?;
@@ -307,4 +309,11 @@ fn gone(id: TagId) -> Done<DeleteTagOutput> {
             tag: None,
         },
     }
+}
+
+/// Models send an empty text where they mean none.
+fn description(description: Option<Description>) -> Option<String> {
+    description
+        .map(String::from)
+        .filter(|description| !description.is_empty())
 }

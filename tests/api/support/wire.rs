@@ -3,7 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::TestApp;
@@ -57,6 +57,18 @@ impl Wire {
         let mut buffer = [0; 4_096];
         let length = self.0.read(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    /// Whether the other side ends the connection although more and more is sent: far more than
+    /// any buffer on the way holds, for far longer than a connection lingers.
+    pub(crate) fn ends_while_sending(&mut self, chunk: &str) -> bool {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(8) {
+            if self.0.write_all(chunk.as_bytes()).is_err() {
+                return true;
+            }
+        }
+        false
     }
 
     pub(crate) fn cut(self) {
