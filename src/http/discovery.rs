@@ -58,7 +58,7 @@ pub(super) async fn protected_resource(request: HttpRequest, site: Data<Site>) -
         .headers()
         .get(IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|tags| tags.split(',').any(|known| known.trim() == tag.to_string()));
+        .is_some_and(|tags| tags.split(',').any(|known| is_known(known.trim(), &tag)));
     let mut response = if known {
         HttpResponse::NotModified()
     } else {
@@ -73,6 +73,14 @@ pub(super) async fn protected_resource(request: HttpRequest, site: Data<Site>) -
     response
         .content_type("application/json")
         .body(site.discovery.protected_resource.clone())
+}
+
+/// Compares weakly (RFC 9110 §13.1.2): a proxy that compresses makes the tag a weak one.
+fn is_known(known: &str, tag: &EntityTag) -> bool {
+    known == "*"
+        || known
+            .parse::<EntityTag>()
+            .is_ok_and(|known| known.weak_eq(tag))
 }
 
 /// The issuer's own metadata, for clients of 2025-03-26, which take this server for their

@@ -142,8 +142,11 @@ pub(super) async fn pass<B: MessageBody + 'static>(
         .app_data::<Data<Site>>()
         .cloned()
         .expect("every route has the site");
-    let under_mcp = request.path() == "/mcp";
-    let refused = if !site.doors.admits_host(request.headers()) {
+    let path = request.match_info().as_str();
+    let under_mcp = path == super::MCP;
+    // Load balancers ask after the server's health by its address.
+    let any_host = path == super::HEALTHCHECK;
+    let refused = if !any_host && !site.doors.admits_host(request.headers()) {
         Some(HttpError::Misdirected)
     } else if under_mcp && !site.doors.admits_origin(request.headers()) {
         Some(HttpError::ForbiddenOrigin)
@@ -174,11 +177,17 @@ pub(super) async fn pass<B: MessageBody + 'static>(
         {
             allow_origin(headers, origin);
         }
-    } else if response.request().path().starts_with("/.well-known/") {
+    } else if path_of(response.request()).starts_with("/.well-known/") {
         allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
     }
     log_access(&response, info);
     Ok(response)
+}
+
+/// The path of a request in the form by which it found its route: `/%6dcp` is `/mcp`, so the rules of
+/// `/mcp` hold for it too.
+pub(super) fn path_of(request: &HttpRequest) -> &str {
+    request.match_info().as_str()
 }
 
 fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
@@ -205,7 +214,7 @@ pub(super) async fn preflight(request: HttpRequest) -> HttpResponse {
         .fold(ALLOWED_HEADERS.to_owned(), |list, name| {
             format!("{list}, {name}")
         });
-    let methods = if request.path() == "/mcp" {
+    let methods = if path_of(&request) == super::MCP {
         ALLOWED_METHODS
     } else {
         "GET, HEAD, OPTIONS"
@@ -238,6 +247,8 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         .map(|LoggedCause(cause)| cause.clone());
     let level = if status.is_server_error() {
         log::Level::Warn
+    } else if path_of(request) == super::HEALTHCHECK {
+        log::Level::Debug
     } else {
         log::Level::Info
     };

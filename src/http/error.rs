@@ -15,7 +15,10 @@ use actix_web::{
 use derive_more::Display;
 use serde_json::json;
 
-use super::{Site, edge::RequestInfo};
+use super::{
+    Site,
+    edge::{RequestInfo, path_of},
+};
 use crate::{
     actors::{auth::AuthError, session::SessionError},
     domain::journal::Cause,
@@ -183,7 +186,7 @@ impl HttpError {
         if let (Some(request_id), false) = (request_id, matches!(self, Self::UnknownSession(_))) {
             data["request_id"] = request_id.to_string().into();
         }
-        let body = if request.path() == "/mcp" {
+        let body = if path_of(request) == super::MCP {
             let error = match &self {
                 Self::Rpc { error, .. } => error.clone(),
                 _ => RpcError::new(face.code, face.description.clone()).with_data(data),

@@ -36,6 +36,12 @@ use crate::{
 use self::error::HttpError;
 pub use self::{discovery::Discovery, edge::Doors};
 
+/// The one endpoint of MCP.
+const MCP: &str = "/mcp";
+
+/// Where load balancers ask whether the server is there.
+const HEALTHCHECK: &str = "/healthcheck";
+
 /// Everything that the routes need, shared by all workers.
 pub struct Site {
     /// Introspects.
@@ -73,7 +79,7 @@ pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + us
         let paths = metadata_paths(&site.public_url);
         service.app_data(site);
         service.service(
-            web::resource("/mcp")
+            web::resource(MCP)
                 .wrap(from_fn(edge::pass))
                 .route(web::post().to(endpoint::post))
                 .route(web::get().to(endpoint::get))
@@ -104,10 +110,17 @@ pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + us
                 .wrap(from_fn(edge::pass))
                 .route(web::get().to(discovery::front_page))
                 .route(web::head().to(discovery::front_page))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
                 .default_service(web::to(discovery::other_method)),
         );
-        // Asked by load balancers, which know no host name: no door to pass.
-        service.route("/healthcheck", web::get().to(healthcheck));
+        service.service(
+            web::resource(HEALTHCHECK)
+                .wrap(from_fn(edge::pass))
+                .route(web::get().to(healthcheck))
+                .route(web::head().to(healthcheck))
+                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
+                .default_service(web::to(discovery::other_method)),
+        );
         service.default_service(web::to(nothing_here).wrap(from_fn(edge::pass)));
     }
 }

@@ -1,97 +1,20 @@
-//! One throw-away cluster a run, one database a test, cloned from a migrated template.
+//! A journal on a database of its own, and things to put into it.
 
-use std::{
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+#[path = "../support/database.rs"]
+mod database;
 
-use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl, sql_query};
+use std::time::Duration;
+
 use epicme::{
     actors::journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
-    dev::postgres::{Cluster, ClusterOptions},
     domain::{
         journal::{Entry, IdempotencyKey, JournalError, JournalOwner, NewEntry, NewTag, Tag},
         page::{PageLimit, PageRequest},
         principal::UserId,
     },
-    storage,
 };
-use secrecy::{ExposeSecret, SecretString};
 
-const TEMPLATE: &str = "template_journal";
-
-pub(crate) fn new_cluster() -> Cluster {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("epicme-test-{}-{number}", std::process::id());
-    Cluster::start(ClusterOptions {
-        directory: std::env::temp_dir().join(name),
-        durable: false,
-    })
-    .unwrap()
-}
-
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let cluster = new_cluster();
-        cluster.create_database(TEMPLATE).unwrap();
-        storage::migrate(&cluster.url(TEMPLATE)).unwrap();
-        cluster
-    })
-}
-
-/// A database of the test's own, dropped with it.
-pub(crate) struct TestDatabase {
-    name: String,
-    pub(crate) url: SecretString,
-}
-
-impl TestDatabase {
-    pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        cluster().create_database_from(&name, TEMPLATE).unwrap();
-        let url = cluster().url(&name);
-        Self { name, url }
-    }
-
-    pub(crate) fn connect(&self) -> PgConnection {
-        PgConnection::establish(self.url.expose_secret()).unwrap()
-    }
-
-    pub(crate) fn execute(&self, sql: &str) -> QueryResult<usize> {
-        sql_query(sql).execute(&mut self.connect())
-    }
-
-    pub(crate) fn count(&self, from: &str) -> i64 {
-        #[derive(diesel::QueryableByName)]
-        struct Count {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            count: i64,
-        }
-        sql_query(format!("SELECT count(*) AS count FROM {from}"))
-            .get_result::<Count>(&mut self.connect())
-            .unwrap()
-            .count
-    }
-
-    pub(crate) fn settings(&self) -> JournalSettings {
-        JournalSettings {
-            pool: 4.try_into().unwrap(),
-            ..JournalSettings::new(self.url.clone())
-        }
-    }
-}
-
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        cluster().drop_database(&self.name).unwrap();
-    }
-}
+pub(crate) use database::{TestDatabase, new_cluster};
 
 /// A journal on a database of its own.
 pub(crate) struct Journal {
@@ -106,7 +29,10 @@ impl Journal {
 
     pub(crate) fn start_with(change: impl FnOnce(&mut JournalSettings)) -> Self {
         let database = TestDatabase::new();
-        let mut settings = database.settings();
+        let mut settings = JournalSettings {
+            pool: 4.try_into().unwrap(),
+            ..JournalSettings::new(database.url.clone())
+        };
         change(&mut settings);
         Self {
             handle: JournalHandle::start(&settings),

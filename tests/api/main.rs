@@ -1,0 +1,8 @@
+//! The server from outside: over real HTTP, against a port, a database and an authorization server of
+//! its own. The files are named by what is promised.
+
+#![cfg(feature = "dev")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod discovery;
+mod support;

@@ -1,0 +1,218 @@
+//! An authorization server that counts its calls, records what it saw, and misbehaves on cue.
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    dev::ServerHandle,
+    http::StatusCode,
+    web::{self, Bytes, Data},
+};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use url::form_urlencoded;
+
+/// What it answers to a call.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// A status, header fields, a body.
+    Whole(u16, Vec<(&'static str, String)>, Vec<u8>),
+    /// A body that ends before its time.
+    Cut,
+    /// Nothing, until the test ends or [`Issuer::release`] is called; then the other answer.
+    Hang(Box<Answer>),
+}
+
+impl Answer {
+    pub(crate) fn json(body: Value) -> Self {
+        Self::text(200, body.to_string())
+    }
+
+    pub(crate) fn text(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self::Whole(
+            status,
+            vec![("content-type", "application/json".to_owned())],
+            body.into(),
+        )
+    }
+}
+
+/// One introspection, as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) authorization: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) form: Vec<(String, String)>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Issuer(Arc<Inner>);
+
+struct Inner {
+    url: String,
+    state: Mutex<State>,
+    gate: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    answers: HashMap<String, Answer>,
+    metadata: HashMap<String, Answer>,
+    seen: Vec<Seen>,
+    metadata_calls: Vec<String>,
+}
+
+impl Issuer {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        let url = format!("http://{address}");
+        let issuer = Self(Arc::new(Inner {
+            url,
+            state: Mutex::default(),
+            gate: Semaphore::new(0),
+        }));
+        let metadata = issuer.usual_metadata();
+        issuer.metadata(
+            "/.well-known/oauth-authorization-server",
+            Answer::json(metadata),
+        );
+        issuer
+    }
+
+    /// A second server, for what the first one must not lead to. Serve it within a `System`.
+    pub(crate) fn bystander() -> (Self, ServerHandle) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = Self::new(listener.local_addr().unwrap());
+        let handle = issuer.clone().serve(listener);
+        (issuer, handle)
+    }
+
+    pub(super) fn serve(self, listener: TcpListener) -> ServerHandle {
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(Data::new(self.clone()))
+                .route("/introspect", web::post().to(introspect))
+                .default_service(web::to(metadata))
+        })
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .unwrap()
+        .run();
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        handle
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    pub(crate) fn usual_metadata(&self) -> Value {
+        json!({
+            "issuer": self.url(),
+            "authorization_endpoint": format!("{}/authorize", self.url()),
+            "token_endpoint": format!("{}/token", self.url()),
+            "introspection_endpoint": format!("{}/introspect", self.url()),
+        })
+    }
+
+    /// What to answer about this token. Of any other it says that it is not active.
+    pub(crate) fn answer(&self, token: &str, answer: Answer) {
+        self.state().answers.insert(token.to_owned(), answer);
+    }
+
+    /// What to answer to a GET of this path; anything that was not named is not found.
+    pub(crate) fn metadata(&self, path: &str, answer: Answer) {
+        self.state().metadata.insert(path.to_owned(), answer);
+    }
+
+    pub(crate) fn without_metadata(&self) {
+        self.state().metadata.clear();
+    }
+
+    /// Lets go of every answer that hangs, now and later.
+    pub(crate) fn release(&self) {
+        self.0.gate.add_permits(1_000);
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.state().seen.clone()
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.state().seen.len()
+    }
+
+    pub(crate) fn metadata_calls(&self) -> Vec<String> {
+        self.state().metadata_calls.clone()
+    }
+
+    pub(super) fn tokens(&self) -> Vec<String> {
+        self.state().answers.keys().cloned().collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+}
+
+async fn introspect(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> HttpResponse {
+    let header = |name: &str| {
+        let value = request.headers().get(name)?;
+        Some(value.to_str().unwrap().to_owned())
+    };
+    let form: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let token = form.iter().find(|(name, _)| name == "token");
+    let answer = {
+        let mut state = issuer.state();
+        let answer = token
+            .and_then(|(_, token)| state.answers.get(token).cloned())
+            .unwrap_or_else(|| Answer::json(json!({ "active": false })));
+        state.seen.push(Seen {
+            authorization: header("authorization"),
+            content_type: header("content-type"),
+            form,
+        });
+        answer
+    };
+    respond(answer, &issuer).await
+}
+
+async fn metadata(request: HttpRequest, issuer: Data<Issuer>) -> HttpResponse {
+    let answer = {
+        let mut state = issuer.state();
+        state.metadata_calls.push(request.path().to_owned());
+        state.metadata.get(request.path()).cloned()
+    };
+    respond(answer.unwrap_or_else(|| Answer::text(404, "")), &issuer).await
+}
+
+async fn respond(answer: Answer, issuer: &Issuer) -> HttpResponse {
+    let mut answer = answer;
+    loop {
+        match answer {
+            Answer::Whole(status, headers, body) => {
+                let mut response = HttpResponse::build(StatusCode::from_u16(status).unwrap());
+                for (name, value) in headers {
+                    response.insert_header((name, value));
+                }
+                return response.body(body);
+            }
+            Answer::Cut => {
+                let parts = [
+                    Ok(Bytes::from_static(b"{\"active\":")),
+                    Err(std::io::Error::other("cut")),
+                ];
+                return HttpResponse::Ok().streaming(futures_util::stream::iter(parts));
+            }
+            Answer::Hang(then) => {
+                issuer.0.gate.acquire().await.unwrap().forget();
+                answer = *then;
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A server of the test's own, an authorization server that does as it is told, and clients.
+
+mod app;
+mod challenge;
+mod client;
+#[path = "../../support/database.rs"]
+mod database;
+mod issuer;
+mod journal;
+mod log;
+mod schema;
+mod wire;
+
+pub(crate) use app::{ISSUER_SECRET, PUBLIC_HOST, PUBLIC_URL, RESOURCE, TestApp};
+pub(crate) use challenge::{Challenge, parse_challenges};
+pub(crate) use client::{Ask, METHODS_OF_WELL_KNOWN, Reply, Session, envelope};
+pub(crate) use database::{TestDatabase, new_cluster};
+pub(crate) use issuer::{Answer, Issuer};
+pub(crate) use journal::{ALL, Journal, redacted};
+pub(crate) use log::{lines_with, log_contains};
+pub(crate) use schema::complaints;
+pub(crate) use wire::{Wire, header_lines};

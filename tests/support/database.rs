@@ -1,0 +1,78 @@
+//! One throw-away cluster a run, one database a test, cloned from a migrated template.
+
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicU32, Ordering},
+};
+
+use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl, sql_query};
+use epicme::{
+    dev::postgres::{Cluster, ClusterOptions},
+    storage,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+const TEMPLATE: &str = "template";
+
+pub(crate) fn new_cluster() -> Cluster {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("epicme-test-{}-{number}", std::process::id());
+    Cluster::start(ClusterOptions {
+        directory: std::env::temp_dir().join(name),
+        durable: false,
+    })
+    .unwrap()
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let cluster = new_cluster();
+        cluster.create_database(TEMPLATE).unwrap();
+        storage::migrate(&cluster.url(TEMPLATE)).unwrap();
+        cluster
+    })
+}
+
+/// A database of the test's own, dropped with it.
+pub(crate) struct TestDatabase {
+    name: String,
+    pub(crate) url: SecretString,
+}
+
+impl TestDatabase {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        cluster().create_database_from(&name, TEMPLATE).unwrap();
+        let url = cluster().url(&name);
+        Self { name, url }
+    }
+
+    pub(crate) fn connect(&self) -> PgConnection {
+        PgConnection::establish(self.url.expose_secret()).unwrap()
+    }
+
+    pub(crate) fn execute(&self, sql: &str) -> QueryResult<usize> {
+        sql_query(sql).execute(&mut self.connect())
+    }
+
+    pub(crate) fn count(&self, from: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            count: i64,
+        }
+        sql_query(format!("SELECT count(*) AS count FROM {from}"))
+            .get_result::<Count>(&mut self.connect())
+            .unwrap()
+            .count
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        cluster().drop_database(&self.name).unwrap();
+    }
+}
