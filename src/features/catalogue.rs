@@ -44,12 +44,14 @@ impl Catalogue {
     pub fn tool_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         let index = granted.index() * ProtocolVersion::ALL.len() + version as usize;
         let list = self.tool_lists[index].get_or_init(|| {
-            let visible = self
+            let visible: Vec<_> = self
                 .tools
                 .iter()
                 .filter(|tool| self.policy.require(granted, tool.scopes()).is_ok())
-                .map(|tool| &tool.descriptor);
-            shape::tool_list(visible, version).into()
+                .map(|tool| &tool.descriptor)
+                .collect();
+            let is_whole = visible.len() == self.tools.len();
+            shape::tool_list(visible.into_iter(), is_whole, version).into()
         });
         Arc::clone(list)
     }
@@ -69,5 +71,25 @@ impl Catalogue {
     #[must_use]
     pub fn policy(&self) -> &ScopePolicy {
         &self.policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::scope::Scope;
+
+    #[test]
+    fn a_list_that_a_step_up_would_lengthen_is_not_to_be_kept() {
+        let catalogue = Catalogue::new(ScopePolicy::default());
+        let kept_for = |granted| {
+            let list = catalogue.tool_list(granted, ProtocolVersion::V2026_07_28);
+            let list: Value = serde_json::from_str(&list).unwrap();
+            list["ttlMs"].as_u64().unwrap()
+        };
+        assert!(kept_for(ScopeSet::ALL) > 0);
+        assert_eq!(kept_for(ScopeSet::of(&[Scope::EntriesRead])), 0);
     }
 }

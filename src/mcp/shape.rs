@@ -41,7 +41,7 @@ pub fn discover() -> String {
     let version = ProtocolVersion::V2026_07_28;
     to_json(&Listed {
         stamp: Stamp::new(version),
-        cache: Cache::of(version, "public"),
+        cache: Cache::of(version, "public", LIST_TTL_MS),
         body: json!({
             "supportedVersions": ProtocolVersion::ALL.map(ProtocolVersion::as_str),
             "capabilities": capabilities(),
@@ -61,13 +61,21 @@ pub fn initialized(version: ProtocolVersion) -> String {
     }))
 }
 
-/// The result of `tools/list`. What it shows depends on the token, so nobody else may be shown it.
+/// The result of `tools/list`. What it shows depends on the token, so nobody else may be shown it;
+/// `is_whole` says that this token is shown every tool.
 #[must_use]
-pub fn tool_list<'a>(tools: impl Iterator<Item = &'a Tool>, version: ProtocolVersion) -> String {
+pub fn tool_list<'a>(
+    tools: impl Iterator<Item = &'a Tool>,
+    is_whole: bool,
+    version: ProtocolVersion,
+) -> String {
     let tools: Vec<Tool> = tools.map(|tool| shaped_tool(tool, version)).collect();
+    // Clients keep a private list per user, not per token. One that was kept over a step-up would
+    // still hide the tools that it was for, so a list that may grow is not to be kept.
+    let ttl_ms = if is_whole { LIST_TTL_MS } else { 0 };
     to_json(&Listed {
         stamp: Stamp::new(version),
-        cache: Cache::of(version, "private"),
+        cache: Cache::of(version, "private", ttl_ms),
         body: json!({ "tools": tools }),
     })
 }
@@ -159,9 +167,9 @@ struct Cache {
 }
 
 impl Cache {
-    fn of(version: ProtocolVersion, scope: &'static str) -> Self {
+    fn of(version: ProtocolVersion, scope: &'static str, ttl_ms: u64) -> Self {
         Self {
-            ttl_ms: version.is_modern().then_some(LIST_TTL_MS),
+            ttl_ms: version.is_modern().then_some(ttl_ms),
             cache_scope: version.is_modern().then_some(scope),
         }
     }
