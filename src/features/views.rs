@@ -7,6 +7,7 @@ use crate::{
     domain::{
         clock::Timestamp,
         journal::{Entry, EntryId, EntryListItem, Tag, TagId, TagName},
+        principal::Principal,
     },
     mcp::answer::ResourceLink,
 };
@@ -104,6 +105,30 @@ impl From<TagName> for TagNameView {
         Self {
             id: tag.id.0,
             name: tag.name,
+        }
+    }
+}
+
+/// A user.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UserView {
+    /// The user's id in the journal.
+    id: String,
+    /// The authorization server that vouches for the subject.
+    issuer: String,
+    /// The user's name at that server, for programs.
+    subject: String,
+    /// The user's name at that server, for people.
+    username: Option<String>,
+}
+
+impl From<&Principal> for UserView {
+    fn from(principal: &Principal) -> Self {
+        Self {
+            id: principal.user.to_string(),
+            issuer: principal.issuer.clone(),
+            subject: principal.subject.clone(),
+            username: principal.username.clone(),
         }
     }
 }
