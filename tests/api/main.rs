@@ -4,5 +4,9 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod completions;
 mod discovery;
+mod eras;
+mod prompts;
+mod resources;
 mod support;
