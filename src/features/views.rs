@@ -3,6 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::{
+    resource::Template,
+    resources::{entries::Entry as Entries, tags::Tag as Tags},
+    uri,
+};
 use crate::{
     domain::{
         clock::Timestamp,
@@ -137,7 +142,7 @@ impl From<&Principal> for UserView {
 #[must_use]
 pub fn entry_link(id: EntryId, title: &str) -> ResourceLink {
     ResourceLink {
-        uri: format!("epicme://entries/{id}"),
+        uri: uri::expand(Entries::URI, id.0),
         name: title.to_owned(),
         description: "Journal entry",
         mime_type: "application/json",
@@ -148,7 +153,7 @@ pub fn entry_link(id: EntryId, title: &str) -> ResourceLink {
 #[must_use]
 pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
     ResourceLink {
-        uri: format!("epicme://tags/{id}"),
+        uri: uri::expand(Tags::URI, id.0),
         name: name.to_owned(),
         description: "Tag",
         mime_type: "application/json",

@@ -39,7 +39,7 @@ impl Resource for Tags {
 }
 
 /// `epicme://tags/{id}`
-pub(super) struct Tag;
+pub(in crate::features) struct Tag;
 
 impl Template for Tag {
     const URI: &'static str = "epicme://tags/{id}";
