@@ -87,6 +87,32 @@ pub struct SearchHit {
     pub excerpt: String,
 }
 
+/// The newest of the entries that a digest is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryDigest {
+    /// As many whole entries as the bounds allow, newest first; never fewer than one if any matches.
+    pub entries: Vec<Entry>,
+    /// How many match, counted no further than [`EntryDigest::COUNTED`].
+    pub matching: usize,
+}
+
+impl EntryDigest {
+    /// Where the counting ends.
+    pub const COUNTED: usize = 10_000;
+}
+
+/// What somebody may mean who has typed the beginning of an id, or a part of a title or name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestions<Id> {
+    /// The likeliest, at most [`MOST_SUGGESTIONS`]: newest first, after what was typed in full.
+    pub ids: Vec<Id>,
+    /// How many match. Unknown if the journal has more than are looked through.
+    pub total: Option<usize>,
+}
+
+/// How many suggestions are made at most (MCP, Completion: a hundred).
+pub const MOST_SUGGESTIONS: usize = 100;
+
 /// A tag as its owner sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {

@@ -28,16 +28,22 @@ pub struct PageLimit(NonZeroU16);
 
 impl PageLimit {
     /// The longest page.
+    pub const LONGEST: Self = match Self::new(Self::MAX) {
+        Some(limit) => limit,
+        None => panic!("the longest page has items"),
+    };
+    /// The number of its items.
     pub const MAX: u16 = 200;
     /// The page's length where the caller names none.
     pub const DEFAULT: u16 = 50;
 
     /// A limit between 1 and [`PageLimit::MAX`], else `None`.
     #[must_use]
-    pub fn new(limit: u16) -> Option<Self> {
-        NonZeroU16::new(limit)
-            .filter(|limit| limit.get() <= Self::MAX)
-            .map(Self)
+    pub const fn new(limit: u16) -> Option<Self> {
+        match NonZeroU16::new(limit) {
+            Some(number) if limit <= Self::MAX => Some(Self(number)),
+            _ => None,
+        }
     }
 
     /// The number of items.

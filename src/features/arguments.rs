@@ -65,6 +65,14 @@ pub struct After<C>(pub C);
 /// # Errors
 /// A sentence that names the argument and its rule, and nothing of the argument's value.
 pub fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, String> {
+    read_for("tool", raw)
+}
+
+/// Reads the arguments of a tool or a prompt, as `whose` says.
+///
+/// # Errors
+/// See [`read`].
+pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Result<T, String> {
     let text = raw.map_or("{}", RawValue::get);
     serde_json::from_str(text).map_err(|_| {
         // Only what failed is read a second time, slowly and with a finger on the place. A
@@ -74,7 +82,9 @@ pub fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, String> {
             .and_then(|value| {
                 serde_path_to_error::deserialize::<_, T>(value)
                     .map(|_| "each argument may appear only once".to_owned())
-                    .map_err(|error| explain(&error.path().to_string(), &error.inner().to_string()))
+                    .map_err(|error| {
+                        explain(whose, &error.path().to_string(), &error.inner().to_string())
+                    })
             });
         let (Ok(reason) | Err(reason)) = explained;
         format!("Invalid arguments: {reason}.")
@@ -83,7 +93,7 @@ pub fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, String> {
 
 /// Puts serde's finding into a sentence. Whatever stands before `expected` may hold the value that
 /// was sent, so it is left out.
-fn explain(path: &str, finding: &str) -> String {
+fn explain(whose: &str, path: &str, finding: &str) -> String {
     if let Some(name) = between_ticks(finding, "missing field `") {
         return format!("`{name}` is required");
     }
@@ -101,7 +111,7 @@ fn explain(path: &str, finding: &str) -> String {
                 format!("there {are} {}", known.replace("` or `", "` and `"))
             },
         );
-        return format!("`{name}` is not an argument of this tool; {known}");
+        return format!("`{name}` is not an argument of this {whose}; {known}");
     }
     let rule = finding
         .rsplit_once("expected ")

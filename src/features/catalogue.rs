@@ -2,7 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{tool::DeclaredTool, tools};
+use super::{
+    prompt::DeclaredPrompt,
+    prompts,
+    resource::{DeclaredResource, DeclaredTemplate, Listing, Located},
+    resources,
+    tool::DeclaredTool,
+    tools,
+    uri::Uri,
+};
 use crate::{
     domain::scope::ScopeSet,
     mcp::{shape, version::ProtocolVersion},
@@ -13,22 +21,50 @@ use crate::{
 /// suffice for which.
 pub struct Catalogue {
     tools: Vec<DeclaredTool>,
+    resources: Vec<DeclaredResource>,
+    templates: Vec<DeclaredTemplate>,
+    prompts: Vec<DeclaredPrompt>,
     policy: ScopePolicy,
-    // A list depends on the scopes and the revision alone, so each of the few that there can be is
-    // made once.
-    tool_lists: Vec<OnceLock<Arc<str>>>,
+    tool_lists: Lists,
+    template_lists: Lists,
+    prompt_lists: Lists,
     discovery: Arc<str>,
+}
+
+/// A list of declarations depends on the scopes and the revision alone, so each of the few that there
+/// can be is made once.
+struct Lists(Vec<OnceLock<Arc<str>>>);
+
+impl Lists {
+    fn new() -> Self {
+        let kinds = ScopeSet::COMBINATIONS * ProtocolVersion::ALL.len();
+        Self((0..kinds).map(|_| OnceLock::new()).collect())
+    }
+
+    fn get(
+        &self,
+        granted: ScopeSet,
+        version: ProtocolVersion,
+        make: impl FnOnce() -> String,
+    ) -> Arc<str> {
+        let index = granted.index() * ProtocolVersion::ALL.len() + version as usize;
+        Arc::clone(self.0[index].get_or_init(|| make().into()))
+    }
 }
 
 impl Catalogue {
     /// The catalogue under a scope policy.
     #[must_use]
     pub fn new(policy: ScopePolicy) -> Self {
-        let kinds_of_list = ScopeSet::COMBINATIONS * ProtocolVersion::ALL.len();
         Self {
             tools: tools::all(),
+            resources: resources::all(),
+            templates: resources::templates(),
+            prompts: prompts::all(),
             policy,
-            tool_lists: (0..kinds_of_list).map(|_| OnceLock::new()).collect(),
+            tool_lists: Lists::new(),
+            template_lists: Lists::new(),
+            prompt_lists: Lists::new(),
             discovery: shape::discover().into(),
         }
     }
@@ -42,18 +78,92 @@ impl Catalogue {
     /// The result of `tools/list` for a token with these scopes.
     #[must_use]
     pub fn tool_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
-        let index = granted.index() * ProtocolVersion::ALL.len() + version as usize;
-        let list = self.tool_lists[index].get_or_init(|| {
-            let visible: Vec<_> = self
-                .tools
-                .iter()
-                .filter(|tool| self.policy.require(granted, tool.scopes()).is_ok())
-                .map(|tool| &tool.descriptor)
-                .collect();
-            let is_whole = visible.len() == self.tools.len();
-            shape::tool_list(visible.into_iter(), is_whole, version).into()
-        });
-        Arc::clone(list)
+        self.tool_lists.get(granted, version, || {
+            let (visible, is_whole) = self.visible(granted, &self.tools, DeclaredTool::scopes);
+            let descriptors = visible.into_iter().map(|tool| &tool.descriptor);
+            shape::tool_list(descriptors, is_whole, version)
+        })
+    }
+
+    /// The result of `resources/templates/list` for a token with these scopes.
+    #[must_use]
+    pub fn template_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+        self.template_lists.get(granted, version, || {
+            let (visible, is_whole) =
+                self.visible(granted, &self.templates, DeclaredTemplate::scopes);
+            let descriptors = visible.into_iter().map(|template| &template.descriptor);
+            shape::template_list(descriptors, is_whole, version)
+        })
+    }
+
+    /// The result of `prompts/list` for a token with these scopes.
+    #[must_use]
+    pub fn prompt_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+        self.prompt_lists.get(granted, version, || {
+            let (visible, is_whole) = self.visible(granted, &self.prompts, DeclaredPrompt::scopes);
+            let descriptors = visible.into_iter().map(|prompt| &prompt.descriptor);
+            shape::prompt_list(descriptors, is_whole, version)
+        })
+    }
+
+    /// The resources that a token with these scopes may read.
+    #[must_use]
+    pub fn resources_for(&self, granted: ScopeSet) -> Vec<&DeclaredResource> {
+        self.visible(granted, &self.resources, DeclaredResource::scopes)
+            .0
+    }
+
+    /// How the resources of templates are listed for a token with these scopes. There is one template
+    /// at most whose resources are listed, so that a cursor is a place in one list.
+    #[must_use]
+    pub fn listing_for(&self, granted: ScopeSet) -> Option<Listing> {
+        self.visible(granted, &self.templates, DeclaredTemplate::scopes)
+            .0
+            .into_iter()
+            .find_map(DeclaredTemplate::listing)
+    }
+
+    /// What is shown to a token with these scopes, and whether that is everything.
+    fn visible<'a, T>(
+        &self,
+        granted: ScopeSet,
+        all: &'a [T],
+        scopes: fn(&T) -> ScopeSet,
+    ) -> (Vec<&'a T>, bool) {
+        let visible: Vec<_> = all
+            .iter()
+            .filter(|one| self.policy.require(granted, scopes(one)).is_ok())
+            .collect();
+        let is_whole = visible.len() == all.len();
+        (visible, is_whole)
+    }
+
+    /// What a URI leads to, hidden or not.
+    #[must_use]
+    pub fn locate(&self, uri: &str) -> Option<Located<'_>> {
+        let uri = Uri::parse(uri)?;
+        let of_template = |template| {
+            DeclaredTemplate::id_in(template, uri).map(|id| Located::OfTemplate(template, id))
+        };
+        self.resources
+            .iter()
+            .find(|resource| resource.is_at(uri))
+            .map(Located::Resource)
+            .or_else(|| self.templates.iter().find_map(of_template))
+    }
+
+    /// The template that is written so, hidden or not.
+    #[must_use]
+    pub fn template(&self, uri_template: &str) -> Option<&DeclaredTemplate> {
+        self.templates
+            .iter()
+            .find(|template| template.descriptor.uri_template == uri_template)
+    }
+
+    /// The prompt of that name, hidden or not.
+    #[must_use]
+    pub fn prompt(&self, name: &str) -> Option<&DeclaredPrompt> {
+        self.prompts.iter().find(|prompt| prompt.name() == name)
     }
 
     /// The tool of that name, hidden or not.
@@ -65,6 +175,21 @@ impl Catalogue {
     /// All tools.
     pub fn tools(&self) -> impl Iterator<Item = &DeclaredTool> {
         self.tools.iter()
+    }
+
+    /// All resources that have a URI of their own.
+    pub fn resources(&self) -> impl Iterator<Item = &DeclaredResource> {
+        self.resources.iter()
+    }
+
+    /// All templates.
+    pub fn templates(&self) -> impl Iterator<Item = &DeclaredTemplate> {
+        self.templates.iter()
+    }
+
+    /// All prompts.
+    pub fn prompts(&self) -> impl Iterator<Item = &DeclaredPrompt> {
+        self.prompts.iter()
     }
 
     /// Which scopes suffice for which.
@@ -84,13 +209,28 @@ mod tests {
     #[test]
     fn a_list_that_a_step_up_would_lengthen_is_not_to_be_kept() {
         let catalogue = Catalogue::new(ScopePolicy::default());
-        let kept_for = |granted| {
-            let list = catalogue.tool_list(granted, ProtocolVersion::V2026_07_28);
-            let list: Value = serde_json::from_str(&list).unwrap();
-            list["ttlMs"].as_u64().unwrap()
-        };
-        assert!(kept_for(ScopeSet::ALL) > 0);
-        assert_eq!(kept_for(ScopeSet::of(&[Scope::EntriesRead])), 0);
+        for list in [
+            Catalogue::tool_list,
+            Catalogue::template_list,
+            Catalogue::prompt_list,
+        ] {
+            let kept_for = |granted| {
+                let list = list(&catalogue, granted, ProtocolVersion::V2026_07_28);
+                let list: Value = serde_json::from_str(&list).unwrap();
+                list["ttlMs"].as_u64().unwrap()
+            };
+            assert!(kept_for(ScopeSet::ALL) > 0);
+            assert_eq!(kept_for(ScopeSet::of(&[Scope::EntriesRead])), 0);
+        }
+    }
+
+    #[test]
+    fn at_most_one_template_is_listed_one_by_one() {
+        let catalogue = Catalogue::new(ScopePolicy::default());
+        let listed = catalogue
+            .templates()
+            .filter(|template| template.listing().is_some());
+        assert!(listed.count() <= 1);
     }
 
     #[test]

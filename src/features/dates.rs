@@ -65,6 +65,34 @@ impl Moment {
     }
 }
 
+impl Zone {
+    /// Its name, if it is not UTC.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.iana_name().filter(|name| *name != "UTC")
+    }
+}
+
+/// From an instant on, and before another.
+pub type Span = (Option<Timestamp>, Option<Timestamp>);
+
+/// The span of time between two moments, either of which may be left open.
+///
+/// # Errors
+/// A sentence that names the argument at fault.
+pub fn span(from: Option<Moment>, to: Option<Moment>, zone: &Zone) -> Result<Span, String> {
+    let (from, to) = (
+        from.map(|moment| moment.instant(zone)),
+        to.map(|moment| moment.instant(zone)),
+    );
+    match (from, to) {
+        (Some(start), Some(end)) if start > end => {
+            Err("Invalid arguments: `from` must not be later than `to`.".to_owned())
+        }
+        _ => Ok((from, to)),
+    }
+}
+
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         ruled_string(

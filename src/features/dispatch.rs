@@ -3,27 +3,33 @@
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use derive_more::Display;
+use serde_json::value::RawValue;
 
 use super::{
     catalogue::Catalogue,
+    completion::Source,
     conversation::{Client, Conversation, Round},
-    tool::{Context, ToolError},
+    prompt::PromptError,
+    tool::{Context, Reader, ToolError},
 };
 use crate::{
     actors::journal::JournalHandle,
     domain::{
         clock::Clock,
         journal::{Cause, JournalError},
+        page::{Cursor, NameCursor, Page},
         principal::Principal,
         scope::ScopeSet,
     },
     mcp::{
-        answer::{Answer, ToolAnswer},
-        envelope::{Params, is_object},
+        answer::{Answer, ResourcePage, ToolAnswer},
+        completion::{Reference, Typed},
+        envelope::{Params, as_str, is_object},
         jsonrpc::{RpcError, code},
         method::Method,
         outgoing::Abilities,
         request_state::{Binding, Sealer},
+        shape,
         version::ProtocolVersion,
     },
 };
@@ -105,6 +111,8 @@ pub struct Call<'a> {
     pub version: ProtocolVersion,
     /// With which parameters.
     pub params: &'a Params<'a>,
+    /// The same, as they came.
+    pub raw_params: Option<&'a RawValue>,
     /// By whom, according to the token of this very request.
     pub principal: Arc<Principal>,
     /// What the client can do for the server.
@@ -150,39 +158,56 @@ impl Dispatcher {
         match call.method {
             Method::Ping => Ok(Begun::Answered(Answer::Empty)),
             Method::Discover => Ok(Begun::Answered(Answer::Ready(self.catalogue.discovery()))),
-            Method::ListTools => {
-                if call.params.cursor.is_some() {
-                    // The list is one page, so no cursor was ever given out.
-                    return Err(RpcError::invalid_params("Invalid params: unknown cursor").into());
-                }
-                let list = self
-                    .catalogue
-                    .tool_list(call.principal.scopes, call.version);
-                Ok(Begun::Answered(Answer::Ready(list)))
+            Method::ListTools => one_page(call.params, || {
+                self.catalogue
+                    .tool_list(call.principal.scopes, call.version)
+            }),
+            Method::ListResourceTemplates => one_page(call.params, || {
+                self.catalogue
+                    .template_list(call.principal.scopes, call.version)
+            }),
+            Method::ListPrompts => one_page(call.params, || {
+                self.catalogue
+                    .prompt_list(call.principal.scopes, call.version)
+            }),
+            Method::ListResources | Method::ReadResource | Method::GetPrompt | Method::Complete => {
+                Ok(Begun::UnderWay(self.read(call)))
             }
             Method::CallTool => self.call_tool(call).map(Begun::UnderWay),
         }
     }
 
+    /// What reads and says nothing on the way.
+    fn read(self: &Arc<Self>, call: Call<'_>) -> Work {
+        let dispatcher = Arc::clone(self);
+        let params = call.raw_params.map(ToOwned::to_owned);
+        let (method, version) = (call.method, call.version);
+        let reader = Reader {
+            principal: call.principal,
+            journal: self.journal.clone(),
+        };
+        Box::pin(async move {
+            let (catalogue, params) = (&*dispatcher.catalogue, Params::read(params.as_deref())?);
+            match method {
+                Method::ListResources => list_resources(catalogue, &params, reader).await,
+                Method::ReadResource => read_resource(catalogue, version, &params, reader).await,
+                Method::GetPrompt => get_prompt(catalogue, &params, reader).await,
+                Method::Complete => complete(catalogue, &params, reader).await,
+                _ => Err(RpcError::method_not_found().into()),
+            }
+        })
+    }
+
     fn call_tool(self: &Arc<Self>, call: Call<'_>) -> Result<Work, Failure> {
         let params = call.params;
         let name = Params::string(params.name, "name")?;
-        let tool = self.catalogue.tool(&name).ok_or_else(|| {
-            let name: String = name.chars().take(128).collect();
-            RpcError::invalid_params(format!("Unknown tool: {name}"))
-        })?;
-        self.catalogue
-            .policy()
-            .require(call.principal.scopes, tool.scopes_of_call(params.arguments))
-            .map_err(|needed| Failure::Forbidden { needed })?;
-        if params
-            .arguments
-            .is_some_and(|arguments| !is_object(arguments))
-        {
-            return Err(
-                RpcError::invalid_params("Invalid params: arguments must be an object").into(),
-            );
-        }
+        let tool = self
+            .catalogue
+            .tool(&name)
+            .ok_or_else(|| unknown("tool", &name))?;
+        let needed = tool.scopes_of_call(params.arguments);
+        require(&self.catalogue, &call.principal, needed)?;
+        check_arguments(params)?;
         let binding = (call.abilities.any() || params.request_state.is_some())
             .then(|| Binding::new(&call.principal, "tools/call", &name, params.arguments));
         let work = tool.call(
@@ -235,7 +260,9 @@ impl Dispatcher {
         match error {
             ToolError::BadArguments(reason) => Ok(Answer::Tool(ToolAnswer::Failed(reason))),
             ToolError::BadRequest(error) => Err(error.into()),
-            ToolError::Journal(error) => told_to_the_model(error),
+            ToolError::Journal(error) => {
+                sentence(error).map(|reason| Answer::Tool(ToolAnswer::Failed(reason)))
+            }
             ToolError::InputRequired { questions, carry } => {
                 let binding = binding.ok_or_else(|| Failure::Internal {
                     source: Cause::new("a question to a client that can answer none"),
@@ -249,9 +276,154 @@ impl Dispatcher {
     }
 }
 
-/// What a model can mend is told to it; the rest is the client's or the operator's business.
-fn told_to_the_model(error: JournalError) -> Result<Answer, Failure> {
-    let text = match error {
+/// Refuses, before anything runs, what the token does not reach.
+fn require(catalogue: &Catalogue, principal: &Principal, needed: ScopeSet) -> Result<(), Failure> {
+    catalogue
+        .policy()
+        .require(principal.scopes, needed)
+        .map_err(|needed| Failure::Forbidden { needed })
+}
+
+/// A list that is one page, so that no cursor was ever given out.
+fn one_page(params: &Params<'_>, list: impl FnOnce() -> Arc<str>) -> Result<Begun, Failure> {
+    match params.cursor {
+        None => Ok(Begun::Answered(Answer::Ready(list()))),
+        Some(_) => Err(unknown_cursor().into()),
+    }
+}
+
+fn unknown_cursor() -> RpcError {
+    RpcError::invalid_params("Invalid params: unknown cursor")
+}
+
+fn unknown(what: &str, name: &str) -> RpcError {
+    let name: String = name.chars().take(128).collect();
+    RpcError::invalid_params(format!("Unknown {what}: {name}"))
+}
+
+fn check_arguments(params: &Params<'_>) -> Result<(), RpcError> {
+    match params.arguments {
+        Some(arguments) if !is_object(arguments) => Err(RpcError::invalid_params(
+            "Invalid params: arguments must be an object",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The fixed resources, then page by page the tags.
+async fn list_resources(
+    catalogue: &Catalogue,
+    params: &Params<'_>,
+    reader: Reader,
+) -> Result<Answer, Failure> {
+    let after = params
+        .cursor
+        .map(|cursor| {
+            as_str(cursor)
+                .and_then(|cursor| NameCursor::decode(&cursor))
+                .ok_or_else(unknown_cursor)
+        })
+        .transpose()?;
+    let granted = reader.principal.scopes;
+    let mut resources = Vec::new();
+    if after.is_none() {
+        let fixed = catalogue.resources_for(granted).into_iter();
+        resources.extend(fixed.map(|resource| resource.descriptor.clone()));
+    }
+    let page = match catalogue.listing_for(granted) {
+        Some(list) => list(reader, after).await.map_err(failure)?,
+        None => Page {
+            items: Vec::new(),
+            next: None,
+        },
+    };
+    resources.extend(page.items);
+    Ok(Answer::Resources(ResourcePage {
+        resources,
+        next_cursor: page.next.map(|cursor| cursor.encode()),
+    }))
+}
+
+async fn read_resource(
+    catalogue: &Catalogue,
+    version: ProtocolVersion,
+    params: &Params<'_>,
+    reader: Reader,
+) -> Result<Answer, Failure> {
+    let uri = Params::string(params.uri, "uri")?;
+    let not_found = || Failure::Rpc(shape::resource_not_found(&uri, version));
+    let located = catalogue.locate(&uri).ok_or_else(not_found)?;
+    require(catalogue, &reader.principal, located.scopes())?;
+    match located.read(reader).await {
+        Ok(contents) => Ok(Answer::Contents(contents)),
+        Err(JournalError::NoSuchEntry(_) | JournalError::NoSuchTag(_)) => Err(not_found()),
+        Err(error) => Err(failure(error)),
+    }
+}
+
+async fn get_prompt(
+    catalogue: &Catalogue,
+    params: &Params<'_>,
+    reader: Reader,
+) -> Result<Answer, Failure> {
+    let name = Params::string(params.name, "name")?;
+    let prompt = catalogue
+        .prompt(&name)
+        .ok_or_else(|| unknown("prompt", &name))?;
+    require(catalogue, &reader.principal, prompt.scopes())?;
+    check_arguments(params)?;
+    match prompt.get(reader, params.arguments).await {
+        Ok(output) => Ok(Answer::Prompt(output)),
+        Err(PromptError::BadArguments(reason)) => Err(RpcError::invalid_params(reason).into()),
+        Err(PromptError::Journal(error)) => Err(RpcError::invalid_params(sentence(error)?).into()),
+    }
+}
+
+async fn complete(
+    catalogue: &Catalogue,
+    params: &Params<'_>,
+    reader: Reader,
+) -> Result<Answer, Failure> {
+    let typed = Typed::read(params);
+    let name = typed.as_ref().map_or("", |typed| &typed.name);
+    let (scopes, source) = match Reference::read(params)? {
+        Reference::Prompt(prompt) => {
+            let prompt = catalogue
+                .prompt(&prompt)
+                .ok_or_else(|| unknown("prompt", &prompt))?;
+            (prompt.scopes(), prompt.source(name))
+        }
+        Reference::Template(uri) => {
+            let template = catalogue
+                .template(&uri)
+                .ok_or_else(|| unknown("resource template", &uri))?;
+            (template.scopes(), template.source(name))
+        }
+    };
+    let given_away = source.map_or(ScopeSet::EMPTY, Source::scopes);
+    require(catalogue, &reader.principal, scopes.union(given_away))?;
+    let typed = typed?;
+    let source = source.ok_or_else(|| unknown("argument", &typed.name))?;
+    source
+        .suggest(reader, &typed.value)
+        .await
+        .map(Answer::Completion)
+        .map_err(failure)
+}
+
+/// What went wrong where nothing that was asked can mend it.
+fn failure(error: JournalError) -> Failure {
+    match sentence(error) {
+        Ok(text) => Failure::Internal {
+            source: Cause::new(text),
+        },
+        Err(failure) => failure,
+    }
+}
+
+/// What whoever asked can mend, in a sentence; the rest is the client's or the operator's business.
+fn sentence(error: JournalError) -> Result<String, Failure> {
+    Ok(match error {
         JournalError::NoSuchEntry(id) => format!("There is no entry {id}."),
         JournalError::NoSuchTag(id) => format!("There is no tag {id}."),
         JournalError::TagNameTaken => {
@@ -265,6 +437,5 @@ fn told_to_the_model(error: JournalError) -> Result<Answer, Failure> {
         JournalError::Busy => return Err(Failure::Busy),
         JournalError::Unavailable { source } => return Err(Failure::Unavailable { source }),
         JournalError::Corrupt { source } => return Err(Failure::Internal { source }),
-    };
-    Ok(Answer::Tool(ToolAnswer::Failed(text)))
+    })
 }

@@ -73,6 +73,15 @@ pub struct Context {
     pub conversation: Conversation,
 }
 
+/// For whom something is read, where nothing is said on the way.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The user, from the token of this very request.
+    pub principal: Arc<Principal>,
+    /// The journal.
+    pub journal: JournalHandle,
+}
+
 /// What a tool did.
 #[derive(Debug)]
 pub struct Done<T> {

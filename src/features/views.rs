@@ -3,10 +3,16 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::{
+    resource::Template,
+    resources::{entries::Entry as Entries, tags::Tag as Tags},
+    uri,
+};
 use crate::{
     domain::{
         clock::Timestamp,
         journal::{Entry, EntryId, EntryListItem, Tag, TagId, TagName},
+        principal::Principal,
     },
     mcp::answer::ResourceLink,
 };
@@ -108,11 +114,35 @@ impl From<TagName> for TagNameView {
     }
 }
 
+/// A user.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UserView {
+    /// The user's id in the journal.
+    id: String,
+    /// The authorization server that vouches for the subject.
+    issuer: String,
+    /// The user's name at that server, for programs.
+    subject: String,
+    /// The user's name at that server, for people.
+    username: Option<String>,
+}
+
+impl From<&Principal> for UserView {
+    fn from(principal: &Principal) -> Self {
+        Self {
+            id: principal.user.to_string(),
+            issuer: principal.issuer.clone(),
+            subject: principal.subject.clone(),
+            username: principal.username.clone(),
+        }
+    }
+}
+
 /// A link to an entry.
 #[must_use]
 pub fn entry_link(id: EntryId, title: &str) -> ResourceLink {
     ResourceLink {
-        uri: format!("epicme://entries/{id}"),
+        uri: uri::expand(Entries::URI, id.0),
         name: title.to_owned(),
         description: "Journal entry",
         mime_type: "application/json",
@@ -123,7 +153,7 @@ pub fn entry_link(id: EntryId, title: &str) -> ResourceLink {
 #[must_use]
 pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
     ResourceLink {
-        uri: format!("epicme://tags/{id}"),
+        uri: uri::expand(Tags::URI, id.0),
         name: name.to_owned(),
         description: "Tag",
         mime_type: "application/json",

@@ -38,6 +38,7 @@ pub(super) async fn answer(
         method: admitted.method,
         version,
         params: &admitted.params,
+        raw_params: message.params,
         principal: Arc::clone(&principal),
         abilities: admitted.abilities,
         client,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rmcp::model::Resource;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -23,6 +24,66 @@ pub enum Answer {
         /// What the client has to bring back, sealed.
         state: String,
     },
+    /// A page of the list of resources.
+    Resources(ResourcePage),
+    /// What reading a resource gave.
+    Contents(ResourceText),
+    /// A prompt, filled in.
+    Prompt(PromptOutput),
+    /// How what was typed may go on.
+    Completion(Completion),
+}
+
+/// A page of the list of resources.
+#[derive(Clone, Debug)]
+pub struct ResourcePage {
+    /// With everything that any revision shows.
+    pub resources: Vec<Resource>,
+    /// Where the next page begins; absent on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// A resource's contents.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceText {
+    /// Where it was read.
+    pub uri: String,
+    /// How to read it.
+    pub mime_type: &'static str,
+    /// What it says.
+    pub text: String,
+}
+
+/// A prompt, filled in: what the user says to the model.
+#[derive(Clone, Debug)]
+pub struct PromptOutput {
+    /// What the prompt is for.
+    pub description: &'static str,
+    /// One after the other.
+    pub messages: Vec<PromptMessage>,
+}
+
+/// What one message of a prompt says.
+#[derive(Clone, Debug)]
+pub enum PromptMessage {
+    /// This.
+    Text(String),
+    /// What the resource says.
+    Resource(ResourceText),
+}
+
+/// How what was typed may go on (MCP, Completion).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Completion {
+    /// At most a hundred whole values, the likeliest first.
+    pub values: Vec<String>,
+    /// How many there are, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<usize>,
+    /// Whether there are more, or may be.
+    pub has_more: bool,
 }
 
 /// What a tool has to say.

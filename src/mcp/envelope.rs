@@ -23,12 +23,21 @@ pub struct Params<'a> {
     /// Metadata; holds the envelope.
     #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
     pub meta: Option<&'a RawValue>,
-    /// `tools/call`: which tool.
+    /// `tools/call`, `prompts/get`: which one.
     #[serde(borrow, default, deserialize_with = "present")]
     pub name: Option<&'a RawValue>,
-    /// `tools/call`: its arguments.
+    /// `tools/call`, `prompts/get`: its arguments.
     #[serde(borrow, default, deserialize_with = "present")]
     pub arguments: Option<&'a RawValue>,
+    /// `resources/read`: which one.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub uri: Option<&'a RawValue>,
+    /// `completion/complete`: of what.
+    #[serde(borrow, default, rename = "ref", deserialize_with = "present")]
+    pub reference: Option<&'a RawValue>,
+    /// `completion/complete`: which argument of it, and what has been typed.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub argument: Option<&'a RawValue>,
     /// Lists: where to go on.
     #[serde(borrow, default, deserialize_with = "present")]
     pub cursor: Option<&'a RawValue>,
@@ -66,6 +75,15 @@ impl<'a> Params<'a> {
                 })
             },
         )
+    }
+
+    /// The member of that name, if it is one that `Mcp-Name` can mirror.
+    #[must_use]
+    pub(super) fn naming(&self, member: &str) -> Option<&'a RawValue> {
+        match member {
+            "uri" => self.uri,
+            _ => self.name,
+        }
     }
 
     /// A member that has to be a string.

@@ -79,7 +79,7 @@ impl Headers<'_> {
         let Some(member) = Method::name_member(method_name) else {
             return Ok(());
         };
-        let named = params.name.and_then(as_str);
+        let named = params.naming(member).and_then(as_str);
         match (self.name, named) {
             // Neither says a name; the method's own check of its parameters says so better.
             (Field::Absent, None) => Ok(()),

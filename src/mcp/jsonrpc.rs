@@ -78,6 +78,8 @@ pub mod code {
     pub const METHOD_NOT_FOUND: i32 = -32601;
     /// The parameters break a rule.
     pub const INVALID_PARAMS: i32 = -32602;
+    /// There is no such resource (the legacy revisions' code for it).
+    pub const RESOURCE_NOT_FOUND: i32 = -32002;
     /// Our fault.
     pub const INTERNAL_ERROR: i32 = -32603;
     /// Header and body disagree (MCP 2026-07-28).

@@ -13,6 +13,18 @@ pub enum Method {
     ListTools,
     /// `tools/call`.
     CallTool,
+    /// `resources/list`.
+    ListResources,
+    /// `resources/templates/list`.
+    ListResourceTemplates,
+    /// `resources/read`.
+    ReadResource,
+    /// `prompts/list`.
+    ListPrompts,
+    /// `prompts/get`.
+    GetPrompt,
+    /// `completion/complete`.
+    Complete,
 }
 
 impl Method {
@@ -25,6 +37,12 @@ impl Method {
             ("ping", false) => Some(Self::Ping),
             ("tools/list", _) => Some(Self::ListTools),
             ("tools/call", _) => Some(Self::CallTool),
+            ("resources/list", _) => Some(Self::ListResources),
+            ("resources/templates/list", _) => Some(Self::ListResourceTemplates),
+            ("resources/read", _) => Some(Self::ReadResource),
+            ("prompts/list", _) => Some(Self::ListPrompts),
+            ("prompts/get", _) => Some(Self::GetPrompt),
+            ("completion/complete", _) => Some(Self::Complete),
             _ => None,
         }
     }
@@ -39,6 +57,10 @@ impl Method {
     /// The member of `params` that `Mcp-Name` mirrors for a method of this name (T-13).
     #[must_use]
     pub(super) fn name_member(name: &str) -> Option<&'static str> {
-        matches!(name, "tools/call" | "prompts/get").then_some("name")
+        match name {
+            "tools/call" | "prompts/get" => Some("name"),
+            "resources/read" => Some("uri"),
+            _ => None,
+        }
     }
 }

@@ -11,6 +11,7 @@
 //! are explained in `docs/PROTOCOL.md`.
 
 pub mod answer;
+pub mod completion;
 pub mod envelope;
 pub mod era;
 pub mod headers;

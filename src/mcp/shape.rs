@@ -1,11 +1,15 @@
 //! The one table that gives canonical answers the shape of a revision (D-24).
 
-use rmcp::model::{Implementation, Tool};
+use rmcp::model::{Implementation, Prompt, Resource, ResourceTemplate, Tool};
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    answer::{Answer, ResourceLink, ToolAnswer, ToolOutput},
+    answer::{
+        Answer, Completion, PromptMessage, PromptOutput, ResourceLink, ResourcePage, ResourceText,
+        ToolAnswer, ToolOutput,
+    },
+    jsonrpc::{RpcError, code},
     outgoing::Question,
     version::ProtocolVersion,
 };
@@ -13,6 +17,9 @@ use super::{
 /// How long a client may keep a list or the discovery document, in milliseconds: as long as a
 /// deployment needs to notice that a new version of the server has other tools.
 const LIST_TTL_MS: u64 = 300_000;
+
+/// How much is repeated of a URI that leads nowhere, in characters.
+const LONGEST_ECHO: usize = 256;
 
 /// What a client shows to people and models about this server.
 const INSTRUCTIONS: &str = "A personal journal: entries (title, content, mood, location, weather) and tags. \
@@ -34,7 +41,31 @@ pub fn result(answer: &Answer, version: ProtocolVersion) -> String {
             structured_content: None,
             is_error: true,
         }),
+        Answer::Resources(page) => resource_page(page, version),
+        Answer::Contents(contents) => to_json(&ReadResult {
+            contents: [contents],
+            // Whoever reads what they have just written must see it.
+            cache: Cache::of(version, "private", 0),
+            stamp: Stamp::new(version),
+        }),
+        Answer::Prompt(prompt) => prompted(prompt, version),
+        Answer::Completion(completion) => to_json(&CompletionResult {
+            completion,
+            stamp: Stamp::new(version),
+        }),
     }
+}
+
+/// What is said of a resource that is not there, is somebody else's, or cannot be (S-12, S-14).
+#[must_use]
+pub fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
+    let code = if version.is_modern() {
+        code::INVALID_PARAMS
+    } else {
+        code::RESOURCE_NOT_FOUND
+    };
+    let uri: String = uri.chars().take(LONGEST_ECHO).collect();
+    RpcError::new(code, "Resource not found").with_data(json!({ "uri": uri }))
 }
 
 /// The result of `server/discover` (V-01). It is the same for everybody.
@@ -72,13 +103,56 @@ pub fn tool_list<'a>(
     version: ProtocolVersion,
 ) -> String {
     let tools: Vec<Tool> = tools.map(|tool| shaped_tool(tool, version)).collect();
+    listed(json!({ "tools": tools }), is_whole, version)
+}
+
+/// The result of `resources/templates/list`; see [`tool_list`].
+#[must_use]
+pub fn template_list<'a>(
+    templates: impl Iterator<Item = &'a ResourceTemplate>,
+    is_whole: bool,
+    version: ProtocolVersion,
+) -> String {
+    let templates: Vec<ResourceTemplate> = templates
+        .cloned()
+        .map(|mut template| {
+            template.title = template.title.filter(|_| version.has_titles());
+            template
+        })
+        .collect();
+    listed(json!({ "resourceTemplates": templates }), is_whole, version)
+}
+
+/// The result of `prompts/list`; see [`tool_list`].
+#[must_use]
+pub fn prompt_list<'a>(
+    prompts: impl Iterator<Item = &'a Prompt>,
+    is_whole: bool,
+    version: ProtocolVersion,
+) -> String {
+    let prompts: Vec<Prompt> = prompts
+        .cloned()
+        .map(|mut prompt| {
+            if !version.has_titles() {
+                prompt.title = None;
+                for argument in prompt.arguments.iter_mut().flatten() {
+                    argument.title = None;
+                }
+            }
+            prompt
+        })
+        .collect();
+    listed(json!({ "prompts": prompts }), is_whole, version)
+}
+
+fn listed(body: Value, is_whole: bool, version: ProtocolVersion) -> String {
     // Clients keep a private list per user, not per token. One that was kept over a step-up would
-    // still hide the tools that it was for, so a list that may grow is not to be kept.
+    // still hide what it was for, so a list that may grow is not to be kept.
     let ttl_ms = if is_whole { LIST_TTL_MS } else { 0 };
     to_json(&Listed {
         stamp: Stamp::new(version),
         cache: Cache::of(version, "private", ttl_ms),
-        body: json!({ "tools": tools }),
+        body,
     })
 }
 
@@ -104,7 +178,7 @@ fn input_required(
 }
 
 fn capabilities() -> Value {
-    json!({ "tools": {} })
+    json!({ "tools": {}, "resources": {}, "prompts": {}, "completions": {} })
 }
 
 fn server_info(version: ProtocolVersion) -> Implementation {
@@ -149,6 +223,40 @@ fn done(output: &ToolOutput, version: ProtocolVersion) -> String {
             .has_structured_content()
             .then_some(&*output.structured),
         is_error: false,
+    })
+}
+
+fn resource_page(page: &ResourcePage, version: ProtocolVersion) -> String {
+    let resources = page
+        .resources
+        .iter()
+        .cloned()
+        .map(|mut resource| {
+            resource.title = resource.title.filter(|_| version.has_titles());
+            resource
+        })
+        .collect();
+    to_json(&ResourceList {
+        resources,
+        next_cursor: page.next_cursor.as_deref(),
+        // It grows with every tag that is made.
+        cache: Cache::of(version, "private", 0),
+        stamp: Stamp::new(version),
+    })
+}
+
+fn prompted(prompt: &PromptOutput, version: ProtocolVersion) -> String {
+    let messages = prompt.messages.iter().map(|message| Said {
+        role: "user",
+        content: match message {
+            PromptMessage::Text(text) => Block::Text { text },
+            PromptMessage::Resource(resource) => Block::Resource { resource },
+        },
+    });
+    to_json(&PromptResult {
+        description: prompt.description,
+        messages: messages.collect(),
+        stamp: Stamp::new(version),
     })
 }
 
@@ -225,6 +333,49 @@ struct ToolResult<'a> {
 enum Block<'a> {
     Text { text: &'a str },
     ResourceLink(&'a ResourceLink),
+    Resource { resource: &'a ResourceText },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourceList<'a> {
+    resources: Vec<Resource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<&'a str>,
+    #[serde(flatten)]
+    cache: Cache,
+    #[serde(flatten)]
+    stamp: Stamp,
+}
+
+#[derive(Serialize)]
+struct ReadResult<'a> {
+    contents: [&'a ResourceText; 1],
+    #[serde(flatten)]
+    cache: Cache,
+    #[serde(flatten)]
+    stamp: Stamp,
+}
+
+#[derive(Serialize)]
+struct PromptResult<'a> {
+    description: &'static str,
+    messages: Vec<Said<'a>>,
+    #[serde(flatten)]
+    stamp: Stamp,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    role: &'static str,
+    content: Block<'a>,
+}
+
+#[derive(Serialize)]
+struct CompletionResult<'a> {
+    completion: &'a Completion,
+    #[serde(flatten)]
+    stamp: Stamp,
 }
 
 fn to_json(value: &impl Serialize) -> String {

@@ -70,7 +70,7 @@ impl ProtocolVersion {
         Self::parse_legacy(requested).unwrap_or(Self::NEWEST_LEGACY)
     }
 
-    /// `title` on tools and on the server (since 2025-06-18).
+    /// `title` on tools, resources, prompts and their arguments, and on the server (since 2025-06-18).
     #[must_use]
     pub const fn has_titles(self) -> bool {
         !matches!(self, Self::V2025_03_26)

@@ -62,6 +62,40 @@ pub fn get_entry(
     .try_into()
 }
 
+/// Reads those of these entries that are the user's, newest first: as many as together have at most
+/// so many bytes of content, and the first whatever its size.
+///
+/// # Errors
+/// Those of the database.
+pub fn get_entries(
+    connection: &mut PgConnection,
+    user: UserId,
+    ids: &[EntryId],
+    bytes: u32,
+) -> Result<Vec<Entry>, StorageError> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    Statement::<EntrySql>::new(concat!(
+        "WITH wanted AS MATERIALIZED (
+           SELECT e.id,
+                  sum(octet_length(e.content)) OVER newest_first AS bytes,
+                  row_number() OVER newest_first AS place
+             FROM entries e WHERE e.user_id = $1 AND e.id = ANY($2)
+           WINDOW newest_first AS (ORDER BY e.created_at DESC, e.id DESC))
+         SELECT ",
+        entry_columns!(),
+        " FROM wanted w JOIN entries e ON e.user_id = $1 AND e.id = w.id
+          WHERE w.place = 1 OR w.bytes <= $3
+          ORDER BY w.place"
+    ))
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<Array<BigInt>, _>(ids)
+    .bind::<BigInt, _>(i64::from(bytes))
+    .load::<EntryRow>(connection)?
+    .into_iter()
+    .map(Entry::try_from)
+    .collect()
+}
+
 /// Changes an entry and returns it as it is now.
 ///
 /// # Errors

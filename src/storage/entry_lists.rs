@@ -7,7 +7,8 @@ use diesel::{
 };
 
 use crate::domain::{
-    journal::{EntryFilter, EntryId, EntryListItem, SearchHit},
+    clock::Timestamp,
+    journal::{EntryFilter, EntryId, EntryListItem, SearchHit, TagId},
     page::{Page, PageRequest, TimeCursor},
     principal::UserId,
 };
@@ -57,6 +58,44 @@ pub fn list_entries(
         statement.bind::<Array<BigInt>, _>(tags).load(connection)?
     };
     paged(rows, page, EntryListItem::try_from, |item| item)
+}
+
+/// How many of the user's entries were written in a span of time and have one of these tags, or any
+/// if there are none; counted no further than `most`.
+///
+/// # Errors
+/// Those of the database.
+pub fn count_entries(
+    connection: &mut PgConnection,
+    user: UserId,
+    tags: &[TagId],
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    most: usize,
+) -> Result<usize, StorageError> {
+    let statement = Statement::<BigInt>::fit_to_binds(if tags.is_empty() {
+        "SELECT count(*) FROM (
+           SELECT FROM entries
+            WHERE user_id = $1 AND created_at >= $2 AND created_at < $3 LIMIT $4) AS counted"
+    } else {
+        "SELECT count(*) FROM (
+           SELECT DISTINCT entry_id FROM entry_tags
+            WHERE user_id = $1 AND entry_created_at >= $2 AND entry_created_at < $3
+              AND tag_id = ANY($5) LIMIT $4) AS counted"
+    })
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<Timestamptz, _>(from.map_or(time::INFINITE_PAST, time::from_instant))
+    .bind::<Timestamptz, _>(to.map_or(time::INFINITE_FUTURE, time::from_instant))
+    .bind::<BigInt, _>(i64::try_from(most).unwrap_or(i64::MAX));
+    let count: i64 = if tags.is_empty() {
+        statement.get_result(connection)?
+    } else {
+        let tags: Vec<i64> = tags.iter().map(|tag| tag.0).collect();
+        statement
+            .bind::<Array<BigInt>, _>(tags)
+            .get_result(connection)?
+    };
+    usize::try_from(count).map_err(|_| StorageError::corrupt("a count is negative"))
 }
 
 /// A page of the user's entries that match a query as web search engines write them, newest first.

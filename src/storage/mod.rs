@@ -20,6 +20,7 @@ mod migrations;
 mod pool;
 mod schema;
 mod statement;
+pub mod suggestions;
 pub mod tags;
 mod time;
 

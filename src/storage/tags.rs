@@ -209,7 +209,7 @@ pub fn delete_tag(
 /// A name without regard to case. Done here, for PostgreSQL's `lower()` folds by the locale that the
 /// database happens to have: in the C locale it knows ASCII alone. By way of the capitals, so that
 /// letters with two small forms (ς and σ, ß and ss) meet.
-fn fold(name: &str) -> String {
+pub(super) fn fold(name: &str) -> String {
     name.chars()
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)

@@ -5,13 +5,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod challenge;
+mod completions;
 mod config;
 mod discovery;
+mod eras;
 mod hygiene;
 mod introspection;
 mod isolation;
 mod ladder;
 mod legacy;
 mod outage;
+mod prompts;
+mod resources;
 mod support;
 mod tools;

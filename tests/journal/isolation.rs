@@ -2,11 +2,13 @@ use std::{future::Future, pin::Pin};
 
 use epicme::{
     actors::journal::{
-        AddTagToEntry, DeleteEntry, DeleteTag, GetEntry, GetTag, HasEntries, ListEntries, ListTags,
-        RemoveTagFromEntry, SearchEntries, UpdateEntry, UpdateTag,
+        AddTagToEntry, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag, HasEntries,
+        ListEntries, ListTags, RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags,
+        UpdateEntry, UpdateTag,
     },
     domain::{
         journal::{EntryChanges, EntryFilter, EntryId, TagChanges, TagId},
+        page::PageLimit,
         principal::UserId,
     },
 };
@@ -55,6 +57,14 @@ async fn another_users_rows_are_as_good_as_absent_in_every_message() {
             user, filter: EntryFilter { tags: vec![tag], is_favorite: Some(true), ..EntryFilter::default() },
             page: page(9, None) };
         "search" => |user, entry, tag| SearchEntries { user, query: "secret".to_owned(), page: page(9, None) };
+        "digest" => |user, entry, tag| DigestEntries {
+            user, tags: Vec::new(), from: None, to: None, limit: PageLimit::LONGEST, bytes: 9_999 };
+        "digest by tag" => |user, entry, tag| DigestEntries {
+            user, tags: vec![tag], from: None, to: None, limit: PageLimit::LONGEST, bytes: 9_999 };
+        "suggest entries" => |user, entry, tag| SuggestEntries { user, typed: "secret".to_owned() };
+        "suggest an entry" => |user, entry, tag| SuggestEntries { user, typed: entry.to_string() };
+        "suggest tags" => |user, entry, tag| SuggestTags { user, typed: "secret".to_owned() };
+        "suggest a tag" => |user, entry, tag| SuggestTags { user, typed: tag.to_string() };
         "has entries" => |user, entry, tag| HasEntries { user };
         "get tag" => |user, entry, tag| GetTag { user, id: tag };
         "list tags" => |user, entry, tag| ListTags { user, page: page(9, None) };

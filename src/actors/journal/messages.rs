@@ -2,15 +2,18 @@
 
 use crate::{
     domain::{
+        clock::Timestamp,
         journal::{
-            Change, Entry, EntryChanges, EntryFilter, EntryId, EntryListItem, EntryTag,
-            IdempotencyKey, JournalOwner, NewEntry, NewTag, SearchHit, Tag, TagChanges, TagId,
-            TagName,
+            Change, Entry, EntryChanges, EntryDigest, EntryFilter, EntryId, EntryListItem,
+            EntryTag, IdempotencyKey, JournalOwner, NewEntry, NewTag, SearchHit, Suggestions, Tag,
+            TagChanges, TagId, TagName,
         },
-        page::{NameCursor, Page, PageRequest, TimeCursor},
+        page::{NameCursor, Page, PageLimit, PageRequest, TimeCursor},
         principal::UserId,
     },
-    storage::{self, Connection, StorageError, entries, entry_lists, entry_tags, tags},
+    storage::{
+        self, Connection, StorageError, entries, entry_lists, entry_tags, suggestions, tags,
+    },
 };
 
 /// A message to the JournalActor.
@@ -122,6 +125,96 @@ impl JournalMessage for SearchEntries {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::search_entries(connection, self.user, &self.query, &self.page)
+    }
+}
+
+/// Read the newest entries of a span of time in full, and count all of it.
+#[derive(Clone, Debug)]
+pub struct DigestEntries {
+    /// Whose journal.
+    pub user: UserId,
+    /// Entries with at least one of these tags; any entry if empty.
+    pub tags: Vec<TagId>,
+    /// Entries written at this instant or later.
+    pub from: Option<Timestamp>,
+    /// Entries written before this instant.
+    pub to: Option<Timestamp>,
+    /// At most this many entries.
+    pub limit: PageLimit,
+    /// At most this many bytes of content, but for the first entry.
+    pub bytes: u32,
+}
+
+impl JournalMessage for DigestEntries {
+    type Reply = EntryDigest;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        let filter = EntryFilter {
+            tags: self.tags.clone(),
+            from: self.from,
+            to: self.to,
+            is_favorite: None,
+        };
+        let page = PageRequest {
+            limit: self.limit,
+            after: None,
+        };
+        let listed = entry_lists::list_entries(connection, self.user, &filter, &page)?;
+        let ids: Vec<EntryId> = listed.items.iter().map(|item| item.id).collect();
+        let entries = entries::get_entries(connection, self.user, &ids, self.bytes)?;
+        let matching = match listed.next {
+            None => ids.len(),
+            Some(_) => entry_lists::count_entries(
+                connection,
+                self.user,
+                &self.tags,
+                self.from,
+                self.to,
+                EntryDigest::COUNTED,
+            )?,
+        };
+        Ok(EntryDigest {
+            // Three statements see three moments: what was deleted meanwhile is not left out.
+            matching: matching.max(entries.len()),
+            entries,
+        })
+    }
+}
+
+/// Suggest entries to somebody who types an id or a part of a title.
+#[derive(Clone, Debug)]
+pub struct SuggestEntries {
+    /// Whose journal.
+    pub user: UserId,
+    /// What was typed.
+    pub typed: String,
+}
+
+impl JournalMessage for SuggestEntries {
+    type Reply = Suggestions<EntryId>;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        suggestions::suggest_entries(connection, self.user, &self.typed)
+    }
+}
+
+/// Suggest tags to somebody who types an id or a part of a name.
+#[derive(Clone, Debug)]
+pub struct SuggestTags {
+    /// Whose journal.
+    pub user: UserId,
+    /// What was typed.
+    pub typed: String,
+}
+
+impl JournalMessage for SuggestTags {
+    type Reply = Suggestions<TagId>;
+    const KIND: Kind = Kind::Read;
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        suggestions::suggest_tags(connection, self.user, &self.typed)
     }
 }
 

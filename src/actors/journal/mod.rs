@@ -17,8 +17,8 @@ mod watchers;
 pub use actor::JournalActor;
 pub use handle::{JournalHandle, JournalSettings};
 pub use messages::{
-    AddTagToEntry, CreateEntry, CreateTag, DeleteEntry, DeleteTag, GetEntry, GetTag, HasEntries,
-    JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry, SearchEntries,
-    UpdateEntry, UpdateTag,
+    AddTagToEntry, CreateEntry, CreateTag, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag,
+    HasEntries, JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry,
+    SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
 };
 pub use watchers::{JournalChanged, Watch};

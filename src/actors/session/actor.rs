@@ -163,6 +163,7 @@ impl Handler<Call> for SessionActor {
                     method: call.method,
                     version: self.version,
                     params: &params,
+                    raw_params: call.params.as_deref(),
                     principal: call.principal,
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,

@@ -12,7 +12,7 @@ use crate::{
     },
     features::{
         arguments::{After, Id, Limit, Text, UpTo},
-        dates::{Moment, Zone},
+        dates::{self, Moment, Zone},
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{EntryListItemView, entry_link},
     },
@@ -67,22 +67,17 @@ impl Tool for ListEntries {
         arguments: ListEntriesArguments,
     ) -> Result<Done<ListEntriesOutput>, ToolError> {
         let zone = arguments.time_zone.unwrap_or_default();
+        let (from, to) =
+            dates::span(arguments.from, arguments.to, &zone).map_err(ToolError::BadArguments)?;
         let filter = EntryFilter {
             tags: arguments
                 .tag_ids
                 .map(|tags| tags.0.into_iter().map(TagId::from).collect())
                 .unwrap_or_default(),
-            from: arguments.from.map(|moment| moment.instant(&zone)),
-            to: arguments.to.map(|moment| moment.instant(&zone)),
+            from,
+            to,
             is_favorite: arguments.is_favorite,
         };
-        if let (Some(from), Some(to)) = (filter.from, filter.to)
-            && from > to
-        {
-            return Err(ToolError::BadArguments(
-                "Invalid arguments: `from` must not be later than `to`.".to_owned(),
-            ));
-        }
         let page = context
             .journal
             .ask(journal::ListEntries {

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     domain::scope::{Scope, ScopeSet},
-    features::tool::{Context, Done, Effect, Tool, ToolError},
+    features::{
+        tool::{Context, Done, Effect, Tool, ToolError},
+        views::UserView,
+    },
 };
 
 /// `whoami`
@@ -23,18 +26,6 @@ pub(super) struct WhoAmIOutput {
     client_id: Option<String>,
     /// What the token allows, of the scopes that this server knows.
     scopes: Vec<&'static str>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct UserView {
-    /// The user's id in the journal.
-    id: String,
-    /// The authorization server that vouches for the subject.
-    issuer: String,
-    /// The user's name at that server, for programs.
-    subject: String,
-    /// The user's name at that server, for people.
-    username: Option<String>,
 }
 
 impl Tool for WhoAmI {
@@ -58,12 +49,7 @@ impl Tool for WhoAmI {
             summary: format!("Signed in as {name}."),
             links: Vec::new(),
             output: WhoAmIOutput {
-                user: UserView {
-                    id: principal.user.to_string(),
-                    issuer: principal.issuer.clone(),
-                    subject: principal.subject.clone(),
-                    username: principal.username.clone(),
-                },
+                user: UserView::from(&**principal),
                 client_id: principal.client.clone(),
                 scopes: principal.scopes.iter().map(Scope::as_str).collect(),
             },

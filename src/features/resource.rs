@@ -1,0 +1,235 @@
+//! What a declaration of a resource looks like, or of a template of resources, and what the catalogue
+//! makes of it.
+
+use std::{future::Future, pin::Pin};
+
+use rmcp::model;
+use serde::Serialize;
+
+use super::{
+    completion::Source,
+    tool::Reader,
+    uri::{self, Uri},
+};
+use crate::{
+    domain::{
+        journal::JournalError,
+        page::{NameCursor, Page},
+        scope::ScopeSet,
+    },
+    mcp::answer::ResourceText,
+};
+
+/// What every resource is written in.
+const MIME_TYPE: &str = "application/json";
+
+/// One resource, declared once.
+pub trait Resource {
+    /// Where it is.
+    const URI: &'static str;
+    /// The name that programs read.
+    const NAME: &'static str;
+    /// The name that people read.
+    const TITLE: &'static str;
+    /// What it says.
+    const DESCRIPTION: &'static str;
+    /// What reading it needs.
+    const SCOPES: ScopeSet;
+
+    /// What reading it gives.
+    type Contents: Serialize;
+
+    /// Reads it, for the user of the reader.
+    fn read(reader: Reader) -> impl Future<Output = Result<Self::Contents, JournalError>>;
+}
+
+/// Many resources of one kind, each with an id, declared once.
+pub trait Template {
+    /// Where they are: a URI with `{id}` at its end (RFC 6570).
+    const URI: &'static str;
+    /// The name that programs read.
+    const NAME: &'static str;
+    /// The name that people read.
+    const TITLE: &'static str;
+    /// What each says.
+    const DESCRIPTION: &'static str;
+    /// What reading one needs.
+    const SCOPES: ScopeSet;
+    /// What may be suggested for the id.
+    const IDS: Source;
+    /// How they are listed one by one, if they are few enough for that.
+    const LISTING: Option<Listing> = None;
+
+    /// What reading one gives.
+    type Contents: Serialize;
+
+    /// Reads the one with that id, for the user of the reader.
+    fn read(reader: Reader, id: i64) -> impl Future<Output = Result<Self::Contents, JournalError>>;
+}
+
+/// Gives a page of the resources of a template, for the user of the reader.
+pub type Listing = fn(Reader, Option<NameCursor>) -> ListFuture;
+
+/// See [`Listing`].
+pub type ListFuture =
+    Pin<Box<dyn Future<Output = Result<Page<model::Resource, NameCursor>, JournalError>>>>;
+
+type ReadFuture = Pin<Box<dyn Future<Output = Result<ResourceText, JournalError>>>>;
+
+/// A resource in the catalogue, its types forgotten.
+pub struct DeclaredResource {
+    /// Its wire form, with everything that any revision shows.
+    pub descriptor: model::Resource,
+    place: Uri<'static>,
+    scopes: ScopeSet,
+    read: fn(Reader) -> ReadFuture,
+}
+
+/// A template in the catalogue, its types forgotten.
+pub struct DeclaredTemplate {
+    /// Its wire form, with everything that any revision shows.
+    pub descriptor: model::ResourceTemplate,
+    place: Uri<'static>,
+    scopes: ScopeSet,
+    ids: Source,
+    listing: Option<Listing>,
+    read: fn(Reader, i64) -> ReadFuture,
+}
+
+/// What a URI leads to. Whether there is anything with that id is another question.
+#[derive(Clone, Copy)]
+pub enum Located<'a> {
+    /// A resource of its own.
+    Resource(&'a DeclaredResource),
+    /// The one of a template that has this id.
+    OfTemplate(&'a DeclaredTemplate, i64),
+}
+
+impl DeclaredResource {
+    /// Enters a declaration into the catalogue.
+    ///
+    /// # Panics
+    /// If the declaration's URI is not one of this server's.
+    #[must_use]
+    pub fn of<R: Resource + 'static>() -> Self {
+        Self {
+            descriptor: model::Resource::new(R::URI, R::NAME)
+                .with_title(R::TITLE)
+                .with_description(R::DESCRIPTION)
+                .with_mime_type(MIME_TYPE),
+            place: Uri::parse(R::URI).expect("a declared URI is one of this server's"),
+            scopes: R::SCOPES,
+            read: |reader| Box::pin(read::<R>(reader)),
+        }
+    }
+
+    /// What reading it needs; lists show it to whoever may.
+    #[must_use]
+    pub fn scopes(&self) -> ScopeSet {
+        self.scopes
+    }
+
+    pub(super) fn is_at(&self, uri: Uri<'_>) -> bool {
+        uri.is(self.place)
+    }
+}
+
+impl DeclaredTemplate {
+    /// Enters a declaration into the catalogue.
+    ///
+    /// # Panics
+    /// If the declaration's URI is not one of this server's.
+    #[must_use]
+    pub fn of<T: Template + 'static>() -> Self {
+        Self {
+            descriptor: model::ResourceTemplate::new(T::URI, T::NAME)
+                .with_title(T::TITLE)
+                .with_description(T::DESCRIPTION)
+                .with_mime_type(MIME_TYPE),
+            place: Uri::parse(T::URI).expect("a declared URI is one of this server's"),
+            scopes: T::SCOPES,
+            ids: T::IDS,
+            listing: T::LISTING,
+            read: |reader, id| Box::pin(read_one::<T>(reader, id)),
+        }
+    }
+
+    /// What reading one needs; lists show the template to whoever may.
+    #[must_use]
+    pub fn scopes(&self) -> ScopeSet {
+        self.scopes
+    }
+
+    /// How its resources are listed one by one, if they are.
+    #[must_use]
+    pub fn listing(&self) -> Option<Listing> {
+        self.listing
+    }
+
+    /// What may be suggested for a variable; `None` if the template has no such variable.
+    #[must_use]
+    pub fn source(&self, variable: &str) -> Option<Source> {
+        (variable == "id").then_some(self.ids)
+    }
+
+    pub(super) fn id_in(&self, uri: Uri<'_>) -> Option<i64> {
+        uri.id_in(self.place)
+    }
+}
+
+impl Located<'_> {
+    /// What reading it needs.
+    #[must_use]
+    pub fn scopes(self) -> ScopeSet {
+        match self {
+            Self::Resource(resource) => resource.scopes,
+            Self::OfTemplate(template, _) => template.scopes,
+        }
+    }
+
+    /// Reads it, for the user of the reader.
+    ///
+    /// # Errors
+    /// Those of the journal.
+    pub async fn read(self, reader: Reader) -> Result<ResourceText, JournalError> {
+        match self {
+            Self::Resource(resource) => (resource.read)(reader).await,
+            Self::OfTemplate(template, id) => (template.read)(reader, id).await,
+        }
+    }
+}
+
+async fn read<R: Resource>(reader: Reader) -> Result<ResourceText, JournalError> {
+    Ok(contents(R::URI.to_owned(), &R::read(reader).await?))
+}
+
+/// Reads the resource of a template that has this id.
+///
+/// # Errors
+/// Those of the journal.
+pub async fn read_one<T: Template>(reader: Reader, id: i64) -> Result<ResourceText, JournalError> {
+    let uri = uri::expand(T::URI, id);
+    Ok(contents(uri, &T::read(reader, id).await?))
+}
+
+/// The contents of a resource that has been read already.
+///
+/// # Panics
+/// If they cannot be written as JSON, which views can.
+#[must_use]
+pub fn contents(uri: String, said: &impl Serialize) -> ResourceText {
+    ResourceText {
+        uri,
+        mime_type: MIME_TYPE,
+        text: serde_json::to_string(said)
+            .expect("contents are made of strings, numbers, lists and structs"),
+    }
+}
+
+/// A resource of a template in a list.
+#[must_use]
+pub fn listed<T: Template>(id: i64, name: String) -> model::Resource {
+    model::Resource::new(uri::expand(T::URI, id), name.clone())
+        .with_title(name)
+        .with_mime_type(MIME_TYPE)
+}
