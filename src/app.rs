@@ -16,7 +16,7 @@ use crate::{
     actors::{
         auth::{AuthHandle, AuthSettings, IssuerSettings},
         journal::{JournalHandle, JournalSettings},
-        session::{SessionSettings, Sessions},
+        session::{Listeners, SessionSettings, Sessions, Threads},
     },
     config::{Config, HttpConfig, IssuerConfig, SessionConfig},
     domain::clock::Clock,
@@ -51,6 +51,7 @@ pub struct App {
     address: SocketAddr,
     journal: JournalHandle,
     sessions: Option<Sessions>,
+    listeners: Listeners,
     auth_arbiter: Arbiter,
 }
 
@@ -103,9 +104,17 @@ impl App {
             journal.clone(),
             clock.clone(),
         ));
+        let threads = Arc::new(Threads::start(config.http.workers.get()));
+        let listeners = Listeners::new(
+            config.http.streams.in_all.get(),
+            config.http.streams.per_user.get(),
+            Arc::clone(&threads),
+            Arc::clone(&dispatcher),
+        );
         let sessions = config.sessions.map(|limits| {
             Sessions::start(
-                session_settings(limits, &config.http),
+                session_settings(limits),
+                Arc::clone(&threads),
                 Arc::clone(&dispatcher),
                 clock.clone(),
             )
@@ -115,6 +124,7 @@ impl App {
             config.http,
             auth,
             sessions.clone(),
+            listeners.clone(),
             dispatcher,
             discovery,
             clock,
@@ -138,6 +148,7 @@ impl App {
             address,
             journal,
             sessions,
+            listeners,
             auth_arbiter,
         })
     }
@@ -162,6 +173,8 @@ impl App {
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done.
     pub async fn stop(self) {
+        // Streams end in order, so that the rest need not wait for them.
+        self.listeners.close();
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.finished.await {
             log::error!("the HTTP server ended with an error: {error}");
@@ -175,6 +188,7 @@ fn site(
     http: HttpConfig,
     auth: AuthHandle,
     sessions: Option<Sessions>,
+    listeners: Listeners,
     dispatcher: Arc<Dispatcher>,
     discovery: Discovery,
     clock: Clock,
@@ -182,6 +196,7 @@ fn site(
     Site {
         auth,
         sessions,
+        listeners,
         dispatcher,
         clock,
         doors: Doors::new(
@@ -217,12 +232,11 @@ fn auth_settings(issuer: IssuerConfig, http: &HttpConfig) -> AuthSettings {
     }
 }
 
-fn session_settings(limits: SessionConfig, http: &HttpConfig) -> SessionSettings {
+fn session_settings(limits: SessionConfig) -> SessionSettings {
     SessionSettings {
         in_all: limits.in_all.get(),
         per_user: limits.per_user.get(),
         idle: limits.idle,
         lifetime: limits.lifetime,
-        threads: http.workers.get(),
     }
 }

@@ -62,6 +62,8 @@ pub struct HttpConfig {
     pub loopback_origins: bool,
     /// What a client is told to ask for to begin with.
     pub baseline: ScopeSet,
+    /// How many `subscriptions/listen` streams there may be.
+    pub streams: StreamConfig,
     /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
     pub relays_authorization_server: bool,
 }
@@ -96,6 +98,15 @@ pub struct DatabaseConfig {
     pub pool: NonZeroU32,
     /// Whether pending migrations are run at start.
     pub migrate: bool,
+}
+
+/// How many `subscriptions/listen` streams there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamConfig {
+    /// Streams in all.
+    pub in_all: NonZeroUsize,
+    /// Streams per user.
+    pub per_user: NonZeroUsize,
 }
 
 /// How many legacy sessions there may be, and for how long.

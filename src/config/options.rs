@@ -167,6 +167,24 @@ pub struct Options {
     )]
     pub(super) authorization_server_relay: String,
 
+    /// Streams of modern clients (subscriptions/listen) in all
+    #[arg(
+        long,
+        env = "EPICME_STREAMS",
+        value_name = "N",
+        default_value = "20000"
+    )]
+    pub(super) streams: String,
+
+    /// Streams of modern clients per user
+    #[arg(
+        long,
+        env = "EPICME_STREAMS_PER_USER",
+        value_name = "N",
+        default_value = "100"
+    )]
+    pub(super) streams_per_user: String,
+
     /// Legacy sessions in all
     #[arg(
         long,

@@ -15,6 +15,7 @@ use secrecy::SecretString;
 
 use super::{
     Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, SessionConfig,
+    StreamConfig,
     options::{Options, Source, Sources},
     units,
 };
@@ -43,6 +44,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_ALLOWED_HOSTS",
     "EPICME_LEGACY",
     "EPICME_AUTHORIZATION_SERVER_RELAY",
+    "EPICME_STREAMS",
+    "EPICME_STREAMS_PER_USER",
     "EPICME_SESSIONS",
     "EPICME_SESSIONS_PER_USER",
     "EPICME_SESSION_IDLE",
@@ -138,6 +141,8 @@ impl Config {
                 "EPICME_AUTHORIZATION_SERVER_RELAY" => {
                     switch(self.http.relays_authorization_server)
                 }
+                "EPICME_STREAMS" => Some(self.http.streams.in_all.to_string()),
+                "EPICME_STREAMS_PER_USER" => Some(self.http.streams.per_user.to_string()),
                 "EPICME_SESSIONS" => self.sessions.map(|sessions| sessions.in_all.to_string()),
                 "EPICME_SESSIONS_PER_USER" => {
                     self.sessions.map(|sessions| sessions.per_user.to_string())
@@ -267,6 +272,10 @@ impl Reader<'_> {
             "EPICME_AUTHORIZATION_SERVER_RELAY",
             units::switch(&options.authorization_server_relay),
         );
+        let streams = StreamConfig {
+            in_all: self.count("EPICME_STREAMS", &options.streams)?,
+            per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
+        };
         let in_all = self.count("EPICME_SESSIONS", &options.sessions);
         let per_user = self.count("EPICME_SESSIONS_PER_USER", &options.sessions_per_user);
         let idle = self.lifetime("EPICME_SESSION_IDLE", &options.session_idle);
@@ -287,6 +296,7 @@ impl Reader<'_> {
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,
                 baseline: baseline?,
+                streams,
                 relays_authorization_server: relays?,
             },
             issuer: IssuerConfig {

@@ -123,6 +123,15 @@ impl Catalogue {
             .find_map(DeclaredTemplate::listing)
     }
 
+    /// What a token needs for the list of resources to show more than what is always there.
+    #[must_use]
+    pub fn scopes_of_listing(&self) -> Option<ScopeSet> {
+        self.templates
+            .iter()
+            .find(|template| template.listing().is_some())
+            .map(DeclaredTemplate::scopes)
+    }
+
     /// What is shown to a token with these scopes, and whether that is everything.
     fn visible<'a, T>(
         &self,

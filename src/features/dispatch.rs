@@ -15,7 +15,7 @@ use super::{
 use crate::{
     actors::journal::JournalHandle,
     domain::{
-        clock::Clock,
+        clock::{Clock, Timestamp},
         journal::{Cause, JournalError},
         page::{Cursor, NameCursor, Page},
         principal::Principal,
@@ -150,6 +150,18 @@ impl Dispatcher {
         &self.catalogue
     }
 
+    /// The journal.
+    #[must_use]
+    pub fn journal(&self) -> &JournalHandle {
+        &self.journal
+    }
+
+    /// The current instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Begins a call. The order is the ladder's: lookup, scope, parameters, and only then the work.
     ///
     /// # Errors
@@ -174,6 +186,10 @@ impl Dispatcher {
                 Ok(Begun::UnderWay(self.read(call)))
             }
             Method::CallTool => self.call_tool(call).map(Begun::UnderWay),
+            // These belong to a stream or a session, which have looked at them before.
+            Method::Listen | Method::Subscribe | Method::Unsubscribe => {
+                Err(RpcError::method_not_found().into())
+            }
         }
     }
 

@@ -25,3 +25,4 @@ pub mod tool;
 pub mod tools;
 pub mod uri;
 pub mod views;
+pub mod watching;

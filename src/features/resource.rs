@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        journal::JournalError,
+        journal::{Change, JournalError},
         page::{NameCursor, Page},
         scope::ScopeSet,
     },
@@ -35,6 +35,8 @@ pub trait Resource {
     const DESCRIPTION: &'static str;
     /// What reading it needs.
     const SCOPES: ScopeSet;
+    /// The change of the journal with which it reads differently, if there is one.
+    const CHANGES_WITH: Option<Change>;
 
     /// What reading it gives.
     type Contents: Serialize;
@@ -59,6 +61,8 @@ pub trait Template {
     const IDS: Source;
     /// How they are listed one by one, if they are few enough for that.
     const LISTING: Option<Listing> = None;
+    /// The change of the journal with which the one with that id reads differently.
+    const CHANGES_WITH: fn(i64) -> Change;
 
     /// What reading one gives.
     type Contents: Serialize;
@@ -82,6 +86,7 @@ pub struct DeclaredResource {
     pub descriptor: model::Resource,
     place: Uri<'static>,
     scopes: ScopeSet,
+    changes_with: Option<Change>,
     read: fn(Reader) -> ReadFuture,
 }
 
@@ -93,6 +98,7 @@ pub struct DeclaredTemplate {
     scopes: ScopeSet,
     ids: Source,
     listing: Option<Listing>,
+    changes_with: fn(i64) -> Change,
     read: fn(Reader, i64) -> ReadFuture,
 }
 
@@ -119,6 +125,7 @@ impl DeclaredResource {
                 .with_mime_type(MIME_TYPE),
             place: Uri::parse(R::URI).expect("a declared URI is one of this server's"),
             scopes: R::SCOPES,
+            changes_with: R::CHANGES_WITH,
             read: |reader| Box::pin(read::<R>(reader)),
         }
     }
@@ -150,6 +157,7 @@ impl DeclaredTemplate {
             scopes: T::SCOPES,
             ids: T::IDS,
             listing: T::LISTING,
+            changes_with: T::CHANGES_WITH,
             read: |reader, id| Box::pin(read_one::<T>(reader, id)),
         }
     }
@@ -184,6 +192,15 @@ impl Located<'_> {
         match self {
             Self::Resource(resource) => resource.scopes,
             Self::OfTemplate(template, _) => template.scopes,
+        }
+    }
+
+    /// The change of the journal with which it reads differently, if there is one.
+    #[must_use]
+    pub fn changes_with(self) -> Option<Change> {
+        match self {
+            Self::Resource(resource) => resource.changes_with,
+            Self::OfTemplate(template, id) => Some((template.changes_with)(id)),
         }
     }
 

@@ -78,7 +78,7 @@ pub(super) async fn answer(
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, None)),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, None, site.listeners.closing())),
         Reply::Cancelled => Ok(accepted()),
     }
 }
@@ -124,7 +124,7 @@ pub(super) async fn listen(
     request: &HttpRequest,
     site: &Site,
     sessions: &Sessions,
-    principal: &Principal,
+    principal: &Arc<Principal>,
 ) -> Result<HttpResponse, HttpError> {
     let session = find(&mcp_headers(request.headers()), principal, sessions, None)?;
     let after = match request.headers().get(&LAST_EVENT_ID) {
@@ -137,7 +137,7 @@ pub(super) async fn listen(
         ),
     };
     let frames = session
-        .listen(after)
+        .listen(Arc::clone(principal), after)
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;
@@ -145,7 +145,7 @@ pub(super) async fn listen(
     let ends_in = principal
         .expires_at
         .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
-    Ok(stream::of_frames(frames, ends_in))
+    Ok(stream::of_frames(frames, ends_in, site.listeners.closing()))
 }
 
 /// Ends a session (L-09).

@@ -30,7 +30,10 @@ use actix_web::{
 };
 
 use crate::{
-    actors::{auth::AuthHandle, session::Sessions},
+    actors::{
+        auth::AuthHandle,
+        session::{Listeners, Sessions},
+    },
     domain::{clock::Clock, scope::ScopeSet},
     features::dispatch::Dispatcher,
     oauth::{metadata, url::PublicUrl},
@@ -51,6 +54,8 @@ pub struct Site {
     pub auth: AuthHandle,
     /// Finds legacy sessions; `None` where the legacy era is switched off.
     pub sessions: Option<Sessions>,
+    /// Opens the streams on which modern clients are told of changes.
+    pub listeners: Listeners,
     /// Begins calls.
     pub dispatcher: Arc<Dispatcher>,
     /// Tells the time.

@@ -12,12 +12,17 @@ use super::{
 };
 use crate::{
     domain::principal::Principal,
-    features::dispatch::{Begun, Call},
+    features::{
+        dispatch::{Begun, Call, Failure},
+        watching::{Unwatchable, Watching},
+    },
     mcp::{
-        era,
+        era::{self, Admitted},
         headers::Headers,
-        jsonrpc::{self, Request},
+        jsonrpc::{self, Id, Request},
+        method::Method,
         shape, status,
+        subscription::{self, Filter},
     },
 };
 
@@ -33,6 +38,9 @@ pub(super) async fn answer(
         error,
     })?;
     let version = admitted.version;
+    if admitted.method == Method::Listen {
+        return listen(&message.id, &admitted, principal, site).await;
+    }
     let (client, inbox) = stream::channel(admitted.params.progress_token().is_some());
     let begun = site.dispatcher.begin(Call {
         method: admitted.method,
@@ -59,4 +67,49 @@ pub(super) async fn answer(
         Outcome::Whole(outcome) => respond(outcome, &message.id, version, &principal),
         Outcome::Streamed(response) => Ok(response),
     }
+}
+
+/// Opens a stream on which the client is told of changes (P-12).
+async fn listen(
+    id: &Id,
+    admitted: &Admitted<'_>,
+    principal: Arc<Principal>,
+    site: &Site,
+) -> Result<HttpResponse, HttpError> {
+    let version = admitted.version;
+    let refuse = |failure| respond(Err(failure), id, version, &principal);
+    let filter = match Filter::read(&admitted.params) {
+        Ok(filter) => filter,
+        Err(error) => return refuse(error.into()),
+    };
+    let catalogue = site.dispatcher.catalogue();
+    let mut watching = Watching::default();
+    for uri in &filter.resource_subscriptions {
+        match watching.add(catalogue, principal.scopes, uri) {
+            // What is nowhere is not honoured, which the acknowledgement shows.
+            Ok(()) | Err(Unwatchable::NotFound) => {}
+            Err(Unwatchable::Forbidden { needed }) => return refuse(Failure::Forbidden { needed }),
+            Err(Unwatchable::TooMany(error)) => return refuse(error.into()),
+        }
+    }
+    let honoured = Filter {
+        resources_list_changed: filter.resources_list_changed
+            && watching.add_list(catalogue, principal.scopes),
+        resource_subscriptions: watching.uris().map(str::to_owned).collect(),
+    };
+    let meta = subscription::meta(id);
+    let ends_in = principal
+        .expires_at
+        .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
+    let listening = site
+        .listeners
+        .open(principal, watching, meta.clone())
+        .await
+        .map_err(|error| HttpError::session(error, Some(id.clone())))?;
+    Ok(stream::of_listening(
+        listening,
+        subscription::acknowledged(&meta, &honoured),
+        jsonrpc::success(id, &subscription::ended(&meta, version)),
+        ends_in,
+    ))
 }

@@ -17,12 +17,12 @@ use actix_web::{
 };
 use futures_util::Stream;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, Sleep, sleep},
 };
 
 use crate::{
-    actors::session::Frames,
+    actors::session::{Frames, Listening},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
         dispatch::{Failure, Work},
@@ -118,9 +118,14 @@ pub(super) async fn run(
 
 /// A response that passes on the frames of a legacy session, to the end of the stream or of the time
 /// that it has. Dropping it cancels nothing: the client can resume (L-19).
-pub(super) fn of_frames(frames: Frames, ends_in: Option<Duration>) -> HttpResponse {
+pub(super) fn of_frames(
+    frames: Frames,
+    ends_in: Option<Duration>,
+    closing: watch::Receiver<bool>,
+) -> HttpResponse {
     event_stream(FrameStream {
         frames,
+        closing: closed(closing),
         silence: Box::pin(sleep(SILENCE)),
         end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
     })
@@ -128,6 +133,7 @@ pub(super) fn of_frames(frames: Frames, ends_in: Option<Duration>) -> HttpRespon
 
 struct FrameStream {
     frames: Frames,
+    closing: Closing,
     silence: Pin<Box<Sleep>>,
     end: Option<Pin<Box<Sleep>>>,
 }
@@ -136,9 +142,7 @@ impl Stream for FrameStream {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(end) = &mut self.end
-            && end.as_mut().poll(context).is_ready()
-        {
+        if is_over(&mut self.end, context) || self.closing.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = self.frames.poll_recv(context) {
@@ -146,6 +150,76 @@ impl Stream for FrameStream {
             return Poll::Ready(frame.map(|frame| Ok(frame.into())));
         }
         keep_alive(&mut self.silence, context)
+    }
+}
+
+/// Comes to its end when the server stops.
+type Closing = Pin<Box<dyn Future<Output = ()>>>;
+
+fn closed(mut closing: watch::Receiver<bool>) -> Closing {
+    Box::pin(async move {
+        // Whoever could say so has gone: that is the end as well.
+        let _ = closing.wait_for(|closing| *closing).await;
+    })
+}
+
+fn is_over(end: &mut Option<Pin<Box<Sleep>>>, context: &mut Context<'_>) -> bool {
+    end.as_mut()
+        .is_some_and(|end| end.as_mut().poll(context).is_ready())
+}
+
+/// A response on which a modern client is told of changes. It ends in order, by `last`, when the
+/// server stops or the time that it has is over (P-15, D-22).
+pub(super) fn of_listening(
+    listening: Listening,
+    first: String,
+    last: String,
+    ends_in: Option<Duration>,
+) -> HttpResponse {
+    event_stream(ListenStream {
+        closing: closed(listening.closing.clone()),
+        listening,
+        first: Some(first),
+        last: Some(last),
+        silence: Box::pin(sleep(SILENCE)),
+        end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
+    })
+}
+
+struct ListenStream {
+    listening: Listening,
+    closing: Closing,
+    first: Option<String>,
+    last: Option<String>,
+    silence: Pin<Box<Sleep>>,
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for ListenStream {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(sse::message(None, &first).into())));
+        }
+        if this.last.is_none() {
+            return Poll::Ready(None);
+        }
+        let over =
+            is_over(&mut this.end, context) || this.closing.as_mut().poll(context).is_ready();
+        let message = if over {
+            this.last.take()
+        } else {
+            match this.listening.messages.poll_recv(context) {
+                Poll::Ready(Some(message)) => Some(message),
+                // Whoever told us has gone.
+                Poll::Ready(None) => this.last.take(),
+                Poll::Pending => return keep_alive(&mut this.silence, context),
+            }
+        };
+        restart(&mut this.silence);
+        Poll::Ready(message.map(|message| Ok(sse::message(None, &message).into())))
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Params<'a> {
     /// `completion/complete`: which argument of it, and what has been typed.
     #[serde(borrow, default, deserialize_with = "present")]
     pub argument: Option<&'a RawValue>,
+    /// `subscriptions/listen`: what the client asks to be told of.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub notifications: Option<&'a RawValue>,
     /// Lists: where to go on.
     #[serde(borrow, default, deserialize_with = "present")]
     pub cursor: Option<&'a RawValue>,

@@ -25,6 +25,12 @@ pub enum Method {
     GetPrompt,
     /// `completion/complete`.
     Complete,
+    /// `subscriptions/listen`, modern only.
+    Listen,
+    /// `resources/subscribe`, legacy only.
+    Subscribe,
+    /// `resources/unsubscribe`, legacy only.
+    Unsubscribe,
 }
 
 impl Method {
@@ -43,6 +49,9 @@ impl Method {
             ("prompts/list", _) => Some(Self::ListPrompts),
             ("prompts/get", _) => Some(Self::GetPrompt),
             ("completion/complete", _) => Some(Self::Complete),
+            ("subscriptions/listen", true) => Some(Self::Listen),
+            ("resources/subscribe", false) => Some(Self::Subscribe),
+            ("resources/unsubscribe", false) => Some(Self::Unsubscribe),
             _ => None,
         }
     }

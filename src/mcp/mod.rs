@@ -22,4 +22,5 @@ pub mod request_state;
 pub mod shape;
 pub mod sse;
 pub mod status;
+pub mod subscription;
 pub mod version;

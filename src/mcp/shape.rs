@@ -177,8 +177,16 @@ fn input_required(
     }))
 }
 
+/// The result with which a subscription ends in order, under the subscription's own `_meta` (P-15).
+#[must_use]
+pub(super) fn subscription_ended(meta: &Value, version: ProtocolVersion) -> String {
+    let mut meta = meta.clone();
+    meta["io.modelcontextprotocol/serverInfo"] = json!(server_info(version));
+    to_json(&json!({ "resultType": "complete", "_meta": meta }))
+}
+
 fn capabilities() -> Value {
-    json!({ "tools": {}, "resources": {}, "prompts": {}, "completions": {} })
+    json!({ "tools": {}, "resources": { "subscribe": true, "listChanged": true }, "prompts": {}, "completions": {} })
 }
 
 fn server_info(version: ProtocolVersion) -> Implementation {

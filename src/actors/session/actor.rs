@@ -16,13 +16,17 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{sync::oneshot, time::timeout};
 
-use super::streams::{Frames, Streams};
+use super::{
+    listen::scopes_now,
+    streams::{Frames, GENERAL, Streams},
+};
 use crate::{
-    actors::gate::Permit,
-    domain::principal::Principal,
+    actors::{gate::Permit, journal::JournalChanged},
+    domain::principal::{Principal, UserId},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
         dispatch::{self, Begun, Dispatcher, Failure},
+        watching::{Unwatchable, Watching},
     },
     mcp::{
         answer::Answer,
@@ -89,6 +93,7 @@ pub(super) struct Settle {
 #[derive(Message)]
 #[rtype(result = "Option<Frames>")]
 pub(super) struct Listen {
+    pub(super) principal: Arc<Principal>,
     pub(super) after: Option<EventId>,
 }
 
@@ -103,6 +108,9 @@ pub(super) struct SessionActor {
     abilities: Abilities,
     dispatcher: Arc<Dispatcher>,
     wire: Rc<Wire>,
+    watching: Watching,
+    // Whose token opened the general stream; nobody is told anything before.
+    listener: Option<Arc<Principal>>,
     under_way: HashMap<String, SpawnHandle>,
 }
 
@@ -128,6 +136,8 @@ impl SessionActor {
                 questions: RefCell::default(),
                 next_question: Cell::new(1),
             }),
+            watching: Watching::default(),
+            listener: None,
             under_way: HashMap::new(),
         }
     }
@@ -149,6 +159,9 @@ impl Handler<Call> for SessionActor {
                 "Invalid request: a request with this id is under way in this session",
             );
             return whole(Err(error.into()));
+        }
+        if let Method::Subscribe | Method::Unsubscribe = call.method {
+            return whole(self.subscribe(&call));
         }
         let (reply, replied) = oneshot::channel();
         let client = Rc::new(CallClient {
@@ -186,6 +199,55 @@ impl Handler<Call> for SessionActor {
         self.under_way.insert(key, handle);
         let replied = async { replied.await.unwrap_or(Reply::Cancelled) };
         Box::pin(replied.into_actor(self))
+    }
+}
+
+impl SessionActor {
+    /// Has the journal tell this session of changes, for as long as the session lives.
+    fn watch(&self, user: UserId, context: &mut Context<Self>) {
+        let journal = self.dispatcher.journal().clone();
+        let watcher = context.address().recipient();
+        let watching = async move {
+            if let Err(error) = journal.watch(user, watcher).await {
+                log::warn!("a session hears of no changes: {error}");
+            }
+        };
+        context.spawn(watching.into_actor(self));
+    }
+
+    fn subscribe(&mut self, call: &Call) -> Result<Answer, Failure> {
+        let params = Params::read(call.params.as_deref())?;
+        let uri = Params::string(params.uri, "uri")?;
+        if call.method == Method::Unsubscribe {
+            self.watching.remove(&uri);
+            return Ok(Answer::Empty);
+        }
+        let catalogue = self.dispatcher.catalogue();
+        match self.watching.add(catalogue, call.principal.scopes, &uri) {
+            Ok(()) => Ok(Answer::Empty),
+            Err(Unwatchable::NotFound) => Err(shape::resource_not_found(&uri, self.version).into()),
+            Err(Unwatchable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),
+            Err(Unwatchable::TooMany(error)) => Err(error.into()),
+        }
+    }
+}
+
+impl Handler<JournalChanged> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, changed: JournalChanged, _: &mut Context<Self>) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        let granted = scopes_now(listener, &self.dispatcher);
+        let catalogue = self.dispatcher.catalogue();
+        let mut streams = self.wire.streams.borrow_mut();
+        for told in self
+            .watching
+            .notifications(catalogue, granted, changed.change)
+        {
+            streams.say(GENERAL, &told.message(None));
+        }
     }
 }
 
@@ -239,7 +301,16 @@ impl Handler<Settle> for SessionActor {
 impl Handler<Listen> for SessionActor {
     type Result = Option<Frames>;
 
-    fn handle(&mut self, listen: Listen, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, listen: Listen, context: &mut Context<Self>) -> Self::Result {
+        let general = listen.after.is_none_or(|after| after.stream == GENERAL);
+        if general {
+            if self.listener.is_none() {
+                self.watch(listen.principal.user, context);
+            }
+            self.watching
+                .add_list(self.dispatcher.catalogue(), listen.principal.scopes);
+            self.listener = Some(listen.principal);
+        }
         let mut streams = self.wire.streams.borrow_mut();
         match listen.after {
             None => Some(streams.open_general()),

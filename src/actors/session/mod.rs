@@ -8,8 +8,10 @@
 //! **Begin with** this file: messages, handles, actor; then `registry.rs`, which is pure.
 
 mod actor;
+mod listen;
 mod registry;
 mod streams;
+mod threads;
 
 use std::{
     fmt,
@@ -18,7 +20,6 @@ use std::{
 };
 
 use actix::{Actor, Addr};
-use actix_rt::Arbiter;
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
 use serde_json::value::RawValue;
@@ -36,7 +37,13 @@ use crate::{
     },
 };
 
-pub use self::{actor::Reply, registry::SessionId, streams::Frames};
+pub use self::{
+    actor::Reply,
+    listen::{Listeners, Listening},
+    registry::SessionId,
+    streams::Frames,
+    threads::Threads,
+};
 
 /// How many calls of one session may be under way at once.
 const CALLS_IN_FLIGHT: usize = 32;
@@ -71,8 +78,6 @@ pub struct SessionSettings {
     pub idle: Duration,
     /// How long a session lives at most.
     pub lifetime: Duration,
-    /// On how many threads sessions run.
-    pub threads: usize,
 }
 
 /// Opens, finds and closes sessions.
@@ -81,7 +86,7 @@ pub struct Sessions(Arc<Inner>);
 
 struct Inner {
     registry: Arc<Mutex<Registry<Link>>>,
-    arbiters: Vec<Arbiter>,
+    threads: Arc<Threads>,
     dispatcher: Arc<Dispatcher>,
     clock: Clock,
 }
@@ -104,7 +109,12 @@ impl Sessions {
     /// # Panics
     /// Outside an actix `System`.
     #[must_use]
-    pub fn start(settings: SessionSettings, dispatcher: Arc<Dispatcher>, clock: Clock) -> Self {
+    pub fn start(
+        settings: SessionSettings,
+        threads: Arc<Threads>,
+        dispatcher: Arc<Dispatcher>,
+        clock: Clock,
+    ) -> Self {
         let limits = Limits {
             in_all: settings.in_all,
             per_user: settings.per_user,
@@ -112,13 +122,12 @@ impl Sessions {
             lifetime: TimeDelta::from_std(settings.lifetime).unwrap_or(TimeDelta::MAX),
         };
         let registry = Arc::new(Mutex::new(Registry::new(limits)));
-        let arbiters: Vec<_> = (0..settings.threads.max(1))
-            .map(|_| Arbiter::new())
-            .collect();
-        arbiters[0].spawn(sweep(Arc::downgrade(&registry), clock.clone()));
+        threads
+            .pick(0)
+            .spawn(sweep(Arc::downgrade(&registry), clock.clone()));
         Self(Arc::new(Inner {
             registry,
-            arbiters,
+            threads,
             dispatcher,
             clock,
         }))
@@ -135,14 +144,14 @@ impl Sessions {
         abilities: Abilities,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
-        let arbiter = &self.0.arbiters[id.spread(self.0.arbiters.len())];
+        let arbiter = self.0.threads.pick(id.spread());
         let dispatcher = Arc::clone(&self.0.dispatcher);
         let mut registry = self.lock();
         // Asked first, so that no actor is started for nothing.
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
-        let address = SessionActor::start_in_arbiter(&arbiter.handle(), move |_| {
+        let address = SessionActor::start_in_arbiter(&arbiter, move |_| {
             SessionActor::new(version, abilities, dispatcher)
         });
         let link = Link {
@@ -192,14 +201,6 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, Registry<Link>> {
         lock(&self.0.registry)
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        for arbiter in &self.arbiters {
-            arbiter.stop();
-        }
     }
 }
 
@@ -276,10 +277,14 @@ impl SessionHandle {
     ///
     /// # Errors
     /// If the session ends before it answers.
-    pub async fn listen(&self, after: Option<EventId>) -> Result<Option<Frames>, SessionError> {
+    pub async fn listen(
+        &self,
+        principal: Arc<Principal>,
+        after: Option<EventId>,
+    ) -> Result<Option<Frames>, SessionError> {
         self.0
             .address
-            .send(Listen { after })
+            .send(Listen { principal, after })
             .await
             .map_err(|_| SessionError::Unknown)
     }

@@ -3,7 +3,7 @@
 use crate::{
     actors::journal,
     domain::{
-        journal::{EntryId, JournalError},
+        journal::{Change, EntryId, JournalError},
         scope::{Scope, ScopeSet},
     },
     features::{completion::Source, resource::Template, tool::Reader, views::EntryView},
@@ -19,6 +19,7 @@ impl Template for Entry {
     const DESCRIPTION: &'static str = "One journal entry with its tags.";
     const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
     const IDS: Source = Source::Entry;
+    const CHANGES_WITH: fn(i64) -> Change = |id| Change::Entry(EntryId(id));
 
     type Contents = EntryView;
 

@@ -5,7 +5,7 @@ use rmcp::model;
 use crate::{
     actors::journal,
     domain::{
-        journal::{JournalError, TagId, TagName},
+        journal::{Change, JournalError, TagId, TagName},
         page::{NameCursor, Page, PageLimit, PageRequest},
         scope::{Scope, ScopeSet},
     },
@@ -30,6 +30,7 @@ impl Resource for Tags {
     const DESCRIPTION: &'static str =
         "All of the user's tags by name, each with its id; the first 10,000 if there are more.";
     const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
+    const CHANGES_WITH: Option<Change> = Some(Change::TagList);
 
     type Contents = Vec<TagNameView>;
 
@@ -48,6 +49,7 @@ impl Template for Tag {
     const DESCRIPTION: &'static str = "One tag with its description.";
     const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
     const IDS: Source = Source::Tag;
+    const CHANGES_WITH: fn(i64) -> Change = |id| Change::Tag(TagId(id));
     const LISTING: Option<Listing> = Some(|reader, after| Box::pin(list(reader, after)));
 
     type Contents = TagView;

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        journal::JournalError,
+        journal::{Change, JournalError},
         scope::{Scope, ScopeSet},
     },
     features::{resource::Resource, tool::Reader, views::UserView},
@@ -17,6 +17,7 @@ impl Resource for CurrentUser {
     const TITLE: &'static str = "User";
     const DESCRIPTION: &'static str = "The user whom this connection speaks for.";
     const SCOPES: ScopeSet = ScopeSet::of(&[Scope::UserRead]);
+    const CHANGES_WITH: Option<Change> = None;
 
     type Contents = UserView;
 
