@@ -43,6 +43,9 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// Tells a proxy in front not to gather what should be passed on (T-24).
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Makes the last message of a stream out of what became of its call.
+type Finish = Box<dyn FnOnce(Result<Answer, Failure>) -> String>;
+
 /// What became of a call.
 pub(super) enum Outcome {
     /// It answered before it had anything else to say.
@@ -264,7 +267,7 @@ struct CallStream {
     first: Option<String>,
     work: Option<Work>,
     inbox: Inbox,
-    finish: Option<Box<dyn FnOnce(Result<Answer, Failure>) -> String>>,
+    finish: Option<Finish>,
     last: Option<String>,
     silence: Pin<Box<Sleep>>,
 }
