@@ -168,6 +168,8 @@ impl Handler<Call> for SessionActor {
             wire: Rc::clone(&self.wire),
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
+            principal: Arc::clone(&call.principal),
+            dispatcher: Arc::clone(&self.dispatcher),
         });
         let begun = Params::read(call.params.as_deref())
             .map_err(Failure::from)
@@ -332,6 +334,8 @@ struct CallClient {
     wire: Rc<Wire>,
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
+    principal: Arc<Principal>,
+    dispatcher: Arc<Dispatcher>,
 }
 
 impl CallClient {
@@ -406,11 +410,13 @@ impl Client for CallClient {
             number,
         };
         self.say(&outgoing::request(&format!("s-{number}"), question));
+        let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let _open = open;
             match timeout(ANSWER_LIFETIME, answer).await {
-                Ok(Ok(answer)) => Ok(answer),
-                Ok(Err(_)) | Err(_) => Err(NoAnswer),
+                // A token that ended while its user thought about it allows nothing any more.
+                Ok(Ok(answer)) if !scopes_now(&principal, &dispatcher).is_empty() => Ok(answer),
+                Ok(_) | Err(_) => Err(NoAnswer),
             }
         })
     }
