@@ -1,6 +1,6 @@
 //! What a person reads who has just started everything.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::PathBuf};
 
 use crate::mock_auth::User;
 
@@ -9,7 +9,17 @@ pub(super) struct Banner<'a> {
     pub(super) issuer: &'a str,
     pub(super) token: &'a str,
     pub(super) users: &'a [User],
-    pub(super) kept_in: Option<&'a Path>,
+    pub(super) kept: &'a Kept,
+}
+
+/// Where the journal is kept.
+pub(super) enum Kept {
+    /// In a database that somebody else looks after.
+    InYourDatabase,
+    /// In this directory.
+    In(PathBuf),
+    /// It is gone when the program ends.
+    Nowhere,
 }
 
 impl fmt::Display for Banner<'_> {
@@ -19,16 +29,17 @@ impl fmt::Display for Banner<'_> {
             issuer,
             token,
             users,
-            kept_in,
+            kept,
         } = self;
         let names: Vec<_> = users
             .iter()
             .map(|user| format!("{} ({})", user.name, user.username))
             .collect();
-        let kept = kept_in.map_or_else(
-            || "nowhere: it is gone when this program ends".to_owned(),
-            |directory| format!("in {}", directory.display()),
-        );
+        let kept = match kept {
+            Kept::InYourDatabase => "in the database of DATABASE_URL".to_owned(),
+            Kept::In(directory) => format!("in {}", directory.display()),
+            Kept::Nowhere => "nowhere: it is gone when this program ends".to_owned(),
+        };
         write!(
             f,
             r#"

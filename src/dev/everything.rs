@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process,
     time::Duration,
 };
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::{
-    banner::Banner,
+    banner::{Banner, Kept},
     demo,
     postgres::{Cluster, ClusterError, ClusterOptions},
 };
@@ -111,7 +111,7 @@ pub struct Dev {
     cluster: Option<Cluster>,
     mcp_url: String,
     token: SecretString,
-    kept_in: Option<PathBuf>,
+    kept: Kept,
 }
 
 impl Dev {
@@ -167,14 +167,20 @@ impl Dev {
             audience: vec![mcp_url.clone()],
             lifetime: TOKEN_LIFETIME,
         });
-        let kept_in = (cluster.is_some() && !options.ephemeral).then_some(options.directory);
+        let kept = if options.ephemeral {
+            Kept::Nowhere
+        } else {
+            cluster.as_ref().map_or(Kept::InYourDatabase, |cluster| {
+                Kept::In(shortened(cluster.directory()))
+            })
+        };
         Ok(Self {
             app,
             mock_auth,
             cluster,
             mcp_url,
             token,
-            kept_in,
+            kept,
         })
     }
 
@@ -186,7 +192,7 @@ impl Dev {
             issuer: self.mock_auth.issuer(),
             token: self.token.expose_secret(),
             users: &demo_users(),
-            kept_in: self.kept_in.as_deref(),
+            kept: &self.kept,
         }
         .to_string()
     }
@@ -217,6 +223,15 @@ impl Dev {
     }
 }
 
+/// A path as a person in the current directory would write it.
+fn shortened(path: &Path) -> PathBuf {
+    std::env::current_dir()
+        .ok()
+        .and_then(|here| path.strip_prefix(here).ok())
+        .unwrap_or(path)
+        .to_owned()
+}
+
 fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, DevError> {
     app::listen(address).map_err(|source| DevError::Listen {
         address,
@@ -225,7 +240,7 @@ fn listen(address: SocketAddr, flag: &'static str) -> Result<TcpListener, DevErr
     })
 }
 
-fn cluster_options(directory: &std::path::Path, ephemeral: bool) -> ClusterOptions {
+fn cluster_options(directory: &Path, ephemeral: bool) -> ClusterOptions {
     if ephemeral {
         ClusterOptions {
             directory: std::env::temp_dir().join(format!("epicme-{}", process::id())),

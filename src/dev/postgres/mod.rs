@@ -10,7 +10,12 @@ mod place;
 mod supervisor;
 mod user;
 
-use std::{fs, os::unix::ffi::OsStrExt, path::PathBuf, time::Instant};
+use std::{
+    fs,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use secrecy::SecretString;
 
@@ -46,6 +51,7 @@ pub struct ClusterOptions {
 #[derive(Debug)]
 pub struct Cluster {
     server: Server,
+    directory: PathBuf,
     socket_directory: PathBuf,
 }
 
@@ -84,8 +90,15 @@ impl Cluster {
         );
         Ok(Self {
             server,
+            directory: place.directory,
             socket_directory: place.socket_directory,
         })
+    }
+
+    /// Where it really is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The libpq URL of one of its databases.
