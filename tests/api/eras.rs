@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Ask, Reply, Session, TestApp, parse_challenges};
+use super::support::{Ask, Reply, Session, TestApp, parse_challenge};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const OLDEST: &str = "2025-03-26";
@@ -85,7 +85,7 @@ impl Client<'_> {
 /// The scopes that a 403 asks for.
 pub(crate) fn asked_for(reply: &Reply) -> String {
     assert_eq!(reply.status, 403, "{}", reply.text());
-    let challenge = parse_challenges(reply.header("www-authenticate").unwrap()).unwrap();
+    let challenge = parse_challenge(reply.header("www-authenticate").unwrap()).unwrap();
     assert_eq!(challenge.get("error"), Some("insufficient_scope"));
     challenge.get("scope").unwrap().to_owned()
 }
