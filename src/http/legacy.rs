@@ -115,8 +115,9 @@ fn negotiate(
     let params = Params::read(message.params)?;
     let requested = params.requested_version()?;
     era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
+    let version = ProtocolVersion::negotiate(&requested);
     let abilities = params.capabilities.map(Abilities::read).unwrap_or_default();
-    Ok((ProtocolVersion::negotiate(&requested), abilities))
+    Ok((version, abilities.within(version)))
 }
 
 /// Opens the general stream, or goes on with one that was lost.
