@@ -162,7 +162,11 @@ impl App {
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done.
     pub async fn stop(self) {
-        self.handle.stop(true).await;
+        let stopped = self.handle.stop(true);
+        if let Some(sessions) = &self.sessions {
+            sessions.retire();
+        }
+        stopped.await;
         if let Ok(Err(error)) = self.finished.await {
             log::error!("the HTTP server ended with an error: {error}");
         }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::{sync::oneshot, time::timeout};
 
-use super::streams::{Frames, Streams};
+use super::streams::{self, Frames, Streams};
 use crate::{
     actors::gate::Permit,
     domain::principal::Principal,
@@ -97,6 +97,11 @@ pub(super) struct Listen {
 #[rtype(result = "()")]
 pub(super) struct Close;
 
+/// The server stops: let go of what waits for the client, so that calls under way come to an end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
 /// One legacy session. It ends when the registry lets go of it.
 pub(super) struct SessionActor {
     version: ProtocolVersion,
@@ -111,6 +116,7 @@ struct Wire {
     streams: RefCell<Streams>,
     questions: RefCell<HashMap<u64, oneshot::Sender<Box<RawValue>>>>,
     next_question: Cell<u64>,
+    retired: Cell<bool>,
 }
 
 impl SessionActor {
@@ -127,6 +133,7 @@ impl SessionActor {
                 streams: RefCell::new(Streams::new(version.primes_streams())),
                 questions: RefCell::default(),
                 next_question: Cell::new(1),
+                retired: Cell::new(false),
             }),
             under_way: HashMap::new(),
         }
@@ -240,11 +247,15 @@ impl Handler<Listen> for SessionActor {
     type Result = Option<Frames>;
 
     fn handle(&mut self, listen: Listen, _: &mut Context<Self>) -> Self::Result {
-        let mut streams = self.wire.streams.borrow_mut();
-        match listen.after {
-            None => Some(streams.open_general()),
-            Some(after) => streams.resume(after),
+        let mut kept = self.wire.streams.borrow_mut();
+        let frames = match listen.after {
+            None => Some(kept.open_general()),
+            Some(after) => kept.resume(after),
+        };
+        if self.wire.retired.get() {
+            kept.end(streams::GENERAL);
         }
+        frames
     }
 }
 
@@ -253,6 +264,17 @@ impl Handler<Close> for SessionActor {
 
     fn handle(&mut self, _: Close, context: &mut Context<Self>) {
         context.stop();
+    }
+}
+
+impl Handler<Retire> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, _: &mut Context<Self>) {
+        self.wire.retired.set(true);
+        // Whoever waits for an answer has none, which is no yes.
+        self.wire.questions.borrow_mut().clear();
+        self.wire.streams.borrow_mut().end(streams::GENERAL);
     }
 }
 
@@ -325,7 +347,7 @@ impl Client for CallClient {
         let (asked, answer) = oneshot::channel();
         {
             let mut questions = self.wire.questions.borrow_mut();
-            if questions.len() >= UNANSWERED {
+            if questions.len() >= UNANSWERED || self.wire.retired.get() {
                 return Box::pin(std::future::ready(Err(NoAnswer)));
             }
             questions.insert(number, asked);
