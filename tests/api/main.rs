@@ -16,6 +16,8 @@ mod ladder;
 mod legacy;
 mod outage;
 mod prompts;
+mod questions;
 mod resources;
+mod streams;
 mod support;
 mod tools;
