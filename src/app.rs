@@ -136,6 +136,9 @@ impl App {
             // No lingering on a connection that is closed for its endless body: while one lingers,
             // whatever comes is read without a pause (`http::body::drain` has done what is due).
             .client_disconnect_timeout(Duration::ZERO)
+            // A client that closes its end has gone: what it asked for is cancelled at once, and
+            // its stream's place is free (T-27).
+            .h1_allow_half_closed(false)
             // Answers are written whole; waiting for more to send would only delay them.
             .tcp_nodelay(true)
             .shutdown_timeout(DRAIN)
@@ -173,9 +176,13 @@ impl App {
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done.
     pub async fn stop(self) {
+        let stopped = self.handle.stop(true);
         // Streams end in order, so that the rest need not wait for them.
         self.listeners.close();
-        self.handle.stop(true).await;
+        if let Some(sessions) = &self.sessions {
+            sessions.retire();
+        }
+        stopped.await;
         if let Ok(Err(error)) = self.finished.await {
             log::error!("the HTTP server ended with an error: {error}");
         }

@@ -317,7 +317,7 @@ impl HttpError {
             Self::NotAcceptable => Face::new(
                 406,
                 "not_acceptable",
-                "The Accept field must allow both application/json and text/event-stream",
+                "The Accept field must allow text/event-stream and, for a POST, application/json",
             ),
             Self::TooLarge => Face::new(
                 413,

@@ -78,7 +78,7 @@ pub(super) async fn answer(
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, None, site.listeners.closing())),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, None)),
         Reply::Cancelled => Ok(accepted()),
     }
 }
@@ -115,8 +115,9 @@ fn negotiate(
     let params = Params::read(message.params)?;
     let requested = params.requested_version()?;
     era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
+    let version = ProtocolVersion::negotiate(&requested);
     let abilities = params.capabilities.map(Abilities::read).unwrap_or_default();
-    Ok((ProtocolVersion::negotiate(&requested), abilities))
+    Ok((version, abilities.within(version)))
 }
 
 /// Opens the general stream, or goes on with one that was lost.
@@ -145,7 +146,7 @@ pub(super) async fn listen(
     let ends_in = principal
         .expires_at
         .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
-    Ok(stream::of_frames(frames, ends_in, site.listeners.closing()))
+    Ok(stream::of_frames(frames, ends_in))
 }
 
 /// Ends a session (L-09).

@@ -121,14 +121,9 @@ pub(super) async fn run(
 
 /// A response that passes on the frames of a legacy session, to the end of the stream or of the time
 /// that it has. Dropping it cancels nothing: the client can resume (L-19).
-pub(super) fn of_frames(
-    frames: Frames,
-    ends_in: Option<Duration>,
-    closing: watch::Receiver<bool>,
-) -> HttpResponse {
+pub(super) fn of_frames(frames: Frames, ends_in: Option<Duration>) -> HttpResponse {
     event_stream(FrameStream {
         frames,
-        closing: closed(closing),
         silence: Box::pin(sleep(SILENCE)),
         end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
     })
@@ -136,7 +131,6 @@ pub(super) fn of_frames(
 
 struct FrameStream {
     frames: Frames,
-    closing: Closing,
     silence: Pin<Box<Sleep>>,
     end: Option<Pin<Box<Sleep>>>,
 }
@@ -145,7 +139,7 @@ impl Stream for FrameStream {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if is_over(&mut self.end, context) || self.closing.as_mut().poll(context).is_ready() {
+        if is_over(&mut self.end, context) {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = self.frames.poll_recv(context) {

@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use super::envelope::{as_str, is_object};
+use super::{
+    envelope::{as_str, is_object},
+    version::ProtocolVersion,
+};
 
 /// A question to the client, or through it to its user or its model.
 #[derive(Clone, Debug)]
@@ -68,6 +71,15 @@ impl Abilities {
             form,
             sampling: declared(capabilities.sampling),
             roots: declared(capabilities.roots),
+        }
+    }
+
+    /// What of it there is in a revision, whatever the client said.
+    #[must_use]
+    pub const fn within(self, version: ProtocolVersion) -> Self {
+        Self {
+            form: self.form && version.has_elicitation(),
+            ..self
         }
     }
 

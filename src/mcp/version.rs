@@ -88,6 +88,12 @@ impl ProtocolVersion {
         matches!(self, Self::V2025_11_25)
     }
 
+    /// `elicitation/create` (since 2025-06-18).
+    #[must_use]
+    pub const fn has_elicitation(self) -> bool {
+        !matches!(self, Self::V2025_03_26)
+    }
+
     /// `description` and `websiteUrl` of an implementation (since 2025-11-25).
     #[must_use]
     pub const fn has_implementation_details(self) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::{Ask, Reply, Session, TestApp, parse_challenges};
+use super::support::{Ask, Reply, Session, TestApp, parse_challenge};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const OLDEST: &str = "2025-03-26";
@@ -85,7 +85,7 @@ impl Client<'_> {
 /// The scopes that a 403 asks for.
 pub(crate) fn asked_for(reply: &Reply) -> String {
     assert_eq!(reply.status, 403, "{}", reply.text());
-    let challenge = parse_challenges(reply.header("www-authenticate").unwrap()).unwrap();
+    let challenge = parse_challenge(reply.header("www-authenticate").unwrap()).unwrap();
     assert_eq!(challenge.get("error"), Some("insufficient_scope"));
     challenge.get("scope").unwrap().to_owned()
 }
@@ -113,7 +113,12 @@ pub(crate) fn untitled(mut value: Value) -> Value {
 async fn what_is_served_is_declared_and_nothing_more() {
     let app = TestApp::spawn();
     let token = app.token("ann", "user:read");
-    let declared = json!({ "tools": {}, "resources": {}, "prompts": {}, "completions": {} });
+    let declared = json!({
+        "tools": {},
+        "resources": { "subscribe": true, "listChanged": true },
+        "prompts": {},
+        "completions": {},
+    });
     let discovery = app
         .modern(&token, "server/discover", json!({}))
         .send()

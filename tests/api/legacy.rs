@@ -212,7 +212,7 @@ async fn errors_travel_in_band() {
     for (method, params, code) in [
         ("no/such", json!({}), -32601),
         ("initialized", json!({}), -32601),
-        ("resources/list", json!({}), -32601),
+        ("resources/subscribe", json!({}), -32602),
         ("tools/call", json!({ "name": "no_such" }), -32602),
         ("tools/call", json!({}), -32602),
         (

@@ -182,7 +182,7 @@ async fn wrong_arguments_are_refused_by_name() {
             (json!({ "entryId": null }), id),
             (
                 json!({ "entryId": "7", "user": "eve" }),
-                "Invalid arguments: `user` is not an argument of this prompt; there are `entryId`.",
+                "Invalid arguments: `user` is not an argument of this prompt; there is `entryId`.",
             ),
             (json!({ "entryId": "999999" }), "There is no entry 999999."),
             (json!([]), "Invalid params: arguments must be an object"),

@@ -73,7 +73,10 @@ async fn a_change_is_told_to_the_same_users_subscriptions_that_asked_for_it() {
     let entry = ann.entry("mine").await;
     let tag = ann.tag("home").await;
     let other = bob.entry("his").await;
-    let (entry_uri, tag_uri) = (format!("epicme://entries/{entry}"), format!("epicme://tags/{tag}"));
+    let (entry_uri, tag_uri) = (
+        format!("epicme://entries/{entry}"),
+        format!("epicme://tags/{tag}"),
+    );
     let id = json!("L");
     let all = json!({
         "resourcesListChanged": true,
@@ -83,16 +86,32 @@ async fn a_change_is_told_to_the_same_users_subscriptions_that_asked_for_it() {
     let one = json!({ "resourceSubscriptions": [tag_uri] });
     let mut little = subscribe(&app, &ann.token, id.clone(), one).listen().await;
     let theirs = json!({ "resourcesListChanged": true, "resourceSubscriptions": [entry_uri] });
-    let mut stranger = subscribe(&app, &bob.token, id.clone(), theirs).listen().await;
+    let mut stranger = subscribe(&app, &bob.token, id.clone(), theirs)
+        .listen()
+        .await;
     for events in [&mut everything, &mut little, &mut stranger] {
-        assert_eq!(next(events).await["method"], "notifications/subscriptions/acknowledged");
+        assert_eq!(
+            next(events).await["method"],
+            "notifications/subscriptions/acknowledged"
+        );
     }
 
-    ann.call("update_entry", json!({ "id": entry, "mood": "calm" })).await;
-    ann.call("add_tag_to_entry", json!({ "entryId": entry, "tagId": tag })).await;
-    bob.call("update_entry", json!({ "id": other, "mood": "calm" })).await;
-    ann.call("update_tag", json!({ "id": tag, "description": "Where I live" })).await;
-    ann.call("update_tag", json!({ "id": tag, "name": "house" })).await;
+    ann.call("update_entry", json!({ "id": entry, "mood": "calm" }))
+        .await;
+    ann.call(
+        "add_tag_to_entry",
+        json!({ "entryId": entry, "tagId": tag }),
+    )
+    .await;
+    bob.call("update_entry", json!({ "id": other, "mood": "calm" }))
+        .await;
+    ann.call(
+        "update_tag",
+        json!({ "id": tag, "description": "Where I live" }),
+    )
+    .await;
+    ann.call("update_tag", json!({ "id": tag, "name": "house" }))
+        .await;
     ann.call("delete_tag", json!({ "id": tag })).await;
     ann.call("delete_tag", json!({ "id": tag })).await;
     ann.call("delete_entry", json!({ "id": entry })).await;
@@ -124,7 +143,12 @@ async fn what_the_token_may_not_read_it_cannot_subscribe_to() {
     let filter = json!({ "resourceSubscriptions": ["epicme://entries/1", "epicme://tags"] });
     let reply = subscribe(&app, &token, json!(1), filter).send().await;
     assert_eq!(reply.status, 403);
-    assert!(reply.header("www-authenticate").unwrap().contains(r#"scope="tags:read""#));
+    assert!(
+        reply
+            .header("www-authenticate")
+            .unwrap()
+            .contains(r#"scope="tags:read""#)
+    );
     // A list that never changes for this token is not honoured.
     let filter = json!({
         "resourcesListChanged": true,
@@ -139,7 +163,9 @@ async fn what_the_token_may_not_read_it_cannot_subscribe_to() {
 async fn a_filter_that_is_none_is_refused_before_anything_is_streamed() {
     let app = TestApp::spawn();
     let token = app.token("ann", ALL);
-    let many: Vec<_> = (1..=101).map(|id| format!("epicme://entries/{id}")).collect();
+    let many: Vec<_> = (1..=101)
+        .map(|id| format!("epicme://entries/{id}"))
+        .collect();
     for filter in [
         json!(null),
         json!([]),
@@ -148,7 +174,9 @@ async fn a_filter_that_is_none_is_refused_before_anything_is_streamed() {
         json!({ "resourceSubscriptions": [1] }),
         json!({ "resourceSubscriptions": many }),
     ] {
-        let reply = subscribe(&app, &token, json!(1), filter.clone()).send().await;
+        let reply = subscribe(&app, &token, json!(1), filter.clone())
+            .send()
+            .await;
         assert_eq!(reply.status, 200, "{filter}");
         assert_eq!(reply.json()["error"]["code"], -32602, "{filter}");
     }
@@ -189,7 +217,9 @@ async fn a_subscription_ends_in_order_with_its_token() {
     let soon = (app.clock.now() + chrono::TimeDelta::seconds(1)).timestamp();
     let token = app.token_with(json!({ "sub": "ann", "exp": soon }));
     let id = json!("L");
-    let mut events = subscribe(&app, &token, id.clone(), json!({})).listen().await;
+    let mut events = subscribe(&app, &token, id.clone(), json!({}))
+        .listen()
+        .await;
     assert_eq!(next(&mut events).await, acknowledged(&id, json!({})));
     ends_in_order(&mut events, &id).await;
 }
@@ -199,7 +229,9 @@ async fn a_subscription_ends_in_order_with_the_server() {
     let app = TestApp::spawn();
     let token = app.token("ann", ALL);
     let id = json!(1);
-    let mut events = subscribe(&app, &token, id.clone(), json!({})).listen().await;
+    let mut events = subscribe(&app, &token, id.clone(), json!({}))
+        .listen()
+        .await;
     assert_eq!(next(&mut events).await, acknowledged(&id, json!({})));
     let stopping = std::thread::spawn(move || drop(app));
     ends_in_order(&mut events, &id).await;
@@ -246,7 +278,8 @@ async fn a_legacy_session_is_told_of_what_it_subscribed_to_on_its_general_stream
         let subscribed = app.within(session, "resources/subscribe", json!({ "uri": uri }));
         assert_eq!(subscribed.send().await.json()["result"], json!({}));
     }
-    ann.call("update_entry", json!({ "id": entry, "mood": "calm" })).await;
+    ann.call("update_entry", json!({ "id": entry, "mood": "calm" }))
+        .await;
     let (_, message) = events.message().await;
     assert_eq!(
         message,
@@ -254,7 +287,8 @@ async fn a_legacy_session_is_told_of_what_it_subscribed_to_on_its_general_stream
     );
     let unsubscribed = app.within(&session, "resources/unsubscribe", json!({ "uri": uri }));
     assert_eq!(unsubscribed.send().await.json()["result"], json!({}));
-    ann.call("update_entry", json!({ "id": entry, "mood": "wild" })).await;
+    ann.call("update_entry", json!({ "id": entry, "mood": "wild" }))
+        .await;
     ann.tag("home").await;
     bob.tag("work").await;
     for events in [&mut events, &mut others] {
@@ -275,15 +309,24 @@ async fn a_legacy_session_subscribes_to_what_its_token_may_read_and_to_nothing_e
         let ask = |uri: &str| app.within(&session, "resources/subscribe", json!({ "uri": uri }));
         let unknown = ask("epicme://nowhere").send().await;
         assert_eq!(unknown.json()["error"]["code"], -32002);
-        assert_eq!(unknown.json()["error"]["data"], json!({ "uri": "epicme://nowhere" }));
+        assert_eq!(
+            unknown.json()["error"]["data"],
+            json!({ "uri": "epicme://nowhere" })
+        );
         let hidden = ask("epicme://tags").send().await;
         assert_eq!(hidden.status, 403);
         let challenge = hidden.header("www-authenticate").unwrap();
-        assert!(challenge.contains(r#"scope="entries:read tags:read""#), "{challenge}");
+        assert!(
+            challenge.contains(r#"scope="entries:read tags:read""#),
+            "{challenge}"
+        );
         let missing = app.within(&session, "resources/subscribe", json!({}));
         assert_eq!(missing.send().await.json()["error"]["code"], -32602);
         for id in 1..=100 {
-            assert_eq!(ask(&format!("epicme://entries/{id}")).send().await.json()["result"], json!({}));
+            assert_eq!(
+                ask(&format!("epicme://entries/{id}")).send().await.json()["result"],
+                json!({})
+            );
         }
         let one_more = ask("epicme://entries/101").send().await;
         assert_eq!(one_more.json()["error"]["code"], -32602);
@@ -295,11 +338,24 @@ async fn neither_era_has_the_others_way_to_subscribe() {
     let app = TestApp::spawn();
     let token = app.token("ann", ALL);
     for method in ["resources/subscribe", "resources/unsubscribe"] {
-        let reply = app.modern(&token, method, json!({ "uri": "epicme://tags" })).send().await;
-        assert_eq!((reply.status, &reply.json()["error"]["code"]), (404, &json!(-32601)));
+        let reply = app
+            .modern(&token, method, json!({ "uri": "epicme://tags" }))
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (404, &json!(-32601))
+        );
     }
     let session = app.open(&token, "2025-11-25").await;
-    let listen = app.within(&session, "subscriptions/listen", json!({ "notifications": {} }));
+    let listen = app.within(
+        &session,
+        "subscriptions/listen",
+        json!({ "notifications": {} }),
+    );
     let reply = listen.send().await;
-    assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32602)));
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (400, &json!(-32602))
+    );
 }

@@ -102,6 +102,11 @@ pub(super) struct Listen {
 #[rtype(result = "()")]
 pub(super) struct Close;
 
+/// The server stops: let go of what waits for the client, so that calls under way come to an end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Retire;
+
 /// One legacy session. It ends when the registry lets go of it.
 pub(super) struct SessionActor {
     version: ProtocolVersion,
@@ -119,6 +124,7 @@ struct Wire {
     streams: RefCell<Streams>,
     questions: RefCell<HashMap<u64, oneshot::Sender<Box<RawValue>>>>,
     next_question: Cell<u64>,
+    retired: Cell<bool>,
 }
 
 impl SessionActor {
@@ -135,6 +141,7 @@ impl SessionActor {
                 streams: RefCell::new(Streams::new(version.primes_streams())),
                 questions: RefCell::default(),
                 next_question: Cell::new(1),
+                retired: Cell::new(false),
             }),
             watching: Watching::default(),
             listener: None,
@@ -313,11 +320,15 @@ impl Handler<Listen> for SessionActor {
                 .add_list(self.dispatcher.catalogue(), listen.principal.scopes);
             self.listener = Some(listen.principal);
         }
-        let mut streams = self.wire.streams.borrow_mut();
-        match listen.after {
-            None => Some(streams.open_general()),
-            Some(after) => streams.resume(after),
+        let mut kept = self.wire.streams.borrow_mut();
+        let frames = match listen.after {
+            None => Some(kept.open_general()),
+            Some(after) => kept.resume(after),
+        };
+        if self.wire.retired.get() {
+            kept.end(GENERAL);
         }
+        frames
     }
 }
 
@@ -326,6 +337,17 @@ impl Handler<Close> for SessionActor {
 
     fn handle(&mut self, _: Close, context: &mut Context<Self>) {
         context.stop();
+    }
+}
+
+impl Handler<Retire> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Retire, _: &mut Context<Self>) {
+        self.wire.retired.set(true);
+        // Whoever waits for an answer has none, which is no yes.
+        self.wire.questions.borrow_mut().clear();
+        self.wire.streams.borrow_mut().end(GENERAL);
     }
 }
 
@@ -400,7 +422,7 @@ impl Client for CallClient {
         let (asked, answer) = oneshot::channel();
         {
             let mut questions = self.wire.questions.borrow_mut();
-            if questions.len() >= UNANSWERED {
+            if questions.len() >= UNANSWERED || self.wire.retired.get() {
                 return Box::pin(std::future::ready(Err(NoAnswer)));
             }
             questions.insert(number, asked);

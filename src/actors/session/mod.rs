@@ -25,7 +25,7 @@ use derive_more::{Display, Error};
 use serde_json::value::RawValue;
 
 use self::{
-    actor::{Call, Close, Listen, Note, SessionActor, Settle},
+    actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle},
     registry::{Limits, Registry},
 };
 use super::gate::Gate;
@@ -191,6 +191,15 @@ impl Sessions {
             .ok_or(SessionError::Unknown)?;
         link.close();
         Ok(())
+    }
+
+    /// Lets go of everything that waits for a client: general streams end, and questions go without
+    /// an answer, so that calls under way can be waited for. The server is about to stop.
+    pub fn retire(&self) {
+        for link in self.lock().links() {
+            // Nobody waits for it here; what it ends is waited for elsewhere.
+            drop(link.address.try_send(Retire));
+        }
     }
 
     /// How many sessions are open.

@@ -80,6 +80,10 @@ impl<L: Clone> Registry<L> {
         self.slots.len()
     }
 
+    pub(super) fn links(&self) -> impl Iterator<Item = &L> {
+        self.slots.values().map(|slot| &slot.link)
+    }
+
     /// Whether [`Registry::open`] would stay within the limits: there is a free place, or one of
     /// the user's own gives way, or sessions that have expired do.
     pub(super) fn has_room(&self, user: UserId, now: Timestamp) -> bool {

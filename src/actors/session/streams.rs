@@ -39,6 +39,8 @@ pub(super) struct Streams {
 struct Stream {
     events: VecDeque<(u32, String)>,
     next: u32,
+    /// The newest message that is no longer kept.
+    forgotten: Option<u32>,
     ended: bool,
     outlet: Option<mpsc::Sender<String>>,
 }
@@ -112,21 +114,16 @@ impl Streams {
         // The replay is bounded by what is kept, so it always finds its place.
         let (outlet, frames) = mpsc::channel(OUTLET + stream.events.len() + 2);
         if let Some(after) = after {
-            let kept_from = stream
-                .events
-                .front()
-                .map_or(stream.next, |(event, _)| *event);
-            let primers = u32::from(primes);
-            let lost = kept_from.saturating_sub((after + 1).max(primers));
-            if lost > 0 {
-                let _ = outlet.try_send(sse::gap(lost));
+            if stream.forgotten.is_some_and(|event| event > after) {
+                let _ = outlet.try_send(sse::GAP.to_owned());
             }
             for (event, frame) in &stream.events {
                 if *event > after {
                     let _ = outlet.try_send(frame.clone());
                 }
             }
-        } else if primes && stream.next == 0 {
+        } else if primes {
+            // Each connection has its own, so that each can be resumed from where it began.
             let event = stream.take_number();
             let _ = outlet.try_send(sse::primer(EventId { stream: id, event }, RETRY_MS));
         }
@@ -150,8 +147,9 @@ impl Streams {
                 return;
             };
             if let Some(stream) = self.streams.get_mut(&id)
-                && let Some((_, frame)) = stream.events.pop_front()
+                && let Some((event, frame)) = stream.events.pop_front()
             {
+                stream.forgotten = Some(event);
                 self.events_kept -= 1;
                 self.bytes_kept -= frame.len();
                 if stream.ended && stream.events.is_empty() {
@@ -248,7 +246,16 @@ mod tests {
                 event: 0,
             })
             .unwrap();
-        assert!(read(&mut resumed).starts_with(": 10 events are no longer kept\n\nid: s1-11\n"));
+        assert!(
+            read(&mut resumed)
+                .starts_with(": events before this are no longer kept\n\nid: s1-11\n")
+        );
+        let seen = EventId {
+            stream: id,
+            event: 10,
+        };
+        let mut resumed = streams.resume(seen).unwrap();
+        assert!(read(&mut resumed).starts_with("id: s1-11\n"));
     }
 
     #[test]
@@ -259,6 +266,34 @@ mod tests {
         streams.say(GENERAL, "1");
         assert_eq!(read(&mut old), "");
         assert_eq!(read(&mut new), "id: s0-0\ndata: 1\n\n");
+        drop(new);
+        streams.say(GENERAL, "2");
+        assert!(streams.streams[&GENERAL].outlet.is_none());
+    }
+
+    #[test]
+    fn each_connection_to_the_general_stream_begins_at_a_place_of_its_own() {
+        let mut streams = Streams::new(true);
+        let mut old = streams.open_general();
+        streams.say(GENERAL, "1");
+        let mut new = streams.open_general();
+        streams.say(GENERAL, "2");
+        assert_eq!(
+            read(&mut old),
+            "id: s0-0\nretry: 1000\ndata:\n\nid: s0-1\ndata: 1\n\n"
+        );
+        assert_eq!(
+            read(&mut new),
+            "id: s0-2\nretry: 1000\ndata:\n\nid: s0-3\ndata: 2\n\n"
+        );
+        // A beginning is no message: nothing is missing between the two.
+        let mut resumed = streams
+            .resume(EventId {
+                stream: GENERAL,
+                event: 1,
+            })
+            .unwrap();
+        assert_eq!(read(&mut resumed), "id: s0-3\ndata: 2\n\n");
     }
 
     proptest! {

@@ -3,10 +3,10 @@
 use reqwest::{Method, header::HeaderMap};
 use serde_json::{Value, json};
 
-use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenge};
+use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenge, patiently};
 
 /// Every header that a response may have.
-const KNOWN_HEADERS: [&str; 18] = [
+const KNOWN_HEADERS: [&str; 20] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -21,8 +21,10 @@ const KNOWN_HEADERS: [&str; 18] = [
     "etag",
     "mcp-session-id",
     "retry-after",
+    "transfer-encoding",
     "vary",
     "www-authenticate",
+    "x-accel-buffering",
     "x-content-type-options",
     "x-request-id",
 ];
@@ -117,7 +119,20 @@ impl TestApp {
     }
 
     pub(crate) async fn open(&self, token: &str, version: &str) -> Session {
-        let reply = self.initialize(token, version).send().await;
+        self.open_with(token, version, json!({})).await
+    }
+
+    /// A session of a client that can do this.
+    pub(crate) async fn open_with(
+        &self,
+        token: &str,
+        version: &str,
+        capabilities: Value,
+    ) -> Session {
+        let ask = self
+            .initialize(token, version)
+            .edit(|body| body["params"]["capabilities"] = capabilities);
+        let reply = ask.send().await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         Session {
             id: reply.header("mcp-session-id").unwrap().to_owned(),
@@ -137,6 +152,15 @@ impl TestApp {
         } else {
             ask.header("mcp-protocol-version", &session.version)
         }
+    }
+}
+
+impl TestApp {
+    /// A notification or a response within a session, which is taken whatever it says.
+    pub(crate) async fn tell(&self, session: &Session, message: Value) {
+        let ask = self.within(session, "", json!({}));
+        let reply = ask.body(message.to_string()).send().await;
+        assert_eq!((reply.status, reply.body.len()), (202, 0), "{message}");
     }
 }
 
@@ -197,6 +221,16 @@ impl Ask<'_> {
     }
 
     pub(crate) async fn send(self) -> Reply {
+        let (method, path) = (self.method.clone(), self.path.clone());
+        let token = self.token().map(<[u8]>::to_vec);
+        let (mut reply, response) = self.begin().await;
+        reply.body = patiently(response.bytes()).await.unwrap().to_vec();
+        reply.check(&method, &path, token.as_deref());
+        reply
+    }
+
+    /// Status and headers of the response, and the response, whose body has not been read.
+    pub(crate) async fn begin(self) -> (Reply, reqwest::Response) {
         let url = format!("http://{}{}", self.app.address, self.path);
         let mut request = self
             .app
@@ -208,19 +242,22 @@ impl Ask<'_> {
             request = request.header(name.as_str(), value.as_slice());
         }
         let response = request.send().await.unwrap();
-        let reply = Reply {
+        let head = Reply {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.bytes().await.unwrap().to_vec(),
+            body: Vec::new(),
         };
-        let token = self
-            .headers
+        head.check_headers();
+        (head, response)
+    }
+
+    /// The token that it is sent with.
+    fn token(&self) -> Option<&[u8]> {
+        self.headers
             .iter()
             .find(|(name, _)| name == "authorization")
             .and_then(|(_, value)| value.rsplit(|byte| *byte == b' ').next())
-            .filter(|token| token.len() > 8);
-        reply.check(&self.method, &self.path, token);
-        reply
+            .filter(|token| token.len() > 8)
     }
 }
 
@@ -297,8 +334,8 @@ impl Reply {
         lines.join("\n")
     }
 
-    /// What holds of every response.
-    fn check(&self, method: &Method, path: &str, token: Option<&[u8]>) {
+    /// What holds of the headers of every response.
+    fn check_headers(&self) {
         for name in self.headers.keys() {
             assert!(
                 KNOWN_HEADERS.contains(&name.as_str()),
@@ -308,6 +345,11 @@ impl Reply {
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
         let request_id = self.header("x-request-id").expect("a request id");
         assert!(request_id.len() == 32 && request_id.bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+
+    /// What holds of every response that is read whole.
+    fn check(&self, method: &Method, path: &str, token: Option<&[u8]>) {
+        let request_id = self.header("x-request-id").expect("a request id");
         let contains = |needle: &[u8]| self.body.windows(needle.len()).any(|part| part == needle);
         assert!(!contains(ISSUER_SECRET.as_bytes()), "the issuer's secret");
         assert!(!token.is_some_and(contains), "the token in the body");

@@ -5,6 +5,7 @@ mod challenge;
 mod client;
 #[path = "../../support/database.rs"]
 mod database;
+mod events;
 mod issuer;
 mod journal;
 mod log;
@@ -15,8 +16,9 @@ pub(crate) use app::{ISSUER_SECRET, PUBLIC_HOST, PUBLIC_URL, RESOURCE, TestApp};
 pub(crate) use challenge::parse_challenge;
 pub(crate) use client::{Ask, Reply, Session, envelope};
 pub(crate) use database::{TestDatabase, new_cluster};
+pub(crate) use events::{Events, patiently};
 pub(crate) use issuer::{Answer, Issuer};
-pub(crate) use journal::{ALL, redacted};
+pub(crate) use journal::{ALL, Journal, redacted};
 pub(crate) use log::{lines_with, log_contains};
 pub(crate) use schema::complaints;
 pub(crate) use wire::header_lines;

@@ -1,0 +1,637 @@
+//! Questions to the client: what cannot be undone is confirmed first, by whoever can be asked. In
+//! rounds in the modern era, on the call's stream in the legacy ones.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::support::{ALL, Ask, Events, Journal, Session, TestApp, patiently};
+
+/// A yes, in the words of either era.
+fn yes() -> Value {
+    json!({ "action": "accept", "content": { "confirmed": true } })
+}
+
+/// Every answer that is no yes.
+fn noes() -> [Value; 9] {
+    [
+        json!({ "action": "accept", "content": { "confirmed": false } }),
+        json!({ "action": "accept", "content": { "confirmed": "true" } }),
+        json!({ "action": "accept", "content": {} }),
+        json!({ "action": "accept", "content": null }),
+        json!({ "action": "accept" }),
+        json!({ "action": "decline" }),
+        json!({ "action": "decline", "content": { "confirmed": true } }),
+        json!({ "action": "cancel" }),
+        json!({}),
+    ]
+}
+
+/// What is asked before this is deleted.
+fn question(message: &str) -> Value {
+    json!({
+        "method": "elicitation/create",
+        "params": {
+            "message": message,
+            "requestedSchema": {
+                "type": "object",
+                "properties": { "confirmed": { "type": "boolean", "title": "Delete it" } },
+                "required": ["confirmed"],
+            },
+        },
+    })
+}
+
+fn entry_question(id: i64, title: &str) -> Value {
+    question(&format!(
+        "Are you sure you want to delete entry {id}, “{title}”? This cannot be undone."
+    ))
+}
+
+/// A modern client that can do this.
+fn able<'a>(ask: Ask<'a>, capabilities: &Value) -> Ask<'a> {
+    ask.edit(|body| {
+        body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+            capabilities.clone();
+    })
+}
+
+/// A modern deletion of an entry by a client that shows forms.
+fn deletion<'a>(app: &'a TestApp, token: &str, id: i64) -> Ask<'a> {
+    let ask = app.tool(token, "delete_entry", &json!({ "id": id }));
+    able(ask, &json!({ "elicitation": {} }))
+}
+
+/// The next round of a modern call, under an id of its own.
+fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
+    ask.clone().edit(|body| {
+        body["id"] = json!(2);
+        body["params"]["requestState"] = state.into();
+        body["params"]["inputResponses"] = answers;
+    })
+}
+
+/// The state that comes with a question, which has to be this one.
+async fn asked(ask: &Ask<'_>, question: &Value) -> String {
+    let reply = ask.clone().send().await;
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+    let result = reply.result();
+    let state = result["requestState"].as_str().unwrap_or_default();
+    assert_eq!(
+        result,
+        json!({
+            "resultType": "input_required",
+            "inputRequests": { "confirm": question },
+            "requestState": state,
+            "_meta": { "io.modelcontextprotocol/serverInfo": {
+                "name": "epicme",
+                "title": "EpicMe Journal",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": "A personal journal over MCP",
+            } },
+        })
+    );
+    assert!(state.len() > 40, "{state}");
+    state.to_owned()
+}
+
+async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
+    let found = journal.call("get_entry", json!({ "id": entry })).await;
+    found.get("isError").is_none()
+}
+
+const REFUSED_STATE: &str = "Invalid params: requestState is not one of this server's for this call, or has expired, or was used; call again without it";
+
+/// A state that does not count, whatever the reason, is refused in the same words.
+async fn refused(ask: Ask<'_>, why: &str) {
+    let reply = ask.send().await;
+    assert_eq!(
+        (reply.status, reply.json()["error"].clone()),
+        (200, json!({ "code": -32602, "message": REFUSED_STATE })),
+        "{why}"
+    );
+}
+
+#[actix_rt::test]
+async fn a_client_that_cannot_ask_deletes_at_once() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    for capabilities in [
+        json!({}),
+        json!({ "elicitation": { "url": {} } }),
+        json!({ "elicitation": null }),
+        json!({ "elicitation": true }),
+        json!({ "sampling": {}, "roots": {} }),
+    ] {
+        let (entry, tag) = (journal.entry("Rain").await, journal.tag("rain").await);
+        for (tool, id) in [("delete_entry", entry), ("delete_tag", tag)] {
+            let ask = app.tool(&journal.token, tool, &json!({ "id": id }));
+            let result = able(ask, &capabilities).send().await.result();
+            assert_eq!(result["resultType"], "complete", "{capabilities}");
+            assert_eq!(result["structuredContent"]["success"], true);
+        }
+        assert!(!is_there(&journal, entry).await);
+    }
+}
+
+#[actix_rt::test]
+async fn a_modern_client_is_asked_and_its_yes_deletes() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    for elicitation in [
+        json!({}),
+        json!({ "form": {} }),
+        json!({ "form": {}, "url": {} }),
+    ] {
+        let (entry, tag) = (journal.entry("Rain").await, journal.tag("rain").await);
+        let tag_question = question(&format!(
+            "Are you sure you want to delete tag {tag}, “rain”? It comes off every entry that has it. This cannot be undone."
+        ));
+        for (tool, id, question) in [
+            ("delete_entry", entry, entry_question(entry, "Rain")),
+            ("delete_tag", tag, tag_question),
+        ] {
+            let ask = app.tool(&journal.token, tool, &json!({ "id": id }));
+            let ask = able(ask, &json!({ "elicitation": elicitation }));
+            let state = asked(&ask, &question).await;
+            let read = tool.replace("delete", "get");
+            journal.done(&read, json!({ "id": id })).await;
+            let answers = json!({ "confirm": yes(), "unknown": 7 });
+            let result = again(&ask, &state, answers).send().await.result();
+            assert_eq!(result["resultType"], "complete");
+            assert_eq!(result["structuredContent"]["success"], true);
+            journal.failed(&read, json!({ "id": id })).await;
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn whatever_is_no_yes_deletes_nothing() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let tag = journal.tag("rain").await;
+    let delete_tag = app.tool(&journal.token, "delete_tag", &json!({ "id": tag }));
+    let delete_tag = able(delete_tag, &json!({ "elicitation": {} }));
+    for no in noes() {
+        let ask = deletion(&app, &journal.token, entry);
+        let state = asked(&ask, &entry_question(entry, "Rain")).await;
+        let reply = again(&ask, &state, json!({ "confirm": no })).send().await;
+        let result = reply.result();
+        assert_eq!(result["resultType"], "complete", "{no}");
+        assert_eq!(result["structuredContent"]["success"], false, "{no}");
+        assert_eq!(result["structuredContent"]["entry"]["id"], entry, "{no}");
+        assert_eq!(
+            result["content"][0]["text"],
+            format!("Entry {entry} was not deleted: the user did not confirm it.")
+        );
+        assert!(is_there(&journal, entry).await, "{no}");
+
+        let result = delete_tag.clone().send().await.result();
+        let state = result["requestState"].as_str().unwrap();
+        let reply = again(&delete_tag, state, json!({ "confirm": no })).send();
+        let result = reply.await.result();
+        assert_eq!(result["structuredContent"]["success"], false, "{no}");
+        journal.done("get_tag", json!({ "id": tag })).await;
+    }
+}
+
+#[actix_rt::test]
+async fn a_question_without_an_answer_is_asked_again() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let question = entry_question(entry, "Rain");
+    let ask = deletion(&app, &journal.token, entry);
+    let mut state = asked(&ask, &question).await;
+    for answers in [
+        json!({}),
+        json!({ "other": yes() }),
+        json!({ "Confirm": yes() }),
+    ] {
+        let next = asked(&again(&ask, &state, answers), &question).await;
+        assert_ne!(next, state);
+        state = next;
+    }
+    let without_answers = again(&ask, &state, json!({})).edit(|body| {
+        body["params"]
+            .as_object_mut()
+            .unwrap()
+            .remove("inputResponses");
+    });
+    let state = asked(&without_answers, &question).await;
+    assert!(is_there(&journal, entry).await);
+    let done = again(&ask, &state, json!({ "confirm": yes() }))
+        .send()
+        .await;
+    assert_eq!(done.result()["structuredContent"]["success"], true);
+}
+
+#[actix_rt::test]
+async fn an_answer_that_is_no_object_is_refused() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let ask = deletion(&app, &journal.token, entry);
+    for answer in [
+        json!(1),
+        Value::Null,
+        json!([yes()]),
+        json!("accept"),
+        json!(true),
+    ] {
+        for (answers, message) in [
+            (
+                json!({ "confirm": answer }),
+                "Invalid params: inputResponses.confirm must be an object",
+            ),
+            (
+                answer.clone(),
+                "Invalid params: inputResponses must be an object",
+            ),
+        ] {
+            let state = asked(&ask, &entry_question(entry, "Rain")).await;
+            let reply = again(&ask, &state, answers).send().await;
+            assert_eq!(
+                (reply.status, reply.json()["error"].clone()),
+                (200, json!({ "code": -32602, "message": message })),
+                "{answer}"
+            );
+            assert!(is_there(&journal, entry).await, "{answer}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn nobody_answers_before_they_are_asked() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let question = entry_question(entry, "Rain");
+    let ask = deletion(&app, &journal.token, entry).edit(|body| {
+        body["params"]["inputResponses"] = json!({ "confirm": yes() });
+    });
+    asked(&ask, &question).await;
+    for state in [Value::Null, json!(1), json!({}), json!([])] {
+        let reply = ask
+            .clone()
+            .edit(|body| body["params"]["requestState"] = state.clone())
+            .send()
+            .await;
+        assert_eq!(
+            (reply.status, reply.json()["error"].clone()),
+            (
+                200,
+                json!({ "code": -32602, "message": "Invalid params: requestState must be a string" })
+            ),
+            "{state}"
+        );
+    }
+    assert!(is_there(&journal, entry).await);
+}
+
+#[actix_rt::test]
+async fn a_state_counts_once_for_what_it_was_given_for() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let (entry, other) = (journal.entry("Rain").await, journal.entry("Sun").await);
+    let question = entry_question(entry, "Rain");
+    let ask = deletion(&app, &journal.token, entry);
+    let confirmed = || json!({ "confirm": yes() });
+    let state = asked(&ask, &question).await;
+
+    let mut tampered = state.clone();
+    tampered.replace_range(20..21, if &state[20..21] == "A" { "B" } else { "A" });
+    for (why, state) in [
+        ("tampered with", tampered.as_str()),
+        ("too long", &format!("{state}A")),
+        ("too short", &state[..state.len() - 1]),
+        ("of another version", &state.replacen("v1.", "v2.", 1)),
+        ("made up", "v1.AAAA"),
+        ("empty", ""),
+        ("huge", &"A".repeat(100_000)),
+    ] {
+        refused(again(&ask, state, confirmed()), why).await;
+    }
+    // Bob's journal has an entry of its own under every id, as far as anyone outside can tell.
+    let bob = app.token("bob", ALL);
+    let other_client = app.token_with(json!({ "client_id": "other" }));
+    let no_client = app.token_with(json!({ "client_id": null }));
+    for (why, token) in [
+        ("another user", &bob),
+        ("another client", &other_client),
+        ("a nameless client", &no_client),
+    ] {
+        let ask = deletion(&app, token, entry);
+        refused(again(&ask, &state, confirmed()), why).await;
+    }
+    let other_arguments = deletion(&app, &journal.token, other);
+    refused(
+        again(&other_arguments, &state, confirmed()),
+        "another entry",
+    )
+    .await;
+    let tag = journal.tag("rain").await;
+    for (tool, id) in [
+        ("delete_tag", tag),
+        ("delete_tag", entry),
+        ("get_entry", entry),
+    ] {
+        let other_tool = app.tool(&journal.token, tool, &json!({ "id": id }));
+        let other_tool = able(other_tool, &json!({ "elicitation": {} }));
+        refused(again(&other_tool, &state, confirmed()), tool).await;
+    }
+    for entry in [entry, other] {
+        assert!(is_there(&journal, entry).await);
+    }
+    journal.done("get_tag", json!({ "id": tag })).await;
+
+    // It is still good for the one thing, however that is written, under a newer token.
+    let spaced = again(
+        &deletion(&app, &app.token("ann", ALL), entry),
+        &state,
+        confirmed(),
+    )
+    .edit_text(|body| {
+        *body = body.replacen(r#"{"id":"#, "{ \n\t\"\\u0069d\" : ", 1);
+    });
+    let done = spaced.send().await.result();
+    assert_eq!(done["structuredContent"]["success"], true);
+    refused(again(&ask, &state, confirmed()), "used").await;
+}
+
+#[actix_rt::test]
+async fn an_answer_of_two_retries_at_once_counts_once() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let ask = deletion(&app, &journal.token, entry);
+    let state = asked(&ask, &entry_question(entry, "Rain")).await;
+    let retry = || again(&ask, &state, json!({ "confirm": yes() })).send();
+    let (one, two) = futures_util::future::join(retry(), retry()).await;
+    let refused = [&one, &two].map(|reply| reply.json().get("error").is_some());
+    assert!(refused[0] != refused[1], "{one:?} {two:?}");
+}
+
+#[actix_rt::test]
+async fn a_state_is_good_for_ten_minutes() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let ask = deletion(&app, &journal.token, entry);
+    let question = entry_question(entry, "Rain");
+    let (late, in_time) = (asked(&ask, &question).await, asked(&ask, &question).await);
+    app.clock.advance(TimeDelta::seconds(599));
+    let declined = again(
+        &ask,
+        &in_time,
+        json!({ "confirm": { "action": "decline" } }),
+    );
+    let declined = declined.send().await.result();
+    assert_eq!(declined["structuredContent"]["success"], false);
+    app.clock.advance(TimeDelta::seconds(1));
+    refused(again(&ask, &late, json!({ "confirm": yes() })), "expired").await;
+    assert!(is_there(&journal, entry).await);
+}
+
+#[actix_rt::test]
+async fn the_token_of_each_round_has_to_reach_far_enough() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let ask = deletion(&app, &journal.token, entry);
+    let state = asked(&ask, &entry_question(entry, "Rain")).await;
+    let narrow = deletion(&app, &app.token("ann", "entries:read"), entry);
+    let reply = again(&narrow, &state, json!({ "confirm": yes() }))
+        .send()
+        .await;
+    assert_eq!(reply.status, 403);
+    assert!(is_there(&journal, entry).await);
+    // Nothing was used up.
+    let reply = again(&ask, &state, json!({ "confirm": yes() }))
+        .send()
+        .await;
+    assert_eq!(reply.result()["structuredContent"]["success"], true);
+}
+
+#[actix_rt::test]
+async fn what_is_gone_is_not_asked_about() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let ask = deletion(&app, &journal.token, entry);
+    let state = asked(&ask, &entry_question(entry, "Rain")).await;
+    journal.done("delete_entry", json!({ "id": entry })).await;
+    for ask in [again(&ask, &state, json!({ "confirm": yes() })), ask] {
+        let result = ask.send().await.result();
+        assert_eq!(
+            (&result["content"][0]["text"], &result["structuredContent"]),
+            (
+                &json!(format!(
+                    "There is no entry {entry}, so nothing was deleted."
+                )),
+                &json!({ "success": false, "entry": null })
+            )
+        );
+    }
+}
+
+#[actix_rt::test]
+async fn nobody_is_asked_about_what_is_not_theirs() {
+    let app = TestApp::spawn();
+    let entry = app.journal("ann").entry("Rain").await;
+    let result = deletion(&app, &app.token("bob", ALL), entry).send().await;
+    assert_eq!(result.result()["structuredContent"]["success"], false);
+    assert!(is_there(&app.journal("ann"), entry).await);
+}
+
+/// A legacy session of a client that shows forms.
+async fn asking(app: &TestApp, token: &str, version: &str) -> Session {
+    let capabilities = json!({ "elicitation": {} });
+    app.open_with(token, version, capabilities).await
+}
+
+fn within<'a>(app: &'a TestApp, session: &Session, entry: i64) -> Ask<'a> {
+    let params = json!({ "name": "delete_entry", "arguments": { "id": entry } });
+    app.within(session, "tools/call", params)
+}
+
+/// A legacy deletion that was answered with a question, and the question's id.
+async fn question_on(stream: &mut Events, question: &Value) -> Value {
+    let (_, message) = stream.message().await;
+    let mut expected = question.clone();
+    expected["jsonrpc"] = "2.0".into();
+    expected["id"] = message["id"].clone();
+    assert_eq!(message, expected);
+    assert!(message["id"].is_string(), "{message}");
+    message["id"].clone()
+}
+
+#[actix_rt::test]
+async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    for version in ["2025-06-18", "2025-11-25"] {
+        let session = asking(&app, &journal.token, version).await;
+        let entry = journal.entry("Rain").await;
+        let mut stream = within(&app, &session, entry).listen().await;
+        assert_eq!(stream.head.header("mcp-session-id"), None);
+        let first = if version == "2025-11-25" {
+            let primer = stream.next().await.unwrap();
+            assert_eq!(primer, "id: s1-0\nretry: 1000\ndata:");
+            1
+        } else {
+            0
+        };
+        let (event, request) = stream.message().await;
+        assert_eq!(event, format!("s1-{first}"));
+        let mut expected = entry_question(entry, "Rain");
+        expected["jsonrpc"] = "2.0".into();
+        expected["id"] = "s-1".into();
+        assert_eq!(request, expected);
+        assert!(is_there(&journal, entry).await);
+
+        let answer = json!({ "jsonrpc": "2.0", "id": "s-1", "result": yes() });
+        app.tell(&session, answer.clone()).await;
+        let (event, response) = stream.message().await;
+        assert_eq!(event, format!("s1-{}", first + 1));
+        assert_eq!(
+            (&response["jsonrpc"], &response["id"]),
+            (&json!("2.0"), &json!(1))
+        );
+        assert_eq!(response["result"]["structuredContent"]["success"], true);
+        assert_eq!(response["result"].get("resultType"), None);
+        assert_eq!(stream.next().await, None);
+        assert!(!is_there(&journal, entry).await);
+        // The same answer once more is nobody's.
+        app.tell(&session, answer).await;
+    }
+}
+
+#[actix_rt::test]
+async fn whatever_is_no_yes_of_a_legacy_client_deletes_nothing() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let session = asking(&app, &journal.token, "2025-06-18").await;
+    let mut answers: Vec<_> = noes().map(|no| json!({ "result": no })).into();
+    answers.push(json!({ "error": { "code": -1, "message": "no" } }));
+    for mut answer in answers {
+        let mut stream = within(&app, &session, entry).listen().await;
+        answer["jsonrpc"] = "2.0".into();
+        answer["id"] = question_on(&mut stream, &entry_question(entry, "Rain")).await;
+        app.tell(&session, answer.clone()).await;
+        let (_, response) = stream.message().await;
+        let result = &response["result"];
+        assert_eq!(result["structuredContent"]["success"], false, "{answer}");
+        assert_eq!(result["structuredContent"]["entry"]["id"], entry);
+        assert_eq!(stream.next().await, None);
+        assert!(is_there(&journal, entry).await, "{answer}");
+    }
+}
+
+#[actix_rt::test]
+async fn an_answer_counts_in_the_session_that_was_asked_alone() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let session = asking(&app, &journal.token, "2025-11-25").await;
+    let mut stream = within(&app, &session, entry).listen().await;
+    stream.next().await;
+    let id = question_on(&mut stream, &entry_question(entry, "Rain")).await;
+    assert_eq!(id, "s-1");
+    let answer = json!({ "jsonrpc": "2.0", "id": id, "result": yes() });
+
+    // Sessions that wait for an answer of the same name get it for themselves.
+    let (bob, bobs) = (
+        app.token("bob", ALL),
+        app.journal("bob").entry("Snow").await,
+    );
+    let other = asking(&app, &journal.token, "2025-11-25").await;
+    let foreign = asking(&app, &bob, "2025-11-25").await;
+    app.tell(&other, answer.clone()).await;
+    app.tell(&foreign, answer.clone()).await;
+    for (token, status) in [
+        (bob.clone(), 404),
+        (app.token_with(json!({ "client_id": "other" })), 404),
+    ] {
+        let intruder = Session {
+            token,
+            ..session.clone()
+        };
+        let ask = app.within(&intruder, "", json!({}));
+        let reply = ask.body(answer.to_string()).send().await;
+        assert_eq!(reply.status, status);
+    }
+    // Nor does one under another name.
+    for id in [
+        json!("s-2"),
+        json!("s-0"),
+        json!("1"),
+        json!(1),
+        json!("s-01x"),
+        json!("S-1"),
+    ] {
+        let answer = json!({ "jsonrpc": "2.0", "id": id, "result": yes() });
+        app.tell(&session, answer).await;
+    }
+    assert!(is_there(&journal, entry).await);
+
+    // The question is open all the while.
+    let mut bobs_stream = within(&app, &foreign, bobs).listen().await;
+    bobs_stream.next().await;
+    question_on(&mut bobs_stream, &entry_question(bobs, "Snow")).await;
+    let no = json!({ "jsonrpc": "2.0", "id": id, "result": { "action": "decline" } });
+    app.tell(&session, no).await;
+    let (_, response) = stream.message().await;
+    assert_eq!(response["result"]["structuredContent"]["success"], false);
+    app.tell(&foreign, answer).await;
+    let (_, response) = bobs_stream.message().await;
+    assert_eq!(response["result"]["structuredContent"]["success"], true);
+    assert!(is_there(&journal, entry).await);
+}
+
+#[actix_rt::test]
+async fn a_legacy_client_that_cannot_ask_deletes_at_once() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    for (version, capabilities) in [
+        // There is no elicitation in this revision, whatever its client says.
+        ("2025-03-26", json!({ "elicitation": {} })),
+        ("2025-03-26", json!({})),
+        ("2025-06-18", json!({})),
+        ("2025-11-25", json!({})),
+        ("2025-11-25", json!({ "elicitation": { "url": {} } })),
+    ] {
+        let token = &journal.token;
+        let session = app.open_with(token, version, capabilities.clone()).await;
+        let entry = journal.entry("Rain").await;
+        let reply = patiently(within(&app, &session, entry).send()).await;
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/json"),
+            "{version} {capabilities}"
+        );
+        reply.result();
+        assert!(!is_there(&journal, entry).await);
+    }
+}
+
+#[actix_rt::test]
+async fn what_a_session_cannot_carry_is_not_taken_from_it() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let modern = deletion(&app, &journal.token, entry);
+    let state = asked(&modern, &entry_question(entry, "Rain")).await;
+    let session = asking(&app, &journal.token, "2025-06-18").await;
+    // A state and answers mean nothing there: the question is asked all the same.
+    let mut stream = again(
+        &within(&app, &session, entry),
+        &state,
+        json!({ "confirm": yes() }),
+    )
+    .listen()
+    .await;
+    question_on(&mut stream, &entry_question(entry, "Rain")).await;
+    assert!(is_there(&journal, entry).await);
+}
