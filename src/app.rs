@@ -162,9 +162,10 @@ impl App {
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done.
     pub async fn stop(self) {
+        // Said at once, so that nothing new begins meanwhile.
         let stopped = self.handle.stop(true);
         if let Some(sessions) = &self.sessions {
-            sessions.retire();
+            sessions.retire().await;
         }
         stopped.await;
         if let Ok(Err(error)) = self.finished.await {
