@@ -176,11 +176,12 @@ impl App {
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done.
     pub async fn stop(self) {
+        // Said at once, so that nothing new begins meanwhile.
         let stopped = self.handle.stop(true);
         // Streams end in order, so that the rest need not wait for them.
         self.listeners.close();
         if let Some(sessions) = &self.sessions {
-            sessions.retire();
+            sessions.retire().await;
         }
         stopped.await;
         if let Ok(Err(error)) = self.finished.await {

@@ -300,3 +300,135 @@ impl Stream for CallStream {
         keep_alive(&mut self.silence, context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::{MessageBody, to_bytes};
+    use futures_util::task::noop_waker_ref;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::mcp::jsonrpc::RpcError;
+
+    fn last(outcome: Result<Answer, Failure>) -> String {
+        match outcome {
+            Ok(_) => "done".to_owned(),
+            Err(failure) => failure.in_band().message,
+        }
+    }
+
+    async fn streamed(outcome: Outcome) -> String {
+        let Outcome::Streamed(response) = outcome else {
+            panic!("nothing was said");
+        };
+        for (name, value) in [
+            ("content-type", "text/event-stream"),
+            ("cache-control", "no-cache, no-store"),
+            ("x-accel-buffering", "no"),
+        ] {
+            assert_eq!(response.headers().get(name).unwrap(), value);
+        }
+        let body = to_bytes(response.into_body()).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[actix_rt::test]
+    async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
+        for wants_progress in [false, true] {
+            let (client, inbox) = channel(wants_progress);
+            let work: Work = Box::pin(async move {
+                let _client = client;
+                tokio::task::yield_now().await;
+                Err(RpcError::invalid_params("x").into())
+            });
+            let outcome = run(work, inbox, last).await;
+            assert!(matches!(outcome, Outcome::Whole(Err(Failure::Rpc(_)))));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
+        for failed in [false, true] {
+            let (client, inbox) = channel(true);
+            let work: Work = Box::pin(async move {
+                client.notify("1".to_owned());
+                tokio::task::yield_now().await;
+                client.notify("2".to_owned());
+                client.notify("3".to_owned());
+                if failed {
+                    Err(RpcError::invalid_params("no").into())
+                } else {
+                    Ok(Answer::Empty)
+                }
+            });
+            let answer = if failed { "no" } else { "done" };
+            assert_eq!(
+                streamed(run(work, inbox, last).await).await,
+                format!("data: 1\n\ndata: 2\n\ndata: 3\n\ndata: {answer}\n\n")
+            );
+        }
+    }
+
+    #[actix_rt::test]
+    async fn who_wants_no_progress_gets_none() {
+        let (client, inbox) = channel(false);
+        let work: Work = Box::pin(async move {
+            client.notify("1".to_owned());
+            Ok(Answer::Empty)
+        });
+        let outcome = run(work, inbox, last).await;
+        assert!(matches!(outcome, Outcome::Whole(Ok(Answer::Empty))));
+    }
+
+    #[actix_rt::test]
+    async fn a_client_that_does_not_read_loses_progress_and_never_the_answer() {
+        let (client, inbox) = channel(true);
+        let work: Work = Box::pin(async move {
+            for n in 0..10 * OUTLET {
+                client.notify(n.to_string());
+            }
+            tokio::task::yield_now().await;
+            Ok(Answer::Empty)
+        });
+        let text = streamed(run(work, inbox, last).await).await;
+        assert_eq!(text.matches("data: ").count(), OUTLET + 1);
+        assert!(text.ends_with("data: done\n\n"));
+    }
+
+    #[actix_rt::test]
+    async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
+        let (client, inbox) = channel(true);
+        let (held, dropped) = oneshot::channel::<()>();
+        let work: Work = Box::pin(async move {
+            let _held = held;
+            client.notify("1".to_owned());
+            std::future::pending().await
+        });
+        let Outcome::Streamed(response) = run(work, inbox, last).await else {
+            panic!("it spoke");
+        };
+        let mut body = response.into_body();
+        let first = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await;
+        assert_eq!(first.unwrap().unwrap(), "data: 1\n\n");
+        drop(body);
+        assert!(dropped.await.is_err());
+    }
+
+    #[actix_rt::test]
+    async fn a_silence_is_broken_by_a_comment_and_begins_anew() {
+        let (sender, frames) = mpsc::channel(1);
+        let mut stream = FrameStream {
+            frames,
+            silence: Box::pin(sleep(Duration::ZERO)),
+            end: None,
+        };
+        let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
+        assert_eq!(next.unwrap().unwrap(), ": keep-alive\n\n");
+        let mut context = Context::from_waker(noop_waker_ref());
+        assert!(Pin::new(&mut stream).poll_next(&mut context).is_pending());
+        assert!(stream.silence.deadline() > Instant::now() + SILENCE / 2);
+        drop(sender);
+        let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
+        assert!(next.is_none());
+    }
+}

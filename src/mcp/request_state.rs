@@ -201,6 +201,30 @@ mod tests {
     }
 
     #[test]
+    fn how_the_arguments_are_written_does_not_matter_and_what_they_say_does() {
+        let sealer = Sealer::new();
+        let of = |arguments: &str| binding("a", None, "x", arguments);
+        let ours = of(r#"{"a":1,"b":{"c":[1,2],"d":"e"}}"#);
+        for same in [
+            r#"{"b":{"d":"e","c":[1,2]},"a":1}"#,
+            "{ \"a\" : 1,\n\"b\": {\"\\u0063\": [1, 2], \"d\": \"\\u0065\"} }",
+        ] {
+            let state = sealer.seal(&ours, "", at(0));
+            assert!(sealer.open(&of(same), &state, at(0)).is_ok(), "{same}");
+        }
+        for other in [
+            r#"{"a":"1","b":{"c":[1,2],"d":"e"}}"#,
+            r#"{"a":1,"b":{"c":[2,1],"d":"e"}}"#,
+            r#"{"a":1,"b":{"c":[1,2],"d":"e"},"f":null}"#,
+            r#"{"a":1}"#,
+            "{}",
+        ] {
+            let state = sealer.seal(&ours, "", at(0));
+            assert!(sealer.open(&of(other), &state, at(0)).is_err(), "{other}");
+        }
+    }
+
+    #[test]
     fn a_state_expires() {
         let sealer = Sealer::new();
         let ours = binding("a", None, "x", "{}");

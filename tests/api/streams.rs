@@ -337,6 +337,12 @@ async fn a_call_that_waits_for_an_answer_can_be_called_off() {
         assert_eq!(resumed.next().await, None);
         assert!(is_there(&app, entry).await);
     }
+    // More than may be under way at once: a call that was called off takes no place.
+    for _ in 0..40 {
+        let mut call = waiting(&app, &session, json!(1), entry).await;
+        app.tell(&session, cancelled(json!(1))).await;
+        assert_eq!(call.stream.next().await, None);
+    }
     // Its id is free again, and nothing of it is left over.
     let mut call = waiting(&app, &session, json!(1), entry).await;
     app.tell(&session, yes(&call.question)).await;

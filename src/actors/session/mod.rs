@@ -22,6 +22,7 @@ use std::{
 use actix::{Actor, Addr};
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
+use futures_util::future::join_all;
 use serde_json::value::RawValue;
 
 use self::{
@@ -195,11 +196,11 @@ impl Sessions {
 
     /// Lets go of everything that waits for a client: general streams end, and questions go without
     /// an answer, so that calls under way can be waited for. The server is about to stop.
-    pub fn retire(&self) {
-        for link in self.lock().links() {
-            // Nobody waits for it here; what it ends is waited for elsewhere.
-            drop(link.address.try_send(Retire));
-        }
+    pub async fn retire(&self) {
+        let links: Vec<_> = self.lock().links().cloned().collect();
+        let retired = links.iter().map(|link| link.address.send(Retire));
+        // A session that ends before it hears of it needs not hear of it.
+        drop(join_all(retired).await);
     }
 
     /// How many sessions are open.

@@ -15,7 +15,7 @@ pub(crate) struct Events {
     /// Status and headers.
     pub(crate) head: Reply,
     response: reqwest::Response,
-    unread: String,
+    unread: Vec<u8>,
 }
 
 impl Ask<'_> {
@@ -32,7 +32,7 @@ impl Ask<'_> {
         Events {
             head,
             response,
-            unread: String::new(),
+            unread: Vec::new(),
         }
     }
 }
@@ -41,16 +41,16 @@ impl Events {
     /// The lines of the next event; `None` at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<String> {
         loop {
-            if let Some((event, rest)) = self.unread.split_once("\n\n") {
-                let event = event.to_owned();
-                self.unread = rest.to_owned();
-                return Some(event);
+            if let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+                let rest = self.unread.split_off(end + 2);
+                let event = std::mem::replace(&mut self.unread, rest);
+                return Some(str::from_utf8(&event[..end]).unwrap().to_owned());
             }
             let Some(chunk) = patiently(self.response.chunk()).await.unwrap() else {
-                assert_eq!(self.unread, "", "half an event");
+                assert_eq!(self.unread, b"", "half an event");
                 return None;
             };
-            self.unread += str::from_utf8(&chunk).unwrap();
+            self.unread.extend_from_slice(&chunk);
         }
     }
 
