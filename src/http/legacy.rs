@@ -138,7 +138,7 @@ pub(super) async fn listen(
         ),
     };
     let frames = session
-        .listen(after)
+        .listen(principal, after)
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;

@@ -19,7 +19,7 @@ use tokio::{sync::oneshot, time::timeout};
 use super::streams::{self, Frames, Streams};
 use crate::{
     actors::gate::Permit,
-    domain::principal::Principal,
+    domain::{principal::Principal, scope::ScopeSet},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
         dispatch::{self, Begun, Dispatcher, Failure},
@@ -90,6 +90,8 @@ pub(super) struct Settle {
 #[rtype(result = "Option<Frames>")]
 pub(super) struct Listen {
     pub(super) after: Option<EventId>,
+    /// What the token of this very request reaches.
+    pub(super) scopes: ScopeSet,
 }
 
 /// End the session and whatever it is doing.
@@ -160,6 +162,7 @@ impl Handler<Call> for SessionActor {
         let (reply, replied) = oneshot::channel();
         let client = Rc::new(CallClient {
             wire: Rc::clone(&self.wire),
+            scopes: call.principal.scopes,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
         });
@@ -234,8 +237,12 @@ impl Handler<Settle> for SessionActor {
         let asked = settle
             .id
             .as_text()
-            .and_then(|id| id.strip_prefix("s-")?.parse().ok())
-            .and_then(|number: u64| self.wire.questions.borrow_mut().remove(&number));
+            .and_then(|id| {
+                let number: u64 = id.strip_prefix("s-")?.parse().ok()?;
+                // Only what is written back the same: no `+1`, no leading zero.
+                (question_id(number) == id).then_some(number)
+            })
+            .and_then(|number| self.wire.questions.borrow_mut().remove(&number));
         if let (Some(asked), Some(result)) = (asked, settle.result) {
             // Whoever asked may have gone.
             let _ = asked.send(result);
@@ -250,7 +257,7 @@ impl Handler<Listen> for SessionActor {
         let mut kept = self.wire.streams.borrow_mut();
         let frames = match listen.after {
             None => Some(kept.open_general()),
-            Some(after) => kept.resume(after),
+            Some(after) => kept.resume(after, listen.scopes),
         };
         if self.wire.retired.get() {
             kept.end(streams::GENERAL);
@@ -278,9 +285,15 @@ impl Handler<Retire> for SessionActor {
     }
 }
 
+/// The id under which a question is asked. Ids of ours are texts, and so none of the client's.
+fn question_id(number: u64) -> String {
+    format!("s-{number}")
+}
+
 /// The client's end of one call. Its stream is opened when there is something to say on it.
 struct CallClient {
     wire: Rc<Wire>,
+    scopes: ScopeSet,
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
 }
@@ -289,7 +302,7 @@ impl CallClient {
     fn say(&self, json: &str) {
         let mut streams = self.wire.streams.borrow_mut();
         let stream = self.stream.get().unwrap_or_else(|| {
-            let (stream, frames) = streams.open();
+            let (stream, frames) = streams.open(self.scopes);
             self.stream.set(Some(stream));
             if let Some(reply) = self.reply.borrow_mut().take() {
                 // A client that has left can resume the stream.
@@ -356,7 +369,7 @@ impl Client for CallClient {
             wire: Rc::clone(&self.wire),
             number,
         };
-        self.say(&outgoing::request(&format!("s-{number}"), question));
+        self.say(&outgoing::request(&question_id(number), question));
         Box::pin(async move {
             let _open = open;
             match timeout(ANSWER_LIFETIME, answer).await {

@@ -286,10 +286,15 @@ impl SessionHandle {
     ///
     /// # Errors
     /// If the session ends before it answers.
-    pub async fn listen(&self, after: Option<EventId>) -> Result<Option<Frames>, SessionError> {
+    pub async fn listen(
+        &self,
+        principal: &Principal,
+        after: Option<EventId>,
+    ) -> Result<Option<Frames>, SessionError> {
+        let scopes = principal.scopes;
         self.0
             .address
-            .send(Listen { after })
+            .send(Listen { after, scopes })
             .await
             .map_err(|_| SessionError::Unknown)
     }
