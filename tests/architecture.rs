@@ -74,7 +74,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
 ];
 
 /// A crate or a part of the standard library, and the rooms that may name it.
-const TOOLS: [(&str, &[&str]); 12] = [
+const TOOLS: [(&str, &[&str]); 13] = [
     (
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
@@ -87,6 +87,8 @@ const TOOLS: [(&str, &[&str]); 12] = [
     ("env_logger", &["bin", "telemetry"]),
     ("jiff", &["features"]),
     ("r2d2", &["storage"]),
+    // The crate, not the provider of that name in rustls.
+    ("ring::aead", &["mcp"]),
     ("rmcp", &["features", "mcp"]),
     // Variables are read by way of clap; `main` reads the command line.
     ("std::env", &["config", "dev", "main"]),

@@ -78,7 +78,7 @@ pub(super) async fn answer(
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, None)),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, None, || ())),
         Reply::Cancelled => Ok(accepted()),
     }
 }
@@ -127,7 +127,8 @@ pub(super) async fn listen(
     sessions: &Sessions,
     principal: &Arc<Principal>,
 ) -> Result<HttpResponse, HttpError> {
-    let session = find(&mcp_headers(request.headers()), principal, sessions, None)?;
+    let headers = mcp_headers(request.headers());
+    let session = find(&headers, principal, sessions, None)?;
     let after = match request.headers().get(&LAST_EVENT_ID) {
         None => None,
         Some(id) => Some(
@@ -146,7 +147,11 @@ pub(super) async fn listen(
     let ends_in = principal
         .expires_at
         .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
-    Ok(stream::of_frames(frames, ends_in))
+    // Whoever only listens uses the session too.
+    let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
+    let session_id = named_session(&headers).unwrap_or_default().to_owned();
+    let in_use = move || drop(sessions.find(&session_id, &principal));
+    Ok(stream::of_frames(frames, ends_in, in_use))
 }
 
 /// Ends a session (L-09).

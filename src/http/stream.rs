@@ -120,10 +120,16 @@ pub(super) async fn run(
 }
 
 /// A response that passes on the frames of a legacy session, to the end of the stream or of the time
-/// that it has. Dropping it cancels nothing: the client can resume (L-19).
-pub(super) fn of_frames(frames: Frames, ends_in: Option<Duration>) -> HttpResponse {
+/// that it has. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
+/// then while somebody listens.
+pub(super) fn of_frames(
+    frames: Frames,
+    ends_in: Option<Duration>,
+    in_use: impl Fn() + 'static,
+) -> HttpResponse {
     event_stream(FrameStream {
         frames,
+        in_use: Box::new(in_use),
         silence: Box::pin(sleep(SILENCE)),
         end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
     })
@@ -131,6 +137,7 @@ pub(super) fn of_frames(frames: Frames, ends_in: Option<Duration>) -> HttpRespon
 
 struct FrameStream {
     frames: Frames,
+    in_use: Box<dyn Fn()>,
     silence: Pin<Box<Sleep>>,
     end: Option<Pin<Box<Sleep>>>,
 }
@@ -146,7 +153,11 @@ impl Stream for FrameStream {
             restart(&mut self.silence);
             return Poll::Ready(frame.map(|frame| Ok(frame.into())));
         }
-        keep_alive(&mut self.silence, context)
+        let kept_alive = keep_alive(&mut self.silence, context);
+        if kept_alive.is_ready() {
+            (self.in_use)();
+        }
+        kept_alive
     }
 }
 
@@ -307,6 +318,8 @@ mod tests {
     use futures_util::task::noop_waker_ref;
     use tokio::sync::oneshot;
 
+    use std::cell::Cell;
+
     use super::*;
     use crate::mcp::jsonrpc::RpcError;
 
@@ -415,15 +428,19 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_silence_is_broken_by_a_comment_and_begins_anew() {
+    async fn a_silence_is_broken_by_a_comment_and_counts_as_use_of_the_session() {
         let (sender, frames) = mpsc::channel(1);
+        let used = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&used);
         let mut stream = FrameStream {
             frames,
+            in_use: Box::new(move || counted.set(counted.get() + 1)),
             silence: Box::pin(sleep(Duration::ZERO)),
             end: None,
         };
         let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
         assert_eq!(next.unwrap().unwrap(), ": keep-alive\n\n");
+        assert_eq!(used.get(), 1);
         let mut context = Context::from_waker(noop_waker_ref());
         assert!(Pin::new(&mut stream).poll_next(&mut context).is_pending());
         assert!(stream.silence.deadline() > Instant::now() + SILENCE / 2);

@@ -568,7 +568,8 @@ async fn an_answer_counts_in_the_session_that_was_asked_alone() {
         json!("s-0"),
         json!("1"),
         json!(1),
-        json!("s-01x"),
+        json!("s-01"),
+        json!("s-+1"),
         json!("S-1"),
     ] {
         let answer = json!({ "jsonrpc": "2.0", "id": id, "result": yes() });

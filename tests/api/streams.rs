@@ -258,6 +258,37 @@ async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
 }
 
 #[actix_rt::test]
+async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
+    let app = TestApp::spawn();
+    let entry = app.journal("ann").entry("Rain").await;
+    let narrow = "entries:read entries:write";
+    let session = asking(&app, &app.token("ann", narrow)).await;
+    let call = waiting(&app, &session, json!(1), entry).await;
+    for (scope, status) in [
+        ("user:read", 400),
+        ("entries:read", 400),
+        (narrow, 200),
+        (ALL, 200),
+    ] {
+        let token = app.token("ann", scope);
+        let ask = resume(
+            &app,
+            &Session {
+                token,
+                ..session.clone()
+            },
+            "s1-0",
+        );
+        if status == 200 {
+            let (event, _) = ask.listen().await.message().await;
+            assert_eq!(event, call.event, "{scope}");
+        } else {
+            assert_eq!(ask.send().await.error(), (status, -32600), "{scope}");
+        }
+    }
+}
+
+#[actix_rt::test]
 async fn a_call_whose_client_has_left_ends_all_the_same() {
     let app = TestApp::spawn();
     let entry = app.journal("ann").entry("Rain").await;

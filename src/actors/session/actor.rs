@@ -298,8 +298,12 @@ impl Handler<Settle> for SessionActor {
         let asked = settle
             .id
             .as_text()
-            .and_then(|id| id.strip_prefix("s-")?.parse().ok())
-            .and_then(|number: u64| self.wire.questions.borrow_mut().remove(&number));
+            .and_then(|id| {
+                let number: u64 = id.strip_prefix("s-")?.parse().ok()?;
+                // Only what is written back the same: no `+1`, no leading zero.
+                (question_id(number) == id).then_some(number)
+            })
+            .and_then(|number| self.wire.questions.borrow_mut().remove(&number));
         if let (Some(asked), Some(result)) = (asked, settle.result) {
             // Whoever asked may have gone.
             let _ = asked.send(result);
@@ -311,6 +315,7 @@ impl Handler<Listen> for SessionActor {
     type Result = Option<Frames>;
 
     fn handle(&mut self, listen: Listen, context: &mut Context<Self>) -> Self::Result {
+        let scopes = listen.principal.scopes;
         let general = listen.after.is_none_or(|after| after.stream == GENERAL);
         if general {
             if self.listener.is_none() {
@@ -323,7 +328,7 @@ impl Handler<Listen> for SessionActor {
         let mut kept = self.wire.streams.borrow_mut();
         let frames = match listen.after {
             None => Some(kept.open_general()),
-            Some(after) => kept.resume(after),
+            Some(after) => kept.resume(after, scopes),
         };
         if self.wire.retired.get() {
             kept.end(GENERAL);
@@ -351,6 +356,11 @@ impl Handler<Retire> for SessionActor {
     }
 }
 
+/// The id under which a question is asked. Ids of ours are texts, and so none of the client's.
+fn question_id(number: u64) -> String {
+    format!("s-{number}")
+}
+
 /// The client's end of one call. Its stream is opened when there is something to say on it.
 struct CallClient {
     wire: Rc<Wire>,
@@ -364,7 +374,7 @@ impl CallClient {
     fn say(&self, json: &str) {
         let mut streams = self.wire.streams.borrow_mut();
         let stream = self.stream.get().unwrap_or_else(|| {
-            let (stream, frames) = streams.open();
+            let (stream, frames) = streams.open(self.principal.scopes);
             self.stream.set(Some(stream));
             if let Some(reply) = self.reply.borrow_mut().take() {
                 // A client that has left can resume the stream.
@@ -431,7 +441,7 @@ impl Client for CallClient {
             wire: Rc::clone(&self.wire),
             number,
         };
-        self.say(&outgoing::request(&format!("s-{number}"), question));
+        self.say(&outgoing::request(&question_id(number), question));
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let _open = open;

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::mpsc;
 
-use crate::mcp::sse::{self, EventId};
+use crate::{
+    domain::scope::ScopeSet,
+    mcp::sse::{self, EventId},
+};
 
 /// How many events of a session are kept for resuming, over all its streams.
 const EVENTS_KEPT: usize = 256;
@@ -42,6 +45,8 @@ struct Stream {
     /// The newest message that is no longer kept.
     forgotten: Option<u32>,
     ended: bool,
+    /// What the token reached that its call came with.
+    scopes: ScopeSet,
     outlet: Option<mpsc::Sender<String>>,
 }
 
@@ -58,11 +63,15 @@ impl Streams {
         }
     }
 
-    /// Opens the stream of a call.
-    pub(super) fn open(&mut self) -> (u32, Frames) {
+    /// Opens the stream of a call that came with a token of these scopes.
+    pub(super) fn open(&mut self, scopes: ScopeSet) -> (u32, Frames) {
         let id = self.next;
         self.next += 1;
-        self.streams.insert(id, Stream::default());
+        let stream = Stream {
+            scopes,
+            ..Stream::default()
+        };
+        self.streams.insert(id, stream);
         (id, self.attach(id, None))
     }
 
@@ -74,10 +83,10 @@ impl Streams {
     }
 
     /// Goes on with the stream of an event, after that event. `None` if there is no such stream: it
-    /// never was, or nothing of it is kept any more.
-    pub(super) fn resume(&mut self, after: EventId) -> Option<Frames> {
+    /// never was, or nothing of it is kept any more, or it is about more than the token reaches.
+    pub(super) fn resume(&mut self, after: EventId, granted: ScopeSet) -> Option<Frames> {
         let stream = self.streams.get(&after.stream)?;
-        if after.event >= stream.next {
+        if after.event >= stream.next || !granted.contains(stream.scopes) {
             return None;
         }
         Some(self.attach(after.stream, Some(after.event)))
@@ -195,8 +204,8 @@ mod tests {
     #[test]
     fn a_stream_is_resumed_after_the_event_that_the_client_saw_and_no_other_stream_with_it() {
         let mut streams = Streams::new(true);
-        let (one, mut frames) = streams.open();
-        let (two, _) = streams.open();
+        let (one, mut frames) = streams.open(ScopeSet::EMPTY);
+        let (two, _) = streams.open(ScopeSet::EMPTY);
         streams.say(one, "1");
         streams.say(two, "2");
         streams.say(one, "3");
@@ -211,7 +220,7 @@ mod tests {
             stream: one,
             event: 1,
         };
-        let mut resumed = streams.resume(after).unwrap();
+        let mut resumed = streams.resume(after, ScopeSet::EMPTY).unwrap();
         assert_eq!(
             read(&mut resumed),
             "id: s1-2\ndata: 3\n\nid: s1-3\ndata: 4\n\n"
@@ -225,26 +234,33 @@ mod tests {
     #[test]
     fn an_event_that_never_was_resumes_nothing() {
         let mut streams = Streams::new(false);
-        let (id, _frames) = streams.open();
+        let (id, _frames) = streams.open(ScopeSet::EMPTY);
         streams.say(id, "1");
         for (stream, event) in [(id, 1), (id + 1, 0), (GENERAL, 0)] {
-            assert!(streams.resume(EventId { stream, event }).is_none());
+            assert!(
+                streams
+                    .resume(EventId { stream, event }, ScopeSet::EMPTY)
+                    .is_none()
+            );
         }
     }
 
     #[test]
     fn a_gap_is_told() {
         let mut streams = Streams::new(true);
-        let (id, frames) = streams.open();
+        let (id, frames) = streams.open(ScopeSet::EMPTY);
         drop(frames);
         for _ in 0..EVENTS_KEPT + 10 {
             streams.say(id, "1");
         }
         let mut resumed = streams
-            .resume(EventId {
-                stream: id,
-                event: 0,
-            })
+            .resume(
+                EventId {
+                    stream: id,
+                    event: 0,
+                },
+                ScopeSet::EMPTY,
+            )
             .unwrap();
         assert!(
             read(&mut resumed)
@@ -254,7 +270,7 @@ mod tests {
             stream: id,
             event: 10,
         };
-        let mut resumed = streams.resume(seen).unwrap();
+        let mut resumed = streams.resume(seen, ScopeSet::EMPTY).unwrap();
         assert!(read(&mut resumed).starts_with("id: s1-11\n"));
     }
 
@@ -288,10 +304,13 @@ mod tests {
         );
         // A beginning is no message: nothing is missing between the two.
         let mut resumed = streams
-            .resume(EventId {
-                stream: GENERAL,
-                event: 1,
-            })
+            .resume(
+                EventId {
+                    stream: GENERAL,
+                    event: 1,
+                },
+                ScopeSet::EMPTY,
+            )
             .unwrap();
         assert_eq!(read(&mut resumed), "id: s0-3\ndata: 2\n\n");
     }
@@ -303,7 +322,7 @@ mod tests {
             let mut open = Vec::new();
             for (size, which, ends) in sizes {
                 if open.len() < 5 {
-                    open.push(streams.open().0);
+                    open.push(streams.open(ScopeSet::EMPTY).0);
                 }
                 let id = open[which as usize % open.len()];
                 streams.say(id, &"x".repeat(size));
