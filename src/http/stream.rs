@@ -314,11 +314,11 @@ impl Stream for CallStream {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use actix_web::body::{MessageBody, to_bytes};
     use futures_util::task::noop_waker_ref;
     use tokio::sync::oneshot;
-
-    use std::cell::Cell;
 
     use super::*;
     use crate::mcp::jsonrpc::RpcError;

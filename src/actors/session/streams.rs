@@ -316,6 +316,9 @@ mod tests {
     }
 
     proptest! {
+        // Each case writes megabytes; a few of them find what many would.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn what_is_kept_never_outgrows_its_bounds(sizes in proptest::collection::vec((0usize..30_000, 0u32..5, any::<bool>()), 0..400)) {
             let mut streams = Streams::new(true);
