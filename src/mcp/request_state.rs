@@ -13,13 +13,19 @@ use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
 use super::jsonrpc::RpcError;
-use crate::domain::{clock::Timestamp, principal::Principal};
+use crate::domain::{
+    clock::Timestamp,
+    principal::{Principal, UserId},
+};
 
 /// How long a person may think about a question.
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
-/// How many used states are remembered. Each is remembered for [`LIFETIME`] at most; while so many
-/// are, no further one is accepted.
+/// How many used states of one user are remembered, each for [`LIFETIME`] at most. While so many are,
+/// no further one of that user is accepted: nobody confirms so often, and nobody else is kept from it.
+const REMEMBERED_PER_USER: usize = 1_000;
+
+/// How many are remembered in all.
 const REMEMBERED: usize = 100_000;
 
 /// What is written in front, so that another form can follow one day.
@@ -29,12 +35,22 @@ const VERSION: &str = "v1.";
 /// the arguments that it was written for, once and within its time.
 pub struct Sealer {
     key: LessSafeKey,
-    used: Mutex<HashMap<[u8; NONCE_LEN], Timestamp>>,
+    used: Mutex<Used>,
+}
+
+/// The states that were used and have not expired since, by user.
+#[derive(Default)]
+struct Used {
+    by_user: HashMap<UserId, HashMap<[u8; NONCE_LEN], Timestamp>>,
+    in_all: usize,
 }
 
 /// What a state is bound to. Another principal, operation or argument does not open it.
 #[derive(Clone, Debug)]
-pub struct Binding(Vec<u8>);
+pub struct Binding {
+    user: UserId,
+    bytes: Vec<u8>,
+}
 
 impl Binding {
     /// The binding of an operation on something with certain arguments, by a principal. The order
@@ -64,7 +80,10 @@ impl Binding {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
-        Self(bytes)
+        Self {
+            user: principal.user,
+            bytes,
+        }
     }
 }
 
@@ -80,7 +99,7 @@ impl Sealer {
         let key = UnboundKey::new(&CHACHA20_POLY1305, &key).expect("the key has the right length");
         Self {
             key: LessSafeKey::new(key),
-            used: Mutex::new(HashMap::new()),
+            used: Mutex::default(),
         }
     }
 
@@ -98,7 +117,7 @@ impl Sealer {
         self.key
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(&binding.0),
+                Aad::from(&binding.bytes),
                 &mut sealed,
             )
             .expect("a state is far shorter than the cipher's limit");
@@ -127,22 +146,53 @@ impl Sealer {
             .key
             .open_in_place(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(&binding.0),
+                Aad::from(&binding.bytes),
                 sealed,
             )
             .ok()?;
         let (expires, carried) = opened.split_first_chunk::<8>()?;
         let expires = DateTime::from_timestamp(i64::from_be_bytes(*expires), 0)?;
         let carried = str::from_utf8(carried).ok()?.to_owned();
-        (now < expires && self.use_up(nonce, expires, now)).then_some(carried)
+        (now < expires && self.use_up(binding.user, nonce, expires, now)).then_some(carried)
     }
 
-    fn use_up(&self, nonce: [u8; NONCE_LEN], expires: Timestamp, now: Timestamp) -> bool {
+    fn use_up(
+        &self,
+        user: UserId,
+        nonce: [u8; NONCE_LEN],
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.len() >= REMEMBERED {
-            used.retain(|_, expires| now < *expires);
+        used.use_up(user, nonce, expires, now)
+    }
+}
+
+impl Used {
+    fn use_up(
+        &mut self,
+        user: UserId,
+        nonce: [u8; NONCE_LEN],
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        if self.in_all >= REMEMBERED {
+            self.by_user.retain(|_, own| {
+                own.retain(|_, expires| now < *expires);
+                !own.is_empty()
+            });
+            self.in_all = self.by_user.values().map(HashMap::len).sum();
         }
-        used.len() < REMEMBERED && used.insert(nonce, expires).is_none()
+        let in_all = self.in_all;
+        let own = self.by_user.entry(user).or_default();
+        let before = own.len();
+        if before >= REMEMBERED_PER_USER {
+            own.retain(|_, expires| now < *expires);
+        }
+        let room = own.len() < REMEMBERED_PER_USER && in_all < REMEMBERED;
+        let is_new = room && own.insert(nonce, expires).is_none();
+        self.in_all = in_all + own.len() - before;
+        is_new
     }
 }
 
@@ -231,6 +281,23 @@ mod tests {
         let state = sealer.seal(&ours, "", at(0));
         assert!(sealer.open(&ours, &state, at(600)).is_err());
         assert!(sealer.open(&ours, &state, at(599)).is_ok());
+    }
+
+    #[test]
+    fn who_uses_very_many_states_keeps_nobody_else_from_it() {
+        let sealer = Sealer::new();
+        let many = binding("a", None, "x", "{}");
+        let open = |binding: &Binding, now| {
+            let state = sealer.seal(binding, "", at(now));
+            sealer.open(binding, &state, at(now)).is_ok()
+        };
+        for _ in 0..REMEMBERED_PER_USER {
+            assert!(open(&many, 0));
+        }
+        assert!(!open(&many, 0));
+        assert!(open(&binding("b", None, "x", "{}"), 0));
+        assert!(open(&many, 601));
+        assert_eq!(sealer.used.lock().unwrap().in_all, 2);
     }
 
     proptest! {
