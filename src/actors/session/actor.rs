@@ -58,6 +58,8 @@ pub(super) struct Call {
     pub(super) method: Method,
     /// With which parameters.
     pub(super) params: Option<Box<RawValue>>,
+    /// Whether it can only be answered: a call in a batch has no stream.
+    pub(super) quiet: bool,
     /// The place behind the session's gate, held until the call has ended.
     pub(super) permit: Permit,
 }
@@ -166,6 +168,7 @@ impl Handler<Call> for SessionActor {
         let (reply, replied) = oneshot::channel();
         let client = Rc::new(CallClient {
             wire: Rc::clone(&self.wire),
+            quiet: call.quiet,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
         });
@@ -330,6 +333,7 @@ impl Handler<Close> for SessionActor {
 /// The client's end of one call. Its stream is opened when there is something to say on it.
 struct CallClient {
     wire: Rc<Wire>,
+    quiet: bool,
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
 }
@@ -364,12 +368,9 @@ impl CallClient {
     }
 }
 
-/// The answer to a request, at the end of its stream.
-pub(super) fn last_message(
-    outcome: Result<Answer, Failure>,
-    id: &Id,
-    version: ProtocolVersion,
-) -> String {
+/// The answer to a request, where it is a message among others.
+#[must_use]
+pub fn last_message(outcome: Result<Answer, Failure>, id: &Id, version: ProtocolVersion) -> String {
     match outcome {
         Ok(answer) => jsonrpc::success(id, &shape::result(&answer, version)),
         Err(failure) => jsonrpc::failure(Some(id), &failure.in_band()),
@@ -387,10 +388,15 @@ impl Drop for CallClient {
 
 impl Client for CallClient {
     fn notify(&self, message: String) {
-        self.say(&message);
+        if !self.quiet {
+            self.say(&message);
+        }
     }
 
     fn ask(&self, question: &Question) -> AnswerFuture {
+        if self.quiet {
+            return Box::pin(std::future::ready(Err(NoAnswer)));
+        }
         let number = self.wire.next_question.get();
         self.wire.next_question.set(number + 1);
         let (asked, answer) = oneshot::channel();
