@@ -194,7 +194,8 @@ impl Dispatcher {
             | Method::ListResourceTemplates
             | Method::ListPrompts
             | Method::Listen
-            | Method::Unsubscribe => None,
+            | Method::Unsubscribe
+            | Method::SetLogLevel => None,
         };
         scopes.unwrap_or(ScopeSet::EMPTY)
     }
@@ -224,7 +225,7 @@ impl Dispatcher {
             }
             Method::CallTool => self.call_tool(call).map(Begun::UnderWay),
             // These belong to a stream or a session, which have looked at them before.
-            Method::Listen | Method::Subscribe | Method::Unsubscribe => {
+            Method::Listen | Method::Subscribe | Method::Unsubscribe | Method::SetLogLevel => {
                 Err(RpcError::method_not_found().into())
             }
         }

@@ -15,6 +15,7 @@ mod introspection;
 mod isolation;
 mod ladder;
 mod legacy;
+mod logging;
 mod outage;
 mod prompts;
 mod resources;

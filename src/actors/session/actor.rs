@@ -32,6 +32,7 @@ use crate::{
         answer::Answer,
         envelope::Params,
         jsonrpc::{self, Id, RpcError},
+        logging::Level,
         method::Method,
         outgoing::{self, Abilities, Question},
         shape,
@@ -42,6 +43,10 @@ use crate::{
 
 /// How long a client, or the person in front of it, may think about a question.
 const ANSWER_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How much a message has to matter while the client has not said (Logging leaves it to the server):
+/// so much that ordinary calls are answered without a stream.
+const LOG_LEVEL: Level = Level::Warning;
 
 /// How many questions of one session may be unanswered at once.
 const UNANSWERED: usize = 16;
@@ -116,11 +121,12 @@ pub(super) struct SessionActor {
     under_way: HashMap<String, SpawnHandle>,
 }
 
-/// What the calls of a session share: its streams and its open questions. All on one thread.
+/// What the calls of a session share: its streams, its open questions, its log level. All on one thread.
 struct Wire {
     streams: RefCell<Streams>,
     questions: RefCell<HashMap<u64, oneshot::Sender<Box<RawValue>>>>,
     next_question: Cell<u64>,
+    log_level: Cell<Level>,
 }
 
 impl SessionActor {
@@ -137,6 +143,7 @@ impl SessionActor {
                 streams: RefCell::new(Streams::new(version.primes_streams())),
                 questions: RefCell::default(),
                 next_question: Cell::new(1),
+                log_level: Cell::new(LOG_LEVEL),
             }),
             watching: Watching::default(),
             listener: None,
@@ -164,6 +171,9 @@ impl Handler<Call> for SessionActor {
         }
         if let Method::Subscribe | Method::Unsubscribe = call.method {
             return whole(self.subscribe(&call));
+        }
+        if call.method == Method::SetLogLevel {
+            return whole(self.set_log_level(&call));
         }
         let (reply, replied) = oneshot::channel();
         let client = Rc::new(CallClient {
@@ -216,6 +226,13 @@ impl SessionActor {
             }
         };
         context.spawn(watching.into_actor(self));
+    }
+
+    /// For the whole session, from now on (L-27).
+    fn set_log_level(&self, call: &Call) -> Result<Answer, Failure> {
+        let params = Params::read(call.params.as_deref())?;
+        self.wire.log_level.set(Level::read(params.level, "level")?);
+        Ok(Answer::Empty)
     }
 
     fn subscribe(&mut self, call: &Call) -> Result<Answer, Failure> {
@@ -391,6 +408,10 @@ impl Client for CallClient {
         if !self.quiet {
             self.say(&message);
         }
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        level >= self.wire.log_level.get()
     }
 
     fn ask(&self, question: &Question) -> AnswerFuture {

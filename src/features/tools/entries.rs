@@ -269,7 +269,8 @@ impl Tool for DeleteEntry {
         EntryArguments { id }: EntryArguments,
     ) -> Result<Done<DeleteEntryOutput>, ToolError> {
         let (user, id) = (context.principal.user, id.into());
-        if context.conversation.can(Ability::ElicitForm) {
+        let can_ask = context.conversation.can(Ability::ElicitForm);
+        if can_ask {
             let found = context.journal.ask(journal::GetEntry { user, id }).await;
             let entry = match found {
                 Ok(entry) => entry,
@@ -299,6 +300,9 @@ impl Tool for DeleteEntry {
         let Some(entry) = entry else {
             return Ok(gone(id));
         };
+        if !can_ask {
+            super::tell_unconfirmed(&context, &entry_link(id, &entry.title));
+        }
         Ok(Done {
             summary: format!("Deleted entry {id}: {}.", entry.title),
             links: Vec::new(),
