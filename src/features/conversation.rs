@@ -7,10 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::tool::ToolError;
-use crate::mcp::{
-    jsonrpc::RpcError,
-    logging::{self, Level},
-    outgoing::{self, Abilities, Ability, ProgressToken, Question},
+use crate::{
+    domain::journal::EntryId,
+    mcp::{
+        jsonrpc::RpcError,
+        logging::{self, Level},
+        outgoing::{self, Abilities, Ability, ProgressToken, Question},
+    },
 };
 
 /// The client's end of a call that is under way.
@@ -38,6 +41,9 @@ pub trait Client {
 
     /// Asks, and waits for the answer. Legacy only.
     fn ask(&self, question: &Question) -> AnswerFuture;
+
+    /// Has tags suggested for an entry when the call has ended, where that can be: in a session.
+    fn suggest_tags(&self, _: EntryId) {}
 }
 
 /// The client's answer: its `result`, as it came.
@@ -129,6 +135,12 @@ impl Conversation {
         if self.client.admits(level) {
             self.client.notify(logging::message(level, logger, data));
         }
+    }
+
+    /// Has tags suggested for an entry that was just written. The call does not wait for it, and never
+    /// hears what became of it.
+    pub fn suggest_tags(&self, entry: EntryId) {
+        self.client.suggest_tags(entry);
     }
 
     /// Whether the client can do something for the server.

@@ -163,6 +163,12 @@ impl Dispatcher {
         self.clock.now()
     }
 
+    /// Whether a principal's token has ended.
+    #[must_use]
+    pub fn has_ended(&self, principal: &Principal) -> bool {
+        principal.expires_at.is_some_and(|end| end <= self.now())
+    }
+
     /// What a call needs of its token, for a caller that has to know before anything runs. Nothing,
     /// if it is wrong in another way, which it will be told when it is begun.
     #[must_use]

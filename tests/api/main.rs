@@ -19,5 +19,6 @@ mod logging;
 mod outage;
 mod prompts;
 mod resources;
+mod sampling;
 mod support;
 mod tools;

@@ -22,10 +22,15 @@ use super::{
 };
 use crate::{
     actors::{gate::Permit, journal::JournalChanged},
-    domain::principal::{Principal, UserId},
+    domain::{
+        journal::EntryId,
+        principal::{Principal, UserId},
+        scope::ScopeSet,
+    },
     features::{
-        conversation::{AnswerFuture, Client, NoAnswer},
+        conversation::{AnswerFuture, Client, Conversation, NoAnswer},
         dispatch::{self, Begun, Dispatcher, Failure},
+        suggesting::Suggesting,
         watching::{Unwatchable, Watching},
     },
     mcp::{
@@ -43,6 +48,9 @@ use crate::{
 
 /// How long a client, or the person in front of it, may think about a question.
 const ANSWER_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a client's model may think about tags, and its user about whether it may.
+const SUGGESTION_LIFETIME: Duration = Duration::from_secs(60);
 
 /// How much a message has to matter while the client has not said (Logging leaves it to the server):
 /// so much that ordinary calls are answered without a stream.
@@ -119,6 +127,15 @@ pub(super) struct SessionActor {
     // Whose token opened the general stream; nobody is told anything before.
     listener: Option<Arc<Principal>>,
     under_way: HashMap<String, SpawnHandle>,
+    suggestion: Suggestion,
+}
+
+/// Tags are suggested for one entry at a time, and not again for the same one: a call that is repeated
+/// under its idempotency key writes nothing new.
+#[derive(Default)]
+struct Suggestion {
+    under_way: bool,
+    last: Option<EntryId>,
 }
 
 /// What the calls of a session share: its streams, its open questions, its log level. All on one thread.
@@ -148,6 +165,7 @@ impl SessionActor {
             watching: Watching::default(),
             listener: None,
             under_way: HashMap::new(),
+            suggestion: Suggestion::default(),
         }
     }
 }
@@ -181,7 +199,9 @@ impl Handler<Call> for SessionActor {
             quiet: call.quiet,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
+            wants_tags: Cell::new(None),
         });
+        let principal = Arc::clone(&call.principal);
         let begun = Params::read(call.params.as_deref())
             .map_err(Failure::from)
             .and_then(|params| {
@@ -204,11 +224,17 @@ impl Handler<Call> for SessionActor {
         let run = async move {
             let _permit = permit;
             client.finish(work.await, &id, version);
+            client.wants_tags.take()
         };
         let ended = key.clone();
-        let handle = context.spawn(run.into_actor(self).map(move |(), session, _| {
-            session.under_way.remove(&ended);
-        }));
+        let handle = context.spawn(run.into_actor(self).map(
+            move |wants_tags, session, context| {
+                session.under_way.remove(&ended);
+                if let Some(entry) = wants_tags {
+                    session.suggest_tags(Suggesting { entry, principal }, context);
+                }
+            },
+        ));
         self.under_way.insert(key, handle);
         let replied = async { replied.await.unwrap_or(Reply::Cancelled) };
         Box::pin(replied.into_actor(self))
@@ -226,6 +252,34 @@ impl SessionActor {
             }
         };
         context.spawn(watching.into_actor(self));
+    }
+
+    /// Has the client's model suggest tags, on the general stream, for the stream of the call has
+    /// ended. Where nobody listens, or one suggestion is under way, there is none.
+    fn suggest_tags(&mut self, suggesting: Suggesting, context: &mut Context<Self>) {
+        let entry = Some(suggesting.entry);
+        if self.suggestion.under_way
+            || self.suggestion.last == entry
+            || !self.wire.streams.borrow().has_listener()
+        {
+            return;
+        }
+        let client = Rc::new(GeneralClient(Rc::clone(&self.wire)));
+        let conversation = Conversation::at_once(None, self.abilities, client);
+        let listener = self.listener.as_ref().map_or(ScopeSet::EMPTY, |listener| {
+            scopes_now(listener, &self.dispatcher)
+        });
+        if !suggesting.is_possible(&conversation, listener, &self.dispatcher) {
+            return;
+        }
+        self.suggestion = Suggestion {
+            under_way: true,
+            last: entry,
+        };
+        let run = suggesting.run(conversation, Arc::clone(&self.dispatcher));
+        context.spawn(run.into_actor(self).map(|(), session, _| {
+            session.suggestion.under_way = false;
+        }));
     }
 
     /// For the whole session, from now on (L-27).
@@ -353,6 +407,7 @@ struct CallClient {
     quiet: bool,
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
+    wants_tags: Cell<Option<EntryId>>,
 }
 
 impl CallClient {
@@ -418,24 +473,65 @@ impl Client for CallClient {
         if self.quiet {
             return Box::pin(std::future::ready(Err(NoAnswer)));
         }
-        let number = self.wire.next_question.get();
-        self.wire.next_question.set(number + 1);
+        self.wire
+            .ask(question, ANSWER_LIFETIME, |request| self.say(request))
+    }
+
+    fn suggest_tags(&self, entry: EntryId) {
+        self.wants_tags.set(Some(entry));
+    }
+}
+
+/// The client's end of what belongs to no call: the general stream.
+struct GeneralClient(Rc<Wire>);
+
+impl GeneralClient {
+    fn say(&self, json: &str) {
+        self.0.streams.borrow_mut().say(GENERAL, json);
+    }
+}
+
+impl Client for GeneralClient {
+    fn notify(&self, message: String) {
+        self.say(&message);
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        level >= self.0.log_level.get()
+    }
+
+    fn ask(&self, question: &Question) -> AnswerFuture {
+        self.0
+            .ask(question, SUGGESTION_LIFETIME, |request| self.say(request))
+    }
+}
+
+impl Wire {
+    /// Has a question said, and waits so long for its answer.
+    fn ask(
+        self: &Rc<Self>,
+        question: &Question,
+        lifetime: Duration,
+        say: impl FnOnce(&str),
+    ) -> AnswerFuture {
+        let number = self.next_question.get();
+        self.next_question.set(number + 1);
         let (asked, answer) = oneshot::channel();
         {
-            let mut questions = self.wire.questions.borrow_mut();
+            let mut questions = self.questions.borrow_mut();
             if questions.len() >= UNANSWERED {
                 return Box::pin(std::future::ready(Err(NoAnswer)));
             }
             questions.insert(number, asked);
         }
         let open = OpenQuestion {
-            wire: Rc::clone(&self.wire),
+            wire: Rc::clone(self),
             number,
         };
-        self.say(&outgoing::request(&format!("s-{number}"), question));
+        say(&outgoing::request(&format!("s-{number}"), question));
         Box::pin(async move {
             let _open = open;
-            match timeout(ANSWER_LIFETIME, answer).await {
+            match timeout(lifetime, answer).await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(_)) | Err(_) => Err(NoAnswer),
             }

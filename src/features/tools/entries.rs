@@ -95,6 +95,7 @@ impl Tool for CreateEntry {
                 idempotency_key,
             })
             .await?;
+        context.conversation.suggest_tags(entry.id);
         let mut links = vec![entry_link(entry.id, &entry.title)];
         links.extend(entry.tags.iter().map(|tag| tag_link(tag.id, &tag.name)));
         Ok(Done {

@@ -43,7 +43,7 @@ pub fn all() -> Vec<DeclaredTool> {
 }
 
 /// For whom the journal writes.
-fn journal_owner(principal: &Principal) -> JournalOwner {
+pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
     JournalOwner {
         user: principal.user,
         issuer: principal.issuer.clone(),
