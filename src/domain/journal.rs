@@ -128,6 +128,17 @@ pub struct Tag {
     pub updated_at: Timestamp,
 }
 
+/// A name without regard to case. Done here, for PostgreSQL's `lower()` folds by the locale that the
+/// database happens to have: in the C locale it knows ASCII alone. By way of the capitals, so that
+/// letters with two small forms (ς and σ, ß and ss) meet.
+#[must_use]
+pub fn fold(name: &str) -> String {
+    name.chars()
+        .flat_map(char::to_uppercase)
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
 /// That an entry has a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryTag {
@@ -291,5 +302,27 @@ impl fmt::Debug for Cause {
 impl Error for Cause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.0.source()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_meet_without_regard_to_case_beyond_ascii() {
+        assert_eq!(fold("ÄRGER"), fold("ärger"));
+        assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
+        assert_eq!(fold("Straße"), fold("STRASSE"));
+        assert_ne!(fold("resume"), fold("résumé"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_folded_name_fits_its_column_and_its_cursor(name in "\\PC{1,60}") {
+            prop_assert!((1..=1024).contains(&fold(&name).len()));
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a feature may say to the client while it works: progress, and questions. The same words in
+//! What a feature may say to the client while it works: progress, log messages, and questions. The same words in
 //! both eras; how they travel is the business of whoever holds the other end.
 
 use std::{cell::Cell, future::Future, pin::Pin, rc::Rc};
@@ -7,14 +7,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::tool::ToolError;
-use crate::mcp::{
-    jsonrpc::RpcError,
-    outgoing::{self, Abilities, Ability, ProgressToken, Question},
+use crate::{
+    domain::journal::EntryId,
+    mcp::{
+        jsonrpc::RpcError,
+        logging::{self, Level},
+        outgoing::{self, Abilities, Ability, ProgressToken, Question},
+    },
 };
 
 /// The client's end of a call that is under way.
 #[derive(Clone)]
 pub struct Conversation {
+    client: Rc<dyn Client>,
     progress: Option<Rc<Progress>>,
     abilities: Abilities,
     asking: Asking,
@@ -31,8 +36,14 @@ pub trait Client {
     /// Sends a notification, if there is room for it; progress that is lost does no harm.
     fn notify(&self, message: String);
 
+    /// Whether it wants to be told what matters so much.
+    fn admits(&self, level: Level) -> bool;
+
     /// Asks, and waits for the answer. Legacy only.
     fn ask(&self, question: &Question) -> AnswerFuture;
+
+    /// Has tags suggested for an entry when the call has ended, where that can be: in a session.
+    fn suggest_tags(&self, _: EntryId) {}
 }
 
 /// The client's answer: its `result`, as it came.
@@ -47,7 +58,7 @@ pub struct NoAnswer;
 #[derive(Clone)]
 enum Asking {
     /// By a request on the call's stream (legacy).
-    AtOnce(Rc<dyn Client>),
+    AtOnce,
     /// By answering with the questions, and being called again with the answers (modern).
     InRounds(Rc<Round>),
 }
@@ -83,8 +94,9 @@ impl Conversation {
     ) -> Self {
         Self {
             progress: Progress::new(token, &client),
+            client,
             abilities,
-            asking: Asking::AtOnce(client),
+            asking: Asking::AtOnce,
         }
     }
 
@@ -98,6 +110,7 @@ impl Conversation {
     ) -> Self {
         Self {
             progress: Progress::new(token, client),
+            client: Rc::clone(client),
             abilities,
             asking: Asking::InRounds(Rc::new(round)),
         }
@@ -115,6 +128,21 @@ impl Conversation {
         }
     }
 
+    /// Tells something in passing, if the client wants to be told what matters so much. `logger` names
+    /// the part of the server that tells. Neither a text of the journal nor a secret may be in it
+    /// (S-19): ids are enough.
+    pub fn log(&self, level: Level, logger: &str, data: &Value) {
+        if self.client.admits(level) {
+            self.client.notify(logging::message(level, logger, data));
+        }
+    }
+
+    /// Has tags suggested for an entry that was just written. The call does not wait for it, and never
+    /// hears what became of it.
+    pub fn suggest_tags(&self, entry: EntryId) {
+        self.client.suggest_tags(entry);
+    }
+
     /// Whether the client can do something for the server.
     #[must_use]
     pub fn can(&self, ability: Ability) -> bool {
@@ -127,7 +155,7 @@ impl Conversation {
     pub fn carried(&self) -> &str {
         match &self.asking {
             Asking::InRounds(round) => round.carried.as_deref().unwrap_or_default(),
-            Asking::AtOnce(_) => "",
+            Asking::AtOnce => "",
         }
     }
 
@@ -143,10 +171,10 @@ impl Conversation {
         carry: &str,
     ) -> Result<[Option<Value>; N], ToolError> {
         match &self.asking {
-            Asking::AtOnce(client) => {
+            Asking::AtOnce => {
                 let mut answers = [const { None }; N];
                 for (answer, (_, question)) in answers.iter_mut().zip(&questions) {
-                    let raw = client.ask(question).await;
+                    let raw = self.client.ask(question).await;
                     *answer = raw
                         .ok()
                         .and_then(|raw| serde_json::from_str(raw.get()).ok());
@@ -254,7 +282,7 @@ impl Progress {
 impl std::fmt::Debug for Conversation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.asking {
-            Asking::AtOnce(_) => "Conversation(at once)",
+            Asking::AtOnce => "Conversation(at once)",
             Asking::InRounds(_) => "Conversation(in rounds)",
         })
     }
@@ -276,6 +304,10 @@ mod tests {
     }
 
     impl Client for Listening {
+        fn admits(&self, _: Level) -> bool {
+            true
+        }
+
         fn notify(&self, message: String) {
             self.heard.borrow_mut().push(message);
         }

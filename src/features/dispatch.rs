@@ -9,7 +9,7 @@ use super::{
     catalogue::Catalogue,
     completion::Source,
     conversation::{Client, Conversation, Round},
-    prompt::PromptError,
+    prompt::{DeclaredPrompt, PromptError},
     tool::{Context, Reader, ToolError},
 };
 use crate::{
@@ -64,8 +64,9 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The failure as the last message of a stream, whose status has long been sent. The words for
-    /// what is not the client's fault are fixed; the cause is for the log.
+    /// The failure as a message among others, where no status can tell of it: at the end of a stream,
+    /// or in a batch. The words for what is not the client's fault are fixed; the cause is for the
+    /// log.
     #[must_use]
     pub fn in_band(self) -> RpcError {
         let (text, cause) = match self {
@@ -81,7 +82,7 @@ impl Failure {
             Self::Internal { source } => ("Something went wrong on the server", Some(source)),
         };
         log::warn!(
-            "a call failed after its stream began: {text}{}",
+            "a call failed where no status could say so: {text}{}",
             cause.map(|cause| format!(": {cause}")).unwrap_or_default()
         );
         RpcError::new(code::INTERNAL_ERROR, text)
@@ -162,6 +163,49 @@ impl Dispatcher {
         self.clock.now()
     }
 
+    /// Whether a principal's token has ended.
+    #[must_use]
+    pub fn has_ended(&self, principal: &Principal) -> bool {
+        principal.expires_at.is_some_and(|end| end <= self.now())
+    }
+
+    /// What a call needs of its token, for a caller that has to know before anything runs. Nothing,
+    /// if it is wrong in another way, which it will be told when it is begun.
+    #[must_use]
+    pub fn scopes_of(&self, method: Method, params: &Params<'_>) -> ScopeSet {
+        let catalogue = &*self.catalogue;
+        let name = || Params::string(params.name, "name").ok();
+        let scopes = match method {
+            Method::CallTool => name()
+                .and_then(|name| catalogue.tool(&name))
+                .map(|tool| tool.scopes_of_call(params.arguments)),
+            Method::GetPrompt => name()
+                .and_then(|name| catalogue.prompt(&name))
+                .map(DeclaredPrompt::scopes),
+            Method::ReadResource | Method::Subscribe => Params::string(params.uri, "uri")
+                .ok()
+                .and_then(|uri| catalogue.locate(&uri).map(|located| located.scopes())),
+            Method::Complete => {
+                let typed = Typed::read(params);
+                let name = typed.as_ref().map_or("", |typed| &typed.name);
+                Reference::read(params)
+                    .and_then(|reference| completed(catalogue, &reference, name))
+                    .map(|(scopes, _)| scopes)
+                    .ok()
+            }
+            Method::Ping
+            | Method::Discover
+            | Method::ListTools
+            | Method::ListResources
+            | Method::ListResourceTemplates
+            | Method::ListPrompts
+            | Method::Listen
+            | Method::Unsubscribe
+            | Method::SetLogLevel => None,
+        };
+        scopes.unwrap_or(ScopeSet::EMPTY)
+    }
+
     /// Begins a call. The order is the ladder's: lookup, scope, parameters, and only then the work.
     ///
     /// # Errors
@@ -187,7 +231,7 @@ impl Dispatcher {
             }
             Method::CallTool => self.call_tool(call).map(Begun::UnderWay),
             // These belong to a stream or a session, which have looked at them before.
-            Method::Listen | Method::Subscribe | Method::Unsubscribe => {
+            Method::Listen | Method::Subscribe | Method::Unsubscribe | Method::SetLogLevel => {
                 Err(RpcError::method_not_found().into())
             }
         }
@@ -402,22 +446,8 @@ async fn complete(
 ) -> Result<Answer, Failure> {
     let typed = Typed::read(params);
     let name = typed.as_ref().map_or("", |typed| &typed.name);
-    let (scopes, source) = match Reference::read(params)? {
-        Reference::Prompt(prompt) => {
-            let prompt = catalogue
-                .prompt(&prompt)
-                .ok_or_else(|| unknown("prompt", &prompt))?;
-            (prompt.scopes(), prompt.source(name))
-        }
-        Reference::Template(uri) => {
-            let template = catalogue
-                .template(&uri)
-                .ok_or_else(|| unknown("resource template", &uri))?;
-            (template.scopes(), template.source(name))
-        }
-    };
-    let given_away = source.map_or(ScopeSet::EMPTY, Source::scopes);
-    require(catalogue, &reader.principal, scopes.union(given_away))?;
+    let (scopes, source) = completed(catalogue, &Reference::read(params)?, name)?;
+    require(catalogue, &reader.principal, scopes)?;
     let typed = typed?;
     let source = source.ok_or_else(|| unknown("argument", &typed.name))?;
     source
@@ -425,6 +455,30 @@ async fn complete(
         .await
         .map(Answer::Completion)
         .map_err(failure)
+}
+
+/// What a completion needs, that of what it gives away included, and where it comes from.
+fn completed(
+    catalogue: &Catalogue,
+    reference: &Reference<'_>,
+    name: &str,
+) -> Result<(ScopeSet, Option<Source>), RpcError> {
+    let (scopes, source) = match reference {
+        Reference::Prompt(prompt) => {
+            let prompt = catalogue
+                .prompt(prompt)
+                .ok_or_else(|| unknown("prompt", prompt))?;
+            (prompt.scopes(), prompt.source(name))
+        }
+        Reference::Template(uri) => {
+            let template = catalogue
+                .template(uri)
+                .ok_or_else(|| unknown("resource template", uri))?;
+            (template.scopes(), template.source(name))
+        }
+    };
+    let given_away = source.map_or(ScopeSet::EMPTY, Source::scopes);
+    Ok((scopes.union(given_away), source))
 }
 
 /// What went wrong where nothing that was asked can mend it.

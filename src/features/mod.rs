@@ -21,6 +21,7 @@ pub mod prompt;
 pub mod prompts;
 pub mod resource;
 pub mod resources;
+pub mod suggesting;
 pub mod tool;
 pub mod tools;
 pub mod uri;

@@ -59,8 +59,8 @@ pub struct TagView {
 /// A tag's id and name.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TagNameView {
-    id: i64,
-    name: String,
+    pub(super) id: i64,
+    pub(super) name: String,
 }
 
 impl From<Entry> for EntryView {

@@ -9,7 +9,7 @@ use actix_web::{
     web::{Data, Payload},
 };
 
-use super::{Site, authenticate::authenticate, body, error::HttpError, legacy, modern};
+use super::{Site, authenticate::authenticate, batch, body, error::HttpError, legacy, modern};
 use crate::{
     domain::principal::Principal,
     features::dispatch::Failure,
@@ -17,7 +17,7 @@ use crate::{
         answer::Answer,
         era::{self, Era},
         headers::{Field, Headers},
-        jsonrpc::{self, Id, Incoming, RpcError, code},
+        jsonrpc::{self, Id, Incoming, Posted, RpcError, code},
         shape, status,
         version::ProtocolVersion,
     },
@@ -89,7 +89,10 @@ async fn answer(
     body::check_media_types(request)?;
     let body = body::read(request, payload).await?;
     let headers = mcp_headers(request.headers());
-    let incoming = jsonrpc::read(&body)?;
+    let incoming = match jsonrpc::read(&body)? {
+        Posted::One(incoming) => incoming,
+        Posted::Batch(members) => return batch::answer(&members, &headers, principal, site).await,
+    };
     let era = era::classify(&incoming, &headers).map_err(|error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
         id: id_of(&incoming),

@@ -172,7 +172,7 @@ pub(super) fn close(
 }
 
 /// The session that a message names: the caller's own, in the revision that it negotiated.
-fn find(
+pub(super) fn find(
     headers: &Headers<'_>,
     principal: &Principal,
     sessions: &Sessions,

@@ -11,6 +11,7 @@
 //! passes) and `endpoint.rs` (`/mcp`).
 
 mod authenticate;
+mod batch;
 mod body;
 mod discovery;
 mod edge;

@@ -41,7 +41,10 @@ pub(super) async fn answer(
     if admitted.method == Method::Listen {
         return listen(&message.id, &admitted, principal, site).await;
     }
-    let (client, inbox) = stream::channel(admitted.params.progress_token().is_some());
+    let (client, inbox) = stream::channel(
+        admitted.params.progress_token().is_some(),
+        admitted.log_level,
+    );
     let begun = site.dispatcher.begin(Call {
         method: admitted.method,
         version,

@@ -29,6 +29,7 @@ use crate::{
     },
     mcp::{
         answer::Answer,
+        logging::Level,
         outgoing::Question,
         sse::{self, KEEP_ALIVE},
     },
@@ -60,18 +61,29 @@ struct Silent;
 impl Client for Silent {
     fn notify(&self, _: String) {}
 
+    fn admits(&self, _: Level) -> bool {
+        false
+    }
+
     fn ask(&self, _: &Question) -> AnswerFuture {
         Box::pin(std::future::ready(Err(NoAnswer)))
     }
 }
 
 /// The client's end of a call on whose stream there may be notifications.
-struct Outlet(mpsc::Sender<String>);
+struct Outlet {
+    messages: mpsc::Sender<String>,
+    log_level: Option<Level>,
+}
 
 impl Client for Outlet {
     fn notify(&self, message: String) {
         // A client that does not read gets less to read.
-        let _ = self.0.try_send(message);
+        let _ = self.messages.try_send(message);
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        self.log_level.is_some_and(|least| level >= least)
     }
 
     fn ask(&self, _: &Question) -> AnswerFuture {
@@ -82,11 +94,16 @@ impl Client for Outlet {
 /// What a call has said that has not been sent.
 pub(super) struct Inbox(Option<mpsc::Receiver<String>>);
 
-/// Both ends of a call's stream. There is nothing to it where the client asked for no progress.
-pub(super) fn channel(wants_progress: bool) -> (Rc<dyn Client>, Inbox) {
-    if wants_progress {
-        let (sender, receiver) = mpsc::channel(OUTLET);
-        (Rc::new(Outlet(sender)), Inbox(Some(receiver)))
+/// Both ends of a call's stream. There is nothing to it where the client asked for neither progress
+/// nor log messages.
+pub(super) fn channel(wants_progress: bool, log_level: Option<Level>) -> (Rc<dyn Client>, Inbox) {
+    if wants_progress || log_level.is_some() {
+        let (messages, receiver) = mpsc::channel(OUTLET);
+        let outlet = Outlet {
+            messages,
+            log_level,
+        };
+        (Rc::new(outlet), Inbox(Some(receiver)))
     } else {
         (Rc::new(Silent), Inbox(None))
     }
@@ -106,17 +123,31 @@ pub(super) async fn run(
         work.as_mut().poll(context).map(Ok)
     })
     .await;
+    let mut stream = CallStream {
+        first: None,
+        work: None,
+        inbox,
+        finish: None,
+        last: None,
+        silence: Box::pin(sleep(SILENCE)),
+    };
     match first {
-        Ok(outcome) => Outcome::Whole(outcome),
-        Err(message) => Outcome::Streamed(event_stream(CallStream {
-            first: Some(message),
-            work: Some(work),
-            inbox,
-            finish: Some(Box::new(finish)),
-            last: None,
-            silence: Box::pin(sleep(SILENCE)),
-        })),
+        Err(message) => {
+            stream.first = Some(message);
+            stream.work = Some(work);
+            stream.finish = Some(Box::new(finish));
+        }
+        // It may have spoken on the last stretch to its answer. A failure keeps its status instead.
+        Ok(Ok(answer)) => match stream.inbox.take() {
+            None => return Outcome::Whole(Ok(answer)),
+            Some(message) => {
+                stream.first = Some(message);
+                stream.last = Some(finish(Ok(answer)));
+            }
+        },
+        Ok(Err(failure)) => return Outcome::Whole(Err(failure)),
     }
+    Outcome::Streamed(event_stream(stream))
 }
 
 /// A response that passes on the frames of a legacy session, to the end of the stream or of the time
@@ -259,6 +290,11 @@ fn event_stream(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static)
 }
 
 impl Inbox {
+    /// What is there already.
+    fn take(&mut self) -> Option<String> {
+        self.0.as_mut()?.try_recv().ok()
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<String>> {
         match &mut self.0 {
             Some(receiver) => receiver.poll_recv(context),
@@ -348,7 +384,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
         for wants_progress in [false, true] {
-            let (client, inbox) = channel(wants_progress);
+            let (client, inbox) = channel(wants_progress, None);
             let work: Work = Box::pin(async move {
                 let _client = client;
                 tokio::task::yield_now().await;
@@ -362,7 +398,7 @@ mod tests {
     #[actix_rt::test]
     async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
         for failed in [false, true] {
-            let (client, inbox) = channel(true);
+            let (client, inbox) = channel(true, None);
             let work: Work = Box::pin(async move {
                 client.notify("1".to_owned());
                 tokio::task::yield_now().await;
@@ -384,7 +420,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn who_wants_no_progress_gets_none() {
-        let (client, inbox) = channel(false);
+        let (client, inbox) = channel(false, None);
         let work: Work = Box::pin(async move {
             client.notify("1".to_owned());
             Ok(Answer::Empty)
@@ -395,7 +431,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_client_that_does_not_read_loses_progress_and_never_the_answer() {
-        let (client, inbox) = channel(true);
+        let (client, inbox) = channel(true, None);
         let work: Work = Box::pin(async move {
             for n in 0..10 * OUTLET {
                 client.notify(n.to_string());
@@ -410,7 +446,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
-        let (client, inbox) = channel(true);
+        let (client, inbox) = channel(true, None);
         let (held, dropped) = oneshot::channel::<()>();
         let work: Work = Box::pin(async move {
             let _held = held;

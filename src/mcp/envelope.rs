@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{
     jsonrpc::{CowStr, RpcError, present},
+    logging::Level,
     outgoing::{Abilities, ProgressToken},
 };
 
@@ -15,6 +16,9 @@ pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// The envelope's member for what the client can do.
 pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The envelope's member for what the client wants to be told in passing.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// The members of `params` that any method reads, found in one pass and not looked into yet.
 #[derive(Debug, Default, Deserialize)]
@@ -41,6 +45,9 @@ pub struct Params<'a> {
     /// `subscriptions/listen`: what the client asks to be told of.
     #[serde(borrow, default, deserialize_with = "present")]
     pub notifications: Option<&'a RawValue>,
+    /// `logging/setLevel`: how much a message has to matter.
+    #[serde(borrow, default, deserialize_with = "present")]
+    pub level: Option<&'a RawValue>,
     /// Lists: where to go on.
     #[serde(borrow, default, deserialize_with = "present")]
     pub cursor: Option<&'a RawValue>,
@@ -148,6 +155,9 @@ pub struct Envelope<'a> {
     pub protocol_version: Cow<'a, str>,
     /// What the client can do for the server, as far as this very request says (B-07).
     pub abilities: Abilities,
+    /// How much a message has to matter for the client to be told it on the stream of this request;
+    /// without a level it is told none (S-18).
+    pub log_level: Option<Level>,
 }
 
 #[derive(Default, Deserialize)]
@@ -166,6 +176,13 @@ struct Meta<'a> {
         deserialize_with = "present"
     )]
     client_capabilities: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        rename = "io.modelcontextprotocol/logLevel",
+        deserialize_with = "present"
+    )]
+    log_level: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a> {
@@ -173,7 +190,7 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// `-32602` naming the member that is missing or of the wrong type (B-05). `clientInfo` may be
-    /// missing (B-06).
+    /// missing (B-06), and so may the log level, but it is one if it is there (S-18).
     pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
         let meta: Meta<'a> = match params.meta {
             None => Meta::default(),
@@ -198,9 +215,14 @@ impl<'a> Envelope<'a> {
                 "_meta field {CLIENT_CAPABILITIES} must be an object"
             )));
         }
+        let log_level = meta
+            .log_level
+            .map(|level| Level::read(Some(level), &format!("_meta field {LOG_LEVEL}")))
+            .transpose()?;
         Ok(Self {
             protocol_version,
             abilities: Abilities::read(capabilities),
+            log_level,
         })
     }
 }

@@ -4,6 +4,7 @@ use super::{
     envelope::{Envelope, Params, as_str},
     headers::{Field, Headers},
     jsonrpc::{Incoming, Request, RpcError, code},
+    logging::Level,
     method::Method,
     outgoing::Abilities,
     version::ProtocolVersion,
@@ -48,6 +49,8 @@ pub struct Admitted<'a> {
     pub params: Params<'a>,
     /// What its client can do for the server.
     pub abilities: Abilities,
+    /// How much a message has to matter for its client to be told it.
+    pub log_level: Option<Level>,
 }
 
 /// Tells the era of a message. The body decides, the header is a cross-check (D-01): a request that
@@ -110,6 +113,7 @@ pub fn admit<'a>(request: &Request<'a>, headers: &Headers<'_>) -> Result<Admitte
         method,
         params,
         abilities: envelope.abilities,
+        log_level: envelope.log_level,
     })
 }
 

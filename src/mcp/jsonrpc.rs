@@ -11,7 +11,16 @@ const LONGEST_ID: usize = 256;
 /// The longest method name that is looked at, in bytes.
 const LONGEST_METHOD: usize = 128;
 
-/// A message that a client posted, borrowed from the body.
+/// What a client posted, borrowed from the body.
+#[derive(Debug)]
+pub enum Posted<'a> {
+    /// One message.
+    One(Incoming<'a>),
+    /// A batch, whose members have not been looked at: only 2025-03-26 has batches (L-13, L-14).
+    Batch(Vec<&'a RawValue>),
+}
+
+/// A message that a client posted.
 #[derive(Debug)]
 pub enum Incoming<'a> {
     /// Wants an answer.
@@ -134,41 +143,56 @@ impl RpcError {
     }
 }
 
-/// Reads one message.
+/// Reads what was posted.
 ///
 /// # Errors
 /// [`code::PARSE_ERROR`] if the body is not JSON in UTF-8, [`code::INVALID_REQUEST`] if it is JSON
-/// but no single JSON-RPC 2.0 message. An array is refused: only 2025-03-26 has batches.
-pub fn read(body: &[u8]) -> Result<Incoming<'_>, Unreadable> {
-    let nameless = |error| Unreadable { id: None, error };
-    let text = str::from_utf8(body).map_err(|_| {
-        nameless(RpcError::new(
-            code::PARSE_ERROR,
-            "Parse error: the body is not UTF-8",
-        ))
-    })?;
-    let is_array = text.trim_start().starts_with('[');
-    let no_message = || {
-        nameless(RpcError::invalid_request(if is_array {
-            "Invalid request: batches are not supported; send one message per POST"
-        } else {
-            "Invalid request: the body must be one JSON-RPC 2.0 object whose members appear once each"
-        }))
+/// but neither a JSON-RPC 2.0 message nor an array.
+pub fn read(body: &[u8]) -> Result<Posted<'_>, Unreadable> {
+    let parse_error = |message| Unreadable {
+        id: None,
+        error: RpcError::new(code::PARSE_ERROR, message),
     };
-    let raw: RawMessage<'_> = serde_json::from_str(text).map_err(|error| {
+    let text =
+        str::from_utf8(body).map_err(|_| parse_error("Parse error: the body is not UTF-8"))?;
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text)
+            .map(Posted::Batch)
+            .map_err(|_| parse_error("Parse error: the body is not JSON"));
+    }
+    let raw = serde_json::from_str(text).map_err(|error| {
         if error.is_data() {
             no_message()
         } else {
-            nameless(RpcError::new(
-                code::PARSE_ERROR,
-                "Parse error: the body is not JSON",
-            ))
+            parse_error("Parse error: the body is not JSON")
         }
     })?;
+    message(raw).map(Posted::One)
+}
+
+/// Reads one member of a batch.
+///
+/// # Errors
+/// [`code::INVALID_REQUEST`] if it is no JSON-RPC 2.0 message.
+pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, Unreadable> {
     // serde would take an array for an object whose names were left out.
-    if is_array {
+    if !member.get().starts_with('{') {
         return Err(no_message());
     }
+    message(serde_json::from_str(member.get()).map_err(|_| no_message())?)
+}
+
+fn nameless(error: RpcError) -> Unreadable {
+    Unreadable { id: None, error }
+}
+
+fn no_message() -> Unreadable {
+    nameless(RpcError::invalid_request(
+        "Invalid request: the body must be one JSON-RPC 2.0 object whose members appear once each",
+    ))
+}
+
+fn message(raw: RawMessage<'_>) -> Result<Incoming<'_>, Unreadable> {
     let id = raw.id.map(Id::read).transpose();
     let invalid = |id: &Result<Option<Id>, _>, message: &str| Unreadable {
         id: id.as_ref().ok().cloned().flatten(),
@@ -350,7 +374,6 @@ mod tests {
     #[test]
     fn what_is_json_but_no_message_is_an_invalid_request_under_its_id() {
         for (body, id) in [
-            ("[]", None),
             ("1", None),
             ("null", None),
             ("{}", None),
@@ -366,7 +389,6 @@ mod tests {
                 r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
                 None,
             ),
-            (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, None),
         ] {
             assert_eq!(
                 code_of(body),
@@ -387,7 +409,7 @@ mod tests {
             "\"\"",
         ] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
-            let Incoming::Request(request) = read(body.as_bytes()).unwrap() else {
+            let Posted::One(Incoming::Request(request)) = read(body.as_bytes()).unwrap() else {
                 panic!("{body} is a request")
             };
             assert_eq!(
@@ -401,16 +423,36 @@ mod tests {
     fn requests_notifications_and_responses_are_told_apart() {
         assert!(matches!(
             read(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
-            Ok(Incoming::Notification(_))
+            Ok(Posted::One(Incoming::Notification(_)))
         ));
         assert!(matches!(
             read(br#"{"jsonrpc":"2.0","id":"s-1","result":{}}"#),
-            Ok(Incoming::Response(_))
+            Ok(Posted::One(Incoming::Response(_)))
         ));
         assert!(matches!(
             read(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#),
-            Ok(Incoming::Response(_))
+            Ok(Posted::One(Incoming::Response(_)))
         ));
+    }
+
+    #[test]
+    fn a_batch_is_an_array_and_its_members_are_messages_each() {
+        let Ok(Posted::Batch(members)) =
+            read(br#" [{"jsonrpc":"2.0","method":"a"}, ["2.0", 1, "ping"], 7, null, "x"]"#)
+        else {
+            panic!("a batch")
+        };
+        let read: Vec<_> = members
+            .into_iter()
+            .map(|member| read_member(member).map_err(|error| error.error.code))
+            .collect();
+        assert!(matches!(read[0], Ok(Incoming::Notification(_))));
+        for member in &read[1..] {
+            assert!(matches!(member, Err(code::INVALID_REQUEST)));
+        }
+        for broken in ["[", "[1,]", "[1] x"] {
+            assert_eq!(code_of(broken), (None, code::PARSE_ERROR), "{broken}");
+        }
     }
 
     #[test]
@@ -434,7 +476,7 @@ mod tests {
         fn any_params_survive(text in "\\PC*") {
             let params = json!({ "text": text }).to_string();
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{params}}}"#);
-            let Ok(Incoming::Request(request)) = read(body.as_bytes()) else {
+            let Ok(Posted::One(Incoming::Request(request))) = read(body.as_bytes()) else {
                 return Err(TestCaseError::fail("a request was not read"));
             };
             prop_assert_eq!(request.params.map(RawValue::get), Some(params.as_str()));

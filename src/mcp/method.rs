@@ -31,6 +31,8 @@ pub enum Method {
     Subscribe,
     /// `resources/unsubscribe`, legacy only.
     Unsubscribe,
+    /// `logging/setLevel`, legacy only.
+    SetLogLevel,
 }
 
 impl Method {
@@ -52,6 +54,7 @@ impl Method {
             ("subscriptions/listen", true) => Some(Self::Listen),
             ("resources/subscribe", false) => Some(Self::Subscribe),
             ("resources/unsubscribe", false) => Some(Self::Unsubscribe),
+            ("logging/setLevel", false) => Some(Self::SetLogLevel),
             _ => None,
         }
     }

@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod era;
 pub mod headers;
 pub mod jsonrpc;
+pub mod logging;
 pub mod method;
 pub mod outgoing;
 pub mod request_state;

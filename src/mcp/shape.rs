@@ -186,7 +186,7 @@ pub(super) fn subscription_ended(meta: &Value, version: ProtocolVersion) -> Stri
 }
 
 fn capabilities() -> Value {
-    json!({ "tools": {}, "resources": { "subscribe": true, "listChanged": true }, "prompts": {}, "completions": {} })
+    json!({ "tools": {}, "resources": { "subscribe": true, "listChanged": true }, "prompts": {}, "completions": {}, "logging": {} })
 }
 
 fn server_info(version: ProtocolVersion) -> Implementation {

@@ -70,6 +70,12 @@ impl ProtocolVersion {
         Self::parse_legacy(requested).unwrap_or(Self::NEWEST_LEGACY)
     }
 
+    /// Several messages in one POST (2025-03-26 alone; L-13, L-14).
+    #[must_use]
+    pub const fn has_batches(self) -> bool {
+        matches!(self, Self::V2025_03_26)
+    }
+
     /// `title` on tools, resources, prompts and their arguments, and on the server (since 2025-06-18).
     #[must_use]
     pub const fn has_titles(self) -> bool {

@@ -9,11 +9,11 @@ use diesel::{
 };
 
 use crate::domain::{
-    journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId},
+    journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId, fold},
     principal::UserId,
 };
 
-use super::{error::StorageError, statement::Statement, tags::fold};
+use super::{error::StorageError, statement::Statement};
 
 /// How many of the newest are looked through.
 const LOOKED_THROUGH: usize = 1_000;

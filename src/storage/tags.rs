@@ -8,7 +8,7 @@ use diesel::{
 };
 
 use crate::domain::{
-    journal::{IdempotencyKey, JournalOwner, NewTag, Tag, TagChanges, TagId, TagName},
+    journal::{IdempotencyKey, JournalOwner, NewTag, Tag, TagChanges, TagId, TagName, fold},
     page::{NameCursor, Page, PageRequest},
     principal::UserId,
 };
@@ -206,16 +206,6 @@ pub fn delete_tag(
         .transpose()
 }
 
-/// A name without regard to case. Done here, for PostgreSQL's `lower()` folds by the locale that the
-/// database happens to have: in the C locale it knows ASCII alone. By way of the capitals, so that
-/// letters with two small forms (ς and σ, ß and ss) meet.
-pub(super) fn fold(name: &str) -> String {
-    name.chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tags)]
 struct TagRow {
@@ -245,27 +235,5 @@ impl TryFrom<TagRow> for Tag {
             created_at: time::to_instant(row.created_at)?,
             updated_at: time::to_instant(row.updated_at)?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn names_meet_without_regard_to_case_beyond_ascii() {
-        assert_eq!(fold("ÄRGER"), fold("ärger"));
-        assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
-        assert_eq!(fold("Straße"), fold("STRASSE"));
-        assert_ne!(fold("resume"), fold("résumé"));
-    }
-
-    proptest! {
-        #[test]
-        fn a_folded_name_fits_its_column_and_its_cursor(name in "\\PC{1,60}") {
-            prop_assert!((1..=1024).contains(&fold(&name).len()));
-        }
     }
 }

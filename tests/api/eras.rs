@@ -118,6 +118,7 @@ async fn what_is_served_is_declared_and_nothing_more() {
         "resources": { "subscribe": true, "listChanged": true },
         "prompts": {},
         "completions": {},
+        "logging": {},
     });
     let discovery = app
         .modern(&token, "server/discover", json!({}))

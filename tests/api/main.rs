@@ -4,6 +4,7 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod batches;
 mod challenge;
 mod completions;
 mod config;
@@ -14,10 +15,12 @@ mod introspection;
 mod isolation;
 mod ladder;
 mod legacy;
+mod logging;
 mod outage;
 mod prompts;
 mod questions;
 mod resources;
+mod sampling;
 mod streams;
 mod subscriptions;
 mod support;

@@ -22,16 +22,22 @@ use super::{
 };
 use crate::{
     actors::{gate::Permit, journal::JournalChanged},
-    domain::principal::{Principal, UserId},
+    domain::{
+        journal::EntryId,
+        principal::{Principal, UserId},
+        scope::ScopeSet,
+    },
     features::{
-        conversation::{AnswerFuture, Client, NoAnswer},
+        conversation::{AnswerFuture, Client, Conversation, NoAnswer},
         dispatch::{self, Begun, Dispatcher, Failure},
+        suggesting::Suggesting,
         watching::{Unwatchable, Watching},
     },
     mcp::{
         answer::Answer,
         envelope::Params,
         jsonrpc::{self, Id, RpcError},
+        logging::Level,
         method::Method,
         outgoing::{self, Abilities, Question},
         shape,
@@ -42,6 +48,13 @@ use crate::{
 
 /// How long a client, or the person in front of it, may think about a question.
 const ANSWER_LIFETIME: Duration = Duration::from_secs(300);
+
+/// How long a client's model may think about tags, and its user about whether it may.
+const SUGGESTION_LIFETIME: Duration = Duration::from_secs(60);
+
+/// How much a message has to matter while the client has not said (Logging leaves it to the server):
+/// so much that ordinary calls are answered without a stream.
+const LOG_LEVEL: Level = Level::Warning;
 
 /// How many questions of one session may be unanswered at once.
 const UNANSWERED: usize = 16;
@@ -58,6 +71,8 @@ pub(super) struct Call {
     pub(super) method: Method,
     /// With which parameters.
     pub(super) params: Option<Box<RawValue>>,
+    /// Whether it can only be answered: a call in a batch has no stream.
+    pub(super) quiet: bool,
     /// The place behind the session's gate, held until the call has ended.
     pub(super) permit: Permit,
 }
@@ -117,14 +132,24 @@ pub(super) struct SessionActor {
     // Whose token opened the general stream; nobody is told anything before.
     listener: Option<Arc<Principal>>,
     under_way: HashMap<String, SpawnHandle>,
+    suggestion: Suggestion,
 }
 
-/// What the calls of a session share: its streams and its open questions. All on one thread.
+/// Tags are suggested for one entry at a time, and not again for the same one: a call that is repeated
+/// under its idempotency key writes nothing new.
+#[derive(Default)]
+struct Suggestion {
+    under_way: bool,
+    last: Option<EntryId>,
+}
+
+/// What the calls of a session share: its streams, its open questions, its log level. All on one thread.
 struct Wire {
     streams: RefCell<Streams>,
     questions: RefCell<HashMap<u64, oneshot::Sender<Box<RawValue>>>>,
     next_question: Cell<u64>,
     retired: Cell<bool>,
+    log_level: Cell<Level>,
 }
 
 impl SessionActor {
@@ -142,10 +167,12 @@ impl SessionActor {
                 questions: RefCell::default(),
                 next_question: Cell::new(1),
                 retired: Cell::new(false),
+                log_level: Cell::new(LOG_LEVEL),
             }),
             watching: Watching::default(),
             listener: None,
             under_way: HashMap::new(),
+            suggestion: Suggestion::default(),
         }
     }
 }
@@ -170,14 +197,20 @@ impl Handler<Call> for SessionActor {
         if let Method::Subscribe | Method::Unsubscribe = call.method {
             return whole(self.subscribe(&call));
         }
+        if call.method == Method::SetLogLevel {
+            return whole(self.set_log_level(&call));
+        }
         let (reply, replied) = oneshot::channel();
         let client = Rc::new(CallClient {
             wire: Rc::clone(&self.wire),
+            quiet: call.quiet,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
             principal: Arc::clone(&call.principal),
             dispatcher: Arc::clone(&self.dispatcher),
+            wants_tags: Cell::new(None),
         });
+        let principal = Arc::clone(&call.principal);
         let begun = Params::read(call.params.as_deref())
             .map_err(Failure::from)
             .and_then(|params| {
@@ -200,11 +233,17 @@ impl Handler<Call> for SessionActor {
         let run = async move {
             let _permit = permit;
             client.finish(work.await, &id, version);
+            client.wants_tags.take()
         };
         let ended = key.clone();
-        let handle = context.spawn(run.into_actor(self).map(move |(), session, _| {
-            session.under_way.remove(&ended);
-        }));
+        let handle = context.spawn(run.into_actor(self).map(
+            move |wants_tags, session, context| {
+                session.under_way.remove(&ended);
+                if let Some(entry) = wants_tags {
+                    session.suggest_tags(Suggesting { entry, principal }, context);
+                }
+            },
+        ));
         self.under_way.insert(key, handle);
         let replied = async { replied.await.unwrap_or(Reply::Cancelled) };
         Box::pin(replied.into_actor(self))
@@ -222,6 +261,41 @@ impl SessionActor {
             }
         };
         context.spawn(watching.into_actor(self));
+    }
+
+    /// Has the client's model suggest tags, on the general stream, for the stream of the call has
+    /// ended. Where nobody listens, or one suggestion is under way, there is none.
+    fn suggest_tags(&mut self, suggesting: Suggesting, context: &mut Context<Self>) {
+        let entry = Some(suggesting.entry);
+        if self.suggestion.under_way
+            || self.suggestion.last == entry
+            || !self.wire.streams.borrow().has_listener()
+        {
+            return;
+        }
+        let client = Rc::new(GeneralClient(Rc::clone(&self.wire)));
+        let conversation = Conversation::at_once(None, self.abilities, client);
+        let listener = self.listener.as_ref().map_or(ScopeSet::EMPTY, |listener| {
+            scopes_now(listener, &self.dispatcher)
+        });
+        if !suggesting.is_possible(&conversation, listener, &self.dispatcher) {
+            return;
+        }
+        self.suggestion = Suggestion {
+            under_way: true,
+            last: entry,
+        };
+        let run = suggesting.run(conversation, Arc::clone(&self.dispatcher));
+        context.spawn(run.into_actor(self).map(|(), session, _| {
+            session.suggestion.under_way = false;
+        }));
+    }
+
+    /// For the whole session, from now on (L-27).
+    fn set_log_level(&self, call: &Call) -> Result<Answer, Failure> {
+        let params = Params::read(call.params.as_deref())?;
+        self.wire.log_level.set(Level::read(params.level, "level")?);
+        Ok(Answer::Empty)
     }
 
     fn subscribe(&mut self, call: &Call) -> Result<Answer, Failure> {
@@ -364,10 +438,12 @@ fn question_id(number: u64) -> String {
 /// The client's end of one call. Its stream is opened when there is something to say on it.
 struct CallClient {
     wire: Rc<Wire>,
+    quiet: bool,
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
     principal: Arc<Principal>,
     dispatcher: Arc<Dispatcher>,
+    wants_tags: Cell<Option<EntryId>>,
 }
 
 impl CallClient {
@@ -400,12 +476,9 @@ impl CallClient {
     }
 }
 
-/// The answer to a request, at the end of its stream.
-pub(super) fn last_message(
-    outcome: Result<Answer, Failure>,
-    id: &Id,
-    version: ProtocolVersion,
-) -> String {
+/// The answer to a request, where it is a message among others.
+#[must_use]
+pub fn last_message(outcome: Result<Answer, Failure>, id: &Id, version: ProtocolVersion) -> String {
     match outcome {
         Ok(answer) => jsonrpc::success(id, &shape::result(&answer, version)),
         Err(failure) => jsonrpc::failure(Some(id), &failure.in_band()),
@@ -423,32 +496,91 @@ impl Drop for CallClient {
 
 impl Client for CallClient {
     fn notify(&self, message: String) {
-        self.say(&message);
+        if !self.quiet {
+            self.say(&message);
+        }
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        level >= self.wire.log_level.get()
     }
 
     fn ask(&self, question: &Question) -> AnswerFuture {
-        let number = self.wire.next_question.get();
-        self.wire.next_question.set(number + 1);
+        if self.quiet {
+            return Box::pin(std::future::ready(Err(NoAnswer)));
+        }
+        let answer = self
+            .wire
+            .ask(question, ANSWER_LIFETIME, |request| self.say(request));
+        let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
+        Box::pin(async move {
+            let answer = answer.await?;
+            // A token that ended while its user thought about it allows nothing any more.
+            if scopes_now(&principal, &dispatcher).is_empty() {
+                Err(NoAnswer)
+            } else {
+                Ok(answer)
+            }
+        })
+    }
+
+    fn suggest_tags(&self, entry: EntryId) {
+        self.wants_tags.set(Some(entry));
+    }
+}
+
+/// The client's end of what belongs to no call: the general stream.
+struct GeneralClient(Rc<Wire>);
+
+impl GeneralClient {
+    fn say(&self, json: &str) {
+        self.0.streams.borrow_mut().say(GENERAL, json);
+    }
+}
+
+impl Client for GeneralClient {
+    fn notify(&self, message: String) {
+        self.say(&message);
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        level >= self.0.log_level.get()
+    }
+
+    fn ask(&self, question: &Question) -> AnswerFuture {
+        self.0
+            .ask(question, SUGGESTION_LIFETIME, |request| self.say(request))
+    }
+}
+
+impl Wire {
+    /// Has a question said, and waits so long for its answer.
+    fn ask(
+        self: &Rc<Self>,
+        question: &Question,
+        lifetime: Duration,
+        say: impl FnOnce(&str),
+    ) -> AnswerFuture {
+        let number = self.next_question.get();
+        self.next_question.set(number + 1);
         let (asked, answer) = oneshot::channel();
         {
-            let mut questions = self.wire.questions.borrow_mut();
-            if questions.len() >= UNANSWERED || self.wire.retired.get() {
+            let mut questions = self.questions.borrow_mut();
+            if questions.len() >= UNANSWERED || self.retired.get() {
                 return Box::pin(std::future::ready(Err(NoAnswer)));
             }
             questions.insert(number, asked);
         }
         let open = OpenQuestion {
-            wire: Rc::clone(&self.wire),
+            wire: Rc::clone(self),
             number,
         };
-        self.say(&outgoing::request(&question_id(number), question));
-        let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
+        say(&outgoing::request(&question_id(number), question));
         Box::pin(async move {
             let _open = open;
-            match timeout(ANSWER_LIFETIME, answer).await {
-                // A token that ended while its user thought about it allows nothing any more.
-                Ok(Ok(answer)) if !scopes_now(&principal, &dispatcher).is_empty() => Ok(answer),
-                Ok(_) | Err(_) => Err(NoAnswer),
+            match timeout(lifetime, answer).await {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(_)) | Err(_) => Err(NoAnswer),
             }
         })
     }

@@ -201,10 +201,7 @@ impl Handler<JournalChanged> for ListenActor {
 
 /// What a principal may at this moment: nothing, once its token has ended.
 pub(super) fn scopes_now(principal: &Principal, dispatcher: &Dispatcher) -> ScopeSet {
-    let ended = principal
-        .expires_at
-        .is_some_and(|end| end <= dispatcher.now());
-    if ended {
+    if dispatcher.has_ended(principal) {
         ScopeSet::EMPTY
     } else {
         principal.scopes

@@ -39,7 +39,7 @@ use crate::{
 };
 
 pub use self::{
-    actor::Reply,
+    actor::{Reply, last_message},
     listen::{Listeners, Listening},
     registry::SessionId,
     streams::Frames,
@@ -238,6 +238,32 @@ impl SessionHandle {
         method: Method,
         params: Option<Box<RawValue>>,
     ) -> Result<Reply, SessionError> {
+        self.ask(principal, id, method, params, false).await
+    }
+
+    /// Asks the session for an answer and nothing but: nothing is said on the way, and the reply is
+    /// never a stream.
+    ///
+    /// # Errors
+    /// If the session ends before it answers.
+    pub async fn call_quietly(
+        &self,
+        principal: Arc<Principal>,
+        id: Id,
+        method: Method,
+        params: Option<Box<RawValue>>,
+    ) -> Result<Reply, SessionError> {
+        self.ask(principal, id, method, params, true).await
+    }
+
+    async fn ask(
+        &self,
+        principal: Arc<Principal>,
+        id: Id,
+        method: Method,
+        params: Option<Box<RawValue>>,
+        quiet: bool,
+    ) -> Result<Reply, SessionError> {
         let Ok(permit) = self.0.gate.admit().await else {
             return Ok(Reply::Whole(Err(Failure::Busy)));
         };
@@ -248,6 +274,7 @@ impl SessionHandle {
                 id,
                 method,
                 params,
+                quiet,
                 permit,
             })
             .await

@@ -82,6 +82,14 @@ impl Streams {
         self.attach(GENERAL, None)
     }
 
+    /// Whether somebody listens to the general stream.
+    pub(super) fn has_listener(&self) -> bool {
+        self.streams
+            .get(&GENERAL)
+            .and_then(|stream| stream.outlet.as_ref())
+            .is_some_and(|outlet| !outlet.is_closed())
+    }
+
     /// Goes on with the stream of an event, after that event. `None` if there is no such stream: it
     /// never was, or nothing of it is kept any more, or it is about more than the token reaches.
     pub(super) fn resume(&mut self, after: EventId, granted: ScopeSet) -> Option<Frames> {

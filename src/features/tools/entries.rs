@@ -95,6 +95,7 @@ impl Tool for CreateEntry {
                 idempotency_key,
             })
             .await?;
+        context.conversation.suggest_tags(entry.id);
         let mut links = vec![entry_link(entry.id, &entry.title)];
         links.extend(entry.tags.iter().map(|tag| tag_link(tag.id, &tag.name)));
         Ok(Done {
@@ -269,7 +270,8 @@ impl Tool for DeleteEntry {
         EntryArguments { id }: EntryArguments,
     ) -> Result<Done<DeleteEntryOutput>, ToolError> {
         let (user, id) = (context.principal.user, id.into());
-        if context.conversation.can(Ability::ElicitForm) {
+        let can_ask = context.conversation.can(Ability::ElicitForm);
+        if can_ask {
             let found = context.journal.ask(journal::GetEntry { user, id }).await;
             let entry = match found {
                 Ok(entry) => entry,
@@ -299,6 +301,9 @@ impl Tool for DeleteEntry {
         let Some(entry) = entry else {
             return Ok(gone(id));
         };
+        if !can_ask {
+            super::tell_unconfirmed(&context, &entry_link(id, &entry.title));
+        }
         Ok(Done {
             summary: format!("Deleted entry {id}: {}.", entry.title),
             links: Vec::new(),

@@ -9,12 +9,16 @@ mod tags;
 mod user;
 
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::tool::DeclaredTool;
-use crate::domain::{
-    journal::{IdempotencyKey, JournalOwner},
-    principal::Principal,
+use super::tool::{Context, DeclaredTool};
+use crate::{
+    domain::{
+        journal::{IdempotencyKey, JournalOwner},
+        principal::Principal,
+    },
+    mcp::{answer::ResourceLink, logging::Level},
 };
 
 /// Every tool. The first tolerates empty arguments, for hosts that try the first tool they see.
@@ -39,12 +43,22 @@ pub fn all() -> Vec<DeclaredTool> {
 }
 
 /// For whom the journal writes.
-fn journal_owner(principal: &Principal) -> JournalOwner {
+pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
     JournalOwner {
         user: principal.user,
         issuer: principal.issuer.clone(),
         subject: principal.subject.clone(),
     }
+}
+
+/// Tells that something is gone although nobody was asked: the tool's own answer does not say whether
+/// somebody was.
+fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
+    let data = json!({
+        "message": "Deleted without asking the user, because the client cannot ask",
+        "uri": deleted.uri,
+    });
+    context.conversation.log(Level::Notice, "journal", &data);
 }
 
 /// A client's key with a digest of what it asked for under that key. The digest is over what the

@@ -263,7 +263,8 @@ impl Tool for DeleteTag {
         TagArguments { id }: TagArguments,
     ) -> Result<Done<DeleteTagOutput>, ToolError> {
         let (user, id) = (context.principal.user, id.into());
-        if context.conversation.can(Ability::ElicitForm) {
+        let can_ask = context.conversation.can(Ability::ElicitForm);
+        if can_ask {
             let tag = match context.journal.ask(journal::GetTag { user, id }).await {
                 Ok(tag) => tag,
                 Err(JournalError::NoSuchTag(_)) => return Ok(gone(id)),
@@ -289,6 +290,9 @@ impl Tool for DeleteTag {
         let Some(tag) = tag else {
             return Ok(gone(id));
         };
+        if !can_ask {
+            super::tell_unconfirmed(&context, &tag_link(id, &tag.name));
+        }
         Ok(Done {
             summary: format!("Deleted tag {id}: {}.", tag.name),
             links: Vec::new(),

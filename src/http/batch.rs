@@ -1,0 +1,239 @@
+//! Several messages in one POST, which 2025-03-26 alone has (L-13, D-14). A batch is taken whole or
+//! refused whole; what is taken is answered message by message.
+
+use std::{collections::HashSet, sync::Arc};
+
+use actix_web::HttpResponse;
+use futures_util::{StreamExt, stream};
+use serde_json::value::RawValue;
+
+use super::{
+    Site,
+    endpoint::{accepted, json},
+    error::HttpError,
+    legacy,
+};
+use crate::{
+    actors::session::{Reply, SessionError, SessionHandle, last_message},
+    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
+    features::dispatch::{Dispatcher, Failure},
+    mcp::{
+        envelope::Params,
+        headers::{Field, Headers},
+        jsonrpc::{self, Id, Incoming, RpcError},
+        method::Method,
+    },
+};
+
+/// How many messages a batch has at most.
+const LONGEST: usize = 20;
+
+/// How many messages of a batch are under way at once, so that it leaves places to other requests.
+const AT_ONCE: usize = 4;
+
+pub(super) async fn answer(
+    members: &[&RawValue],
+    headers: &Headers<'_>,
+    principal: Arc<Principal>,
+    site: &Site,
+) -> Result<HttpResponse, HttpError> {
+    let not_supported =
+        || refused("Invalid request: batches are not supported; send one message per POST");
+    let Some(sessions) = &site.sessions else {
+        return Err(not_supported());
+    };
+    if headers.session_id == Field::Absent {
+        return Err(not_supported());
+    }
+    let session = legacy::find(headers, &principal, sessions, None)?;
+    if !session.version().has_batches() {
+        return Err(not_supported());
+    }
+    let messages = read(members)?;
+    check_scopes(&messages, &session, &site.dispatcher, &principal)?;
+    let messages = messages.iter().map(Message::of).collect();
+    // Like any call of a session, what has been taken does not end with the connection (L-19).
+    let answers = actix_web::rt::spawn(run(messages, session, principal))
+        .await
+        .map_err(|error| HttpError::Internal {
+            status: 500,
+            id: None,
+            source: Cause::new(error),
+        })?
+        .map_err(|error| HttpError::session(error, None))?;
+    if answers.is_empty() {
+        return Ok(accepted());
+    }
+    Ok(json(format!("[{}]", answers.join(","))))
+}
+
+/// Reads the messages, none of which has been done anything for yet.
+fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
+    if !(1..=LONGEST).contains(&members.len()) {
+        return Err(refused(&format!(
+            "Invalid request: a batch must have 1 to {LONGEST} messages"
+        )));
+    }
+    let messages = members
+        .iter()
+        .map(|member| jsonrpc::read_member(member))
+        .collect::<Result<Vec<_>, _>>()
+        // Not under an id: the client waits for an answer to the whole.
+        .map_err(|unreadable| refused(&unreadable.error.message))?;
+    let mut ids = HashSet::new();
+    for message in &messages {
+        let (params, is_new) = match message {
+            Incoming::Request(request) if request.method == "initialize" => {
+                return Err(refused(
+                    "Invalid request: initialize must not be part of a batch",
+                ));
+            }
+            Incoming::Request(request) => (request.params, ids.insert(request.id.as_json())),
+            Incoming::Notification(notification) => (notification.params, true),
+            Incoming::Response(_) => (None, true),
+        };
+        if !is_new {
+            return Err(refused(
+                "Invalid request: the requests of a batch must have different ids",
+            ));
+        }
+        if Params::read(params).is_ok_and(|params| params.claims_envelope()) {
+            return Err(refused(
+                "Invalid request: a batch has no place for requests of another revision",
+            ));
+        }
+    }
+    Ok(messages)
+}
+
+/// Refuses the batch, before any of it runs, if the token lacks a scope for any of it. The challenge
+/// names what all of it needs, so that one step-up is enough.
+fn check_scopes(
+    messages: &[Incoming<'_>],
+    session: &SessionHandle,
+    dispatcher: &Dispatcher,
+    principal: &Principal,
+) -> Result<(), HttpError> {
+    let policy = dispatcher.catalogue().policy();
+    let (mut all, mut lacking) = (ScopeSet::EMPTY, None);
+    for message in messages {
+        if let Incoming::Request(request) = message
+            && let Some(method) = Method::find(&request.method, session.version())
+            && let Ok(params) = Params::read(request.params)
+        {
+            let needed = dispatcher.scopes_of(method, &params);
+            all = all.union(needed);
+            if lacking.is_none() && policy.require(principal.scopes, needed).is_err() {
+                lacking = Some(request.id.clone());
+            }
+        }
+    }
+    match lacking {
+        None => Ok(()),
+        Some(id) => Err(HttpError::Forbidden {
+            id,
+            // These clients replace their scopes by those of the challenge.
+            needed: all.union(principal.scopes),
+        }),
+    }
+}
+
+/// A message of a batch that was taken.
+enum Message {
+    Request {
+        id: Id,
+        method: String,
+        params: Option<Box<RawValue>>,
+    },
+    Notification {
+        method: String,
+        params: Option<Box<RawValue>>,
+    },
+    Response {
+        id: Id,
+        result: Option<Box<RawValue>>,
+    },
+}
+
+impl Message {
+    fn of(incoming: &Incoming<'_>) -> Self {
+        let owned = |params: Option<&RawValue>| params.map(ToOwned::to_owned);
+        match incoming {
+            Incoming::Request(request) => Self::Request {
+                id: request.id.clone(),
+                method: request.method.clone().into_owned(),
+                params: owned(request.params),
+            },
+            Incoming::Notification(notification) => Self::Notification {
+                method: notification.method.clone().into_owned(),
+                params: owned(notification.params),
+            },
+            Incoming::Response(response) => Self::Response {
+                id: response.id.clone(),
+                result: owned(response.result),
+            },
+        }
+    }
+}
+
+/// What the messages are answered with, in their order; nothing for those that want no answer.
+///
+/// # Errors
+/// If the session ends meanwhile.
+async fn run(
+    messages: Vec<Message>,
+    session: SessionHandle,
+    principal: Arc<Principal>,
+) -> Result<Vec<String>, SessionError> {
+    let mut answers = stream::iter(messages)
+        .map(|message| run_one(message, &session, &principal))
+        .buffered(AT_ONCE);
+    let mut texts = Vec::new();
+    while let Some(answer) = answers.next().await {
+        texts.extend(answer?);
+    }
+    Ok(texts)
+}
+
+async fn run_one(
+    message: Message,
+    session: &SessionHandle,
+    principal: &Arc<Principal>,
+) -> Result<Option<String>, SessionError> {
+    let version = session.version();
+    match message {
+        Message::Notification { method, params } => {
+            session.note(method, params).await?;
+            Ok(None)
+        }
+        Message::Response { id, result } => {
+            session.settle(id, result).await?;
+            Ok(None)
+        }
+        Message::Request { id, method, params } => {
+            let outcome = match Method::find(&method, version) {
+                None => Err(Failure::Rpc(RpcError::method_not_found())),
+                Some(method) => {
+                    let principal = Arc::clone(principal);
+                    match session
+                        .call_quietly(principal, id.clone(), method, params)
+                        .await?
+                    {
+                        Reply::Whole(outcome) => outcome,
+                        // The client called it off, and wants no answer.
+                        Reply::Cancelled | Reply::Stream(_) => return Ok(None),
+                    }
+                }
+            };
+            Ok(Some(last_message(outcome, &id, version)))
+        }
+    }
+}
+
+fn refused(message: &str) -> HttpError {
+    HttpError::Rpc {
+        status: 400,
+        id: None,
+        error: RpcError::invalid_request(message),
+    }
+}
