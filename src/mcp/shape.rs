@@ -212,12 +212,8 @@ fn shaped_tool(tool: &Tool, version: ProtocolVersion) -> Tool {
 }
 
 fn done(output: &ToolOutput, version: ProtocolVersion) -> String {
-    // Links came with structured content.
-    let known = |block: &&Content| {
-        version.has_structured_content() || !matches!(block, Content::ResourceLink(_))
-    };
     let mut content = Vec::with_capacity(output.content.len() + 1);
-    content.extend(output.content.iter().filter(known).map(Block::Any));
+    content.extend(known(&output.content, version).map(Block::Any));
     let structured = output.structured.as_deref();
     // The data stands in the last text block as well, for clients and models that read no
     // structured content (S-06).
@@ -227,6 +223,13 @@ fn done(output: &ToolOutput, version: ProtocolVersion) -> String {
         content,
         structured_content: structured.filter(|_| version.has_structured_content()),
         is_error: false,
+    })
+}
+
+/// The blocks that a revision knows: links came with structured content.
+fn known(blocks: &[Content], version: ProtocolVersion) -> impl Iterator<Item = &Content> {
+    blocks.iter().filter(move |block| {
+        version.has_structured_content() || !matches!(block, Content::ResourceLink(_))
     })
 }
 
@@ -250,7 +253,7 @@ fn resource_page(page: &ResourcePage, version: ProtocolVersion) -> String {
 }
 
 fn prompted(prompt: &PromptOutput, version: ProtocolVersion) -> String {
-    let messages = prompt.messages.iter().map(|message| Said {
+    let messages = known(&prompt.messages, version).map(|message| Said {
         role: "user",
         content: message,
     });

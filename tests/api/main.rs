@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod discovery;
 mod eras;
+mod features;
 mod hygiene;
 mod introspection;
 mod isolation;

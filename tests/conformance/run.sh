@@ -69,20 +69,18 @@ suite() {
 }
 
 # Reads what is not scored, and the suite's summary: a line for each scenario, then those that were
-# expected to fail. Prints how many passed, failed and were expected to fail, the total of the checks, and
-# the names of the latter two.
+# expected to fail. Prints how many passed, failed and were expected to fail, how many of their checks
+# passed and failed, and the names of those that were expected to fail and of those that failed.
 count() {
   awk '
     /^ +- [^ ]+ \[server\]$/ { unscored[$2]; next }
     /^=== SUMMARY ===$/ { summary = 1; next }
-    /^Total: / { total = $0; next }
     !summary { next }
-    /^[^ ]+ [^ ]+: [0-9]+ passed/ { name = $2; sub(/:$/, "", name); if (!(name in unscored)) passes[name] = $1 == "✓"; next }
+    /^[^ ]+ [^ ]+: [0-9]+ passed/ { name = $2; sub(/:$/, "", name); if (!(name in unscored)) { passes[name] = $1 == "✓"; good += $3; bad += $5 }; next }
     /^  ~ / { sub(/:.*/, "", $2); if ($2 in passes && !passes[$2]) { delete passes[$2]; expected++; list = list " " $2 } }
     END {
       for (name in passes) if (passes[name]) passed++; else { failed++; wrong = wrong " " name }
-      printf "%d %d %d\n", passed, failed, expected
-      print total
+      printf "%d %d %d %d %d\n", passed, failed, expected, good, bad
       print list
       print wrong
     }
@@ -101,8 +99,8 @@ run() {
   esac
   suite server --url "$url" "${chosen[@]}" --expected-failures "$here/expected-failures.yml" \
     -o "$output/$revision" >>"$log" 2>&1 || code=$?
-  { read -r p f e && read -r total && read -r expected && read -r wrong; } < <(count <"$log")
-  echo "$revision: $p passed, $f failed, $e expected to fail (checks: ${total#Total: })"
+  { read -r p f e good bad && read -r expected && read -r wrong; } < <(count <"$log")
+  echo "$revision: $p passed, $f failed, $e expected to fail (checks: $good passed, $bad failed)"
   [[ -z $expected ]] || echo "  expected to fail: $expected"
   [[ -z $wrong ]] || echo "  FAILED  $wrong"
   if [[ $code -ne 0 || $((p + f + e)) -eq 0 ]] && [[ $f -eq 0 ]]; then
