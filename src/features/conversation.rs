@@ -161,7 +161,8 @@ impl Conversation {
     /// Asks, each question under a key of its own. The answers are untrusted.
     ///
     /// # Errors
-    /// [`Unheard::InputRequired`], with what the client is to carry, while a modern client has yet
+    /// [`Unheard::Unable`] if the client cannot answer one of them: nobody is asked for what they did
+    /// not offer (P-05). [`Unheard::InputRequired`], with what the client is to carry, while a modern client has yet
     /// to answer one of them. An answer that is no JSON object is refused. `None` stands for a
     /// question to which a legacy client gave no answer.
     pub async fn ask<const N: usize>(
@@ -169,6 +170,9 @@ impl Conversation {
         questions: [(&'static str, Question); N],
         carry: &str,
     ) -> Result<[Option<Value>; N], Unheard> {
+        for (_, question) in &questions {
+            self.require(question.needs)?;
+        }
         match &self.asking {
             Asking::AtOnce(client) => {
                 let mut answers = [const { None }; N];
@@ -356,6 +360,24 @@ mod tests {
                 Err(_) => panic!("{answers}"),
             }
         }
+    }
+
+    #[actix_rt::test]
+    async fn nobody_is_asked_for_what_they_did_not_offer() {
+        let sample = Question {
+            needs: Ability::Sample,
+            ..question()
+        };
+        let client = Rc::new(Listening::default());
+        client.answers.borrow_mut().push(json!({}));
+        for conversation in [
+            in_round(Some(""), json!({ "a": {}, "b": {} })),
+            Conversation::at_once(None, forms(), client.clone()),
+        ] {
+            let asked = conversation.ask([("a", question()), ("b", sample.clone())], "");
+            assert!(matches!(asked.await, Err(Unheard::Unable(Ability::Sample))));
+        }
+        assert_eq!(client.answers.borrow().len(), 1, "nothing was asked");
     }
 
     #[actix_rt::test]

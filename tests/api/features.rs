@@ -102,9 +102,10 @@ fn features() -> Features {
         model::Prompt::new("asking", Some("Asks."), None),
         ScopeSet::EMPTY,
         |context, _| async move {
-            let question = name_question();
-            context.conversation.require(question.needs)?;
-            let [answer] = context.conversation.ask([("who", question)], "").await?;
+            let [answer] = context
+                .conversation
+                .ask([("who", name_question())], "")
+                .await?;
             let answer = answer.unwrap_or_default();
             Ok(PromptOutput {
                 description: "Asks.".into(),
