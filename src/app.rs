@@ -77,6 +77,24 @@ impl App {
     /// # Errors
     /// Those of the operating system. The database and the authorization server need not be there.
     pub fn start(config: Config, listener: TcpListener, clock: Clock) -> io::Result<Self> {
+        Self::start_with(
+            config,
+            listener,
+            clock,
+            Catalogue::new(ScopePolicy::default()),
+        )
+    }
+
+    /// Starts serving other features than the journal's, in the same way.
+    ///
+    /// # Errors
+    /// Those of [`App::start`].
+    pub fn start_with(
+        config: Config,
+        listener: TcpListener,
+        clock: Clock,
+        catalogue: Catalogue,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         if config.issuer.audience_may_be_absent {
             log::warn!(
@@ -100,7 +118,7 @@ impl App {
             &auth_arbiter.handle(),
         );
         let dispatcher = Arc::new(Dispatcher::new(
-            Arc::new(Catalogue::new(ScopePolicy::default())),
+            Arc::new(catalogue),
             journal.clone(),
             clock.clone(),
         ));

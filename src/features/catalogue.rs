@@ -31,6 +31,32 @@ pub struct Catalogue {
     discovery: Arc<str>,
 }
 
+/// Declarations, in the order in which lists show them.
+#[derive(Default)]
+pub struct Features {
+    /// What models call.
+    pub tools: Vec<DeclaredTool>,
+    /// What is read at a URI of its own.
+    pub resources: Vec<DeclaredResource>,
+    /// What is read at one of many URIs.
+    pub templates: Vec<DeclaredTemplate>,
+    /// What people choose.
+    pub prompts: Vec<DeclaredPrompt>,
+}
+
+impl Features {
+    /// The journal's.
+    #[must_use]
+    pub fn of_the_journal() -> Self {
+        Self {
+            tools: tools::all(),
+            resources: resources::all(),
+            templates: resources::templates(),
+            prompts: prompts::all(),
+        }
+    }
+}
+
 /// A list of declarations depends on the scopes and the revision alone, so each of the few that there
 /// can be is made once.
 struct Lists(Vec<OnceLock<Arc<str>>>);
@@ -53,14 +79,26 @@ impl Lists {
 }
 
 impl Catalogue {
-    /// The catalogue under a scope policy.
+    /// The journal's features under a scope policy.
     #[must_use]
     pub fn new(policy: ScopePolicy) -> Self {
+        Self::of(Features::of_the_journal(), policy)
+    }
+
+    /// Features under a scope policy.
+    #[must_use]
+    pub fn of(features: Features, policy: ScopePolicy) -> Self {
+        let Features {
+            tools,
+            resources,
+            templates,
+            prompts,
+        } = features;
         Self {
-            tools: tools::all(),
-            resources: resources::all(),
-            templates: resources::templates(),
-            prompts: prompts::all(),
+            tools,
+            resources,
+            templates,
+            prompts,
             policy,
             tool_lists: Lists::new(),
             template_lists: Lists::new(),

@@ -6,7 +6,6 @@ use std::{cell::Cell, future::Future, pin::Pin, rc::Rc};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-use super::tool::ToolError;
 use crate::{
     domain::journal::EntryId,
     mcp::{
@@ -53,6 +52,22 @@ pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, NoAnsw
 /// it would do without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoAnswer;
+
+/// Why a feature cannot go on: it needs something of the client first.
+#[derive(Debug)]
+pub enum Unheard {
+    /// The client has to answer first, and then call again.
+    InputRequired {
+        /// The questions, each under the key that its answer comes back under.
+        questions: Vec<(&'static str, Question)>,
+        /// What the client has to carry until then.
+        carry: String,
+    },
+    /// What the client brought back is no answer.
+    BadAnswer(RpcError),
+    /// The client did not say that it can do this.
+    Unable(Ability),
+}
 
 /// How questions are asked.
 #[derive(Clone)]
@@ -149,6 +164,18 @@ impl Conversation {
         self.abilities.has(ability)
     }
 
+    /// Insists on something that the client can do for the server.
+    ///
+    /// # Errors
+    /// [`Unheard::Unable`] if it cannot.
+    pub fn require(&self, ability: Ability) -> Result<(), Unheard> {
+        if self.can(ability) {
+            Ok(())
+        } else {
+            Err(Unheard::Unable(ability))
+        }
+    }
+
     /// What the round before gave the client to carry; empty in the first round and in the legacy
     /// era, which has no rounds.
     #[must_use]
@@ -162,14 +189,18 @@ impl Conversation {
     /// Asks, each question under a key of its own. The answers are untrusted.
     ///
     /// # Errors
-    /// [`ToolError::InputRequired`], with what the client is to carry, while a modern client has yet
+    /// [`Unheard::Unable`] if the client cannot answer one of them: nobody is asked for what they did
+    /// not offer (P-05). [`Unheard::InputRequired`], with what the client is to carry, while a modern client has yet
     /// to answer one of them. An answer that is no JSON object is refused. `None` stands for a
     /// question to which a legacy client gave no answer.
     pub async fn ask<const N: usize>(
         &self,
         questions: [(&'static str, Question); N],
         carry: &str,
-    ) -> Result<[Option<Value>; N], ToolError> {
+    ) -> Result<[Option<Value>; N], Unheard> {
+        for (_, question) in &questions {
+            self.require(question.needs)?;
+        }
         match &self.asking {
             Asking::AtOnce => {
                 let mut answers = [const { None }; N];
@@ -189,7 +220,7 @@ impl Conversation {
                 if answers.iter().all(Option::is_some) {
                     Ok(answers)
                 } else {
-                    Err(ToolError::InputRequired {
+                    Err(Unheard::InputRequired {
                         questions: questions.into(),
                         carry: carry.to_owned(),
                     })
@@ -202,7 +233,7 @@ impl Conversation {
     ///
     /// # Errors
     /// Those of [`Conversation::ask`].
-    pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, ToolError> {
+    pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, Unheard> {
         #[derive(Deserialize)]
         struct Answer {
             action: String,
@@ -256,11 +287,11 @@ impl Round {
         Ok(Self { carried, answers })
     }
 
-    fn answer(&self, key: &str) -> Result<Option<Value>, ToolError> {
+    fn answer(&self, key: &str) -> Result<Option<Value>, Unheard> {
         match self.answers.get(key) {
             None => Ok(None),
             Some(answer @ Value::Object(_)) => Ok(Some(answer.clone())),
-            Some(_) => Err(ToolError::BadRequest(RpcError::invalid_params(format!(
+            Some(_) => Err(Unheard::BadAnswer(RpcError::invalid_params(format!(
                 "Invalid params: inputResponses.{key} must be an object"
             )))),
         }
@@ -353,7 +384,7 @@ mod tests {
                     assert!(all, "{answers}");
                     assert_eq!(found, [Some(json!({})), Some(json!({ "x": 1 }))]);
                 }
-                Err(ToolError::InputRequired { questions, carry }) => {
+                Err(Unheard::InputRequired { questions, carry }) => {
                     assert!(!all, "{answers}");
                     assert_eq!(questions.len(), 2);
                     assert_eq!(carry, "so far");
@@ -361,6 +392,24 @@ mod tests {
                 Err(_) => panic!("{answers}"),
             }
         }
+    }
+
+    #[actix_rt::test]
+    async fn nobody_is_asked_for_what_they_did_not_offer() {
+        let sample = Question {
+            needs: Ability::Sample,
+            ..question()
+        };
+        let client = Rc::new(Listening::default());
+        client.answers.borrow_mut().push(json!({}));
+        for conversation in [
+            in_round(Some(""), json!({ "a": {}, "b": {} })),
+            Conversation::at_once(None, forms(), client.clone()),
+        ] {
+            let asked = conversation.ask([("a", question()), ("b", sample.clone())], "");
+            assert!(matches!(asked.await, Err(Unheard::Unable(Ability::Sample))));
+        }
+        assert_eq!(client.answers.borrow().len(), 1, "nothing was asked");
     }
 
     #[actix_rt::test]

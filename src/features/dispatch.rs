@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     catalogue::Catalogue,
     completion::Source,
-    conversation::{Client, Conversation, Round},
+    conversation::{Client, Conversation, Round, Unheard},
     prompt::{DeclaredPrompt, PromptError},
     tool::{Context, Reader, ToolError},
 };
@@ -27,7 +27,7 @@ use crate::{
         envelope::{Params, as_str, is_object},
         jsonrpc::{RpcError, code},
         method::Method,
-        outgoing::Abilities,
+        outgoing::{Abilities, Ability},
         request_state::{Binding, Sealer},
         shape,
         version::ProtocolVersion,
@@ -226,9 +226,10 @@ impl Dispatcher {
                 self.catalogue
                     .prompt_list(call.principal.scopes, call.version)
             }),
-            Method::ListResources | Method::ReadResource | Method::GetPrompt | Method::Complete => {
+            Method::ListResources | Method::ReadResource | Method::Complete => {
                 Ok(Begun::UnderWay(self.read(call)))
             }
+            Method::GetPrompt => self.get_prompt(call).map(Begun::UnderWay),
             Method::CallTool => self.call_tool(call).map(Begun::UnderWay),
             // These belong to a stream or a session, which have looked at them before.
             Method::Listen | Method::Subscribe | Method::Unsubscribe | Method::SetLogLevel => {
@@ -251,7 +252,6 @@ impl Dispatcher {
             match method {
                 Method::ListResources => list_resources(catalogue, &params, reader).await,
                 Method::ReadResource => read_resource(catalogue, version, &params, reader).await,
-                Method::GetPrompt => get_prompt(catalogue, &params, reader).await,
                 Method::Complete => complete(catalogue, &params, reader).await,
                 _ => Err(RpcError::method_not_found().into()),
             }
@@ -268,23 +268,67 @@ impl Dispatcher {
         let needed = tool.scopes_of_call(params.arguments);
         require(&self.catalogue, &call.principal, needed)?;
         check_arguments(params)?;
-        let binding = (call.abilities.any() || params.request_state.is_some())
-            .then(|| Binding::new(&call.principal, "tools/call", &name, params.arguments));
-        let work = tool.call(
-            Context {
-                conversation: self.conversation(&call, binding.as_ref())?,
-                principal: call.principal,
-                journal: self.journal.clone(),
-            },
-            params.arguments,
-        );
-        let dispatcher = Arc::clone(self);
+        let (context, back) = self.context(&call, "tools/call", &name)?;
+        let work = tool.call(context, params.arguments);
+        let failed = |reason| Answer::Tool(ToolAnswer::Failed(reason));
         Ok(Box::pin(async move {
             match work.await {
                 Ok(output) => Ok(Answer::Tool(ToolAnswer::Done(output))),
-                Err(error) => dispatcher.explain(error, binding.as_ref()),
+                Err(ToolError::BadArguments(reason) | ToolError::Failed(reason)) => {
+                    Ok(failed(reason))
+                }
+                Err(ToolError::Unheard(Unheard::Unable(ability))) if !back.is_modern => {
+                    Ok(failed(cannot(ability)))
+                }
+                Err(ToolError::Unheard(unheard)) => back.explain(unheard),
+                Err(ToolError::Journal(error)) => sentence(error).map(failed),
             }
         }))
+    }
+
+    fn get_prompt(self: &Arc<Self>, call: Call<'_>) -> Result<Work, Failure> {
+        let params = call.params;
+        let name = Params::string(params.name, "name")?;
+        let prompt = self
+            .catalogue
+            .prompt(&name)
+            .ok_or_else(|| unknown("prompt", &name))?;
+        require(&self.catalogue, &call.principal, prompt.scopes())?;
+        check_arguments(params)?;
+        let (context, back) = self.context(&call, "prompts/get", &name)?;
+        let work = prompt.get(context, params.arguments);
+        let refused = |reason| RpcError::invalid_params(reason).into();
+        Ok(Box::pin(async move {
+            match work.await {
+                Ok(output) => Ok(Answer::Prompt(output)),
+                Err(PromptError::BadArguments(reason)) => Err(refused(reason)),
+                Err(PromptError::Unheard(unheard)) => back.explain(unheard),
+                Err(PromptError::Journal(error)) => Err(refused(sentence(error)?)),
+            }
+        }))
+    }
+
+    /// What a feature has at hand, and the way back to the client for what it needs of it first.
+    fn context(
+        self: &Arc<Self>,
+        call: &Call<'_>,
+        method: &str,
+        name: &str,
+    ) -> Result<(Context, WayBack), RpcError> {
+        let params = call.params;
+        let binding = (call.abilities.any() || params.request_state.is_some())
+            .then(|| Binding::new(&call.principal, method, name, params.arguments));
+        let context = Context {
+            conversation: self.conversation(call, binding.as_ref())?,
+            principal: Arc::clone(&call.principal),
+            journal: self.journal.clone(),
+        };
+        let back = WayBack {
+            dispatcher: Arc::clone(self),
+            binding,
+            is_modern: call.version.is_modern(),
+        };
+        Ok((context, back))
     }
 
     /// The conversation of a call. What a modern client brought back is opened here, once.
@@ -315,25 +359,42 @@ impl Dispatcher {
             Round::read(carried, call.params.input_responses)?,
         ))
     }
+}
 
-    fn explain(&self, error: ToolError, binding: Option<&Binding>) -> Result<Answer, Failure> {
-        match error {
-            ToolError::BadArguments(reason) => Ok(Answer::Tool(ToolAnswer::Failed(reason))),
-            ToolError::BadRequest(error) => Err(error.into()),
-            ToolError::Journal(error) => {
-                sentence(error).map(|reason| Answer::Tool(ToolAnswer::Failed(reason)))
-            }
-            ToolError::InputRequired { questions, carry } => {
-                let binding = binding.ok_or_else(|| Failure::Internal {
+/// The way back to the client of a call, for what a feature needs of it first.
+struct WayBack {
+    dispatcher: Arc<Dispatcher>,
+    binding: Option<Binding>,
+    is_modern: bool,
+}
+
+impl WayBack {
+    fn explain(&self, unheard: Unheard) -> Result<Answer, Failure> {
+        match unheard {
+            Unheard::InputRequired { questions, carry } => {
+                let binding = self.binding.as_ref().ok_or_else(|| Failure::Internal {
                     source: Cause::new("a question to a client that can answer none"),
                 })?;
+                let Dispatcher { sealer, clock, .. } = &*self.dispatcher;
                 Ok(Answer::InputRequired {
                     questions,
-                    state: self.sealer.seal(binding, &carry, self.clock.now()),
+                    state: sealer.seal(binding, &carry, clock.now()),
                 })
             }
+            Unheard::BadAnswer(error) => Err(error.into()),
+            Unheard::Unable(ability) if self.is_modern => {
+                Err(RpcError::missing_capabilities(&ability.capabilities()).into())
+            }
+            Unheard::Unable(ability) => Err(RpcError::invalid_params(cannot(ability)).into()),
         }
     }
+}
+
+fn cannot(ability: Ability) -> String {
+    format!(
+        "This needs a client with the capabilities {}.",
+        ability.capabilities()
+    )
 }
 
 /// Refuses, before anything runs, what the token does not reach.
@@ -418,24 +479,6 @@ async fn read_resource(
         Ok(contents) => Ok(Answer::Contents(contents)),
         Err(JournalError::NoSuchEntry(_) | JournalError::NoSuchTag(_)) => Err(not_found()),
         Err(error) => Err(failure(error)),
-    }
-}
-
-async fn get_prompt(
-    catalogue: &Catalogue,
-    params: &Params<'_>,
-    reader: Reader,
-) -> Result<Answer, Failure> {
-    let name = Params::string(params.name, "name")?;
-    let prompt = catalogue
-        .prompt(&name)
-        .ok_or_else(|| unknown("prompt", &name))?;
-    require(catalogue, &reader.principal, prompt.scopes())?;
-    check_arguments(params)?;
-    match prompt.get(reader, params.arguments).await {
-        Ok(output) => Ok(Answer::Prompt(output)),
-        Err(PromptError::BadArguments(reason)) => Err(RpcError::invalid_params(reason).into()),
-        Err(PromptError::Journal(error)) => Err(RpcError::invalid_params(sentence(error)?).into()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a declaration of a prompt looks like, and what the catalogue makes of it.
 
-use std::{future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, pin::Pin};
 
 use rmcp::model::{self, PromptArgument};
 use serde::{
@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use super::{
     arguments::{self, ruled_string},
     completion::Source,
-    tool::Reader,
+    conversation::Unheard,
+    tool::{Begin, Context, Reader},
     uri::parse_id,
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         journal::{EntryId, JournalError, TagId},
         scope::ScopeSet,
     },
-    mcp::answer::{PromptMessage, PromptOutput},
+    mcp::answer::{Content, PromptOutput},
 };
 
 /// A prompt, declared once.
@@ -43,7 +44,7 @@ pub trait Prompt {
     fn get(
         reader: Reader,
         arguments: Self::Arguments,
-    ) -> impl Future<Output = Result<Vec<PromptMessage>, PromptError>>;
+    ) -> impl Future<Output = Result<Vec<Content>, PromptError>>;
 }
 
 /// What people are asked for.
@@ -66,8 +67,16 @@ pub struct Argument {
 pub enum PromptError {
     /// The arguments break a rule; a sentence that says which.
     BadArguments(String),
+    /// The client is needed first.
+    Unheard(Unheard),
     /// The journal could not.
     Journal(JournalError),
+}
+
+impl From<Unheard> for PromptError {
+    fn from(error: Unheard) -> Self {
+        Self::Unheard(error)
+    }
 }
 
 impl From<JournalError> for PromptError {
@@ -81,11 +90,12 @@ pub struct DeclaredPrompt {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::Prompt,
     scopes: ScopeSet,
-    arguments: &'static [Argument],
-    get: fn(Reader, Option<&RawValue>) -> GetFuture,
+    sources: Vec<(String, Source)>,
+    get: Box<Begin<GetFuture>>,
 }
 
-type GetFuture = Pin<Box<dyn Future<Output = Result<PromptOutput, PromptError>>>>;
+/// A prompt being filled in, which has all that it needs.
+pub type GetFuture = Pin<Box<dyn Future<Output = Result<PromptOutput, PromptError>>>>;
 
 impl DeclaredPrompt {
     /// Enters a declaration into the catalogue.
@@ -104,8 +114,39 @@ impl DeclaredPrompt {
             descriptor: model::Prompt::new(P::NAME, Some(P::DESCRIPTION), Some(arguments))
                 .with_title(P::TITLE),
             scopes: P::SCOPES,
-            arguments: P::ARGUMENTS,
-            get: get::<P>,
+            sources: P::ARGUMENTS
+                .iter()
+                .map(|argument| (argument.name.to_owned(), argument.source))
+                .collect(),
+            get: Box::new(get::<P>),
+        }
+    }
+
+    /// Enters a prompt that is known by its wire form only, and takes any arguments. Nothing is
+    /// suggested for them.
+    #[must_use]
+    pub fn raw<F>(
+        descriptor: model::Prompt,
+        scopes: ScopeSet,
+        get: impl Fn(Context, BTreeMap<String, String>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<PromptOutput, PromptError>> + 'static,
+    {
+        let get = move |context, raw: Option<&RawValue>| -> GetFuture {
+            match arguments::read_for::<BTreeMap<String, String>>("prompt", raw) {
+                Ok(arguments) => Box::pin(get(context, arguments)),
+                Err(reason) => Box::pin(async { Err(PromptError::BadArguments(reason)) }),
+            }
+        };
+        let names = descriptor.arguments.iter().flatten();
+        Self {
+            sources: names
+                .map(|argument| (argument.name.clone(), Source::Nothing))
+                .collect(),
+            descriptor,
+            scopes,
+            get: Box::new(get),
         }
     }
 
@@ -124,31 +165,29 @@ impl DeclaredPrompt {
     /// What may be suggested for an argument; `None` if the prompt has no such argument.
     #[must_use]
     pub fn source(&self, argument: &str) -> Option<Source> {
-        self.arguments
+        self.sources
             .iter()
-            .find(|declared| declared.name == argument)
-            .map(|declared| declared.source)
+            .find(|(name, _)| name == argument)
+            .map(|(_, source)| *source)
     }
 
-    /// Validates the arguments and fills it in.
-    ///
-    /// # Errors
-    /// Those of the prompt.
-    pub async fn get(
-        &self,
-        reader: Reader,
-        arguments: Option<&RawValue>,
-    ) -> Result<PromptOutput, PromptError> {
-        (self.get)(reader, arguments).await
+    /// Validates the arguments at once, and fills it in when it is polled.
+    #[must_use]
+    pub fn get(&self, context: Context, arguments: Option<&RawValue>) -> GetFuture {
+        (self.get)(context, arguments)
     }
 }
 
-fn get<P: Prompt + 'static>(reader: Reader, raw: Option<&RawValue>) -> GetFuture {
+fn get<P: Prompt + 'static>(context: Context, raw: Option<&RawValue>) -> GetFuture {
+    let reader = Reader {
+        principal: context.principal,
+        journal: context.journal,
+    };
     let arguments = arguments::read_for::<P::Arguments>("prompt", raw);
     Box::pin(async move {
         let arguments = arguments.map_err(PromptError::BadArguments)?;
         Ok(PromptOutput {
-            description: P::DESCRIPTION,
+            description: P::DESCRIPTION.into(),
             messages: P::get(reader, arguments).await?,
         })
     })

@@ -17,7 +17,7 @@ use crate::{
         page::{NameCursor, Page},
         scope::ScopeSet,
     },
-    mcp::answer::ResourceText,
+    mcp::answer::{ResourceBody, ResourceContents},
 };
 
 /// What every resource is written in.
@@ -47,7 +47,7 @@ pub trait Resource {
 
 /// Many resources of one kind, each with an id, declared once.
 pub trait Template {
-    /// Where they are: a URI with `{id}` at its end (RFC 6570).
+    /// Where they are: a URI with `{id}` in its path (RFC 6570).
     const URI: &'static str;
     /// The name that programs read.
     const NAME: &'static str;
@@ -78,28 +78,27 @@ pub type Listing = fn(Reader, Option<NameCursor>) -> ListFuture;
 pub type ListFuture =
     Pin<Box<dyn Future<Output = Result<Page<model::Resource, NameCursor>, JournalError>>>>;
 
-type ReadFuture = Pin<Box<dyn Future<Output = Result<ResourceText, JournalError>>>>;
+/// A resource being read.
+pub type ReadFuture = Pin<Box<dyn Future<Output = Result<ResourceContents, JournalError>>>>;
 
 /// A resource in the catalogue, its types forgotten.
 pub struct DeclaredResource {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::Resource,
-    place: Uri<'static>,
     scopes: ScopeSet,
     changes_with: Option<Change>,
-    read: fn(Reader) -> ReadFuture,
+    read: Box<dyn Fn(Reader) -> ReadFuture + Send + Sync>,
 }
 
 /// A template in the catalogue, its types forgotten.
 pub struct DeclaredTemplate {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::ResourceTemplate,
-    place: Uri<'static>,
     scopes: ScopeSet,
     ids: Source,
     listing: Option<Listing>,
-    changes_with: fn(i64) -> Change,
-    read: fn(Reader, i64) -> ReadFuture,
+    changes_with: Option<fn(i64) -> Change>,
+    read: Box<dyn Fn(Reader, i64) -> ReadFuture + Send + Sync>,
 }
 
 /// What a URI leads to. Whether there is anything with that id is another question.
@@ -113,9 +112,6 @@ pub enum Located<'a> {
 
 impl DeclaredResource {
     /// Enters a declaration into the catalogue.
-    ///
-    /// # Panics
-    /// If the declaration's URI is not one of this server's.
     #[must_use]
     pub fn of<R: Resource + 'static>() -> Self {
         Self {
@@ -123,10 +119,27 @@ impl DeclaredResource {
                 .with_title(R::TITLE)
                 .with_description(R::DESCRIPTION)
                 .with_mime_type(MIME_TYPE),
-            place: Uri::parse(R::URI).expect("a declared URI is one of this server's"),
             scopes: R::SCOPES,
             changes_with: R::CHANGES_WITH,
-            read: |reader| Box::pin(read::<R>(reader)),
+            read: Box::new(|reader| Box::pin(read::<R>(reader))),
+        }
+    }
+
+    /// Enters a resource that is known by its wire form only, and never reads differently.
+    #[must_use]
+    pub fn raw<F>(
+        descriptor: model::Resource,
+        scopes: ScopeSet,
+        read: impl Fn(Reader) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<ResourceContents, JournalError>> + 'static,
+    {
+        Self {
+            descriptor,
+            scopes,
+            changes_with: None,
+            read: Box::new(move |reader| Box::pin(read(reader))),
         }
     }
 
@@ -137,15 +150,12 @@ impl DeclaredResource {
     }
 
     pub(super) fn is_at(&self, uri: Uri<'_>) -> bool {
-        uri.is(self.place)
+        Uri::parse(&self.descriptor.uri).is_some_and(|place| uri.is(place))
     }
 }
 
 impl DeclaredTemplate {
     /// Enters a declaration into the catalogue.
-    ///
-    /// # Panics
-    /// If the declaration's URI is not one of this server's.
     #[must_use]
     pub fn of<T: Template + 'static>() -> Self {
         Self {
@@ -153,12 +163,32 @@ impl DeclaredTemplate {
                 .with_title(T::TITLE)
                 .with_description(T::DESCRIPTION)
                 .with_mime_type(MIME_TYPE),
-            place: Uri::parse(T::URI).expect("a declared URI is one of this server's"),
             scopes: T::SCOPES,
             ids: T::IDS,
             listing: T::LISTING,
-            changes_with: T::CHANGES_WITH,
-            read: |reader, id| Box::pin(read_one::<T>(reader, id)),
+            changes_with: Some(T::CHANGES_WITH),
+            read: Box::new(|reader, id| Box::pin(read_one::<T>(reader, id))),
+        }
+    }
+
+    /// Enters a template that is known by its wire form only, whose resources never read
+    /// differently. Nothing is suggested for its ids.
+    #[must_use]
+    pub fn raw<F>(
+        descriptor: model::ResourceTemplate,
+        scopes: ScopeSet,
+        read: impl Fn(Reader, i64) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<ResourceContents, JournalError>> + 'static,
+    {
+        Self {
+            descriptor,
+            scopes,
+            ids: Source::Nothing,
+            listing: None,
+            changes_with: None,
+            read: Box::new(move |reader, id| Box::pin(read(reader, id))),
         }
     }
 
@@ -181,7 +211,7 @@ impl DeclaredTemplate {
     }
 
     pub(super) fn id_in(&self, uri: Uri<'_>) -> Option<i64> {
-        uri.id_in(self.place)
+        uri.id_in(Uri::parse(&self.descriptor.uri_template)?)
     }
 }
 
@@ -200,7 +230,7 @@ impl Located<'_> {
     pub fn changes_with(self) -> Option<Change> {
         match self {
             Self::Resource(resource) => resource.changes_with,
-            Self::OfTemplate(template, id) => Some((template.changes_with)(id)),
+            Self::OfTemplate(template, id) => template.changes_with.map(|with| with(id)),
         }
     }
 
@@ -208,7 +238,7 @@ impl Located<'_> {
     ///
     /// # Errors
     /// Those of the journal.
-    pub async fn read(self, reader: Reader) -> Result<ResourceText, JournalError> {
+    pub async fn read(self, reader: Reader) -> Result<ResourceContents, JournalError> {
         match self {
             Self::Resource(resource) => (resource.read)(reader).await,
             Self::OfTemplate(template, id) => (template.read)(reader, id).await,
@@ -216,7 +246,7 @@ impl Located<'_> {
     }
 }
 
-async fn read<R: Resource>(reader: Reader) -> Result<ResourceText, JournalError> {
+async fn read<R: Resource>(reader: Reader) -> Result<ResourceContents, JournalError> {
     Ok(contents(R::URI.to_owned(), &R::read(reader).await?))
 }
 
@@ -224,7 +254,10 @@ async fn read<R: Resource>(reader: Reader) -> Result<ResourceText, JournalError>
 ///
 /// # Errors
 /// Those of the journal.
-pub async fn read_one<T: Template>(reader: Reader, id: i64) -> Result<ResourceText, JournalError> {
+pub async fn read_one<T: Template>(
+    reader: Reader,
+    id: i64,
+) -> Result<ResourceContents, JournalError> {
     let uri = uri::expand(T::URI, id);
     Ok(contents(uri, &T::read(reader, id).await?))
 }
@@ -234,12 +267,14 @@ pub async fn read_one<T: Template>(reader: Reader, id: i64) -> Result<ResourceTe
 /// # Panics
 /// If they cannot be written as JSON, which views can.
 #[must_use]
-pub fn contents(uri: String, said: &impl Serialize) -> ResourceText {
-    ResourceText {
+pub fn contents(uri: String, said: &impl Serialize) -> ResourceContents {
+    ResourceContents {
         uri,
-        mime_type: MIME_TYPE,
-        text: serde_json::to_string(said)
-            .expect("contents are made of strings, numbers, lists and structs"),
+        mime_type: MIME_TYPE.into(),
+        body: ResourceBody::Text(
+            serde_json::to_string(said)
+                .expect("contents are made of strings, numbers, lists and structs"),
+        ),
     }
 }
 

@@ -10,15 +10,14 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use super::{arguments, conversation::Conversation};
+use super::{
+    arguments,
+    conversation::{Conversation, Unheard},
+};
 use crate::{
     actors::journal::JournalHandle,
     domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
-    mcp::{
-        answer::{ResourceLink, ToolOutput},
-        jsonrpc::RpcError,
-        outgoing::Question,
-    },
+    mcp::answer::{Content, ResourceLink, ToolOutput},
 };
 
 /// A tool, declared once.
@@ -98,17 +97,18 @@ pub struct Done<T> {
 pub enum ToolError {
     /// The arguments break a rule; a sentence that says which.
     BadArguments(String),
-    /// The call itself breaks a rule of the protocol's.
-    BadRequest(RpcError),
-    /// The client has to answer first, and then call again.
-    InputRequired {
-        /// The questions, each under the key that its answer comes back under.
-        questions: Vec<(&'static str, Question)>,
-        /// What the client has to carry until then.
-        carry: String,
-    },
+    /// What was asked for cannot be done; a sentence that says why.
+    Failed(String),
+    /// The client is needed first.
+    Unheard(Unheard),
     /// The journal could not.
     Journal(JournalError),
+}
+
+impl From<Unheard> for ToolError {
+    fn from(error: Unheard) -> Self {
+        Self::Unheard(error)
+    }
 }
 
 impl From<JournalError> for ToolError {
@@ -123,8 +123,11 @@ pub struct DeclaredTool {
     pub descriptor: model::Tool,
     scopes: ScopeSet,
     with_argument: Option<(&'static str, ScopeSet)>,
-    call: fn(Context, Option<&RawValue>) -> CallFuture,
+    call: Box<Begin<CallFuture>>,
 }
+
+/// Reads arguments at once; what it gives does the rest when it is polled.
+pub(super) type Begin<F> = dyn Fn(Context, Option<&RawValue>) -> F + Send + Sync;
 
 /// A call under way, which has all that it needs.
 pub type CallFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>>>>;
@@ -147,7 +150,32 @@ impl DeclaredTool {
             descriptor,
             scopes: T::SCOPES,
             with_argument: T::WITH_ARGUMENT,
-            call: call::<T>,
+            call: Box::new(call::<T>),
+        }
+    }
+
+    /// Enters a tool that is known by its wire form only, and takes any arguments: whoever made the
+    /// schema answers for what does not fit it.
+    #[must_use]
+    pub fn raw<F>(
+        descriptor: model::Tool,
+        scopes: ScopeSet,
+        call: impl Fn(Context, Map<String, Value>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<ToolOutput, ToolError>> + 'static,
+    {
+        let call = move |context, raw: Option<&RawValue>| -> CallFuture {
+            match arguments::read::<Map<String, Value>>(raw) {
+                Ok(arguments) => Box::pin(call(context, arguments)),
+                Err(reason) => Box::pin(async { Err(ToolError::BadArguments(reason)) }),
+            }
+        };
+        Self {
+            descriptor,
+            scopes,
+            with_argument: None,
+            call: Box::new(call),
         }
     }
 
@@ -198,11 +226,13 @@ fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFutu
     let arguments = arguments::read::<T::Arguments>(raw);
     Box::pin(async move {
         let done = T::call(context, arguments.map_err(ToolError::BadArguments)?).await?;
+        let mut content = vec![Content::text(done.summary)];
+        content.extend(done.links.into_iter().map(Content::ResourceLink));
+        let structured = to_raw_value(&done.output)
+            .expect("outputs are made of strings, numbers, lists and structs");
         Ok(ToolOutput {
-            summary: done.summary,
-            links: done.links,
-            structured: to_raw_value(&done.output)
-                .expect("outputs are made of strings, numbers, lists and structs"),
+            content,
+            structured: Some(structured),
         })
     })
 }

@@ -1,19 +1,17 @@
 //! Where resources are: `epicme://tags/7`.
 
-/// The scheme of every URI of this server.
-const SCHEME: &str = "epicme";
-
 /// Longer than any URI that leads somewhere, in bytes.
 const LONGEST: usize = 128;
 
 /// How a template says where the id stands.
 const ID: &str = "{id}";
 
-/// A URI of this server, taken apart. Scheme and host are compared without regard to case
+/// A URI like those of this server, taken apart. Scheme and host are compared without regard to case
 /// (RFC 3986 §6.2.2.1); everything else is compared to the letter, so that a resource has one URI: no
 /// escapes, no ports, no queries, no empty segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uri<'a> {
+    scheme: &'a str,
     host: &'a str,
     path: &'a str,
 }
@@ -26,27 +24,28 @@ impl<'a> Uri<'a> {
             return None;
         }
         let (scheme, rest) = text.split_once("://")?;
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            return None;
-        }
         let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        Some(Self { host, path })
+        Some(Self { scheme, host, path })
     }
 
     /// Whether both lead to the same place.
     #[must_use]
     pub fn is(self, other: Uri<'_>) -> bool {
-        self.host.eq_ignore_ascii_case(other.host) && self.path == other.path
+        self.is_beside(other) && self.path == other.path
+    }
+
+    fn is_beside(self, other: Uri<'_>) -> bool {
+        self.scheme.eq_ignore_ascii_case(other.scheme) && self.host.eq_ignore_ascii_case(other.host)
     }
 
     /// The id in a template's place for it, if the URI is of the template (RFC 6570, level 1).
     #[must_use]
     pub fn id_in(self, template: Uri<'_>) -> Option<i64> {
-        let before = template.path.strip_suffix(ID)?;
-        if !self.host.eq_ignore_ascii_case(template.host) {
+        let (before, after) = template.path.split_once(ID)?;
+        if !self.is_beside(template) {
             return None;
         }
-        parse_id(self.path.strip_prefix(before)?)
+        parse_id(self.path.strip_prefix(before)?.strip_suffix(after)?)
     }
 }
 
@@ -122,6 +121,23 @@ mod tests {
             assert_eq!(id(uri), None, "{uri}");
         }
         assert_eq!(id(&format!("epicme://entries/{}", "7".repeat(200))), None);
+    }
+
+    #[test]
+    fn an_id_may_stand_in_the_middle() {
+        let template = Uri::parse("epicme://entries/{id}/tags").unwrap();
+        let id = |uri| Uri::parse(uri)?.id_in(template);
+        assert_eq!(id("epicme://entries/7/tags"), Some(7));
+        for uri in [
+            "epicme://entries/7",
+            "epicme://entries//tags",
+            "epicme://entries/7/8/tags",
+            "epicme://entries/7/tags/",
+            "epicme://entries/tags",
+            "other://entries/7/tags",
+        ] {
+            assert_eq!(id(uri), None, "{uri}");
+        }
     }
 
     #[test]

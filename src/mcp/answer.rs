@@ -1,7 +1,8 @@
 //! Canonical answers: what a method has to say, before a revision gives it its shape.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rmcp::model::Resource;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -27,7 +28,7 @@ pub enum Answer {
     /// A page of the list of resources.
     Resources(ResourcePage),
     /// What reading a resource gave.
-    Contents(ResourceText),
+    Contents(ResourceContents),
     /// A prompt, filled in.
     Prompt(PromptOutput),
     /// How what was typed may go on.
@@ -46,31 +47,84 @@ pub struct ResourcePage {
 /// A resource's contents.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ResourceText {
+pub struct ResourceContents {
     /// Where it was read.
     pub uri: String,
     /// How to read it.
-    pub mime_type: &'static str,
+    pub mime_type: Cow<'static, str>,
     /// What it says.
-    pub text: String,
+    #[serde(flatten)]
+    pub body: ResourceBody,
+}
+
+/// What a resource says.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ResourceBody {
+    /// This.
+    Text(String),
+    /// These bytes, in Base64.
+    Blob(Base64),
+}
+
+/// Bytes on their way into JSON.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Base64(String);
+
+impl From<&[u8]> for Base64 {
+    fn from(bytes: &[u8]) -> Self {
+        Self(STANDARD.encode(bytes))
+    }
+}
+
+/// A block of content: what a tool says, or a message of a prompt (MCP, Tools and Prompts).
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Content {
+    /// Words.
+    Text {
+        /// These.
+        text: String,
+    },
+    /// A picture.
+    Image(Media),
+    /// Something to listen to (MCP 2025-03-26 and later).
+    Audio(Media),
+    /// Where a resource can be read (MCP 2025-06-18 and later).
+    ResourceLink(ResourceLink),
+    /// What a resource says.
+    Resource {
+        /// This one.
+        resource: ResourceContents,
+    },
+}
+
+impl Content {
+    /// Words.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+}
+
+/// A picture or a sound.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Media {
+    /// Its bytes.
+    pub data: Base64,
+    /// How to read them.
+    pub mime_type: Cow<'static, str>,
 }
 
 /// A prompt, filled in: what the user says to the model.
 #[derive(Clone, Debug)]
 pub struct PromptOutput {
     /// What the prompt is for.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// One after the other.
-    pub messages: Vec<PromptMessage>,
-}
-
-/// What one message of a prompt says.
-#[derive(Clone, Debug)]
-pub enum PromptMessage {
-    /// This.
-    Text(String),
-    /// What the resource says.
-    Resource(ResourceText),
+    pub messages: Vec<Content>,
 }
 
 /// How what was typed may go on (MCP, Completion).
@@ -98,12 +152,11 @@ pub enum ToolAnswer {
 /// What a tool found or did.
 #[derive(Clone, Debug)]
 pub struct ToolOutput {
-    /// A sentence for people.
-    pub summary: String,
-    /// The entries and tags that it is about.
-    pub links: Vec<ResourceLink>,
-    /// The result as data, serialised once: it is sent both as structured content and as text.
-    pub structured: Box<RawValue>,
+    /// For people and models.
+    pub content: Vec<Content>,
+    /// The result as data, if the tool promises any, serialised once: it is sent both as structured
+    /// content and as text.
+    pub structured: Option<Box<RawValue>>,
 }
 
 /// A link to a resource of this server (MCP 2025-06-18 and later, Tools, Resource Links).

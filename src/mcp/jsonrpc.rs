@@ -93,6 +93,8 @@ pub mod code {
     pub const INTERNAL_ERROR: i32 = -32603;
     /// Header and body disagree (MCP 2026-07-28).
     pub const HEADER_MISMATCH: i32 = -32020;
+    /// The client cannot do what the request needs (MCP 2026-07-28).
+    pub const MISSING_CLIENT_CAPABILITY: i32 = -32021;
     /// The protocol version is not served (MCP 2026-07-28).
     pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
 }
@@ -122,6 +124,16 @@ impl RpcError {
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = Some(data);
         self
+    }
+
+    /// `-32021`, with what the client would have to declare (B-07).
+    #[must_use]
+    pub fn missing_capabilities(required: &Value) -> Self {
+        Self::new(
+            code::MISSING_CLIENT_CAPABILITY,
+            "The client lacks a capability that this needs",
+        )
+        .with_data(serde_json::json!({ "requiredCapabilities": required }))
     }
 
     /// `-32600`.

@@ -1,7 +1,7 @@
 //! What the server says of its own accord: progress, and questions to the client.
 
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     envelope::{as_str, is_object},
@@ -28,6 +28,18 @@ pub enum Ability {
     Sample,
     /// Say which folders it works in.
     ListRoots,
+}
+
+impl Ability {
+    /// The capabilities that a client has to declare for it (B-07).
+    #[must_use]
+    pub fn capabilities(self) -> Value {
+        match self {
+            Self::ElicitForm => json!({ "elicitation": { "form": {} } }),
+            Self::Sample => json!({ "sampling": {} }),
+            Self::ListRoots => json!({ "roots": {} }),
+        }
+    }
 }
 
 /// What a client said that it can do for the server.
@@ -172,7 +184,7 @@ pub fn request(id: &str, question: &Question) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{json, value::to_raw_value};
+    use serde_json::value::to_raw_value;
 
     use super::*;
 

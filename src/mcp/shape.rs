@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
     answer::{
-        Answer, Completion, PromptMessage, PromptOutput, ResourceLink, ResourcePage, ResourceText,
-        ToolAnswer, ToolOutput,
+        Answer, Completion, Content, PromptOutput, ResourceContents, ResourcePage, ToolAnswer,
+        ToolOutput,
     },
     jsonrpc::{RpcError, code},
     outgoing::Question,
@@ -212,25 +212,24 @@ fn shaped_tool(tool: &Tool, version: ProtocolVersion) -> Tool {
 }
 
 fn done(output: &ToolOutput, version: ProtocolVersion) -> String {
-    let mut content = Vec::with_capacity(output.links.len() + 2);
-    content.push(Block::Text {
-        text: &output.summary,
-    });
-    if version.has_structured_content() {
-        content.extend(output.links.iter().map(Block::ResourceLink));
-    }
+    let mut content = Vec::with_capacity(output.content.len() + 1);
+    content.extend(known(&output.content, version).map(Block::Any));
+    let structured = output.structured.as_deref();
     // The data stands in the last text block as well, for clients and models that read no
     // structured content (S-06).
-    content.push(Block::Text {
-        text: output.structured.get(),
-    });
+    content.extend(structured.map(|data| Block::Text { text: data.get() }));
     to_json(&ToolResult {
         stamp: Stamp::new(version),
         content,
-        structured_content: version
-            .has_structured_content()
-            .then_some(&*output.structured),
+        structured_content: structured.filter(|_| version.has_structured_content()),
         is_error: false,
+    })
+}
+
+/// The blocks that a revision knows: links came with structured content.
+fn known(blocks: &[Content], version: ProtocolVersion) -> impl Iterator<Item = &Content> {
+    blocks.iter().filter(move |block| {
+        version.has_structured_content() || !matches!(block, Content::ResourceLink(_))
     })
 }
 
@@ -254,15 +253,12 @@ fn resource_page(page: &ResourcePage, version: ProtocolVersion) -> String {
 }
 
 fn prompted(prompt: &PromptOutput, version: ProtocolVersion) -> String {
-    let messages = prompt.messages.iter().map(|message| Said {
+    let messages = known(&prompt.messages, version).map(|message| Said {
         role: "user",
-        content: match message {
-            PromptMessage::Text(text) => Block::Text { text },
-            PromptMessage::Resource(resource) => Block::Resource { resource },
-        },
+        content: message,
     });
     to_json(&PromptResult {
-        description: prompt.description,
+        description: &prompt.description,
         messages: messages.collect(),
         stamp: Stamp::new(version),
     })
@@ -336,12 +332,15 @@ struct ToolResult<'a> {
     stamp: Stamp,
 }
 
+/// Content, or a text that is borrowed from somewhere else.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Block<'a> {
-    Text { text: &'a str },
-    ResourceLink(&'a ResourceLink),
-    Resource { resource: &'a ResourceText },
+    Text {
+        text: &'a str,
+    },
+    #[serde(untagged)]
+    Any(&'a Content),
 }
 
 #[derive(Serialize)]
@@ -358,7 +357,7 @@ struct ResourceList<'a> {
 
 #[derive(Serialize)]
 struct ReadResult<'a> {
-    contents: [&'a ResourceText; 1],
+    contents: [&'a ResourceContents; 1],
     #[serde(flatten)]
     cache: Cache,
     #[serde(flatten)]
@@ -367,7 +366,7 @@ struct ReadResult<'a> {
 
 #[derive(Serialize)]
 struct PromptResult<'a> {
-    description: &'static str,
+    description: &'a str,
     messages: Vec<Said<'a>>,
     #[serde(flatten)]
     stamp: Stamp,
@@ -376,7 +375,7 @@ struct PromptResult<'a> {
 #[derive(Serialize)]
 struct Said<'a> {
     role: &'static str,
-    content: Block<'a>,
+    content: &'a Content,
 }
 
 #[derive(Serialize)]

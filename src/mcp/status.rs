@@ -12,6 +12,7 @@ pub fn of_error(era: Era, error: &RpcError) -> u16 {
     match (era, error.code) {
         (_, code::PARSE_ERROR | code::INVALID_REQUEST) => 400,
         (_, code::HEADER_MISMATCH | code::UNSUPPORTED_PROTOCOL_VERSION) => 400,
+        (Era::Modern, code::MISSING_CLIENT_CAPABILITY) => 400,
         (Era::Modern, code::METHOD_NOT_FOUND) => 404,
         (Era::Modern, code::INTERNAL_ERROR) => 500,
         (Era::Modern | Era::Legacy, _) => 200,

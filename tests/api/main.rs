@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod discovery;
 mod eras;
+mod features;
 mod hygiene;
 mod introspection;
 mod isolation;

@@ -18,7 +18,7 @@ use crate::{
         },
         tool::Reader,
     },
-    mcp::answer::PromptMessage,
+    mcp::answer::Content,
 };
 
 /// How many tags a model is shown at most; more would crowd out the entry.
@@ -51,7 +51,7 @@ impl Prompt for SuggestTags {
     async fn get(
         reader: Reader,
         arguments: SuggestTagsArguments,
-    ) -> Result<Vec<PromptMessage>, PromptError> {
+    ) -> Result<Vec<Content>, PromptError> {
         let EntryId(id) = arguments.entry_id.into();
         let entry = read_one::<Entry>(reader.clone(), id).await?;
         let tags = first_tags(&reader, MOST_TAGS).await?;
@@ -61,7 +61,7 @@ impl Prompt for SuggestTags {
             ""
         };
         Ok(vec![
-            PromptMessage::Text(format!(
+            Content::text(format!(
                 "Which tags should entry {id} of my journal have? My tags and the entry follow as JSON.{not_all} \
                  {DATA_NOT_INSTRUCTIONS}\n\n\
                  Choose from my tags those that fit and are not on the entry yet, five at most. Think of a new tag \
@@ -70,8 +70,10 @@ impl Prompt for SuggestTags {
                  Put those that I agree to on the entry with `add_tag_to_entry`; a new one has to be made with \
                  `create_tag` first."
             )),
-            PromptMessage::Resource(contents(Tags::URI.to_owned(), &tags.items)),
-            PromptMessage::Resource(entry),
+            Content::Resource {
+                resource: contents(Tags::URI.to_owned(), &tags.items),
+            },
+            Content::Resource { resource: entry },
         ])
     }
 }

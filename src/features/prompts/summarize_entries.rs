@@ -22,7 +22,7 @@ use crate::{
         uri,
         views::EntryView,
     },
-    mcp::answer::PromptMessage,
+    mcp::answer::Content,
 };
 
 /// How much of the entries' content a model is shown at most, in bytes. The newest entry is shown
@@ -87,7 +87,7 @@ impl Prompt for SummarizeEntries {
     async fn get(
         reader: Reader,
         arguments: SummarizeEntriesArguments,
-    ) -> Result<Vec<PromptMessage>, PromptError> {
+    ) -> Result<Vec<Content>, PromptError> {
         let zone = arguments.time_zone.unwrap_or_default();
         let (from, to) =
             dates::span(arguments.from, arguments.to, &zone).map_err(PromptError::BadArguments)?;
@@ -104,10 +104,12 @@ impl Prompt for SummarizeEntries {
                 bytes: MOST_BYTES,
             })
             .await?;
-        let mut messages = vec![PromptMessage::Text(instruction(&which, &digest, &zone))];
+        let mut messages = vec![Content::text(instruction(&which, &digest, &zone))];
         messages.extend(digest.entries.into_iter().map(|entry| {
             let uri = uri::expand(Entry::URI, entry.id.0);
-            PromptMessage::Resource(contents(uri, &EntryView::from(entry)))
+            Content::Resource {
+                resource: contents(uri, &EntryView::from(entry)),
+            }
         }));
         Ok(messages)
     }

@@ -15,6 +15,8 @@ use epicme::{
     app::{self, App},
     config::{Config, Options, Sources},
     domain::clock::Clock,
+    features::catalogue::{Catalogue, Features},
+    oauth::policy::ScopePolicy,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -47,6 +49,15 @@ impl TestApp {
 
     /// A server whose configuration was changed first.
     pub(crate) fn spawn_with(edit: impl FnOnce(&mut Config)) -> Self {
+        Self::start(edit, Features::of_the_journal())
+    }
+
+    /// A server of other features.
+    pub(crate) fn serving(features: Features) -> Self {
+        Self::start(|_| (), features)
+    }
+
+    fn start(edit: impl FnOnce(&mut Config), features: Features) -> Self {
         log::capture();
         let database = TestDatabase::new();
         let issuer_listener = app::listen(([127, 0, 0, 1], 0).into()).unwrap();
@@ -68,7 +79,8 @@ impl TestApp {
             move || {
                 System::new().block_on(async move {
                     let issuer = issuer.serve(issuer_listener);
-                    let app = App::start(config, listener, clock).unwrap();
+                    let catalogue = Catalogue::of(features, ScopePolicy::default());
+                    let app = App::start_with(config, listener, clock, catalogue).unwrap();
                     started.send(()).unwrap();
                     let _ = stopped.await;
                     app.stop().await;
