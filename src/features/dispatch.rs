@@ -27,7 +27,7 @@ use crate::{
         envelope::{Params, as_str, is_object},
         jsonrpc::{RpcError, code},
         method::Method,
-        outgoing::{Abilities, Ability},
+        outgoing::{Abilities, Ability, ProgressToken},
         request_state::{Binding, Sealer},
         shape,
         version::ProtocolVersion,
@@ -114,6 +114,8 @@ pub struct Call<'a> {
     pub params: &'a Params<'a>,
     /// The same, as they came.
     pub raw_params: Option<&'a RawValue>,
+    /// Under which token the client wants to hear of progress, if it does.
+    pub progress_token: Option<ProgressToken>,
     /// By whom, according to the token of this very request.
     pub principal: Arc<Principal>,
     /// What the client can do for the server.
@@ -337,7 +339,7 @@ impl Dispatcher {
         call: &Call<'_>,
         binding: Option<&Binding>,
     ) -> Result<Conversation, RpcError> {
-        let token = call.params.progress_token();
+        let token = call.progress_token.clone();
         if !call.version.is_modern() {
             return Ok(Conversation::at_once(
                 token,

@@ -15,6 +15,7 @@ use crate::{
     features::dispatch::Failure,
     mcp::{
         answer::Answer,
+        envelope::Params,
         era::{self, Era},
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, Posted, RpcError, code},
@@ -93,14 +94,16 @@ async fn answer(
         Posted::One(incoming) => incoming,
         Posted::Batch(members) => return batch::answer(&members, &headers, principal, site).await,
     };
-    let era = era::classify(&incoming, &headers).map_err(|error| HttpError::Rpc {
+    let refused = |error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
         id: id_of(&incoming),
         error,
-    })?;
+    };
+    let params = Params::read(incoming.params()).map_err(refused)?;
+    let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
-            modern::answer(&message, &headers, principal, site).await
+            modern::answer(&message, params, &headers, principal, site).await
         }
         // Nothing that a modern client may notify us of concerns us (D-16).
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),

@@ -17,6 +17,7 @@ use crate::{
         watching::{Unwatchable, Watching},
     },
     mcp::{
+        envelope::Params,
         era::{self, Admitted},
         headers::Headers,
         jsonrpc::{self, Id, Request},
@@ -28,11 +29,12 @@ use crate::{
 
 pub(super) async fn answer(
     message: &Request<'_>,
+    params: Params<'_>,
     headers: &Headers<'_>,
     principal: Arc<Principal>,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
-    let admitted = era::admit(message, headers).map_err(|error| HttpError::Rpc {
+    let admitted = era::admit(message, params, headers).map_err(|error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
         id: Some(message.id.clone()),
         error,
@@ -41,15 +43,14 @@ pub(super) async fn answer(
     if admitted.method == Method::Listen {
         return listen(&message.id, &admitted, principal, site).await;
     }
-    let (client, inbox) = stream::channel(
-        admitted.params.progress_token().is_some(),
-        admitted.log_level,
-    );
+    let progress_token = admitted.params.progress_token();
+    let (client, inbox) = stream::channel(progress_token.is_some(), admitted.log_level);
     let begun = site.dispatcher.begin(Call {
         method: admitted.method,
         version,
         params: &admitted.params,
         raw_params: message.params,
+        progress_token,
         principal: Arc::clone(&principal),
         abilities: admitted.abilities,
         client,

@@ -58,18 +58,21 @@ pub struct Admitted<'a> {
 ///
 /// # Errors
 /// `-32020` for an `initialize` without an envelope under a modern header (D-02), `-32600` for a
-/// response under one (D-15), `-32602` for `params` that are no object.
-pub fn classify(incoming: &Incoming<'_>, headers: &Headers<'_>) -> Result<Era, RpcError> {
+/// response under one (D-15).
+pub fn classify(
+    incoming: &Incoming<'_>,
+    params: &Params<'_>,
+    headers: &Headers<'_>,
+) -> Result<Era, RpcError> {
     let modern_header = headers
         .protocol_version
         .text()
         .and_then(ProtocolVersion::parse)
         .is_some_and(ProtocolVersion::is_modern);
-    let (method, params) = match incoming {
-        Incoming::Request(request) => (&request.method, request.params),
-        Incoming::Notification(notification) => {
-            let enveloped = Params::read(notification.params)?.claims_envelope();
-            return Ok(if enveloped || modern_header {
+    let method = match incoming {
+        Incoming::Request(request) => &request.method,
+        Incoming::Notification(_) => {
+            return Ok(if modern_header || params.claims_envelope() {
                 Era::Modern
             } else {
                 Era::Legacy
@@ -82,7 +85,7 @@ pub fn classify(incoming: &Incoming<'_>, headers: &Headers<'_>) -> Result<Era, R
         }
         Incoming::Response(_) => return Ok(Era::Legacy),
     };
-    if Params::read(params)?.claims_envelope() || Method::is_modern_only(method) {
+    if params.claims_envelope() || Method::is_modern_only(method) {
         return Ok(Era::Modern);
     }
     match (modern_header, method.as_ref()) {
@@ -100,8 +103,11 @@ pub fn classify(incoming: &Incoming<'_>, headers: &Headers<'_>) -> Result<Era, R
 ///
 /// # Errors
 /// `-32602`, `-32020`, `-32022` or `-32601`.
-pub fn admit<'a>(request: &Request<'a>, headers: &Headers<'_>) -> Result<Admitted<'a>, RpcError> {
-    let params = Params::read(request.params)?;
+pub fn admit<'a>(
+    request: &Request<'a>,
+    params: Params<'a>,
+    headers: &Headers<'_>,
+) -> Result<Admitted<'a>, RpcError> {
     let envelope = Envelope::read(&params)?;
     headers.agree(&envelope.protocol_version, &request.method, &params)?;
     let version = ProtocolVersion::parse(&envelope.protocol_version)

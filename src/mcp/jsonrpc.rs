@@ -51,6 +51,18 @@ pub struct Notification<'a> {
     pub params: Option<&'a RawValue>,
 }
 
+impl<'a> Incoming<'a> {
+    /// The parameters, not looked into yet; a response has none.
+    #[must_use]
+    pub fn params(&self) -> Option<&'a RawValue> {
+        match self {
+            Self::Request(request) => request.params,
+            Self::Notification(notification) => notification.params,
+            Self::Response(_) => None,
+        }
+    }
+}
+
 /// A response.
 #[derive(Debug)]
 pub struct Response<'a> {

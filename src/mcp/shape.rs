@@ -1,8 +1,13 @@
 //! The one table that gives canonical answers the shape of a revision (D-24).
 
+use std::sync::LazyLock;
+
 use rmcp::model::{Implementation, Prompt, Resource, ResourceTemplate, Tool};
 use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::{
     answer::{
@@ -271,8 +276,16 @@ struct Stamp {
     #[serde(skip_serializing_if = "Option::is_none")]
     result_type: Option<&'static str>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
-    meta: Option<Meta>,
+    meta: Option<&'static RawValue>,
 }
+
+/// The `_meta` of a modern result. It is the same every time, so it is written once.
+static META: LazyLock<Box<RawValue>> = LazyLock::new(|| {
+    to_raw_value(&Meta {
+        server_info: server_info(ProtocolVersion::V2026_07_28),
+    })
+    .expect("an implementation is made of strings")
+});
 
 #[derive(Serialize)]
 struct Meta {
@@ -284,9 +297,7 @@ impl Stamp {
     fn new(version: ProtocolVersion) -> Self {
         Self {
             result_type: version.is_modern().then_some("complete"),
-            meta: version.is_modern().then(|| Meta {
-                server_info: server_info(version),
-            }),
+            meta: version.is_modern().then(|| &**META),
         }
     }
 }

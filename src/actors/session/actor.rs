@@ -219,6 +219,7 @@ impl Handler<Call> for SessionActor {
                     version: self.version,
                     params: &params,
                     raw_params: call.params.as_deref(),
+                    progress_token: params.progress_token(),
                     principal: call.principal,
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,
@@ -516,7 +517,7 @@ impl Client for CallClient {
         Box::pin(async move {
             let answer = answer.await?;
             // A token that ended while its user thought about it allows nothing any more.
-            if scopes_now(&principal, &dispatcher).is_empty() {
+            if dispatcher.has_ended(&principal) {
                 Err(NoAnswer)
             } else {
                 Ok(answer)
