@@ -234,6 +234,7 @@ fn site(
         discovery,
         baseline: http.baseline,
         public_url: http.public_url,
+        slowest_body: http.slowest_body,
     }
 }
 

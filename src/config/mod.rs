@@ -64,6 +64,8 @@ pub struct HttpConfig {
     pub baseline: ScopeSet,
     /// How many `subscriptions/listen` streams there may be.
     pub streams: StreamConfig,
+    /// How long a request's body may take. The same everywhere, but for tests.
+    pub slowest_body: Duration,
     /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
     pub relays_authorization_server: bool,
 }

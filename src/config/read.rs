@@ -21,6 +21,9 @@ use super::{
 };
 use crate::{domain::scope::Scope, domain::scope::ScopeSet, oauth::url::endpoint};
 
+/// How long a request's body may take: 2 MiB within it need no fast line.
+const SLOWEST_BODY: Duration = Duration::from_secs(30);
+
 /// Every key, by its name in the environment, in the order in which `check-config` prints them.
 pub(super) const KEYS: &[&str] = &[
     "EPICME_BIND",
@@ -297,6 +300,7 @@ impl Reader<'_> {
                 loopback_origins: false,
                 baseline: baseline?,
                 streams,
+                slowest_body: SLOWEST_BODY,
                 relays_authorization_server: relays?,
             },
             issuer: IssuerConfig {

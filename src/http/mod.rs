@@ -21,7 +21,7 @@ mod legacy;
 mod modern;
 mod stream;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -69,6 +69,8 @@ pub struct Site {
     pub baseline: ScopeSet,
     /// Where clients reach this server.
     pub public_url: PublicUrl,
+    /// How long a request's body may take.
+    pub slowest_body: Duration,
 }
 
 /// The paths under which the protected resource metadata is served.
