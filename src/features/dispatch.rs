@@ -282,6 +282,7 @@ impl Dispatcher {
                 Err(ToolError::Unheard(Unheard::Unable(ability))) if !back.is_modern => {
                     Ok(failed(cannot(ability)))
                 }
+                Err(ToolError::Unheard(Unheard::TooManyOpen)) => Ok(failed(TOO_MANY_OPEN.into())),
                 Err(ToolError::Unheard(unheard)) => back.explain(unheard),
                 Err(ToolError::Journal(error)) => sentence(error).map(failed),
             }
@@ -388,9 +389,13 @@ impl WayBack {
                 Err(RpcError::missing_capabilities(&ability.capabilities()).into())
             }
             Unheard::Unable(ability) => Err(RpcError::invalid_params(cannot(ability)).into()),
+            Unheard::TooManyOpen => Err(RpcError::invalid_request(TOO_MANY_OPEN).into()),
         }
     }
 }
+
+/// What a call is told that could not ask.
+const TOO_MANY_OPEN: &str = "Too many questions to the client are open in this session; call again when one of them has been answered.";
 
 fn cannot(ability: Ability) -> String {
     format!(

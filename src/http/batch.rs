@@ -51,9 +51,17 @@ pub(super) async fn answer(
     }
     let messages = read(members)?;
     check_scopes(&messages, &session, &site.dispatcher, &principal)?;
+    let permit = session
+        .admit_batch()
+        .await
+        .map_err(|error| HttpError::session(error, None))?;
     let messages = messages.iter().map(Message::of).collect();
+    let run = async move {
+        let _permit = permit;
+        run(messages, session, principal).await
+    };
     // Like any call of a session, what has been taken does not end with the connection (L-19).
-    let answers = actix_web::rt::spawn(run(messages, session, principal))
+    let answers = actix_web::rt::spawn(run)
         .await
         .map_err(|error| HttpError::Internal {
             status: 500,

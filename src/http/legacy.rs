@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, HeaderName},
+    http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
 };
 
 use super::{
@@ -129,29 +129,36 @@ pub(super) async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
     let session = find(&headers, principal, sessions, None)?;
-    let after = match request.headers().get(&LAST_EVENT_ID) {
-        None => None,
-        Some(id) => Some(
-            id.to_str()
-                .ok()
-                .and_then(EventId::parse)
-                .ok_or(HttpError::NotResumable)?,
-        ),
-    };
+    let after = last_event_id(request.headers())?;
     let frames = session
         .listen(Arc::clone(principal), after)
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;
-    // A stream that speaks unasked ends with the token that opened it (D-22).
-    let ends_in = principal
-        .expires_at
-        .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
+    let end = stream::end_of(principal, &site.clock);
     // Whoever only listens uses the session too.
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    Ok(stream::of_frames(frames, ends_in, in_use))
+    Ok(stream::of_frames(frames, Some(end), in_use))
+}
+
+/// The event after which a stream is to be gone on with (L-22). There is no way to tell which of
+/// several was meant.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, HttpError> {
+    let values = headers.get_all(&LAST_EVENT_ID);
+    match Field::gather(values.map(HeaderValue::as_bytes)) {
+        Field::Absent => Ok(None),
+        field @ Field::One(_) => field
+            .text()
+            .and_then(EventId::parse)
+            .map(Some)
+            .ok_or(HttpError::NotResumable),
+        Field::Several => Err(bad_request(
+            RpcError::invalid_request("Invalid request: Last-Event-ID is sent more than once"),
+            None,
+        )),
+    }
 }
 
 /// Ends a session (L-09).

@@ -102,9 +102,7 @@ async fn listen(
         resource_subscriptions: watching.uris().map(str::to_owned).collect(),
     };
     let meta = subscription::meta(id);
-    let ends_in = principal
-        .expires_at
-        .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
+    let end = stream::end_of(&principal, &site.clock);
     let listening = site
         .listeners
         .open(principal, watching, meta.clone())
@@ -114,6 +112,6 @@ async fn listen(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
-        ends_in,
+        end,
     ))
 }

@@ -15,6 +15,7 @@ use actix_web::{
     http::header::{CACHE_CONTROL, HeaderName},
     web::Bytes,
 };
+use chrono::TimeDelta;
 use futures_util::Stream;
 use tokio::{
     sync::{mpsc, watch},
@@ -23,6 +24,7 @@ use tokio::{
 
 use crate::{
     actors::session::{Frames, Listening},
+    domain::{clock::Clock, principal::Principal},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
         dispatch::{Failure, Work},
@@ -66,7 +68,7 @@ impl Client for Silent {
     }
 
     fn ask(&self, _: &Question) -> AnswerFuture {
-        Box::pin(std::future::ready(Err(NoAnswer)))
+        Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
     }
 }
 
@@ -87,7 +89,7 @@ impl Client for Outlet {
     }
 
     fn ask(&self, _: &Question) -> AnswerFuture {
-        Box::pin(std::future::ready(Err(NoAnswer)))
+        Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
     }
 }
 
@@ -150,19 +152,33 @@ pub(super) async fn run(
     Outcome::Streamed(event_stream(stream))
 }
 
-/// A response that passes on the frames of a legacy session, to the end of the stream or of the time
-/// that it has. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
+/// How long a stream that speaks unasked lasts where no token ends it sooner. Its client opens
+/// another, and is authenticated afresh.
+const LONGEST: TimeDelta = TimeDelta::hours(24);
+
+/// Comes when a stream has to end.
+pub(super) type End = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The end of a stream that speaks unasked: that of the token that opened it (D-22).
+pub(super) fn end_of(principal: &Principal, clock: &Clock) -> End {
+    let latest = clock.now() + LONGEST;
+    let end = principal.expires_at.map_or(latest, |end| end.min(latest));
+    Box::pin(clock.reaches(end))
+}
+
+/// A response that passes on the frames of a legacy session, to the end of the stream or to an end
+/// that it has before. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
 /// then while somebody listens.
 pub(super) fn of_frames(
     frames: Frames,
-    ends_in: Option<Duration>,
+    end: Option<End>,
     in_use: impl Fn() + 'static,
 ) -> HttpResponse {
     event_stream(FrameStream {
         frames,
         in_use: Box::new(in_use),
         silence: Box::pin(sleep(SILENCE)),
-        end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
+        end,
     })
 }
 
@@ -170,14 +186,15 @@ struct FrameStream {
     frames: Frames,
     in_use: Box<dyn Fn()>,
     silence: Pin<Box<Sleep>>,
-    end: Option<Pin<Box<Sleep>>>,
+    end: Option<End>,
 }
 
 impl Stream for FrameStream {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if is_over(&mut self.end, context) {
+        let is_over = |end: &mut End| end.as_mut().poll(context).is_ready();
+        if self.end.as_mut().is_some_and(is_over) {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = self.frames.poll_recv(context) {
@@ -192,28 +209,21 @@ impl Stream for FrameStream {
     }
 }
 
-/// Comes to its end when the server stops.
-type Closing = Pin<Box<dyn Future<Output = ()>>>;
-
-fn closed(mut closing: watch::Receiver<bool>) -> Closing {
+/// Comes when the server stops.
+fn closed(mut closing: watch::Receiver<bool>) -> End {
     Box::pin(async move {
         // Whoever could say so has gone: that is the end as well.
         let _ = closing.wait_for(|closing| *closing).await;
     })
 }
 
-fn is_over(end: &mut Option<Pin<Box<Sleep>>>, context: &mut Context<'_>) -> bool {
-    end.as_mut()
-        .is_some_and(|end| end.as_mut().poll(context).is_ready())
-}
-
 /// A response on which a modern client is told of changes. It ends in order, by `last`, when the
-/// server stops or the time that it has is over (P-15, D-22).
+/// server stops or the stream has to end (P-15, D-22).
 pub(super) fn of_listening(
     listening: Listening,
     first: String,
     last: String,
-    ends_in: Option<Duration>,
+    end: End,
 ) -> HttpResponse {
     event_stream(ListenStream {
         closing: closed(listening.closing.clone()),
@@ -221,17 +231,17 @@ pub(super) fn of_listening(
         first: Some(first),
         last: Some(last),
         silence: Box::pin(sleep(SILENCE)),
-        end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
+        end,
     })
 }
 
 struct ListenStream {
     listening: Listening,
-    closing: Closing,
+    closing: End,
     first: Option<String>,
     last: Option<String>,
     silence: Pin<Box<Sleep>>,
-    end: Option<Pin<Box<Sleep>>>,
+    end: End,
 }
 
 impl Stream for ListenStream {
@@ -245,8 +255,8 @@ impl Stream for ListenStream {
         if this.last.is_none() {
             return Poll::Ready(None);
         }
-        let over =
-            is_over(&mut this.end, context) || this.closing.as_mut().poll(context).is_ready();
+        let mut has_come = |end: &mut End| end.as_mut().poll(context).is_ready();
+        let over = has_come(&mut this.end) || has_come(&mut this.closing);
         let message = if over {
             this.last.take()
         } else {

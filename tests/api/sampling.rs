@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::support::{ALL, Ask, Events, Session, TestApp};
+use super::support::{ALL, Ask, Events, Session, TestApp, patiently};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
@@ -383,6 +383,30 @@ async fn one_suggestion_is_under_way_at_a_time() {
 }
 
 #[actix_rt::test]
+async fn a_question_that_is_not_answered_in_a_minute_makes_way() {
+    let app = TestApp::spawn();
+    let mut listener = Listener::new(&app, "2025-11-25").await;
+    let entry = listener.write("Rain").await;
+    let question = listener.question("Rain").await;
+    app.clock.advance(TimeDelta::seconds(59));
+    // It is open still, so there is no other.
+    listener.write("Snow").await;
+    app.clock.advance(TimeDelta::seconds(1));
+    let outcome = patiently(listener.outcome()).await;
+    assert_eq!(
+        (&outcome["data"]["message"], &outcome["data"]["entryId"]),
+        (
+            &json!("No tags suggested: the client gave no answer"),
+            &json!(entry)
+        )
+    );
+    listener.answer_text(&question, r#"["late"]"#).await;
+    let (_, outcome) = listener.suggest("Sun", r#"["weather"]"#).await;
+    assert_eq!(outcome["level"], "info");
+    assert_eq!(all_tags(&app).await, ["weather"]);
+}
+
+#[actix_rt::test]
 async fn a_write_that_is_repeated_is_not_suggested_for_again() {
     let app = TestApp::spawn();
     let mut listener = Listener::new(&app, "2025-11-25").await;
@@ -418,7 +442,7 @@ async fn an_entry_that_is_gone_gets_no_tags_and_makes_none() {
 async fn nothing_is_written_under_a_token_that_has_ended() {
     let app = TestApp::spawn();
     let mut listener = Listener::new(&app, "2025-11-25").await;
-    let soon = (app.clock.now() + TimeDelta::minutes(1)).timestamp();
+    let soon = (app.clock.now() + TimeDelta::seconds(30)).timestamp();
     let brief = Session {
         token: app.token_with(json!({ "exp": soon })),
         ..listener.session.clone()
@@ -427,7 +451,7 @@ async fn nothing_is_written_under_a_token_that_has_ended() {
         .write_with(&brief, json!({ "title": "Rain" }))
         .await;
     let question = listener.question("Rain").await;
-    app.clock.advance(TimeDelta::minutes(1));
+    app.clock.advance(TimeDelta::seconds(30));
     listener.answer_text(&question, r#"["weather"]"#).await;
     let outcome = listener.outcome().await;
     assert_eq!(

@@ -173,17 +173,52 @@ async fn a_stream_ends_with_its_token_and_the_session_goes_on() {
     let app = TestApp::spawn();
     let ann = app.token("ann", ALL);
     let session = app.open(&ann, "2025-06-18").await;
-    let soon = (app.clock.now() + TimeDelta::seconds(1)).timestamp();
+    let soon = (app.clock.now() + TimeDelta::minutes(5)).timestamp();
     let short = Session {
         token: app.token_with(json!({ "exp": soon })),
         ..session.clone()
     };
     let mut stream = get(&app, &short).listen().await;
-    assert_eq!(stream.next().await, None);
+    app.clock.advance(TimeDelta::seconds(299));
+    app.journal("ann").tag("work").await;
+    let (_, told) = stream.message().await;
+    assert_eq!(told["method"], "notifications/resources/list_changed");
     app.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(stream.next().await, None);
     assert_eq!(get(&app, &short).send().await.status, 401);
     let ping = app.within(&session, "ping", json!({}));
     assert_eq!(ping.send().await.status, 200);
+}
+
+#[actix_rt::test]
+async fn a_stream_ends_with_its_session_though_its_token_has_no_end() {
+    let app = TestApp::spawn();
+    let token = app.token_with(json!({ "exp": null }));
+    let session = app.open(&token, "2025-06-18").await;
+    let mut stream = get(&app, &session).listen().await;
+    app.clock.advance(TimeDelta::minutes(30));
+    assert_eq!(stream.next().await, None);
+}
+
+#[actix_rt::test]
+async fn of_several_places_to_go_on_from_none_is_taken() {
+    let app = TestApp::spawn();
+    let token = app.token("ann", ALL);
+    let entry = app.journal("ann").entry("Rain").await;
+    let session = asking(&app, &token).await;
+    let mut call = waiting(&app, &session, json!(1), entry).await;
+    for second in ["s1-0", "s1-1", "", "x"] {
+        let ask = resume(&app, &session, "s1-0").also("last-event-id", second.as_bytes());
+        let reply = ask.send().await;
+        assert_eq!(reply.error(), (400, -32600), "{second}");
+        assert_eq!(
+            reply.json()["error"]["message"],
+            "Invalid request: Last-Event-ID is sent more than once"
+        );
+    }
+    // The stream is where it was.
+    app.tell(&session, yes(&call.question)).await;
+    assert_eq!(success(&call.stream.message().await.1), true);
 }
 
 #[actix_rt::test]
@@ -469,9 +504,16 @@ async fn a_session_answers_others_while_a_call_waits() {
     }
     let ping = app.within(&session, "ping", json!({})).send().await;
     assert_eq!(ping.text(), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
-    // One question more than there may be is not asked, and that is no yes.
+    // One question more than there may be is not asked, and that is no yes and no "no".
     let reply = patiently(deletion(&app, &session, json!(2), entry).send()).await;
     assert_eq!(reply.result()["structuredContent"]["success"], false);
+    assert_eq!(
+        reply.result()["content"][0]["text"],
+        format!(
+            "Entry {entry} was not deleted: the user was not asked, because too many questions to them \
+             are open in this session; call again when one of them has been answered."
+        )
+    );
     for call in &mut calls {
         let no = json!({ "jsonrpc": "2.0", "id": call.question, "result": { "action": "cancel" } });
         app.tell(&session, no).await;

@@ -1,6 +1,7 @@
 //! What a client is told of changes: on the stream of a modern client's subscription, and on the
 //! general stream of a legacy session. To the same user alone, of what was asked for alone.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::support::{ALL, Ask, Events, Session, TestApp, patiently};
@@ -214,14 +215,26 @@ async fn streams_are_counted_per_user_and_in_all_and_a_closed_one_no_more() {
 #[actix_rt::test]
 async fn a_subscription_ends_in_order_with_its_token() {
     let app = TestApp::spawn();
-    let soon = (app.clock.now() + chrono::TimeDelta::seconds(1)).timestamp();
-    let token = app.token_with(json!({ "sub": "ann", "exp": soon }));
-    let id = json!("L");
-    let mut events = subscribe(&app, &token, id.clone(), json!({}))
-        .listen()
-        .await;
-    assert_eq!(next(&mut events).await, acknowledged(&id, json!({})));
-    ends_in_order(&mut events, &id).await;
+    let soon = (app.clock.now() + TimeDelta::minutes(5)).timestamp();
+    // Where the token has no end, the stream has one all the same.
+    for (end, seconds) in [(json!(soon), 300), (Value::Null, 24 * 60 * 60)] {
+        let token = app.token_with(json!({ "exp": end }));
+        let id = json!("L");
+        let filter = json!({ "resourcesListChanged": true });
+        let ask = subscribe(&app, &token, id.clone(), filter.clone());
+        let mut events = ask.listen().await;
+        assert_eq!(next(&mut events).await, acknowledged(&id, filter));
+        app.clock.advance(TimeDelta::seconds(seconds - 1));
+        let writer = app.token("ann", ALL);
+        let arguments = json!({ "name": format!("tag {seconds}") });
+        app.tool(&writer, "create_tag", &arguments)
+            .send()
+            .await
+            .result();
+        assert_eq!(next(&mut events).await, list_changed(&id));
+        app.clock.advance(TimeDelta::seconds(1));
+        ends_in_order(&mut events, &id).await;
+    }
 }
 
 #[actix_rt::test]
