@@ -478,8 +478,10 @@ async fn read_resource(
     let located = catalogue.locate(&uri).ok_or_else(not_found)?;
     require(catalogue, &reader.principal, located.scopes())?;
     match located.read(reader).await {
-        Ok(contents) => Ok(Answer::Contents(contents)),
-        Err(JournalError::NoSuchEntry(_) | JournalError::NoSuchTag(_)) => Err(not_found()),
+        Ok(answer) => Ok(answer),
+        Err(
+            JournalError::NoSuchEntry(_) | JournalError::NoSuchTag(_) | JournalError::NoSuchExport,
+        ) => Err(not_found()),
         Err(error) => Err(failure(error)),
     }
 }
@@ -541,6 +543,9 @@ fn sentence(error: JournalError) -> Result<String, Failure> {
     Ok(match error {
         JournalError::NoSuchEntry(id) => format!("There is no entry {id}."),
         JournalError::NoSuchTag(id) => format!("There is no tag {id}."),
+        JournalError::NoSuchExport => {
+            "The export gave way to a newer one, or has expired; export the journal again.".to_owned()
+        }
         JournalError::TagNameTaken => {
             "There is a tag of that name already; names are compared without regard to case."
                 .to_owned()

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actors::journal::JournalHandle,
     domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
-    mcp::answer::{Content, ResourceLink, ToolOutput},
+    mcp::answer::{Content, ToolOutput},
 };
 
 /// A tool, declared once.
@@ -86,8 +86,8 @@ pub struct Reader {
 pub struct Done<T> {
     /// A sentence for people.
     pub summary: String,
-    /// What it is about.
-    pub links: Vec<ResourceLink>,
+    /// What it is about: links, or the thing itself.
+    pub about: Vec<Content>,
     /// The result.
     pub output: T,
 }
@@ -227,7 +227,7 @@ fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFutu
     Box::pin(async move {
         let done = T::call(context, arguments.map_err(ToolError::BadArguments)?).await?;
         let mut content = vec![Content::text(done.summary)];
-        content.extend(done.links.into_iter().map(Content::ResourceLink));
+        content.extend(done.about);
         let structured = to_raw_value(&done.output)
             .expect("outputs are made of strings, numbers, lists and structs");
         Ok(ToolOutput {

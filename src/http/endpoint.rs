@@ -9,7 +9,9 @@ use actix_web::{
     web::{Data, Payload},
 };
 
-use super::{Site, authenticate::authenticate, batch, body, error::HttpError, legacy, modern};
+use super::{
+    Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
+};
 use crate::{
     domain::principal::Principal,
     features::dispatch::Failure,
@@ -120,7 +122,11 @@ pub(super) fn respond(
 ) -> Result<HttpResponse, HttpError> {
     let era = Era::of(version);
     match outcome {
-        Ok(answer) => Ok(json(jsonrpc::success(id, &shape::result(&answer, version)))),
+        Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
+        Ok(answer) => match shape::result(&answer, version) {
+            Ok(result) => Ok(json(jsonrpc::success(id, &result))),
+            Err(error) => respond(Err(error.into()), id, version, principal),
+        },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {
             status: status::of_error(era, &error),
             id: Some(id.clone()),

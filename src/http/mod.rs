@@ -14,6 +14,7 @@ mod authenticate;
 mod batch;
 mod body;
 mod discovery;
+mod document;
 mod edge;
 mod endpoint;
 mod error;

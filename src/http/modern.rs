@@ -11,6 +11,7 @@ use super::{
     stream::{self, Outcome},
 };
 use crate::{
+    actors::session::last_message,
     domain::principal::Principal,
     features::{
         dispatch::{Begun, Call, Failure},
@@ -22,7 +23,7 @@ use crate::{
         headers::Headers,
         jsonrpc::{self, Id, Request},
         method::Method,
-        shape, status,
+        status,
         subscription::{self, Filter},
     },
 };
@@ -63,9 +64,8 @@ pub(super) async fn answer(
         Err(failure) => return respond(Err(failure), &message.id, version, &principal),
     };
     let id = message.id.clone();
-    let outcome = stream::run(work, inbox, move |outcome| match outcome {
-        Ok(answer) => jsonrpc::success(&id, &shape::result(&answer, version)),
-        Err(failure) => jsonrpc::failure(Some(&id), &failure.in_band()),
+    let outcome = stream::run(work, inbox, move |outcome| {
+        last_message(outcome, &id, version)
     });
     match outcome.await {
         Outcome::Whole(outcome) => respond(outcome, &message.id, version, &principal),

@@ -15,6 +15,7 @@ pub mod entries;
 pub mod entry_lists;
 pub mod entry_tags;
 mod error;
+pub mod exports;
 mod idempotency;
 mod migrations;
 mod pool;

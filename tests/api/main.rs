@@ -10,6 +10,7 @@ mod completions;
 mod config;
 mod discovery;
 mod eras;
+mod exports;
 mod features;
 mod hygiene;
 mod introspection;

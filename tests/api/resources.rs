@@ -23,7 +23,7 @@ fn fixed() -> [Value; 2] {
     ]
 }
 
-fn templates() -> [Value; 2] {
+fn templates() -> [Value; 3] {
     [
         json!({
             "uriTemplate": "epicme://tags/{id}", "name": "tag", "title": "Tag",
@@ -32,6 +32,10 @@ fn templates() -> [Value; 2] {
         json!({
             "uriTemplate": "epicme://entries/{id}", "name": "entry", "title": "Journal Entry",
             "description": "One journal entry with its tags.", "mimeType": "application/json",
+        }),
+        json!({
+            "uriTemplate": "epicme://exports/{id}", "name": "export", "title": "Journal Export",
+            "description": "The whole journal as one document, made by the tool export_journal and kept for an hour.",
         }),
     ]
 }
@@ -122,7 +126,7 @@ async fn lists_show_what_the_token_may_read() {
     let app = TestApp::spawn();
     app.journal("ann").tag("mine").await;
     for (scope, listed, templates) in [
-        (ALL, 3, vec!["tag", "entry"]),
+        (ALL, 3, vec!["tag", "entry", "export"]),
         ("user:read", 1, vec![]),
         ("tags:read", 2, vec!["tag"]),
         ("entries:read", 0, vec!["entry"]),

@@ -46,6 +46,7 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
             "entries:read entries:write tags:read",
             json!({ "entryId": 1, "tagId": 1 }),
         ),
+        ("export_journal", "entries:read tags:read", json!({})),
     ]
 }
 
@@ -69,7 +70,7 @@ async fn descriptors(app: &TestApp) -> serde_json::Map<String, Value> {
 async fn the_list_of_a_token_with_every_scope() {
     let app = TestApp::spawn();
     let list = list(&app, &app.token("ann", ALL)).await;
-    assert_eq!(list["tools"].as_array().unwrap().len(), 14);
+    assert_eq!(list["tools"].as_array().unwrap().len(), 15);
     assert_eq!(list["cacheScope"], "private");
     insta::assert_snapshot!("tools", serde_json::to_string_pretty(&list).unwrap());
 }

@@ -10,11 +10,15 @@
 //! `handle.rs` (admission, and why writes are spawned) and `actor.rs`.
 
 mod actor;
+mod exports;
 mod handle;
 mod messages;
 mod watchers;
 
 pub use actor::JournalActor;
+pub use exports::{
+    AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,
+};
 pub use handle::{JournalHandle, JournalSettings};
 pub use messages::{
     AddTagToEntry, CreateEntry, CreateTag, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag,
