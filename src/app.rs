@@ -106,6 +106,7 @@ impl App {
             pool: config.database.pool,
             ..JournalSettings::new(config.database.url)
         });
+        journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
             &ProtectedResourceMetadata::new(&config.http.public_url, [&config.issuer.url]),

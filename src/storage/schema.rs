@@ -71,3 +71,11 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
+
+diesel::table! {
+    used_request_states (user_id, nonce) {
+        user_id -> Uuid,
+        nonce -> Binary,
+        used_at -> Timestamptz,
+    }
+}
