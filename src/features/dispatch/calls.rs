@@ -4,10 +4,11 @@ use std::{rc::Rc, sync::Arc};
 
 use super::{
     Call, Dispatcher, Failure, Work,
-    failure::{sentence, unknown},
+    failure::{failure, sentence, unknown},
     require,
 };
 use crate::{
+    actors::journal::UseRequestState,
     domain::journal::Cause,
     features::{
         conversation::{Conversation, Round, Unheard},
@@ -19,7 +20,7 @@ use crate::{
         envelope::{Params, is_object},
         jsonrpc::RpcError,
         outgoing::Ability,
-        request_state::Binding,
+        request_state::{self, Binding, Opened},
         shape,
         version::ProtocolVersion,
     },
@@ -40,6 +41,7 @@ impl Dispatcher {
         let work = tool.call(context, params.arguments);
         let failed = |reason| Answer::Tool(ToolAnswer::Failed(reason));
         Ok(Box::pin(async move {
+            back.use_up().await?;
             match work.await {
                 Ok(output) => Ok(Answer::Tool(ToolAnswer::Done(output))),
                 Err(ToolError::BadArguments(reason) | ToolError::Failed(reason)) => {
@@ -64,6 +66,7 @@ impl Dispatcher {
         let work = prompt.get(context, params.arguments);
         let refused = |reason| RpcError::invalid_params(reason).into();
         Ok(Box::pin(async move {
+            back.use_up().await?;
             match work.await {
                 Ok(output) => Ok(Answer::Prompt(output)),
                 Err(PromptError::BadArguments(reason)) => Err(refused(reason)),
@@ -85,46 +88,50 @@ impl Dispatcher {
         let params = call.params;
         let binding = (call.abilities.any() || params.request_state.is_some())
             .then(|| Binding::new(&call.principal, method, name, params.arguments));
+        let (conversation, used) = self.conversation(call, binding.as_ref())?;
         let context = Context {
-            conversation: self.conversation(call, binding.as_ref())?,
+            conversation,
             principal: Arc::clone(&call.principal),
             journal: self.journal.clone(),
         };
         let back = WayBack {
             dispatcher: Arc::clone(self),
             binding,
+            used,
             version: call.version,
         };
         Ok((context, back))
     }
 
-    /// The conversation of a call. What a modern client brought back is opened here, once.
+    /// The conversation of a call, and the state that its answers came with, if any did. A state
+    /// without an answer confirms nothing, and need not be used up.
     fn conversation(
         &self,
         call: &Call<'_>,
         binding: Option<&Binding>,
-    ) -> Result<Conversation, RpcError> {
+    ) -> Result<(Conversation, Option<UseRequestState>), RpcError> {
         let token = call.progress_token.clone();
         if !call.version.asks_in_rounds() {
-            return Ok(Conversation::at_once(
-                token,
-                call.abilities,
-                Rc::clone(&call.client),
-            ));
+            let client = Rc::clone(&call.client);
+            return Ok((Conversation::at_once(token, call.abilities, client), None));
         }
-        let carried = match (call.params.request_state, binding) {
+        let opened = match (call.params.request_state, binding) {
             (Some(state), Some(binding)) => {
                 let state = Params::string(Some(state), "requestState")?;
                 Some(self.sealer.open(binding, &state, self.clock.now())?)
             }
             _ => None,
         };
-        Ok(Conversation::in_rounds(
-            token,
-            call.abilities,
-            &call.client,
-            Round::read(carried, call.params.input_responses)?,
-        ))
+        let (carried, nonce) = opened
+            .map(|Opened { carried, nonce }| (carried, nonce))
+            .unzip();
+        let round = Round::read(carried, call.params.input_responses)?;
+        let user = call.principal.user;
+        let used = nonce
+            .filter(|_| !round.answers.is_empty())
+            .map(|nonce| UseRequestState { user, nonce });
+        let conversation = Conversation::in_rounds(token, call.abilities, &call.client, round);
+        Ok((conversation, used))
     }
 }
 
@@ -132,10 +139,25 @@ impl Dispatcher {
 struct WayBack {
     dispatcher: Arc<Dispatcher>,
     binding: Option<Binding>,
+    used: Option<UseRequestState>,
     version: ProtocolVersion,
 }
 
 impl WayBack {
+    /// Has the journal remember that the state was used: after everything that can be refused without
+    /// a look at the journal, and before the feature does anything. What fails from here on leaves the
+    /// state used, so that the client has to ask again; what it confirms is done at most once (P-06).
+    async fn use_up(&self) -> Result<(), Failure> {
+        let Some(state) = &self.used else {
+            return Ok(());
+        };
+        match self.dispatcher.journal.ask(state.clone()).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(request_state::refused().into()),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
     /// `unable` says what a client hears that cannot do what is needed.
     fn explain(
         &self,

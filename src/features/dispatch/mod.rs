@@ -76,13 +76,19 @@ pub enum Begun {
 pub type Work = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
 
 impl Dispatcher {
-    /// A dispatcher over a catalogue and a journal.
+    /// A dispatcher over a catalogue and a journal. What clients carry between two rounds is sealed
+    /// by the sealer.
     #[must_use]
-    pub fn new(catalogue: Arc<Catalogue>, journal: JournalHandle, clock: Clock) -> Self {
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        journal: JournalHandle,
+        sealer: Sealer,
+        clock: Clock,
+    ) -> Self {
         Self {
             catalogue,
             journal,
-            sealer: Sealer::new(),
+            sealer,
             clock,
         }
     }
