@@ -10,6 +10,7 @@ use std::{
 
 use actix_rt::{Arbiter, task::JoinHandle};
 use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
+use secrecy::ExposeSecret;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
@@ -18,10 +19,11 @@ use crate::{
         journal::{JournalHandle, JournalSettings},
         session::{Listeners, SessionSettings, Sessions, Threads},
     },
-    config::{Config, HttpConfig, IssuerConfig, SessionConfig},
+    config::{Config, HttpConfig, IssuerConfig, ONE_PROCESS, RequestStateConfig, SessionConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher},
     http::{self, Discovery, Doors, Site},
+    mcp::request_state::Sealer,
     oauth::{judge::Expectation, metadata::ProtectedResourceMetadata, policy::ScopePolicy},
 };
 
@@ -106,6 +108,7 @@ impl App {
             pool: config.database.pool,
             ..JournalSettings::new(config.database.url)
         });
+        journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
             &ProtectedResourceMetadata::new(&config.http.public_url, [&config.issuer.url]),
@@ -120,6 +123,7 @@ impl App {
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::new(catalogue),
             journal.clone(),
+            sealer(&config.request_state),
             clock.clone(),
         ));
         let threads = Arc::new(Threads::start(config.http.workers.get()));
@@ -234,6 +238,17 @@ fn site(
         discovery,
         baseline: http.baseline,
         public_url: http.public_url,
+    }
+}
+
+fn sealer(keys: &RequestStateConfig) -> Sealer {
+    let previous = keys.previous_key.as_ref();
+    match &keys.key {
+        Some(key) => Sealer::new(key.expose_secret(), previous.map(|key| key.expose_secret())),
+        None => {
+            log::info!("request states are sealed with a key drawn at start: {ONE_PROCESS}");
+            Sealer::random()
+        }
     }
 }
 

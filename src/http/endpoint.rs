@@ -13,7 +13,7 @@ use super::{
     Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
 };
 use crate::{
-    domain::principal::Principal,
+    domain::{principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
         answer::Answer,
@@ -133,15 +133,7 @@ pub(super) fn respond(
             error,
         }),
         Err(Failure::Forbidden { needed }) => {
-            let needed = if era.replaces_scopes() {
-                needed.union(principal.scopes)
-            } else {
-                needed
-            };
-            Err(HttpError::Forbidden {
-                id: id.clone(),
-                needed,
-            })
+            Err(forbidden(id.clone(), needed, version, principal))
         }
         Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
         Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable {
@@ -156,18 +148,29 @@ pub(super) fn respond(
     }
 }
 
+/// The challenge of a client of this revision, whose token lacks something of what is needed.
+pub(super) fn forbidden(
+    id: Id,
+    needed: ScopeSet,
+    version: ProtocolVersion,
+    principal: &Principal,
+) -> HttpError {
+    let needed = if Era::of(version).replaces_scopes() {
+        needed.union(principal.scopes)
+    } else {
+        needed
+    };
+    HttpError::Forbidden { id, needed }
+}
+
 /// The sessions, for a method that modern clients have not.
 fn legacy_sessions<'a>(
     request: &HttpRequest,
     site: &'a Site,
 ) -> Result<&'a crate::actors::session::Sessions, HttpError> {
-    let modern = mcp_headers(request.headers())
-        .protocol_version
-        .text()
-        .and_then(ProtocolVersion::parse)
-        .is_some_and(ProtocolVersion::is_modern);
+    let is_modern = era::has_modern_header(&mcp_headers(request.headers()));
     match &site.sessions {
-        Some(sessions) if !modern => Ok(sessions),
+        Some(sessions) if !is_modern => Ok(sessions),
         _ => Err(HttpError::MethodNotAllowed { allow: "POST" }),
     }
 }

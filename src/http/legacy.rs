@@ -199,7 +199,7 @@ fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
     }
 }
 
-fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
+pub(super) fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
     HttpError::Rpc {
         status: status::of_error(Era::Legacy, &error),
         id,

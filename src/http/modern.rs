@@ -46,11 +46,10 @@ pub(super) async fn answer(
     }
     let progress_token = admitted.params.progress_token();
     let (client, inbox) = stream::channel(progress_token.is_some(), admitted.log_level);
-    let begun = site.dispatcher.begin(Call {
+    let begun = site.dispatcher.begin(&Call {
         method: admitted.method,
         version,
         params: &admitted.params,
-        raw_params: message.params,
         progress_token,
         principal: Arc::clone(&principal),
         abilities: admitted.abilities,

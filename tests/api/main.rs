@@ -21,6 +21,7 @@ mod logging;
 mod outage;
 mod prompts;
 mod questions;
+mod request_states;
 mod resources;
 mod sampling;
 mod streams;

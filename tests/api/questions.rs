@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::support::{ALL, Ask, Events, Journal, Session, TestApp, patiently};
 
 /// A yes, in the words of either era.
-fn yes() -> Value {
+pub(super) fn yes() -> Value {
     json!({ "action": "accept", "content": { "confirmed": true } })
 }
 
@@ -41,7 +41,7 @@ fn question(message: &str) -> Value {
     })
 }
 
-fn entry_question(id: i64, title: &str) -> Value {
+pub(super) fn entry_question(id: i64, title: &str) -> Value {
     question(&format!(
         "Are you sure you want to delete entry {id}, “{title}”? This cannot be undone."
     ))
@@ -56,13 +56,13 @@ fn able<'a>(ask: Ask<'a>, capabilities: &Value) -> Ask<'a> {
 }
 
 /// A modern deletion of an entry by a client that shows forms.
-fn deletion<'a>(app: &'a TestApp, token: &str, id: i64) -> Ask<'a> {
+pub(super) fn deletion<'a>(app: &'a TestApp, token: &str, id: i64) -> Ask<'a> {
     let ask = app.tool(token, "delete_entry", &json!({ "id": id }));
     able(ask, &json!({ "elicitation": {} }))
 }
 
 /// The next round of a modern call, under an id of its own.
-fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
+pub(super) fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
     ask.clone().edit(|body| {
         body["id"] = json!(2);
         body["params"]["requestState"] = state.into();
@@ -71,7 +71,7 @@ fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
 }
 
 /// The state that comes with a question, which has to be this one.
-async fn asked(ask: &Ask<'_>, question: &Value) -> String {
+pub(super) async fn asked(ask: &Ask<'_>, question: &Value) -> String {
     let reply = ask.clone().send().await;
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let result = reply.result();
@@ -94,7 +94,7 @@ async fn asked(ask: &Ask<'_>, question: &Value) -> String {
     state.to_owned()
 }
 
-async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
+pub(super) async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
     let found = journal.call("get_entry", json!({ "id": entry })).await;
     found.get("isError").is_none()
 }
@@ -102,7 +102,7 @@ async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
 const REFUSED_STATE: &str = "Invalid params: requestState is not one of this server's for this call, or has expired, or was used; call again without it";
 
 /// A state that does not count, whatever the reason, is refused in the same words.
-async fn refused(ask: Ask<'_>, why: &str) {
+pub(super) async fn refused(ask: Ask<'_>, why: &str) {
     let reply = ask.send().await;
     assert_eq!(
         (reply.status, reply.json()["error"].clone()),
@@ -305,8 +305,9 @@ async fn a_state_counts_once_for_what_it_was_given_for() {
         ("tampered with", tampered.as_str()),
         ("too long", &format!("{state}A")),
         ("too short", &state[..state.len() - 1]),
-        ("of another version", &state.replacen("v1.", "v2.", 1)),
-        ("made up", "v1.AAAA"),
+        ("of another version", &state.replacen("v2.", "v1.", 1)),
+        ("made up", "v2.AAAA"),
+        ("of another key", &state.replacen("v2.", "v2.A", 1)),
         ("empty", ""),
         ("huge", &"A".repeat(100_000)),
     ] {
