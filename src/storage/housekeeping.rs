@@ -8,28 +8,34 @@ use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
 
 use super::{error::StorageError, statement::Statement};
 
-/// How many rows one statement deletes at most.
-const BATCH: i64 = 1_000;
-
-/// One statement for each table whose rows expire. Each deletes [`BATCH`] rows at most, and leaves those
-/// that another statement is at.
-const STATEMENTS: [&str; 3] = [
-    "DELETE FROM idempotency_keys
+/// One statement for each table whose rows expire, and how many rows it deletes at most. It leaves
+/// those that another statement is at.
+const STATEMENTS: [(i64, &str); 3] = [
+    (
+        1_000,
+        "DELETE FROM idempotency_keys
       WHERE (user_id, operation, key) IN (
             SELECT user_id, operation, key FROM idempotency_keys
              WHERE created_at <= now() - interval '24 hours'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
-    "DELETE FROM used_request_states
+    ),
+    (
+        1_000,
+        "DELETE FROM used_request_states
       WHERE (user_id, nonce) IN (
             SELECT user_id, nonce FROM used_request_states
              WHERE used_at <= now() - interval '30 minutes'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
-    // Its parts go with it.
-    "DELETE FROM exports
+    ),
+    // Its parts go with it, which may be hundreds of each.
+    (
+        20,
+        "DELETE FROM exports
       WHERE (user_id, id) IN (
             SELECT user_id, id FROM exports
              WHERE expires_at <= now()
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
 ];
 
 /// Deletes a batch of every table's expired rows; `true` if there may be more.
@@ -38,9 +44,9 @@ const STATEMENTS: [&str; 3] = [
 /// Those of the database.
 pub fn delete_expired(connection: &mut PgConnection) -> Result<bool, StorageError> {
     let mut more = false;
-    for sql in STATEMENTS {
-        let statement = Statement::<()>::new(sql).bind::<BigInt, _>(BATCH);
-        more |= i64::try_from(statement.execute(connection)?).is_ok_and(|deleted| deleted >= BATCH);
+    for (batch, sql) in STATEMENTS {
+        let statement = Statement::<()>::new(sql).bind::<BigInt, _>(batch);
+        more |= i64::try_from(statement.execute(connection)?).is_ok_and(|deleted| deleted >= batch);
     }
     Ok(more)
 }

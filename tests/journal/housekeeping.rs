@@ -76,3 +76,26 @@ async fn what_has_not_expired_still_counts_after_a_deletion() {
     let again = journal.ask(create_tag(&ann, "a", key("k", 1)));
     assert_eq!(again.await.unwrap(), tag);
 }
+
+#[actix_rt::test]
+async fn exports_that_nobody_comes_back_for_are_deleted_with_their_parts() {
+    let journal = Journal::start();
+    journal
+        .database
+        .execute(
+            "WITH made AS (
+               INSERT INTO exports (user_id, id, media_type, parts, expires_at)
+               SELECT gen_random_uuid(), n, 'text/markdown', 2,
+                      now() + (CASE WHEN n <= 25 THEN -1 ELSE 1 END) * interval '1 minute'
+                 FROM generate_series(1, 30) AS n
+               RETURNING user_id, id)
+             INSERT INTO export_parts
+             SELECT user_id, id, number, 'text' FROM made, generate_series(0, 1) AS number",
+        )
+        .unwrap();
+    for (exports, more) in [(10, true), (5, false)] {
+        assert_eq!(journal.ask(DeleteExpired).await.unwrap(), more);
+        assert_eq!(journal.database.count("exports"), exports);
+        assert_eq!(journal.database.count("export_parts"), 2 * exports);
+    }
+}
