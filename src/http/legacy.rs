@@ -78,7 +78,7 @@ pub(super) async fn answer(
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, None, || ())),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, site.silence, None, || ())),
         Reply::Cancelled => Ok(accepted()),
     }
 }
@@ -151,7 +151,7 @@ pub(super) async fn listen(
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    Ok(stream::of_frames(frames, ends_in, in_use))
+    Ok(stream::of_frames(frames, site.silence, ends_in, in_use))
 }
 
 /// Ends a session (L-09).

@@ -63,7 +63,7 @@ pub(super) async fn answer(
         Err(failure) => return respond(Err(failure), &message.id, version, &principal),
     };
     let id = message.id.clone();
-    let outcome = stream::run(work, inbox, move |outcome| match outcome {
+    let outcome = stream::run(work, inbox, site.silence, move |outcome| match outcome {
         Ok(answer) => jsonrpc::success(&id, &shape::result(&answer, version)),
         Err(failure) => jsonrpc::failure(Some(&id), &failure.in_band()),
     });
@@ -114,6 +114,7 @@ async fn listen(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
+        site.silence,
         ends_in,
     ))
 }
