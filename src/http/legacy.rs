@@ -129,11 +129,13 @@ pub(super) async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
     let session = find(&headers, principal, sessions, None)?;
-    let after = match request.headers().get(&LAST_EVENT_ID) {
-        None => None,
-        Some(id) => Some(
-            id.to_str()
-                .ok()
+    let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
+    let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
+        Field::Absent => None,
+        // Of several, each names another place to go on from (D-28).
+        field @ (Field::One(_) | Field::Several) => Some(
+            field
+                .text()
                 .and_then(EventId::parse)
                 .ok_or(HttpError::NotResumable)?,
         ),

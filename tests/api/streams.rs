@@ -338,6 +338,13 @@ async fn what_was_never_sent_resumes_nothing() {
         assert_eq!(reply.error(), (400, -32600), "{after}");
         assert_eq!(reply.json()["error"]["data"]["error"], "not_resumable");
     }
+    // Two fields name two places, even if they agree.
+    for more in ["s1-0", "s1-1", ""] {
+        let twice = resume(&app, &session, "s1-0").also("last-event-id", more.as_bytes());
+        let reply = twice.send().await;
+        assert_eq!(reply.error(), (400, -32600), "{more}");
+        assert_eq!(reply.json()["error"]["data"]["error"], "not_resumable");
+    }
     // Another session's event is none of this one's.
     let theirs = waiting(&app, &other, json!(1), sun).await;
     let more = waiting(&app, &other, json!(2), sun).await;
