@@ -236,14 +236,16 @@ async fn without_a_session_nothing_but_initialize_is_answered() {
     let app = TestApp::spawn();
     let session = app.open(&app.token("ann", ALL), "2025-11-25").await;
     for method in ["tools/list", "ping", "tools/call"] {
-        let reply = app
+        let ask = app
             .within(&session, method, json!({}))
-            .without("mcp-session-id")
-            .send()
-            .await;
-        assert_eq!(reply.error(), (400, -32600), "{method}");
-        assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
-        assert_eq!(reply.json()["id"], 1, "{method}");
+            .without("mcp-session-id");
+        // Without a version there is no session either.
+        for ask in [ask.clone().without("mcp-protocol-version"), ask] {
+            let reply = ask.send().await;
+            assert_eq!(reply.error(), (400, -32600), "{method}");
+            assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
+            assert_eq!(reply.json()["id"], 1, "{method}");
+        }
     }
     let twice = app
         .within(&session, "ping", json!({}))
