@@ -400,6 +400,7 @@ mod tests {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
+    /// D-19.
     #[actix_rt::test]
     async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
         for wants_progress in [false, true] {
@@ -414,6 +415,7 @@ mod tests {
         }
     }
 
+    /// T-23.
     #[actix_rt::test]
     async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
         for failed in [false, true] {
@@ -437,6 +439,7 @@ mod tests {
         }
     }
 
+    /// P-18.
     #[actix_rt::test]
     async fn who_wants_no_progress_gets_none() {
         let (client, inbox) = channel(false, None);
@@ -463,6 +466,7 @@ mod tests {
         assert!(text.ends_with("data: done\n\n"));
     }
 
+    /// T-27.
     #[actix_rt::test]
     async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
         let (client, inbox) = channel(true, None);
@@ -482,6 +486,7 @@ mod tests {
         assert!(dropped.await.is_err());
     }
 
+    /// T-25.
     #[actix_rt::test]
     async fn a_silence_is_broken_by_a_comment_and_counts_as_use_of_the_session() {
         let (sender, frames) = mpsc::channel(1);

@@ -231,6 +231,7 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
+    /// P-07.
     #[test]
     fn a_state_opens_once_and_for_what_it_was_sealed_for_alone() {
         let sealer = Sealer::new();
@@ -274,6 +275,7 @@ mod tests {
         }
     }
 
+    /// SEC-10.
     #[test]
     fn a_state_expires() {
         let sealer = Sealer::new();
@@ -283,6 +285,7 @@ mod tests {
         assert!(sealer.open(&ours, &state, at(599)).is_ok());
     }
 
+    /// P-09.
     #[test]
     fn who_uses_very_many_states_keeps_nobody_else_from_it() {
         let sealer = Sealer::new();
@@ -301,6 +304,7 @@ mod tests {
     }
 
     proptest! {
+        /// P-06, SEC-10.
         #[test]
         fn no_change_of_a_state_goes_unnoticed(carried in "\\PC{0,40}", place in 0usize..60, with in "[A-Za-z0-9_-]") {
             let sealer = Sealer::new();

@@ -16,6 +16,7 @@ fn with_meta<'a>(ask: Ask<'a>, name: &str, value: &Value) -> Ask<'a> {
     ask.edit(|body| body["params"]["_meta"][name] = value.clone())
 }
 
+/// B-07, B-08, S-02.
 #[actix_rt::test]
 async fn nothing_is_remembered_from_one_request_to_the_next() {
     let app = TestApp::spawn();
@@ -53,6 +54,7 @@ async fn nothing_is_remembered_from_one_request_to_the_next() {
     assert!(whose("ann").unwrap() < whose("bob").unwrap(), "{answers}");
 }
 
+/// B-06, B-11.
 #[actix_rt::test]
 async fn who_a_client_says_it_is_makes_no_difference() {
     let app = TestApp::spawn();
@@ -80,6 +82,7 @@ async fn who_a_client_says_it_is_makes_no_difference() {
     }
 }
 
+/// B-14.
 #[actix_rt::test]
 async fn trace_context_is_let_pass_and_not_used() {
     let app = TestApp::spawn();
@@ -105,6 +108,7 @@ async fn trace_context_is_let_pass_and_not_used() {
     assert_eq!(super::support::lines_with(trace), [""; 0]);
 }
 
+/// V-05, X-01.
 #[actix_rt::test]
 async fn an_extension_that_is_not_served_changes_nothing() {
     let app = TestApp::spawn();
@@ -133,6 +137,7 @@ async fn an_extension_that_is_not_served_changes_nothing() {
     }
 }
 
+/// L-28, X-02, X-07, X-11.
 #[actix_rt::test]
 async fn there_are_no_tasks_whoever_asks_for_them() {
     let app = TestApp::spawn();
@@ -176,6 +181,7 @@ async fn there_are_no_tasks_whoever_asks_for_them() {
     }
 }
 
+/// P-02.
 #[actix_rt::test]
 async fn what_never_asks_takes_no_notice_of_answers() {
     let app = TestApp::spawn();
@@ -205,6 +211,7 @@ async fn what_never_asks_takes_no_notice_of_answers() {
     }
 }
 
+/// T-03, A-07, A-17, D-13, D-29, PF-14.
 #[actix_rt::test]
 async fn nothing_of_either_era_is_open_to_who_has_no_token() {
     let app = TestApp::spawn();
@@ -235,6 +242,7 @@ async fn nothing_of_either_era_is_open_to_who_has_no_token() {
     assert_eq!(app.issuer.calls(), calls);
 }
 
+/// V-07, D-06, PF-07.
 #[actix_rt::test]
 async fn what_an_envelope_may_name_is_among_what_discovery_lists() {
     let app = TestApp::spawn();

@@ -81,6 +81,7 @@ fn within<'a>(app: &'a TestApp, session: &Session, name: &str) -> Ask<'a> {
     app.within(session, "tools/call", json!({ "name": name }))
 }
 
+/// T-07, T-21, P-18.
 #[actix_rt::test]
 async fn progress_grows_and_is_told_under_the_token_of_who_asked_until_the_answer() {
     let app = TestApp::serving(features(&Guard::default()));
@@ -111,6 +112,7 @@ async fn progress_grows_and_is_told_under_the_token_of_who_asked_until_the_answe
     }
 }
 
+/// T-27, D-25.
 #[actix_rt::test]
 async fn who_closes_a_modern_stream_has_called_off_its_call() {
     let guard = Guard::default();
@@ -124,6 +126,7 @@ async fn who_closes_a_modern_stream_has_called_off_its_call() {
     patiently(gone).await.unwrap_err();
 }
 
+/// L-19, L-24, D-25.
 #[actix_rt::test]
 async fn who_loses_a_legacy_stream_has_called_off_nothing_and_may_do_so() {
     let guard = Guard::default();
@@ -154,6 +157,7 @@ async fn who_loses_a_legacy_stream_has_called_off_nothing_and_may_do_so() {
     assert_eq!(resumed.next().await, None);
 }
 
+/// T-25.
 #[actix_rt::test]
 async fn a_call_that_has_nothing_to_say_keeps_its_stream_alive() {
     let guard = Guard::default();

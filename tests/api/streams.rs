@@ -80,6 +80,7 @@ fn success(message: &Value) -> &Value {
     &message["result"]["structuredContent"]["success"]
 }
 
+/// L-20, SEC-04, D-11, D-12, D-13, D-26.
 #[actix_rt::test]
 async fn a_get_is_checked_rung_by_rung() {
     let app = TestApp::spawn();
@@ -136,6 +137,7 @@ async fn a_get_is_checked_rung_by_rung() {
     }
 }
 
+/// L-16, L-20.
 #[actix_rt::test]
 async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() {
     let app = TestApp::spawn();
@@ -154,6 +156,7 @@ async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() 
     }
 }
 
+/// L-21.
 #[actix_rt::test]
 async fn a_newer_get_takes_over() {
     let app = TestApp::spawn();
@@ -168,6 +171,7 @@ async fn a_newer_get_takes_over() {
     assert_eq!(second.next().await, None);
 }
 
+/// D-22.
 #[actix_rt::test]
 async fn a_stream_ends_with_its_token_and_the_session_goes_on() {
     let app = TestApp::spawn();
@@ -186,6 +190,7 @@ async fn a_stream_ends_with_its_token_and_the_session_goes_on() {
     assert_eq!(ping.send().await.status, 200);
 }
 
+/// L-09.
 #[actix_rt::test]
 async fn a_session_takes_its_streams_and_its_questions_with_it() {
     let app = TestApp::spawn();
@@ -211,6 +216,7 @@ async fn a_session_takes_its_streams_and_its_questions_with_it() {
     assert!(is_there(&app, entry).await);
 }
 
+/// L-19, L-22.
 #[actix_rt::test]
 async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
     let app = TestApp::spawn();
@@ -257,6 +263,7 @@ async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
     );
 }
 
+/// SEC-04.
 #[actix_rt::test]
 async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
     let app = TestApp::spawn();
@@ -288,6 +295,7 @@ async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
     }
 }
 
+/// L-19.
 #[actix_rt::test]
 async fn a_call_whose_client_has_left_ends_all_the_same() {
     let app = TestApp::spawn();
@@ -307,6 +315,7 @@ async fn a_call_whose_client_has_left_ends_all_the_same() {
     assert!(!is_there(&app, entry).await);
 }
 
+/// L-22, SEC-04, D-28.
 #[actix_rt::test]
 async fn what_was_never_sent_resumes_nothing() {
     let app = TestApp::spawn();
@@ -359,6 +368,7 @@ async fn what_was_never_sent_resumes_nothing() {
     assert_eq!(success(&call.stream.message().await.1), true);
 }
 
+/// L-24.
 #[actix_rt::test]
 async fn a_call_that_waits_for_an_answer_can_be_called_off() {
     let app = TestApp::spawn();
@@ -388,6 +398,7 @@ async fn a_call_that_waits_for_an_answer_can_be_called_off() {
     assert_eq!(call.stream.next().await, None);
 }
 
+/// L-24, D-16.
 #[actix_rt::test]
 async fn calling_off_what_is_not_there_is_harmless() {
     let app = TestApp::spawn();
@@ -440,6 +451,7 @@ async fn calling_off_what_is_not_there_is_harmless() {
     assert!(!is_there(&app, entry).await);
 }
 
+/// D-17.
 #[actix_rt::test]
 async fn an_id_names_one_request_at_a_time() {
     let app = TestApp::spawn();
@@ -464,6 +476,7 @@ async fn an_id_names_one_request_at_a_time() {
     ask.send().await.result();
 }
 
+/// L-23, SEC-11.
 #[actix_rt::test]
 async fn a_session_answers_others_while_a_call_waits() {
     let app = TestApp::spawn();
@@ -507,6 +520,7 @@ async fn open_streams_do_not_keep_the_server_from_stopping() {
     assert_eq!(call.stream.next().await, None);
 }
 
+/// T-26.
 #[actix_rt::test]
 async fn a_modern_client_resumes_nothing() {
     let app = TestApp::spawn();

@@ -53,6 +53,7 @@ async fn everything(app: &TestApp, revision: &'static str) -> Vec<Value> {
     shown
 }
 
+/// S-03, S-04, S-10.
 #[actix_rt::test]
 async fn every_tool_is_named_and_described_by_the_rules() {
     let app = TestApp::spawn();
@@ -90,6 +91,7 @@ async fn every_tool_is_named_and_described_by_the_rules() {
     }
 }
 
+/// T-17, T-18, T-20, B-15, B-16, B-18, S-15, PF-10.
 #[actix_rt::test]
 async fn nothing_that_is_shown_leads_elsewhere() {
     let app = TestApp::spawn();
@@ -120,6 +122,7 @@ async fn nothing_that_is_shown_leads_elsewhere() {
     }
 }
 
+/// B-13.
 #[actix_rt::test]
 async fn no_metadata_is_of_our_own_making() {
     let app = TestApp::spawn();

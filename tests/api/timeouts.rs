@@ -39,6 +39,7 @@ async fn next(events: &mut Events, method: &str) -> Value {
     }
 }
 
+/// SEC-11.
 #[actix_rt::test]
 async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
     let app = TestApp::waiting(ClientTimeouts {
@@ -61,6 +62,7 @@ async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
     assert_eq!(whole.send().await.status, 200);
 }
 
+/// B-17, E-05.
 #[actix_rt::test]
 async fn a_question_that_nobody_answers_in_time_is_no_yes() {
     let app = TestApp::waiting(ClientTimeouts {
@@ -88,6 +90,7 @@ async fn a_question_that_nobody_answers_in_time_is_no_yes() {
     journal.done("get_entry", json!({ "id": entry })).await;
 }
 
+/// B-17.
 #[actix_rt::test]
 async fn a_model_that_does_not_answer_in_time_suggests_nothing() {
     let app = TestApp::waiting(ClientTimeouts {
@@ -117,6 +120,7 @@ async fn a_model_that_does_not_answer_in_time_suggests_nothing() {
     assert_eq!(tags["tags"], json!([]));
 }
 
+/// T-25.
 #[actix_rt::test]
 async fn a_stream_that_has_nothing_to_say_says_so_now_and_then() {
     let app = TestApp::waiting(ClientTimeouts {
