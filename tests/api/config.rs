@@ -86,7 +86,6 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
     insta::assert_snapshot!("serve_with_faults", said);
 }
 
-/// T-03.
 #[test]
 fn check_config_shows_what_is_in_effect_and_no_secret() {
     let mut environment = COMPLETE.to_vec();

@@ -147,6 +147,7 @@ async fn a_write_is_done_even_if_its_client_leaves() {
     waiting.batch_execute(found).unwrap();
 }
 
+/// SEC-11.
 #[actix_rt::test]
 async fn a_body_without_end_is_refused_where_it_gets_too_long() {
     let app = TestApp::spawn();

@@ -80,7 +80,7 @@ fn success(message: &Value) -> &Value {
     &message["result"]["structuredContent"]["success"]
 }
 
-/// L-20, SEC-04, D-11, D-12, D-13, D-26.
+/// L-20, SEC-04, D-11, D-12, D-13, D-26, D-28.
 #[actix_rt::test]
 async fn a_get_is_checked_rung_by_rung() {
     let app = TestApp::spawn();
@@ -105,6 +105,14 @@ async fn a_get_is_checked_rung_by_rung() {
     assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
     let other_version = good().header("mcp-protocol-version", "2025-06-18");
     assert_eq!(other_version.send().await.error(), (400, -32600));
+    for (name, value) in [
+        ("mcp-protocol-version", session.version.as_str()),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-session-id", &session.id),
+    ] {
+        let twice = good().also(name, value.as_bytes());
+        assert_eq!(twice.send().await.error(), (400, -32600), "{name}");
+    }
 
     let unknown = good()
         .header("mcp-session-id", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use epicme::app::ClientTimeouts;
 use serde_json::{Value, json};
 
@@ -142,5 +143,31 @@ async fn a_stream_that_has_nothing_to_say_says_so_now_and_then() {
         for _ in 0..3 {
             assert_eq!(stream.next().await.unwrap(), ": keep-alive");
         }
+    }
+}
+
+/// SEC-13.
+#[actix_rt::test]
+async fn a_yes_under_a_token_that_has_ended_meanwhile_is_none() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let entry = journal.entry("Rain").await;
+    let session = session(&app, json!({ "elicitation": {} })).await;
+    for (lifetime, deleted) in [(60, false), (61, true)] {
+        let end = (app.clock.now() + TimeDelta::seconds(lifetime)).timestamp();
+        let brief = Session {
+            token: app.token_with(json!({ "exp": end })),
+            ..session.clone()
+        };
+        let call = json!({ "name": "delete_entry", "arguments": { "id": entry } });
+        let mut stream = app.within(&brief, "tools/call", call).listen().await;
+        let question = next(&mut stream, "elicitation/create").await["id"].clone();
+        app.clock.advance(TimeDelta::seconds(60));
+        // The answer itself comes under a token that is good.
+        let yes = json!({ "action": "accept", "content": { "confirmed": true } });
+        let answer = json!({ "jsonrpc": "2.0", "id": question, "result": yes });
+        app.tell(&session, answer).await;
+        let (_, response) = stream.message().await;
+        assert_eq!(response["result"]["structuredContent"]["success"], deleted);
     }
 }
