@@ -118,7 +118,7 @@ async fn a_client_of_2025_06_18_gets_in_by_itself() {
     from_401_to_a_written_entry(Begin::Initialize("2025-06-18")).await;
 }
 
-/// A-20, D-20.
+/// PF-15.
 #[actix_rt::test]
 async fn a_client_of_2025_03_26_gets_in_by_itself() {
     from_401_to_a_written_entry(Begin::Initialize("2025-03-26")).await;
