@@ -46,6 +46,32 @@ const INTROSPECTIONS_IN_FLIGHT: usize = 256;
 /// How long a request waits for its introspection to begin.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
 
+/// How long is waited in an exchange with a client. No operator has a reason to choose, so these are no
+/// keys of the configuration; a test has one, which is not to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimeouts {
+    /// For the body of a request.
+    pub body: Duration,
+    /// For something to say on an event stream, before a comment is said: shorter than the 30 s or more
+    /// after which proxies close a silent connection.
+    pub silence: Duration,
+    /// For the answer to a question: a client, or the person in front of it, may think about it.
+    pub answer: Duration,
+    /// For tags that a client's model suggests, and for its user to say whether it may.
+    pub suggestion: Duration,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            body: Duration::from_secs(30),
+            silence: Duration::from_secs(15),
+            answer: Duration::from_secs(300),
+            suggestion: Duration::from_secs(60),
+        }
+    }
+}
+
 /// A running server.
 pub struct App {
     handle: ServerHandle,
@@ -84,10 +110,11 @@ impl App {
             listener,
             clock,
             Catalogue::new(ScopePolicy::default()),
+            ClientTimeouts::default(),
         )
     }
 
-    /// Starts serving other features than the journal's, in the same way.
+    /// Starts serving other features than the journal's, or with other patience, in the same way.
     ///
     /// # Errors
     /// Those of [`App::start`].
@@ -96,6 +123,7 @@ impl App {
         listener: TcpListener,
         clock: Clock,
         catalogue: Catalogue,
+        timeouts: ClientTimeouts,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         if config.issuer.audience_may_be_absent {
@@ -135,22 +163,31 @@ impl App {
         );
         let sessions = config.sessions.map(|limits| {
             Sessions::start(
-                session_settings(limits),
+                session_settings(limits, timeouts),
                 Arc::clone(&threads),
                 Arc::clone(&dispatcher),
                 clock.clone(),
             )
         });
         let workers = config.http.workers.get();
-        let site = Data::new(site(
-            config.http,
+        let site = Data::new(Site {
             auth,
-            sessions.clone(),
-            listeners.clone(),
+            sessions: sessions.clone(),
+            listeners: listeners.clone(),
             dispatcher,
-            discovery,
             clock,
-        ));
+            body_timeout: timeouts.body,
+            silence: timeouts.silence,
+            doors: Doors::new(
+                &config.http.public_url,
+                config.http.allowed_hosts,
+                config.http.allowed_origins,
+                config.http.loopback_origins,
+            ),
+            discovery,
+            baseline: config.http.baseline,
+            public_url: config.http.public_url,
+        });
         let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
             .workers(workers)
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -214,33 +251,6 @@ impl App {
     }
 }
 
-fn site(
-    http: HttpConfig,
-    auth: AuthHandle,
-    sessions: Option<Sessions>,
-    listeners: Listeners,
-    dispatcher: Arc<Dispatcher>,
-    discovery: Discovery,
-    clock: Clock,
-) -> Site {
-    Site {
-        auth,
-        sessions,
-        listeners,
-        dispatcher,
-        clock,
-        doors: Doors::new(
-            &http.public_url,
-            http.allowed_hosts,
-            http.allowed_origins,
-            http.loopback_origins,
-        ),
-        discovery,
-        baseline: http.baseline,
-        public_url: http.public_url,
-    }
-}
-
 fn sealer(keys: &RequestStateConfig) -> Sealer {
     let previous = keys.previous_key.as_ref();
     match &keys.key {
@@ -273,11 +283,13 @@ fn auth_settings(issuer: IssuerConfig, http: &HttpConfig) -> AuthSettings {
     }
 }
 
-fn session_settings(limits: SessionConfig) -> SessionSettings {
+fn session_settings(limits: SessionConfig, timeouts: ClientTimeouts) -> SessionSettings {
     SessionSettings {
         in_all: limits.in_all.get(),
         per_user: limits.per_user.get(),
         idle: limits.idle,
         lifetime: limits.lifetime,
+        answer: timeouts.answer,
+        suggestion: timeouts.suggestion,
     }
 }

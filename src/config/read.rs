@@ -436,6 +436,7 @@ mod tests {
             .collect()
     }
 
+    /// T-03.
     #[test]
     fn database_issuer_and_introspection_client_are_all_that_is_needed() {
         let config = Config::read(&complete(), &Sources::default()).unwrap();

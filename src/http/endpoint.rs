@@ -90,7 +90,7 @@ async fn answer(
 ) -> Result<HttpResponse, HttpError> {
     let principal = authenticate(request, site).await?;
     body::check_media_types(request)?;
-    let body = body::read(request, payload).await?;
+    let body = body::read(request, payload, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,

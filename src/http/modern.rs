@@ -63,7 +63,7 @@ pub(super) async fn answer(
         Err(failure) => return respond(Err(failure), &message.id, version, &principal),
     };
     let id = message.id.clone();
-    let outcome = stream::run(work, inbox, move |outcome| {
+    let outcome = stream::run(work, inbox, site.silence, move |outcome| {
         last_message(outcome, &id, version)
     });
     match outcome.await {
@@ -113,6 +113,7 @@ async fn listen(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
+        site.silence,
         ends_in,
     ))
 }

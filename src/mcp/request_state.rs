@@ -214,6 +214,7 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
+    /// P-07.
     #[test]
     fn a_state_opens_for_what_it_was_sealed_for_alone() {
         let sealer = Sealer::random();
@@ -310,6 +311,7 @@ mod tests {
         }
     }
 
+    /// SEC-10.
     #[test]
     fn a_state_expires() {
         let sealer = Sealer::random();
@@ -320,6 +322,7 @@ mod tests {
     }
 
     proptest! {
+        /// P-06, SEC-10.
         #[test]
         fn no_change_of_a_state_goes_unnoticed(carried in "\\PC{0,40}", place in 0usize..90, with in "[A-Za-z0-9_-]") {
             let sealer = Sealer::random();

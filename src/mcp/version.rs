@@ -124,6 +124,7 @@ impl fmt::Display for ProtocolVersion {
 mod tests {
     use super::*;
 
+    /// D-04.
     #[test]
     fn initialize_is_never_answered_with_a_modern_version() {
         for (requested, answered) in [

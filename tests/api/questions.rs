@@ -111,6 +111,7 @@ pub(super) async fn refused(ask: Ask<'_>, why: &str) {
     );
 }
 
+/// P-05, E-02.
 #[actix_rt::test]
 async fn a_client_that_cannot_ask_deletes_at_once() {
     let app = TestApp::spawn();
@@ -133,6 +134,7 @@ async fn a_client_that_cannot_ask_deletes_at_once() {
     }
 }
 
+/// T-22, B-04, P-01, P-03, P-04, P-11, E-01, E-03, PF-01.
 #[actix_rt::test]
 async fn a_modern_client_is_asked_and_its_yes_deletes() {
     let app = TestApp::spawn();
@@ -164,6 +166,7 @@ async fn a_modern_client_is_asked_and_its_yes_deletes() {
     }
 }
 
+/// E-05.
 #[actix_rt::test]
 async fn whatever_is_no_yes_deletes_nothing() {
     let app = TestApp::spawn();
@@ -195,6 +198,7 @@ async fn whatever_is_no_yes_deletes_nothing() {
     }
 }
 
+/// B-09, P-10.
 #[actix_rt::test]
 async fn a_question_without_an_answer_is_asked_again() {
     let app = TestApp::spawn();
@@ -226,6 +230,7 @@ async fn a_question_without_an_answer_is_asked_again() {
     assert_eq!(done.result()["structuredContent"]["success"], true);
 }
 
+/// P-10.
 #[actix_rt::test]
 async fn an_answer_that_is_no_object_is_refused() {
     let app = TestApp::spawn();
@@ -289,6 +294,7 @@ async fn nobody_answers_before_they_are_asked() {
     assert!(is_there(&journal, entry).await);
 }
 
+/// P-06, P-07, P-08, E-06, A-16, SEC-03, SEC-10.
 #[actix_rt::test]
 async fn a_state_counts_once_for_what_it_was_given_for() {
     let app = TestApp::spawn();
@@ -360,6 +366,7 @@ async fn a_state_counts_once_for_what_it_was_given_for() {
     refused(again(&ask, &state, confirmed()), "used").await;
 }
 
+/// P-08.
 #[actix_rt::test]
 async fn an_answer_of_two_retries_at_once_counts_once() {
     let app = TestApp::spawn();
@@ -373,6 +380,7 @@ async fn an_answer_of_two_retries_at_once_counts_once() {
     assert!(refused[0] != refused[1], "{one:?} {two:?}");
 }
 
+/// P-07, P-09.
 #[actix_rt::test]
 async fn a_state_is_good_for_ten_minutes() {
     let app = TestApp::spawn();
@@ -394,6 +402,7 @@ async fn a_state_is_good_for_ten_minutes() {
     assert!(is_there(&journal, entry).await);
 }
 
+/// SEC-13.
 #[actix_rt::test]
 async fn the_token_of_each_round_has_to_reach_far_enough() {
     let app = TestApp::spawn();
@@ -414,6 +423,7 @@ async fn the_token_of_each_round_has_to_reach_far_enough() {
     assert_eq!(reply.result()["structuredContent"]["success"], true);
 }
 
+/// SEC-13.
 #[actix_rt::test]
 async fn what_is_gone_is_not_asked_about() {
     let app = TestApp::spawn();
@@ -467,6 +477,7 @@ async fn question_on(stream: &mut Events, question: &Value) -> Value {
     message["id"].clone()
 }
 
+/// L-15, L-16, L-17, L-18, E-03.
 #[actix_rt::test]
 async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     let app = TestApp::spawn();
@@ -508,6 +519,7 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     }
 }
 
+/// E-05.
 #[actix_rt::test]
 async fn whatever_is_no_yes_of_a_legacy_client_deletes_nothing() {
     let app = TestApp::spawn();
@@ -530,6 +542,7 @@ async fn whatever_is_no_yes_of_a_legacy_client_deletes_nothing() {
     }
 }
 
+/// E-06, D-15.
 #[actix_rt::test]
 async fn an_answer_counts_in_the_session_that_was_asked_alone() {
     let app = TestApp::spawn();
@@ -592,6 +605,7 @@ async fn an_answer_counts_in_the_session_that_was_asked_alone() {
     assert!(is_there(&journal, entry).await);
 }
 
+/// L-04, L-25, E-02.
 #[actix_rt::test]
 async fn a_legacy_client_that_cannot_ask_deletes_at_once() {
     let app = TestApp::spawn();

@@ -63,6 +63,7 @@ async fn a_state_of_one_process_counts_once_in_all_that_have_the_key() {
     assert_eq!(one.database.count("used_request_states"), 1);
 }
 
+/// P-08.
 #[actix_rt::test]
 async fn a_state_that_is_used_in_two_processes_at_once_counts_in_one() {
     let one = with(keys(1, None));
@@ -166,6 +167,7 @@ async fn only_what_brings_an_answer_is_used_up() {
     assert_eq!(app.database.count("used_request_states"), 1);
 }
 
+/// P-09.
 #[actix_rt::test]
 async fn who_uses_a_thousand_states_is_refused_the_next_and_nobody_else_is() {
     let app = TestApp::spawn();

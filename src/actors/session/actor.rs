@@ -46,18 +46,21 @@ use crate::{
     },
 };
 
-/// How long a client, or the person in front of it, may think about a question.
-const ANSWER_LIFETIME: Duration = Duration::from_secs(300);
-
-/// How long a client's model may think about tags, and its user about whether it may.
-const SUGGESTION_LIFETIME: Duration = Duration::from_secs(60);
-
 /// How much a message has to matter while the client has not said (Logging leaves it to the server):
 /// so much that ordinary calls are answered without a stream.
 const LOG_LEVEL: Level = Level::Warning;
 
 /// How many questions of one session may be unanswered at once.
 const UNANSWERED: usize = 16;
+
+/// How long a session waits for its client.
+#[derive(Clone, Copy)]
+pub(super) struct Waits {
+    /// For the answer to the question of a call.
+    pub(super) answer: Duration,
+    /// For tags that the client's model suggests.
+    pub(super) suggestion: Duration,
+}
 
 /// Answer a request within the session.
 #[derive(Message)]
@@ -150,6 +153,7 @@ struct Wire {
     next_question: Cell<u64>,
     retired: Cell<bool>,
     log_level: Cell<Level>,
+    waits: Waits,
 }
 
 impl SessionActor {
@@ -157,6 +161,7 @@ impl SessionActor {
         version: ProtocolVersion,
         abilities: Abilities,
         dispatcher: Arc<Dispatcher>,
+        waits: Waits,
     ) -> Self {
         Self {
             version,
@@ -168,6 +173,7 @@ impl SessionActor {
                 next_question: Cell::new(1),
                 retired: Cell::new(false),
                 log_level: Cell::new(LOG_LEVEL),
+                waits,
             }),
             watching: Watching::default(),
             listener: None,
@@ -512,9 +518,9 @@ impl Client for CallClient {
         if self.quiet {
             return Box::pin(std::future::ready(Err(NoAnswer)));
         }
-        let answer = self
-            .wire
-            .ask(question, ANSWER_LIFETIME, |request| self.say(request));
+        let answer = self.wire.ask(question, self.wire.waits.answer, |request| {
+            self.say(request)
+        });
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let answer = answer.await?;
@@ -551,8 +557,9 @@ impl Client for GeneralClient {
     }
 
     fn ask(&self, question: &Question) -> AnswerFuture {
-        self.0
-            .ask(question, SUGGESTION_LIFETIME, |request| self.say(request))
+        self.0.ask(question, self.0.waits.suggestion, |request| {
+            self.say(request)
+        })
     }
 }
 

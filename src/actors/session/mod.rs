@@ -26,7 +26,7 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 
 use self::{
-    actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle},
+    actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle, Waits},
     registry::{Limits, Registry},
 };
 use super::gate::Gate;
@@ -79,6 +79,10 @@ pub struct SessionSettings {
     pub idle: Duration,
     /// How long a session lives at most.
     pub lifetime: Duration,
+    /// How long an answer to a question is waited for.
+    pub answer: Duration,
+    /// How long tags that a client's model suggests are waited for.
+    pub suggestion: Duration,
 }
 
 /// Opens, finds and closes sessions.
@@ -90,6 +94,7 @@ struct Inner {
     threads: Arc<Threads>,
     dispatcher: Arc<Dispatcher>,
     clock: Clock,
+    waits: Waits,
 }
 
 /// What the registry keeps of a session. Its address is the only lasting one.
@@ -131,6 +136,10 @@ impl Sessions {
             threads,
             dispatcher,
             clock,
+            waits: Waits {
+                answer: settings.answer,
+                suggestion: settings.suggestion,
+            },
         }))
     }
 
@@ -146,14 +155,14 @@ impl Sessions {
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let arbiter = self.0.threads.pick(id.spread());
-        let dispatcher = Arc::clone(&self.0.dispatcher);
+        let (dispatcher, waits) = (Arc::clone(&self.0.dispatcher), self.0.waits);
         let mut registry = self.lock();
         // Asked first, so that no actor is started for nothing.
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
         let address = SessionActor::start_in_arbiter(&arbiter, move |_| {
-            SessionActor::new(version, abilities, dispatcher)
+            SessionActor::new(version, abilities, dispatcher, waits)
         });
         let link = Link {
             address,
