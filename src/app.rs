@@ -10,6 +10,7 @@ use std::{
 
 use actix_rt::{Arbiter, task::JoinHandle};
 use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
+use secrecy::ExposeSecret;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
@@ -18,10 +19,11 @@ use crate::{
         journal::{JournalHandle, JournalSettings},
         session::{Listeners, SessionSettings, Sessions, Threads},
     },
-    config::{Config, HttpConfig, IssuerConfig, SessionConfig},
+    config::{Config, HttpConfig, IssuerConfig, ONE_PROCESS, RequestStateConfig, SessionConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher},
     http::{self, Discovery, Doors, Site},
+    mcp::request_state::Sealer,
     oauth::{judge::Expectation, metadata::ProtectedResourceMetadata, policy::ScopePolicy},
 };
 
@@ -43,6 +45,26 @@ const INTROSPECTIONS_IN_FLIGHT: usize = 256;
 
 /// How long a request waits for its introspection to begin.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
+
+/// How long is waited in an exchange with a client. No operator has a reason to choose, so these are no
+/// keys of the configuration; a test has one, which is not to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimeouts {
+    /// For the body of a request: the longest of 2 MiB needs no fast line to come within it.
+    pub body: Duration,
+    /// For something to say on an event stream, before a comment is said: shorter than the 30 s or more
+    /// after which proxies close a silent connection.
+    pub silence: Duration,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            body: Duration::from_secs(30),
+            silence: Duration::from_secs(15),
+        }
+    }
+}
 
 /// A running server.
 pub struct App {
@@ -82,10 +104,11 @@ impl App {
             listener,
             clock,
             Catalogue::new(ScopePolicy::default()),
+            ClientTimeouts::default(),
         )
     }
 
-    /// Starts serving other features than the journal's, in the same way.
+    /// Starts serving other features than the journal's, or with other patience, in the same way.
     ///
     /// # Errors
     /// Those of [`App::start`].
@@ -94,6 +117,7 @@ impl App {
         listener: TcpListener,
         clock: Clock,
         catalogue: Catalogue,
+        timeouts: ClientTimeouts,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         if config.issuer.audience_may_be_absent {
@@ -106,6 +130,7 @@ impl App {
             pool: config.database.pool,
             ..JournalSettings::new(config.database.url)
         });
+        journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
             &ProtectedResourceMetadata::new(&config.http.public_url, [&config.issuer.url]),
@@ -120,6 +145,7 @@ impl App {
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::new(catalogue),
             journal.clone(),
+            sealer(&config.request_state),
             clock.clone(),
         ));
         let threads = Arc::new(Threads::start(config.http.workers.get()));
@@ -138,15 +164,24 @@ impl App {
             )
         });
         let workers = config.http.workers.get();
-        let site = Data::new(site(
-            config.http,
+        let site = Data::new(Site {
             auth,
-            sessions.clone(),
-            listeners.clone(),
+            sessions: sessions.clone(),
+            listeners: listeners.clone(),
             dispatcher,
-            discovery,
             clock,
-        ));
+            body_timeout: timeouts.body,
+            silence: timeouts.silence,
+            doors: Doors::new(
+                &config.http.public_url,
+                config.http.allowed_hosts,
+                config.http.allowed_origins,
+                config.http.loopback_origins,
+            ),
+            discovery,
+            baseline: config.http.baseline,
+            public_url: config.http.public_url,
+        });
         let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
             .workers(workers)
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -210,31 +245,14 @@ impl App {
     }
 }
 
-fn site(
-    http: HttpConfig,
-    auth: AuthHandle,
-    sessions: Option<Sessions>,
-    listeners: Listeners,
-    dispatcher: Arc<Dispatcher>,
-    discovery: Discovery,
-    clock: Clock,
-) -> Site {
-    Site {
-        auth,
-        sessions,
-        listeners,
-        dispatcher,
-        clock,
-        doors: Doors::new(
-            &http.public_url,
-            http.allowed_hosts,
-            http.allowed_origins,
-            http.loopback_origins,
-        ),
-        discovery,
-        baseline: http.baseline,
-        public_url: http.public_url,
-        slowest_body: http.slowest_body,
+fn sealer(keys: &RequestStateConfig) -> Sealer {
+    let previous = keys.previous_key.as_ref();
+    match &keys.key {
+        Some(key) => Sealer::new(key.expose_secret(), previous.map(|key| key.expose_secret())),
+        None => {
+            log::info!("request states are sealed with a key drawn at start: {ONE_PROCESS}");
+            Sealer::random()
+        }
     }
 }
 

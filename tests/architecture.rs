@@ -145,6 +145,37 @@ fn no_room_uses_a_tool_of_another() {
     }
 }
 
+/// A file outside `mcp` that tells the eras apart, and what for: it routes a request, and no more. What
+/// an era's answers look like, and with which codes and statuses they come, stands in `mcp`.
+const ERAS: [(&str, &str); 2] = [
+    ("http/endpoint.rs", "routes by era"),
+    ("http/legacy.rs", "is the legacy era's route"),
+];
+
+#[test]
+fn what_differs_between_eras_stands_in_mcp() {
+    let mut telling = BTreeSet::new();
+    for source in sources().iter().filter(|source| source.room() != "mcp") {
+        let file = source.relative();
+        let named = source
+            .paths
+            .iter()
+            .find(|path| path.contains("ProtocolVersion::V2") || path.contains("Era::"));
+        let asked = ["is_modern", "NEWEST_LEGACY", "MODERN"]
+            .into_iter()
+            .find(|name| source.names.contains(*name));
+        if let Some(what) = named.map(String::as_str).or(asked) {
+            assert!(
+                ERAS.iter().any(|(allowed, _)| *allowed == file),
+                "{file} tells the eras apart ({what}), which belongs to mcp"
+            );
+            telling.insert(file);
+        }
+    }
+    let listed: BTreeSet<_> = ERAS.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(listed, telling, "the list names the files that do");
+}
+
 #[test]
 fn the_reader_of_imports_reads_trees() {
     let paths = paths(
@@ -169,9 +200,18 @@ struct Source {
     module: Vec<String>,
     /// Every path of two names or more that it writes.
     paths: Vec<String>,
+    /// Every name that it writes.
+    names: BTreeSet<String>,
 }
 
 impl Source {
+    /// Its place within `src/`.
+    fn relative(&self) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let relative = self.file.strip_prefix(root).unwrap();
+        relative.to_str().unwrap().to_owned()
+    }
+
     fn room(&self) -> String {
         room(&self.module)
     }
@@ -224,11 +264,13 @@ fn sources() -> Vec<Source> {
                 if module == ["lib"] {
                     module.clear();
                 }
-                let paths = paths(&code(&fs::read_to_string(&file).unwrap()));
+                let code = code(&fs::read_to_string(&file).unwrap());
+                let names = code.split(|character| !is_name(character));
                 sources.push(Source {
                     file,
                     module,
-                    paths,
+                    paths: paths(&code),
+                    names: names.map(str::to_owned).collect(),
                 });
             }
         }

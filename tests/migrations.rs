@@ -165,6 +165,7 @@ fn compiled_schema() -> BTreeMap<String, Vec<String>> {
                 "BigInt" => "int8",
                 "Binary" => "bytea",
                 "Bool" => "bool",
+                "Integer" => "int4",
                 "Text" => "text",
                 "Timestamptz" => "timestamptz",
                 "Tsvector" => "tsvector",

@@ -10,16 +10,18 @@
 
 mod options;
 mod read;
+mod secrets;
 mod units;
 
 use std::{
     fmt,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{SecretBox, SecretString};
 use url::Url;
 
 use crate::{
@@ -41,6 +43,8 @@ pub struct Config {
     pub issuer: IssuerConfig,
     /// The database.
     pub database: DatabaseConfig,
+    /// With what the states of modern calls are sealed.
+    pub request_state: RequestStateConfig,
     /// Legacy sessions; `None` where the legacy era is switched off.
     pub sessions: Option<SessionConfig>,
 }
@@ -64,8 +68,6 @@ pub struct HttpConfig {
     pub baseline: ScopeSet,
     /// How many `subscriptions/listen` streams there may be.
     pub streams: StreamConfig,
-    /// How long a request's body may take. The same everywhere, but for tests.
-    pub slowest_body: Duration,
     /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
     pub relays_authorization_server: bool,
 }
@@ -101,6 +103,21 @@ pub struct DatabaseConfig {
     /// Whether pending migrations are run at start.
     pub migrate: bool,
 }
+
+/// With what the states of modern calls are sealed, which a client carries from one round to the next.
+#[derive(Clone, Debug, Default)]
+pub struct RequestStateConfig {
+    /// Seals and opens; `None` has each process draw one of its own.
+    pub key: Option<SealingKey>,
+    /// Opens what was sealed before the key was changed.
+    pub previous_key: Option<SealingKey>,
+}
+
+/// A key that seals.
+pub type SealingKey = Arc<SecretBox<[u8; 32]>>;
+
+/// What it means that no key was set.
+pub const ONE_PROCESS: &str = "states of other processes are not accepted";
 
 /// How many `subscriptions/listen` streams there may be.
 #[derive(Clone, Copy, Debug)]

@@ -167,6 +167,39 @@ pub struct Options {
     )]
     pub(super) authorization_server_relay: String,
 
+    /// The key that seals what modern clients carry while they ask their user (requestState): 32 bytes in
+    /// Base64 (openssl rand -base64 32), the same for every process behind one address. By default each
+    /// process draws one at start, and accepts no other's
+    #[arg(
+        long,
+        env = "EPICME_REQUEST_STATE_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub(super) request_state_key: Option<String>,
+
+    /// A file that holds this key
+    #[arg(long, env = "EPICME_REQUEST_STATE_KEY_FILE", value_name = "FILE")]
+    pub(super) request_state_key_file: Option<PathBuf>,
+
+    /// The key before this one: it opens what was sealed with it, and seals nothing. For ten minutes
+    /// after the key was changed
+    #[arg(
+        long,
+        env = "EPICME_REQUEST_STATE_PREVIOUS_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub(super) request_state_previous_key: Option<String>,
+
+    /// A file that holds the previous key
+    #[arg(
+        long,
+        env = "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub(super) request_state_previous_key_file: Option<PathBuf>,
+
     /// Streams of modern clients (subscriptions/listen) in all
     #[arg(
         long,

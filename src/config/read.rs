@@ -3,9 +3,7 @@
 
 use std::{
     fmt::Display,
-    fs,
     num::{NonZeroU32, NonZeroUsize},
-    path::Path,
     str::FromStr,
     thread::available_parallelism,
     time::Duration,
@@ -14,15 +12,12 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, SessionConfig,
-    StreamConfig,
+    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, ONE_PROCESS,
+    SessionConfig, StreamConfig,
     options::{Options, Source, Sources},
     units,
 };
 use crate::{domain::scope::Scope, domain::scope::ScopeSet, oauth::url::endpoint};
-
-/// How long a request's body may take: 2 MiB within it need no fast line.
-const SLOWEST_BODY: Duration = Duration::from_secs(30);
 
 /// Every key, by its name in the environment, in the order in which `check-config` prints them.
 pub(super) const KEYS: &[&str] = &[
@@ -47,6 +42,10 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_ALLOWED_HOSTS",
     "EPICME_LEGACY",
     "EPICME_AUTHORIZATION_SERVER_RELAY",
+    "EPICME_REQUEST_STATE_KEY",
+    "EPICME_REQUEST_STATE_KEY_FILE",
+    "EPICME_REQUEST_STATE_PREVIOUS_KEY",
+    "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
     "EPICME_STREAMS",
     "EPICME_STREAMS_PER_USER",
     "EPICME_SESSIONS",
@@ -144,6 +143,18 @@ impl Config {
                 "EPICME_AUTHORIZATION_SERVER_RELAY" => {
                     switch(self.http.relays_authorization_server)
                 }
+                "EPICME_REQUEST_STATE_KEY" => Some(match self.request_state.key {
+                    Some(_) => "***".to_owned(),
+                    None => format!("(drawn at start: {ONE_PROCESS})"),
+                }),
+                "EPICME_REQUEST_STATE_KEY_FILE" => path(&options.request_state_key_file),
+                "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
+                    let key = self.request_state.previous_key.as_ref();
+                    Some(key.map_or("(none)", |_| "***").to_owned())
+                }
+                "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE" => {
+                    path(&options.request_state_previous_key_file)
+                }
                 "EPICME_STREAMS" => Some(self.http.streams.in_all.to_string()),
                 "EPICME_STREAMS_PER_USER" => Some(self.http.streams.per_user.to_string()),
                 "EPICME_SESSIONS" => self.sessions.map(|sessions| sessions.in_all.to_string()),
@@ -164,6 +175,10 @@ impl Config {
                     "EPICME_INTROSPECTION_CLIENT_SECRET" => {
                         options.introspection_client_secret_file.is_some()
                     }
+                    "EPICME_REQUEST_STATE_KEY" => options.request_state_key_file.is_some(),
+                    "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
+                        options.request_state_previous_key_file.is_some()
+                    }
                     _ => false,
                 };
                 show(key).map(|value| EffectiveValue {
@@ -176,7 +191,7 @@ impl Config {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     sources: &'a Sources,
     faults: Vec<Fault>,
 }
@@ -275,6 +290,7 @@ impl Reader<'_> {
             "EPICME_AUTHORIZATION_SERVER_RELAY",
             units::switch(&options.authorization_server_relay),
         );
+        let request_state = self.request_state(options);
         let streams = StreamConfig {
             in_all: self.count("EPICME_STREAMS", &options.streams)?,
             per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
@@ -300,7 +316,6 @@ impl Reader<'_> {
                 loopback_origins: false,
                 baseline: baseline?,
                 streams,
-                slowest_body: SLOWEST_BODY,
                 relays_authorization_server: relays?,
             },
             issuer: IssuerConfig {
@@ -321,6 +336,7 @@ impl Reader<'_> {
                 pool: pool?,
                 migrate: migrate?,
             },
+            request_state,
             sessions: legacy?.then_some(sessions),
         })
     }
@@ -334,7 +350,7 @@ impl Reader<'_> {
         )
     }
 
-    fn fault(&mut self, key: &'static str, reason: impl Into<String>) {
+    pub(super) fn fault(&mut self, key: &'static str, reason: impl Into<String>) {
         self.faults.push(Fault {
             key,
             source: self.sources.get(key),
@@ -342,7 +358,7 @@ impl Reader<'_> {
         });
     }
 
-    fn hold(&mut self, key: &'static str, holds: bool, rule: &str) -> bool {
+    pub(super) fn hold(&mut self, key: &'static str, holds: bool, rule: &str) -> bool {
         if !holds {
             self.fault(key, rule);
         }
@@ -395,43 +411,6 @@ impl Reader<'_> {
         self.hold(key, !text.trim().is_empty(), "must name at least one scope")
             .then(|| ScopeSet::parse(text))
     }
-
-    /// A secret from its own key or from a file, never from both: one of them would be forgotten
-    /// when the secret is changed.
-    fn secret(
-        &mut self,
-        key: &'static str,
-        value: Option<&str>,
-        file_key: &'static str,
-        file: Option<&Path>,
-    ) -> Option<SecretString> {
-        let secret = match (value, file) {
-            (Some(_), Some(_)) => {
-                self.fault(
-                    key,
-                    format!("is set, and so is {file_key}; one of them has to go"),
-                );
-                return None;
-            }
-            (None, None) => {
-                self.fault(key, format!("is required, here or in {file_key}"));
-                return None;
-            }
-            (Some(value), None) => value.to_owned(),
-            (None, Some(file)) => match fs::read_to_string(file) {
-                Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
-                Err(error) => {
-                    self.fault(
-                        file_key,
-                        format!("{} cannot be read: {error}", file.display()),
-                    );
-                    return None;
-                }
-            },
-        };
-        self.hold(key, !secret.is_empty(), "must not be empty")
-            .then(|| SecretString::from(secret))
-    }
 }
 
 #[cfg(test)]
@@ -457,6 +436,7 @@ mod tests {
             .collect()
     }
 
+    /// T-03.
     #[test]
     fn database_issuer_and_introspection_client_are_all_that_is_needed() {
         let config = Config::read(&complete(), &Sources::default()).unwrap();
@@ -522,6 +502,8 @@ mod tests {
         let unset = [
             "DATABASE_URL_FILE",
             "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+            "EPICME_REQUEST_STATE_KEY_FILE",
+            "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
         ];
         let shown: Vec<_> = effective.iter().map(|value| value.key).collect();
         let expected: Vec<_> = KEYS

@@ -253,6 +253,9 @@ pub enum JournalError {
     /// There is no such tag, or it is another user's: nobody can tell which.
     #[display("there is no tag {_0}")]
     NoSuchTag(#[error(not(source))] TagId),
+    /// There is no such export, or no longer, or it is another user's.
+    #[display("there is no such export")]
+    NoSuchExport,
     /// The user has a tag of that name already.
     #[display("a tag of that name exists")]
     TagNameTaken,

@@ -9,6 +9,7 @@
 //! **Begin with** `principal.rs`, then `journal.rs`.
 
 pub mod clock;
+pub mod export;
 pub mod journal;
 pub mod page;
 pub mod principal;

@@ -397,6 +397,7 @@ mod tests {
         Conversation::in_rounds(None, forms(), &client, round)
     }
 
+    /// P-04.
     #[actix_rt::test]
     async fn a_round_asks_until_every_question_has_its_answer() {
         for (carried, answers, all) in [
@@ -422,6 +423,7 @@ mod tests {
         }
     }
 
+    /// P-05.
     #[actix_rt::test]
     async fn nobody_is_asked_for_what_they_did_not_offer() {
         let sample = Question {
@@ -454,6 +456,7 @@ mod tests {
         assert_eq!(confirmation, Confirmation::Declined);
     }
 
+    /// P-18.
     #[test]
     fn progress_only_ever_grows() {
         let client = Rc::new(Listening::default());

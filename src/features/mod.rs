@@ -17,6 +17,7 @@ pub mod completion;
 pub mod conversation;
 pub mod dates;
 pub mod dispatch;
+pub mod export;
 pub mod prompt;
 pub mod prompts;
 pub mod resource;

@@ -17,7 +17,7 @@ use crate::{
         page::{NameCursor, Page},
         scope::ScopeSet,
     },
-    mcp::answer::{ResourceBody, ResourceContents},
+    mcp::answer::{Answer, ResourceBody, ResourceContents},
 };
 
 /// What every resource is written in.
@@ -79,7 +79,7 @@ pub type ListFuture =
     Pin<Box<dyn Future<Output = Result<Page<model::Resource, NameCursor>, JournalError>>>>;
 
 /// A resource being read.
-pub type ReadFuture = Pin<Box<dyn Future<Output = Result<ResourceContents, JournalError>>>>;
+pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, JournalError>>>>;
 
 /// A resource in the catalogue, its types forgotten.
 pub struct DeclaredResource {
@@ -121,7 +121,7 @@ impl DeclaredResource {
                 .with_mime_type(MIME_TYPE),
             scopes: R::SCOPES,
             changes_with: R::CHANGES_WITH,
-            read: Box::new(|reader| Box::pin(read::<R>(reader))),
+            read: Box::new(|reader| Box::pin(async { read::<R>(reader).await.map(Answer::from) })),
         }
     }
 
@@ -139,7 +139,10 @@ impl DeclaredResource {
             descriptor,
             scopes,
             changes_with: None,
-            read: Box::new(move |reader| Box::pin(read(reader))),
+            read: Box::new(move |reader| {
+                let read = read(reader);
+                Box::pin(async { read.await.map(Answer::from) })
+            }),
         }
     }
 
@@ -167,20 +170,23 @@ impl DeclaredTemplate {
             ids: T::IDS,
             listing: T::LISTING,
             changes_with: Some(T::CHANGES_WITH),
-            read: Box::new(|reader, id| Box::pin(read_one::<T>(reader, id))),
+            read: Box::new(|reader, id| {
+                Box::pin(async move { read_one::<T>(reader, id).await.map(Answer::from) })
+            }),
         }
     }
 
     /// Enters a template that is known by its wire form only, whose resources never read
     /// differently. Nothing is suggested for its ids.
     #[must_use]
-    pub fn raw<F>(
+    pub fn raw<F, C>(
         descriptor: model::ResourceTemplate,
         scopes: ScopeSet,
         read: impl Fn(Reader, i64) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Result<ResourceContents, JournalError>> + 'static,
+        F: Future<Output = Result<C, JournalError>> + 'static,
+        C: Into<Answer>,
     {
         Self {
             descriptor,
@@ -188,7 +194,10 @@ impl DeclaredTemplate {
             ids: Source::Nothing,
             listing: None,
             changes_with: None,
-            read: Box::new(move |reader, id| Box::pin(read(reader, id))),
+            read: Box::new(move |reader, id| {
+                let read = read(reader, id);
+                Box::pin(async { read.await.map(C::into) })
+            }),
         }
     }
 
@@ -238,10 +247,10 @@ impl Located<'_> {
     ///
     /// # Errors
     /// Those of the journal.
-    pub async fn read(self, reader: Reader) -> Result<ResourceContents, JournalError> {
+    pub fn read(self, reader: Reader) -> ReadFuture {
         match self {
-            Self::Resource(resource) => (resource.read)(reader).await,
-            Self::OfTemplate(template, id) => (template.read)(reader, id).await,
+            Self::Resource(resource) => (resource.read)(reader),
+            Self::OfTemplate(template, id) => (template.read)(reader, id),
         }
     }
 }

@@ -362,6 +362,7 @@ mod tests {
             }
         }
 
+        /// E-13.
         #[test]
         fn any_text_is_an_answer_or_odd(text: String) {
             let _ = read(&text);

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     actors::journal::JournalHandle,
     domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
-    mcp::answer::{Content, ResourceLink, ToolOutput},
+    mcp::answer::{Content, ToolOutput},
 };
 
 /// A tool, declared once.
@@ -86,8 +86,8 @@ pub struct Reader {
 pub struct Done<T> {
     /// A sentence for people.
     pub summary: String,
-    /// What it is about.
-    pub links: Vec<ResourceLink>,
+    /// What it is about: links, or the thing itself.
+    pub about: Vec<Content>,
     /// The result.
     pub output: T,
 }
@@ -227,7 +227,7 @@ fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFutu
     Box::pin(async move {
         let done = T::call(context, arguments.map_err(ToolError::BadArguments)?).await?;
         let mut content = vec![Content::text(done.summary)];
-        content.extend(done.links.into_iter().map(Content::ResourceLink));
+        content.extend(done.about);
         let structured = to_raw_value(&done.output)
             .expect("outputs are made of strings, numbers, lists and structs");
         Ok(ToolOutput {
@@ -276,16 +276,26 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
         .entry("properties")
         .or_insert_with(|| Map::new().into());
     let mut schema = std::mem::take(schema);
-    schema.values_mut().for_each(unwrap_lines);
+    schema.values_mut().for_each(tidy);
     schema
 }
 
-/// A doc comment's line breaks are the source file's, not the reader's.
-fn unwrap_lines(value: &mut Value) {
+/// A doc comment's line breaks are the source file's, not the reader's; and the formats by which
+/// schemars names Rust's integers are none of JSON Schema's, of which clients warn at every call.
+fn tidy(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\n') => *text = text.replace('\n', " "),
-        Value::Array(items) => items.iter_mut().for_each(unwrap_lines),
-        Value::Object(members) => members.values_mut().for_each(unwrap_lines),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(members) => {
+            let names_an_integer = members
+                .get("format")
+                .and_then(Value::as_str)
+                .is_some_and(|format| format.starts_with("int") || format.starts_with("uint"));
+            if names_an_integer {
+                members.remove("format");
+            }
+            members.values_mut().for_each(tidy);
+        }
         _ => {}
     }
 }

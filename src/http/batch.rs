@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Site,
-    endpoint::{accepted, json},
+    endpoint::{accepted, forbidden, json},
     error::HttpError,
     legacy,
 };
@@ -138,11 +138,7 @@ fn check_scopes(
     }
     match lacking {
         None => Ok(()),
-        Some(id) => Err(HttpError::Forbidden {
-            id,
-            // These clients replace their scopes by those of the challenge.
-            needed: all.union(principal.scopes),
-        }),
+        Some(id) => Err(forbidden(id, all, session.version(), principal)),
     }
 }
 
@@ -239,9 +235,5 @@ async fn run_one(
 }
 
 fn refused(message: &str) -> HttpError {
-    HttpError::Rpc {
-        status: 400,
-        id: None,
-        error: RpcError::invalid_request(message),
-    }
+    legacy::bad_request(RpcError::invalid_request(message), None)
 }

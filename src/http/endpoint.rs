@@ -9,9 +9,11 @@ use actix_web::{
     web::{Data, Payload},
 };
 
-use super::{Site, authenticate::authenticate, batch, body, error::HttpError, legacy, modern};
+use super::{
+    Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
+};
 use crate::{
-    domain::principal::Principal,
+    domain::{principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
         answer::Answer,
@@ -88,7 +90,7 @@ async fn answer(
 ) -> Result<HttpResponse, HttpError> {
     let principal = authenticate(request, site).await?;
     body::check_media_types(request)?;
-    let body = body::read(request, payload, site.slowest_body).await?;
+    let body = body::read(request, payload, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,
@@ -120,22 +122,18 @@ pub(super) fn respond(
 ) -> Result<HttpResponse, HttpError> {
     let era = Era::of(version);
     match outcome {
-        Ok(answer) => Ok(json(jsonrpc::success(id, &shape::result(&answer, version)))),
+        Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
+        Ok(answer) => match shape::result(&answer, version) {
+            Ok(result) => Ok(json(jsonrpc::success(id, &result))),
+            Err(error) => respond(Err(error.into()), id, version, principal),
+        },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {
             status: status::of_error(era, &error),
             id: Some(id.clone()),
             error,
         }),
         Err(Failure::Forbidden { needed }) => {
-            let needed = if era.replaces_scopes() {
-                needed.union(principal.scopes)
-            } else {
-                needed
-            };
-            Err(HttpError::Forbidden {
-                id: id.clone(),
-                needed,
-            })
+            Err(forbidden(id.clone(), needed, version, principal))
         }
         Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
         Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable {
@@ -150,18 +148,29 @@ pub(super) fn respond(
     }
 }
 
+/// The challenge of a client of this revision, whose token lacks something of what is needed.
+pub(super) fn forbidden(
+    id: Id,
+    needed: ScopeSet,
+    version: ProtocolVersion,
+    principal: &Principal,
+) -> HttpError {
+    let needed = if Era::of(version).replaces_scopes() {
+        needed.union(principal.scopes)
+    } else {
+        needed
+    };
+    HttpError::Forbidden { id, needed }
+}
+
 /// The sessions, for a method that modern clients have not.
 fn legacy_sessions<'a>(
     request: &HttpRequest,
     site: &'a Site,
 ) -> Result<&'a crate::actors::session::Sessions, HttpError> {
-    let modern = mcp_headers(request.headers())
-        .protocol_version
-        .text()
-        .and_then(ProtocolVersion::parse)
-        .is_some_and(ProtocolVersion::is_modern);
+    let is_modern = era::has_modern_header(&mcp_headers(request.headers()));
     match &site.sessions {
-        Some(sessions) if !modern => Ok(sessions),
+        Some(sessions) if !is_modern => Ok(sessions),
         _ => Err(HttpError::MethodNotAllowed { allow: "POST" }),
     }
 }

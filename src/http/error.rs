@@ -25,7 +25,10 @@ use super::{
 use crate::{
     actors::{auth::AuthError, session::SessionError},
     domain::{journal::Cause, scope::ScopeSet},
-    mcp::jsonrpc::{self, Id, RpcError, Unreadable, code},
+    mcp::{
+        jsonrpc::{self, Id, RpcError, Unreadable, code},
+        status,
+    },
     oauth::{challenge::Challenge, judge::Refusal, metadata},
 };
 
@@ -157,7 +160,7 @@ impl From<AuthError> for HttpError {
 impl From<Unreadable> for HttpError {
     fn from(unreadable: Unreadable) -> Self {
         Self::Rpc {
-            status: 400,
+            status: status::of_refused_envelope(&unreadable.error),
             id: unreadable.id,
             error: unreadable.error,
         }

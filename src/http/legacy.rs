@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue},
+    http::header::{CACHE_CONTROL, HeaderName},
 };
 
 use super::{
@@ -78,7 +78,7 @@ pub(super) async fn answer(
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, None, || ())),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, site.silence, None, || ())),
         Reply::Cancelled => Ok(accepted()),
     }
 }
@@ -129,7 +129,17 @@ pub(super) async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
     let session = find(&headers, principal, sessions, None)?;
-    let after = last_event_id(request.headers())?;
+    let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
+    let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
+        Field::Absent => None,
+        // Of several, each names another place to go on from (D-28).
+        field @ (Field::One(_) | Field::Several) => Some(
+            field
+                .text()
+                .and_then(EventId::parse)
+                .ok_or(HttpError::NotResumable)?,
+        ),
+    };
     let frames = session
         .listen(Arc::clone(principal), after)
         .await
@@ -140,25 +150,7 @@ pub(super) async fn listen(
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    Ok(stream::of_frames(frames, Some(end), in_use))
-}
-
-/// The event after which a stream is to be gone on with (L-22). There is no way to tell which of
-/// several was meant.
-fn last_event_id(headers: &HeaderMap) -> Result<Option<EventId>, HttpError> {
-    let values = headers.get_all(&LAST_EVENT_ID);
-    match Field::gather(values.map(HeaderValue::as_bytes)) {
-        Field::Absent => Ok(None),
-        field @ Field::One(_) => field
-            .text()
-            .and_then(EventId::parse)
-            .map(Some)
-            .ok_or(HttpError::NotResumable),
-        Field::Several => Err(bad_request(
-            RpcError::invalid_request("Invalid request: Last-Event-ID is sent more than once"),
-            None,
-        )),
-    }
+    Ok(stream::of_frames(frames, site.silence, Some(end), in_use))
 }
 
 /// Ends a session (L-09).
@@ -206,7 +198,7 @@ fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
     }
 }
 
-fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
+pub(super) fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
     HttpError::Rpc {
         status: status::of_error(Era::Legacy, &error),
         id,

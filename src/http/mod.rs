@@ -14,6 +14,7 @@ mod authenticate;
 mod batch;
 mod body;
 mod discovery;
+mod document;
 mod edge;
 mod endpoint;
 mod error;
@@ -61,6 +62,10 @@ pub struct Site {
     pub dispatcher: Arc<Dispatcher>,
     /// Tells the time.
     pub clock: Clock,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How long an event stream is silent at most.
+    pub silence: Duration,
     /// Who may come in from where.
     pub doors: Doors,
     /// What is said to those who do not know how to authenticate.
@@ -69,8 +74,6 @@ pub struct Site {
     pub baseline: ScopeSet,
     /// Where clients reach this server.
     pub public_url: PublicUrl,
-    /// How long a request's body may take.
-    pub slowest_body: Duration,
 }
 
 /// The paths under which the protected resource metadata is served.

@@ -11,6 +11,7 @@ use super::{
     stream::{self, Outcome},
 };
 use crate::{
+    actors::session::last_message,
     domain::principal::Principal,
     features::{
         dispatch::{Begun, Call, Failure},
@@ -22,7 +23,7 @@ use crate::{
         headers::Headers,
         jsonrpc::{self, Id, Request},
         method::Method,
-        shape, status,
+        status,
         subscription::{self, Filter},
     },
 };
@@ -45,11 +46,10 @@ pub(super) async fn answer(
     }
     let progress_token = admitted.params.progress_token();
     let (client, inbox) = stream::channel(progress_token.is_some(), admitted.log_level);
-    let begun = site.dispatcher.begin(Call {
+    let begun = site.dispatcher.begin(&Call {
         method: admitted.method,
         version,
         params: &admitted.params,
-        raw_params: message.params,
         progress_token,
         principal: Arc::clone(&principal),
         abilities: admitted.abilities,
@@ -63,9 +63,8 @@ pub(super) async fn answer(
         Err(failure) => return respond(Err(failure), &message.id, version, &principal),
     };
     let id = message.id.clone();
-    let outcome = stream::run(work, inbox, move |outcome| match outcome {
-        Ok(answer) => jsonrpc::success(&id, &shape::result(&answer, version)),
-        Err(failure) => jsonrpc::failure(Some(&id), &failure.in_band()),
+    let outcome = stream::run(work, inbox, site.silence, move |outcome| {
+        last_message(outcome, &id, version)
     });
     match outcome.await {
         Outcome::Whole(outcome) => respond(outcome, &message.id, version, &principal),
@@ -112,6 +111,7 @@ async fn listen(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
+        site.silence,
         end,
     ))
 }

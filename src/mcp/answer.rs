@@ -1,6 +1,6 @@
 //! Canonical answers: what a method has to say, before a revision gives it its shape.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rmcp::model::Resource;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::outgoing::Question;
+use crate::domain::journal::Cause;
 
 /// The answer to a request that went well.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub enum Answer {
     Resources(ResourcePage),
     /// What reading a resource gave.
     Contents(ResourceContents),
+    /// The same, where it is too long to be held at once.
+    Document(Document),
     /// A prompt, filled in.
     Prompt(PromptOutput),
     /// How what was typed may go on.
@@ -55,6 +58,52 @@ pub struct ResourceContents {
     /// What it says.
     #[serde(flatten)]
     pub body: ResourceBody,
+}
+
+/// A resource's contents that are fetched and sent piece by piece.
+#[derive(Clone)]
+pub struct Document {
+    /// Where it was read.
+    pub uri: String,
+    /// How to read it.
+    pub mime_type: &'static str,
+    /// What it says.
+    pub pieces: Arc<dyn Pieces>,
+}
+
+/// The text of a [`Document`].
+pub trait Pieces: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> u32;
+
+    /// Fetches one, by its place from 0.
+    fn fetch(&self, place: u32) -> PieceFuture;
+}
+
+/// A piece on its way.
+pub type PieceFuture = Pin<Box<dyn Future<Output = Result<String, Cause>> + Send>>;
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Document({} pieces of {})",
+            self.pieces.count(),
+            self.uri
+        )
+    }
+}
+
+impl From<ResourceContents> for Answer {
+    fn from(contents: ResourceContents) -> Self {
+        Self::Contents(contents)
+    }
+}
+
+impl From<Document> for Answer {
+    fn from(document: Document) -> Self {
+        Self::Document(document)
+    }
 }
 
 /// What a resource says.
@@ -105,6 +154,12 @@ impl Content {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
+    }
+}
+
+impl From<ResourceLink> for Content {
+    fn from(link: ResourceLink) -> Self {
+        Self::ResourceLink(link)
     }
 }
 

@@ -262,14 +262,21 @@ fn message(raw: RawMessage<'_>) -> Result<Incoming<'_>, Unreadable> {
 /// The text of a successful response. `result` is JSON already.
 #[must_use]
 pub fn success(id: &Id, result: &str) -> String {
-    let id = id.0.get();
-    let mut text = String::with_capacity(result.len() + id.len() + 40);
-    text.push_str("{\"jsonrpc\":\"2.0\",\"id\":");
-    text.push_str(id);
-    text.push_str(",\"result\":");
+    let (before, after) = around_result(id);
+    let mut text = before;
+    text.reserve(result.len() + after.len());
     text.push_str(result);
-    text.push('}');
+    text.push_str(after);
     text
+}
+
+/// What stands before and after the result in a successful response.
+#[must_use]
+pub fn around_result(id: &Id) -> (String, &'static str) {
+    (
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":", id.0.get()),
+        "}",
+    )
 }
 
 /// The text of an error response. The id is left out where it could not be read: the revisions
@@ -378,6 +385,7 @@ mod tests {
         )
     }
 
+    /// B-02.
     #[test]
     fn what_is_not_json_is_a_parse_error_without_an_id() {
         for body in [
@@ -422,6 +430,7 @@ mod tests {
         }
     }
 
+    /// B-01, D-17.
     #[test]
     fn an_id_comes_back_as_it_was_sent() {
         for id in [

@@ -70,6 +70,13 @@ impl ProtocolVersion {
         Self::parse_legacy(requested).unwrap_or(Self::NEWEST_LEGACY)
     }
 
+    /// A question to the client is an answer, and its answer comes with the call's repetition (since
+    /// 2026-07-28; P-01). Elsewhere it is a request to the client.
+    #[must_use]
+    pub const fn asks_in_rounds(self) -> bool {
+        self.is_modern()
+    }
+
     /// Several messages in one POST (2025-03-26 alone; L-13, L-14).
     #[must_use]
     pub const fn has_batches(self) -> bool {
@@ -117,6 +124,7 @@ impl fmt::Display for ProtocolVersion {
 mod tests {
     use super::*;
 
+    /// D-04.
     #[test]
     fn initialize_is_never_answered_with_a_modern_version() {
         for (requested, answered) in [

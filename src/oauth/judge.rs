@@ -309,6 +309,7 @@ mod tests {
         assert_eq!(principal.client, None);
     }
 
+    ///
     #[test]
     fn each_fault_of_a_token_has_its_refusal() {
         for (changes, refusal) in [
@@ -346,6 +347,7 @@ mod tests {
         }
     }
 
+    ///
     #[test]
     fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
         assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());

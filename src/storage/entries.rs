@@ -179,7 +179,7 @@ macro_rules! entry_columns {
                 ORDER BY t.folded_name, t.id)"
     };
 }
-use entry_columns;
+pub(super) use entry_columns;
 
 /// The rest of an `UPDATE`. The time of the change moves even if the machine's clock does not.
 macro_rules! label_changes {
@@ -240,7 +240,7 @@ macro_rules! link_and_answer {
 }
 
 type Tags = Array<Record<(BigInt, Text)>>;
-type EntrySql = (
+pub(super) type EntrySql = (
     BigInt,
     Text,
     Text,
@@ -261,7 +261,7 @@ type CreatedSql = (
 );
 
 #[derive(Queryable)]
-struct EntryRow {
+pub(super) struct EntryRow {
     id: i64,
     title: String,
     content: String,

@@ -43,6 +43,9 @@ pub enum Missing {
     /// A tag.
     #[display("there is no tag {_0}")]
     Tag(TagId),
+    /// An export.
+    #[display("there is no such export")]
+    Export,
 }
 
 /// A rule that a user can run into.
@@ -66,6 +69,12 @@ impl StorageError {
     pub(super) const fn no_tag(id: TagId) -> Self {
         Self::NotFound {
             missing: Missing::Tag(id),
+        }
+    }
+
+    pub(super) const fn no_export() -> Self {
+        Self::NotFound {
+            missing: Missing::Export,
         }
     }
 
@@ -110,6 +119,9 @@ impl From<StorageError> for JournalError {
             StorageError::NotFound {
                 missing: Missing::Tag(id),
             } => Self::NoSuchTag(id),
+            StorageError::NotFound {
+                missing: Missing::Export,
+            } => Self::NoSuchExport,
             StorageError::Conflict {
                 constraint: Constraint::TagName,
             } => Self::TagNameTaken,

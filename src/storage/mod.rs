@@ -4,8 +4,8 @@
 //! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations and databases.
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
-//! connection, or without it in every `WHERE`; a row type in a public signature; a value, a title or
-//! SQL text in an error's `Display`.
+//! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything; a
+//! row type in a public signature; a value, a title or SQL text in an error's `Display`.
 //!
 //! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
 //! trip does the work of several, and go through Diesel's statement cache like any other.
@@ -15,9 +15,12 @@ pub mod entries;
 pub mod entry_lists;
 pub mod entry_tags;
 mod error;
+pub mod exports;
+pub mod housekeeping;
 mod idempotency;
 mod migrations;
 mod pool;
+pub mod request_states;
 mod schema;
 mod statement;
 pub mod suggestions;

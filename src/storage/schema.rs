@@ -71,3 +71,31 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
+
+diesel::table! {
+    used_request_states (user_id, nonce) {
+        user_id -> Uuid,
+        nonce -> Binary,
+        used_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    exports (user_id, id) {
+        user_id -> Uuid,
+        id -> BigInt,
+        media_type -> Text,
+        parts -> Nullable<Integer>,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    export_parts (user_id, export_id, number) {
+        user_id -> Uuid,
+        export_id -> BigInt,
+        number -> Integer,
+        content -> Text,
+    }
+}

@@ -158,6 +158,27 @@ pub fn list_tags(
     Ok(Page { items, next })
 }
 
+/// The user's next thousand tags in full, in the order in which they were made.
+///
+/// # Errors
+/// Those of the database.
+pub fn tags_after(
+    connection: &mut PgConnection,
+    user: UserId,
+    after: Option<TagId>,
+) -> Result<Vec<Tag>, StorageError> {
+    tags::table
+        .filter(tags::user_id.eq(user.as_uuid()))
+        .filter(tags::id.gt(after.map_or(0, |tag| tag.0)))
+        .order(tags::id)
+        .limit(1_000)
+        .select(TagRow::as_select())
+        .load(connection)?
+        .into_iter()
+        .map(Tag::try_from)
+        .collect()
+}
+
 /// Changes a tag and returns it as it is now.
 ///
 /// # Errors

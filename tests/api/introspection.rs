@@ -36,6 +36,7 @@ fn assert_outage(reply: &Reply, retry_after: &str, why: &str) {
     );
 }
 
+///
 #[actix_rt::test]
 async fn the_server_authenticates_itself_and_says_what_kind_of_token_it_asks_about() {
     let app = TestApp::spawn_with(|config| {
@@ -224,6 +225,7 @@ async fn an_outage_is_503_and_is_over_when_it_is_over() {
     assert!(log_contains("check EPICME_INTROSPECTION_CLIENT_ID"));
 }
 
+/// B-17.
 #[actix_rt::test]
 async fn an_issuer_that_hangs_is_an_outage_within_the_timeout() {
     let app = TestApp::spawn_with(|config| {
@@ -326,6 +328,7 @@ async fn the_endpoint_is_found_where_rfc_8414_or_openid_puts_the_metadata() {
     }
 }
 
+/// SEC-08.
 #[actix_rt::test]
 async fn metadata_that_cannot_be_trusted_leads_nowhere() {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";

@@ -80,6 +80,7 @@ fn success(message: &Value) -> &Value {
     &message["result"]["structuredContent"]["success"]
 }
 
+/// L-20, SEC-04, D-11, D-12, D-13, D-26, D-28.
 #[actix_rt::test]
 async fn a_get_is_checked_rung_by_rung() {
     let app = TestApp::spawn();
@@ -104,6 +105,14 @@ async fn a_get_is_checked_rung_by_rung() {
     assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
     let other_version = good().header("mcp-protocol-version", "2025-06-18");
     assert_eq!(other_version.send().await.error(), (400, -32600));
+    for (name, value) in [
+        ("mcp-protocol-version", session.version.as_str()),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-session-id", &session.id),
+    ] {
+        let twice = good().also(name, value.as_bytes());
+        assert_eq!(twice.send().await.error(), (400, -32600), "{name}");
+    }
 
     let unknown = good()
         .header("mcp-session-id", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
@@ -136,6 +145,7 @@ async fn a_get_is_checked_rung_by_rung() {
     }
 }
 
+/// L-16, L-20.
 #[actix_rt::test]
 async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() {
     let app = TestApp::spawn();
@@ -154,6 +164,7 @@ async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() 
     }
 }
 
+/// L-21.
 #[actix_rt::test]
 async fn a_newer_get_takes_over() {
     let app = TestApp::spawn();
@@ -168,6 +179,7 @@ async fn a_newer_get_takes_over() {
     assert_eq!(second.next().await, None);
 }
 
+/// D-22.
 #[actix_rt::test]
 async fn a_stream_ends_with_its_token_and_the_session_goes_on() {
     let app = TestApp::spawn();
@@ -200,27 +212,7 @@ async fn a_stream_ends_with_its_session_though_its_token_has_no_end() {
     assert_eq!(stream.next().await, None);
 }
 
-#[actix_rt::test]
-async fn of_several_places_to_go_on_from_none_is_taken() {
-    let app = TestApp::spawn();
-    let token = app.token("ann", ALL);
-    let entry = app.journal("ann").entry("Rain").await;
-    let session = asking(&app, &token).await;
-    let mut call = waiting(&app, &session, json!(1), entry).await;
-    for second in ["s1-0", "s1-1", "", "x"] {
-        let ask = resume(&app, &session, "s1-0").also("last-event-id", second.as_bytes());
-        let reply = ask.send().await;
-        assert_eq!(reply.error(), (400, -32600), "{second}");
-        assert_eq!(
-            reply.json()["error"]["message"],
-            "Invalid request: Last-Event-ID is sent more than once"
-        );
-    }
-    // The stream is where it was.
-    app.tell(&session, yes(&call.question)).await;
-    assert_eq!(success(&call.stream.message().await.1), true);
-}
-
+/// L-09.
 #[actix_rt::test]
 async fn a_session_takes_its_streams_and_its_questions_with_it() {
     let app = TestApp::spawn();
@@ -246,6 +238,7 @@ async fn a_session_takes_its_streams_and_its_questions_with_it() {
     assert!(is_there(&app, entry).await);
 }
 
+/// L-19, L-22.
 #[actix_rt::test]
 async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
     let app = TestApp::spawn();
@@ -292,6 +285,7 @@ async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
     );
 }
 
+/// SEC-04.
 #[actix_rt::test]
 async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
     let app = TestApp::spawn();
@@ -323,6 +317,7 @@ async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
     }
 }
 
+/// L-19.
 #[actix_rt::test]
 async fn a_call_whose_client_has_left_ends_all_the_same() {
     let app = TestApp::spawn();
@@ -342,6 +337,7 @@ async fn a_call_whose_client_has_left_ends_all_the_same() {
     assert!(!is_there(&app, entry).await);
 }
 
+/// L-22, SEC-04, D-28.
 #[actix_rt::test]
 async fn what_was_never_sent_resumes_nothing() {
     let app = TestApp::spawn();
@@ -373,6 +369,13 @@ async fn what_was_never_sent_resumes_nothing() {
         assert_eq!(reply.error(), (400, -32600), "{after}");
         assert_eq!(reply.json()["error"]["data"]["error"], "not_resumable");
     }
+    // Two fields name two places, even if they agree.
+    for more in ["s1-0", "s1-1", ""] {
+        let twice = resume(&app, &session, "s1-0").also("last-event-id", more.as_bytes());
+        let reply = twice.send().await;
+        assert_eq!(reply.error(), (400, -32600), "{more}");
+        assert_eq!(reply.json()["error"]["data"]["error"], "not_resumable");
+    }
     // Another session's event is none of this one's.
     let theirs = waiting(&app, &other, json!(1), sun).await;
     let more = waiting(&app, &other, json!(2), sun).await;
@@ -387,6 +390,7 @@ async fn what_was_never_sent_resumes_nothing() {
     assert_eq!(success(&call.stream.message().await.1), true);
 }
 
+/// L-24.
 #[actix_rt::test]
 async fn a_call_that_waits_for_an_answer_can_be_called_off() {
     let app = TestApp::spawn();
@@ -416,6 +420,7 @@ async fn a_call_that_waits_for_an_answer_can_be_called_off() {
     assert_eq!(call.stream.next().await, None);
 }
 
+/// L-24, D-16.
 #[actix_rt::test]
 async fn calling_off_what_is_not_there_is_harmless() {
     let app = TestApp::spawn();
@@ -468,6 +473,7 @@ async fn calling_off_what_is_not_there_is_harmless() {
     assert!(!is_there(&app, entry).await);
 }
 
+/// D-17.
 #[actix_rt::test]
 async fn an_id_names_one_request_at_a_time() {
     let app = TestApp::spawn();
@@ -492,6 +498,7 @@ async fn an_id_names_one_request_at_a_time() {
     ask.send().await.result();
 }
 
+/// L-23, SEC-11.
 #[actix_rt::test]
 async fn a_session_answers_others_while_a_call_waits() {
     let app = TestApp::spawn();
@@ -542,6 +549,7 @@ async fn open_streams_do_not_keep_the_server_from_stopping() {
     assert_eq!(call.stream.next().await, None);
 }
 
+/// T-26.
 #[actix_rt::test]
 async fn a_modern_client_resumes_nothing() {
     let app = TestApp::spawn();

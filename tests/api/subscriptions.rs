@@ -47,6 +47,7 @@ fn list_changed(id: &Value) -> Value {
     })
 }
 
+/// T-24, T-26, P-12, D-17.
 #[actix_rt::test]
 async fn a_subscription_is_acknowledged_first_with_what_is_honoured() {
     let app = TestApp::spawn();
@@ -67,6 +68,7 @@ async fn a_subscription_is_acknowledged_first_with_what_is_honoured() {
     assert_eq!(next(&mut events).await, acknowledged(&json!(1), json!({})));
 }
 
+/// P-13, P-14, P-17, D-21.
 #[actix_rt::test]
 async fn a_change_is_told_to_the_same_users_subscriptions_that_asked_for_it() {
     let app = TestApp::spawn();
@@ -137,6 +139,7 @@ async fn a_change_is_told_to_the_same_users_subscriptions_that_asked_for_it() {
     assert_eq!(next(&mut stranger).await, list_changed(&id));
 }
 
+///
 #[actix_rt::test]
 async fn what_the_token_may_not_read_it_cannot_subscribe_to() {
     let app = TestApp::spawn();
@@ -160,6 +163,7 @@ async fn what_the_token_may_not_read_it_cannot_subscribe_to() {
     assert_eq!(next(&mut events).await, acknowledged(&json!(1), honoured));
 }
 
+/// P-14.
 #[actix_rt::test]
 async fn a_filter_that_is_none_is_refused_before_anything_is_streamed() {
     let app = TestApp::spawn();
@@ -183,6 +187,7 @@ async fn a_filter_that_is_none_is_refused_before_anything_is_streamed() {
     }
 }
 
+/// T-27, P-16, SEC-11.
 #[actix_rt::test]
 async fn streams_are_counted_per_user_and_in_all_and_a_closed_one_no_more() {
     let app = TestApp::spawn_with(|config| {
@@ -212,6 +217,7 @@ async fn streams_are_counted_per_user_and_in_all_and_a_closed_one_no_more() {
     .await;
 }
 
+/// B-04, B-10, P-13, P-15, P-19, D-22.
 #[actix_rt::test]
 async fn a_subscription_ends_in_order_with_its_token() {
     let app = TestApp::spawn();
@@ -237,6 +243,7 @@ async fn a_subscription_ends_in_order_with_its_token() {
     }
 }
 
+/// P-15.
 #[actix_rt::test]
 async fn a_subscription_ends_in_order_with_the_server() {
     let app = TestApp::spawn();
@@ -277,6 +284,7 @@ async fn general(app: &TestApp, session: &Session) -> Events {
         .await
 }
 
+/// L-26, D-21.
 #[actix_rt::test]
 async fn a_legacy_session_is_told_of_what_it_subscribed_to_on_its_general_stream() {
     let app = TestApp::spawn();
@@ -313,6 +321,7 @@ async fn a_legacy_session_is_told_of_what_it_subscribed_to_on_its_general_stream
     }
 }
 
+/// L-26.
 #[actix_rt::test]
 async fn a_legacy_session_subscribes_to_what_its_token_may_read_and_to_nothing_else() {
     let app = TestApp::spawn();
@@ -346,6 +355,7 @@ async fn a_legacy_session_subscribes_to_what_its_token_may_read_and_to_nothing_e
     }
 }
 
+/// D-03, D-09.
 #[actix_rt::test]
 async fn neither_era_has_the_others_way_to_subscribe() {
     let app = TestApp::spawn();

@@ -1,5 +1,9 @@
 // Checks that go on after a failure: a line each, and a count at the end.
 
+/** How long a check may take, and how long it waits for what the server says unasked, in seconds. */
+const LONGEST_CHECK = 60;
+const LONGEST_WAIT = 15;
+
 export class Checks {
   #name;
   #passed = 0;
@@ -11,7 +15,7 @@ export class Checks {
 
   async check(what, body) {
     try {
-      await body();
+      await within(body(), 'an end of the check', LONGEST_CHECK);
       this.#passed += 1;
       console.log(`ok      ${this.#name}, ${what}`);
     } catch (error) {
@@ -27,10 +31,28 @@ export class Checks {
   }
 }
 
+/** What the promise gives, if it does so in time. */
+export async function within(promise, what, seconds = LONGEST_WAIT) {
+  let timer;
+  const deadline = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come within ${seconds} s`)), seconds * 1000);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 export function ok(truth, what) {
   if (!truth) throw new Error(what);
 }
 
 export function equal(left, right, what) {
   if (left !== right) throw new Error(`${what}: ${JSON.stringify(left)} is not ${JSON.stringify(right)}`);
+}
+
+/** As `equal`, of values that JSON can write. */
+export function same(left, right, what) {
+  equal(JSON.stringify(left), JSON.stringify(right), what);
 }

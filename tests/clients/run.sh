@@ -4,7 +4,7 @@
 #
 #   tests/clients/run.sh [--require] [all|typescript|python|oidc-provider]
 #
-# typescript     @modelcontextprotocol/client against `epicme dev`, both eras
+# typescript     @modelcontextprotocol/client against `epicme dev`, both eras, and @modelcontextprotocol/sdk
 # python         mcp against `epicme dev`, both eras
 # oidc-provider  `epicme serve` behind oidc-provider, with a PostgreSQL of its own (or DATABASE_URL)
 #

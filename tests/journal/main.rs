@@ -5,6 +5,7 @@
 
 mod digest;
 mod entries;
+mod housekeeping;
 mod idempotency;
 mod isolation;
 mod lists;

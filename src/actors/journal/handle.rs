@@ -18,6 +18,7 @@ use crate::{
 
 use super::{
     actor::{Admitted, JournalActor},
+    housekeeping,
     messages::{JournalMessage, Kind},
     watchers::{JournalChanged, Watch},
 };
@@ -59,9 +60,9 @@ impl JournalSettings {
 
 /// Asks the JournalActor. Clones ask the same one; it ends with the last of them.
 #[derive(Clone)]
-pub struct JournalHandle(Arc<Inner>);
+pub struct JournalHandle(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     address: Addr<JournalActor>,
     gate: Gate,
     arbiter: Arbiter,
@@ -97,6 +98,12 @@ impl JournalHandle {
             arbiter,
             runner,
         }))
+    }
+
+    /// Has expired rows deleted, now and then from now on, until the last handle is gone.
+    pub fn keep_house(&self) {
+        let journal = Arc::downgrade(&self.0);
+        self.0.runner.spawn(housekeeping::keep_house(journal));
     }
 
     /// Asks, and waits for the answer. A read ends with the future that this returns; a write that

@@ -173,11 +173,10 @@ impl Handler<Call> for SessionActor {
         let begun = Params::read(call.params.as_deref())
             .map_err(Failure::from)
             .and_then(|params| {
-                self.dispatcher.begin(dispatch::Call {
+                self.dispatcher.begin(&dispatch::Call {
                     method: call.method,
                     version: self.version,
                     params: &params,
-                    raw_params: call.params.as_deref(),
                     progress_token: params.progress_token(),
                     principal: call.principal,
                     abilities: self.abilities,

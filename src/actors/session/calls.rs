@@ -125,9 +125,12 @@ impl CallClient {
 /// The answer to a request, where it is a message among others.
 #[must_use]
 pub fn last_message(outcome: Result<Answer, Failure>, id: &Id, version: ProtocolVersion) -> String {
-    match outcome {
-        Ok(answer) => jsonrpc::success(id, &shape::result(&answer, version)),
-        Err(failure) => jsonrpc::failure(Some(id), &failure.in_band()),
+    let result = outcome
+        .map_err(Failure::in_band)
+        .and_then(|answer| shape::result(&answer, version));
+    match result {
+        Ok(result) => jsonrpc::success(id, &result),
+        Err(error) => jsonrpc::failure(Some(id), &error),
     }
 }
 

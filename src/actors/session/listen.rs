@@ -219,6 +219,7 @@ mod tests {
         actors::journal::{JournalHandle, JournalSettings},
         domain::{clock::Clock, journal::Change},
         features::catalogue::Catalogue,
+        mcp::request_state::Sealer,
         oauth::policy::ScopePolicy,
     };
 
@@ -230,6 +231,7 @@ mod tests {
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::new(Catalogue::new(ScopePolicy::default())),
             JournalHandle::start(&nowhere),
+            Sealer::random(),
             clock,
         ));
         let mut watching = Watching::default();

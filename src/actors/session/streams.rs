@@ -209,6 +209,7 @@ mod tests {
         text
     }
 
+    /// L-22.
     #[test]
     fn a_stream_is_resumed_after_the_event_that_the_client_saw_and_no_other_stream_with_it() {
         let mut streams = Streams::new(true);
@@ -282,6 +283,7 @@ mod tests {
         assert!(read(&mut resumed).starts_with("id: s1-11\n"));
     }
 
+    /// L-21.
     #[test]
     fn the_newest_connection_has_the_general_stream() {
         let mut streams = Streams::new(false);
@@ -354,6 +356,7 @@ mod tests {
         // Each case writes megabytes; a few of them find what many would.
         #![proptest_config(ProptestConfig::with_cases(24))]
 
+        /// PF-06.
         #[test]
         fn what_is_kept_never_outgrows_its_bounds(sizes in proptest::collection::vec((0usize..30_000, 0u32..5, any::<bool>()), 0..400)) {
             let mut streams = Streams::new(true);

@@ -4,6 +4,7 @@
 //! **Begin with** `user.rs`, the smallest; `tags.rs` has one of everything.
 
 pub(super) mod entries;
+pub(super) mod exports;
 pub(super) mod tags;
 mod user;
 
@@ -24,5 +25,6 @@ pub fn templates() -> Vec<DeclaredTemplate> {
     vec![
         DeclaredTemplate::of::<tags::Tag>(),
         DeclaredTemplate::of::<entries::Entry>(),
+        exports::template(),
     ]
 }

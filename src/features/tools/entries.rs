@@ -95,11 +95,16 @@ impl Tool for CreateEntry {
             })
             .await?;
         context.conversation.suggest_tags(entry.id);
-        let mut links = vec![entry_link(entry.id, &entry.title)];
-        links.extend(entry.tags.iter().map(|tag| tag_link(tag.id, &tag.name)));
+        let mut about = vec![entry_link(entry.id, &entry.title).into()];
+        about.extend(
+            entry
+                .tags
+                .iter()
+                .map(|tag| tag_link(tag.id, &tag.name).into()),
+        );
         Ok(Done {
             summary: format!("Created entry {}: {}.", entry.id, entry.title),
-            links,
+            about,
             output: EntryOutput {
                 entry: entry.into(),
             },
@@ -140,7 +145,7 @@ impl Tool for GetEntry {
             .await?;
         Ok(Done {
             summary: format!("Entry {}: {}.", entry.id, entry.title),
-            links: vec![entry_link(entry.id, &entry.title)],
+            about: vec![entry_link(entry.id, &entry.title).into()],
             output: EntryOutput {
                 entry: entry.into(),
             },
@@ -235,7 +240,7 @@ impl Tool for UpdateEntry {
             .await?;
         Ok(Done {
             summary: format!("Updated entry {}: {}.", entry.id, entry.title),
-            links: vec![entry_link(entry.id, &entry.title)],
+            about: vec![entry_link(entry.id, &entry.title).into()],
             output: EntryOutput {
                 entry: entry.into(),
             },
@@ -285,7 +290,7 @@ impl Tool for DeleteEntry {
             if let Some(why) = answer.forbids() {
                 return Ok(Done {
                     summary: format!("Entry {id} was not deleted: {why}."),
-                    links: vec![entry_link(id, &entry.title)],
+                    about: vec![entry_link(id, &entry.title).into()],
                     output: DeleteEntryOutput {
                         success: false,
                         entry: Some(entry.into()),
@@ -305,7 +310,7 @@ impl Tool for DeleteEntry {
         }
         Ok(Done {
             summary: format!("Deleted entry {id}: {}.", entry.title),
-            links: Vec::new(),
+            about: Vec::new(),
             output: DeleteEntryOutput {
                 success: true,
                 entry: Some(entry.into()),
@@ -317,7 +322,7 @@ impl Tool for DeleteEntry {
 fn gone(id: EntryId) -> Done<DeleteEntryOutput> {
     Done {
         summary: format!("There is no entry {id}, so nothing was deleted."),
-        links: Vec::new(),
+        about: Vec::new(),
         output: DeleteEntryOutput {
             success: false,
             entry: None,

@@ -76,9 +76,9 @@ impl Tool for AddTagToEntry {
                 "Entry {} has the tag {}: {}.",
                 entry_tag.entry_id, tag.id, tag.name
             ),
-            links: vec![
-                tag_link(tag.id, &tag.name),
-                entry_link(entry_tag.entry_id, &entry_tag.entry_title),
+            about: vec![
+                tag_link(tag.id, &tag.name).into(),
+                entry_link(entry_tag.entry_id, &entry_tag.entry_title).into(),
             ],
             output: AddTagToEntryOutput {
                 success: true,
@@ -132,7 +132,7 @@ impl Tool for RemoveTagFromEntry {
             } else {
                 format!("Entry {entry_id} does not have tag {tag_id}, so nothing was taken off.")
             },
-            links: Vec::new(),
+            about: Vec::new(),
             output: RemoveTagFromEntryOutput { success: was_there },
         })
     }

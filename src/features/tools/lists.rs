@@ -88,7 +88,7 @@ impl Tool for ListEntries {
             .await?;
         Ok(Done {
             summary: found(page.items.len(), "entry", "entries", page.next.is_some()),
-            links: page.items.iter().map(link).collect(),
+            about: page.items.iter().map(|item| link(item).into()).collect(),
             output: ListEntriesOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 entries: page
@@ -159,7 +159,11 @@ impl Tool for SearchEntries {
             .await?;
         Ok(Done {
             summary: found(page.items.len(), "entry", "entries", page.next.is_some()),
-            links: page.items.iter().map(|hit| link(&hit.entry)).collect(),
+            about: page
+                .items
+                .iter()
+                .map(|hit| link(&hit.entry).into())
+                .collect(),
             output: SearchEntriesOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 entries: page

@@ -4,6 +4,7 @@
 
 mod entries;
 mod entry_tags;
+mod export_journal;
 mod lists;
 mod tags;
 mod user;
@@ -39,6 +40,7 @@ pub fn all() -> Vec<DeclaredTool> {
         DeclaredTool::of::<tags::DeleteTag>(),
         DeclaredTool::of::<entry_tags::AddTagToEntry>(),
         DeclaredTool::of::<entry_tags::RemoveTagFromEntry>(),
+        DeclaredTool::of::<export_journal::ExportJournal>(),
     ]
 }
 

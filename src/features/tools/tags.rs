@@ -77,7 +77,7 @@ impl Tool for CreateTag {
             .await?;
         Ok(Done {
             summary: format!("Created tag {}: {}.", tag.id, tag.name),
-            links: vec![tag_link(tag.id, &tag.name)],
+            about: vec![tag_link(tag.id, &tag.name).into()],
             output: TagOutput { tag: tag.into() },
         })
     }
@@ -116,7 +116,7 @@ impl Tool for GetTag {
             .await?;
         Ok(Done {
             summary: format!("Tag {}: {}.", tag.id, tag.name),
-            links: vec![tag_link(tag.id, &tag.name)],
+            about: vec![tag_link(tag.id, &tag.name).into()],
             output: TagOutput { tag: tag.into() },
         })
     }
@@ -167,10 +167,10 @@ impl Tool for ListTags {
             .await?;
         Ok(Done {
             summary: found(page.items.len(), "tag", "tags", page.next.is_some()),
-            links: page
+            about: page
                 .items
                 .iter()
-                .map(|tag| tag_link(tag.id, &tag.name))
+                .map(|tag| tag_link(tag.id, &tag.name).into())
                 .collect(),
             output: ListTagsOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
@@ -229,7 +229,7 @@ impl Tool for UpdateTag {
             .await?;
         Ok(Done {
             summary: format!("Updated tag {}: {}.", tag.id, tag.name),
-            links: vec![tag_link(tag.id, &tag.name)],
+            about: vec![tag_link(tag.id, &tag.name).into()],
             output: TagOutput { tag: tag.into() },
         })
     }
@@ -277,7 +277,7 @@ impl Tool for DeleteTag {
             if let Some(why) = answer.forbids() {
                 return Ok(Done {
                     summary: format!("Tag {id} was not deleted: {why}."),
-                    links: vec![tag_link(id, &tag.name)],
+                    about: vec![tag_link(id, &tag.name).into()],
                     output: DeleteTagOutput {
                         success: false,
                         tag: Some(tag.into()),
@@ -294,7 +294,7 @@ impl Tool for DeleteTag {
         }
         Ok(Done {
             summary: format!("Deleted tag {id}: {}.", tag.name),
-            links: Vec::new(),
+            about: Vec::new(),
             output: DeleteTagOutput {
                 success: true,
                 tag: Some(tag.into()),
@@ -306,7 +306,7 @@ impl Tool for DeleteTag {
 fn gone(id: TagId) -> Done<DeleteTagOutput> {
     Done {
         summary: format!("There is no tag {id}, so nothing was deleted."),
-        links: Vec::new(),
+        about: Vec::new(),
         output: DeleteTagOutput {
             success: false,
             tag: None,

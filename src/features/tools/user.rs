@@ -47,7 +47,7 @@ impl Tool for WhoAmI {
         let name = principal.username.as_ref().unwrap_or(&principal.subject);
         Ok(Done {
             summary: format!("Signed in as {name}."),
-            links: Vec::new(),
+            about: Vec::new(),
             output: WhoAmIOutput {
                 user: UserView::from(&**principal),
                 client_id: principal.client.clone(),

@@ -9,7 +9,9 @@ import { createInterface } from 'node:readline';
 import { Browser, atOidcProvider } from '../browser.mjs';
 import { Checks, equal, ok } from '../checks.mjs';
 import { startPostgres } from '../postgres.mjs';
-import { Connection, Person, SECOND } from '../typescript/person.mjs';
+import { Connection } from '../typescript/connection.mjs';
+import { Person } from '../typescript/person.mjs';
+import { SECOND } from '../typescript/sdk.mjs';
 import { SCOPES, startProvider } from './server.mjs';
 
 const program = process.argv[2];
