@@ -24,6 +24,7 @@ pub mod jwt;
 pub mod keys;
 pub mod metadata;
 pub mod policy;
+pub mod signed_reply;
 pub mod url;
 
 #[cfg(test)]
