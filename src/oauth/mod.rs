@@ -22,10 +22,13 @@ pub mod judge;
 pub mod jws;
 pub mod jwt;
 pub mod keys;
+pub mod logout_token;
 pub mod metadata;
 pub mod policy;
 pub mod signed_reply;
 pub mod url;
 
+#[cfg(test)]
+mod document_kinds;
 #[cfg(test)]
 mod test_keys;
