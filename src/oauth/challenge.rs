@@ -49,6 +49,9 @@ impl Challenge {
             | Refusal::WrongAudience
             | Refusal::WrongType
             | Refusal::SenderConstrained
+            | Refusal::WrongKey
+            | Refusal::Unverified(_)
+            | Refusal::Incomplete(_)
             | Refusal::NoSubject => (
                 401,
                 Some("invalid_token"),
@@ -115,7 +118,7 @@ impl fmt::Display for Quoted<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::jws::JwsFault, *};
     use crate::domain::scope::Scope;
 
     const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
@@ -144,6 +147,9 @@ mod tests {
             Refusal::WrongAudience,
             Refusal::WrongType,
             Refusal::SenderConstrained,
+            Refusal::WrongKey,
+            Refusal::Unverified(JwsFault::Signature),
+            Refusal::Incomplete("exp"),
             Refusal::NoSubject,
         ] {
             assert_eq!(
