@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     actors::{
-        auth::{AuthHandle, AuthSettings, IssuerSettings},
+        auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
         journal::{JournalHandle, JournalSettings},
         session::{Listeners, SessionSettings, Sessions, Threads},
     },
@@ -24,7 +24,7 @@ use crate::{
     features::{catalogue::Catalogue, dispatch::Dispatcher},
     http::{self, Discovery, Doors, Site},
     mcp::request_state::Sealer,
-    oauth::{judge::Expectation, metadata::ProtectedResourceMetadata, policy::ScopePolicy},
+    oauth::{metadata::ProtectedResourceMetadata, policy::ScopePolicy},
 };
 
 /// How many connections may wait to be accepted.
@@ -120,10 +120,14 @@ impl App {
         timeouts: ClientTimeouts,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        if config.issuer.audience_may_be_absent {
+        for issuer in config
+            .issuers
+            .iter()
+            .filter(|issuer| issuer.audience_may_be_absent)
+        {
             log::warn!(
                 "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL); any token of that issuer is good here",
-                config.issuer.url
+                issuer.url
             );
         }
         let journal = JournalHandle::start(&JournalSettings {
@@ -133,12 +137,15 @@ impl App {
         journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
-            &ProtectedResourceMetadata::new(&config.http.public_url, [&config.issuer.url]),
+            &ProtectedResourceMetadata::new(
+                &config.http.public_url,
+                config.issuers.iter().map(|issuer| &issuer.url),
+            ),
             config.http.public_url.resource().as_str(),
             config.http.relays_authorization_server,
         );
         let auth = AuthHandle::start(
-            auth_settings(config.issuer, &config.http),
+            auth_settings(config.issuers, &config.http),
             clock.clone(),
             &auth_arbiter.handle(),
         );
@@ -256,24 +263,32 @@ fn sealer(keys: &RequestStateConfig) -> Sealer {
     }
 }
 
-fn auth_settings(issuer: IssuerConfig, http: &HttpConfig) -> AuthSettings {
-    AuthSettings {
-        expectation: Expectation {
-            issuer: issuer.url.clone(),
-            resource: http.public_url.resource(),
-            audience_may_be_absent: issuer.audience_may_be_absent,
+fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings {
+    let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
+        url: issuer.url,
+        token_prefixes: issuer.token_prefixes,
+        introspection_url: issuer.introspection_url,
+        client: issuer.client,
+        signed_replies: issuer.signed_replies,
+        jwt: issuer.jwt.map(|jwt| JwtSettings {
+            algorithms: jwt.algorithms,
+            introspected: jwt.introspected,
+        }),
+        keys_url: issuer.keys_url,
+        timeout: issuer.timeout,
+        cache: CacheSettings {
+            lifetime: issuer.cache_lifetime,
+            entries: issuer.cache_entries.get(),
+            negative_lifetime: issuer.negative_cache_lifetime,
+            stale: issuer.stale,
         },
-        cache_lifetime: issuer.cache_lifetime,
-        cache_entries: issuer.cache_entries.get(),
+        audience_may_be_absent: issuer.audience_may_be_absent,
+    });
+    AuthSettings {
+        resource: http.public_url.resource(),
         in_flight: INTROSPECTIONS_IN_FLIGHT,
         failfast: INTROSPECTION_FAILFAST,
-        issuer: IssuerSettings {
-            url: issuer.url,
-            introspection_url: issuer.introspection_url,
-            client_id: issuer.client_id,
-            client_secret: issuer.client_secret,
-            timeout: issuer.timeout,
-        },
+        issuers: issuers.collect(),
     }
 }
 

@@ -99,7 +99,26 @@ pub struct Options {
     )]
     pub(super) introspection_cache_entries: String,
 
-    /// How long one introspection may take
+    /// How long it is believed that a token is no good. 0s asks each time
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+        value_name = "DURATION",
+        default_value = "5s"
+    )]
+    pub(super) introspection_negative_cache: String,
+
+    /// While the authorization server cannot be asked: for how long beyond its lifetime a reply still
+    /// lets its user read (never write, never past the token's end). 0s turns this off
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_STALE",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
+    pub(super) introspection_stale: String,
+
+    /// How long an introspection may take, a second try included
     #[arg(
         long,
         env = "EPICME_INTROSPECTION_TIMEOUT",

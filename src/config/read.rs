@@ -17,7 +17,14 @@ use super::{
     options::{Options, Source, Sources},
     units,
 };
-use crate::{domain::scope::Scope, domain::scope::ScopeSet, oauth::url::endpoint};
+use crate::{
+    domain::scope::Scope,
+    domain::scope::ScopeSet,
+    oauth::{
+        client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+        url::endpoint,
+    },
+};
 
 /// Every key, by its name in the environment, in the order in which `check-config` prints them.
 pub(super) const KEYS: &[&str] = &[
@@ -34,6 +41,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
     "EPICME_INTROSPECTION_CACHE",
     "EPICME_INTROSPECTION_CACHE_ENTRIES",
+    "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+    "EPICME_INTROSPECTION_STALE",
     "EPICME_INTROSPECTION_TIMEOUT",
     "EPICME_AUDIENCE_OPTIONAL",
     "EPICME_BASELINE_SCOPES",
@@ -56,6 +65,10 @@ pub(super) const KEYS: &[&str] = &[
 
 /// The longest lifetime of an introspection reply: it is also how long a revoked token may live on.
 const LONGEST_CACHE: Duration = Duration::from_secs(3_600);
+
+/// The longest time that a token is taken for no good without asking again: a new one may not be known
+/// everywhere yet.
+const LONGEST_NEGATIVE_CACHE: Duration = Duration::from_secs(60);
 
 /// The longest time that one introspection may take.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -120,21 +133,30 @@ impl Config {
                 "DATABASE_URL_FILE" => path(&options.database_url_file),
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
                 "EPICME_MIGRATE" => switch(self.database.migrate),
-                "EPICME_ISSUER" => Some(self.issuer.url.to_string()),
+                "EPICME_ISSUER" => Some(self.issuers[0].url.to_string()),
                 "EPICME_INTROSPECTION_URL" => {
-                    Some(self.issuer.introspection_url.as_ref().map_or_else(
+                    Some(self.issuers[0].introspection_url.as_ref().map_or_else(
                         || "(from the issuer's metadata)".to_owned(),
                         ToString::to_string,
                     ))
                 }
-                "EPICME_INTROSPECTION_CLIENT_ID" => Some(self.issuer.client_id.clone()),
+                "EPICME_INTROSPECTION_CLIENT_ID" => self.issuers[0]
+                    .client
+                    .as_ref()
+                    .map(|client| client.client_id.clone()),
                 "EPICME_INTROSPECTION_CLIENT_SECRET_FILE" => {
                     path(&options.introspection_client_secret_file)
                 }
-                "EPICME_INTROSPECTION_CACHE" => Some(units::show(self.issuer.cache_lifetime)),
-                "EPICME_INTROSPECTION_CACHE_ENTRIES" => Some(self.issuer.cache_entries.to_string()),
-                "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuer.timeout)),
-                "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuer.audience_may_be_absent),
+                "EPICME_INTROSPECTION_CACHE" => Some(units::show(self.issuers[0].cache_lifetime)),
+                "EPICME_INTROSPECTION_CACHE_ENTRIES" => {
+                    Some(self.issuers[0].cache_entries.to_string())
+                }
+                "EPICME_INTROSPECTION_NEGATIVE_CACHE" => {
+                    Some(units::show(self.issuers[0].negative_cache_lifetime))
+                }
+                "EPICME_INTROSPECTION_STALE" => Some(units::show(self.issuers[0].stale)),
+                "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuers[0].timeout)),
+                "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuers[0].audience_may_be_absent),
                 "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
                 "EPICME_ALLOWED_ORIGINS" => Some(self.http.allowed_origins.join(" ")),
@@ -254,6 +276,30 @@ impl Reader<'_> {
             "EPICME_INTROSPECTION_CACHE_ENTRIES",
             &options.introspection_cache_entries,
         );
+        let negative_cache_lifetime = self
+            .read(
+                "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+                units::duration(&options.introspection_negative_cache),
+            )
+            .filter(|lifetime| {
+                self.hold(
+                    "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+                    *lifetime <= LONGEST_NEGATIVE_CACHE,
+                    "must not be longer than 1m",
+                )
+            });
+        let stale = self
+            .read(
+                "EPICME_INTROSPECTION_STALE",
+                units::duration(&options.introspection_stale),
+            )
+            .filter(|stale| {
+                self.hold(
+                    "EPICME_INTROSPECTION_STALE",
+                    *stale <= LONGEST_CACHE,
+                    "must not be longer than 1h",
+                )
+            });
         let timeout = self
             .read(
                 "EPICME_INTROSPECTION_TIMEOUT",
@@ -318,19 +364,29 @@ impl Reader<'_> {
                 streams,
                 relays_authorization_server: relays?,
             },
-            issuer: IssuerConfig {
+            issuers: vec![IssuerConfig {
                 url: issuer?,
                 introspection_url: match introspection_url {
                     Some(url) => Some(url?),
                     None => None,
                 },
-                client_id: client_id?,
-                client_secret: client_secret?,
+                token_prefixes: Vec::new(),
+                client: Some(ClientAuthentication {
+                    method: ClientAuthenticationMethod::SecretBasic,
+                    client_id: client_id?,
+                    secret: SecretSource::Given(client_secret?),
+                    key_id: None,
+                }),
+                signed_replies: false,
+                jwt: None,
+                keys_url: None,
                 cache_lifetime: cache_lifetime?,
                 cache_entries: cache_entries?,
+                negative_cache_lifetime: negative_cache_lifetime?,
+                stale: stale?,
                 timeout: timeout?,
                 audience_may_be_absent: audience_may_be_absent?,
-            },
+            }],
             database: DatabaseConfig {
                 url: database_url?,
                 pool: pool?,
@@ -441,7 +497,7 @@ mod tests {
     fn database_issuer_and_introspection_client_are_all_that_is_needed() {
         let config = Config::read(&complete(), &Sources::default()).unwrap();
         assert_eq!(config.http.bind.to_string(), "127.0.0.1:8787");
-        assert_eq!(config.issuer.cache_lifetime, Duration::from_secs(60));
+        assert_eq!(config.issuers[0].cache_lifetime, Duration::from_secs(60));
         assert_eq!(config.http.baseline, ScopeSet::ALL);
         assert!(config.sessions.is_some());
         let keys: Vec<_> = faults(&Options::default())

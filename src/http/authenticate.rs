@@ -53,6 +53,9 @@ pub(super) async fn authenticate(
             return Err(error.into());
         }
     };
+    if principal.bound_key.is_some() {
+        return Err(HttpError::Refused(Refusal::SenderConstrained));
+    }
     if principal.scopes.is_empty() {
         return Err(HttpError::Refused(Refusal::TooFewScopes {
             needed: site.baseline,

@@ -13,7 +13,7 @@ use super::{
     Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
 };
 use crate::{
-    domain::{principal::Principal, scope::ScopeSet},
+    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
         answer::Answer,
@@ -148,13 +148,22 @@ pub(super) fn respond(
     }
 }
 
-/// The challenge of a client of this revision, whose token lacks something of what is needed.
+/// The challenge of a client of this revision, whose token lacks something of what is needed; or our
+/// outage, if the token would have had it.
 pub(super) fn forbidden(
     id: Id,
     needed: ScopeSet,
     version: ProtocolVersion,
     principal: &Principal,
 ) -> HttpError {
+    if !needed.minus(principal.scopes).is_empty()
+        && principal.scopes.union(principal.withheld).contains(needed)
+    {
+        return HttpError::IssuerUnavailable {
+            retry_after: None,
+            source: Cause::new("the token was last asked about too long ago to do more than read"),
+        };
+    }
     let needed = if Era::of(version).replaces_scopes() {
         needed.union(principal.scopes)
     } else {

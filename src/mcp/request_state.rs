@@ -190,7 +190,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{principal::UserId, scope::ScopeSet};
+    use crate::domain::{
+        principal::{Credential, UserId},
+        scope::ScopeSet,
+    };
 
     fn principal(subject: &str, client: Option<&str>) -> Principal {
         Principal {
@@ -199,7 +202,11 @@ mod tests {
             client: client.map(str::to_owned),
             username: None,
             scopes: ScopeSet::ALL,
+            withheld: ScopeSet::EMPTY,
             expires_at: None,
+            issued_at: None,
+            bound_key: None,
+            credential: Credential([0; 32]),
             user: UserId::derive("i", subject),
         }
     }

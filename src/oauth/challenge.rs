@@ -42,7 +42,8 @@ impl Challenge {
                 format!("The credentials are malformed: {what}"),
                 None,
             ),
-            Refusal::Inactive
+            Refusal::NobodysToken
+            | Refusal::Inactive
             | Refusal::Expired
             | Refusal::NotYetValid
             | Refusal::WrongIssuer
@@ -140,6 +141,7 @@ mod tests {
     #[test]
     fn every_bad_token_gets_the_same_words() {
         for refusal in [
+            Refusal::NobodysToken,
             Refusal::Inactive,
             Refusal::Expired,
             Refusal::NotYetValid,

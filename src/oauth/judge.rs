@@ -13,7 +13,7 @@ use super::{
 };
 use crate::domain::{
     clock::Timestamp,
-    principal::{Principal, UserId},
+    principal::{Credential, Principal, UserId},
     scope::ScopeSet,
 };
 
@@ -30,6 +30,9 @@ pub enum Refusal {
     /// There is a bearer credential that cannot be one.
     #[display("malformed credential: {_0}")]
     Malformed(#[error(not(source))] &'static str),
+    /// It is no token of any authorization server that is known here; none was asked.
+    #[display("token of no known issuer")]
+    NobodysToken,
     /// The authorization server says that the token is not active.
     #[display("inactive token")]
     Inactive,
@@ -98,12 +101,13 @@ pub struct Claims {
     cnf: Option<Value>,
 }
 
-/// A token that is accepted, if it is presented as it has to be.
+/// A token that is accepted, if it is presented as it has to be: see [`check_presentation`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    principal: Principal,
-    /// The key that whoever presents the token has to prove (RFC 9449 §6).
-    bound_to: Option<Thumbprint>,
+    /// Whom it speaks for.
+    pub principal: Principal,
+    /// Before when it is not accepted, the skew of clocks allowed for.
+    pub not_before: Option<Timestamp>,
 }
 
 /// What a token has to be to be accepted here.
@@ -145,27 +149,16 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
     }
 }
 
-/// Decides whether a token is accepted as a bearer token, and for whom it speaks.
-///
-/// # Errors
-/// Those of [`verdict`] and of [`Verdict::as_bearer`].
-pub fn judge(
-    reply: IntrospectionReply,
-    expected: &Expectation,
-    now: Timestamp,
-) -> Result<Principal, Refusal> {
-    verdict(reply, expected, now)?.as_bearer()
-}
-
 /// Decides whether a token is accepted, for whom it speaks, and which key its presenter has to prove.
 /// Pure: the same claims and the same time give the same verdict.
 ///
 /// # Errors
 /// The [`Refusal`] that applies; which one is for the log, a client learns only that the token is
 /// invalid or expired.
-pub fn verdict(
+pub fn judge(
     reply: IntrospectionReply,
     expected: &Expectation,
+    credential: Credential,
     now: Timestamp,
 ) -> Result<Verdict, Refusal> {
     if !reply.active {
@@ -196,10 +189,11 @@ pub fn verdict(
     if expires_at.is_some_and(|end| end <= now) {
         return Err(Refusal::Expired);
     }
-    if claims
-        .nbf
-        .is_some_and(|start| start.instant() > now + CLOCK_SKEW)
-    {
+    let not_before = claims.nbf.map(|start| {
+        let start = start.instant();
+        start.checked_sub_signed(CLOCK_SKEW).unwrap_or(start)
+    });
+    if not_before.is_some_and(|start| start > now) {
         return Err(Refusal::NotYetValid);
     }
     let for_us = match &claims.aud {
@@ -225,41 +219,33 @@ pub fn verdict(
             .as_deref()
             .map(ScopeSet::parse)
             .unwrap_or_default(),
+        withheld: ScopeSet::EMPTY,
         expires_at,
+        issued_at: claims.iat.map(NumericDate::instant),
+        bound_key: bound_to.map(|key| key.as_str().to_owned()),
+        credential,
     };
     Ok(Verdict {
         principal,
-        bound_to,
+        not_before,
     })
 }
 
-impl Verdict {
-    /// For whom the token speaks, however it was presented.
-    #[must_use]
-    pub const fn principal(&self) -> &Principal {
-        &self.principal
-    }
-
-    /// The verdict on a token that was presented by itself (RFC 6750 §2.1).
-    ///
-    /// # Errors
-    /// [`Refusal::SenderConstrained`] if it is bound to a key: RFC 9449 §7.2 forbids to accept it.
-    pub fn as_bearer(self) -> Result<Principal, Refusal> {
-        match self.bound_to {
-            None => Ok(self.principal),
-            Some(_) => Err(Refusal::SenderConstrained),
-        }
-    }
-
-    /// The verdict on a token that was presented with a proof of this key (RFC 9449 §7.1).
-    ///
-    /// # Errors
-    /// [`Refusal::WrongKey`] if the token is bound to another key, or to none.
-    pub fn with_proof_of(self, key: &Thumbprint) -> Result<Principal, Refusal> {
-        match &self.bound_to {
-            Some(bound_to) if bound_to == key => Ok(self.principal),
-            _ => Err(Refusal::WrongKey),
-        }
+/// Decides whether a token that is accepted was presented as it has to be. `proved` is the key of the
+/// proof that came with it.
+///
+/// # Errors
+/// [`Refusal::SenderConstrained`] if it is bound to a key and came by itself: RFC 9449 §7.2 forbids to
+/// accept it. [`Refusal::WrongKey`] if it is bound to another key than the proof's, or to none (§7.1).
+pub fn check_presentation(
+    principal: &Principal,
+    proved: Option<&Thumbprint>,
+) -> Result<(), Refusal> {
+    match (&principal.bound_key, proved) {
+        (None, None) => Ok(()),
+        (Some(key), Some(proved)) if key == proved.as_str() => Ok(()),
+        (Some(_), None) => Err(Refusal::SenderConstrained),
+        (_, Some(_)) => Err(Refusal::WrongKey),
     }
 }
 
@@ -311,7 +297,9 @@ mod tests {
     }
 
     fn verdict(changes: Value) -> Result<Principal, Refusal> {
-        judged(changes).and_then(Verdict::as_bearer)
+        let principal = judged(changes)?.principal;
+        check_presentation(&principal, None)?;
+        Ok(principal)
     }
 
     fn judged(changes: Value) -> Result<Verdict, Refusal> {
@@ -333,7 +321,7 @@ mod tests {
             }
         }
         let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-        super::verdict(reply, &expectation(), now())
+        judge(reply, &expectation(), Credential([0; 32]), now())
     }
 
     #[test]
@@ -355,7 +343,6 @@ mod tests {
         assert_eq!(principal.client, None);
     }
 
-    ///
     #[test]
     fn each_fault_of_a_token_has_its_refusal() {
         for (changes, refusal) in [
@@ -393,18 +380,27 @@ mod tests {
         }
     }
 
-    ///
     #[test]
     fn a_bound_token_is_accepted_with_a_proof_of_its_key_alone() {
         const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         let key = Thumbprint::parse(KEY).unwrap();
         let other = Thumbprint::parse(&KEY.replace('0', "1")).unwrap();
-        let bound = || judged(json!({"cnf": {"jkt": KEY}, "token_type": "DPoP"})).unwrap();
-        assert_eq!(bound().with_proof_of(&key).unwrap().subject, "ada");
-        assert_eq!(bound().with_proof_of(&other), Err(Refusal::WrongKey));
-        assert_eq!(bound().as_bearer(), Err(Refusal::SenderConstrained));
-        let unbound = judged(json!({})).unwrap();
-        assert_eq!(unbound.with_proof_of(&key), Err(Refusal::WrongKey));
+        let bound = judged(json!({"cnf": {"jkt": KEY}, "token_type": "DPoP"}));
+        let bound = bound.unwrap().principal;
+        assert_eq!(check_presentation(&bound, Some(&key)), Ok(()));
+        assert_eq!(
+            check_presentation(&bound, Some(&other)),
+            Err(Refusal::WrongKey)
+        );
+        assert_eq!(
+            check_presentation(&bound, None),
+            Err(Refusal::SenderConstrained)
+        );
+        let unbound = judged(json!({})).unwrap().principal;
+        assert_eq!(
+            check_presentation(&unbound, Some(&key)),
+            Err(Refusal::WrongKey)
+        );
         for confirmation in [
             json!({}),
             json!({"jkt": KEY, "x5t#S256": KEY}),
@@ -432,7 +428,7 @@ mod tests {
         };
         let verdict = |reply: serde_json::Value| {
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            judge(reply, &lenient, now()).map(|_| ())
+            judge(reply, &lenient, Credential([0; 32]), now()).map(|_| ())
         };
         let access = json!({"active": true, "sub": "a", "token_type": "Bearer"});
         assert_eq!(verdict(access), Ok(()));
@@ -465,7 +461,7 @@ mod tests {
         fn nothing_is_accepted_at_or_past_its_end(exp in 0i64..2_000_000, now in 0i64..2_000_000) {
             let reply = json!({"active": true, "sub": "a", "aud": "https://journal.example/mcp", "exp": exp});
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            let accepted = judge(reply, &expectation(), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
+            let accepted = judge(reply, &expectation(), Credential([0; 32]), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
             prop_assert_eq!(accepted, now < exp);
         }
 

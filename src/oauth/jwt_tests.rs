@@ -3,12 +3,12 @@ use serde_json::json;
 
 use super::{
     super::{
-        judge::{Expectation, verdict},
+        judge::{Expectation, check_presentation, judge},
         test_keys::{TestKey, changed, key_set, now},
     },
     *,
 };
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Credential, Principal};
 
 fn bearer(text: &str) -> BearerToken {
     let field = format!("Bearer {text}");
@@ -34,7 +34,9 @@ fn judged(reply: IntrospectionReply) -> Result<Principal, Refusal> {
         resource: "https://journal.example/mcp".parse().unwrap(),
         audience_may_be_absent: true,
     };
-    verdict(reply, &expected, now())?.as_bearer()
+    let principal = judge(reply, &expected, Credential([0; 32]), now())?.principal;
+    check_presentation(&principal, None)?;
+    Ok(principal)
 }
 
 /// The whole way: verified, then judged.

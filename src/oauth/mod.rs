@@ -14,6 +14,7 @@ pub mod bearer;
 pub mod challenge;
 mod claim;
 pub mod client_assertion;
+pub mod client_authentication;
 mod crypto;
 pub mod dpop;
 pub mod dpop_nonce;
@@ -25,6 +26,7 @@ pub mod keys;
 pub mod logout_token;
 pub mod metadata;
 pub mod policy;
+pub mod routing;
 pub mod signed_reply;
 pub mod url;
 

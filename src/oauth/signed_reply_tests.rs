@@ -9,6 +9,7 @@ use super::{
     },
     *,
 };
+use crate::domain::principal::Credential;
 
 fn read(key: &TestKey, body: &str) -> Result<IntrospectionReply, SignedReplyFault> {
     let issuer = "https://issuer.example".parse().unwrap();
@@ -45,9 +46,9 @@ fn the_reply_inside_is_judged_as_any_other() {
         resource: "https://journal.example/mcp".parse().unwrap(),
         audience_may_be_absent: false,
     };
-    let judged = |reply| judge(reply, &expected, now());
+    let judged = |reply| judge(reply, &expected, Credential([0; 32]), now());
     let reply = read_changed(&json!({})).unwrap();
-    assert_eq!(judged(reply).unwrap().subject, "ada");
+    assert_eq!(judged(reply).unwrap().principal.subject, "ada");
     let inactive = json!({"token_introspection": {"active": false, "sub": 7}});
     let reply = read_changed(&inactive).unwrap();
     assert_eq!(judged(reply), Err(Refusal::Inactive));

@@ -326,7 +326,7 @@ async fn four_messages_of_a_batch_are_under_way_at_once() {
 
 #[actix_rt::test]
 async fn two_hundred_and_fifty_six_introspections_are_under_way_at_once() {
-    let app = TestApp::spawn_with(|config| config.issuer.timeout = Duration::from_secs(60));
+    let app = TestApp::spawn_with(|config| config.issuers[0].timeout = Duration::from_secs(60));
     let usual = |n: i64| {
         let token = json!({
             "active": true, "sub": n.to_string(), "scope": ALL, "aud": RESOURCE,

@@ -32,7 +32,7 @@ fn with(keys: RequestStateConfig) -> TestApp {
 fn beside(app: &TestApp, keys: RequestStateConfig) -> TestApp {
     TestApp::spawn_with(|config| {
         config.database.url = app.database.url.clone();
-        config.issuer.url = app.issuer.url().parse().unwrap();
+        config.issuers[0].url = app.issuer.url().parse().unwrap();
         config.request_state = keys;
     })
 }

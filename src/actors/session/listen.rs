@@ -215,6 +215,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::principal::Credential;
     use crate::{
         actors::journal::{JournalHandle, JournalSettings},
         domain::{clock::Clock, journal::Change},
@@ -243,7 +244,11 @@ mod tests {
             client: None,
             username: None,
             scopes: ScopeSet::ALL,
+            withheld: ScopeSet::EMPTY,
             expires_at: None,
+            issued_at: None,
+            bound_key: None,
+            credential: Credential([0; 32]),
             user: UserId::derive("i", "s"),
         });
         let opened = listeners.open(principal, watching, json!({})).await;
