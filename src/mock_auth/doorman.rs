@@ -22,7 +22,7 @@ use url::Url;
 use super::{answer, metadata, redirect, server::State};
 
 /// Paths that are counted, and the names of their counts.
-const COUNTED: [(&str, &str); 11] = [
+const COUNTED: [(&str, &str); 12] = [
     ("/admin", "admin"),
     ("/dev/token", "dev_token"),
     ("/healthcheck", "healthcheck"),
@@ -30,6 +30,7 @@ const COUNTED: [(&str, &str); 11] = [
     (metadata::OPENID, "openid_metadata"),
     ("/oauth/authorize", "authorize"),
     ("/oauth/introspection", "introspection"),
+    ("/oauth/jwks", "jwks"),
     ("/oauth/register", "register"),
     ("/oauth/revoke", "revoke"),
     ("/oauth/token", "token"),

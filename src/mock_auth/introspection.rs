@@ -101,6 +101,6 @@ fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a>
             many => Some(Audience::Many(many)),
         },
         iss: &state.issuer,
-        jti: digest.id(),
+        jti: token.jti.clone().unwrap_or_else(|| digest.id()),
     }
 }

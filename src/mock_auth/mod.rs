@@ -36,10 +36,11 @@ mod secret;
 mod server;
 mod settings;
 mod shortcuts;
+mod signing;
 mod store;
 mod style;
 mod token;
 
 pub use faults::{Endpoint, Fault, FaultMode, Faults};
 pub use server::MockAuth;
-pub use settings::{IntrospectionClient, Settings, TokenGrant, User, demo_users};
+pub use settings::{IntrospectionClient, Settings, TokenFormat, TokenGrant, User, demo_users};

@@ -12,6 +12,7 @@ use super::{
     params::Params,
     scopes::Scopes,
     server::State,
+    settings::TokenFormat,
     store::{Grant, Issued},
     token,
 };
@@ -62,6 +63,7 @@ struct Wanted {
     resource: Option<OneOrMany>,
     /// Seconds.
     expires_in: Option<u32>,
+    format: Option<TokenFormat>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +109,7 @@ pub(super) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
         client_id: wanted.client_id.unwrap_or_else(|| "dev".to_owned()),
         scope: scope.clone(),
         audience,
+        format: wanted.format.unwrap_or(store.writer.format),
     };
     let access_token = store.issue(grant, lifetime, now);
     drop(store);

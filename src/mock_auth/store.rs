@@ -14,6 +14,8 @@ use super::{
     resource,
     scopes::Scopes,
     secret::{self, Digest},
+    settings::TokenFormat,
+    signing::Writer,
 };
 
 /// How long things live.
@@ -69,6 +71,8 @@ pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) scope: String,
     pub(super) audience: Vec<String>,
+    /// How its access tokens are written.
+    pub(super) format: TokenFormat,
 }
 
 /// Tokens fresh from the store: the only place where they are in clear.
@@ -94,6 +98,8 @@ pub(super) struct Token {
     pub(super) grant: Arc<Grant>,
     pub(super) issued: DateTime<Utc>,
     pub(super) expires: DateTime<Utc>,
+    /// The `jti` in a JWT. Any other token goes by its digest.
+    pub(super) jti: Option<String>,
     /// All tokens that descend from one consent. They are revoked together.
     family: u64,
 }
@@ -110,6 +116,7 @@ struct OpenPage {
 }
 
 pub(super) struct Store {
+    pub(super) writer: Writer,
     lifetimes: Lifetimes,
     clients: Bounded<String, Arc<Client>>,
     documents: Bounded<String, Arc<Client>>,
@@ -122,8 +129,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(lifetimes: Lifetimes) -> Self {
+    pub(super) fn new(lifetimes: Lifetimes, writer: Writer) -> Self {
         Self {
+            writer,
             lifetimes,
             clients: Bounded::new(2_000),
             documents: Bounded::new(200),
@@ -241,6 +249,7 @@ impl Store {
             client_id: grant.client_id.clone(),
             scope: grant.scopes.to_text(),
             audience: grant.resources.clone(),
+            format: self.writer.format,
         };
         let access = Grant {
             audience,
@@ -363,15 +372,18 @@ impl Store {
         lifetime: TimeDelta,
         now: DateTime<Utc>,
     ) -> SecretString {
-        let token = secret::random(prefix);
         let expires = now + lifetime;
+        // Refresh tokens are for this server alone, so nobody has to be able to read them.
+        let is_jwt = kind == Kind::Access && grant.format == TokenFormat::Jwt;
         let kept = Token {
             kind,
             grant,
             issued: now,
             expires,
+            jti: is_jwt.then(secret::random_name),
             family,
         };
+        let token = self.writer.write(prefix, &kept);
         self.tokens
             .insert(Digest::of(token.expose_secret()), kept, expires, now);
         token
@@ -455,6 +467,7 @@ impl Store {
                 client_id: grant.client_id.clone(),
                 scope: grant.scopes.to_text(),
                 audience: grant.resources.clone(),
+                format: TokenFormat::default(),
             })
         });
         self.families.remove_where(|grant| pick(grant))

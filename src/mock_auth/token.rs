@@ -170,13 +170,15 @@ fn client_credentials(state: &State, form: &Params, client: &Client) -> Result<I
         Some(list) => scopes(list)?,
         None => Scopes::all(),
     };
+    let audience = state.resources.read(form.all("resource"))?;
+    let (mut store, now) = state.store();
     let grant = Grant {
         subject: client.id.clone(),
         client_id: client.id.clone(),
         scope: scopes.to_text(),
-        audience: state.resources.read(form.all("resource"))?,
+        audience,
+        format: store.writer.format,
     };
-    let (mut store, now) = state.store();
     let lifetime = store.access_lifetime();
     Ok(Issued {
         scope: grant.scope.clone(),

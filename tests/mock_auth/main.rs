@@ -14,5 +14,6 @@ mod operator;
 mod pages;
 mod program;
 mod refusals;
+mod signing;
 mod support;
 mod tokens;
