@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::{Value, json};
 
-use super::{answer, faults::Endpoint, scopes::SCOPES, server::State};
+use super::{answer, faults::Endpoint, scopes::SCOPES, server::State, signing};
 
 /// The path of RFC 8414 §3.
 pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -55,6 +55,7 @@ fn document(issuer: &str) -> Value {
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "token_endpoint_auth_methods_supported": any_client,
         "introspection_endpoint_auth_methods_supported": with_secret,
+        "introspection_signing_alg_values_supported": [signing::ALGORITHM],
         "revocation_endpoint_auth_methods_supported": any_client,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,

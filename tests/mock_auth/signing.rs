@@ -11,13 +11,14 @@ use epicme::{
         judge::{Expectation, judge},
         jwt::{TokenFault, access_token, header, peek_issuer},
         keys::KeySet,
+        signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
     },
 };
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::support::{RESOURCE, TestAuth, assert_error, ok};
+use crate::support::{RESOURCE, SECRET, TestAuth, assert_error, ok};
 
 fn grant() -> TokenGrant {
     TokenGrant {
@@ -32,6 +33,18 @@ fn grant() -> TokenGrant {
 fn bearer(token: &str) -> BearerToken {
     let field = format!("Bearer {token}");
     BearerToken::from_authorization([field.as_bytes()].into_iter()).unwrap()
+}
+
+/// The reply for a resource server that accepts these media types.
+async fn signed(server: &TestAuth, token: &str, accept: &str) -> Response {
+    let request = server.request(Method::POST, "/oauth/introspection");
+    let form = [
+        ("token", token),
+        ("client_id", "epicme"),
+        ("client_secret", SECRET),
+    ];
+    let request = request.header("accept", accept).form(&form);
+    request.send().await.unwrap()
 }
 
 async fn key_set(server: &TestAuth) -> KeySet {
@@ -81,6 +94,47 @@ async fn introspection_knows_a_jwt_and_its_end() {
     assert!(server.auth.revoke_token(&token));
     let told = server.introspect(token.expose_secret()).await;
     assert_eq!(told, json!({"active": false}));
+}
+
+#[actix_rt::test]
+async fn a_signed_reply_is_for_who_asked_for_it() {
+    let server = TestAuth::spawn().await;
+    let metadata = ok(server.get("/.well-known/oauth-authorization-server").await).await;
+    assert_eq!(
+        metadata["introspection_signing_alg_values_supported"],
+        json!(["ES256"])
+    );
+    let keys = key_set(&server).await;
+    let issuer = server.auth.issuer().parse().unwrap();
+    let token = server.auth.issue_token(grant());
+    let read = |body: &str, client_id| {
+        let issuer = &issuer;
+        let expected = ExpectedReply { issuer, client_id };
+        read_signed_reply(body.as_bytes(), &keys, expected, Utc::now())
+    };
+    for accept in [
+        MEDIA_TYPE,
+        "application/json;q=0.5, Application/Token-Introspection+JWT;q=1",
+    ] {
+        let response = signed(&server, token.expose_secret(), accept).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], MEDIA_TYPE);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        let body = response.text().await.unwrap();
+        assert!(read(&body, "epicme").unwrap().active);
+        assert_eq!(
+            read(&body, "other").unwrap_err(),
+            SignedReplyFault::WrongAudience
+        );
+    }
+    let unknown = signed(&server, "unknown", MEDIA_TYPE).await;
+    let unknown = unknown.text().await.unwrap();
+    assert!(!read(&unknown, "epicme").unwrap().active);
+    for accept in ["application/json", "*/*", "application/jwt"] {
+        let plain = signed(&server, token.expose_secret(), accept).await;
+        assert_eq!(plain.headers()["content-type"], "application/json");
+        assert_eq!(ok(plain).await["active"], true);
+    }
 }
 
 #[actix_rt::test]
