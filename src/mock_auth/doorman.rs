@@ -117,7 +117,7 @@ fn preflight(methods: &'static str) -> HttpResponse {
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
         .insert_header((
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, mcp-protocol-version",
+            "authorization, content-type, dpop, mcp-protocol-version",
         ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
         .finish()

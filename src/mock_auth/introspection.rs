@@ -43,6 +43,14 @@ struct Active<'a> {
     aud: Option<Audience<'a>>,
     iss: &'a str,
     jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<'a>>,
+}
+
+/// The key that a token is bound to (RFC 9449 §6.2).
+#[derive(Serialize)]
+struct Confirmation<'a> {
+    jkt: &'a str,
 }
 
 /// One string, or several in an array (RFC 7519 §4.1.3).
@@ -125,6 +133,7 @@ fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a>
             .map(|user| user.username.as_str()),
         // A resource server has to refuse a refresh token, and by this it can.
         token_type: match token.kind {
+            Kind::Access if grant.key.is_some() => "DPoP",
             Kind::Access => "Bearer",
             Kind::Refresh | Kind::SpentRefresh => "refresh_token",
         },
@@ -138,6 +147,7 @@ fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a>
             many => Some(Audience::Many(many)),
         },
         iss: &state.issuer,
+        cnf: grant.key.as_deref().map(|jkt| Confirmation { jkt }),
         jti: token.jti.clone().unwrap_or_else(|| digest.id()),
     }
 }

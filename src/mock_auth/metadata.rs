@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::{Value, json};
 
-use super::{answer, faults::Endpoint, scopes::SCOPES, server::State, signing};
+use super::{answer, dpop, faults::Endpoint, scopes::SCOPES, server::State, signing};
 
 /// The path of RFC 8414 §3.
 pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -58,6 +58,7 @@ fn document(issuer: &str) -> Value {
         "introspection_signing_alg_values_supported": [signing::ALGORITHM],
         "revocation_endpoint_auth_methods_supported": any_client,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": true,
     })

@@ -21,6 +21,7 @@ mod client_auth;
 mod client_document;
 mod consent;
 mod doorman;
+mod dpop;
 mod faults;
 mod html;
 mod introspection;

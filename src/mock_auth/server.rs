@@ -229,7 +229,7 @@ impl MockAuth {
     #[must_use]
     pub fn issue_token(&self, grant: TokenGrant) -> SecretString {
         let format = self.state.store().0.writer.format;
-        self.issue_token_as(format, grant)
+        self.mint(format, None, grant)
     }
 
     /// The same, in a form of one's choice.
@@ -238,6 +238,24 @@ impl MockAuth {
     /// If the lifetime is longer than a hundred years.
     #[must_use]
     pub fn issue_token_as(&self, format: TokenFormat, grant: TokenGrant) -> SecretString {
+        self.mint(format, None, grant)
+    }
+
+    /// The same, bound to the key that has this thumbprint (RFC 9449 §6).
+    ///
+    /// # Panics
+    /// If the lifetime is longer than a hundred years.
+    #[must_use]
+    pub fn issue_bound_token(
+        &self,
+        thumbprint: &str,
+        format: TokenFormat,
+        grant: TokenGrant,
+    ) -> SecretString {
+        self.mint(format, Some(thumbprint.to_owned()), grant)
+    }
+
+    fn mint(&self, format: TokenFormat, key: Option<String>, grant: TokenGrant) -> SecretString {
         let lifetime = TimeDelta::from_std(grant.lifetime)
             .ok()
             .filter(|lifetime| *lifetime <= TimeDelta::days(36_525))
@@ -249,6 +267,7 @@ impl MockAuth {
             scope: grant.scopes,
             audience: grant.audience,
             format,
+            key,
         };
         store.issue(kept, lifetime, now)
     }

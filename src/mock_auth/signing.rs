@@ -114,6 +114,9 @@ impl Writer {
             "iat": token.issued.timestamp(),
             "jti": jti,
         });
+        if let Some(key) = &grant.key {
+            claims["cnf"] = json!({"jkt": key});
+        }
         match grant.audience.as_slice() {
             [] => {}
             [one] => claims["aud"] = json!(one),

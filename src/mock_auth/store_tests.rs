@@ -38,6 +38,7 @@ fn redemption(code: &str) -> Redemption<'_> {
         redirect_uri: Some(CALLBACK),
         verifier: VERIFIER,
         resources: Vec::new(),
+        key: None,
     }
 }
 
@@ -47,6 +48,7 @@ fn refreshment(token: &str) -> Refreshment<'_> {
         client_id: "app",
         scopes: None,
         resources: Vec::new(),
+        key: None,
     }
 }
 
@@ -252,6 +254,7 @@ fn a_token_without_lifetime_is_dead_from_the_first() {
         scope: String::new(),
         audience: Vec::new(),
         format: TokenFormat::Opaque,
+        key: None,
     };
     let token = store.issue(grant, TimeDelta::zero(), at(0));
     assert!(store.look_up(token.expose_secret(), at(0)).is_none());

@@ -8,6 +8,7 @@
 
 mod clients;
 mod discovery;
+mod dpop;
 mod faults;
 mod introspection;
 mod operator;
