@@ -3,7 +3,7 @@
 use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use epicme::mock_auth::{IntrospectionClient, MockAuth, Settings, demo_users};
+use epicme::mock_auth::{IntrospectionClient, MockAuth, Settings, TokenFormat, demo_users};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A mock OAuth authorization server for developing and testing EpicMe.
@@ -86,6 +86,15 @@ struct Options {
     )]
     access_token_lifetime: u32,
 
+    /// How access tokens are written: `opaque`, or `jwt` (RFC 9068)
+    #[arg(
+        long,
+        env = "MOCK_AUTH_ACCESS_TOKEN_FORMAT",
+        value_name = "FORMAT",
+        default_value = "opaque"
+    )]
+    access_token_format: TokenFormat,
+
     /// What to log, in env_logger's syntax
     #[arg(
         long,
@@ -146,6 +155,7 @@ async fn run(options: Options) -> io::Result<()> {
         }],
         default_resource: Some(options.default_resource.clone()),
         allowed_resources: named(options.allowed_resources),
+        access_token_format: options.access_token_format,
         access_token_lifetime: Duration::from_secs(options.access_token_lifetime.into()),
         allowed_hosts: named(options.allowed_hosts),
         ..Settings::default()

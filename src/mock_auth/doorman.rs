@@ -22,7 +22,7 @@ use url::Url;
 use super::{answer, metadata, redirect, server::State};
 
 /// Paths that are counted, and the names of their counts.
-const COUNTED: [(&str, &str); 11] = [
+const COUNTED: [(&str, &str); 12] = [
     ("/admin", "admin"),
     ("/dev/token", "dev_token"),
     ("/healthcheck", "healthcheck"),
@@ -30,6 +30,7 @@ const COUNTED: [(&str, &str); 11] = [
     (metadata::OPENID, "openid_metadata"),
     ("/oauth/authorize", "authorize"),
     ("/oauth/introspection", "introspection"),
+    ("/oauth/jwks", "jwks"),
     ("/oauth/register", "register"),
     ("/oauth/revoke", "revoke"),
     ("/oauth/token", "token"),
@@ -116,7 +117,7 @@ fn preflight(methods: &'static str) -> HttpResponse {
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
         .insert_header((
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, mcp-protocol-version",
+            "authorization, content-type, dpop, mcp-protocol-version",
         ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
         .finish()

@@ -26,11 +26,13 @@ pub enum Endpoint {
     Token,
     /// The introspection endpoint.
     Introspection,
+    /// The key set.
+    Jwks,
 }
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Metadata, Self::Token, Self::Introspection];
+    pub const ALL: [Self; 4] = [Self::Metadata, Self::Token, Self::Introspection, Self::Jwks];
 
     /// Its name in the JSON of `/admin/faults` and on the admin page.
     #[must_use]
@@ -39,6 +41,7 @@ impl Endpoint {
             Self::Metadata => "metadata",
             Self::Token => "token",
             Self::Introspection => "introspection",
+            Self::Jwks => "jwks",
         }
     }
 }
@@ -133,6 +136,8 @@ pub(super) struct Plan {
     pub(super) token: Fault,
     #[serde(default)]
     pub(super) introspection: Fault,
+    #[serde(default)]
+    pub(super) jwks: Fault,
 }
 
 impl Plan {
@@ -141,6 +146,7 @@ impl Plan {
             Endpoint::Metadata => &mut self.metadata,
             Endpoint::Token => &mut self.token,
             Endpoint::Introspection => &mut self.introspection,
+            Endpoint::Jwks => &mut self.jwks,
         }
     }
 }

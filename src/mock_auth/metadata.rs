@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::{Value, json};
 
-use super::{answer, faults::Endpoint, scopes::SCOPES, server::State};
+use super::{answer, dpop, faults::Endpoint, scopes::SCOPES, server::State, signing};
 
 /// The path of RFC 8414 §3.
 pub(super) const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -18,20 +18,24 @@ pub(super) async fn oauth(state: web::Data<State>) -> HttpResponse {
 }
 
 /// The same, and the members that OpenID Connect demands, so that strict parsers take it. This server
-/// issues no ID token, and the key set is empty.
+/// issues no ID token.
 pub(super) async fn openid(state: web::Data<State>) -> HttpResponse {
     if let Some(fault) = state.fault(Endpoint::Metadata).await {
         return fault;
     }
     let mut document = document(&state.issuer);
-    document["jwks_uri"] = format!("{}/oauth/jwks", state.issuer).into();
     document["subject_types_supported"] = json!(["public"]);
     document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
     answer::json(StatusCode::OK, &document)
 }
 
-pub(super) async fn jwks() -> HttpResponse {
-    answer::json(StatusCode::OK, &json!({"keys": []}))
+/// The keys of all that this server signs.
+pub(super) async fn jwks(state: web::Data<State>) -> HttpResponse {
+    if let Some(fault) = state.fault(Endpoint::Jwks).await {
+        return fault;
+    }
+    let key_set = state.store().0.writer.key_set();
+    answer::json(StatusCode::OK, &key_set)
 }
 
 fn document(issuer: &str) -> Value {
@@ -44,14 +48,17 @@ fn document(issuer: &str) -> Value {
         "registration_endpoint": format!("{issuer}/oauth/register"),
         "introspection_endpoint": format!("{issuer}/oauth/introspection"),
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        "jwks_uri": format!("{issuer}/oauth/jwks"),
         "scopes_supported": SCOPES.map(|(scope, _)| scope),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "token_endpoint_auth_methods_supported": any_client,
         "introspection_endpoint_auth_methods_supported": with_secret,
+        "introspection_signing_alg_values_supported": [signing::ALGORITHM],
         "revocation_endpoint_auth_methods_supported": any_client,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": true,
     })

@@ -27,7 +27,7 @@ impl Digest {
         hex(&self.0[..4])
     }
 
-    /// 32 hex digits, unique for all that matters: the token's `jti`.
+    /// 32 hex digits, unique for all that matters: an opaque token's `jti`.
     pub(super) fn id(&self) -> String {
         hex(&self.0[..16])
     }

@@ -29,8 +29,9 @@ use super::{
     redirect, register,
     resource::Resources,
     secret::Digest,
-    settings::{IntrospectionClient, Settings, TokenGrant, User},
+    settings::{IntrospectionClient, Settings, TokenFormat, TokenGrant, User},
     shortcuts,
+    signing::Writer,
     store::{Grant, Lifetimes, Store},
     token,
 };
@@ -227,6 +228,34 @@ impl MockAuth {
     /// If the lifetime is longer than a hundred years.
     #[must_use]
     pub fn issue_token(&self, grant: TokenGrant) -> SecretString {
+        let format = self.state.store().0.writer.format;
+        self.mint(format, None, grant)
+    }
+
+    /// The same, in a form of one's choice.
+    ///
+    /// # Panics
+    /// If the lifetime is longer than a hundred years.
+    #[must_use]
+    pub fn issue_token_as(&self, format: TokenFormat, grant: TokenGrant) -> SecretString {
+        self.mint(format, None, grant)
+    }
+
+    /// The same, bound to the key that has this thumbprint (RFC 9449 §6).
+    ///
+    /// # Panics
+    /// If the lifetime is longer than a hundred years.
+    #[must_use]
+    pub fn issue_bound_token(
+        &self,
+        thumbprint: &str,
+        format: TokenFormat,
+        grant: TokenGrant,
+    ) -> SecretString {
+        self.mint(format, Some(thumbprint.to_owned()), grant)
+    }
+
+    fn mint(&self, format: TokenFormat, key: Option<String>, grant: TokenGrant) -> SecretString {
         let lifetime = TimeDelta::from_std(grant.lifetime)
             .ok()
             .filter(|lifetime| *lifetime <= TimeDelta::days(36_525))
@@ -237,8 +266,15 @@ impl MockAuth {
             client_id: grant.client_id,
             scope: grant.scopes,
             audience: grant.audience,
+            format,
+            key,
         };
         store.issue(kept, lifetime, now)
+    }
+
+    /// Signs with a new key from now on. The key set has the new one and the one before.
+    pub fn rotate_signing_key(&self) {
+        self.state.store().0.writer.rotate();
     }
 
     /// The switches for faults.
@@ -344,6 +380,7 @@ impl State {
         };
         let mut hosts = settings.allowed_hosts;
         hosts.extend(origin.host_str().map(ToOwned::to_owned));
+        let writer = Writer::new(issuer.clone(), settings.access_token_format);
         Ok(Self {
             issuer,
             hosts,
@@ -359,7 +396,7 @@ impl State {
             faults: Faults::default(),
             calls: doorman::Calls::default(),
             stopping,
-            store: Mutex::new(Store::new(lifetimes)),
+            store: Mutex::new(Store::new(lifetimes, writer)),
         })
     }
 }

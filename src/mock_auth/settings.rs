@@ -2,10 +2,12 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
     time::Duration,
 };
 
 use secrecy::SecretString;
+use serde::Deserialize;
 
 /// What a mock authorization server is told at its start. Take the defaults and change what differs:
 /// `Settings { bind, ..Settings::default() }`.
@@ -25,6 +27,8 @@ pub struct Settings {
     /// The resources that tokens may be asked for; others are `invalid_target` (RFC 8707 §2). If
     /// empty, any absolute URI without fragment will do.
     pub allowed_resources: Vec<String>,
+    /// How access tokens are written, unless they are asked for in another form.
+    pub access_token_format: TokenFormat,
     /// How long an access token lives.
     pub access_token_lifetime: Duration,
     /// How long a refresh token lives, unless it is used before.
@@ -45,6 +49,7 @@ impl Default for Settings {
             introspection_clients: Vec::new(),
             default_resource: None,
             allowed_resources: Vec::new(),
+            access_token_format: TokenFormat::default(),
             access_token_lifetime: Duration::from_secs(3600),
             refresh_token_lifetime: Duration::from_secs(30 * 24 * 3600),
             code_lifetime: Duration::from_secs(120),
@@ -83,6 +88,29 @@ pub struct IntrospectionClient {
     pub id: String,
     /// Its secret.
     pub secret: SecretString,
+}
+
+/// How an access token is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenFormat {
+    /// A random text. What it is good for, introspection tells.
+    #[default]
+    Opaque,
+    /// A signed JWT (RFC 9068), which tells that itself. Introspection knows it, too.
+    Jwt,
+}
+
+impl FromStr for TokenFormat {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "opaque" => Ok(Self::Opaque),
+            "jwt" => Ok(Self::Jwt),
+            _ => Err("the format is either opaque or jwt"),
+        }
+    }
 }
 
 /// An access token to be minted without any flow.

@@ -8,10 +8,11 @@ use serde::Deserialize;
 use super::{
     answer::{self, Body, ErrorCode, OAuthError, Reply},
     authorize::Refusal,
-    consent, doorman,
+    consent, doorman, dpop,
     params::Params,
     scopes::Scopes,
     server::State,
+    settings::TokenFormat,
     store::{Grant, Issued},
     token,
 };
@@ -62,6 +63,9 @@ struct Wanted {
     resource: Option<OneOrMany>,
     /// Seconds.
     expires_in: Option<u32>,
+    format: Option<TokenFormat>,
+    /// The thumbprint of a key that the token is to be bound to.
+    jkt: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +103,15 @@ pub(super) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
     if Scopes::parse(&scope).is_none() {
         return Err(OAuthError::invalid_scope("scope is malformed"));
     }
+    if wanted
+        .jkt
+        .as_deref()
+        .is_some_and(|jkt| !dpop::is_thumbprint(jkt))
+    {
+        let words = "jkt has to be a SHA-256 thumbprint in base64url";
+        return Err(OAuthError::invalid_request(words));
+    }
+    let is_bound = wanted.jkt.is_some();
     let (mut store, now) = state.store();
     let lifetime = wanted.expires_in.map(|it| TimeDelta::seconds(it.into()));
     let lifetime = lifetime.unwrap_or_else(|| store.access_lifetime());
@@ -107,6 +120,8 @@ pub(super) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
         client_id: wanted.client_id.unwrap_or_else(|| "dev".to_owned()),
         scope: scope.clone(),
         audience,
+        format: wanted.format.unwrap_or(store.writer.format),
+        key: wanted.jkt,
     };
     let access_token = store.issue(grant, lifetime, now);
     drop(store);
@@ -114,6 +129,7 @@ pub(super) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
         access_token,
         refresh_token: None,
         scope,
+        is_bound,
         lifetime,
     }))
 }

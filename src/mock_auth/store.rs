@@ -10,10 +10,13 @@ use super::{
     authorize::Step,
     bounded::Bounded,
     client::Client,
+    dpop::{self, Proof},
     pkce::Challenge,
     resource,
     scopes::Scopes,
     secret::{self, Digest},
+    settings::TokenFormat,
+    signing::Writer,
 };
 
 /// How long things live.
@@ -51,6 +54,8 @@ pub(super) struct Redemption<'a> {
     pub(super) redirect_uri: Option<&'a str>,
     pub(super) verifier: &'a str,
     pub(super) resources: Vec<&'a str>,
+    /// The thumbprint of the key that the client proved, if it did.
+    pub(super) key: Option<&'a str>,
 }
 
 /// A refresh token presented for a new pair.
@@ -60,6 +65,8 @@ pub(super) struct Refreshment<'a> {
     /// Fewer scopes than before, if given.
     pub(super) scopes: Option<Scopes>,
     pub(super) resources: Vec<&'a str>,
+    /// The thumbprint of the key that the client proved, if it did.
+    pub(super) key: Option<&'a str>,
 }
 
 /// Whom tokens speak for, who holds them, and what they are good for.
@@ -69,6 +76,10 @@ pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) scope: String,
     pub(super) audience: Vec<String>,
+    /// How its access tokens are written.
+    pub(super) format: TokenFormat,
+    /// The thumbprint of the key that they are bound to (RFC 9449 §6).
+    pub(super) key: Option<String>,
 }
 
 /// Tokens fresh from the store: the only place where they are in clear.
@@ -76,6 +87,8 @@ pub(super) struct Issued {
     pub(super) access_token: SecretString,
     pub(super) refresh_token: Option<SecretString>,
     pub(super) scope: String,
+    /// Whether the access token is bound to a key.
+    pub(super) is_bound: bool,
     pub(super) lifetime: TimeDelta,
 }
 
@@ -94,6 +107,8 @@ pub(super) struct Token {
     pub(super) grant: Arc<Grant>,
     pub(super) issued: DateTime<Utc>,
     pub(super) expires: DateTime<Utc>,
+    /// The `jti` in a JWT. Any other token goes by its digest.
+    pub(super) jti: Option<String>,
     /// All tokens that descend from one consent. They are revoked together.
     family: u64,
 }
@@ -110,6 +125,7 @@ struct OpenPage {
 }
 
 pub(super) struct Store {
+    pub(super) writer: Writer,
     lifetimes: Lifetimes,
     clients: Bounded<String, Arc<Client>>,
     documents: Bounded<String, Arc<Client>>,
@@ -118,12 +134,15 @@ pub(super) struct Store {
     /// The families that nobody revoked. A token whose family is not here is dead.
     families: Bounded<u64, Arc<Grant>>,
     tokens: Bounded<Digest, Token>,
+    /// The proofs that were used and are not too old yet (RFC 9449 §11.1).
+    proofs: Bounded<Digest, ()>,
     next_family: u64,
 }
 
 impl Store {
-    pub(super) fn new(lifetimes: Lifetimes) -> Self {
+    pub(super) fn new(lifetimes: Lifetimes, writer: Writer) -> Self {
         Self {
+            writer,
             lifetimes,
             clients: Bounded::new(2_000),
             documents: Bounded::new(200),
@@ -131,6 +150,7 @@ impl Store {
             codes: Bounded::new(10_000),
             families: Bounded::new(100_000),
             tokens: Bounded::new(200_000),
+            proofs: Bounded::new(10_000),
             next_family: 0,
         }
     }
@@ -241,6 +261,8 @@ impl Store {
             client_id: grant.client_id.clone(),
             scope: grant.scopes.to_text(),
             audience: grant.resources.clone(),
+            format: self.writer.format,
+            key: asked.key.map(str::to_owned),
         };
         let access = Grant {
             audience,
@@ -279,6 +301,12 @@ impl Store {
             return Err(unknown());
         }
         let consent = Arc::clone(consent);
+        match (&consent.key, asked.key) {
+            (None, _) => {}
+            (Some(_), None) => return Err(dpop::refused("the refresh token is bound to a key")),
+            (Some(bound), Some(key)) if bound == key => {}
+            (Some(_), Some(_)) => return Err(unknown()),
+        }
         let granted = Scopes::pick(consent.scope.split(' '));
         let scope = match &asked.scopes {
             Some(scopes) if granted.cover(scopes) => scopes.to_text(),
@@ -291,6 +319,7 @@ impl Store {
         let access = Grant {
             scope,
             audience: resource::narrow(&consent.audience, asked.resources.iter().copied())?,
+            key: asked.key.map(str::to_owned),
             ..(*consent).clone()
         };
         let expires = token.expires;
@@ -301,6 +330,13 @@ impl Store {
         let family = spent.family;
         self.tokens.insert(key, spent, expires, now);
         Ok(self.issue_pair(family, access, Some(consent), now))
+    }
+
+    /// Whether a proof is used for the first time. From now on it was.
+    pub(super) fn use_proof(&mut self, proof: &Proof, now: DateTime<Utc>) -> bool {
+        let is_new = self.proofs.get(&proof.id, now).is_none();
+        self.proofs.insert(proof.id, (), proof.expires, now);
+        is_new
     }
 
     /// Issues an access token that nothing descends from.
@@ -336,7 +372,7 @@ impl Store {
             ..
         } = self.lifetimes;
         let access = Arc::new(access);
-        let scope = access.scope.clone();
+        let (scope, is_bound) = (access.scope.clone(), access.key.is_some());
         let (of_family, lives) = match &consent {
             Some(consent) => (consent, long.max(short)),
             None => (&access, short),
@@ -350,6 +386,7 @@ impl Store {
             access_token,
             refresh_token,
             scope,
+            is_bound,
             lifetime: short,
         }
     }
@@ -363,15 +400,18 @@ impl Store {
         lifetime: TimeDelta,
         now: DateTime<Utc>,
     ) -> SecretString {
-        let token = secret::random(prefix);
         let expires = now + lifetime;
+        // Refresh tokens are for this server alone, so nobody has to be able to read them.
+        let is_jwt = kind == Kind::Access && grant.format == TokenFormat::Jwt;
         let kept = Token {
             kind,
             grant,
             issued: now,
             expires,
+            jti: is_jwt.then(secret::random_name),
             family,
         };
+        let token = self.writer.write(prefix, &kept);
         self.tokens
             .insert(Digest::of(token.expose_secret()), kept, expires, now);
         token
@@ -455,6 +495,8 @@ impl Store {
                 client_id: grant.client_id.clone(),
                 scope: grant.scopes.to_text(),
                 audience: grant.resources.clone(),
+                format: TokenFormat::default(),
+                key: None,
             })
         });
         self.families.remove_where(|grant| pick(grant))

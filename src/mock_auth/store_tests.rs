@@ -9,11 +9,13 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn store() -> Store {
-    Store::new(Lifetimes {
+    let lifetimes = Lifetimes {
         code: TimeDelta::seconds(60),
         access: TimeDelta::seconds(300),
         refresh: TimeDelta::seconds(1000),
-    })
+    };
+    let writer = Writer::new("https://auth.example".to_owned(), TokenFormat::Opaque);
+    Store::new(lifetimes, writer)
 }
 
 fn code(store: &mut Store) -> String {
@@ -36,6 +38,7 @@ fn redemption(code: &str) -> Redemption<'_> {
         redirect_uri: Some(CALLBACK),
         verifier: VERIFIER,
         resources: Vec::new(),
+        key: None,
     }
 }
 
@@ -45,6 +48,7 @@ fn refreshment(token: &str) -> Refreshment<'_> {
         client_id: "app",
         scopes: None,
         resources: Vec::new(),
+        key: None,
     }
 }
 
@@ -249,6 +253,8 @@ fn a_token_without_lifetime_is_dead_from_the_first() {
         client_id: "app".to_owned(),
         scope: String::new(),
         audience: Vec::new(),
+        format: TokenFormat::Opaque,
+        key: None,
     };
     let token = store.issue(grant, TimeDelta::zero(), at(0));
     assert!(store.look_up(token.expose_secret(), at(0)).is_none());

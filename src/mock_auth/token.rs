@@ -10,7 +10,7 @@ use super::{
     answer::{self, Body, ErrorCode, OAuthError, Reply},
     client::{Client, GrantType},
     client_auth::Claim,
-    client_document, doorman,
+    client_document, doorman, dpop,
     faults::Endpoint,
     params::Params,
     scopes::Scopes,
@@ -35,7 +35,7 @@ pub(super) fn issued(issued: &Issued) -> HttpResponse {
         StatusCode::OK,
         &TokenResponse {
             access_token: issued.access_token.expose_secret(),
-            token_type: "Bearer",
+            token_type: if issued.is_bound { "DPoP" } else { "Bearer" },
             expires_in: issued.lifetime.num_seconds(),
             refresh_token: issued
                 .refresh_token
@@ -133,6 +133,7 @@ async fn exchange(
         let other = "the client did not register for this grant_type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, other));
     }
+    let key = proved_key(request, state)?;
     match grant_type {
         GrantType::AuthorizationCode => {
             let redemption = Redemption {
@@ -143,6 +144,7 @@ async fn exchange(
                     .get("code_verifier")
                     .ok_or_else(|| missing("code_verifier"))?,
                 resources: form.all("resource").collect(),
+                key: key.as_deref(),
             };
             let (mut store, now) = state.store();
             store.redeem(&redemption, now)
@@ -155,33 +157,58 @@ async fn exchange(
                 client_id: &client.id,
                 scopes: form.get("scope").map(scopes).transpose()?,
                 resources: form.all("resource").collect(),
+                key: key.as_deref(),
             };
             let (mut store, now) = state.store();
             store.refresh(&refreshment, now)
         }
-        GrantType::ClientCredentials => client_credentials(state, form, &client),
+        GrantType::ClientCredentials => client_credentials(state, form, &client, key),
     }
+}
+
+/// The thumbprint of the key that the client proves, if it proves one (RFC 9449 §5). The proof is used
+/// up by that, whatever comes of the request.
+fn proved_key(request: &HttpRequest, state: &State) -> Result<Option<String>, OAuthError> {
+    let (mut store, now) = state.store();
+    let url = format!("{}/oauth/token", state.issuer);
+    let Some(proof) = dpop::proof(request, &url, now)? else {
+        return Ok(None);
+    };
+    if !store.use_proof(&proof, now) {
+        return Err(dpop::refused("the DPoP proof was used before"));
+    }
+    Ok(Some(proof.thumbprint))
 }
 
 /// A token for the client itself (RFC 6749 §4.4). It is nobody's journal that this opens: the subject
 /// is the client.
-fn client_credentials(state: &State, form: &Params, client: &Client) -> Result<Issued, OAuthError> {
+fn client_credentials(
+    state: &State,
+    form: &Params,
+    client: &Client,
+    key: Option<String>,
+) -> Result<Issued, OAuthError> {
     let scopes = match form.get("scope") {
         Some(list) => scopes(list)?,
         None => Scopes::all(),
     };
+    let audience = state.resources.read(form.all("resource"))?;
+    let (mut store, now) = state.store();
     let grant = Grant {
         subject: client.id.clone(),
         client_id: client.id.clone(),
         scope: scopes.to_text(),
-        audience: state.resources.read(form.all("resource"))?,
+        audience,
+        format: store.writer.format,
+        key,
     };
-    let (mut store, now) = state.store();
+    let is_bound = grant.key.is_some();
     let lifetime = store.access_lifetime();
     Ok(Issued {
         scope: grant.scope.clone(),
         access_token: store.issue(grant, lifetime, now),
         refresh_token: None,
+        is_bound,
         lifetime,
     })
 }

@@ -99,8 +99,8 @@ struct LogoutClaims {
 ///
 /// `typ` may be absent, or the `JWT` that says no more: §2.4 only recommends the type, and issuers in
 /// the field leave it out. What tells a logout token from an ID token, then, is `events`, which no ID
-/// token has, and `nonce`. `exp` may be absent, as drafts of the specification had it; the bound on
-/// the age stands in for it.
+/// token has, and `nonce`. `exp` may be absent, for only errata set 1 (December 2023) requires it, and
+/// older issuers do not send it; the bound on the age stands in for it.
 ///
 /// # Errors
 /// Why it is not believed.

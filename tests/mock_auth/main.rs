@@ -8,11 +8,13 @@
 
 mod clients;
 mod discovery;
+mod dpop;
 mod faults;
 mod introspection;
 mod operator;
 mod pages;
 mod program;
 mod refusals;
+mod signing;
 mod support;
 mod tokens;

@@ -201,12 +201,14 @@ async fn the_admin_page_sets_faults() {
         ("token_delay_ms", "5"),
         ("introspection_mode", "error"),
         ("introspection_status", "502"),
+        ("jwks_mode", "cut"),
         ("faults", "set"),
     ];
     browser.submit(&server, "/admin", &form).await;
     let faults = server.auth.faults();
     assert_eq!(faults.get(Endpoint::Introspection).status, 502);
     assert_eq!(faults.get(Endpoint::Token).delay_ms, 5);
+    assert_eq!(faults.get(Endpoint::Jwks).mode, FaultMode::Cut);
     let page = browser.open(&server, "/admin").await;
     let form = [("page", page.handle()), ("faults", "clear")];
     browser.submit(&server, "/admin", &form).await;
