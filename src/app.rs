@@ -19,12 +19,17 @@ use crate::{
         journal::{JournalHandle, JournalSettings},
         session::{Listeners, SessionSettings, Sessions, Threads},
     },
-    config::{Config, HttpConfig, IssuerConfig, ONE_PROCESS, RequestStateConfig, SessionConfig},
+    config::{
+        Config, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig, RequestStateConfig,
+        SessionConfig,
+    },
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher},
-    http::{self, Discovery, Doors, Site},
+    http::{self, Discovery, Doors, ProofRules, Site},
     mcp::request_state::Sealer,
-    oauth::{metadata::ProtectedResourceMetadata, policy::ScopePolicy},
+    oauth::{
+        dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
+    },
 };
 
 /// How many connections may wait to be accepted.
@@ -140,6 +145,7 @@ impl App {
             &ProtectedResourceMetadata::new(
                 &config.http.public_url,
                 config.issuers.iter().map(|issuer| &issuer.url),
+                config.http.proofs != ProofConfig::Off,
             ),
             config.http.public_url.resource().as_str(),
             config.http.relays_authorization_server,
@@ -171,6 +177,7 @@ impl App {
             )
         });
         let workers = config.http.workers.get();
+        let proofs = proof_rules(&config.http, &config.request_state);
         let site = Data::new(Site {
             auth,
             sessions: sessions.clone(),
@@ -187,6 +194,7 @@ impl App {
             ),
             discovery,
             baseline: config.http.baseline,
+            proofs,
             public_url: config.http.public_url,
         });
         let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
@@ -252,6 +260,16 @@ impl App {
     }
 }
 
+fn proof_rules(http: &HttpConfig, keys: &RequestStateConfig) -> ProofRules {
+    let nonces = match (http.proofs, &keys.key) {
+        (ProofConfig::Off | ProofConfig::On, _) => None,
+        // The processes behind one URL share that key, and so recognise each other's nonces.
+        (ProofConfig::Nonce, Some(key)) => Some(Nonces::derived_from(key.expose_secret())),
+        (ProofConfig::Nonce, None) => Some(Nonces::random()),
+    };
+    ProofRules::new(&http.public_url, http.proofs != ProofConfig::Off, nonces)
+}
+
 fn sealer(keys: &RequestStateConfig) -> Sealer {
     let previous = keys.previous_key.as_ref();
     match &keys.key {
@@ -288,6 +306,7 @@ fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings 
         resource: http.public_url.resource(),
         in_flight: INTROSPECTIONS_IN_FLIGHT,
         failfast: INTROSPECTION_FAILFAST,
+        proof_window: Window::default(),
         issuers: issuers.collect(),
     }
 }

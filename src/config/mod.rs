@@ -70,10 +70,23 @@ pub struct HttpConfig {
     pub loopback_origins: bool,
     /// What a client is told to ask for to begin with.
     pub baseline: ScopeSet,
+    /// Whether and how proofs of a token's key are taken.
+    pub proofs: ProofConfig,
     /// How many `subscriptions/listen` streams there may be.
     pub streams: StreamConfig,
     /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
     pub relays_authorization_server: bool,
+}
+
+/// Whether and how proofs of a token's key are taken (DPoP, RFC 9449).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofConfig {
+    /// Not at all: tokens that are bound to a key cannot be used.
+    Off,
+    /// For tokens that are bound to a key.
+    On,
+    /// The same, and each has to have a nonce of this server's.
+    Nonce,
 }
 
 /// An authorization server and how far it is believed.

@@ -146,6 +146,16 @@ pub struct Options {
     )]
     pub(super) baseline_scopes: String,
 
+    /// Take tokens that are bound to a key, with a proof of it (DPoP): off, on, or nonce, which has each
+    /// proof contain a nonce of this server's
+    #[arg(
+        long,
+        env = "EPICME_DPOP",
+        value_name = "OFF|ON|NONCE",
+        default_value = "on"
+    )]
+    pub(super) dpop: String,
+
     /// Threads that serve HTTP; by default one per core
     #[arg(long, env = "EPICME_WORKERS", value_name = "N")]
     pub(super) workers: Option<String>,

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::{
     Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, ONE_PROCESS,
-    SessionConfig, StreamConfig,
+    ProofConfig, SessionConfig, StreamConfig,
     options::{Options, Source, Sources},
     units,
 };
@@ -46,6 +46,7 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_INTROSPECTION_TIMEOUT",
     "EPICME_AUDIENCE_OPTIONAL",
     "EPICME_BASELINE_SCOPES",
+    "EPICME_DPOP",
     "EPICME_WORKERS",
     "EPICME_ALLOWED_ORIGINS",
     "EPICME_ALLOWED_HOSTS",
@@ -158,6 +159,14 @@ impl Config {
                 "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuers[0].timeout)),
                 "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuers[0].audience_may_be_absent),
                 "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
+                "EPICME_DPOP" => Some(
+                    match self.http.proofs {
+                        ProofConfig::Off => "off",
+                        ProofConfig::On => "on",
+                        ProofConfig::Nonce => "nonce",
+                    }
+                    .to_owned(),
+                ),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
                 "EPICME_ALLOWED_ORIGINS" => Some(self.http.allowed_origins.join(" ")),
                 "EPICME_ALLOWED_HOSTS" => Some(self.http.allowed_hosts.join(" ")),
@@ -317,6 +326,15 @@ impl Reader<'_> {
             units::switch(&options.audience_optional),
         );
         let baseline = self.scopes("EPICME_BASELINE_SCOPES", &options.baseline_scopes);
+        let proofs = match options.dpop.as_str() {
+            "off" => Some(ProofConfig::Off),
+            "on" => Some(ProofConfig::On),
+            "nonce" => Some(ProofConfig::Nonce),
+            _ => {
+                self.fault("EPICME_DPOP", "must be off, on or nonce");
+                None
+            }
+        };
         let workers = match &options.workers {
             Some(workers) => self.count("EPICME_WORKERS", workers),
             None => Some(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
@@ -361,6 +379,7 @@ impl Reader<'_> {
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,
                 baseline: baseline?,
+                proofs: proofs?,
                 streams,
                 relays_authorization_server: relays?,
             },

@@ -7,9 +7,13 @@ use url::form_urlencoded;
 
 use super::{Site, edge::RequestInfo, error::HttpError};
 use crate::{
-    actors::auth::AuthError,
+    actors::auth::{AuthError, Presented},
     domain::{principal::Principal, request_id::RequestId},
-    oauth::{bearer::BearerToken, judge::Refusal},
+    oauth::{
+        bearer::{BearerToken, Presentation, Scheme},
+        dpop::ProofFault,
+        judge::{Refusal, check_presentation},
+    },
 };
 
 /// The principal behind a request's token.
@@ -21,7 +25,7 @@ pub(super) async fn authenticate(
     request: &HttpRequest,
     site: &Site,
 ) -> Result<Arc<Principal>, HttpError> {
-    let token = BearerToken::from_authorization(
+    let Presentation { token, scheme } = Presentation::from_authorization(
         request
             .headers()
             .get_all(AUTHORIZATION)
@@ -53,13 +57,46 @@ pub(super) async fn authenticate(
             return Err(error.into());
         }
     };
-    if principal.bound_key.is_some() {
-        return Err(HttpError::Refused(Refusal::SenderConstrained));
-    }
+    check_proof(request, site, &token, scheme, &principal).inspect_err(|error| {
+        if let HttpError::Refused(refusal) = error {
+            log::info!(
+                request_id:% = trace, token = token.fingerprint();
+                "refused how a token was presented: {refusal}"
+            );
+        }
+    })?;
     if principal.scopes.is_empty() {
         return Err(HttpError::Refused(Refusal::TooFewScopes {
             needed: site.baseline,
         }));
     }
     Ok(principal)
+}
+
+/// Checks that a token was presented as it has to be (RFC 9449 §7). The proof is looked at last, so that
+/// nobody without a good token has signatures verified.
+fn check_proof(
+    request: &HttpRequest,
+    site: &Site,
+    token: &BearerToken,
+    scheme: Scheme,
+    principal: &Principal,
+) -> Result<(), HttpError> {
+    let refused = HttpError::Refused;
+    if scheme == Scheme::Bearer {
+        return check_presentation(principal, None).map_err(refused);
+    }
+    if principal.bound_key.is_none() {
+        return Err(refused(Refusal::WrongKey));
+    }
+    let proof = site
+        .proofs
+        .verify(request, token, site.clock.now())
+        .map_err(refused)?;
+    check_presentation(principal, Some(&proof.thumbprint)).map_err(refused)?;
+    match site.auth.present(&proof) {
+        Presented::First => Ok(()),
+        Presented::Again => Err(refused(Refusal::Proof(ProofFault::Used))),
+        Presented::Unknown => Err(HttpError::Busy(None)),
+    }
 }

@@ -32,13 +32,13 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_METHODS: &str = "GET, POST, DELETE, OPTIONS";
 
 /// What a browser may send, besides the `Mcp-Param-*` that it asks for by name.
-const ALLOWED_HEADERS: &str = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
+const ALLOWED_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
     Mcp-Name, Mcp-Session-Id, Last-Event-ID";
 
 /// What a script may read. Without `WWW-Authenticate` a browser's client cannot find out how to
 /// authenticate.
 const EXPOSED_HEADERS: &str =
-    "WWW-Authenticate, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
+    "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
 
 /// How much of a path is logged, in characters: ours are short, and others are somebody's doing.
 const LONGEST_LOGGED_PATH: usize = 128;

@@ -10,7 +10,7 @@ use actix_web::{
     body::BoxBody,
     http::{
         StatusCode,
-        header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     web::Data,
 };
@@ -29,8 +29,11 @@ use crate::{
         jsonrpc::{self, Id, RpcError, Unreadable, code},
         status,
     },
-    oauth::{challenge::Challenge, judge::Refusal, metadata},
+    oauth::{bearer::Scheme, challenge::Challenge, dpop::ProofFault, judge::Refusal, metadata},
 };
+
+/// Where a client finds the nonce for its next proof (RFC 9449 §9).
+static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// How long a client should wait where nobody said how long: long enough to matter, short enough
 /// not to be noticed by a person.
@@ -188,8 +191,13 @@ impl HttpError {
             StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         );
         response.insert_header((CACHE_CONTROL, "no-store"));
-        if let Some(challenge) = &face.challenge {
-            response.insert_header((WWW_AUTHENTICATE, challenge.to_string()));
+        for challenge in face.challenge.iter().flat_map(Challenge::fields) {
+            response.append_header((WWW_AUTHENTICATE, challenge));
+        }
+        if let Self::Refused(Refusal::Proof(ProofFault::Nonce)) = &self
+            && let Some(nonce) = site(request).nonce()
+        {
+            response.insert_header((DPOP_NONCE.clone(), nonce));
         }
         if let Some(allow) = face.allow {
             response.insert_header((ALLOW, allow));
@@ -395,7 +403,15 @@ impl Face {
     }
     fn challenge(refusal: Refusal, request: &HttpRequest) -> Self {
         let site = site(request);
-        let challenge = Challenge::new(refusal, site.baseline, &metadata::url(&site.public_url));
+        let values = request.headers().get_all(AUTHORIZATION);
+        let scheme = Scheme::of(values.map(|value| value.as_bytes())).unwrap_or(Scheme::Bearer);
+        let challenge = Challenge::new(
+            refusal,
+            scheme,
+            site.baseline,
+            &metadata::url(&site.public_url),
+            site.proofs.are_taken(),
+        );
         Self {
             challenge: Some(challenge.clone()),
             ..Self::new(

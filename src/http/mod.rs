@@ -20,6 +20,7 @@ mod endpoint;
 mod error;
 mod legacy;
 mod modern;
+mod proofs;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
@@ -42,7 +43,7 @@ use crate::{
 };
 
 use self::error::HttpError;
-pub use self::{discovery::Discovery, edge::Doors};
+pub use self::{discovery::Discovery, edge::Doors, proofs::ProofRules};
 
 /// The one endpoint of MCP.
 const MCP: &str = "/mcp";
@@ -70,10 +71,19 @@ pub struct Site {
     pub doors: Doors,
     /// What is said to those who do not know how to authenticate.
     pub discovery: Discovery,
+    /// What proofs of a token's key have to be.
+    pub proofs: ProofRules,
     /// The scopes that a client is told to begin with.
     pub baseline: ScopeSet,
     /// Where clients reach this server.
     pub public_url: PublicUrl,
+}
+
+impl Site {
+    /// The nonce for the next proof, where one is needed.
+    fn nonce(&self) -> Option<String> {
+        self.proofs.nonce(self.clock.now())
+    }
 }
 
 /// The paths under which the protected resource metadata is served.

@@ -1,4 +1,4 @@
-//! Reading the bearer token out of a request (RFC 6750 §2.1).
+//! Reading the access token out of a request (RFC 6750 §2.1, RFC 9449 §7.1).
 
 use std::fmt::Write;
 
@@ -17,7 +17,49 @@ pub const LONGEST_TOKEN: usize = 4 * 1024;
 #[debug("BearerToken({})", self.fingerprint())]
 pub struct BearerToken(SecretString);
 
-impl BearerToken {
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// By itself (RFC 6750).
+    Bearer,
+    /// With a proof of the key that it is bound to (RFC 9449).
+    Dpop,
+}
+
+impl Scheme {
+    /// Its name in `Authorization` and `WWW-Authenticate`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+
+    fn parse(name: &[u8]) -> Option<Self> {
+        [Self::Bearer, Self::Dpop]
+            .into_iter()
+            .find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+    }
+
+    /// The scheme of a request's credentials, whatever they are worth.
+    #[must_use]
+    pub fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let value = values.next()?.trim_ascii();
+        Self::parse(value.split(|byte| *byte == b' ').next()?)
+    }
+}
+
+/// A token, and how it was presented.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    /// The token.
+    pub token: BearerToken,
+    /// How.
+    pub scheme: Scheme,
+}
+
+impl Presentation {
     /// Reads the token out of all `Authorization` field values of a request.
     ///
     /// Any run of visible ASCII but space, comma and quote passes: wider than the `b64token` of
@@ -42,12 +84,12 @@ impl BearerToken {
             Some(space) => value.split_at(space),
             None => (value, &value[value.len()..]),
         };
-        if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        let Some(scheme) = Scheme::parse(scheme) else {
             return Err(Refusal::Missing);
-        }
+        };
         let token = rest.trim_ascii_start();
         if token.is_empty() {
-            return Err(Refusal::Malformed("no token after Bearer"));
+            return Err(Refusal::Malformed("no token after the scheme"));
         }
         if token.len() > LONGEST_TOKEN {
             return Err(Refusal::Malformed("the token is longer than 4096 bytes"));
@@ -58,9 +100,14 @@ impl BearerToken {
             ));
         }
         let token = str::from_utf8(token).expect("visible ASCII is UTF-8");
-        Ok(Self(SecretString::from(token)))
+        Ok(Self {
+            token: BearerToken(SecretString::from(token)),
+            scheme,
+        })
     }
+}
 
+impl BearerToken {
     /// The token itself, for the introspection request and the cache's keyed hash alone.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -91,8 +138,8 @@ mod tests {
     use super::*;
 
     fn read(values: &[&str]) -> Result<String, Refusal> {
-        BearerToken::from_authorization(values.iter().map(|value| value.as_bytes()))
-            .map(|token| token.expose().to_owned())
+        Presentation::from_authorization(values.iter().map(|value| value.as_bytes()))
+            .map(|presented| presented.token.expose().to_owned())
     }
 
     #[test]
@@ -143,14 +190,16 @@ mod tests {
 
     #[test]
     fn a_token_is_not_printed() {
-        let token = BearerToken::from_authorization([&b"Bearer hunter2"[..]].into_iter()).unwrap();
+        let token = Presentation::from_authorization([&b"Bearer hunter2"[..]].into_iter())
+            .unwrap()
+            .token;
         assert_eq!(format!("{token:?}"), "BearerToken(f52fbd32)");
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(values: Vec<Vec<u8>>) {
-            let _ = BearerToken::from_authorization(values.iter().map(Vec::as_slice));
+            let _ = Presentation::from_authorization(values.iter().map(Vec::as_slice));
         }
 
         #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::judge::Refusal;
+use super::{bearer::Scheme, judge::Refusal, keys::Algorithm};
 use crate::domain::scope::ScopeSet;
 
 /// What a client reads of a token that is not accepted, whatever the reason: the reason is in the
@@ -15,7 +15,7 @@ pub const INVALID_TOKEN: &str = "The access token is invalid or expired";
 pub struct Challenge {
     /// 400, 401 or 403.
     pub status: u16,
-    /// The `error` code of RFC 6750 §3.1; absent if no bearer credential came.
+    /// The `error` code of RFC 6750 §3.1 or RFC 9449 §7.1; absent if no credential came.
     pub error: Option<&'static str>,
     /// What is wrong, in words.
     pub description: String,
@@ -23,12 +23,23 @@ pub struct Challenge {
     pub scope: Option<ScopeSet>,
     /// Where the protected resource metadata is.
     pub resource_metadata: String,
+    /// How the credentials came, which is what the error is about.
+    pub scheme: Scheme,
+    /// Whether tokens may be presented with a proof here.
+    pub takes_proofs: bool,
 }
 
 impl Challenge {
-    /// The challenge for a refusal. `baseline` is what a client should ask for to begin with.
+    /// The challenge for a refusal of credentials that came by this scheme. `baseline` is what a client
+    /// should ask for to begin with.
     #[must_use]
-    pub fn new(refusal: Refusal, baseline: ScopeSet, resource_metadata: &str) -> Self {
+    pub fn new(
+        refusal: Refusal,
+        scheme: Scheme,
+        baseline: ScopeSet,
+        resource_metadata: &str,
+        takes_proofs: bool,
+    ) -> Self {
         let (status, error, description, scope) = match refusal {
             Refusal::Missing => (
                 401,
@@ -59,6 +70,7 @@ impl Challenge {
                 INVALID_TOKEN.to_owned(),
                 Some(baseline),
             ),
+            Refusal::Proof(fault) => (401, Some(fault.code()), fault.to_string(), Some(baseline)),
             Refusal::TooFewScopes { needed } => (
                 403,
                 Some("insufficient_scope"),
@@ -72,6 +84,8 @@ impl Challenge {
             description,
             scope,
             resource_metadata: resource_metadata.to_owned(),
+            scheme,
+            takes_proofs,
         }
     }
 
@@ -82,18 +96,51 @@ impl Challenge {
     }
 }
 
-/// The value of the `WWW-Authenticate` field.
-impl fmt::Display for Challenge {
+/// The value of one `WWW-Authenticate` field.
+struct Field<'a> {
+    challenge: &'a Challenge,
+    scheme: Scheme,
+}
+
+impl Challenge {
+    /// The values of the `WWW-Authenticate` fields. Whoever has to bring another token is told of every
+    /// way to present it, bearer first, which is the one that every client knows; whoever has the right
+    /// token but not its scope, of the way that it came.
+    pub fn fields(&self) -> impl Iterator<Item = String> {
+        let schemes: &[Scheme] = if self.status == 401 && self.takes_proofs {
+            &[Scheme::Bearer, Scheme::Dpop]
+        } else {
+            std::slice::from_ref(&self.scheme)
+        };
+        schemes.iter().map(|scheme| {
+            let field = Field {
+                challenge: self,
+                scheme: *scheme,
+            };
+            field.to_string()
+        })
+    }
+}
+
+impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer realm=\"EpicMe\"")?;
-        if let Some(error) = self.error {
+        let Self { challenge, scheme } = self;
+        write!(f, "{} realm=\"EpicMe\"", scheme.as_str())?;
+        if let Some(error) = challenge.error
+            && *scheme == challenge.scheme
+        {
             write!(f, ", error={}", Quoted(error))?;
-            write!(f, ", error_description={}", Quoted(&self.description))?;
+            write!(f, ", error_description={}", Quoted(&challenge.description))?;
         }
-        if let Some(scope) = self.scope {
+        if *scheme == Scheme::Dpop {
+            let algorithms = Algorithm::ALL.map(Algorithm::as_str).join(" ");
+            write!(f, ", algs={}", Quoted(&algorithms))?;
+        }
+        if let Some(scope) = challenge.scope {
             write!(f, ", scope={}", Quoted(&scope.to_string()))?;
         }
-        write!(f, ", resource_metadata={}", Quoted(&self.resource_metadata))
+        let metadata = Quoted(&challenge.resource_metadata);
+        write!(f, ", resource_metadata={metadata}")
     }
 }
 
@@ -119,13 +166,57 @@ impl fmt::Display for Quoted<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::jws::JwsFault, *};
+    use super::{
+        super::{dpop::ProofFault, jws::JwsFault},
+        *,
+    };
     use crate::domain::scope::Scope;
 
     const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
 
     fn challenge(refusal: Refusal) -> String {
-        Challenge::new(refusal, ScopeSet::of(&[Scope::EntriesRead]), METADATA).to_string()
+        let scopes = ScopeSet::of(&[Scope::EntriesRead]);
+        let challenge = Challenge::new(refusal, Scheme::Bearer, scopes, METADATA, false);
+        challenge.fields().collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn where_proofs_are_taken_both_schemes_are_named_and_the_error_is_about_the_one_that_was_used()
+    {
+        let scopes = ScopeSet::of(&[Scope::EntriesRead]);
+        let fields = |refusal, scheme| {
+            let challenge = Challenge::new(refusal, scheme, scopes, METADATA, true);
+            challenge.fields().collect::<Vec<_>>()
+        };
+        let algorithms = Algorithm::ALL.map(Algorithm::as_str).join(" ");
+        let rest = format!(r#", scope="entries:read", resource_metadata="{METADATA}""#);
+        let error = r#", error="invalid_token", error_description="The access token is invalid or expired""#;
+        let (bearer, dpop) = (r#"Bearer realm="EpicMe""#, r#"DPoP realm="EpicMe""#);
+        let algs = format!(r#", algs="{algorithms}""#);
+        assert_eq!(
+            fields(Refusal::Missing, Scheme::Bearer),
+            [format!("{bearer}{rest}"), format!("{dpop}{algs}{rest}")]
+        );
+        assert_eq!(
+            fields(Refusal::SenderConstrained, Scheme::Bearer),
+            [
+                format!("{bearer}{error}{rest}"),
+                format!("{dpop}{algs}{rest}")
+            ]
+        );
+        assert_eq!(
+            fields(Refusal::Inactive, Scheme::Dpop),
+            [
+                format!("{bearer}{rest}"),
+                format!("{dpop}{error}{algs}{rest}")
+            ]
+        );
+        let proof = fields(Refusal::Proof(ProofFault::Nonce), Scheme::Dpop);
+        assert!(proof[1].contains(r#"error="use_dpop_nonce""#), "{proof:?}");
+        let needed = Refusal::TooFewScopes { needed: scopes };
+        assert_eq!(fields(needed, Scheme::Dpop).len(), 1);
+        assert!(fields(needed, Scheme::Dpop)[0].starts_with("DPoP "));
+        assert!(fields(needed, Scheme::Bearer)[0].starts_with("Bearer "));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    bearer::BearerToken,
+    bearer::Presentation,
     dpop::{ProvedRequest, Window, verify_proof},
     jwt::access_token,
     keys::Algorithm,
@@ -19,7 +19,9 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     let key = TestKey::new(Algorithm::Es256);
     let keys = key.key_set();
     let issuer: IssuerUrl = "https://issuer.example".parse().unwrap();
-    let presented = BearerToken::from_authorization([&b"Bearer abc"[..]].into_iter()).unwrap();
+    let presented = Presentation::from_authorization([&b"Bearer abc"[..]].into_iter())
+        .unwrap()
+        .token;
     let mut header = json!({"alg": "ES256", "kid": "k1", "jwk": key.jwk()});
     if let Some(media_type) = media_type {
         header["typ"] = media_type.into();
@@ -41,7 +43,9 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     });
     let document = key.compact(&header.to_string(), &claims.to_string());
     let field = format!("Bearer {document}");
-    let token = BearerToken::from_authorization([field.as_bytes()].into_iter()).unwrap();
+    let token = Presentation::from_authorization([field.as_bytes()].into_iter())
+        .unwrap()
+        .token;
     let reply = ExpectedReply {
         issuer: &issuer,
         client_id: "epicme",

@@ -92,6 +92,9 @@ pub enum ProofFault {
     /// `ath` is the hash of another token (§4.3, 12).
     #[display("the DPoP proof is for another access token (ath)")]
     WrongToken,
+    /// `jti` was seen before (§11.1).
+    #[display("the DPoP proof was used before (jti)")]
+    Used,
     /// `nonce` is missing, or none of those that this server gave of late (§9).
     #[display("the DPoP proof needs the nonce that the DPoP-Nonce field gives")]
     Nonce,

@@ -25,6 +25,24 @@ impl Nonces {
         Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
 
+    /// Nonces under a key that is derived from another, which has another use.
+    #[must_use]
+    pub fn derived_from(key: &[u8; 32]) -> Self {
+        let derived = Self::new(key).0.chain_update(b"EpicMe DPoP nonces");
+        Self::new(&derived.finalize().into_bytes().into())
+    }
+
+    /// Nonces under a key that is drawn now, which no other process has.
+    ///
+    /// # Panics
+    /// If the operating system has no random bytes.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("the operating system gives random bytes");
+        Self::new(&key)
+    }
+
     /// The nonce to give now.
     #[must_use]
     pub fn issue(&self, now: Timestamp) -> String {

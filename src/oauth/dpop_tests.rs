@@ -9,13 +9,16 @@ use super::{
     },
     *,
 };
+use crate::oauth::bearer::Presentation;
 
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
 const TOKEN_HASH: &str = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";
 
 fn token() -> BearerToken {
     let field = format!("Bearer {TOKEN}");
-    BearerToken::from_authorization([field.as_bytes()].into_iter()).unwrap()
+    Presentation::from_authorization([field.as_bytes()].into_iter())
+        .unwrap()
+        .token
 }
 
 fn good() -> Value {

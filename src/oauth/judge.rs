@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
+    dpop::ProofFault,
     jws::JwsFault,
     keys::Thumbprint,
     url::{IssuerUrl, ResourceUri},
@@ -60,6 +61,9 @@ pub enum Refusal {
     /// The token is bound to a key (`cnf`), which its presentation does not prove.
     #[display("sender-constrained token without a proof of its key")]
     SenderConstrained,
+    /// The proof of the key is no good, or was used before.
+    #[display("{_0}")]
+    Proof(#[error(not(source))] ProofFault),
     /// The proof is made with a key that the token is not bound to (RFC 9449 §7.1).
     #[display("token of another key than the proof's")]
     WrongKey,
@@ -343,6 +347,7 @@ mod tests {
         assert_eq!(principal.client, None);
     }
 
+    ///
     #[test]
     fn each_fault_of_a_token_has_its_refusal() {
         for (changes, refusal) in [
@@ -413,6 +418,7 @@ mod tests {
         }
     }
 
+    ///
     #[test]
     fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
         assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());

@@ -9,10 +9,13 @@ use super::{
     *,
 };
 use crate::domain::principal::{Credential, Principal};
+use crate::oauth::bearer::Presentation;
 
 fn bearer(text: &str) -> BearerToken {
     let field = format!("Bearer {text}");
-    BearerToken::from_authorization([field.as_bytes()].into_iter()).unwrap()
+    Presentation::from_authorization([field.as_bytes()].into_iter())
+        .unwrap()
+        .token
 }
 
 fn good() -> Value {

@@ -326,7 +326,8 @@ impl Thumbprint {
     }
 
     /// Reads `cnf.jkt`. `None` if that cannot be a thumbprint.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let hash = URL_SAFE_NO_PAD.decode(text).ok()?;
         (hash.len() == 32).then(|| Self(text.to_owned()))
     }

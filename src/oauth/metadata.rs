@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::url::{IssuerUrl, PublicUrl};
+use super::{
+    keys::Algorithm,
+    url::{IssuerUrl, PublicUrl},
+};
 use crate::domain::scope::Scope;
 
 /// The path of the metadata in the form that challenges name: the well-known part inserted before
@@ -19,16 +22,20 @@ pub struct ProtectedResourceMetadata {
     authorization_servers: Vec<String>,
     scopes_supported: Vec<&'static str>,
     bearer_methods_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_signing_alg_values_supported: Option<[&'static str; Algorithm::ALL.len()]>,
     resource_name: &'static str,
     resource_documentation: String,
 }
 
 impl ProtectedResourceMetadata {
-    /// The metadata of the MCP endpoint at `public_url`, whose tokens come from `issuers`.
+    /// The metadata of the MCP endpoint at `public_url`, whose tokens come from `issuers`. Whether proofs
+    /// of a token's key are taken is told by the algorithms that they may have.
     #[must_use]
     pub fn new<'a>(
         public_url: &PublicUrl,
         issuers: impl IntoIterator<Item = &'a IssuerUrl>,
+        takes_proofs: bool,
     ) -> Self {
         Self {
             resource: public_url.resource().as_str().to_owned(),
@@ -40,6 +47,8 @@ impl ProtectedResourceMetadata {
             // the authorization server (MCP 2026-07-28, Authorization).
             scopes_supported: Scope::ALL.map(Scope::as_str).to_vec(),
             bearer_methods_supported: ["header"],
+            dpop_signing_alg_values_supported: takes_proofs
+                .then(|| Algorithm::ALL.map(Algorithm::as_str)),
             resource_name: "EpicMe Journal",
             resource_documentation: public_url.join("/"),
         }

@@ -75,9 +75,12 @@ impl Routes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::bearer::Presentation;
 
     fn token(text: &str) -> BearerToken {
-        BearerToken::from_authorization([format!("Bearer {text}").as_bytes()].into_iter()).unwrap()
+        Presentation::from_authorization([format!("Bearer {text}").as_bytes()].into_iter())
+            .unwrap()
+            .token
     }
 
     fn tokens(issuer: &str, prefixes: &[&str]) -> IssuerTokens {

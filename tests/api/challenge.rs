@@ -50,7 +50,7 @@ async fn credentials_of_another_scheme_stay_between_the_client_and_us() {
     let app = TestApp::spawn();
     for credentials in [
         "Basic YW5uOnNlY3JldA==",
-        "DPoP abc",
+        "Digest abc",
         "Negotiate abc",
         "bearertoken abc",
         "abcdefghijklmnop",

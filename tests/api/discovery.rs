@@ -25,6 +25,9 @@ async fn both_forms_of_the_resource_metadata_are_the_same_and_come_from_the_conf
                 "user:read", "entries:read", "entries:write", "tags:read", "tags:write",
             ],
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": [
+                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA",
+            ],
             "resource_name": "EpicMe Journal",
             "resource_documentation": format!("{PUBLIC_URL}/"),
         })

@@ -10,6 +10,7 @@ mod challenge;
 mod completions;
 mod config;
 mod discovery;
+mod dpop;
 mod eras;
 mod exports;
 mod features;

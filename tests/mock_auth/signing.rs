@@ -5,9 +5,10 @@ use std::time::Duration;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
 use epicme::{
+    domain::principal::Credential,
     mock_auth::{Endpoint, Fault, FaultMode, TokenFormat, TokenGrant},
     oauth::{
-        bearer::BearerToken,
+        bearer::{BearerToken, Presentation},
         judge::{Expectation, judge},
         jwt::{TokenFault, access_token, header, peek_issuer},
         keys::KeySet,
@@ -32,7 +33,8 @@ fn grant() -> TokenGrant {
 
 fn bearer(token: &str) -> BearerToken {
     let field = format!("Bearer {token}");
-    BearerToken::from_authorization([field.as_bytes()].into_iter()).unwrap()
+    let presented = Presentation::from_authorization([field.as_bytes()].into_iter());
+    presented.unwrap().token
 }
 
 /// The reply for a resource server that accepts these media types.
@@ -64,7 +66,8 @@ async fn a_jwt_is_verified_with_the_published_key() {
         resource: RESOURCE.parse().unwrap(),
         audience_may_be_absent: false,
     };
-    let principal = judge(reply, &expected, Utc::now()).unwrap();
+    let verdict = judge(reply, &expected, Credential([0; 32]), Utc::now());
+    let principal = verdict.unwrap().principal;
     assert_eq!(principal.subject, "1");
     assert_eq!(principal.client.as_deref(), Some("any"));
     assert_eq!(principal.scopes.to_string(), "entries:read");

@@ -236,10 +236,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::principal::UserId;
+    use crate::{domain::principal::UserId, oauth::bearer::Presentation};
 
     fn token(text: &str) -> BearerToken {
-        BearerToken::from_authorization([format!("Bearer {text}").as_bytes()].into_iter()).unwrap()
+        Presentation::from_authorization([format!("Bearer {text}").as_bytes()].into_iter())
+            .unwrap()
+            .token
     }
 
     fn settings(lifetime: u64) -> CacheSettings {

@@ -17,6 +17,7 @@ mod cut_offs;
 mod fetched;
 mod flights;
 mod issuer;
+mod proofs;
 mod shared;
 
 use std::{
@@ -33,6 +34,7 @@ use self::{
     cache::{Known, Verdicts},
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
+    proofs::Proofs,
     shared::Shared,
 };
 use super::gate::Gate;
@@ -45,6 +47,7 @@ use crate::{
     },
     oauth::{
         bearer::BearerToken,
+        dpop::{Proof, Window},
         judge::Refusal,
         jwt,
         routing::{IssuerTokens, Routes},
@@ -56,6 +59,7 @@ pub use self::{
     cache::CacheSettings,
     credentials::read_secret,
     issuer::{IssuerSettings, JwtSettings},
+    proofs::Presented,
     shared::WasCutOff,
 };
 
@@ -94,6 +98,8 @@ pub struct AuthSettings {
     pub issuers: Vec<IssuerSettings>,
     /// The resource that a token has to be meant for.
     pub resource: ResourceUri,
+    /// When a proof of a key may have been made.
+    pub proof_window: Window,
     /// How many introspections may be under way at once.
     pub in_flight: usize,
     /// How long a request waits for its introspection to begin.
@@ -108,6 +114,7 @@ pub struct AuthHandle {
     reload: Recipient<Reload>,
     gate: Gate,
     shared: Arc<Shared>,
+    proofs: Arc<Proofs>,
 }
 
 impl AuthHandle {
@@ -115,6 +122,7 @@ impl AuthHandle {
     #[must_use]
     pub fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
         let gate = Gate::new(settings.in_flight, settings.failfast);
+        let window = settings.proof_window;
         let tokens: Vec<_> = settings
             .issuers
             .iter()
@@ -149,6 +157,7 @@ impl AuthHandle {
             reload: address.recipient(),
             gate,
             shared,
+            proofs: Arc::new(Proofs::new(window.back + window.ahead)),
         }
     }
 
@@ -207,6 +216,13 @@ impl AuthHandle {
             source: Cause::new("the actor that introspects brings no answer"),
             retry_after: None,
         })
+    }
+
+    /// Notes that a proof came with a good token that is bound to its key, and says whether it came
+    /// before.
+    #[must_use]
+    pub fn present(&self, proof: &Proof) -> Presented {
+        self.proofs.present(proof, self.shared.clock.now())
     }
 
     /// The first issuer's metadata as it stands, for clients that look for it here.

@@ -6,6 +6,7 @@ mod client;
 #[path = "../../support/database.rs"]
 mod database;
 mod events;
+mod holder;
 mod issuer;
 mod journal;
 mod log;
@@ -17,6 +18,7 @@ pub(crate) use challenge::parse_challenge;
 pub(crate) use client::{Ask, Reply, Session, envelope};
 pub(crate) use database::{TestDatabase, new_cluster};
 pub(crate) use events::{Events, patiently};
+pub(crate) use holder::Holder;
 pub(crate) use issuer::{Answer, Issuer};
 pub(crate) use journal::{ALL, Journal, redacted};
 pub(crate) use log::{lines_with, log_contains};
