@@ -24,7 +24,7 @@ use crate::{
         SessionConfig,
     },
     domain::clock::Clock,
-    features::{catalogue::Catalogue, dispatch::Dispatcher},
+    features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
     http::{self, Discovery, Doors, ProofRules, Site},
     mcp::request_state::Sealer,
     oauth::{
@@ -96,6 +96,12 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// What each feature needs, as a table for people.
+#[must_use]
+pub fn scope_table() -> String {
+    scope_table::markdown(&Catalogue::new(ScopePolicy::default()))
 }
 
 impl App {

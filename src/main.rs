@@ -1,4 +1,4 @@
-//! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`.
+//! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`.
 
 use std::{ffi::OsString, fmt::Display, io, process::ExitCode};
 
@@ -57,6 +57,8 @@ enum Command {
     Migrate(Options),
     /// Show what `serve` would run with, and where each value comes from, and end
     CheckConfig(Options),
+    /// Show which scopes each tool, resource, prompt and completion needs, as Markdown, and end
+    Scopes,
 }
 
 fn main() -> ExitCode {
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options, &sources),
         Some(Command::Migrate(options)) => migrate(&options, &sources),
         Some(Command::CheckConfig(options)) => check_config(&options, &sources),
+        Some(Command::Scopes) => scopes(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -95,6 +98,11 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+fn scopes() -> Result<(), Failure> {
+    print!("{}", app::scope_table());
+    Ok(())
 }
 
 /// The command line; without a command it is `dev`'s, where there is a `dev`.

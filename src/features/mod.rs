@@ -22,6 +22,7 @@ pub mod prompt;
 pub mod prompts;
 pub mod resource;
 pub mod resources;
+pub mod scope_table;
 pub mod suggesting;
 pub mod tool;
 pub mod tools;

@@ -1,0 +1,10 @@
+//! The page about scopes says what the program does.
+
+#![cfg(feature = "dev")]
+
+/// `cargo run -- scopes > docs/SCOPES.md` brings the page up to date.
+#[test]
+fn the_page_about_scopes_is_written_from_the_declarations() {
+    let page = include_str!("../docs/SCOPES.md");
+    assert_eq!(page, epicme::app::scope_table());
+}
