@@ -4,12 +4,14 @@
 //! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations and databases.
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
-//! connection, or without it in every `WHERE`; a row type in a public signature; a value, a title or
+//! connection, or without it in every `WHERE` (activity is added for many users at once, each key with
+//! its own, and what is past its time is forgotten whosever it is); a row type in a public signature; a value, a title or
 //! SQL text in an error's `Display`.
 //!
 //! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
 //! trip does the work of several, and go through Diesel's statement cache like any other.
 
+pub mod activity;
 pub mod databases;
 pub mod entries;
 pub mod entry_lists;
