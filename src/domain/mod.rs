@@ -11,6 +11,7 @@
 pub mod activity;
 pub mod clock;
 pub mod export;
+pub mod fingerprint;
 pub mod journal;
 pub mod page;
 pub mod principal;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
+    audit,
     domain::journal::EntryId,
     mcp::{
         jsonrpc::RpcError,
@@ -43,6 +44,18 @@ pub trait Client {
 
     /// Has tags suggested for an entry when the call has ended, where that can be: in a session.
     fn suggest_tags(&self, _: EntryId) {}
+
+    /// Hears, for the audit log, of a step that is none of the client's business.
+    fn overhear(&self, _: Step) {}
+}
+
+/// What the audit log hears of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A user was asked to confirm something, or answered.
+    Confirmation(audit::Confirmation),
+    /// What the client brought back was not what it was given.
+    StateRefused,
 }
 
 /// The client's answer: its `result`, as it came.
@@ -158,6 +171,12 @@ impl Conversation {
         self.client.suggest_tags(entry);
     }
 
+    /// Has the audit log know that something was done about which nobody could be asked.
+    pub fn skip_confirmation(&self) {
+        let step = Step::Confirmation(audit::Confirmation::Impossible);
+        self.client.overhear(step);
+    }
+
     /// Whether the client can do something for the server.
     #[must_use]
     pub fn can(&self, ability: Ability) -> bool {
@@ -248,6 +267,7 @@ impl Conversation {
         if !self.can(Ability::ElicitForm) {
             return Ok(Confirmation::CannotAsk);
         }
+        let overhear = |step| self.client.overhear(Step::Confirmation(step));
         let question = Question {
             needs: Ability::ElicitForm,
             method: "elicitation/create",
@@ -260,13 +280,22 @@ impl Conversation {
                 },
             }),
         };
-        let [answer] = self.ask([("confirm", question)], "").await?;
+        if matches!(self.asking, Asking::AtOnce) {
+            overhear(audit::Confirmation::Asked);
+        }
+        let asked = self.ask([("confirm", question)], "").await;
+        if matches!(asked, Err(Unheard::InputRequired { .. })) {
+            overhear(audit::Confirmation::Asked);
+        }
+        let [answer] = asked?;
         let confirmed = answer
             .and_then(|answer| serde_json::from_value::<Answer>(answer).ok())
             .is_some_and(|answer| answer.action == "accept" && answer.content.confirmed);
         Ok(if confirmed {
+            overhear(audit::Confirmation::Given);
             Confirmation::Confirmed
         } else {
+            overhear(audit::Confirmation::Declined);
             Confirmation::Declined
         })
     }

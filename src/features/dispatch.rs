@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 use super::{
     catalogue::Catalogue,
     completion::Source,
-    conversation::{Client, Conversation, Round, Unheard},
+    conversation::{Client, Conversation, Round, Step, Unheard},
     prompt::{DeclaredPrompt, PromptError},
+    recording::recorded,
     tool::{Context, Reader, ToolError},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         journal::{Cause, JournalError},
         page::{Cursor, NameCursor, Page},
         principal::Principal,
+        request_id::RequestId,
         scope::ScopeSet,
     },
     mcp::{
@@ -116,6 +118,8 @@ pub struct Call<'a> {
     pub raw_params: Option<&'a RawValue>,
     /// Under which token the client wants to hear of progress, if it does.
     pub progress_token: Option<ProgressToken>,
+    /// In which HTTP request, for the log.
+    pub request_id: RequestId,
     /// By whom, according to the token of this very request.
     pub principal: Arc<Principal>,
     /// What the client can do for the server.
@@ -208,11 +212,16 @@ impl Dispatcher {
         scopes.unwrap_or(ScopeSet::EMPTY)
     }
 
-    /// Begins a call. The order is the ladder's: lookup, scope, parameters, and only then the work.
+    /// Begins a call, and records what becomes of it. The order is the ladder's: lookup, scope,
+    /// parameters, and only then the work.
     ///
     /// # Errors
     /// See [`Failure`]. Nothing has been done then.
     pub fn begin(self: &Arc<Self>, call: Call<'_>) -> Result<Begun, Failure> {
+        recorded(self, call, Self::start)
+    }
+
+    fn start(self: &Arc<Self>, call: Call<'_>) -> Result<Begun, Failure> {
         match call.method {
             Method::Ping => Ok(Begun::Answered(Answer::Empty)),
             Method::Discover => Ok(Begun::Answered(Answer::Ready(self.catalogue.discovery()))),
@@ -350,7 +359,8 @@ impl Dispatcher {
         let carried = match (call.params.request_state, binding) {
             (Some(state), Some(binding)) => {
                 let state = Params::string(Some(state), "requestState")?;
-                Some(self.sealer.open(binding, &state, self.clock.now())?)
+                let opened = self.sealer.open(binding, &state, self.clock.now());
+                Some(opened.inspect_err(|_| call.client.overhear(Step::StateRefused))?)
             }
             _ => None,
         };

@@ -1,12 +1,10 @@
 //! Reading the bearer token out of a request (RFC 6750 §2.1).
 
-use std::fmt::Write;
-
 use derive_more::Debug;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
 use super::judge::Refusal;
+use crate::domain::fingerprint::fingerprint;
 
 /// The longest token that is looked at, in bytes.
 pub const LONGEST_TOKEN: usize = 4 * 1024;
@@ -67,16 +65,10 @@ impl BearerToken {
         self.0.expose_secret()
     }
 
-    /// Eight hex digits of the token's SHA-256: enough to follow a token through the log, too few
-    /// to be of use to who reads the log.
+    /// What stands in the log for the token.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(self.expose())[..4]
-            .iter()
-            .fold(String::with_capacity(8), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        fingerprint(self.expose())
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     domain::{
         journal::EntryId,
         principal::{Principal, UserId},
+        request_id::RequestId,
         scope::ScopeSet,
     },
     features::{
@@ -65,6 +66,8 @@ const UNANSWERED: usize = 16;
 pub(super) struct Call {
     /// Who asks, by the token of this very request.
     pub(super) principal: Arc<Principal>,
+    /// In which HTTP request, for the log.
+    pub(super) request_id: RequestId,
     /// The request's id, for its answer and for a cancellation.
     pub(super) id: Id,
     /// For what.
@@ -220,6 +223,7 @@ impl Handler<Call> for SessionActor {
                     params: &params,
                     raw_params: call.params.as_deref(),
                     progress_token: params.progress_token(),
+                    request_id: call.request_id,
                     principal: call.principal,
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,

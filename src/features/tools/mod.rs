@@ -53,14 +53,15 @@ pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
     }
 }
 
-/// Tells that something is gone although nobody was asked: the tool's own answer does not say whether
-/// somebody was.
+/// Tells client and operator that something is gone although nobody was asked: the tool's own answer
+/// does not say whether somebody was.
 fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
     let data = json!({
         "message": "Deleted without asking the user, because the client cannot ask",
         "uri": deleted.uri,
     });
     context.conversation.log(Level::Notice, "journal", &data);
+    context.conversation.skip_confirmation();
 }
 
 /// A client's key with a digest of what it asked for under that key. The digest is over what the
