@@ -155,7 +155,9 @@ async fn who_asks_for_a_flush_and_leaves_loses_nothing() {
     {
         let flush = std::pin::pin!(journal.handle.flush_activity());
         let waits = "DO $$ BEGIN \
-            WHILE NOT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE NOT granted AND datname = current_database()) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+            WHILE NOT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database \
+            WHERE NOT granted AND datname = current_database()) \
+            LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
         let mut watcher = journal.database.connect();
         let waiting = actix_rt::task::spawn_blocking(move || watcher.batch_execute(waits));
         let left = futures_util::future::select(flush, waiting).await;

@@ -2,6 +2,7 @@
 //!
 //! **Begin with** `user.rs`, the smallest; `entries.rs` is the rule.
 
+mod activity;
 mod entries;
 mod entry_tags;
 mod export_journal;
@@ -41,6 +42,8 @@ pub fn all() -> Vec<DeclaredTool> {
         DeclaredTool::of::<entry_tags::AddTagToEntry>(),
         DeclaredTool::of::<entry_tags::RemoveTagFromEntry>(),
         DeclaredTool::of::<export_journal::ExportJournal>(),
+        DeclaredTool::of::<activity::ListConnectedClients>(),
+        DeclaredTool::of::<activity::ListActivity>(),
     ]
 }
 

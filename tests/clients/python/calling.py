@@ -19,6 +19,8 @@ TOOLS = {
     "delete_tag",
     "get_entry",
     "get_tag",
+    "list_activity",
+    "list_connected_clients",
     "list_entries",
     "list_tags",
     "remove_tag_from_entry",
