@@ -10,19 +10,21 @@ use std::{
 
 use actix_rt::{Arbiter, task::JoinHandle};
 use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
+use secrecy::ExposeSecret;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     actors::{
-        auth::{AuthHandle, AuthSettings, IssuerSettings},
+        auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
         journal::{JournalHandle, JournalSettings},
         session::{Listeners, SessionSettings, Sessions, Threads},
     },
-    config::{Config, HttpConfig, IssuerConfig, SessionConfig},
+    config::{Config, HttpConfig, IssuerConfig, ONE_PROCESS, RequestStateConfig, SessionConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher},
     http::{self, Discovery, Doors, Site},
-    oauth::{judge::Expectation, metadata::ProtectedResourceMetadata, policy::ScopePolicy},
+    mcp::request_state::Sealer,
+    oauth::{metadata::ProtectedResourceMetadata, policy::ScopePolicy},
 };
 
 /// How many connections may wait to be accepted.
@@ -43,6 +45,26 @@ const INTROSPECTIONS_IN_FLIGHT: usize = 256;
 
 /// How long a request waits for its introspection to begin.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
+
+/// How long is waited in an exchange with a client. No operator has a reason to choose, so these are no
+/// keys of the configuration; a test has one, which is not to wait.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientTimeouts {
+    /// For the body of a request: the longest of 2 MiB needs no fast line to come within it.
+    pub body: Duration,
+    /// For something to say on an event stream, before a comment is said: shorter than the 30 s or more
+    /// after which proxies close a silent connection.
+    pub silence: Duration,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self {
+            body: Duration::from_secs(30),
+            silence: Duration::from_secs(15),
+        }
+    }
+}
 
 /// A running server.
 pub struct App {
@@ -82,10 +104,11 @@ impl App {
             listener,
             clock,
             Catalogue::new(ScopePolicy::default()),
+            ClientTimeouts::default(),
         )
     }
 
-    /// Starts serving other features than the journal's, in the same way.
+    /// Starts serving other features than the journal's, or with other patience, in the same way.
     ///
     /// # Errors
     /// Those of [`App::start`].
@@ -94,32 +117,42 @@ impl App {
         listener: TcpListener,
         clock: Clock,
         catalogue: Catalogue,
+        timeouts: ClientTimeouts,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        if config.issuer.audience_may_be_absent {
+        for issuer in config
+            .issuers
+            .iter()
+            .filter(|issuer| issuer.audience_may_be_absent)
+        {
             log::warn!(
                 "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL); any token of that issuer is good here",
-                config.issuer.url
+                issuer.url
             );
         }
         let journal = JournalHandle::start(&JournalSettings {
             pool: config.database.pool,
             ..JournalSettings::new(config.database.url)
         });
+        journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
-            &ProtectedResourceMetadata::new(&config.http.public_url, [&config.issuer.url]),
+            &ProtectedResourceMetadata::new(
+                &config.http.public_url,
+                config.issuers.iter().map(|issuer| &issuer.url),
+            ),
             config.http.public_url.resource().as_str(),
             config.http.relays_authorization_server,
         );
         let auth = AuthHandle::start(
-            auth_settings(config.issuer, &config.http),
+            auth_settings(config.issuers, &config.http),
             clock.clone(),
             &auth_arbiter.handle(),
         );
         let dispatcher = Arc::new(Dispatcher::new(
             Arc::new(catalogue),
             journal.clone(),
+            sealer(&config.request_state),
             clock.clone(),
         ));
         let threads = Arc::new(Threads::start(config.http.workers.get()));
@@ -138,15 +171,24 @@ impl App {
             )
         });
         let workers = config.http.workers.get();
-        let site = Data::new(site(
-            config.http,
+        let site = Data::new(Site {
             auth,
-            sessions.clone(),
-            listeners.clone(),
+            sessions: sessions.clone(),
+            listeners: listeners.clone(),
             dispatcher,
-            discovery,
             clock,
-        ));
+            body_timeout: timeouts.body,
+            silence: timeouts.silence,
+            doors: Doors::new(
+                &config.http.public_url,
+                config.http.allowed_hosts,
+                config.http.allowed_origins,
+                config.http.loopback_origins,
+            ),
+            discovery,
+            baseline: config.http.baseline,
+            public_url: config.http.public_url,
+        });
         let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
             .workers(workers)
             .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
@@ -212,51 +254,43 @@ impl App {
     }
 }
 
-fn site(
-    http: HttpConfig,
-    auth: AuthHandle,
-    sessions: Option<Sessions>,
-    listeners: Listeners,
-    dispatcher: Arc<Dispatcher>,
-    discovery: Discovery,
-    clock: Clock,
-) -> Site {
-    Site {
-        auth,
-        sessions,
-        listeners,
-        dispatcher,
-        clock,
-        doors: Doors::new(
-            &http.public_url,
-            http.allowed_hosts,
-            http.allowed_origins,
-            http.loopback_origins,
-        ),
-        discovery,
-        baseline: http.baseline,
-        public_url: http.public_url,
+fn sealer(keys: &RequestStateConfig) -> Sealer {
+    let previous = keys.previous_key.as_ref();
+    match &keys.key {
+        Some(key) => Sealer::new(key.expose_secret(), previous.map(|key| key.expose_secret())),
+        None => {
+            log::info!("request states are sealed with a key drawn at start: {ONE_PROCESS}");
+            Sealer::random()
+        }
     }
 }
 
-fn auth_settings(issuer: IssuerConfig, http: &HttpConfig) -> AuthSettings {
-    AuthSettings {
-        expectation: Expectation {
-            issuer: issuer.url.clone(),
-            resource: http.public_url.resource(),
-            audience_may_be_absent: issuer.audience_may_be_absent,
+fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings {
+    let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
+        url: issuer.url,
+        token_prefixes: issuer.token_prefixes,
+        introspection_url: issuer.introspection_url,
+        client: issuer.client,
+        signed_replies: issuer.signed_replies,
+        jwt: issuer.jwt.map(|jwt| JwtSettings {
+            algorithms: jwt.algorithms,
+            introspected: jwt.introspected,
+        }),
+        keys_url: issuer.keys_url,
+        timeout: issuer.timeout,
+        cache: CacheSettings {
+            lifetime: issuer.cache_lifetime,
+            entries: issuer.cache_entries.get(),
+            negative_lifetime: issuer.negative_cache_lifetime,
+            stale: issuer.stale,
         },
-        cache_lifetime: issuer.cache_lifetime,
-        cache_entries: issuer.cache_entries.get(),
+        audience_may_be_absent: issuer.audience_may_be_absent,
+    });
+    AuthSettings {
+        resource: http.public_url.resource(),
         in_flight: INTROSPECTIONS_IN_FLIGHT,
         failfast: INTROSPECTION_FAILFAST,
-        issuer: IssuerSettings {
-            url: issuer.url,
-            introspection_url: issuer.introspection_url,
-            client_id: issuer.client_id,
-            client_secret: issuer.client_secret,
-            timeout: issuer.timeout,
-        },
+        issuers: issuers.collect(),
     }
 }
 

@@ -91,6 +91,8 @@ pub enum Confirmation {
     Given,
     /// The answer was no, or there was none.
     Declined,
+    /// As many questions were open as may be, so nobody was asked and nothing was done.
+    NotAsked,
     /// The client cannot ask, so nobody was asked.
     Impossible,
 }
@@ -119,12 +121,7 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
         );
     }
     if let Some(version) = origin.version {
-        let era = if version.is_modern() {
-            "modern"
-        } else {
-            "legacy"
-        };
-        pairs.push(("era", era.to_owned()));
+        pairs.push(("era", version.era_name().to_owned()));
         pairs.push(("version", version.as_str().to_owned()));
     }
     log::logger().log(
@@ -153,6 +150,7 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
                 Confirmation::Asked => "asked",
                 Confirmation::Given => "given",
                 Confirmation::Declined => "declined",
+                Confirmation::NotAsked => "not_asked",
                 Confirmation::Impossible => "impossible",
             },
         ),
@@ -189,13 +187,17 @@ fn reason(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Missing => "missing",
         Refusal::Malformed(_) => "malformed",
+        Refusal::NobodysToken => "nobodys_token",
         Refusal::Inactive => "inactive",
         Refusal::Expired => "expired",
         Refusal::NotYetValid => "not_yet_valid",
+        Refusal::Unverified(_) => "unverified",
+        Refusal::Incomplete(_) => "incomplete",
         Refusal::WrongIssuer => "wrong_issuer",
         Refusal::WrongAudience => "wrong_audience",
         Refusal::WrongType => "wrong_type",
         Refusal::SenderConstrained => "sender_constrained",
+        Refusal::WrongKey => "wrong_key",
         Refusal::NoSubject => "no_subject",
         Refusal::TooFewScopes { .. } => "too_few_scopes",
     }

@@ -80,7 +80,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
 ];
 
 /// A crate or a part of the standard library, and the rooms that may name it.
-const TOOLS: [(&str, &[&str]); 13] = [
+const TOOLS: [(&str, &[&str]); 15] = [
     (
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
@@ -92,9 +92,12 @@ const TOOLS: [(&str, &[&str]); 13] = [
     ("diesel_migrations", &["storage"]),
     ("env_logger", &["bin", "telemetry"]),
     ("jiff", &["features"]),
+    // Not of the mock authorization server, which is to check the other.
+    ("jsonwebtoken", &["oauth"]),
     ("r2d2", &["storage"]),
     // The crate, not the provider of that name in rustls.
     ("ring::aead", &["mcp"]),
+    ("ring::signature", &["mock_auth", "oauth"]),
     ("rmcp", &["features", "mcp"]),
     // Variables are read by way of clap; `main` reads the command line.
     ("std::env", &["config", "dev", "main"]),
@@ -151,6 +154,37 @@ fn no_room_uses_a_tool_of_another() {
     }
 }
 
+/// A file outside `mcp` that tells the eras apart, and what for: it routes a request, and no more. What
+/// an era's answers look like, and with which codes and statuses they come, stands in `mcp`.
+const ERAS: [(&str, &str); 2] = [
+    ("http/endpoint.rs", "routes by era"),
+    ("http/legacy.rs", "is the legacy era's route"),
+];
+
+#[test]
+fn what_differs_between_eras_stands_in_mcp() {
+    let mut telling = BTreeSet::new();
+    for source in sources().iter().filter(|source| source.room() != "mcp") {
+        let file = source.relative();
+        let named = source
+            .paths
+            .iter()
+            .find(|path| path.contains("ProtocolVersion::V2") || path.contains("Era::"));
+        let asked = ["is_modern", "NEWEST_LEGACY", "MODERN"]
+            .into_iter()
+            .find(|name| source.names.contains(*name));
+        if let Some(what) = named.map(String::as_str).or(asked) {
+            assert!(
+                ERAS.iter().any(|(allowed, _)| *allowed == file),
+                "{file} tells the eras apart ({what}), which belongs to mcp"
+            );
+            telling.insert(file);
+        }
+    }
+    let listed: BTreeSet<_> = ERAS.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(listed, telling, "the list names the files that do");
+}
+
 #[test]
 fn the_reader_of_imports_reads_trees() {
     let paths = paths(
@@ -175,9 +209,18 @@ struct Source {
     module: Vec<String>,
     /// Every path of two names or more that it writes.
     paths: Vec<String>,
+    /// Every name that it writes.
+    names: BTreeSet<String>,
 }
 
 impl Source {
+    /// Its place within `src/`.
+    fn relative(&self) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let relative = self.file.strip_prefix(root).unwrap();
+        relative.to_str().unwrap().to_owned()
+    }
+
     fn room(&self) -> String {
         room(&self.module)
     }
@@ -220,7 +263,9 @@ fn sources() -> Vec<Source> {
             let file = entry.unwrap().path();
             if file.is_dir() {
                 folders.push(file);
-            } else if file.extension().is_some_and(|extension| extension == "rs") {
+            } else if file.extension().is_some_and(|extension| extension == "rs")
+                && !is_of_unit_tests(&file)
+            {
                 let relative = file.strip_prefix(&root).unwrap().with_extension("");
                 let mut module: Vec<String> = relative
                     .iter()
@@ -230,17 +275,25 @@ fn sources() -> Vec<Source> {
                 if module == ["lib"] {
                     module.clear();
                 }
-                let paths = paths(&code(&fs::read_to_string(&file).unwrap()));
+                let code = code(&fs::read_to_string(&file).unwrap());
+                let names = code.split(|character| !is_name(character));
                 sources.push(Source {
                     file,
                     module,
-                    paths,
+                    paths: paths(&code),
+                    names: names.map(str::to_owned).collect(),
                 });
             }
         }
     }
     assert!(sources.len() > 50, "the source is found");
     sources
+}
+
+/// A file of its own for the unit tests of the file beside it.
+fn is_of_unit_tests(file: &Path) -> bool {
+    file.file_stem()
+        .is_some_and(|stem| stem.to_string_lossy().ends_with("_tests"))
 }
 
 /// The text without comments and without unit tests, which may import what they like.

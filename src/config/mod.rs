@@ -10,21 +10,27 @@
 
 mod options;
 mod read;
+mod secrets;
 mod units;
 
 use std::{
     fmt,
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
+    sync::Arc,
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{SecretBox, SecretString};
 use url::Url;
 
 use crate::{
     domain::scope::ScopeSet,
-    oauth::url::{IssuerUrl, PublicUrl},
+    oauth::{
+        client_authentication::ClientAuthentication,
+        keys::Algorithm,
+        url::{IssuerUrl, PublicUrl},
+    },
 };
 
 pub use self::{
@@ -37,10 +43,12 @@ pub use self::{
 pub struct Config {
     /// The HTTP listener and who may use it.
     pub http: HttpConfig,
-    /// The authorization server and how far it is believed.
-    pub issuer: IssuerConfig,
+    /// The authorization servers and how far each is believed; at least one.
+    pub issuers: Vec<IssuerConfig>,
     /// The database.
     pub database: DatabaseConfig,
+    /// With what the states of modern calls are sealed.
+    pub request_state: RequestStateConfig,
     /// Legacy sessions; `None` where the legacy era is switched off.
     pub sessions: Option<SessionConfig>,
 }
@@ -68,25 +76,44 @@ pub struct HttpConfig {
     pub relays_authorization_server: bool,
 }
 
-/// The authorization server and how far it is believed.
+/// An authorization server and how far it is believed.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
     /// Its identifier.
     pub url: IssuerUrl,
+    /// What its opaque tokens begin with; empty if nothing is known of them.
+    pub token_prefixes: Vec<String>,
     /// Its introspection endpoint; `None` finds it in the issuer's metadata.
     pub introspection_url: Option<Url>,
-    /// The client id of this resource server.
-    pub client_id: String,
-    /// The client secret of this resource server.
-    pub client_secret: SecretString,
+    /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.
+    pub client: Option<ClientAuthentication>,
+    /// Whether introspection replies have to be signed (RFC 9701).
+    pub signed_replies: bool,
+    /// How its tokens that are JWTs are verified; `None` has every token introspected.
+    pub jwt: Option<JwtConfig>,
+    /// Its key set; `None` finds it in the issuer's metadata.
+    pub keys_url: Option<Url>,
     /// How long an answer is believed at most.
     pub cache_lifetime: Duration,
     /// How many answers are kept.
     pub cache_entries: NonZeroUsize,
+    /// How long it is believed that a token is no good.
+    pub negative_cache_lifetime: Duration,
+    /// For how long beyond its lifetime an answer still lets its user read during an outage.
+    pub stale: Duration,
     /// How long one call may take.
     pub timeout: Duration,
     /// Whether a token without `aud` is accepted.
     pub audience_may_be_absent: bool,
+}
+
+/// How tokens that are JWTs are verified (RFC 9068).
+#[derive(Clone, Debug)]
+pub struct JwtConfig {
+    /// The algorithms that are accepted.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether the issuer is asked as well.
+    pub introspected: bool,
 }
 
 /// The database.
@@ -99,6 +126,21 @@ pub struct DatabaseConfig {
     /// Whether pending migrations are run at start.
     pub migrate: bool,
 }
+
+/// With what the states of modern calls are sealed, which a client carries from one round to the next.
+#[derive(Clone, Debug, Default)]
+pub struct RequestStateConfig {
+    /// Seals and opens; `None` has each process draw one of its own.
+    pub key: Option<SealingKey>,
+    /// Opens what was sealed before the key was changed.
+    pub previous_key: Option<SealingKey>,
+}
+
+/// A key that seals.
+pub type SealingKey = Arc<SecretBox<[u8; 32]>>;
+
+/// What it means that no key was set.
+pub const ONE_PROCESS: &str = "states of other processes are not accepted";
 
 /// How many `subscriptions/listen` streams there may be.
 #[derive(Clone, Copy, Debug)]

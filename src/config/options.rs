@@ -99,7 +99,26 @@ pub struct Options {
     )]
     pub(super) introspection_cache_entries: String,
 
-    /// How long one introspection may take
+    /// How long it is believed that a token is no good. 0s asks each time
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+        value_name = "DURATION",
+        default_value = "5s"
+    )]
+    pub(super) introspection_negative_cache: String,
+
+    /// While the authorization server cannot be asked: for how long beyond its lifetime a reply still
+    /// lets its user read (never write, never past the token's end). 0s turns this off
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_STALE",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
+    pub(super) introspection_stale: String,
+
+    /// How long an introspection may take, a second try included
     #[arg(
         long,
         env = "EPICME_INTROSPECTION_TIMEOUT",
@@ -166,6 +185,39 @@ pub struct Options {
         default_value = "on"
     )]
     pub(super) authorization_server_relay: String,
+
+    /// The key that seals what modern clients carry while they ask their user (requestState): 32 bytes in
+    /// Base64 (openssl rand -base64 32), the same for every process behind one address. By default each
+    /// process draws one at start, and accepts no other's
+    #[arg(
+        long,
+        env = "EPICME_REQUEST_STATE_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub(super) request_state_key: Option<String>,
+
+    /// A file that holds this key
+    #[arg(long, env = "EPICME_REQUEST_STATE_KEY_FILE", value_name = "FILE")]
+    pub(super) request_state_key_file: Option<PathBuf>,
+
+    /// The key before this one: it opens what was sealed with it, and seals nothing. For ten minutes
+    /// after the key was changed
+    #[arg(
+        long,
+        env = "EPICME_REQUEST_STATE_PREVIOUS_KEY",
+        value_name = "KEY",
+        hide_env_values = true
+    )]
+    pub(super) request_state_previous_key: Option<String>,
+
+    /// A file that holds the previous key
+    #[arg(
+        long,
+        env = "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
+        value_name = "FILE"
+    )]
+    pub(super) request_state_previous_key_file: Option<PathBuf>,
 
     /// Streams of modern clients (subscriptions/listen) in all
     #[arg(

@@ -3,9 +3,7 @@
 
 use std::{
     fmt::Display,
-    fs,
     num::{NonZeroU32, NonZeroUsize},
-    path::Path,
     str::FromStr,
     thread::available_parallelism,
     time::Duration,
@@ -14,12 +12,19 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, SessionConfig,
-    StreamConfig,
+    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, ONE_PROCESS,
+    SessionConfig, StreamConfig,
     options::{Options, Source, Sources},
     units,
 };
-use crate::{domain::scope::Scope, domain::scope::ScopeSet, oauth::url::endpoint};
+use crate::{
+    domain::scope::Scope,
+    domain::scope::ScopeSet,
+    oauth::{
+        client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+        url::endpoint,
+    },
+};
 
 /// Every key, by its name in the environment, in the order in which `check-config` prints them.
 pub(super) const KEYS: &[&str] = &[
@@ -36,6 +41,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
     "EPICME_INTROSPECTION_CACHE",
     "EPICME_INTROSPECTION_CACHE_ENTRIES",
+    "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+    "EPICME_INTROSPECTION_STALE",
     "EPICME_INTROSPECTION_TIMEOUT",
     "EPICME_AUDIENCE_OPTIONAL",
     "EPICME_BASELINE_SCOPES",
@@ -44,6 +51,10 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_ALLOWED_HOSTS",
     "EPICME_LEGACY",
     "EPICME_AUTHORIZATION_SERVER_RELAY",
+    "EPICME_REQUEST_STATE_KEY",
+    "EPICME_REQUEST_STATE_KEY_FILE",
+    "EPICME_REQUEST_STATE_PREVIOUS_KEY",
+    "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
     "EPICME_STREAMS",
     "EPICME_STREAMS_PER_USER",
     "EPICME_SESSIONS",
@@ -54,6 +65,10 @@ pub(super) const KEYS: &[&str] = &[
 
 /// The longest lifetime of an introspection reply: it is also how long a revoked token may live on.
 const LONGEST_CACHE: Duration = Duration::from_secs(3_600);
+
+/// The longest time that a token is taken for no good without asking again: a new one may not be known
+/// everywhere yet.
+const LONGEST_NEGATIVE_CACHE: Duration = Duration::from_secs(60);
 
 /// The longest time that one introspection may take.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -118,21 +133,30 @@ impl Config {
                 "DATABASE_URL_FILE" => path(&options.database_url_file),
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
                 "EPICME_MIGRATE" => switch(self.database.migrate),
-                "EPICME_ISSUER" => Some(self.issuer.url.to_string()),
+                "EPICME_ISSUER" => Some(self.issuers[0].url.to_string()),
                 "EPICME_INTROSPECTION_URL" => {
-                    Some(self.issuer.introspection_url.as_ref().map_or_else(
+                    Some(self.issuers[0].introspection_url.as_ref().map_or_else(
                         || "(from the issuer's metadata)".to_owned(),
                         ToString::to_string,
                     ))
                 }
-                "EPICME_INTROSPECTION_CLIENT_ID" => Some(self.issuer.client_id.clone()),
+                "EPICME_INTROSPECTION_CLIENT_ID" => self.issuers[0]
+                    .client
+                    .as_ref()
+                    .map(|client| client.client_id.clone()),
                 "EPICME_INTROSPECTION_CLIENT_SECRET_FILE" => {
                     path(&options.introspection_client_secret_file)
                 }
-                "EPICME_INTROSPECTION_CACHE" => Some(units::show(self.issuer.cache_lifetime)),
-                "EPICME_INTROSPECTION_CACHE_ENTRIES" => Some(self.issuer.cache_entries.to_string()),
-                "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuer.timeout)),
-                "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuer.audience_may_be_absent),
+                "EPICME_INTROSPECTION_CACHE" => Some(units::show(self.issuers[0].cache_lifetime)),
+                "EPICME_INTROSPECTION_CACHE_ENTRIES" => {
+                    Some(self.issuers[0].cache_entries.to_string())
+                }
+                "EPICME_INTROSPECTION_NEGATIVE_CACHE" => {
+                    Some(units::show(self.issuers[0].negative_cache_lifetime))
+                }
+                "EPICME_INTROSPECTION_STALE" => Some(units::show(self.issuers[0].stale)),
+                "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuers[0].timeout)),
+                "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuers[0].audience_may_be_absent),
                 "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
                 "EPICME_ALLOWED_ORIGINS" => Some(self.http.allowed_origins.join(" ")),
@@ -140,6 +164,18 @@ impl Config {
                 "EPICME_LEGACY" => switch(self.sessions.is_some()),
                 "EPICME_AUTHORIZATION_SERVER_RELAY" => {
                     switch(self.http.relays_authorization_server)
+                }
+                "EPICME_REQUEST_STATE_KEY" => Some(match self.request_state.key {
+                    Some(_) => "***".to_owned(),
+                    None => format!("(drawn at start: {ONE_PROCESS})"),
+                }),
+                "EPICME_REQUEST_STATE_KEY_FILE" => path(&options.request_state_key_file),
+                "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
+                    let key = self.request_state.previous_key.as_ref();
+                    Some(key.map_or("(none)", |_| "***").to_owned())
+                }
+                "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE" => {
+                    path(&options.request_state_previous_key_file)
                 }
                 "EPICME_STREAMS" => Some(self.http.streams.in_all.to_string()),
                 "EPICME_STREAMS_PER_USER" => Some(self.http.streams.per_user.to_string()),
@@ -161,6 +197,10 @@ impl Config {
                     "EPICME_INTROSPECTION_CLIENT_SECRET" => {
                         options.introspection_client_secret_file.is_some()
                     }
+                    "EPICME_REQUEST_STATE_KEY" => options.request_state_key_file.is_some(),
+                    "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
+                        options.request_state_previous_key_file.is_some()
+                    }
                     _ => false,
                 };
                 show(key).map(|value| EffectiveValue {
@@ -173,7 +213,7 @@ impl Config {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     sources: &'a Sources,
     faults: Vec<Fault>,
 }
@@ -236,6 +276,30 @@ impl Reader<'_> {
             "EPICME_INTROSPECTION_CACHE_ENTRIES",
             &options.introspection_cache_entries,
         );
+        let negative_cache_lifetime = self
+            .read(
+                "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+                units::duration(&options.introspection_negative_cache),
+            )
+            .filter(|lifetime| {
+                self.hold(
+                    "EPICME_INTROSPECTION_NEGATIVE_CACHE",
+                    *lifetime <= LONGEST_NEGATIVE_CACHE,
+                    "must not be longer than 1m",
+                )
+            });
+        let stale = self
+            .read(
+                "EPICME_INTROSPECTION_STALE",
+                units::duration(&options.introspection_stale),
+            )
+            .filter(|stale| {
+                self.hold(
+                    "EPICME_INTROSPECTION_STALE",
+                    *stale <= LONGEST_CACHE,
+                    "must not be longer than 1h",
+                )
+            });
         let timeout = self
             .read(
                 "EPICME_INTROSPECTION_TIMEOUT",
@@ -272,6 +336,7 @@ impl Reader<'_> {
             "EPICME_AUTHORIZATION_SERVER_RELAY",
             units::switch(&options.authorization_server_relay),
         );
+        let request_state = self.request_state(options);
         let streams = StreamConfig {
             in_all: self.count("EPICME_STREAMS", &options.streams)?,
             per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
@@ -299,24 +364,35 @@ impl Reader<'_> {
                 streams,
                 relays_authorization_server: relays?,
             },
-            issuer: IssuerConfig {
+            issuers: vec![IssuerConfig {
                 url: issuer?,
                 introspection_url: match introspection_url {
                     Some(url) => Some(url?),
                     None => None,
                 },
-                client_id: client_id?,
-                client_secret: client_secret?,
+                token_prefixes: Vec::new(),
+                client: Some(ClientAuthentication {
+                    method: ClientAuthenticationMethod::SecretBasic,
+                    client_id: client_id?,
+                    secret: SecretSource::Given(client_secret?),
+                    key_id: None,
+                }),
+                signed_replies: false,
+                jwt: None,
+                keys_url: None,
                 cache_lifetime: cache_lifetime?,
                 cache_entries: cache_entries?,
+                negative_cache_lifetime: negative_cache_lifetime?,
+                stale: stale?,
                 timeout: timeout?,
                 audience_may_be_absent: audience_may_be_absent?,
-            },
+            }],
             database: DatabaseConfig {
                 url: database_url?,
                 pool: pool?,
                 migrate: migrate?,
             },
+            request_state,
             sessions: legacy?.then_some(sessions),
         })
     }
@@ -330,7 +406,7 @@ impl Reader<'_> {
         )
     }
 
-    fn fault(&mut self, key: &'static str, reason: impl Into<String>) {
+    pub(super) fn fault(&mut self, key: &'static str, reason: impl Into<String>) {
         self.faults.push(Fault {
             key,
             source: self.sources.get(key),
@@ -338,7 +414,7 @@ impl Reader<'_> {
         });
     }
 
-    fn hold(&mut self, key: &'static str, holds: bool, rule: &str) -> bool {
+    pub(super) fn hold(&mut self, key: &'static str, holds: bool, rule: &str) -> bool {
         if !holds {
             self.fault(key, rule);
         }
@@ -391,43 +467,6 @@ impl Reader<'_> {
         self.hold(key, !text.trim().is_empty(), "must name at least one scope")
             .then(|| ScopeSet::parse(text))
     }
-
-    /// A secret from its own key or from a file, never from both: one of them would be forgotten
-    /// when the secret is changed.
-    fn secret(
-        &mut self,
-        key: &'static str,
-        value: Option<&str>,
-        file_key: &'static str,
-        file: Option<&Path>,
-    ) -> Option<SecretString> {
-        let secret = match (value, file) {
-            (Some(_), Some(_)) => {
-                self.fault(
-                    key,
-                    format!("is set, and so is {file_key}; one of them has to go"),
-                );
-                return None;
-            }
-            (None, None) => {
-                self.fault(key, format!("is required, here or in {file_key}"));
-                return None;
-            }
-            (Some(value), None) => value.to_owned(),
-            (None, Some(file)) => match fs::read_to_string(file) {
-                Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
-                Err(error) => {
-                    self.fault(
-                        file_key,
-                        format!("{} cannot be read: {error}", file.display()),
-                    );
-                    return None;
-                }
-            },
-        };
-        self.hold(key, !secret.is_empty(), "must not be empty")
-            .then(|| SecretString::from(secret))
-    }
 }
 
 #[cfg(test)]
@@ -453,11 +492,12 @@ mod tests {
             .collect()
     }
 
+    /// T-03.
     #[test]
     fn database_issuer_and_introspection_client_are_all_that_is_needed() {
         let config = Config::read(&complete(), &Sources::default()).unwrap();
         assert_eq!(config.http.bind.to_string(), "127.0.0.1:8787");
-        assert_eq!(config.issuer.cache_lifetime, Duration::from_secs(60));
+        assert_eq!(config.issuers[0].cache_lifetime, Duration::from_secs(60));
         assert_eq!(config.http.baseline, ScopeSet::ALL);
         assert!(config.sessions.is_some());
         let keys: Vec<_> = faults(&Options::default())
@@ -518,6 +558,8 @@ mod tests {
         let unset = [
             "DATABASE_URL_FILE",
             "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+            "EPICME_REQUEST_STATE_KEY_FILE",
+            "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
         ];
         let shown: Vec<_> = effective.iter().map(|value| value.key).collect();
         let expected: Vec<_> = KEYS

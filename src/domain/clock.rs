@@ -1,21 +1,20 @@
-//! The one place where the time is read.
+//! The one place where the time is read, and waited for.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::{sync::watch, time::sleep};
+
+/// How long the machine's clock is believed to run evenly. It may be set, and a machine that was
+/// suspended has slept through its timers.
+const EVENLY: Duration = Duration::from_secs(60);
 
 /// An instant in UTC.
 pub type Timestamp = DateTime<Utc>;
 
 /// Tells the time: the machine's, or in tests a time that stands still until it is moved.
 #[derive(Clone, Default)]
-pub struct Clock(Option<Arc<AtomicI64>>);
+pub struct Clock(Option<Arc<watch::Sender<i64>>>);
 
 impl Clock {
     /// The machine's clock.
@@ -27,7 +26,7 @@ impl Clock {
     /// A clock that shows `start` until [`Clock::advance`] moves it. Clones share the time.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
-        Self(Some(Arc::new(AtomicI64::new(start.timestamp_micros()))))
+        Self(Some(Arc::new(watch::Sender::new(start.timestamp_micros()))))
     }
 
     /// The current instant.
@@ -35,8 +34,26 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             None => Utc::now(),
-            Some(micros) => DateTime::from_timestamp_micros(micros.load(Ordering::SeqCst))
+            Some(micros) => DateTime::from_timestamp_micros(*micros.borrow())
                 .expect("a manual clock holds the micros of a valid timestamp"),
+        }
+    }
+
+    /// Waits until the clock shows that instant, or a later one.
+    pub fn reaches(&self, instant: Timestamp) -> impl Future<Output = ()> + use<> {
+        let clock = self.clone();
+        async move {
+            if let Some(micros) = &clock.0 {
+                let instant = instant.timestamp_micros();
+                // The sender is held here, so that there is always a time to come.
+                let _ = micros.subscribe().wait_for(|now| *now >= instant).await;
+                return;
+            }
+            while let Ok(left) = (instant - clock.now()).to_std()
+                && !left.is_zero()
+            {
+                sleep(left.min(EVENLY)).await;
+            }
         }
     }
 
@@ -46,7 +63,7 @@ impl Clock {
             let by = by
                 .num_microseconds()
                 .expect("a step of a manual clock fits in micros");
-            micros.fetch_add(by, Ordering::SeqCst);
+            micros.send_modify(|micros| *micros += by);
         }
     }
 }
@@ -59,6 +76,10 @@ impl fmt::Debug for Clock {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::poll;
+
     use super::*;
 
     #[test]
@@ -67,5 +88,27 @@ mod tests {
         let other = clock.clone();
         clock.advance(TimeDelta::seconds(5));
         assert_eq!(other.now().timestamp(), 5);
+    }
+
+    #[actix_rt::test]
+    async fn an_instant_is_reached_when_the_clock_shows_it_and_not_before() {
+        let clock = Clock::manual(DateTime::UNIX_EPOCH);
+        let mut reached = pin!(clock.reaches(clock.now() + TimeDelta::seconds(5)));
+        for (step, is_reached) in [(4, false), (1, true)] {
+            clock.advance(TimeDelta::seconds(step));
+            assert_eq!(poll!(&mut reached).is_ready(), is_reached);
+        }
+        clock.reaches(DateTime::UNIX_EPOCH).await;
+    }
+
+    #[actix_rt::test]
+    async fn the_machines_clock_reaches_every_instant() {
+        let clock = Clock::system();
+        let soon = clock.now() + TimeDelta::milliseconds(20);
+        clock.reaches(soon).await;
+        assert!(clock.now() >= soon);
+        clock.reaches(DateTime::UNIX_EPOCH).await;
+        clock.reaches(DateTime::<Utc>::MIN_UTC).await;
+        assert!(poll!(pin!(clock.reaches(DateTime::<Utc>::MAX_UTC))).is_pending());
     }
 }

@@ -23,8 +23,18 @@ pub struct Principal {
     pub username: Option<String>,
     /// What the token allows, of the scopes that we know.
     pub scopes: ScopeSet,
+    /// What the token allows besides, but not now: it was last asked about too long ago, and the
+    /// issuer cannot be asked. Never the client's fault.
+    pub withheld: ScopeSet,
     /// When the token ends, where the issuer says so.
     pub expires_at: Option<Timestamp>,
+    /// When the token was issued, where the issuer says so.
+    pub issued_at: Option<Timestamp>,
+    /// The key that the token is bound to, by its thumbprint (RFC 9449 §6); presenting the token
+    /// alone is not enough then.
+    pub bound_key: Option<String>,
+    /// Which token it was, for whoever cuts it off.
+    pub credential: Credential,
     /// The user's id in the journal, derived from issuer and subject.
     pub user: UserId,
 }
@@ -36,6 +46,50 @@ impl Principal {
         Owner {
             user: self.user,
             client: self.client.clone(),
+        }
+    }
+}
+
+/// A token's name within this process: a keyed hash, which says nothing of the token and is of no use
+/// to whoever finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Credential(pub [u8; 32]);
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+/// Whose access is over, as far as we know, until the authorization server says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CutOff {
+    /// Whoever presents this token.
+    Credential(Credential),
+    /// This user, whatever the client.
+    User(UserId),
+    /// This client, whoever the user.
+    Client {
+        /// The authorization server that knows the client by that name.
+        issuer: String,
+        /// The client's id there.
+        client: String,
+    },
+    /// Everybody.
+    Everybody,
+}
+
+impl CutOff {
+    /// Whether a principal is among them.
+    #[must_use]
+    pub fn covers(&self, principal: &Principal) -> bool {
+        match self {
+            Self::Credential(credential) => *credential == principal.credential,
+            Self::User(user) => *user == principal.user,
+            Self::Client { issuer, client } => {
+                principal.issuer == *issuer && principal.client.as_deref() == Some(client)
+            }
+            Self::Everybody => true,
         }
     }
 }

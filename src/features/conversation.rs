@@ -1,7 +1,13 @@
 //! What a feature may say to the client while it works: progress, log messages, and questions. The same words in
 //! both eras; how they travel is the business of whoever holds the other end.
 
-use std::{cell::Cell, future::Future, pin::Pin, rc::Rc};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::Poll,
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
@@ -61,10 +67,14 @@ pub enum Step {
 /// The client's answer: its `result`, as it came.
 pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, NoAnswer>>>>;
 
-/// Why there is no answer: the client refused, went away, or took too long. A feature does then what
-/// it would do without one.
+/// Why there is no answer. A feature does then what it would do without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoAnswer;
+pub enum NoAnswer {
+    /// The client refused, went away, or took too long.
+    Unanswered,
+    /// It was not asked: as many questions are open as may be.
+    TooManyOpen,
+}
 
 /// Why a feature cannot go on: it needs something of the client first.
 #[derive(Debug)]
@@ -80,6 +90,8 @@ pub enum Unheard {
     BadAnswer(RpcError),
     /// The client did not say that it can do this.
     Unable(Ability),
+    /// As many questions to it are open as may be, so that it was not asked.
+    TooManyOpen,
 }
 
 /// How questions are asked.
@@ -108,8 +120,25 @@ pub enum Confirmation {
     Confirmed,
     /// No, or no answer.
     Declined,
+    /// Nobody was asked, for as many questions are open as may be.
+    NotAsked,
     /// The client cannot ask.
     CannotAsk,
+}
+
+impl Confirmation {
+    /// Why what was to be confirmed must not be done, if it must not: the rest of a sentence.
+    #[must_use]
+    pub fn forbids(self) -> Option<&'static str> {
+        match self {
+            Self::Declined => Some("the user did not confirm it"),
+            Self::NotAsked => Some(
+                "the user was not asked, because too many questions to them are open in this session; \
+                 call again when one of them has been answered",
+            ),
+            Self::Confirmed | Self::CannotAsk => None,
+        }
+    }
 }
 
 impl Conversation {
@@ -210,8 +239,9 @@ impl Conversation {
     /// # Errors
     /// [`Unheard::Unable`] if the client cannot answer one of them: nobody is asked for what they did
     /// not offer (P-05). [`Unheard::InputRequired`], with what the client is to carry, while a modern client has yet
-    /// to answer one of them. An answer that is no JSON object is refused. `None` stands for a
-    /// question to which a legacy client gave no answer.
+    /// to answer one of them. An answer that is no JSON object is refused.
+    /// [`Unheard::TooManyOpen`] if a legacy client could not be asked. `None` stands for a
+    /// question to which it gave no answer.
     pub async fn ask<const N: usize>(
         &self,
         questions: [(&'static str, Question); N],
@@ -224,10 +254,11 @@ impl Conversation {
             Asking::AtOnce => {
                 let mut answers = [const { None }; N];
                 for (answer, (_, question)) in answers.iter_mut().zip(&questions) {
-                    let raw = self.client.ask(question).await;
-                    *answer = raw
-                        .ok()
-                        .and_then(|raw| serde_json::from_str(raw.get()).ok());
+                    *answer = match self.client.ask(question).await {
+                        Ok(raw) => serde_json::from_str(raw.get()).ok(),
+                        Err(NoAnswer::Unanswered) => None,
+                        Err(NoAnswer::TooManyOpen) => return Err(Unheard::TooManyOpen),
+                    };
                 }
                 Ok(answers)
             }
@@ -251,7 +282,7 @@ impl Conversation {
     /// Asks the user to confirm something, by a form with one box to tick.
     ///
     /// # Errors
-    /// Those of [`Conversation::ask`].
+    /// Those of [`Conversation::ask`] that are no [`Confirmation`].
     pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, Unheard> {
         #[derive(Deserialize)]
         struct Answer {
@@ -280,14 +311,26 @@ impl Conversation {
                 },
             }),
         };
-        if matches!(self.asking, Asking::AtOnce) {
-            overhear(audit::Confirmation::Asked);
-        }
-        let asked = self.ask([("confirm", question)], "").await;
-        if matches!(asked, Err(Unheard::InputRequired { .. })) {
-            overhear(audit::Confirmation::Asked);
-        }
-        let [answer] = asked?;
+        let mut asking = pin!(self.ask([("confirm", question)], ""));
+        // In a session, only what was put is waited for.
+        let asked = match poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await {
+            Poll::Ready(asked) => asked,
+            Poll::Pending => {
+                overhear(audit::Confirmation::Asked);
+                asking.await
+            }
+        };
+        let [answer] = match asked {
+            Err(Unheard::TooManyOpen) => {
+                overhear(audit::Confirmation::NotAsked);
+                return Ok(Confirmation::NotAsked);
+            }
+            Err(unheard @ Unheard::InputRequired { .. }) => {
+                overhear(audit::Confirmation::Asked);
+                return Err(unheard);
+            }
+            asked => asked?,
+        };
         let confirmed = answer
             .and_then(|answer| serde_json::from_value::<Answer>(answer).ok())
             .is_some_and(|answer| answer.action == "accept" && answer.content.confirmed);
@@ -375,7 +418,7 @@ mod tests {
         fn ask(&self, _: &Question) -> AnswerFuture {
             let answer = self.answers.borrow_mut().pop();
             let answer = answer.map(|answer| to_raw_value(&answer).unwrap());
-            Box::pin(std::future::ready(answer.ok_or(NoAnswer)))
+            Box::pin(std::future::ready(answer.ok_or(NoAnswer::Unanswered)))
         }
     }
 
@@ -398,6 +441,7 @@ mod tests {
         Conversation::in_rounds(None, forms(), &client, round)
     }
 
+    /// P-04.
     #[actix_rt::test]
     async fn a_round_asks_until_every_question_has_its_answer() {
         for (carried, answers, all) in [
@@ -423,6 +467,7 @@ mod tests {
         }
     }
 
+    /// P-05.
     #[actix_rt::test]
     async fn nobody_is_asked_for_what_they_did_not_offer() {
         let sample = Question {
@@ -455,6 +500,7 @@ mod tests {
         assert_eq!(confirmation, Confirmation::Declined);
     }
 
+    /// P-18.
     #[test]
     fn progress_only_ever_grows() {
         let client = Rc::new(Listening::default());

@@ -31,10 +31,10 @@ use crate::{
 /// is not recorded: no client adds names to what is kept.
 pub(super) fn recorded(
     dispatcher: &Arc<Dispatcher>,
-    mut call: Call<'_>,
-    start: impl FnOnce(&Arc<Dispatcher>, Call<'_>) -> Result<Begun, Failure>,
+    call: &Call<'_>,
+    start: impl FnOnce(&Arc<Dispatcher>, &Call<'_>) -> Result<Begun, Failure>,
 ) -> Result<Begun, Failure> {
-    let Some(feature) = feature_of(dispatcher.catalogue(), &call) else {
+    let Some(feature) = feature_of(dispatcher.catalogue(), call) else {
         return start(dispatcher, call);
     };
     let called = Rc::new(Called {
@@ -42,19 +42,24 @@ pub(super) fn recorded(
         principal: Arc::clone(&call.principal),
         request_id: call.request_id,
         version: call.version,
-        is_declined: Cell::new(false),
+        undone: Cell::new(None),
     });
-    call.client = Rc::new(Overheard {
-        client: call.client,
-        called: Rc::clone(&called),
-    });
+    let call = Call {
+        progress_token: call.progress_token.clone(),
+        principal: Arc::clone(&call.principal),
+        client: Rc::new(Overheard {
+            client: Rc::clone(&call.client),
+            called: Rc::clone(&called),
+        }),
+        ..*call
+    };
     let recording = Recording {
         dispatcher: Arc::clone(dispatcher),
         called,
         // What it stays if the call is dropped.
         outcome: Outcome::Cancelled,
     };
-    match start(dispatcher, call) {
+    match start(dispatcher, &call) {
         Ok(Begun::UnderWay(work)) => Ok(Begun::UnderWay(Box::pin(async move {
             let result = work.await;
             recording.end(outcome_of(&result));
@@ -142,7 +147,8 @@ struct Called {
     principal: Arc<Principal>,
     request_id: RequestId,
     version: ProtocolVersion,
-    is_declined: Cell<bool>,
+    /// What it came to, where the tool has done what it should: nothing.
+    undone: Cell<Option<Outcome>>,
 }
 
 impl Called {
@@ -166,8 +172,7 @@ struct Recording {
 impl Recording {
     fn end(mut self, outcome: Outcome) {
         self.outcome = match outcome {
-            // The tool has done what it should: nothing.
-            Outcome::Done if self.called.is_declined.get() => Outcome::Declined,
+            Outcome::Done => self.called.undone.get().unwrap_or(outcome),
             outcome => outcome,
         };
     }
@@ -217,8 +222,14 @@ impl Client for Overheard {
 
     fn overhear(&self, step: Step) {
         let feature = &self.called.feature;
-        if step == Step::Confirmation(Confirmation::Declined) {
-            self.called.is_declined.set(true);
+        match step {
+            Step::Confirmation(Confirmation::Declined) => {
+                self.called.undone.set(Some(Outcome::Declined));
+            }
+            Step::Confirmation(Confirmation::NotAsked) => {
+                self.called.undone.set(Some(Outcome::Failed));
+            }
+            Step::Confirmation(_) | Step::StateRefused => {}
         }
         self.called.audit(match step {
             Step::Confirmation(step) => Event::Confirmation { feature, step },

@@ -247,10 +247,10 @@ impl Located<'_> {
     ///
     /// # Errors
     /// Those of the journal.
-    pub async fn read(self, reader: Reader) -> Result<Answer, JournalError> {
+    pub fn read(self, reader: Reader) -> ReadFuture {
         match self {
-            Self::Resource(resource) => (resource.read)(reader).await,
-            Self::OfTemplate(template, id) => (template.read)(reader, id).await,
+            Self::Resource(resource) => (resource.read)(reader),
+            Self::OfTemplate(template, id) => (template.read)(reader, id),
         }
     }
 }

@@ -83,6 +83,8 @@ pub struct Suggesting {
 enum Failed {
     /// The client gave no answer, as is its right.
     NoAnswer,
+    /// It could not be asked.
+    NotAsked,
     /// What it answered breaks a rule.
     Odd(&'static str),
     /// The token ended in the meantime.
@@ -148,12 +150,11 @@ impl Suggesting {
         };
         let entry = self.read_entry(&reader).await?;
         let tags = first_tags(&reader, MOST_TAGS).await?.items;
-        let answer = conversation
+        let [answer] = conversation
             .ask([("tags", question(&entry, &tags))], "")
             .await
-            .ok()
-            .and_then(|[answer]| answer)
-            .ok_or(Failed::NoAnswer)?;
+            .map_err(|_| Failed::NotAsked)?;
+        let answer = answer.ok_or(Failed::NoAnswer)?;
         let names = names(answer).map_err(Failed::Odd)?;
 
         // The client had time to think: what held before it was asked may hold no more.
@@ -216,6 +217,10 @@ impl Failed {
     fn told(&self) -> (Level, &'static str) {
         match self {
             Self::NoAnswer => (Level::Info, "the client gave no answer"),
+            Self::NotAsked => (
+                Level::Info,
+                "too many questions to the client are open in this session",
+            ),
             Self::Odd(why) => (Level::Warning, why),
             Self::TokenEnded => (Level::Info, "the access token has expired"),
             Self::EntryGone => (Level::Info, "the entry is gone"),
@@ -357,6 +362,7 @@ mod tests {
             }
         }
 
+        /// E-13.
         #[test]
         fn any_text_is_an_answer_or_odd(text: String) {
             let _ = read(&text);

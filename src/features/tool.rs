@@ -284,16 +284,26 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
         .entry("properties")
         .or_insert_with(|| Map::new().into());
     let mut schema = std::mem::take(schema);
-    schema.values_mut().for_each(unwrap_lines);
+    schema.values_mut().for_each(tidy);
     schema
 }
 
-/// A doc comment's line breaks are the source file's, not the reader's.
-fn unwrap_lines(value: &mut Value) {
+/// A doc comment's line breaks are the source file's, not the reader's; and the formats by which
+/// schemars names Rust's integers are none of JSON Schema's, of which clients warn at every call.
+fn tidy(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\n') => *text = text.replace('\n', " "),
-        Value::Array(items) => items.iter_mut().for_each(unwrap_lines),
-        Value::Object(members) => members.values_mut().for_each(unwrap_lines),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
+        Value::Object(members) => {
+            let names_an_integer = members
+                .get("format")
+                .and_then(Value::as_str)
+                .is_some_and(|format| format.starts_with("int") || format.starts_with("uint"));
+            if names_an_integer {
+                members.remove("format");
+            }
+            members.values_mut().for_each(tidy);
+        }
         _ => {}
     }
 }

@@ -154,6 +154,7 @@ mod tests {
 
     const ENTRIES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
 
+    /// D-21.
     #[test]
     fn a_change_is_told_to_whom_it_concerns_and_who_may_still_read_it() {
         let catalogue = Catalogue::new(ScopePolicy::default());

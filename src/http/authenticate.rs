@@ -52,6 +52,9 @@ pub(super) async fn authenticate(
         Err(AuthError::Refused(refusal)) => return Err(refused(refusal, Some(&token))),
         Err(error) => return Err(error.into()),
     };
+    if principal.bound_key.is_some() {
+        return Err(refused(Refusal::SenderConstrained, Some(&token)));
+    }
     request.extensions_mut().insert(Arc::clone(&principal));
     if principal.scopes.is_empty() {
         let needed = site.baseline;

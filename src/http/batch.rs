@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Site,
-    endpoint::{accepted, json},
+    endpoint::{accepted, forbidden, json},
     error::HttpError,
     legacy,
 };
@@ -52,9 +52,17 @@ pub(super) async fn answer(
     }
     let messages = read(members)?;
     check_scopes(&messages, &session, &site.dispatcher, &principal)?;
+    let permit = session
+        .admit_batch()
+        .await
+        .map_err(|error| HttpError::session(error, None))?;
     let messages = messages.iter().map(Message::of).collect();
+    let run = async move {
+        let _permit = permit;
+        run(messages, session, principal, request_id).await
+    };
     // Like any call of a session, what has been taken does not end with the connection (L-19).
-    let answers = actix_web::rt::spawn(run(messages, session, principal, request_id))
+    let answers = actix_web::rt::spawn(run)
         .await
         .map_err(|error| HttpError::Internal {
             status: 500,
@@ -131,11 +139,7 @@ fn check_scopes(
     }
     match lacking {
         None => Ok(()),
-        Some(id) => Err(HttpError::Forbidden {
-            id,
-            // These clients replace their scopes by those of the challenge.
-            needed: all.union(principal.scopes),
-        }),
+        Some(id) => Err(forbidden(id, all, session.version(), principal)),
     }
 }
 
@@ -234,9 +238,5 @@ async fn run_one(
 }
 
 fn refused(message: &str) -> HttpError {
-    HttpError::Rpc {
-        status: 400,
-        id: None,
-        error: RpcError::invalid_request(message),
-    }
+    legacy::bad_request(RpcError::invalid_request(message), None)
 }

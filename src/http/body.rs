@@ -22,9 +22,6 @@ use super::error::HttpError;
 /// escaped surrogates (`\ud83d\ude00`, 12 bytes), with room for the rest.
 const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
-/// How long a body may take.
-const SLOWEST_BODY: Duration = Duration::from_secs(30);
-
 /// How much of a body that nobody wants is read for the sake of the answer.
 const LONGEST_DRAIN: usize = 4 * 1024 * 1024;
 
@@ -136,8 +133,12 @@ fn accepted(request: &HttpRequest) -> Accepted {
     accepted
 }
 
-/// Reads the whole body.
-pub(super) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, HttpError> {
+/// Reads the whole body, which may take so long.
+pub(super) async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    slowest: Duration,
+) -> Result<Bytes, HttpError> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -146,7 +147,7 @@ pub(super) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result
     if announced.is_some_and(|length| length > LONGEST_BODY) {
         return Err(HttpError::TooLarge);
     }
-    timeout(SLOWEST_BODY, collect(payload))
+    timeout(slowest, collect(payload))
         .await
         .unwrap_or(Err(HttpError::TooSlow))
 }

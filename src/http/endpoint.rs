@@ -14,7 +14,7 @@ use super::{
     legacy, modern,
 };
 use crate::{
-    domain::principal::Principal,
+    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
         answer::Answer,
@@ -91,7 +91,7 @@ async fn answer(
 ) -> Result<HttpResponse, HttpError> {
     let principal = authenticate(request, site).await?;
     body::check_media_types(request)?;
-    let body = body::read(request, payload).await?;
+    let body = body::read(request, payload, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let request_id = request_id(request);
     let incoming = match jsonrpc::read(&body)? {
@@ -139,15 +139,7 @@ pub(super) fn respond(
             error,
         }),
         Err(Failure::Forbidden { needed }) => {
-            let needed = if era.replaces_scopes() {
-                needed.union(principal.scopes)
-            } else {
-                needed
-            };
-            Err(HttpError::Forbidden {
-                id: id.clone(),
-                needed,
-            })
+            Err(forbidden(id.clone(), needed, version, principal))
         }
         Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
         Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable {
@@ -162,18 +154,38 @@ pub(super) fn respond(
     }
 }
 
+/// The challenge of a client of this revision, whose token lacks something of what is needed; or our
+/// outage, if the token would have had it.
+pub(super) fn forbidden(
+    id: Id,
+    needed: ScopeSet,
+    version: ProtocolVersion,
+    principal: &Principal,
+) -> HttpError {
+    if !needed.minus(principal.scopes).is_empty()
+        && principal.scopes.union(principal.withheld).contains(needed)
+    {
+        return HttpError::IssuerUnavailable {
+            retry_after: None,
+            source: Cause::new("the token was last asked about too long ago to do more than read"),
+        };
+    }
+    let needed = if Era::of(version).replaces_scopes() {
+        needed.union(principal.scopes)
+    } else {
+        needed
+    };
+    HttpError::Forbidden { id, needed }
+}
+
 /// The sessions, for a method that modern clients have not.
 fn legacy_sessions<'a>(
     request: &HttpRequest,
     site: &'a Site,
 ) -> Result<&'a crate::actors::session::Sessions, HttpError> {
-    let modern = mcp_headers(request.headers())
-        .protocol_version
-        .text()
-        .and_then(ProtocolVersion::parse)
-        .is_some_and(ProtocolVersion::is_modern);
+    let is_modern = era::has_modern_header(&mcp_headers(request.headers()));
     match &site.sessions {
-        Some(sessions) if !modern => Ok(sessions),
+        Some(sessions) if !is_modern => Ok(sessions),
         _ => Err(HttpError::MethodNotAllowed { allow: "POST" }),
     }
 }

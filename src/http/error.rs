@@ -26,7 +26,10 @@ use crate::{
     actors::{auth::AuthError, session::SessionError},
     audit::{self, Event, Origin},
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
-    mcp::jsonrpc::{self, Id, RpcError, Unreadable, code},
+    mcp::{
+        jsonrpc::{self, Id, RpcError, Unreadable, code},
+        status,
+    },
     oauth::{challenge::Challenge, judge::Refusal, metadata},
 };
 
@@ -158,7 +161,7 @@ impl From<AuthError> for HttpError {
 impl From<Unreadable> for HttpError {
     fn from(unreadable: Unreadable) -> Self {
         Self::Rpc {
-            status: 400,
+            status: status::of_refused_envelope(&unreadable.error),
             id: unreadable.id,
             error: unreadable.error,
         }

@@ -87,7 +87,7 @@ pub(super) async fn answer(
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, None, || ())),
+        Reply::Stream(frames) => Ok(stream::of_frames(frames, site.silence, None, || ())),
         Reply::Cancelled => Ok(accepted()),
     }
 }
@@ -147,11 +147,13 @@ pub(super) async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
     let session = find(&headers, principal, request_id(request), sessions, None)?;
-    let after = match request.headers().get(&LAST_EVENT_ID) {
-        None => None,
-        Some(id) => Some(
-            id.to_str()
-                .ok()
+    let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
+    let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
+        Field::Absent => None,
+        // Of several, each names another place to go on from (D-28).
+        field @ (Field::One(_) | Field::Several) => Some(
+            field
+                .text()
                 .and_then(EventId::parse)
                 .ok_or(HttpError::NotResumable)?,
         ),
@@ -161,15 +163,12 @@ pub(super) async fn listen(
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;
-    // A stream that speaks unasked ends with the token that opened it (D-22).
-    let ends_in = principal
-        .expires_at
-        .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
+    let end = stream::end_of(principal, &site.clock);
     // Whoever only listens uses the session too.
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    Ok(stream::of_frames(frames, ends_in, in_use))
+    Ok(stream::of_frames(frames, site.silence, Some(end), in_use))
 }
 
 /// Ends a session (L-09).
@@ -235,7 +234,7 @@ fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
     }
 }
 
-fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
+pub(super) fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
     HttpError::Rpc {
         status: status::of_error(Era::Legacy, &error),
         id,

@@ -22,7 +22,7 @@ mod legacy;
 mod modern;
 mod stream;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -62,6 +62,10 @@ pub struct Site {
     pub dispatcher: Arc<Dispatcher>,
     /// Tells the time.
     pub clock: Clock,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How long an event stream is silent at most.
+    pub silence: Duration,
     /// Who may come in from where.
     pub doors: Doors,
     /// What is said to those who do not know how to authenticate.

@@ -47,11 +47,10 @@ pub(super) async fn answer(
     }
     let progress_token = admitted.params.progress_token();
     let (client, inbox) = stream::channel(progress_token.is_some(), admitted.log_level);
-    let begun = site.dispatcher.begin(Call {
+    let begun = site.dispatcher.begin(&Call {
         method: admitted.method,
         version,
         params: &admitted.params,
-        raw_params: message.params,
         progress_token,
         request_id,
         principal: Arc::clone(&principal),
@@ -66,7 +65,7 @@ pub(super) async fn answer(
         Err(failure) => return respond(Err(failure), &message.id, version, &principal),
     };
     let id = message.id.clone();
-    let outcome = stream::run(work, inbox, move |outcome| {
+    let outcome = stream::run(work, inbox, site.silence, move |outcome| {
         last_message(outcome, &id, version)
     });
     match outcome.await {
@@ -104,9 +103,7 @@ async fn listen(
         resource_subscriptions: watching.uris().map(str::to_owned).collect(),
     };
     let meta = subscription::meta(id);
-    let ends_in = principal
-        .expires_at
-        .map(|end| (end - site.clock.now()).to_std().unwrap_or_default());
+    let end = stream::end_of(&principal, &site.clock);
     let listening = site
         .listeners
         .open(principal, watching, meta.clone())
@@ -116,6 +113,7 @@ async fn listen(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
-        ends_in,
+        site.silence,
+        end,
     ))
 }

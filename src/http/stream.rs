@@ -15,6 +15,7 @@ use actix_web::{
     http::header::{CACHE_CONTROL, HeaderName},
     web::Bytes,
 };
+use chrono::TimeDelta;
 use futures_util::Stream;
 use tokio::{
     sync::{mpsc, watch},
@@ -23,6 +24,7 @@ use tokio::{
 
 use crate::{
     actors::session::{Frames, Listening},
+    domain::{clock::Clock, principal::Principal},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
         dispatch::{Failure, Work},
@@ -37,9 +39,6 @@ use crate::{
 
 /// How many messages may wait for a client that reads slowly. Progress that finds no place is lost.
 const OUTLET: usize = 32;
-
-/// How long a stream is silent at most. Proxies close connections that are silent for longer.
-const SILENCE: Duration = Duration::from_secs(15);
 
 /// Tells a proxy in front not to gather what should be passed on (T-24).
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -66,7 +65,7 @@ impl Client for Silent {
     }
 
     fn ask(&self, _: &Question) -> AnswerFuture {
-        Box::pin(std::future::ready(Err(NoAnswer)))
+        Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
     }
 }
 
@@ -87,7 +86,7 @@ impl Client for Outlet {
     }
 
     fn ask(&self, _: &Question) -> AnswerFuture {
-        Box::pin(std::future::ready(Err(NoAnswer)))
+        Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
     }
 }
 
@@ -110,10 +109,11 @@ pub(super) fn channel(wants_progress: bool, log_level: Option<Level>) -> (Rc<dyn
 }
 
 /// Runs a call until it has something to say. `finish` makes the last message of a stream out of
-/// what became of the call.
+/// what became of the call; `silence` is how long that stream is silent at most.
 pub(super) async fn run(
     mut work: Work,
     mut inbox: Inbox,
+    silence: Duration,
     finish: impl FnOnce(Result<Answer, Failure>) -> String + 'static,
 ) -> Outcome {
     let first = poll_fn(|context| {
@@ -129,7 +129,7 @@ pub(super) async fn run(
         inbox,
         finish: None,
         last: None,
-        silence: Box::pin(sleep(SILENCE)),
+        silence: Silence::new(silence),
     };
     match first {
         Err(message) => {
@@ -150,41 +150,57 @@ pub(super) async fn run(
     Outcome::Streamed(event_stream(stream))
 }
 
-/// A response that passes on the frames of a legacy session, to the end of the stream or of the time
-/// that it has. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
+/// How long a stream that speaks unasked lasts where no token ends it sooner. Its client opens
+/// another, and is authenticated afresh.
+const LONGEST: TimeDelta = TimeDelta::hours(24);
+
+/// Comes when a stream has to end.
+pub(super) type End = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The end of a stream that speaks unasked: that of the token that opened it (D-22).
+pub(super) fn end_of(principal: &Principal, clock: &Clock) -> End {
+    let latest = clock.now() + LONGEST;
+    let end = principal.expires_at.map_or(latest, |end| end.min(latest));
+    Box::pin(clock.reaches(end))
+}
+
+/// A response that passes on the frames of a legacy session, to the end of the stream or to an end
+/// that it has before. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
 /// then while somebody listens.
 pub(super) fn of_frames(
     frames: Frames,
-    ends_in: Option<Duration>,
+    silence: Duration,
+    end: Option<End>,
     in_use: impl Fn() + 'static,
 ) -> HttpResponse {
     event_stream(FrameStream {
         frames,
         in_use: Box::new(in_use),
-        silence: Box::pin(sleep(SILENCE)),
-        end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
+        silence: Silence::new(silence),
+        end,
     })
 }
 
 struct FrameStream {
     frames: Frames,
     in_use: Box<dyn Fn()>,
-    silence: Pin<Box<Sleep>>,
-    end: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
+    end: Option<End>,
 }
 
 impl Stream for FrameStream {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if is_over(&mut self.end, context) {
+        let is_over = |end: &mut End| end.as_mut().poll(context).is_ready();
+        if self.end.as_mut().is_some_and(is_over) {
             return Poll::Ready(None);
         }
         if let Poll::Ready(frame) = self.frames.poll_recv(context) {
-            restart(&mut self.silence);
+            self.silence.restart();
             return Poll::Ready(frame.map(|frame| Ok(frame.into())));
         }
-        let kept_alive = keep_alive(&mut self.silence, context);
+        let kept_alive = self.silence.poll_comment(context);
         if kept_alive.is_ready() {
             (self.in_use)();
         }
@@ -192,46 +208,40 @@ impl Stream for FrameStream {
     }
 }
 
-/// Comes to its end when the server stops.
-type Closing = Pin<Box<dyn Future<Output = ()>>>;
-
-fn closed(mut closing: watch::Receiver<bool>) -> Closing {
+/// Comes when the server stops.
+fn closed(mut closing: watch::Receiver<bool>) -> End {
     Box::pin(async move {
         // Whoever could say so has gone: that is the end as well.
         let _ = closing.wait_for(|closing| *closing).await;
     })
 }
 
-fn is_over(end: &mut Option<Pin<Box<Sleep>>>, context: &mut Context<'_>) -> bool {
-    end.as_mut()
-        .is_some_and(|end| end.as_mut().poll(context).is_ready())
-}
-
 /// A response on which a modern client is told of changes. It ends in order, by `last`, when the
-/// server stops or the time that it has is over (P-15, D-22).
+/// server stops or the stream has to end (P-15, D-22).
 pub(super) fn of_listening(
     listening: Listening,
     first: String,
     last: String,
-    ends_in: Option<Duration>,
+    silence: Duration,
+    end: End,
 ) -> HttpResponse {
     event_stream(ListenStream {
         closing: closed(listening.closing.clone()),
         listening,
         first: Some(first),
         last: Some(last),
-        silence: Box::pin(sleep(SILENCE)),
-        end: ends_in.map(|ends_in| Box::pin(sleep(ends_in))),
+        silence: Silence::new(silence),
+        end,
     })
 }
 
 struct ListenStream {
     listening: Listening,
-    closing: Closing,
+    closing: End,
     first: Option<String>,
     last: Option<String>,
-    silence: Pin<Box<Sleep>>,
-    end: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
+    end: End,
 }
 
 impl Stream for ListenStream {
@@ -245,8 +255,8 @@ impl Stream for ListenStream {
         if this.last.is_none() {
             return Poll::Ready(None);
         }
-        let over =
-            is_over(&mut this.end, context) || this.closing.as_mut().poll(context).is_ready();
+        let mut has_come = |end: &mut End| end.as_mut().poll(context).is_ready();
+        let over = has_come(&mut this.end) || has_come(&mut this.closing);
         let message = if over {
             this.last.take()
         } else {
@@ -254,30 +264,46 @@ impl Stream for ListenStream {
                 Poll::Ready(Some(message)) => Some(message),
                 // Whoever told us has gone.
                 Poll::Ready(None) => this.last.take(),
-                Poll::Pending => return keep_alive(&mut this.silence, context),
+                Poll::Pending => return this.silence.poll_comment(context),
             }
         };
-        restart(&mut this.silence);
+        this.silence.restart();
         Poll::Ready(message.map(|message| Ok(sse::message(None, &message).into())))
     }
 }
 
-/// A comment if there was silence for too long.
-fn keep_alive(
-    silence: &mut Pin<Box<Sleep>>,
-    context: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, Infallible>>> {
-    if silence.as_mut().poll(context).is_pending() {
-        return Poll::Pending;
-    }
-    restart(silence);
-    // Polled again at once, so that the timer wakes this task the next time.
-    context.waker().wake_by_ref();
-    Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE.as_bytes()))))
+/// Watches over a stream on which nothing is said. Proxies close connections that are silent for long.
+struct Silence {
+    longest: Duration,
+    rest: Pin<Box<Sleep>>,
 }
 
-fn restart(silence: &mut Pin<Box<Sleep>>) {
-    silence.as_mut().reset(Instant::now() + SILENCE);
+impl Silence {
+    fn new(longest: Duration) -> Self {
+        Self {
+            longest,
+            rest: Box::pin(sleep(longest)),
+        }
+    }
+
+    /// Something was said.
+    fn restart(&mut self) {
+        self.rest.as_mut().reset(Instant::now() + self.longest);
+    }
+
+    /// A comment if there was silence for too long (T-25).
+    fn poll_comment(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        if self.rest.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        self.restart();
+        // Polled again at once, so that the timer wakes this task the next time.
+        context.waker().wake_by_ref();
+        Poll::Ready(Some(Ok(Bytes::from_static(KEEP_ALIVE.as_bytes()))))
+    }
 }
 
 /// A response that is an event stream.
@@ -310,12 +336,12 @@ struct CallStream {
     inbox: Inbox,
     finish: Option<Finish>,
     last: Option<String>,
-    silence: Pin<Box<Sleep>>,
+    silence: Silence,
 }
 
 impl CallStream {
     fn event(&mut self, json: &str) -> Poll<Option<Result<Bytes, Infallible>>> {
-        restart(&mut self.silence);
+        self.silence.restart();
         Poll::Ready(Some(Ok(sse::message(None, json).into())))
     }
 }
@@ -344,7 +370,7 @@ impl Stream for CallStream {
                 None => Poll::Ready(None),
             };
         }
-        keep_alive(&mut self.silence, context)
+        self.silence.poll_comment(context)
     }
 }
 
@@ -358,6 +384,9 @@ mod tests {
 
     use super::*;
     use crate::mcp::jsonrpc::RpcError;
+
+    /// Longer than any of these tests.
+    const SILENCE: Duration = Duration::from_secs(60);
 
     fn last(outcome: Result<Answer, Failure>) -> String {
         match outcome {
@@ -381,6 +410,7 @@ mod tests {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
+    /// D-19.
     #[actix_rt::test]
     async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
         for wants_progress in [false, true] {
@@ -390,11 +420,12 @@ mod tests {
                 tokio::task::yield_now().await;
                 Err(RpcError::invalid_params("x").into())
             });
-            let outcome = run(work, inbox, last).await;
+            let outcome = run(work, inbox, SILENCE, last).await;
             assert!(matches!(outcome, Outcome::Whole(Err(Failure::Rpc(_)))));
         }
     }
 
+    /// T-23.
     #[actix_rt::test]
     async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
         for failed in [false, true] {
@@ -412,12 +443,13 @@ mod tests {
             });
             let answer = if failed { "no" } else { "done" };
             assert_eq!(
-                streamed(run(work, inbox, last).await).await,
+                streamed(run(work, inbox, SILENCE, last).await).await,
                 format!("data: 1\n\ndata: 2\n\ndata: 3\n\ndata: {answer}\n\n")
             );
         }
     }
 
+    /// P-18.
     #[actix_rt::test]
     async fn who_wants_no_progress_gets_none() {
         let (client, inbox) = channel(false, None);
@@ -425,7 +457,7 @@ mod tests {
             client.notify("1".to_owned());
             Ok(Answer::Empty)
         });
-        let outcome = run(work, inbox, last).await;
+        let outcome = run(work, inbox, SILENCE, last).await;
         assert!(matches!(outcome, Outcome::Whole(Ok(Answer::Empty))));
     }
 
@@ -439,11 +471,12 @@ mod tests {
             tokio::task::yield_now().await;
             Ok(Answer::Empty)
         });
-        let text = streamed(run(work, inbox, last).await).await;
+        let text = streamed(run(work, inbox, SILENCE, last).await).await;
         assert_eq!(text.matches("data: ").count(), OUTLET + 1);
         assert!(text.ends_with("data: done\n\n"));
     }
 
+    /// T-27.
     #[actix_rt::test]
     async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
         let (client, inbox) = channel(true, None);
@@ -453,7 +486,7 @@ mod tests {
             client.notify("1".to_owned());
             std::future::pending().await
         });
-        let Outcome::Streamed(response) = run(work, inbox, last).await else {
+        let Outcome::Streamed(response) = run(work, inbox, SILENCE, last).await else {
             panic!("it spoke");
         };
         let mut body = response.into_body();
@@ -463,6 +496,7 @@ mod tests {
         assert!(dropped.await.is_err());
     }
 
+    /// T-25.
     #[actix_rt::test]
     async fn a_silence_is_broken_by_a_comment_and_counts_as_use_of_the_session() {
         let (sender, frames) = mpsc::channel(1);
@@ -471,7 +505,10 @@ mod tests {
         let mut stream = FrameStream {
             frames,
             in_use: Box::new(move || counted.set(counted.get() + 1)),
-            silence: Box::pin(sleep(Duration::ZERO)),
+            silence: Silence {
+                longest: SILENCE,
+                rest: Box::pin(sleep(Duration::ZERO)),
+            },
             end: None,
         };
         let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
@@ -479,7 +516,7 @@ mod tests {
         assert_eq!(used.get(), 1);
         let mut context = Context::from_waker(noop_waker_ref());
         assert!(Pin::new(&mut stream).poll_next(&mut context).is_pending());
-        assert!(stream.silence.deadline() > Instant::now() + SILENCE / 2);
+        assert!(stream.silence.rest.deadline() > Instant::now() + SILENCE / 2);
         drop(sender);
         let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
         assert!(next.is_none());

@@ -64,11 +64,7 @@ pub fn classify(
     params: &Params<'_>,
     headers: &Headers<'_>,
 ) -> Result<Era, RpcError> {
-    let modern_header = headers
-        .protocol_version
-        .text()
-        .and_then(ProtocolVersion::parse)
-        .is_some_and(ProtocolVersion::is_modern);
+    let modern_header = has_modern_header(headers);
     let method = match incoming {
         Incoming::Request(request) => &request.method,
         Incoming::Notification(_) => {
@@ -96,6 +92,17 @@ pub fn classify(
         (true, _) => Ok(Era::Modern),
         (false, _) => Ok(Era::Legacy),
     }
+}
+
+/// Whether the header names a modern revision, which is all there is to go by where there is no body:
+/// modern clients have neither GET nor DELETE (T-28).
+#[must_use]
+pub fn has_modern_header(headers: &Headers<'_>) -> bool {
+    headers
+        .protocol_version
+        .text()
+        .and_then(ProtocolVersion::parse)
+        .is_some_and(ProtocolVersion::is_modern)
 }
 
 /// Leads a modern request through the protocol's checks: envelope, headers, version, method. The

@@ -200,6 +200,7 @@ mod tests {
         assert_eq!(agree(&GOOD[..2], None), Ok(()));
     }
 
+    /// T-16.
     #[test]
     fn each_disagreement_is_named() {
         for (headers, message) in [
@@ -251,6 +252,7 @@ mod tests {
     }
 
     proptest! {
+        /// T-15.
         #[test]
         fn any_name_agrees_in_its_base64_form(name in "\\PC*") {
             let encoded = format!("=?base64?{}?=", STANDARD.encode(&name));

@@ -385,6 +385,7 @@ mod tests {
         )
     }
 
+    /// B-02.
     #[test]
     fn what_is_not_json_is_a_parse_error_without_an_id() {
         for body in [
@@ -429,6 +430,7 @@ mod tests {
         }
     }
 
+    /// B-01, D-17.
     #[test]
     fn an_id_comes_back_as_it_was_sent() {
         for id in [

@@ -188,6 +188,7 @@ mod tests {
 
     use super::*;
 
+    /// E-02.
     #[test]
     fn an_elicitation_without_modes_is_a_form() {
         for (capabilities, form) in [

@@ -1,10 +1,8 @@
 //! `requestState`: what a modern server hands a client to bring back with its answers. To the client
 //! it is opaque; to the server it is what an attacker may have written (P-06, SEC-10).
-
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+//!
+//! What is here is pure: that a state counts once is remembered by the journal, for every process that
+//! has the key.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta};
@@ -13,44 +11,41 @@ use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
 use super::jsonrpc::RpcError;
-use crate::domain::{
-    clock::Timestamp,
-    principal::{Principal, UserId},
-};
+use crate::domain::{clock::Timestamp, principal::Principal};
 
-/// How long a person may think about a question.
+/// How long a person may think about a question. The journal remembers a used state for longer.
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
-/// How many used states of one user are remembered, each for [`LIFETIME`] at most. While so many are,
-/// no further one of that user is accepted: nobody confirms so often, and nobody else is kept from it.
-const REMEMBERED_PER_USER: usize = 1_000;
-
-/// How many are remembered in all.
-const REMEMBERED: usize = 100_000;
-
 /// What is written in front, so that another form can follow one day.
-const VERSION: &str = "v1.";
+const VERSION: &str = "v2.";
 
-/// Seals states so that only this server can have written one, for the principal, the operation and
-/// the arguments that it was written for, once and within its time.
+/// How long the name of a key is, in bytes.
+const KEY_ID_LEN: usize = 8;
+
+/// Seals states so that only a server that has the key can have written one, for the principal, the
+/// operation and the arguments that it was written for, and within its time.
 pub struct Sealer {
-    key: LessSafeKey,
-    used: Mutex<Used>,
+    current: Key,
+    previous: Option<Key>,
 }
 
-/// The states that were used and have not expired since, by user.
-#[derive(Default)]
-struct Used {
-    by_user: HashMap<UserId, HashMap<[u8; NONCE_LEN], Timestamp>>,
-    in_all: usize,
+struct Key {
+    id: [u8; KEY_ID_LEN],
+    cipher: LessSafeKey,
+}
+
+/// A state that was found to be ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What it carried.
+    pub carried: String,
+    /// Which one it is: no two have the same.
+    pub nonce: [u8; NONCE_LEN],
 }
 
 /// What a state is bound to. Another principal, operation or argument does not open it.
 #[derive(Clone, Debug)]
-pub struct Binding {
-    user: UserId,
-    bytes: Vec<u8>,
-}
+pub struct Binding(Vec<u8>);
 
 impl Binding {
     /// The binding of an operation on something with certain arguments, by a principal. The order
@@ -80,27 +75,47 @@ impl Binding {
             bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
             bytes.extend_from_slice(part);
         }
+        Self(bytes)
+    }
+}
+
+impl Key {
+    fn new(bytes: &[u8; 32]) -> Self {
+        // Names the key without giving it away.
+        let digest = Sha256::new()
+            .chain_update("epicme request state key")
+            .chain_update(bytes)
+            .finalize();
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&digest[..KEY_ID_LEN]);
+        let key = UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("the key has the right length");
         Self {
-            user: principal.user,
-            bytes,
+            id,
+            cipher: LessSafeKey::new(key),
         }
     }
 }
 
 impl Sealer {
+    /// A sealer with this key. The previous one opens what was sealed before the keys were changed,
+    /// and seals nothing.
+    #[must_use]
+    pub fn new(current: &[u8; 32], previous: Option<&[u8; 32]>) -> Self {
+        Self {
+            current: Key::new(current),
+            previous: previous.map(Key::new),
+        }
+    }
+
     /// A sealer with a key of its own, which is gone with the process.
     ///
     /// # Panics
     /// If the operating system gives no random bytes.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn random() -> Self {
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the operating system gives random bytes");
-        let key = UnboundKey::new(&CHACHA20_POLY1305, &key).expect("the key has the right length");
-        Self {
-            key: LessSafeKey::new(key),
-            used: Mutex::default(),
-        }
+        Self::new(&key, None)
     }
 
     /// Seals what has to come back.
@@ -114,92 +129,60 @@ impl Sealer {
         let expires = (now + LIFETIME).timestamp();
         let mut sealed = expires.to_be_bytes().to_vec();
         sealed.extend_from_slice(carried.as_bytes());
-        self.key
+        self.current
+            .cipher
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(&binding.bytes),
+                Aad::from(&binding.0),
                 &mut sealed,
             )
             .expect("a state is far shorter than the cipher's limit");
-        let mut bytes = nonce.to_vec();
-        bytes.extend_from_slice(&sealed);
+        let bytes = [&self.current.id[..], &nonce, &sealed].concat();
         format!("{VERSION}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Opens a state, once.
+    /// Opens a state, as often as it is asked to: whoever acts on it uses it up first.
     ///
     /// # Errors
-    /// `-32602`, the same for every reason: not ours, another's, expired, used.
-    pub fn open(&self, binding: &Binding, state: &str, now: Timestamp) -> Result<String, RpcError> {
-        self.try_open(binding, state, now).ok_or_else(|| {
-            RpcError::invalid_params(
-                "Invalid params: requestState is not one of this server's for this call, or has expired, or was used; call again without it",
-            )
-        })
+    /// [`refused`]: not ours, another's, expired.
+    pub fn open(&self, binding: &Binding, state: &str, now: Timestamp) -> Result<Opened, RpcError> {
+        self.try_open(binding, state, now).ok_or_else(refused)
     }
 
-    fn try_open(&self, binding: &Binding, state: &str, now: Timestamp) -> Option<String> {
+    fn try_open(&self, binding: &Binding, state: &str, now: Timestamp) -> Option<Opened> {
         let mut bytes = URL_SAFE_NO_PAD.decode(state.strip_prefix(VERSION)?).ok()?;
-        let (nonce, sealed) = bytes.split_first_chunk_mut::<NONCE_LEN>()?;
+        let (id, rest) = bytes.split_first_chunk_mut::<KEY_ID_LEN>()?;
+        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
         let nonce = *nonce;
         let opened = self
-            .key
+            .key(*id)?
+            .cipher
             .open_in_place(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(&binding.bytes),
+                Aad::from(&binding.0),
                 sealed,
             )
             .ok()?;
         let (expires, carried) = opened.split_first_chunk::<8>()?;
         let expires = DateTime::from_timestamp(i64::from_be_bytes(*expires), 0)?;
         let carried = str::from_utf8(carried).ok()?.to_owned();
-        (now < expires && self.use_up(binding.user, nonce, expires, now)).then_some(carried)
+        (now < expires).then_some(Opened { carried, nonce })
     }
 
-    fn use_up(
-        &self,
-        user: UserId,
-        nonce: [u8; NONCE_LEN],
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.use_up(user, nonce, expires, now)
+    fn key(&self, id: [u8; KEY_ID_LEN]) -> Option<&Key> {
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|key| key.id == id)
     }
 }
 
-impl Used {
-    fn use_up(
-        &mut self,
-        user: UserId,
-        nonce: [u8; NONCE_LEN],
-        expires: Timestamp,
-        now: Timestamp,
-    ) -> bool {
-        if self.in_all >= REMEMBERED {
-            self.by_user.retain(|_, own| {
-                own.retain(|_, expires| now < *expires);
-                !own.is_empty()
-            });
-            self.in_all = self.by_user.values().map(HashMap::len).sum();
-        }
-        let in_all = self.in_all;
-        let own = self.by_user.entry(user).or_default();
-        let before = own.len();
-        if before >= REMEMBERED_PER_USER {
-            own.retain(|_, expires| now < *expires);
-        }
-        let room = own.len() < REMEMBERED_PER_USER && in_all < REMEMBERED;
-        let is_new = room && own.insert(nonce, expires).is_none();
-        self.in_all = in_all + own.len() - before;
-        is_new
-    }
-}
-
-impl Default for Sealer {
-    fn default() -> Self {
-        Self::new()
-    }
+/// `-32602`, in the same words for every reason that a state does not count.
+#[must_use]
+pub fn refused() -> RpcError {
+    RpcError::invalid_params(
+        "Invalid params: requestState is not one of this server's for this call, or has expired, or was used; call again without it",
+    )
 }
 
 #[cfg(test)]
@@ -207,7 +190,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{principal::UserId, scope::ScopeSet};
+    use crate::domain::{
+        principal::{Credential, UserId},
+        scope::ScopeSet,
+    };
 
     fn principal(subject: &str, client: Option<&str>) -> Principal {
         Principal {
@@ -216,7 +202,11 @@ mod tests {
             client: client.map(str::to_owned),
             username: None,
             scopes: ScopeSet::ALL,
+            withheld: ScopeSet::EMPTY,
             expires_at: None,
+            issued_at: None,
+            bound_key: None,
+            credential: Credential([0; 32]),
             user: UserId::derive("i", subject),
         }
     }
@@ -231,9 +221,10 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
+    /// P-07.
     #[test]
-    fn a_state_opens_once_and_for_what_it_was_sealed_for_alone() {
-        let sealer = Sealer::new();
+    fn a_state_opens_for_what_it_was_sealed_for_alone() {
+        let sealer = Sealer::random();
         let ours = binding("a", Some("c"), "delete_entry", r#"{"id":1}"#);
         let state = sealer.seal(&ours, "carried", at(0));
         for other in [
@@ -245,14 +236,67 @@ mod tests {
         ] {
             assert!(sealer.open(&other, &state, at(0)).is_err());
         }
-        assert!(Sealer::new().open(&ours, &state, at(0)).is_err());
-        assert_eq!(sealer.open(&ours, &state, at(0)).unwrap(), "carried");
-        assert!(sealer.open(&ours, &state, at(0)).is_err());
+        let opened = sealer.open(&ours, &state, at(0)).unwrap();
+        assert_eq!(opened.carried, "carried");
+        let other = sealer.seal(&ours, "carried", at(0));
+        assert_ne!(
+            sealer.open(&ours, &other, at(0)).unwrap().nonce,
+            opened.nonce
+        );
+    }
+
+    #[test]
+    fn whoever_has_the_key_opens_a_state_and_nobody_else() {
+        let (old, new, other) = ([1; 32], [2; 32], [3; 32]);
+        let ours = binding("a", None, "x", "{}");
+        let opens = |by: &Sealer, from: &Sealer| {
+            let state = from.seal(&ours, "", at(0));
+            by.open(&ours, &state, at(0)).is_ok()
+        };
+        let before = Sealer::new(&old, None);
+        let rotated = Sealer::new(&new, Some(&old));
+        let after = Sealer::new(&new, None);
+        for (by, from, does) in [
+            (&before, &Sealer::new(&old, None), true),
+            (&rotated, &before, true),
+            (&rotated, &after, true),
+            (&after, &rotated, true),
+            // The previous key seals nothing.
+            (&before, &rotated, false),
+            (&after, &before, false),
+            (&Sealer::new(&other, None), &after, false),
+            (&Sealer::random(), &Sealer::random(), false),
+        ] {
+            assert_eq!(opens(by, from), does);
+        }
+    }
+
+    #[test]
+    fn a_key_is_named_in_the_state_and_not_given_away() {
+        let key = *b"0123456789abcdefghijklmnopqrstuv";
+        let ours = binding("a", None, "x", "{}");
+        let bytes_of = |sealer: &Sealer| {
+            let state = sealer.seal(&ours, "", at(0));
+            URL_SAFE_NO_PAD.decode(&state[VERSION.len()..]).unwrap()
+        };
+        let sealed = bytes_of(&Sealer::new(&key, None));
+        let again = bytes_of(&Sealer::new(&key, Some(&[7; 32])));
+        assert_eq!(sealed[..KEY_ID_LEN], again[..KEY_ID_LEN]);
+        assert_ne!(sealed[KEY_ID_LEN..], again[KEY_ID_LEN..]);
+        assert_ne!(
+            sealed[..KEY_ID_LEN],
+            bytes_of(&Sealer::random())[..KEY_ID_LEN]
+        );
+        assert!(
+            !sealed
+                .windows(4)
+                .any(|four| key.windows(4).any(|of_key| of_key == four))
+        );
     }
 
     #[test]
     fn how_the_arguments_are_written_does_not_matter_and_what_they_say_does() {
-        let sealer = Sealer::new();
+        let sealer = Sealer::random();
         let of = |arguments: &str| binding("a", None, "x", arguments);
         let ours = of(r#"{"a":1,"b":{"c":[1,2],"d":"e"}}"#);
         for same in [
@@ -274,36 +318,21 @@ mod tests {
         }
     }
 
+    /// SEC-10.
     #[test]
     fn a_state_expires() {
-        let sealer = Sealer::new();
+        let sealer = Sealer::random();
         let ours = binding("a", None, "x", "{}");
         let state = sealer.seal(&ours, "", at(0));
         assert!(sealer.open(&ours, &state, at(600)).is_err());
         assert!(sealer.open(&ours, &state, at(599)).is_ok());
     }
 
-    #[test]
-    fn who_uses_very_many_states_keeps_nobody_else_from_it() {
-        let sealer = Sealer::new();
-        let many = binding("a", None, "x", "{}");
-        let open = |binding: &Binding, now| {
-            let state = sealer.seal(binding, "", at(now));
-            sealer.open(binding, &state, at(now)).is_ok()
-        };
-        for _ in 0..REMEMBERED_PER_USER {
-            assert!(open(&many, 0));
-        }
-        assert!(!open(&many, 0));
-        assert!(open(&binding("b", None, "x", "{}"), 0));
-        assert!(open(&many, 601));
-        assert_eq!(sealer.used.lock().unwrap().in_all, 2);
-    }
-
     proptest! {
+        /// P-06, SEC-10.
         #[test]
-        fn no_change_of_a_state_goes_unnoticed(carried in "\\PC{0,40}", place in 0usize..60, with in "[A-Za-z0-9_-]") {
-            let sealer = Sealer::new();
+        fn no_change_of_a_state_goes_unnoticed(carried in "\\PC{0,40}", place in 0usize..90, with in "[A-Za-z0-9_-]") {
+            let sealer = Sealer::random();
             let ours = binding("a", None, "x", "{}");
             let state = sealer.seal(&ours, &carried, at(0));
             let place = VERSION.len() + place % (state.len() - VERSION.len());
@@ -315,12 +344,12 @@ mod tests {
             }
             let longer = sealer.open(&ours, &format!("{state}-TAMPERED"), at(0));
             prop_assert!(longer.is_err());
-            prop_assert_eq!(sealer.open(&ours, &state, at(0)).unwrap(), carried);
+            prop_assert_eq!(sealer.open(&ours, &state, at(0)).unwrap().carried, carried);
         }
 
         #[test]
-        fn any_text_is_refused(text in "\\PC*") {
-            let opened = Sealer::new().open(&binding("a", None, "x", "{}"), &text, at(0));
+        fn any_text_is_refused(text in "(v2\\.)?[A-Za-z0-9_-]{0,90}|\\PC*") {
+            let opened = Sealer::random().open(&binding("a", None, "x", "{}"), &text, at(0));
             prop_assert!(opened.is_err());
         }
     }

@@ -15,7 +15,7 @@ use super::{
         ToolAnswer, ToolOutput,
     },
     jsonrpc::{RpcError, code},
-    outgoing::Question,
+    outgoing::{Ability, Question},
     version::ProtocolVersion,
 };
 
@@ -113,6 +113,38 @@ pub fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
     };
     let uri: String = uri.chars().take(LONGEST_ECHO).collect();
     RpcError::new(code, "Resource not found").with_data(json!({ "uri": uri }))
+}
+
+/// What a client hears of a tool for which it cannot do what is needed (B-07). The legacy revisions have
+/// no error for it, so that it is a sentence for the model (S-08).
+///
+/// # Errors
+/// `-32021` in the modern era.
+pub fn unable_for_tool(ability: Ability, version: ProtocolVersion) -> Result<Answer, RpcError> {
+    if version.is_modern() {
+        Err(RpcError::missing_capabilities(&ability.capabilities()))
+    } else {
+        Ok(Answer::Tool(ToolAnswer::Failed(unable(ability))))
+    }
+}
+
+/// The same of a prompt, which has no `isError`.
+///
+/// # Errors
+/// Always: `-32021` in the modern era, `-32602` in the legacy one.
+pub fn unable_for_prompt(ability: Ability, version: ProtocolVersion) -> Result<Answer, RpcError> {
+    Err(if version.is_modern() {
+        RpcError::missing_capabilities(&ability.capabilities())
+    } else {
+        RpcError::invalid_params(unable(ability))
+    })
+}
+
+fn unable(ability: Ability) -> String {
+    format!(
+        "This needs a client with the capabilities {}.",
+        ability.capabilities()
+    )
 }
 
 /// The result of `server/discover` (V-01). It is the same for everybody.

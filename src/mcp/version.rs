@@ -62,12 +62,25 @@ impl ProtocolVersion {
         matches!(self, Self::V2026_07_28)
     }
 
+    /// What its era is called, for the log.
+    #[must_use]
+    pub const fn era_name(self) -> &'static str {
+        if self.is_modern() { "modern" } else { "legacy" }
+    }
+
     /// What a legacy client is given that asked for `requested` (Lifecycle, Version Negotiation):
     /// that, if it can be had by `initialize`, else the newest that can. A modern version is never
     /// echoed.
     #[must_use]
     pub fn negotiate(requested: &str) -> Self {
         Self::parse_legacy(requested).unwrap_or(Self::NEWEST_LEGACY)
+    }
+
+    /// A question to the client is an answer, and its answer comes with the call's repetition (since
+    /// 2026-07-28; P-01). Elsewhere it is a request to the client.
+    #[must_use]
+    pub const fn asks_in_rounds(self) -> bool {
+        self.is_modern()
     }
 
     /// Several messages in one POST (2025-03-26 alone; L-13, L-14).
@@ -117,6 +130,7 @@ impl fmt::Display for ProtocolVersion {
 mod tests {
     use super::*;
 
+    /// D-04.
     #[test]
     fn initialize_is_never_answered_with_a_modern_version() {
         for (requested, answered) in [

@@ -42,13 +42,17 @@ impl Challenge {
                 format!("The credentials are malformed: {what}"),
                 None,
             ),
-            Refusal::Inactive
+            Refusal::NobodysToken
+            | Refusal::Inactive
             | Refusal::Expired
             | Refusal::NotYetValid
             | Refusal::WrongIssuer
             | Refusal::WrongAudience
             | Refusal::WrongType
             | Refusal::SenderConstrained
+            | Refusal::WrongKey
+            | Refusal::Unverified(_)
+            | Refusal::Incomplete(_)
             | Refusal::NoSubject => (
                 401,
                 Some("invalid_token"),
@@ -115,7 +119,7 @@ impl fmt::Display for Quoted<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::jws::JwsFault, *};
     use crate::domain::scope::Scope;
 
     const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
@@ -137,6 +141,7 @@ mod tests {
     #[test]
     fn every_bad_token_gets_the_same_words() {
         for refusal in [
+            Refusal::NobodysToken,
             Refusal::Inactive,
             Refusal::Expired,
             Refusal::NotYetValid,
@@ -144,6 +149,9 @@ mod tests {
             Refusal::WrongAudience,
             Refusal::WrongType,
             Refusal::SenderConstrained,
+            Refusal::WrongKey,
+            Refusal::Unverified(JwsFault::Signature),
+            Refusal::Incomplete("exp"),
             Refusal::NoSubject,
         ] {
             assert_eq!(

@@ -1,20 +1,21 @@
-//! What an introspection reply is worth (RFC 7662 §2.2).
+//! What a token is worth: the one verdict on its claims, whether an introspection reply has them
+//! (RFC 7662 §2.2) or the token itself (RFC 9068 §4).
 
-use chrono::{DateTime, TimeDelta};
 use derive_more::{Display, Error};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::url::{IssuerUrl, ResourceUri};
+use super::{
+    claim::{Audience, CLOCK_SKEW, NumericDate},
+    jws::JwsFault,
+    keys::Thumbprint,
+    url::{IssuerUrl, ResourceUri},
+};
 use crate::domain::{
     clock::Timestamp,
-    principal::{Principal, UserId},
+    principal::{Credential, Principal, UserId},
     scope::ScopeSet,
 };
-
-/// How far the authorization server's clock may run ahead of ours when it says `nbf`. `exp` gets no
-/// such grace: a token is never accepted past its end.
-const NOT_BEFORE_SKEW: TimeDelta = TimeDelta::seconds(30);
 
 /// The longest `sub` and `client_id` that are accepted, in bytes; both are kept.
 const LONGEST_NAME: usize = 1_024;
@@ -29,15 +30,24 @@ pub enum Refusal {
     /// There is a bearer credential that cannot be one.
     #[display("malformed credential: {_0}")]
     Malformed(#[error(not(source))] &'static str),
+    /// It is no token of any authorization server that is known here; none was asked.
+    #[display("token of no known issuer")]
+    NobodysToken,
     /// The authorization server says that the token is not active.
     #[display("inactive token")]
     Inactive,
     /// `exp` has passed.
     #[display("expired token")]
     Expired,
-    /// `nbf` has not come.
+    /// `nbf`, or of a JWT `iat`, has not come.
     #[display("token not valid yet")]
     NotYetValid,
+    /// It is a JWT that is not what it has to be, or that the issuer did not sign.
+    #[display("JWT refused: {_0}")]
+    Unverified(#[error(not(source))] JwsFault),
+    /// It is a JWT without a claim that RFC 9068 §2.2 requires.
+    #[display("JWT without a usable {_0}")]
+    Incomplete(#[error(not(source))] &'static str),
     /// `iss` is not the issuer that was asked.
     #[display("token of another issuer")]
     WrongIssuer,
@@ -47,9 +57,12 @@ pub enum Refusal {
     /// `token_type` says that this is no access token.
     #[display("not an access token")]
     WrongType,
-    /// The token is bound to a key (`cnf`), which a plain bearer presentation does not prove.
-    #[display("sender-constrained token sent as a bearer token")]
+    /// The token is bound to a key (`cnf`), which its presentation does not prove.
+    #[display("sender-constrained token without a proof of its key")]
     SenderConstrained,
+    /// The proof is made with a key that the token is not bound to (RFC 9449 §7.1).
+    #[display("token of another key than the proof's")]
+    WrongKey,
     /// There is no usable `sub`, so there is nobody whose journal it could be.
     #[display("token without a subject")]
     NoSubject,
@@ -71,35 +84,30 @@ pub struct IntrospectionReply {
     pub claims: Claims,
 }
 
-/// The OPTIONAL members of an introspection reply.
+/// The OPTIONAL members of an introspection reply, and the claims of a JWT access token, which have
+/// the same names.
 #[derive(Debug, Default, Deserialize)]
 pub struct Claims {
     scope: Option<String>,
-    client_id: Option<String>,
+    pub(super) client_id: Option<String>,
     username: Option<String>,
     token_type: Option<String>,
-    exp: Option<NumericDate>,
+    pub(super) exp: Option<NumericDate>,
     nbf: Option<NumericDate>,
-    sub: Option<String>,
-    aud: Option<OneOrMany>,
-    iss: Option<String>,
+    pub(super) iat: Option<NumericDate>,
+    pub(super) sub: Option<String>,
+    pub(super) aud: Option<Audience>,
+    pub(super) iss: Option<String>,
     cnf: Option<Value>,
 }
 
-/// Seconds since the epoch (RFC 7519 §2), which may have a fraction.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(untagged)]
-enum NumericDate {
-    Whole(i64),
-    Fraction(f64),
-}
-
-/// RFC 7519 §4.1.3: `aud` is an array of strings, or one string.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
+/// A token that is accepted, if it is presented as it has to be: see [`check_presentation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whom it speaks for.
+    pub principal: Principal,
+    /// Before when it is not accepted, the skew of clocks allowed for.
+    pub not_before: Option<Timestamp>,
 }
 
 /// What a token has to be to be accepted here.
@@ -141,8 +149,8 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
     }
 }
 
-/// Decides whether a token is accepted, and for whom it speaks. Pure: the same reply and the same
-/// time give the same verdict.
+/// Decides whether a token is accepted, for whom it speaks, and which key its presenter has to prove.
+/// Pure: the same claims and the same time give the same verdict.
 ///
 /// # Errors
 /// The [`Refusal`] that applies; which one is for the log, a client learns only that the token is
@@ -150,8 +158,9 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
 pub fn judge(
     reply: IntrospectionReply,
     expected: &Expectation,
+    credential: Credential,
     now: Timestamp,
-) -> Result<Principal, Refusal> {
+) -> Result<Verdict, Refusal> {
     if !reply.active {
         return Err(Refusal::Inactive);
     }
@@ -162,32 +171,34 @@ pub fn judge(
     {
         return Err(Refusal::WrongIssuer);
     }
+    let bound_to = claims
+        .cnf
+        .map(|confirmation| bound_key(&confirmation).ok_or(Refusal::SenderConstrained))
+        .transpose()?;
     let may_be_access_token = claims.token_type.as_deref().map_or(
         claims.aud.is_some() || !expected.audience_may_be_absent,
-        is_access_token_type,
+        |token_type| {
+            is_access_token_type(token_type)
+                || bound_to.is_some() && token_type.eq_ignore_ascii_case("DPoP")
+        },
     );
     if !may_be_access_token {
         return Err(Refusal::WrongType);
-    }
-    if claims.cnf.is_some() {
-        return Err(Refusal::SenderConstrained);
     }
     let expires_at = claims.exp.map(NumericDate::instant);
     if expires_at.is_some_and(|end| end <= now) {
         return Err(Refusal::Expired);
     }
-    if claims
-        .nbf
-        .is_some_and(|start| start.instant() > now + NOT_BEFORE_SKEW)
-    {
+    let not_before = claims.nbf.map(|start| {
+        let start = start.instant();
+        start.checked_sub_signed(CLOCK_SKEW).unwrap_or(start)
+    });
+    if not_before.is_some_and(|start| start > now) {
         return Err(Refusal::NotYetValid);
     }
     let for_us = match &claims.aud {
         None => expected.audience_may_be_absent,
-        Some(OneOrMany::One(audience)) => expected.resource.is_named_by(audience),
-        Some(OneOrMany::Many(audiences)) => audiences
-            .iter()
-            .any(|audience| expected.resource.is_named_by(audience)),
+        Some(audience) => audience.any(|audience| expected.resource.is_named_by(audience)),
     };
     if !for_us {
         return Err(Refusal::WrongAudience);
@@ -197,7 +208,7 @@ pub fn judge(
         .filter(|sub| is_usable_name(sub))
         .ok_or(Refusal::NoSubject)?;
     let issuer = expected.issuer.as_str().to_owned();
-    Ok(Principal {
+    let principal = Principal {
         user: UserId::derive(&issuer, &subject),
         issuer,
         subject,
@@ -208,12 +219,48 @@ pub fn judge(
             .as_deref()
             .map(ScopeSet::parse)
             .unwrap_or_default(),
+        withheld: ScopeSet::EMPTY,
         expires_at,
+        issued_at: claims.iat.map(NumericDate::instant),
+        bound_key: bound_to.map(|key| key.as_str().to_owned()),
+        credential,
+    };
+    Ok(Verdict {
+        principal,
+        not_before,
     })
 }
 
+/// Decides whether a token that is accepted was presented as it has to be. `proved` is the key of the
+/// proof that came with it.
+///
+/// # Errors
+/// [`Refusal::SenderConstrained`] if it is bound to a key and came by itself: RFC 9449 §7.2 forbids to
+/// accept it. [`Refusal::WrongKey`] if it is bound to another key than the proof's, or to none (§7.1).
+pub fn check_presentation(
+    principal: &Principal,
+    proved: Option<&Thumbprint>,
+) -> Result<(), Refusal> {
+    match (&principal.bound_key, proved) {
+        (None, None) => Ok(()),
+        (Some(key), Some(proved)) if key == proved.as_str() => Ok(()),
+        (Some(_), None) => Err(Refusal::SenderConstrained),
+        (_, Some(_)) => Err(Refusal::WrongKey),
+    }
+}
+
+/// The key in `cnf` (RFC 9449 §6.1). A confirmation by any other method, alone or beside it, is one
+/// that nothing here can prove.
+fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
+    let confirmation = confirmation.as_object()?;
+    let thumbprint = confirmation.get("jkt")?.as_str()?;
+    (confirmation.len() == 1)
+        .then(|| Thumbprint::parse(thumbprint))
+        .flatten()
+}
+
 /// Names are kept in PostgreSQL's text, which cannot hold NUL.
-fn is_usable_name(name: &str) -> bool {
+pub(super) fn is_usable_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0')
 }
 
@@ -229,28 +276,9 @@ fn is_access_token_type(token_type: &str) -> bool {
     .any(|known| token_type.eq_ignore_ascii_case(known))
 }
 
-impl NumericDate {
-    /// Out of range becomes the nearest end of time: far in the past is expired, far in the future
-    /// is not yet.
-    fn instant(self) -> Timestamp {
-        let seconds = match self {
-            Self::Whole(seconds) => seconds,
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "`as` saturates, and NaN becomes 0, which is expired"
-            )]
-            Self::Fraction(seconds) => seconds.floor() as i64,
-        };
-        DateTime::from_timestamp(seconds, 0).unwrap_or(if seconds < 0 {
-            DateTime::<chrono::Utc>::MIN_UTC
-        } else {
-            DateTime::<chrono::Utc>::MAX_UTC
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -269,6 +297,12 @@ mod tests {
     }
 
     fn verdict(changes: Value) -> Result<Principal, Refusal> {
+        let principal = judged(changes)?.principal;
+        check_presentation(&principal, None)?;
+        Ok(principal)
+    }
+
+    fn judged(changes: Value) -> Result<Verdict, Refusal> {
         let mut reply = json!({
             "active": true,
             "sub": "ada",
@@ -287,7 +321,7 @@ mod tests {
             }
         }
         let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-        judge(reply, &expectation(), now())
+        judge(reply, &expectation(), Credential([0; 32]), now())
     }
 
     #[test]
@@ -309,6 +343,7 @@ mod tests {
         assert_eq!(principal.client, None);
     }
 
+    ///
     #[test]
     fn each_fault_of_a_token_has_its_refusal() {
         for (changes, refusal) in [
@@ -347,6 +382,40 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_token_is_accepted_with_a_proof_of_its_key_alone() {
+        const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        let key = Thumbprint::parse(KEY).unwrap();
+        let other = Thumbprint::parse(&KEY.replace('0', "1")).unwrap();
+        let bound = judged(json!({"cnf": {"jkt": KEY}, "token_type": "DPoP"}));
+        let bound = bound.unwrap().principal;
+        assert_eq!(check_presentation(&bound, Some(&key)), Ok(()));
+        assert_eq!(
+            check_presentation(&bound, Some(&other)),
+            Err(Refusal::WrongKey)
+        );
+        assert_eq!(
+            check_presentation(&bound, None),
+            Err(Refusal::SenderConstrained)
+        );
+        let unbound = judged(json!({})).unwrap().principal;
+        assert_eq!(
+            check_presentation(&unbound, Some(&key)),
+            Err(Refusal::WrongKey)
+        );
+        for confirmation in [
+            json!({}),
+            json!({"jkt": KEY, "x5t#S256": KEY}),
+            json!({"jkt": KEY.get(1..)}),
+            json!({"jkt": 1}),
+            json!(KEY),
+        ] {
+            let verdict = judged(json!({"cnf": confirmation}));
+            assert_eq!(verdict, Err(Refusal::SenderConstrained), "{confirmation}");
+        }
+    }
+
+    ///
+    #[test]
     fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
         assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());
         assert!(verdict(json!({"aud": "HTTPS://Journal.Example/mcp"})).is_ok());
@@ -361,7 +430,7 @@ mod tests {
         };
         let verdict = |reply: serde_json::Value| {
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            judge(reply, &lenient, now()).map(|_| ())
+            judge(reply, &lenient, Credential([0; 32]), now()).map(|_| ())
         };
         let access = json!({"active": true, "sub": "a", "token_type": "Bearer"});
         assert_eq!(verdict(access), Ok(()));
@@ -394,7 +463,7 @@ mod tests {
         fn nothing_is_accepted_at_or_past_its_end(exp in 0i64..2_000_000, now in 0i64..2_000_000) {
             let reply = json!({"active": true, "sub": "a", "aud": "https://journal.example/mcp", "exp": exp});
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            let accepted = judge(reply, &expectation(), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
+            let accepted = judge(reply, &expectation(), Credential([0; 32]), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
             prop_assert_eq!(accepted, now < exp);
         }
 

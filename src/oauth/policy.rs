@@ -56,6 +56,7 @@ mod tests {
     const READ: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
     const WRITE: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite]);
 
+    ///
     #[test]
     fn the_built_in_policy_lets_write_imply_nothing() {
         let policy = ScopePolicy::default();
@@ -67,6 +68,7 @@ mod tests {
         );
     }
 
+    ///
     #[test]
     fn implications_chain_and_may_go_in_a_circle() {
         let policy = ScopePolicy::default()

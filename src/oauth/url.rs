@@ -210,6 +210,7 @@ prints_as_its_text!(IssuerUrl, |this| &this.text);
 mod tests {
     use super::*;
 
+    ///
     #[test]
     fn identifiers_are_plain_and_secure() {
         for (text, fault) in [
@@ -234,6 +235,7 @@ mod tests {
         }
     }
 
+    ///
     #[test]
     fn the_resource_is_the_public_url_and_the_endpoint() {
         let resource = |text: &str| text.parse::<PublicUrl>().unwrap().resource().to_string();

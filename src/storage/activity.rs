@@ -123,24 +123,6 @@ pub fn list_clients(
     .collect()
 }
 
-/// Forgets activity that is older than 90 days, of whichever user, so many rows at most, and says how
-/// many it were.
-///
-/// # Errors
-/// Those of the database.
-pub fn forget_old(connection: &mut PgConnection, batch: u32) -> Result<usize, StorageError> {
-    let forgotten: i64 = Statement::<BigInt>::new(
-        "WITH forgotten AS (
-           DELETE FROM activity WHERE id IN (
-             SELECT id FROM activity WHERE hour < now() - interval '90 days' ORDER BY hour LIMIT $1)
-           RETURNING id)
-         SELECT count(*) FROM forgotten",
-    )
-    .bind::<BigInt, _>(i64::from(batch))
-    .get_result(connection)?;
-    usize::try_from(forgotten).map_err(|_| StorageError::corrupt("a count is negative"))
-}
-
 /// `$1` the user, `$2, $3` what the page comes before, `$4` how many rows.
 macro_rules! select_activity {
     ($condition:literal) => {

@@ -4,9 +4,9 @@
 //! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations and databases.
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
-//! connection, or without it in every `WHERE` (activity is added for many users at once, each key with
-//! its own, and what is past its time is forgotten whosever it is); a row type in a public signature; a value, a title or
-//! SQL text in an error's `Display`.
+//! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything, and
+//! where activity of many users is added at once, under a key each; a row type in a public signature; a
+//! value, a title or SQL text in an error's `Display`.
 //!
 //! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
 //! trip does the work of several, and go through Diesel's statement cache like any other.
@@ -18,9 +18,11 @@ pub mod entry_lists;
 pub mod entry_tags;
 mod error;
 pub mod exports;
+pub mod housekeeping;
 mod idempotency;
 mod migrations;
 mod pool;
+pub mod request_states;
 mod schema;
 mod statement;
 pub mod suggestions;

@@ -73,6 +73,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    used_request_states (user_id, nonce) {
+        user_id -> Uuid,
+        nonce -> Binary,
+        used_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     exports (user_id, id) {
         user_id -> Uuid,
         id -> BigInt,

@@ -65,6 +65,8 @@ async fn a_refused_request_is_one_line_that_says_why() {
     let elsewhere = app.token_with(json!({ "aud": "https://elsewhere.example" }));
     let nobodys = app.token_with(json!({ "sub": null }));
     let bound = app.token_with(json!({ "cnf": { "jkt": "x" } }));
+    let key = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    let bound_to_key = app.token_with(json!({ "cnf": { "jkt": key } }));
     let without_scopes = app.token("ann", "");
     let narrow = app.token("ann", "tags:read");
     let refused = |reason: &str, token: &str| {
@@ -89,6 +91,10 @@ async fn a_refused_request_is_one_line_that_says_why() {
         (list(&elsewhere), refused("wrong_audience", with_token)),
         (list(&nobodys), refused("no_subject", with_token)),
         (list(&bound), refused("sender_constrained", with_token)),
+        (
+            list(&bound_to_key),
+            refused("sender_constrained", with_token),
+        ),
         (
             list(&without_scopes),
             format!(
@@ -117,7 +123,8 @@ async fn a_refused_request_is_one_line_that_says_why() {
         assert_eq!(audited(&app, &reply), [line]);
     }
     let lines = lines_with(&format!("token={}", fingerprint(&inactive)));
-    assert_eq!(lines.len(), 1, "a token is found by its fingerprint");
+    let audited = lines.iter().filter(|line| line.contains(" audit "));
+    assert_eq!(audited.count(), 1, "a token is found by its fingerprint");
 }
 
 #[actix_rt::test]
@@ -328,6 +335,43 @@ async fn a_confirmation_is_in_it_step_by_step_in_the_legacy_era() {
     }
 }
 
+#[actix_rt::test]
+async fn what_was_not_confirmed_for_another_reason_is_told_apart() {
+    let app = TestApp::spawn();
+    let journal = app.journal("ann");
+    let forms = json!({ "elicitation": {} });
+    let session = app.open_with(&journal.token, "2025-06-18", forms).await;
+    let id = journal.entry("Rain").await;
+    let delete = |number: i64| {
+        let call = json!({ "name": "delete_entry", "arguments": { "id": id } });
+        app.within(&session, "tools/call", call)
+            .edit(|body| body["id"] = number.into())
+    };
+    let mut open = Vec::new();
+    for number in 1..=16 {
+        let mut events = delete(number).listen().await;
+        events.message().await;
+        open.push(events);
+    }
+    // One question more than may be open.
+    let reply = delete(17).send().await;
+    assert_eq!(
+        said(&audited(&app, &reply)),
+        ["confirmation not_asked", "write failed"]
+    );
+    journal.done("get_entry", json!({ "id": id })).await;
+    // Called off while its user thinks about it.
+    let mut events = open.pop().unwrap();
+    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
+        "params": { "requestId": 16 } });
+    app.tell(&session, cancel).await;
+    while events.next().await.is_some() {}
+    assert_eq!(
+        said(&audited(&app, &events.head)),
+        ["confirmation asked", "write cancelled"]
+    );
+}
+
 /// The keys there are, and the words of those that have few.
 fn is_closed(key: &str, value: &str) -> bool {
     let words: &[&str] = match key {
@@ -348,6 +392,7 @@ fn is_closed(key: &str, value: &str) -> bool {
             "asked",
             "given",
             "declined",
+            "not_asked",
             "impossible",
             "done",
             "failed",
@@ -356,13 +401,17 @@ fn is_closed(key: &str, value: &str) -> bool {
         "reason" => &[
             "missing",
             "malformed",
+            "nobodys_token",
             "inactive",
             "expired",
             "not_yet_valid",
+            "unverified",
+            "incomplete",
             "wrong_issuer",
             "wrong_audience",
             "wrong_type",
             "sender_constrained",
+            "wrong_key",
             "no_subject",
             "too_few_scopes",
             "stranger",

@@ -34,6 +34,7 @@ fn answer_to(reply: &Reply, id: impl Into<Value>) -> Value {
     answer.clone()
 }
 
+/// L-13.
 #[actix_rt::test]
 async fn every_request_of_a_batch_is_answered_and_nothing_else() {
     let app = TestApp::spawn();
@@ -68,6 +69,7 @@ async fn every_request_of_a_batch_is_answered_and_nothing_else() {
     assert_eq!(answer_to(&reply, 13)["result"]["isError"], true);
 }
 
+/// B-03, L-13.
 #[actix_rt::test]
 async fn a_batch_that_wants_no_answer_gets_none() {
     let app = TestApp::spawn();
@@ -101,6 +103,7 @@ async fn a_full_batch_of_writes_is_done() {
     assert_eq!(tags["tags"].as_array().unwrap().len(), 20);
 }
 
+/// L-13, D-14.
 #[actix_rt::test]
 async fn a_batch_that_breaks_a_rule_is_refused_whole() {
     let app = TestApp::spawn();
@@ -156,6 +159,7 @@ async fn a_batch_that_breaks_a_rule_is_refused_whole() {
     assert_eq!(tags["tags"], json!([]));
 }
 
+/// D-11, D-14.
 #[actix_rt::test]
 async fn a_batch_is_taken_within_a_session_of_that_revision_alone() {
     let app = TestApp::spawn();
@@ -187,6 +191,7 @@ async fn a_batch_is_taken_within_a_session_of_that_revision_alone() {
     assert_eq!(reply.json()["error"], ping.json()["error"]);
 }
 
+/// D-14, D-30.
 #[actix_rt::test]
 async fn where_there_are_no_sessions_there_are_no_batches() {
     let app = TestApp::spawn_with(|config| config.sessions = None);
@@ -197,6 +202,7 @@ async fn where_there_are_no_sessions_there_are_no_batches() {
     assert_eq!(ask.send().await.error(), (400, -32600));
 }
 
+/// A-13, D-14.
 #[actix_rt::test]
 async fn nothing_of_a_batch_runs_if_a_scope_is_missing_for_any_of_it() {
     let app = TestApp::spawn();
@@ -245,6 +251,7 @@ async fn nothing_of_a_batch_runs_if_a_scope_is_missing_for_any_of_it() {
     assert!(answer_to(&reply, 1)["result"].is_object());
 }
 
+/// PF-09.
 #[actix_rt::test]
 async fn a_call_in_a_batch_says_nothing_but_its_answer() {
     let app = TestApp::spawn();

@@ -28,6 +28,7 @@ fn assert_challenge(reply: &Reply, status: u16, error: Option<&str>, scope: Opti
     assert!(!description.contains("scope=") && !description.contains("error="));
 }
 
+///
 #[actix_rt::test]
 async fn without_a_token_the_challenge_is_no_error_whatever_the_method() {
     let app = TestApp::spawn();
@@ -62,6 +63,7 @@ async fn credentials_of_another_scheme_stay_between_the_client_and_us() {
     assert_eq!(app.issuer.calls(), 0);
 }
 
+///
 #[actix_rt::test]
 async fn malformed_credentials_are_an_invalid_request_and_asked_of_nobody() {
     let app = TestApp::spawn();
@@ -118,6 +120,7 @@ async fn the_longest_token_that_is_read_is_asked_about_to_the_letter() {
     assert!(seen[0].form.contains(&("token".to_owned(), token)));
 }
 
+///
 #[actix_rt::test]
 async fn a_token_in_the_query_is_no_credential_and_besides_a_header_a_mistake() {
     let app = TestApp::spawn();
@@ -134,6 +137,7 @@ async fn a_token_in_the_query_is_no_credential_and_besides_a_header_a_mistake() 
     assert_eq!(app.issuer.calls(), 0);
 }
 
+/// SEC-05, X-13.
 #[actix_rt::test]
 async fn every_token_that_will_not_do_gets_the_same_words() {
     let app = TestApp::spawn();
@@ -215,6 +219,7 @@ async fn every_token_that_will_not_do_gets_the_same_words() {
     }
 }
 
+///
 #[actix_rt::test]
 async fn every_token_that_will_do_is_taken() {
     let app = TestApp::spawn();
@@ -268,6 +273,7 @@ async fn the_scheme_is_read_without_regard_to_case() {
     }
 }
 
+///
 #[actix_rt::test]
 async fn a_token_without_any_scope_of_ours_is_told_which_to_ask_for() {
     let app = TestApp::spawn_with(|config| {
@@ -297,6 +303,7 @@ async fn a_token_without_any_scope_of_ours_is_told_which_to_ask_for() {
     assert_challenge(&none, 401, None, Some("entries:read"));
 }
 
+/// A-08, D-29.
 #[actix_rt::test]
 async fn authentication_comes_before_anything_is_read_of_the_request() {
     let app = TestApp::spawn();
@@ -315,6 +322,7 @@ async fn authentication_comes_before_anything_is_read_of_the_request() {
     assert!(wire.read_some().starts_with("HTTP/1.1 401 "));
 }
 
+/// D-27.
 #[actix_rt::test]
 async fn a_browser_can_read_a_challenge() {
     let app = TestApp::spawn_with(|config| {

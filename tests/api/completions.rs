@@ -84,6 +84,7 @@ async fn ids_are_suggested_by_their_beginning_or_by_name() {
     }
 }
 
+/// S-17.
 #[actix_rt::test]
 async fn at_most_a_hundred_are_suggested_and_what_is_left_is_told_honestly() {
     let app = TestApp::spawn();
@@ -123,6 +124,7 @@ async fn at_most_a_hundred_are_suggested_and_what_is_left_is_told_honestly() {
     assert!(zones["total"].as_u64() > Some(400));
 }
 
+/// S-17.
 #[actix_rt::test]
 async fn a_completion_needs_what_it_is_for_and_what_it_gives_away() {
     let app = TestApp::spawn();
@@ -168,6 +170,7 @@ async fn a_completion_needs_what_it_is_for_and_what_it_gives_away() {
     assert_eq!(asked_for(&reply), "entries:read tags:read");
 }
 
+/// S-17.
 #[actix_rt::test]
 async fn what_cannot_be_completed_is_refused() {
     let app = TestApp::spawn();

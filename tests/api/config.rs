@@ -5,6 +5,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret;
 
 use super::support::{TestDatabase, new_cluster};
@@ -71,6 +72,9 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
         ("EPICME_WORKERS", "0"),
         ("EPICME_ALLOWED_ORIGINS", "https://app.example/"),
         ("EPICME_LEGACY", "no"),
+        ("EPICME_REQUEST_STATE_KEY", "zq5-secret"),
+        ("EPICME_REQUEST_STATE_KEY_FILE", "/nonexistent/zq5"),
+        ("EPICME_REQUEST_STATE_PREVIOUS_KEY", "zq5-secret"),
         ("EPICME_SESSIONS", "-1"),
         ("EPICME_SESSION_IDLE", "0s"),
     ]);
@@ -130,6 +134,37 @@ fn a_secret_can_come_from_a_file() {
 }
 
 #[test]
+fn request_state_keys_are_read_and_not_shown() {
+    let keys = [
+        ("EPICME_REQUEST_STATE_KEY", [b'a'; 32]),
+        ("EPICME_REQUEST_STATE_PREVIOUS_KEY", [b'b'; 32]),
+    ]
+    .map(|(name, key)| (name, STANDARD.encode(key)));
+    let set = |count: usize| {
+        let mut environment = COMPLETE.to_vec();
+        environment.extend(
+            keys[..count]
+                .iter()
+                .map(|(name, key)| (*name, key.as_str())),
+        );
+        let output = run(&["check-config"], &environment);
+        let said = said(&output);
+        assert!(keys.iter().all(|(_, key)| !said.contains(key)), "{said}");
+        keys.clone().map(|(name, _)| {
+            let line = said
+                .lines()
+                .find(|line| line.starts_with(&format!("{name} ")));
+            let words: Vec<_> = line.unwrap().split_whitespace().skip(1).collect();
+            words.join(" ")
+        })
+    };
+    let drawn = "default (drawn at start: states of other processes are not accepted)";
+    assert_eq!(set(0), [drawn, "default (none)"]);
+    assert_eq!(set(1), ["environment ***", "default (none)"]);
+    assert_eq!(set(2), ["environment ***", "environment ***"]);
+}
+
+#[test]
 fn help_is_the_reference_of_every_key_and_shows_no_secret() {
     let output = run(&["serve", "--help"], &COMPLETE);
     let said = said(&output);
@@ -149,6 +184,10 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
         "EPICME_WORKERS",
         "EPICME_ALLOWED_ORIGINS",
         "EPICME_LEGACY",
+        "EPICME_REQUEST_STATE_KEY",
+        "EPICME_REQUEST_STATE_KEY_FILE",
+        "EPICME_REQUEST_STATE_PREVIOUS_KEY",
+        "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
         "EPICME_LOG",
         "EPICME_LOG_FORMAT",
         "EPICME_MIGRATE",

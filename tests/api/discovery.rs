@@ -8,6 +8,7 @@ const PATH_FORM: &str = "/.well-known/oauth-protected-resource/mcp";
 const ROOT_FORM: &str = "/.well-known/oauth-protected-resource";
 const RELAY: &str = "/.well-known/oauth-authorization-server";
 
+/// PF-12.
 #[actix_rt::test]
 async fn both_forms_of_the_resource_metadata_are_the_same_and_come_from_the_configuration() {
     let app = TestApp::spawn();
@@ -31,6 +32,7 @@ async fn both_forms_of_the_resource_metadata_are_the_same_and_come_from_the_conf
     assert_eq!(path_form.body, root_form.body);
 }
 
+/// SEC-07.
 #[actix_rt::test]
 async fn no_response_is_built_from_the_host_field() {
     let app = TestApp::spawn_with(|config| {
@@ -190,6 +192,7 @@ async fn the_healthcheck_needs_no_host() {
     assert_eq!(app.issuer.calls(), 0);
 }
 
+/// A-20, D-20.
 #[actix_rt::test]
 async fn the_issuers_metadata_is_relayed_to_the_byte_and_fetched_once() {
     let app = TestApp::spawn();
@@ -213,6 +216,7 @@ async fn the_issuers_metadata_is_relayed_to_the_byte_and_fetched_once() {
     assert_eq!(app.issuer.metadata_calls().len(), 2);
 }
 
+/// D-20.
 #[actix_rt::test]
 async fn the_relay_can_be_switched_off() {
     let app = TestApp::spawn_with(|config| config.http.relays_authorization_server = false);

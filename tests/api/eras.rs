@@ -109,6 +109,7 @@ pub(crate) fn untitled(mut value: Value) -> Value {
     value
 }
 
+/// V-01, V-06, S-01, D-23.
 #[actix_rt::test]
 async fn what_is_served_is_declared_and_nothing_more() {
     let app = TestApp::spawn();

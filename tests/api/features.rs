@@ -143,6 +143,7 @@ fn able<'a>(ask: Ask<'a>, capabilities: &Value) -> Ask<'a> {
     })
 }
 
+/// S-20.
 #[actix_rt::test]
 async fn content_of_every_kind_is_shown_to_those_who_know_it() {
     let app = TestApp::serving(features());
@@ -179,6 +180,7 @@ async fn content_of_every_kind_is_shown_to_those_who_know_it() {
     }
 }
 
+/// B-15.
 #[actix_rt::test]
 async fn a_schema_is_listed_as_it_was_declared() {
     let app = TestApp::serving(features());
@@ -195,6 +197,7 @@ async fn a_schema_is_listed_as_it_was_declared() {
     );
 }
 
+/// S-08.
 #[actix_rt::test]
 async fn a_tool_that_fails_says_so_to_the_model() {
     let app = TestApp::serving(features());
@@ -211,6 +214,7 @@ async fn a_tool_that_fails_says_so_to_the_model() {
     );
 }
 
+/// S-14, S-20.
 #[actix_rt::test]
 async fn resources_may_be_bytes_and_ids_may_stand_anywhere() {
     let app = TestApp::serving(features());
@@ -230,6 +234,7 @@ async fn resources_may_be_bytes_and_ids_may_stand_anywhere() {
     );
 }
 
+/// B-07, B-12, D-18, PF-02.
 #[actix_rt::test]
 async fn a_client_is_told_what_it_would_have_to_be_able_to_do() {
     let app = TestApp::serving(features());
@@ -254,6 +259,7 @@ async fn a_client_is_told_what_it_would_have_to_be_able_to_do() {
     assert_eq!(ask.send().await.error(), (200, -32602));
 }
 
+/// T-22, PF-05.
 #[actix_rt::test]
 async fn a_prompt_may_ask_before_it_is_filled_in() {
     let app = TestApp::serving(features());

@@ -79,6 +79,7 @@ async fn no_text_of_a_journal_reaches_the_log_or_an_error() {
     assert_eq!(lines_with("zq7"), [""; 0]);
 }
 
+///
 #[actix_rt::test]
 async fn an_internal_error_is_in_the_log_under_the_id_that_the_client_has() {
     let app = TestApp::spawn();
@@ -104,6 +105,7 @@ async fn an_internal_error_is_in_the_log_under_the_id_that_the_client_has() {
     );
 }
 
+///
 #[actix_rt::test]
 async fn a_refused_token_is_in_the_log_by_its_fingerprint() {
     let app = TestApp::spawn();

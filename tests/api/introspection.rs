@@ -5,6 +5,8 @@ use std::net::TcpListener;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
+use epicme::oauth::client_authentication::SecretSource;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::support::{ALL, Answer, Issuer, Reply, TestApp, log_contains};
@@ -36,11 +38,13 @@ fn assert_outage(reply: &Reply, retry_after: &str, why: &str) {
     );
 }
 
+///
 #[actix_rt::test]
 async fn the_server_authenticates_itself_and_says_what_kind_of_token_it_asks_about() {
     let app = TestApp::spawn_with(|config| {
-        config.issuer.client_id = "epic me:é".to_owned();
-        config.issuer.client_secret = "p%40ss: w&rd+".into();
+        let client = config.issuers[0].client.as_mut().unwrap();
+        client.client_id = "epic me:é".to_owned();
+        client.secret = SecretSource::Given("p%40ss: w&rd+".into());
     });
     let token = app.token("ann", ALL);
     assert_eq!(list(&app, &token).await.status, 200);
@@ -99,7 +103,7 @@ async fn no_answer_serves_past_the_end_of_its_token() {
 #[actix_rt::test]
 async fn the_cache_can_be_switched_off() {
     let app =
-        TestApp::spawn_with(|config| config.issuer.cache_lifetime = std::time::Duration::ZERO);
+        TestApp::spawn_with(|config| config.issuers[0].cache_lifetime = std::time::Duration::ZERO);
     let token = app.token("ann", ALL);
     for _ in 0..3 {
         assert_eq!(list(&app, &token).await.status, 200);
@@ -202,6 +206,12 @@ async fn an_outage_is_503_and_is_over_when_it_is_over() {
         ),
         ("cut off", Answer::Cut, "5"),
     ];
+    let may_pass = [
+        "500",
+        "502 with HTML",
+        "a Retry-After with a date",
+        "cut off",
+    ];
     for (why, answer, retry_after) in cases {
         let token = app.token_for(answer);
         let before = app.issuer.calls();
@@ -212,8 +222,9 @@ async fn an_outage_is_503_and_is_over_when_it_is_over() {
                 .header("authorization", &format!("Bearer {token}"));
             assert_outage(&ask.send().await, retry_after, why);
         }
-        // An error is not kept, and a good answer helps at once.
-        assert_eq!(app.issuer.calls(), before + 3, "{why}");
+        // An error is not kept, what may pass is tried once more, and a good answer helps at once.
+        let tries = if may_pass.contains(&why) { 2 } else { 1 };
+        assert_eq!(app.issuer.calls(), before + 3 * tries, "{why}");
         app.issuer.answer(&token, Answer::json(active(&app)));
         assert_eq!(list(&app, &token).await.status, 200, "{why}");
     }
@@ -224,10 +235,11 @@ async fn an_outage_is_503_and_is_over_when_it_is_over() {
     assert!(log_contains("check EPICME_INTROSPECTION_CLIENT_ID"));
 }
 
+/// B-17.
 #[actix_rt::test]
 async fn an_issuer_that_hangs_is_an_outage_within_the_timeout() {
     let app = TestApp::spawn_with(|config| {
-        config.issuer.timeout = std::time::Duration::from_millis(150);
+        config.issuers[0].timeout = std::time::Duration::from_millis(150);
     });
     // Known metadata, so that what hangs is the introspection.
     assert_eq!(list(&app, &app.token("bob", ALL)).await.status, 200);
@@ -248,10 +260,10 @@ async fn an_issuer_that_is_down_is_an_outage() {
     for with_metadata in [true, false] {
         let app = TestApp::spawn_with(|config| {
             if with_metadata {
-                config.issuer.introspection_url =
+                config.issuers[0].introspection_url =
                     Some(format!("http://{free}/introspect").parse().unwrap());
             } else {
-                config.issuer.url = format!("http://{free}").parse().unwrap();
+                config.issuers[0].url = format!("http://{free}").parse().unwrap();
             }
         });
         let token = app.token("ann", ALL);
@@ -299,7 +311,7 @@ async fn the_endpoint_is_found_where_rfc_8414_or_openid_puts_the_metadata() {
         ),
     ] {
         let app = TestApp::spawn_with(|config| {
-            config.issuer.url = format!("{}{issuer_path}", config.issuer.url)
+            config.issuers[0].url = format!("{}{issuer_path}", config.issuers[0].url)
                 .parse()
                 .unwrap();
         });
@@ -326,6 +338,7 @@ async fn the_endpoint_is_found_where_rfc_8414_or_openid_puts_the_metadata() {
     }
 }
 
+/// SEC-08.
 #[actix_rt::test]
 async fn metadata_that_cannot_be_trusted_leads_nowhere() {
     const OAUTH: &str = "/.well-known/oauth-authorization-server";
@@ -367,7 +380,7 @@ async fn metadata_that_cannot_be_trusted_leads_nowhere() {
 
 #[actix_rt::test]
 async fn an_issuer_without_audiences_has_to_be_named_and_is_warned_of() {
-    let app = TestApp::spawn_with(|config| config.issuer.audience_may_be_absent = true);
+    let app = TestApp::spawn_with(|config| config.issuers[0].audience_may_be_absent = true);
     assert_eq!(
         list(&app, &app.token_with(json!({ "aud": null })))
             .await
@@ -423,4 +436,177 @@ async fn the_scopes_of_a_token_are_its_words() {
         let reply = app.tool(&token, "whoami", &json!({})).send().await;
         assert_eq!(reply.result()["structuredContent"]["scopes"], json!(known));
     }
+}
+
+#[actix_rt::test]
+async fn however_many_ask_about_a_token_at_once_the_issuer_is_asked_once() {
+    let app = TestApp::spawn();
+    let answer = Answer::Hang(Box::new(Answer::json(active(&app))));
+    let token = app.token_for(answer);
+    let askers = join_all((0..1_000).map(|_| list(&app, &token)));
+    let release = async {
+        while app.issuer.calls() == 0 {
+            actix_rt::task::yield_now().await;
+        }
+        app.issuer.release();
+    };
+    let (replies, ()) = futures_util::future::join(askers, release).await;
+    assert!(replies.iter().all(|reply| reply.status == 200));
+    assert_eq!(app.issuer.calls(), 1);
+}
+
+#[actix_rt::test]
+async fn who_shares_a_question_shares_its_failure_and_the_next_to_come_asks_anew() {
+    let app = TestApp::spawn();
+    let token = app.token_for(Answer::Hang(Box::new(Answer::text(404, "{}"))));
+    let askers = join_all((0..50).map(|_| list(&app, &token)));
+    let release = async {
+        while app.issuer.calls() == 0 {
+            actix_rt::task::yield_now().await;
+        }
+        app.issuer.answer(&token, Answer::json(active(&app)));
+        app.issuer.release();
+    };
+    let (replies, ()) = futures_util::future::join(askers, release).await;
+    let failed = replies.iter().filter(|reply| reply.status == 503).count();
+    let good = replies.iter().filter(|reply| reply.status == 200).count();
+    assert_eq!(failed + good, 50);
+    assert!(failed >= 1);
+    assert!(app.issuer.calls() <= 2, "{}", app.issuer.calls());
+    assert_eq!(list(&app, &token).await.status, 200);
+}
+
+#[actix_rt::test]
+async fn what_fails_and_may_pass_is_tried_once_more_in_time() {
+    let app = TestApp::spawn();
+    for answer in [Answer::text(500, "oops"), Answer::Cut] {
+        let good = Answer::json(active(&app));
+        let token = app.token_for(Answer::First(Box::new(answer), Box::new(good)));
+        let before = app.issuer.calls();
+        assert_eq!(list(&app, &token).await.status, 200);
+        assert_eq!(app.issuer.calls(), before + 2);
+    }
+}
+
+#[actix_rt::test]
+async fn a_token_that_is_no_good_is_not_asked_about_again_for_a_moment() {
+    let app = TestApp::spawn();
+    let token = app.token_for(Answer::json(json!({ "active": false })));
+    for _ in 0..5 {
+        assert_eq!(list(&app, &token).await.status, 401);
+    }
+    assert_eq!(app.issuer.calls(), 1);
+    // A token may be so new that its issuer does not know it everywhere.
+    app.issuer.answer(&token, Answer::json(active(&app)));
+    assert_eq!(list(&app, &token).await.status, 401);
+    app.clock.advance(TimeDelta::seconds(5));
+    assert_eq!(list(&app, &token).await.status, 200);
+    assert_eq!(app.issuer.calls(), 2);
+}
+
+#[actix_rt::test]
+async fn a_flood_of_random_tokens_pushes_out_no_good_one() {
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].cache_entries = 50.try_into().unwrap();
+    });
+    let good = app.token("ann", ALL);
+    assert_eq!(list(&app, &good).await.status, 200);
+    for n in 0..500 {
+        assert_eq!(list(&app, &format!("random-{n:09}")).await.status, 401);
+    }
+    let before = app.issuer.calls();
+    assert_eq!(list(&app, &good).await.status, 200);
+    assert_eq!(app.issuer.calls(), before);
+}
+
+#[actix_rt::test]
+async fn an_issuer_that_fails_again_and_again_is_left_alone_and_then_probed() {
+    let app = TestApp::spawn();
+    let known = app.token("ann", ALL);
+    assert_eq!(list(&app, &known).await.status, 200);
+    let down = || app.token_for(Answer::text(404, "{}"));
+    for _ in 0..5 {
+        assert_outage(&list(&app, &down()).await, "5", "failing");
+    }
+    let before = app.issuer.calls();
+    // Who is known is served on; who is not is told when to come back, and nobody is asked.
+    assert_eq!(list(&app, &known).await.status, 200);
+    let unknown = app.token("bob", ALL);
+    assert_outage(&list(&app, &unknown).await, "5", "left alone");
+    app.clock.advance(TimeDelta::seconds(4));
+    assert_outage(&list(&app, &unknown).await, "1", "left alone");
+    assert_eq!(app.issuer.calls(), before);
+    app.clock.advance(TimeDelta::seconds(1));
+    assert_outage(&list(&app, &down()).await, "5", "a probe that fails");
+    assert_eq!(app.issuer.calls(), before + 1);
+    assert_outage(&list(&app, &unknown).await, "10", "twice as long");
+    app.clock.advance(TimeDelta::seconds(10));
+    assert_eq!(
+        list(&app, &unknown).await.status,
+        200,
+        "a probe that does not"
+    );
+    assert_eq!(list(&app, &app.token("cid", ALL)).await.status, 200);
+}
+
+#[actix_rt::test]
+async fn in_an_outage_a_token_may_read_on_if_the_operator_says_so() {
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].stale = std::time::Duration::from_secs(300);
+    });
+    let ann = app.journal("ann");
+    ann.entry("Before").await;
+    let down = Answer::text(404, "{}");
+    app.clock.advance(TimeDelta::seconds(61));
+    app.issuer.answer(&ann.token, down.clone());
+    let entries = ann.done("list_entries", json!({})).await;
+    assert_eq!(entries["entries"][0]["title"], "Before");
+    assert!(log_contains("may read on"));
+    // Writing is neither allowed nor the client's fault.
+    let arguments = json!({ "title": "t", "content": "c" });
+    let write = app
+        .tool(&ann.token, "create_entry", &arguments)
+        .send()
+        .await;
+    assert_eq!(write.status, 503, "{}", write.text());
+    assert_eq!(write.header("www-authenticate"), None);
+    assert_eq!(
+        write.json()["error"]["data"]["error"],
+        "temporarily_unavailable"
+    );
+    app.clock.advance(TimeDelta::seconds(300));
+    assert_outage(&list(&app, &ann.token).await, "5", "stale for too long");
+
+    // The last word counts: a token that was called inactive reads nothing.
+    let bob = app.token("bob", ALL);
+    app.clock.advance(TimeDelta::seconds(60));
+    assert_eq!(list(&app, &bob).await.status, 200);
+    app.clock.advance(TimeDelta::seconds(61));
+    app.issuer
+        .answer(&bob, Answer::json(json!({ "active": false })));
+    assert_eq!(list(&app, &bob).await.status, 401);
+    app.issuer.answer(&bob, down.clone());
+    app.clock.advance(TimeDelta::seconds(6));
+    assert_outage(&list(&app, &bob).await, "5", "called inactive before");
+
+    // Never past the token's end.
+    let end = (app.clock.now() + TimeDelta::seconds(100)).timestamp();
+    let cid = app.token_with(json!({ "sub": "cid", "exp": end }));
+    app.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(list(&app, &cid).await.status, 200);
+    app.issuer.answer(&cid, down);
+    app.clock.advance(TimeDelta::seconds(98));
+    assert_eq!(list(&app, &cid).await.status, 200);
+    app.clock.advance(TimeDelta::seconds(1));
+    assert_outage(&list(&app, &cid).await, "5", "ended");
+}
+
+#[actix_rt::test]
+async fn without_the_operators_word_nothing_is_read_in_an_outage() {
+    let app = TestApp::spawn();
+    let token = app.token("ann", ALL);
+    assert_eq!(list(&app, &token).await.status, 200);
+    app.clock.advance(TimeDelta::seconds(60));
+    app.issuer.answer(&token, Answer::text(404, "{}"));
+    assert_outage(&list(&app, &token).await, "5", "off by default");
 }

@@ -93,6 +93,7 @@ async fn anothers_entries_and_tags_are_answered_like_those_that_never_were() {
     );
 }
 
+///
 #[actix_rt::test]
 async fn lists_and_searches_show_ones_own() {
     let app = TestApp::spawn();
@@ -122,6 +123,7 @@ async fn lists_and_searches_show_ones_own() {
     bob.tag("apple 0").await;
 }
 
+///
 #[actix_rt::test]
 async fn a_user_is_an_issuer_and_a_subject_whatever_the_client() {
     let app = TestApp::spawn();

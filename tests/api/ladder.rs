@@ -28,6 +28,7 @@ fn good<'a>(app: &'a TestApp, token: &str) -> Ask<'a> {
     app.tool(token, "whoami", &json!({}))
 }
 
+/// T-01, B-04, B-10, V-01, P-20.
 #[actix_rt::test]
 async fn a_request_without_a_fault_is_answered() {
     let app = TestApp::spawn();
@@ -48,6 +49,7 @@ async fn a_request_without_a_fault_is_answered() {
     insta::assert_snapshot!("discover", discovered.shown());
 }
 
+/// D-05, D-13.
 #[actix_rt::test]
 async fn of_two_faults_the_one_on_the_lower_rung_answers() {
     type Fault = for<'a> fn(Ask<'a>) -> Ask<'a>;
@@ -131,6 +133,7 @@ async fn of_two_faults_the_one_on_the_lower_rung_answers() {
     }
 }
 
+/// T-02, T-28, SEC-07, PF-11.
 #[actix_rt::test]
 async fn hosts_origins_and_methods() {
     let app = TestApp::spawn_with(|config| {
@@ -202,6 +205,7 @@ async fn hosts_origins_and_methods() {
     assert_eq!(refused.header("www-authenticate"), None);
 }
 
+/// T-02.
 #[actix_rt::test]
 async fn no_spelling_of_the_path_leads_around_the_origin_check() {
     let app = TestApp::spawn();
@@ -216,6 +220,7 @@ async fn no_spelling_of_the_path_leads_around_the_origin_check() {
     }
 }
 
+/// D-27.
 #[actix_rt::test]
 async fn a_preflight_is_answered_before_authentication_and_only_to_allowed_origins() {
     let app = TestApp::spawn_with(|config| {
@@ -236,6 +241,7 @@ async fn a_preflight_is_answered_before_authentication_and_only_to_allowed_origi
     assert_eq!(app.issuer.calls(), 0);
 }
 
+/// T-07, D-26, PF-11, PF-16.
 #[actix_rt::test]
 async fn media_types_and_sizes() {
     let app = TestApp::spawn();
@@ -316,6 +322,7 @@ async fn media_types_and_sizes() {
     }
 }
 
+/// T-04, T-05, B-01, D-14, D-15.
 #[actix_rt::test]
 async fn what_is_no_json_rpc_message() {
     let app = TestApp::spawn();
@@ -408,6 +415,7 @@ async fn nesting_without_end_is_no_reason_to_fall_over() {
     );
 }
 
+/// B-01, B-02.
 #[actix_rt::test]
 async fn the_id_comes_back_with_its_type() {
     let app = TestApp::spawn();
@@ -449,6 +457,7 @@ async fn the_id_comes_back_with_its_type() {
     );
 }
 
+/// B-05, B-06, D-01, D-09.
 #[actix_rt::test]
 async fn the_envelope_is_complete_or_its_missing_member_is_named() {
     let app = TestApp::spawn();
@@ -506,6 +515,7 @@ fn of_version<'a>(ask: Ask<'a>, header: &str, envelope: &str) -> Ask<'a> {
         })
 }
 
+/// T-08, T-12, T-13, T-14, T-15, T-16, T-17, T-28, SEC-14, D-05, D-10, D-28, PF-02, PF-16.
 #[actix_rt::test]
 async fn headers_agree_with_the_body() {
     let app = TestApp::spawn();
@@ -641,6 +651,7 @@ async fn headers_agree_with_the_body() {
     assert_eq!((reply.status, reply.header("mcp-session-id")), (200, None));
 }
 
+/// T-10, V-02, D-06, PF-02.
 #[actix_rt::test]
 async fn versions_that_are_not_served_under_an_envelope() {
     let app = TestApp::spawn();
@@ -664,6 +675,7 @@ async fn versions_that_are_not_served_under_an_envelope() {
     }
 }
 
+/// T-11, D-03.
 #[actix_rt::test]
 async fn methods_that_this_era_has_not() {
     let app = TestApp::spawn();
@@ -685,6 +697,7 @@ async fn methods_that_this_era_has_not() {
     hold("methods", cases).await;
 }
 
+/// S-07, D-18.
 #[actix_rt::test]
 async fn tools_that_are_not_there_not_allowed_or_not_called_properly() {
     let app = TestApp::spawn();
@@ -769,6 +782,7 @@ async fn tools_that_are_not_there_not_allowed_or_not_called_properly() {
     assert_eq!(without.send().await.status, 200);
 }
 
+///
 #[actix_rt::test]
 async fn a_challenge_of_this_era_names_what_the_call_needs_and_no_more() {
     let app = TestApp::spawn();
@@ -804,6 +818,7 @@ fn assert_scope(reply: &Reply, scope: &str) {
     assert_eq!(challenge.get("scope"), Some(scope));
 }
 
+/// T-06, B-03, D-16, PF-03.
 #[actix_rt::test]
 async fn a_notification_is_taken_and_never_answered() {
     let app = TestApp::spawn();
@@ -828,6 +843,7 @@ async fn a_notification_is_taken_and_never_answered() {
     }
 }
 
+/// T-14.
 #[actix_rt::test]
 async fn what_no_client_library_sends() {
     let app = TestApp::spawn();

@@ -7,6 +7,7 @@ use super::support::{ALL, Reply, Session, TestApp, parse_challenge};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
+/// T-01, L-01, L-02, PF-04.
 #[actix_rt::test]
 async fn initialize_is_answered_in_the_shape_of_each_revision() {
     let app = TestApp::spawn();
@@ -20,6 +21,7 @@ async fn initialize_is_answered_in_the_shape_of_each_revision() {
     insta::assert_snapshot!("initialize", shown);
 }
 
+/// L-02, L-29, D-04.
 #[actix_rt::test]
 async fn a_version_that_cannot_be_had_is_answered_with_the_newest_that_can() {
     let app = TestApp::spawn();
@@ -30,6 +32,7 @@ async fn a_version_that_cannot_be_had_is_answered_with_the_newest_that_can() {
     }
 }
 
+/// L-10, L-29, D-02.
 #[actix_rt::test]
 async fn initialize_under_a_header_that_contradicts_it_is_refused() {
     let app = TestApp::spawn();
@@ -60,6 +63,7 @@ async fn initialize_under_a_header_that_contradicts_it_is_refused() {
     assert_eq!(doubled.send().await.error(), (400, -32600));
 }
 
+/// L-01.
 #[actix_rt::test]
 async fn initialize_names_the_parameter_that_is_wrong() {
     let app = TestApp::spawn();
@@ -123,6 +127,7 @@ async fn initialize_names_the_parameter_that_is_wrong() {
     }
 }
 
+/// L-05, L-06, L-23.
 #[actix_rt::test]
 async fn a_session_id_comes_with_initialize_alone_and_cannot_be_guessed() {
     let app = TestApp::spawn();
@@ -145,6 +150,7 @@ async fn a_session_id_comes_with_initialize_alone_and_cannot_be_guessed() {
     assert_eq!(ids.len(), 5);
 }
 
+/// L-04, D-24.
 #[actix_rt::test]
 async fn a_list_has_what_its_revision_has_and_nothing_else() {
     let app = TestApp::spawn();
@@ -161,6 +167,7 @@ async fn a_list_has_what_its_revision_has_and_nothing_else() {
     insta::assert_snapshot!("legacy_list", shown);
 }
 
+/// L-04, S-05, D-24, PF-04.
 #[actix_rt::test]
 async fn a_result_has_what_its_revision_has_and_nothing_else() {
     let app = TestApp::spawn();
@@ -205,6 +212,7 @@ async fn a_result_has_what_its_revision_has_and_nothing_else() {
     }
 }
 
+/// S-07, D-09, D-18.
 #[actix_rt::test]
 async fn errors_travel_in_band() {
     let app = TestApp::spawn();
@@ -231,19 +239,22 @@ async fn errors_travel_in_band() {
     assert_eq!(ask.send().await.error(), (400, -32602));
 }
 
+/// T-09, L-01, L-07, D-07, D-08, D-28.
 #[actix_rt::test]
 async fn without_a_session_nothing_but_initialize_is_answered() {
     let app = TestApp::spawn();
     let session = app.open(&app.token("ann", ALL), "2025-11-25").await;
     for method in ["tools/list", "ping", "tools/call"] {
-        let reply = app
+        let ask = app
             .within(&session, method, json!({}))
-            .without("mcp-session-id")
-            .send()
-            .await;
-        assert_eq!(reply.error(), (400, -32600), "{method}");
-        assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
-        assert_eq!(reply.json()["id"], 1, "{method}");
+            .without("mcp-session-id");
+        // Without a version there is no session either.
+        for ask in [ask.clone().without("mcp-protocol-version"), ask] {
+            let reply = ask.send().await;
+            assert_eq!(reply.error(), (400, -32600), "{method}");
+            assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
+            assert_eq!(reply.json()["id"], 1, "{method}");
+        }
     }
     let twice = app
         .within(&session, "ping", json!({}))
@@ -267,6 +278,7 @@ async fn knock(app: &TestApp, session: &Session) -> [Reply; 2] {
     ]
 }
 
+/// L-08, A-16, SEC-01, D-12, PF-08.
 #[actix_rt::test]
 async fn every_session_that_is_not_yours_is_the_same_unknown_session() {
     let app = TestApp::spawn();
@@ -327,6 +339,7 @@ async fn every_session_that_is_not_yours_is_the_same_unknown_session() {
     );
 }
 
+/// L-08.
 #[actix_rt::test]
 async fn a_session_ends_after_its_lifetime_however_busy_it_is() {
     let app = TestApp::spawn();
@@ -346,6 +359,7 @@ async fn a_session_ends_after_its_lifetime_however_busy_it_is() {
     );
 }
 
+/// SEC-01.
 #[actix_rt::test]
 async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
     let app = TestApp::spawn();
@@ -391,6 +405,7 @@ async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
     }
 }
 
+///
 #[actix_rt::test]
 async fn a_step_up_keeps_what_was_granted() {
     let app = TestApp::spawn();
@@ -412,6 +427,7 @@ async fn a_step_up_keeps_what_was_granted() {
     );
 }
 
+/// T-09, L-10, L-11, D-05, D-11, D-28.
 #[actix_rt::test]
 async fn the_version_header_is_the_sessions_or_absent() {
     let app = TestApp::spawn();
@@ -441,6 +457,7 @@ async fn the_version_header_is_the_sessions_or_absent() {
     assert_eq!(modern.error(), (400, -32602));
 }
 
+/// L-09, D-11, D-13.
 #[actix_rt::test]
 async fn who_opened_a_session_can_end_it_once() {
     let app = TestApp::spawn();
@@ -472,6 +489,7 @@ async fn who_opened_a_session_can_end_it_once() {
     );
 }
 
+/// T-06, L-12, D-15.
 #[actix_rt::test]
 async fn notifications_and_responses_are_taken_within_a_session() {
     let app = TestApp::spawn();
@@ -496,6 +514,7 @@ async fn notifications_and_responses_are_taken_within_a_session() {
     }
 }
 
+/// SEC-11, PF-08.
 #[actix_rt::test]
 async fn of_too_many_sessions_of_one_user_the_longest_idle_gives_way() {
     let app = TestApp::spawn_with(|config| {
@@ -530,6 +549,7 @@ async fn of_too_many_sessions_of_one_user_the_longest_idle_gives_way() {
     }
 }
 
+/// SEC-11.
 #[actix_rt::test]
 async fn when_there_are_as_many_sessions_as_may_be_another_has_to_wait() {
     let app = TestApp::spawn_with(|config| {
@@ -551,6 +571,7 @@ async fn when_there_are_as_many_sessions_as_may_be_another_has_to_wait() {
     assert_eq!(app.initialize(&cem, "2025-11-25").send().await.status, 200);
 }
 
+/// V-04, D-30.
 #[actix_rt::test]
 async fn the_legacy_era_can_be_switched_off() {
     let app = TestApp::spawn_with(|config| config.sessions = None);
@@ -604,6 +625,7 @@ async fn the_legacy_era_can_be_switched_off() {
     );
 }
 
+/// L-14.
 #[actix_rt::test]
 async fn batches_are_not_taken_since_2025_06_18() {
     let app = TestApp::spawn();
@@ -615,6 +637,7 @@ async fn batches_are_not_taken_since_2025_06_18() {
     }
 }
 
+/// T-28, V-02, V-03, D-01, D-10.
 #[actix_rt::test]
 async fn both_eras_live_side_by_side() {
     let app = TestApp::spawn();

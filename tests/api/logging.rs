@@ -59,6 +59,7 @@ fn check_notice(messages: &[Value], id: i64) {
     assert!(answer["result"]["content"].is_array(), "{answer}");
 }
 
+/// V-06.
 #[actix_rt::test]
 async fn the_capability_is_declared_in_both_eras() {
     let app = TestApp::spawn();
@@ -75,6 +76,7 @@ async fn the_capability_is_declared_in_both_eras() {
     );
 }
 
+/// L-27, D-03.
 #[actix_rt::test]
 async fn a_session_takes_each_level_and_nothing_else() {
     let app = TestApp::spawn();
@@ -103,6 +105,7 @@ async fn a_session_takes_each_level_and_nothing_else() {
     assert_eq!(modern.send().await.error(), (404, -32601));
 }
 
+/// L-15, L-27.
 #[actix_rt::test]
 async fn a_session_is_told_what_its_level_admits_on_the_stream_of_the_call() {
     let app = TestApp::spawn();
@@ -140,6 +143,7 @@ async fn a_session_is_told_what_its_level_admits_on_the_stream_of_the_call() {
     }
 }
 
+/// D-19.
 #[actix_rt::test]
 async fn a_call_with_nothing_to_tell_has_no_stream_at_any_level() {
     let app = TestApp::spawn();
@@ -160,6 +164,7 @@ async fn a_call_with_nothing_to_tell_has_no_stream_at_any_level() {
     assert!(reply.result()["content"].is_array());
 }
 
+/// T-21, T-23, S-18, S-19.
 #[actix_rt::test]
 async fn a_modern_client_is_told_what_the_very_request_asks_for() {
     let app = TestApp::spawn();
@@ -195,6 +200,7 @@ async fn a_modern_client_is_told_what_the_very_request_asks_for() {
     }
 }
 
+/// S-18.
 #[actix_rt::test]
 async fn progress_alone_brings_a_modern_client_no_log_messages() {
     let app = TestApp::spawn();
@@ -209,6 +215,7 @@ async fn progress_alone_brings_a_modern_client_no_log_messages() {
     );
 }
 
+/// S-18.
 #[actix_rt::test]
 async fn a_modern_level_that_is_none_is_refused_before_anything_runs() {
     let app = TestApp::spawn();

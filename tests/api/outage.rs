@@ -149,6 +149,7 @@ async fn a_write_is_done_even_if_its_client_leaves() {
     waiting.batch_execute(found).unwrap();
 }
 
+/// SEC-11.
 #[actix_rt::test]
 async fn a_body_without_end_is_refused_where_it_gets_too_long() {
     let app = TestApp::spawn();
@@ -226,6 +227,7 @@ async fn a_body_that_breaks_off_costs_nobody_anything() {
     );
 }
 
+/// SEC-11.
 #[actix_rt::test]
 async fn hundreds_at_once_are_answered_or_told_to_come_back() {
     let app = TestApp::spawn();
@@ -262,6 +264,7 @@ async fn hundreds_at_once_are_answered_or_told_to_come_back() {
     ann.entry("after the flood").await;
 }
 
+/// S-09, SEC-11.
 #[actix_rt::test]
 async fn a_queue_that_is_full_is_said_to_be_busy_at_once() {
     let app = TestApp::spawn_with(|config| config.database.pool = 1.try_into().unwrap());

@@ -36,6 +36,7 @@ fn text(content: &Value) -> &str {
     content["text"].as_str().unwrap()
 }
 
+/// P-20.
 #[actix_rt::test]
 async fn the_list_has_the_exact_shape_of_each_revision() {
     let app = TestApp::spawn();
@@ -73,6 +74,7 @@ async fn the_list_has_the_exact_shape_of_each_revision() {
     }
 }
 
+///
 #[actix_rt::test]
 async fn a_prompt_is_listed_and_given_to_whoever_has_its_scopes() {
     let app = TestApp::spawn();
@@ -127,6 +129,7 @@ async fn a_prompt_is_listed_and_given_to_whoever_has_its_scopes() {
     }
 }
 
+/// SEC-12.
 #[actix_rt::test]
 async fn suggest_tags_brings_the_tags_and_the_entry_along() {
     let app = TestApp::spawn();
@@ -161,6 +164,7 @@ async fn suggest_tags_brings_the_tags_and_the_entry_along() {
     }
 }
 
+/// S-16.
 #[actix_rt::test]
 async fn wrong_arguments_are_refused_by_name() {
     let app = TestApp::spawn();
@@ -291,6 +295,7 @@ async fn long_entries_are_left_out_before_a_prompt_grows_too_large() {
     assert!(text(&said[0]).contains("the newest 1; 3 older ones were left out"));
 }
 
+/// T-13.
 #[actix_rt::test]
 async fn the_name_header_mirrors_the_prompts_name() {
     let app = TestApp::spawn();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::support::{ALL, Ask, Events, Journal, Session, TestApp, patiently};
 
 /// A yes, in the words of either era.
-fn yes() -> Value {
+pub(super) fn yes() -> Value {
     json!({ "action": "accept", "content": { "confirmed": true } })
 }
 
@@ -41,7 +41,7 @@ fn question(message: &str) -> Value {
     })
 }
 
-fn entry_question(id: i64, title: &str) -> Value {
+pub(super) fn entry_question(id: i64, title: &str) -> Value {
     question(&format!(
         "Are you sure you want to delete entry {id}, “{title}”? This cannot be undone."
     ))
@@ -56,13 +56,13 @@ fn able<'a>(ask: Ask<'a>, capabilities: &Value) -> Ask<'a> {
 }
 
 /// A modern deletion of an entry by a client that shows forms.
-fn deletion<'a>(app: &'a TestApp, token: &str, id: i64) -> Ask<'a> {
+pub(super) fn deletion<'a>(app: &'a TestApp, token: &str, id: i64) -> Ask<'a> {
     let ask = app.tool(token, "delete_entry", &json!({ "id": id }));
     able(ask, &json!({ "elicitation": {} }))
 }
 
 /// The next round of a modern call, under an id of its own.
-fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
+pub(super) fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
     ask.clone().edit(|body| {
         body["id"] = json!(2);
         body["params"]["requestState"] = state.into();
@@ -71,7 +71,7 @@ fn again<'a>(ask: &Ask<'a>, state: &str, answers: Value) -> Ask<'a> {
 }
 
 /// The state that comes with a question, which has to be this one.
-async fn asked(ask: &Ask<'_>, question: &Value) -> String {
+pub(super) async fn asked(ask: &Ask<'_>, question: &Value) -> String {
     let reply = ask.clone().send().await;
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let result = reply.result();
@@ -94,7 +94,7 @@ async fn asked(ask: &Ask<'_>, question: &Value) -> String {
     state.to_owned()
 }
 
-async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
+pub(super) async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
     let found = journal.call("get_entry", json!({ "id": entry })).await;
     found.get("isError").is_none()
 }
@@ -102,7 +102,7 @@ async fn is_there(journal: &Journal<'_>, entry: i64) -> bool {
 const REFUSED_STATE: &str = "Invalid params: requestState is not one of this server's for this call, or has expired, or was used; call again without it";
 
 /// A state that does not count, whatever the reason, is refused in the same words.
-async fn refused(ask: Ask<'_>, why: &str) {
+pub(super) async fn refused(ask: Ask<'_>, why: &str) {
     let reply = ask.send().await;
     assert_eq!(
         (reply.status, reply.json()["error"].clone()),
@@ -111,6 +111,7 @@ async fn refused(ask: Ask<'_>, why: &str) {
     );
 }
 
+/// P-05, E-02.
 #[actix_rt::test]
 async fn a_client_that_cannot_ask_deletes_at_once() {
     let app = TestApp::spawn();
@@ -133,6 +134,7 @@ async fn a_client_that_cannot_ask_deletes_at_once() {
     }
 }
 
+/// T-22, B-04, P-01, P-03, P-04, P-11, E-01, E-03, PF-01.
 #[actix_rt::test]
 async fn a_modern_client_is_asked_and_its_yes_deletes() {
     let app = TestApp::spawn();
@@ -164,6 +166,7 @@ async fn a_modern_client_is_asked_and_its_yes_deletes() {
     }
 }
 
+/// E-05.
 #[actix_rt::test]
 async fn whatever_is_no_yes_deletes_nothing() {
     let app = TestApp::spawn();
@@ -195,6 +198,7 @@ async fn whatever_is_no_yes_deletes_nothing() {
     }
 }
 
+/// B-09, P-10.
 #[actix_rt::test]
 async fn a_question_without_an_answer_is_asked_again() {
     let app = TestApp::spawn();
@@ -226,6 +230,7 @@ async fn a_question_without_an_answer_is_asked_again() {
     assert_eq!(done.result()["structuredContent"]["success"], true);
 }
 
+/// P-10.
 #[actix_rt::test]
 async fn an_answer_that_is_no_object_is_refused() {
     let app = TestApp::spawn();
@@ -289,6 +294,7 @@ async fn nobody_answers_before_they_are_asked() {
     assert!(is_there(&journal, entry).await);
 }
 
+/// P-06, P-07, P-08, E-06, A-16, SEC-03, SEC-10.
 #[actix_rt::test]
 async fn a_state_counts_once_for_what_it_was_given_for() {
     let app = TestApp::spawn();
@@ -305,8 +311,9 @@ async fn a_state_counts_once_for_what_it_was_given_for() {
         ("tampered with", tampered.as_str()),
         ("too long", &format!("{state}A")),
         ("too short", &state[..state.len() - 1]),
-        ("of another version", &state.replacen("v1.", "v2.", 1)),
-        ("made up", "v1.AAAA"),
+        ("of another version", &state.replacen("v2.", "v1.", 1)),
+        ("made up", "v2.AAAA"),
+        ("of another key", &state.replacen("v2.", "v2.A", 1)),
         ("empty", ""),
         ("huge", &"A".repeat(100_000)),
     ] {
@@ -359,6 +366,7 @@ async fn a_state_counts_once_for_what_it_was_given_for() {
     refused(again(&ask, &state, confirmed()), "used").await;
 }
 
+/// P-08.
 #[actix_rt::test]
 async fn an_answer_of_two_retries_at_once_counts_once() {
     let app = TestApp::spawn();
@@ -372,6 +380,7 @@ async fn an_answer_of_two_retries_at_once_counts_once() {
     assert!(refused[0] != refused[1], "{one:?} {two:?}");
 }
 
+/// P-07, P-09.
 #[actix_rt::test]
 async fn a_state_is_good_for_ten_minutes() {
     let app = TestApp::spawn();
@@ -393,6 +402,7 @@ async fn a_state_is_good_for_ten_minutes() {
     assert!(is_there(&journal, entry).await);
 }
 
+/// SEC-13.
 #[actix_rt::test]
 async fn the_token_of_each_round_has_to_reach_far_enough() {
     let app = TestApp::spawn();
@@ -413,6 +423,7 @@ async fn the_token_of_each_round_has_to_reach_far_enough() {
     assert_eq!(reply.result()["structuredContent"]["success"], true);
 }
 
+/// SEC-13.
 #[actix_rt::test]
 async fn what_is_gone_is_not_asked_about() {
     let app = TestApp::spawn();
@@ -466,6 +477,7 @@ async fn question_on(stream: &mut Events, question: &Value) -> Value {
     message["id"].clone()
 }
 
+/// L-15, L-16, L-17, L-18, E-03.
 #[actix_rt::test]
 async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     let app = TestApp::spawn();
@@ -507,6 +519,7 @@ async fn a_legacy_client_is_asked_on_the_stream_of_its_call() {
     }
 }
 
+/// E-05.
 #[actix_rt::test]
 async fn whatever_is_no_yes_of_a_legacy_client_deletes_nothing() {
     let app = TestApp::spawn();
@@ -529,6 +542,7 @@ async fn whatever_is_no_yes_of_a_legacy_client_deletes_nothing() {
     }
 }
 
+/// E-06, D-15.
 #[actix_rt::test]
 async fn an_answer_counts_in_the_session_that_was_asked_alone() {
     let app = TestApp::spawn();
@@ -591,6 +605,7 @@ async fn an_answer_counts_in_the_session_that_was_asked_alone() {
     assert!(is_there(&journal, entry).await);
 }
 
+/// L-04, L-25, E-02.
 #[actix_rt::test]
 async fn a_legacy_client_that_cannot_ask_deletes_at_once() {
     let app = TestApp::spawn();

@@ -73,6 +73,7 @@ async fn many_tags(app: &TestApp, journal: &Journal<'_>, count: usize) {
         .unwrap();
 }
 
+/// P-20, S-15, D-24.
 #[actix_rt::test]
 async fn lists_have_the_exact_shape_of_each_revision() {
     let app = TestApp::spawn();
@@ -96,6 +97,7 @@ async fn lists_have_the_exact_shape_of_each_revision() {
     }
 }
 
+/// P-22.
 #[actix_rt::test]
 async fn a_resource_says_what_the_tool_says() {
     let app = TestApp::spawn();
@@ -121,6 +123,7 @@ async fn a_resource_says_what_the_tool_says() {
     assert_eq!(redacted(read(&client, USER).await)["subject"], "a stranger");
 }
 
+/// P-22, A-18.
 #[actix_rt::test]
 async fn lists_show_what_the_token_may_read() {
     let app = TestApp::spawn();
@@ -195,6 +198,7 @@ async fn a_hidden_resource_is_403_with_what_it_needs_whether_it_is_there_or_not(
     }
 }
 
+/// B-12, S-12, S-13, S-14, PF-13.
 #[actix_rt::test]
 async fn what_is_not_there_is_an_error_that_names_it() {
     let app = TestApp::spawn();
@@ -248,6 +252,7 @@ async fn what_is_not_there_is_an_error_that_names_it() {
     }
 }
 
+/// S-14.
 #[actix_rt::test]
 async fn not_yours_and_not_there_are_the_same_bytes() {
     let app = TestApp::spawn();
@@ -273,6 +278,7 @@ async fn not_yours_and_not_there_are_the_same_bytes() {
     }
 }
 
+/// P-21.
 #[actix_rt::test]
 async fn all_tags_are_reached_page_by_page_and_read_at_once() {
     let app = TestApp::spawn();
@@ -302,6 +308,7 @@ async fn all_tags_are_reached_page_by_page_and_read_at_once() {
     }
 }
 
+/// P-23, SEC-03.
 #[actix_rt::test]
 async fn a_cursor_is_a_place_in_the_callers_own_list_and_nothing_else_is_one() {
     let app = TestApp::spawn();
@@ -332,6 +339,7 @@ async fn a_cursor_is_a_place_in_the_callers_own_list_and_nothing_else_is_one() {
     }
 }
 
+/// T-13.
 #[actix_rt::test]
 async fn the_name_header_mirrors_the_uri() {
     let app = TestApp::spawn();

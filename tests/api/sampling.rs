@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::support::{ALL, Ask, Events, Session, TestApp};
+use super::support::{ALL, Ask, Events, Session, TestApp, patiently};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
@@ -134,6 +134,7 @@ fn names(tags: &Value) -> Vec<String> {
     tags.as_array().unwrap().iter().map(name).collect()
 }
 
+/// E-10, SEC-12.
 #[actix_rt::test]
 async fn the_model_is_shown_the_entry_and_the_names_of_tags_and_nothing_else() {
     let app = TestApp::spawn();
@@ -220,6 +221,7 @@ async fn names_meet_without_regard_to_case_as_they_do_everywhere() {
     assert_eq!(outcome["data"]["tagIds"], json!([street]));
 }
 
+/// E-13.
 #[actix_rt::test]
 async fn of_many_suggestions_five_are_taken() {
     let app = TestApp::spawn();
@@ -230,6 +232,7 @@ async fn of_many_suggestions_five_are_taken() {
     assert_eq!(all_tags(&app).await.len(), 5);
 }
 
+/// S-19, E-13.
 #[actix_rt::test]
 async fn an_answer_that_is_odd_changes_nothing_and_is_not_repeated() {
     let app = TestApp::spawn();
@@ -325,6 +328,7 @@ async fn a_listener_that_may_not_read_is_shown_nothing() {
     assert_eq!(listener.question("Sun").await, "s-1");
 }
 
+/// PF-09.
 #[actix_rt::test]
 async fn without_a_stream_nothing_is_suggested() {
     let app = TestApp::spawn();
@@ -341,6 +345,7 @@ async fn without_a_stream_nothing_is_suggested() {
     assert_eq!(listener.question("Sun").await, "s-1");
 }
 
+/// L-25, E-10.
 #[actix_rt::test]
 async fn a_client_that_cannot_ask_its_model_is_not_asked() {
     let app = TestApp::spawn();
@@ -382,6 +387,31 @@ async fn one_suggestion_is_under_way_at_a_time() {
     }
 }
 
+/// B-17.
+#[actix_rt::test]
+async fn a_question_that_is_not_answered_in_a_minute_makes_way() {
+    let app = TestApp::spawn();
+    let mut listener = Listener::new(&app, "2025-11-25").await;
+    let entry = listener.write("Rain").await;
+    let question = listener.question("Rain").await;
+    app.clock.advance(TimeDelta::seconds(59));
+    // It is open still, so there is no other.
+    listener.write("Snow").await;
+    app.clock.advance(TimeDelta::seconds(1));
+    let outcome = patiently(listener.outcome()).await;
+    assert_eq!(
+        (&outcome["data"]["message"], &outcome["data"]["entryId"]),
+        (
+            &json!("No tags suggested: the client gave no answer"),
+            &json!(entry)
+        )
+    );
+    listener.answer_text(&question, r#"["late"]"#).await;
+    let (_, outcome) = listener.suggest("Sun", r#"["weather"]"#).await;
+    assert_eq!(outcome["level"], "info");
+    assert_eq!(all_tags(&app).await, ["weather"]);
+}
+
 #[actix_rt::test]
 async fn a_write_that_is_repeated_is_not_suggested_for_again() {
     let app = TestApp::spawn();
@@ -397,6 +427,7 @@ async fn a_write_that_is_repeated_is_not_suggested_for_again() {
     assert_eq!(listener.question("Sun").await, "s-2");
 }
 
+/// SEC-13.
 #[actix_rt::test]
 async fn an_entry_that_is_gone_gets_no_tags_and_makes_none() {
     let app = TestApp::spawn();
@@ -414,11 +445,12 @@ async fn an_entry_that_is_gone_gets_no_tags_and_makes_none() {
     assert_eq!(all_tags(&app).await, [""; 0]);
 }
 
+/// SEC-13.
 #[actix_rt::test]
 async fn nothing_is_written_under_a_token_that_has_ended() {
     let app = TestApp::spawn();
     let mut listener = Listener::new(&app, "2025-11-25").await;
-    let soon = (app.clock.now() + TimeDelta::minutes(1)).timestamp();
+    let soon = (app.clock.now() + TimeDelta::seconds(30)).timestamp();
     let brief = Session {
         token: app.token_with(json!({ "exp": soon })),
         ..listener.session.clone()
@@ -427,7 +459,7 @@ async fn nothing_is_written_under_a_token_that_has_ended() {
         .write_with(&brief, json!({ "title": "Rain" }))
         .await;
     let question = listener.question("Rain").await;
-    app.clock.advance(TimeDelta::minutes(1));
+    app.clock.advance(TimeDelta::seconds(30));
     listener.answer_text(&question, r#"["weather"]"#).await;
     let outcome = listener.outcome().await;
     assert_eq!(
@@ -438,6 +470,7 @@ async fn nothing_is_written_under_a_token_that_has_ended() {
     assert_eq!(all_tags(&app).await, [""; 0]);
 }
 
+/// E-06.
 #[actix_rt::test]
 async fn an_answer_counts_in_the_session_that_was_asked_alone() {
     let app = TestApp::spawn();

@@ -80,6 +80,7 @@ fn success(message: &Value) -> &Value {
     &message["result"]["structuredContent"]["success"]
 }
 
+/// L-20, SEC-04, D-11, D-12, D-13, D-26, D-28.
 #[actix_rt::test]
 async fn a_get_is_checked_rung_by_rung() {
     let app = TestApp::spawn();
@@ -104,6 +105,14 @@ async fn a_get_is_checked_rung_by_rung() {
     assert_eq!(reply.json()["error"]["data"]["error"], "session_required");
     let other_version = good().header("mcp-protocol-version", "2025-06-18");
     assert_eq!(other_version.send().await.error(), (400, -32600));
+    for (name, value) in [
+        ("mcp-protocol-version", session.version.as_str()),
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-session-id", &session.id),
+    ] {
+        let twice = good().also(name, value.as_bytes());
+        assert_eq!(twice.send().await.error(), (400, -32600), "{name}");
+    }
 
     let unknown = good()
         .header("mcp-session-id", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
@@ -136,6 +145,7 @@ async fn a_get_is_checked_rung_by_rung() {
     }
 }
 
+/// L-16, L-20.
 #[actix_rt::test]
 async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() {
     let app = TestApp::spawn();
@@ -154,6 +164,7 @@ async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() 
     }
 }
 
+/// L-21.
 #[actix_rt::test]
 async fn a_newer_get_takes_over() {
     let app = TestApp::spawn();
@@ -168,24 +179,40 @@ async fn a_newer_get_takes_over() {
     assert_eq!(second.next().await, None);
 }
 
+/// D-22.
 #[actix_rt::test]
 async fn a_stream_ends_with_its_token_and_the_session_goes_on() {
     let app = TestApp::spawn();
     let ann = app.token("ann", ALL);
     let session = app.open(&ann, "2025-06-18").await;
-    let soon = (app.clock.now() + TimeDelta::seconds(1)).timestamp();
+    let soon = (app.clock.now() + TimeDelta::minutes(5)).timestamp();
     let short = Session {
         token: app.token_with(json!({ "exp": soon })),
         ..session.clone()
     };
     let mut stream = get(&app, &short).listen().await;
-    assert_eq!(stream.next().await, None);
+    app.clock.advance(TimeDelta::seconds(299));
+    app.journal("ann").tag("work").await;
+    let (_, told) = stream.message().await;
+    assert_eq!(told["method"], "notifications/resources/list_changed");
     app.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(stream.next().await, None);
     assert_eq!(get(&app, &short).send().await.status, 401);
     let ping = app.within(&session, "ping", json!({}));
     assert_eq!(ping.send().await.status, 200);
 }
 
+#[actix_rt::test]
+async fn a_stream_ends_with_its_session_though_its_token_has_no_end() {
+    let app = TestApp::spawn();
+    let token = app.token_with(json!({ "exp": null }));
+    let session = app.open(&token, "2025-06-18").await;
+    let mut stream = get(&app, &session).listen().await;
+    app.clock.advance(TimeDelta::minutes(30));
+    assert_eq!(stream.next().await, None);
+}
+
+/// L-09.
 #[actix_rt::test]
 async fn a_session_takes_its_streams_and_its_questions_with_it() {
     let app = TestApp::spawn();
@@ -211,6 +238,7 @@ async fn a_session_takes_its_streams_and_its_questions_with_it() {
     assert!(is_there(&app, entry).await);
 }
 
+/// L-19, L-22.
 #[actix_rt::test]
 async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
     let app = TestApp::spawn();
@@ -257,6 +285,7 @@ async fn a_call_outlives_its_connection_and_its_stream_alone_is_gone_on_with() {
     );
 }
 
+/// SEC-04.
 #[actix_rt::test]
 async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
     let app = TestApp::spawn();
@@ -288,6 +317,7 @@ async fn an_answer_is_not_for_a_token_that_reaches_less_far() {
     }
 }
 
+/// L-19.
 #[actix_rt::test]
 async fn a_call_whose_client_has_left_ends_all_the_same() {
     let app = TestApp::spawn();
@@ -307,6 +337,7 @@ async fn a_call_whose_client_has_left_ends_all_the_same() {
     assert!(!is_there(&app, entry).await);
 }
 
+/// L-22, SEC-04, D-28.
 #[actix_rt::test]
 async fn what_was_never_sent_resumes_nothing() {
     let app = TestApp::spawn();
@@ -338,6 +369,13 @@ async fn what_was_never_sent_resumes_nothing() {
         assert_eq!(reply.error(), (400, -32600), "{after}");
         assert_eq!(reply.json()["error"]["data"]["error"], "not_resumable");
     }
+    // Two fields name two places, even if they agree.
+    for more in ["s1-0", "s1-1", ""] {
+        let twice = resume(&app, &session, "s1-0").also("last-event-id", more.as_bytes());
+        let reply = twice.send().await;
+        assert_eq!(reply.error(), (400, -32600), "{more}");
+        assert_eq!(reply.json()["error"]["data"]["error"], "not_resumable");
+    }
     // Another session's event is none of this one's.
     let theirs = waiting(&app, &other, json!(1), sun).await;
     let more = waiting(&app, &other, json!(2), sun).await;
@@ -352,6 +390,7 @@ async fn what_was_never_sent_resumes_nothing() {
     assert_eq!(success(&call.stream.message().await.1), true);
 }
 
+/// L-24.
 #[actix_rt::test]
 async fn a_call_that_waits_for_an_answer_can_be_called_off() {
     let app = TestApp::spawn();
@@ -381,6 +420,7 @@ async fn a_call_that_waits_for_an_answer_can_be_called_off() {
     assert_eq!(call.stream.next().await, None);
 }
 
+/// L-24, D-16.
 #[actix_rt::test]
 async fn calling_off_what_is_not_there_is_harmless() {
     let app = TestApp::spawn();
@@ -433,6 +473,7 @@ async fn calling_off_what_is_not_there_is_harmless() {
     assert!(!is_there(&app, entry).await);
 }
 
+/// D-17.
 #[actix_rt::test]
 async fn an_id_names_one_request_at_a_time() {
     let app = TestApp::spawn();
@@ -457,6 +498,7 @@ async fn an_id_names_one_request_at_a_time() {
     ask.send().await.result();
 }
 
+/// L-23, SEC-11.
 #[actix_rt::test]
 async fn a_session_answers_others_while_a_call_waits() {
     let app = TestApp::spawn();
@@ -469,9 +511,16 @@ async fn a_session_answers_others_while_a_call_waits() {
     }
     let ping = app.within(&session, "ping", json!({})).send().await;
     assert_eq!(ping.text(), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
-    // One question more than there may be is not asked, and that is no yes.
+    // One question more than there may be is not asked, and that is no yes and no "no".
     let reply = patiently(deletion(&app, &session, json!(2), entry).send()).await;
     assert_eq!(reply.result()["structuredContent"]["success"], false);
+    assert_eq!(
+        reply.result()["content"][0]["text"],
+        format!(
+            "Entry {entry} was not deleted: the user was not asked, because too many questions to them \
+             are open in this session; call again when one of them has been answered."
+        )
+    );
     for call in &mut calls {
         let no = json!({ "jsonrpc": "2.0", "id": call.question, "result": { "action": "cancel" } });
         app.tell(&session, no).await;
@@ -500,6 +549,7 @@ async fn open_streams_do_not_keep_the_server_from_stopping() {
     assert_eq!(call.stream.next().await, None);
 }
 
+/// T-26.
 #[actix_rt::test]
 async fn a_modern_client_resumes_nothing() {
     let app = TestApp::spawn();

@@ -1,6 +1,7 @@
 //! What a client is told of changes: on the stream of a modern client's subscription, and on the
 //! general stream of a legacy session. To the same user alone, of what was asked for alone.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::support::{ALL, Ask, Events, Session, TestApp, patiently};
@@ -46,6 +47,7 @@ fn list_changed(id: &Value) -> Value {
     })
 }
 
+/// T-24, T-26, P-12, D-17.
 #[actix_rt::test]
 async fn a_subscription_is_acknowledged_first_with_what_is_honoured() {
     let app = TestApp::spawn();
@@ -66,6 +68,7 @@ async fn a_subscription_is_acknowledged_first_with_what_is_honoured() {
     assert_eq!(next(&mut events).await, acknowledged(&json!(1), json!({})));
 }
 
+/// P-13, P-14, P-17, D-21.
 #[actix_rt::test]
 async fn a_change_is_told_to_the_same_users_subscriptions_that_asked_for_it() {
     let app = TestApp::spawn();
@@ -136,6 +139,7 @@ async fn a_change_is_told_to_the_same_users_subscriptions_that_asked_for_it() {
     assert_eq!(next(&mut stranger).await, list_changed(&id));
 }
 
+///
 #[actix_rt::test]
 async fn what_the_token_may_not_read_it_cannot_subscribe_to() {
     let app = TestApp::spawn();
@@ -159,6 +163,7 @@ async fn what_the_token_may_not_read_it_cannot_subscribe_to() {
     assert_eq!(next(&mut events).await, acknowledged(&json!(1), honoured));
 }
 
+/// P-14.
 #[actix_rt::test]
 async fn a_filter_that_is_none_is_refused_before_anything_is_streamed() {
     let app = TestApp::spawn();
@@ -182,6 +187,7 @@ async fn a_filter_that_is_none_is_refused_before_anything_is_streamed() {
     }
 }
 
+/// T-27, P-16, SEC-11.
 #[actix_rt::test]
 async fn streams_are_counted_per_user_and_in_all_and_a_closed_one_no_more() {
     let app = TestApp::spawn_with(|config| {
@@ -211,19 +217,33 @@ async fn streams_are_counted_per_user_and_in_all_and_a_closed_one_no_more() {
     .await;
 }
 
+/// B-04, B-10, P-13, P-15, P-19, D-22.
 #[actix_rt::test]
 async fn a_subscription_ends_in_order_with_its_token() {
     let app = TestApp::spawn();
-    let soon = (app.clock.now() + chrono::TimeDelta::seconds(1)).timestamp();
-    let token = app.token_with(json!({ "sub": "ann", "exp": soon }));
-    let id = json!("L");
-    let mut events = subscribe(&app, &token, id.clone(), json!({}))
-        .listen()
-        .await;
-    assert_eq!(next(&mut events).await, acknowledged(&id, json!({})));
-    ends_in_order(&mut events, &id).await;
+    let soon = (app.clock.now() + TimeDelta::minutes(5)).timestamp();
+    // Where the token has no end, the stream has one all the same.
+    for (end, seconds) in [(json!(soon), 300), (Value::Null, 24 * 60 * 60)] {
+        let token = app.token_with(json!({ "exp": end }));
+        let id = json!("L");
+        let filter = json!({ "resourcesListChanged": true });
+        let ask = subscribe(&app, &token, id.clone(), filter.clone());
+        let mut events = ask.listen().await;
+        assert_eq!(next(&mut events).await, acknowledged(&id, filter));
+        app.clock.advance(TimeDelta::seconds(seconds - 1));
+        let writer = app.token("ann", ALL);
+        let arguments = json!({ "name": format!("tag {seconds}") });
+        app.tool(&writer, "create_tag", &arguments)
+            .send()
+            .await
+            .result();
+        assert_eq!(next(&mut events).await, list_changed(&id));
+        app.clock.advance(TimeDelta::seconds(1));
+        ends_in_order(&mut events, &id).await;
+    }
 }
 
+/// P-15.
 #[actix_rt::test]
 async fn a_subscription_ends_in_order_with_the_server() {
     let app = TestApp::spawn();
@@ -264,6 +284,7 @@ async fn general(app: &TestApp, session: &Session) -> Events {
         .await
 }
 
+/// L-26, D-21.
 #[actix_rt::test]
 async fn a_legacy_session_is_told_of_what_it_subscribed_to_on_its_general_stream() {
     let app = TestApp::spawn();
@@ -300,6 +321,7 @@ async fn a_legacy_session_is_told_of_what_it_subscribed_to_on_its_general_stream
     }
 }
 
+/// L-26.
 #[actix_rt::test]
 async fn a_legacy_session_subscribes_to_what_its_token_may_read_and_to_nothing_else() {
     let app = TestApp::spawn();
@@ -333,6 +355,7 @@ async fn a_legacy_session_subscribes_to_what_its_token_may_read_and_to_nothing_e
     }
 }
 
+/// D-03, D-09.
 #[actix_rt::test]
 async fn neither_era_has_the_others_way_to_subscribe() {
     let app = TestApp::spawn();

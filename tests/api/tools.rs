@@ -68,6 +68,7 @@ async fn descriptors(app: &TestApp) -> serde_json::Map<String, Value> {
         .collect()
 }
 
+/// P-20.
 #[actix_rt::test]
 async fn the_list_of_a_token_with_every_scope() {
     let app = TestApp::spawn();
@@ -77,6 +78,7 @@ async fn the_list_of_a_token_with_every_scope() {
     insta::assert_snapshot!("tools", serde_json::to_string_pretty(&list).unwrap());
 }
 
+/// S-01, S-02, A-18.
 #[actix_rt::test]
 async fn a_list_shows_what_the_token_may_use() {
     let app = TestApp::spawn();
@@ -112,6 +114,7 @@ async fn a_list_shows_what_the_token_may_use() {
     }
 }
 
+/// S-09, SEC-06.
 #[actix_rt::test]
 async fn each_call_needs_each_of_its_scopes_before_anything_of_it_is_looked_at() {
     let app = TestApp::spawn();
@@ -149,6 +152,7 @@ async fn each_call_needs_each_of_its_scopes_before_anything_of_it_is_looked_at()
     );
 }
 
+/// S-05, S-06.
 #[actix_rt::test]
 async fn every_tool_does_what_it_says() {
     let app = TestApp::spawn();
@@ -226,6 +230,7 @@ async fn every_tool_does_what_it_says() {
     insta::assert_snapshot!("every_tool", shown);
 }
 
+/// S-08.
 #[actix_rt::test]
 async fn what_cannot_be_done_is_told_to_the_model() {
     let app = TestApp::spawn();
@@ -310,6 +315,7 @@ async fn the_same_key_is_the_same_write() {
     assert_eq!(app.database.count("entries"), 2);
 }
 
+/// B-09, P-23.
 #[actix_rt::test]
 async fn pages_follow_each_other_without_gap_or_repeat() {
     let app = TestApp::spawn();
@@ -750,6 +756,7 @@ fn good_arguments(tool: &str) -> Value {
         .2
 }
 
+/// S-04, S-09.
 #[actix_rt::test]
 async fn every_rule_of_every_argument_is_told_by_name_and_stands_in_the_schema() {
     let app = TestApp::spawn();
@@ -802,6 +809,7 @@ async fn every_rule_of_every_argument_is_told_by_name_and_stands_in_the_schema()
     }
 }
 
+/// S-08.
 #[actix_rt::test]
 async fn arguments_are_complete_known_and_there_once() {
     let app = TestApp::spawn();
@@ -874,6 +882,7 @@ async fn arguments_are_complete_known_and_there_once() {
     );
 }
 
+/// P-23.
 #[actix_rt::test]
 async fn a_cursor_of_one_list_is_none_of_another() {
     let app = TestApp::spawn();

@@ -94,31 +94,37 @@ async fn from_401_to_a_written_entry(begin: Begin) {
     house.close().await;
 }
 
+/// PF-15.
 #[actix_rt::test]
 async fn a_client_of_2026_07_28_gets_in_by_itself() {
     from_401_to_a_written_entry(Begin::Discover).await;
 }
 
+/// V-03.
 #[actix_rt::test]
 async fn a_client_that_probes_lands_in_the_modern_era() {
     from_401_to_a_written_entry(Begin::Auto).await;
 }
 
+/// PF-15.
 #[actix_rt::test]
 async fn a_client_of_2025_11_25_gets_in_by_itself() {
     from_401_to_a_written_entry(Begin::Initialize("2025-11-25")).await;
 }
 
+/// PF-15.
 #[actix_rt::test]
 async fn a_client_of_2025_06_18_gets_in_by_itself() {
     from_401_to_a_written_entry(Begin::Initialize("2025-06-18")).await;
 }
 
+/// PF-15.
 #[actix_rt::test]
 async fn a_client_of_2025_03_26_gets_in_by_itself() {
     from_401_to_a_written_entry(Begin::Initialize("2025-03-26")).await;
 }
 
+///
 #[actix_rt::test]
 async fn a_client_without_any_challenge_finds_the_metadata_by_its_path() {
     use rmcp::transport::auth::{AuthorizationRequest, OAuthState};

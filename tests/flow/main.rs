@@ -9,6 +9,7 @@ mod client;
 mod eras;
 mod house;
 mod isolation;
+mod oldest;
 mod program;
 mod refresh;
 mod refusals;

@@ -67,11 +67,13 @@ async fn steps_up(begin: Begin) {
     house.close().await;
 }
 
+/// SEC-06.
 #[actix_rt::test]
 async fn a_modern_client_steps_up_and_goes_on() {
     steps_up(Begin::Discover).await;
 }
 
+/// SEC-06.
 #[actix_rt::test]
 async fn a_legacy_client_steps_up_in_its_session_and_goes_on() {
     steps_up(Begin::Initialize("2025-11-25")).await;

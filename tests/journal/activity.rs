@@ -1,6 +1,6 @@
 //! Who used what of a journal: counted, kept, forgotten.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use epicme::{
     actors::journal::{ListActivity, ListClients},
@@ -8,7 +8,6 @@ use epicme::{
         activity::{EndedCall, Feature, FeatureKind, Outcome},
         principal::UserId,
     },
-    storage::activity::forget_old,
 };
 
 use crate::support::{Journal, owner, page, soon};
@@ -119,28 +118,6 @@ async fn what_a_locked_table_does_not_take_is_kept_within_a_bound() {
     blocker.batch_execute("COMMIT").unwrap();
     soon(journal.handle.flush_activity()).await;
     assert_eq!(journal.database.count("activity"), 10_000);
-}
-
-#[actix_rt::test]
-async fn what_is_older_than_ninety_days_is_forgotten_in_batches() {
-    let journal = Journal::start();
-    let user = owner("ann").user;
-    let now = Utc::now();
-    for (days, count) in [(0, 1), (89, 1), (91, 4), (400, 1)] {
-        for n in 0..count {
-            let name = format!("{days}-{n}");
-            let at = now - TimeDelta::days(days);
-            journal.handle.record(call(user, &name, at));
-        }
-    }
-    journal.handle.flush_activity().await;
-    let mut connection = journal.database.connect();
-    let mut forget = || forget_old(&mut connection, 3).unwrap();
-    assert_eq!([forget(), forget(), forget()], [3, 2, 0]);
-    let mut left = listed(&journal, user).await;
-    left.sort();
-    let left = left.iter().map(|(name, ..)| name.as_str());
-    assert_eq!(Vec::from_iter(left), ["0-0", "89-0"]);
 }
 
 #[actix_rt::test]

@@ -6,6 +6,7 @@
 mod activity;
 mod digest;
 mod entries;
+mod housekeeping;
 mod idempotency;
 mod isolation;
 mod lists;

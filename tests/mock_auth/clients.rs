@@ -230,6 +230,7 @@ async fn a_document_that_does_not_hold_makes_no_client() {
     site.handle.stop(false).await;
 }
 
+/// SEC-08.
 #[actix_rt::test]
 async fn the_server_calls_no_private_address_for_a_stranger() {
     let server = TestAuth::spawn().await;

@@ -1,10 +1,6 @@
 //! The calls to the authorization server. Whatever it does, they end in time and in bounds.
 
-use std::{
-    cell::RefCell,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use actix_web::http::{
     StatusCode,
@@ -15,18 +11,27 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use url::{Url, form_urlencoded};
 
-use super::AuthError;
+use super::{
+    AuthError,
+    breaker::Breaker,
+    cache::CacheSettings,
+    credentials::{Attempt, Secret},
+    fetched::Fetched,
+};
 use crate::{
-    domain::{
-        clock::{Clock, Timestamp},
-        journal::Cause,
-    },
+    domain::{clock::Clock, journal::Cause, request_id::RequestId},
     oauth::{
         bearer::BearerToken,
-        judge::{Claims, IntrospectionReply, read_reply},
+        client_assertion::{ASSERTION_TYPE, ClientKey},
+        client_authentication::{ClientAuthentication, ClientAuthenticationMethod},
+        judge::{Claims, IntrospectionReply, Refusal, read_reply},
+        jws::JwsFault,
+        jwt::{self, TokenFault},
+        keys::{Algorithm, KeySet},
+        signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
         url::{IssuerUrl, endpoint},
     },
 };
@@ -34,8 +39,17 @@ use crate::{
 /// The longest answer that is read, in bytes.
 const LONGEST_REPLY: usize = 64 * 1024;
 
-/// How long the issuer's metadata is believed.
+/// How long the issuer's metadata is believed, and how long an old one serves on while no new one can
+/// be had: it names endpoints, which seldom move.
 const METADATA_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+const LONGEST_METADATA: TimeDelta = TimeDelta::days(7);
+
+/// The same for the issuer's keys: an issuer that has lost one takes it out of its set.
+const KEYS_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
+
+/// How often a key that is not in the set may have the set fetched anew.
+const KEYS_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
 /// The longest `Retry-After` that is passed on.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
@@ -45,29 +59,67 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 pub struct IssuerSettings {
     /// Its identifier.
     pub url: IssuerUrl,
+    /// What its opaque tokens begin with; empty if nothing is known of them.
+    pub token_prefixes: Vec<String>,
     /// Its introspection endpoint; `None` finds it in the issuer's metadata.
     pub introspection_url: Option<Url>,
-    /// The client id of this resource server (RFC 7662 §2.1: the caller must be authenticated).
-    pub client_id: String,
-    /// The client secret of this resource server.
-    pub client_secret: SecretString,
-    /// How long one call may take, from the connection to the last byte.
+    /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.
+    pub client: Option<ClientAuthentication>,
+    /// Whether introspection replies have to be signed (RFC 9701).
+    pub signed_replies: bool,
+    /// How its tokens that are JWTs are verified; `None` has every token introspected.
+    pub jwt: Option<JwtSettings>,
+    /// Its key set; `None` finds it in the issuer's metadata.
+    pub keys_url: Option<Url>,
+    /// How long an introspection may take, from the first connection to the last byte, a second try
+    /// included.
     pub timeout: Duration,
+    /// How long what it said is believed.
+    pub cache: CacheSettings,
+    /// Whether a token without `aud` is accepted.
+    pub audience_may_be_absent: bool,
+}
+
+/// How tokens that are JWTs are verified (RFC 9068).
+#[derive(Clone, Debug)]
+pub struct JwtSettings {
+    /// The algorithms that are accepted.
+    pub algorithms: Vec<Algorithm>,
+    /// Whether the issuer is asked as well: a token that was revoked is found to be so.
+    pub introspected: bool,
 }
 
 /// The issuer's metadata, as far as it concerns us, and as it stands.
 pub(super) struct Metadata {
     pub(super) document: Arc<str>,
     introspection: Option<Url>,
-    fetched_at: Timestamp,
+    keys: Option<Url>,
 }
 
 /// The authorization server, as one thread talks to it.
 pub(super) struct Issuer {
     settings: IssuerSettings,
     client: Client,
-    metadata: RefCell<Option<Arc<Metadata>>>,
+    secret: Option<Secret>,
+    breaker: RefCell<Breaker>,
+    metadata: Fetched<Metadata>,
+    keys: Fetched<KeySet>,
     clock: Clock,
+}
+
+/// Why a call failed, and whether the same call may go well a moment later.
+struct Trouble {
+    error: AuthError,
+    may_pass: bool,
+}
+
+impl From<AuthError> for Trouble {
+    fn from(error: AuthError) -> Self {
+        Self {
+            error,
+            may_pass: false,
+        }
+    }
 }
 
 struct Reply {
@@ -99,18 +151,72 @@ impl Issuer {
             .timeout(settings.timeout)
             .finish();
         Self {
+            secret: settings
+                .client
+                .as_ref()
+                .map(|client| Secret::new(&client.secret)),
+            breaker: RefCell::new(Breaker::new(settings.timeout)),
             settings,
             client,
-            metadata: RefCell::new(None),
+            metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
+            keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
             clock,
         }
     }
 
-    /// Asks what stands behind a token (RFC 7662 §2).
+    /// Has the files of secrets looked at before the next call.
+    pub(super) fn reload(&self) {
+        if let Some(secret) = &self.secret {
+            secret.reload();
+        }
+    }
+
+    /// Asks what stands behind a token (RFC 7662 §2). A call that fails in a way that may pass is made
+    /// once more; a server that fails again and again is left alone for a while.
     pub(super) async fn introspect(
         &self,
         token: &BearerToken,
     ) -> Result<IntrospectionReply, AuthError> {
+        let admitted = self.breaker.borrow_mut().admit(self.clock.now());
+        admitted.map_err(|wait| AuthError::IssuerDown {
+            source: Cause::new("it failed several times in a row, and is left alone for a while"),
+            retry_after: Some(wait),
+        })?;
+        let outcome = timeout(self.settings.timeout, self.introspect_twice(token))
+            .await
+            .unwrap_or_else(|_| {
+                let limit = self.settings.timeout.as_millis();
+                Err(down(format!("no answer within {limit} ms")))
+            });
+        let mut breaker = self.breaker.borrow_mut();
+        match &outcome {
+            Ok(_) => breaker.succeeded(),
+            Err(AuthError::IssuerDown { retry_after, .. }) => {
+                breaker.failed(*retry_after, self.clock.now());
+            }
+            Err(_) => breaker.failed(None, self.clock.now()),
+        }
+        outcome
+    }
+
+    async fn introspect_twice(&self, token: &BearerToken) -> Result<IntrospectionReply, AuthError> {
+        match self.introspect_once(token).await {
+            Ok(reply) => Ok(reply),
+            Err(Trouble {
+                error,
+                may_pass: true,
+            }) => {
+                log::debug!(issuer:% = self.settings.url; "introspection is tried once more: {error}");
+                sleep(jitter()).await;
+                self.introspect_once(token)
+                    .await
+                    .map_err(|trouble| trouble.error)
+            }
+            Err(Trouble { error, .. }) => Err(error),
+        }
+    }
+
+    async fn introspect_once(&self, token: &BearerToken) -> Result<IntrospectionReply, Trouble> {
         let url = match &self.settings.introspection_url {
             Some(url) => url.clone(),
             None => self
@@ -122,72 +228,195 @@ impl Issuer {
                     nonsense("the issuer's metadata names no usable introspection_endpoint")
                 })?,
         };
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("token", token.expose())
-            .append_pair("token_type_hint", "access_token")
-            .finish();
-        let request = self
-            .client
-            .post(url.as_str())
-            .insert_header((AUTHORIZATION, self.credentials()))
-            .insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"));
-        let reply = self.exchange(request, form).await?;
-        match reply.status {
-            StatusCode::OK => read_reply(&reply.body).map_err(|error| {
-                // The error's text can hold bytes of the answer, so only its kind is kept.
-                nonsense(format!(
-                    "an introspection reply that is not one ({:?})",
-                    error.classify()
-                ))
-            }),
-            StatusCode::BAD_REQUEST if is_unsupported_token_type(&reply.body) => {
-                // Some servers say so of a token of a kind that they do not introspect: a property
-                // of the token, not an outage.
-                Ok(IntrospectionReply {
-                    active: false,
-                    claims: Claims::default(),
-                })
+        let (Some(client), Some(secret)) = (&self.settings.client, &self.secret) else {
+            return Err(nonsense("no client is configured to introspect with").into());
+        };
+        for attempt in secret.attempts(self.clock.now()) {
+            let reply = self.ask(&url, token, client, &attempt).await?;
+            let accepted = !refuses_us(&reply);
+            secret.learn(&attempt, accepted, self.clock.now());
+            if accepted {
+                return self.read(client, &reply).await;
             }
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                log::error!(
-                    issuer:% = self.settings.url;
-                    "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET"
-                );
-                Err(nonsense(format!(
-                    "status {} to ourselves",
-                    reply.status.as_u16()
-                )))
-            }
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(AuthError::IssuerDown {
-                    source: Cause::new(format!("status {}", status.as_u16())),
-                    retry_after: reply.retry_after,
-                })
-            }
-            status => Err(nonsense(format!("status {}", status.as_u16()))),
         }
+        log::error!(
+            issuer:% = self.settings.url;
+            "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET"
+        );
+        Err(nonsense("our own credentials are refused").into())
     }
 
-    /// The issuer's metadata. An old one serves on while no new one can be had.
-    pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, AuthError> {
-        let known = self.metadata.borrow().clone();
-        if let Some(known) = &known
-            && self.clock.now() < known.fetched_at + METADATA_LIFETIME
+    /// One introspection request, with one of our secrets.
+    async fn ask(
+        &self,
+        url: &Url,
+        token: &BearerToken,
+        client: &ClientAuthentication,
+        attempt: &Attempt,
+    ) -> Result<Reply, Trouble> {
+        let ClientAuthentication {
+            method, client_id, ..
+        } = client;
+        let secret = attempt.secret.expose_secret();
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("token", token.expose())
+            .append_pair("token_type_hint", "access_token");
+        let mut request = self.client.post(url.as_str());
+        match method {
+            ClientAuthenticationMethod::SecretBasic => {
+                request =
+                    request.insert_header((AUTHORIZATION, basic_credentials(client_id, secret)));
+            }
+            ClientAuthenticationMethod::SecretPost => {
+                form.append_pair("client_id", client_id)
+                    .append_pair("client_secret", secret);
+            }
+            ClientAuthenticationMethod::PrivateKeyJwt => {
+                let assertion = self.assertion(client, &attempt.secret)?;
+                form.append_pair("client_id", client_id)
+                    .append_pair("client_assertion_type", ASSERTION_TYPE)
+                    .append_pair("client_assertion", assertion.expose_secret());
+            }
+            ClientAuthenticationMethod::Bearer => {
+                request = request.insert_header((AUTHORIZATION, format!("Bearer {secret}")));
+            }
+        }
+        if self.settings.signed_replies {
+            request = request.insert_header((ACCEPT, MEDIA_TYPE));
+        }
+        let request = request.insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"));
+        self.exchange(request, form.finish()).await
+    }
+
+    /// `private_key_jwt`: an assertion for the issuer (RFC 7523bis names the issuer as the audience).
+    fn assertion(
+        &self,
+        client: &ClientAuthentication,
+        pem: &SecretString,
+    ) -> Result<SecretString, AuthError> {
+        let key = ClientKey::from_pem(pem, None, client.key_id.clone())
+            .map_err(|fault| nonsense(format!("our own private key cannot be used: {fault}")))?;
+        let token_id = RequestId::random().to_string();
+        let now = self.clock.now();
+        key.assertion(
+            &client.client_id,
+            self.settings.url.as_str(),
+            &token_id,
+            now,
+        )
+        .map_err(|fault| nonsense(fault.to_string()))
+    }
+
+    /// What a reply says. One that has to be signed is believed only if it is.
+    async fn read(
+        &self,
+        client: &ClientAuthentication,
+        reply: &Reply,
+    ) -> Result<IntrospectionReply, Trouble> {
+        if !self.settings.signed_replies || reply.status != StatusCode::OK {
+            return read(reply);
+        }
+        let expected = ExpectedReply {
+            issuer: &self.settings.url,
+            client_id: &client.client_id,
+        };
+        let now = self.clock.now();
+        let mut keys = self.keys().await?;
+        let mut outcome = read_signed_reply(&reply.body, &keys, expected, now);
+        if outcome.as_ref().err() == Some(&SignedReplyFault::Jws(JwsFault::UnknownKey))
+            && let Some(newer) = self.newer_keys(&keys).await?
         {
-            return Ok(Arc::clone(known));
+            keys = newer;
+            outcome = read_signed_reply(&reply.body, &keys, expected, now);
         }
-        match (self.fetch_metadata().await, known) {
-            (Ok(fetched), _) => {
-                let fetched = Arc::new(fetched);
-                self.metadata.replace(Some(Arc::clone(&fetched)));
-                Ok(fetched)
-            }
-            (Err(error), Some(known)) => {
-                log::warn!(issuer:% = self.settings.url; "the issuer's metadata could not be renewed: {error}");
-                Ok(known)
-            }
-            (Err(error), None) => Err(error),
+        outcome.map_err(|fault| nonsense(fault.to_string()).into())
+    }
+
+    /// Verifies a token that is a JWT (RFC 9068) by the issuer's keys. `None` if it is no JWT, or the
+    /// issuer's JWTs are not verified so.
+    pub(super) async fn verify(
+        &self,
+        token: &BearerToken,
+    ) -> Result<Option<IntrospectionReply>, AuthError> {
+        let Some(settings) = &self.settings.jwt else {
+            return Ok(None);
+        };
+        if jwt::peek_issuer(token).is_none() {
+            return Ok(None);
         }
+        let refused = |fault| AuthError::Refused(Refusal::Unverified(fault));
+        let header = jwt::header(token).map_err(refused)?;
+        if !settings.algorithms.contains(&header.algorithm) {
+            return Err(refused(JwsFault::Algorithm));
+        }
+        let keys = self.keys().await?;
+        let now = self.clock.now();
+        let fault = match jwt::access_token(token, &keys, now) {
+            Ok(reply) => return Ok(Some(reply)),
+            Err(fault) => fault,
+        };
+        if fault == TokenFault::UnknownKey
+            && let Some(newer) = self.newer_keys(&keys).await?
+        {
+            return jwt::access_token(token, &newer, now)
+                .map(Some)
+                .map_err(|fault| AuthError::Refused(fault.refusal()));
+        }
+        Err(AuthError::Refused(fault.refusal()))
+    }
+
+    /// Whether a token has to be asked about even if it was verified.
+    pub(super) fn introspects_what_is_verified(&self) -> bool {
+        self.settings
+            .jwt
+            .as_ref()
+            .is_some_and(|jwt| jwt.introspected)
+    }
+
+    /// The issuer's metadata. An old one serves on for a while if no new one can be had.
+    pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, AuthError> {
+        let fetch = async || self.fetch_metadata().await;
+        self.metadata.get(self.clock.now(), fetch).await
+    }
+
+    /// The keys with which the issuer signs.
+    pub(super) async fn keys(&self) -> Result<Arc<KeySet>, AuthError> {
+        let fetch = async || self.fetch_keys().await;
+        self.keys.get(self.clock.now(), fetch).await
+    }
+
+    /// Newer keys than these, among which one was missed; `None` if there are none.
+    pub(super) async fn newer_keys(
+        &self,
+        seen: &Arc<KeySet>,
+    ) -> Result<Option<Arc<KeySet>>, AuthError> {
+        let fetch = async || self.fetch_keys().await;
+        self.keys
+            .renew(seen, KEYS_PAUSE, self.clock.now(), fetch)
+            .await
+    }
+
+    async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
+        let url = match &self.settings.keys_url {
+            Some(url) => url.clone(),
+            None => self
+                .metadata()
+                .await?
+                .keys
+                .clone()
+                .ok_or_else(|| nonsense("the issuer's metadata names no usable jwks_uri"))?,
+        };
+        let reply = self
+            .exchange(self.client.get(url.as_str()), String::new())
+            .await
+            .map_err(|trouble| trouble.error)?;
+        if reply.status != StatusCode::OK {
+            return Err(nonsense(format!(
+                "status {} for keys",
+                reply.status.as_u16()
+            )));
+        }
+        KeySet::read(&reply.body).map_err(|fault| nonsense(fault.to_string()))
     }
 
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
@@ -195,13 +424,8 @@ impl Issuer {
         for url in self.settings.url.metadata_urls() {
             let reply = self
                 .exchange(self.client.get(url.as_str()), String::new())
-                .await?;
-            if reply.status.is_server_error() {
-                return Err(AuthError::IssuerDown {
-                    source: Cause::new(format!("status {} for metadata", reply.status.as_u16())),
-                    retry_after: reply.retry_after,
-                });
-            }
+                .await
+                .map_err(|trouble| trouble.error)?;
             if reply.status != StatusCode::OK {
                 continue;
             }
@@ -218,6 +442,7 @@ impl Issuer {
         struct Document {
             issuer: String,
             introspection_endpoint: Option<String>,
+            jwks_uri: Option<String>,
         }
         let text = String::from_utf8(body).map_err(|_| nonsense("metadata that is not UTF-8"))?;
         // serde would take an array for an object whose names were left out.
@@ -235,55 +460,98 @@ impl Issuer {
             introspection: document
                 .introspection_endpoint
                 .and_then(|url| endpoint(&url).ok()),
+            keys: document.jwks_uri.and_then(|url| endpoint(&url).ok()),
             document: text.into(),
-            fetched_at: self.clock.now(),
         })
     }
 
     /// One request and its answer, bounded in time and size.
-    async fn exchange(&self, request: ClientRequest, body: String) -> Result<Reply, AuthError> {
-        let began = Instant::now();
+    async fn exchange(&self, request: ClientRequest, body: String) -> Result<Reply, Trouble> {
         let exchange = async {
             let mut response = request
-                .insert_header((ACCEPT, "application/json"))
+                .insert_header_if_none((ACCEPT, "application/json"))
                 .send_body(body)
                 .await
-                .map_err(|error| down(error.to_string()))?;
+                .map_err(|error| Trouble {
+                    error: down(error.to_string()),
+                    may_pass: true,
+                })?;
             let body = response
                 .body()
                 .limit(LONGEST_REPLY)
                 .await
                 .map_err(|error| match error {
-                    awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB"),
-                    other => down(other.to_string()),
+                    awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB").into(),
+                    other => Trouble {
+                        error: down(other.to_string()),
+                        may_pass: true,
+                    },
                 })?;
-            Ok(Reply {
+            let reply = Reply {
                 status: response.status(),
                 retry_after: retry_after(response.headers()),
                 body: body.to_vec(),
-            })
+            };
+            let status = reply.status;
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                return Err(Trouble {
+                    error: AuthError::IssuerDown {
+                        source: Cause::new(format!("status {}", status.as_u16())),
+                        retry_after: reply.retry_after,
+                    },
+                    // Who says when to come back is not bothered before.
+                    may_pass: status.is_server_error() && reply.retry_after.is_none(),
+                });
+            }
+            Ok(reply)
         };
         timeout(self.settings.timeout, exchange)
             .await
             .unwrap_or_else(|_| {
-                Err(down(format!(
-                    "no answer within {} ms",
-                    began.elapsed().as_millis()
-                )))
+                let limit = self.settings.timeout.as_millis();
+                Err(down(format!("no answer within {limit} ms")).into())
             })
     }
+}
 
-    /// `client_secret_basic`, both parts form-encoded first (RFC 6749 §2.3.1).
-    fn credentials(&self) -> String {
-        let encode =
-            |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!(
-            "{}:{}",
-            encode(&self.settings.client_id),
-            encode(self.settings.client_secret.expose_secret())
-        );
-        format!("Basic {}", STANDARD.encode(pair))
+/// Whether the answer is about our own credentials (RFC 7662 §2.3, RFC 6749 §5.2).
+fn refuses_us(reply: &Reply) -> bool {
+    matches!(
+        reply.status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    ) || (reply.status == StatusCode::BAD_REQUEST && is_error(&reply.body, "invalid_client"))
+}
+
+fn read(reply: &Reply) -> Result<IntrospectionReply, Trouble> {
+    match reply.status {
+        StatusCode::OK => read_reply(&reply.body).map_err(|error| {
+            // The error's text can hold bytes of the answer, so only its kind is kept.
+            let kind = error.classify();
+            nonsense(format!("an introspection reply that is not one ({kind:?})")).into()
+        }),
+        StatusCode::BAD_REQUEST if is_error(&reply.body, "unsupported_token_type") => {
+            // Some servers say so of a token of a kind that they do not introspect: a property of
+            // the token, not an outage.
+            Ok(IntrospectionReply {
+                active: false,
+                claims: Claims::default(),
+            })
+        }
+        status => Err(nonsense(format!("status {}", status.as_u16())).into()),
     }
+}
+
+/// `client_secret_basic`, both parts form-encoded first (RFC 6749 §2.3.1).
+fn basic_credentials(client_id: &str, secret: &str) -> String {
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encode(client_id), encode(secret));
+    format!("Basic {}", STANDARD.encode(pair))
+}
+
+/// A moment before the second try, not the same for everybody.
+fn jitter() -> Duration {
+    let random = getrandom::u32().unwrap_or_default() % 100;
+    Duration::from_millis(50 + u64::from(random))
 }
 
 /// Trusts whom the operating system trusts, private authorities included.
@@ -304,13 +572,13 @@ fn tls() -> rustls::ClientConfig {
         .with_no_client_auth()
 }
 
-fn is_unsupported_token_type(body: &[u8]) -> bool {
+/// Whether a body is an OAuth error of that name (RFC 6749 §5.2).
+fn is_error(body: &[u8], name: &str) -> bool {
     #[derive(Deserialize)]
     struct OAuthError {
         error: String,
     }
-    serde_json::from_slice::<OAuthError>(body)
-        .is_ok_and(|error| error.error == "unsupported_token_type")
+    serde_json::from_slice::<OAuthError>(body).is_ok_and(|error| error.error == name)
 }
 
 /// `Retry-After` in seconds; the form with a date is left alone.

@@ -1,57 +1,69 @@
-//! **Lives here:** the `AuthActor`: it asks the authorization server who stands behind a token
-//! (RFC 7662), and keeps what it said for a while.
+//! **Lives here:** the `AuthActor`: it asks the authorization servers who stands behind a token
+//! (RFC 7662), each about its own tokens alone, and keeps what they said for a while.
 //!
 //! **May enter:** `http`, `app`.
 //!
-//! **Never here:** a decision about scopes; a token at rest (the cache keeps keyed hashes); a verdict
+//! **Never here:** a decision about scopes; a token at rest (the caches keep keyed hashes); a verdict
 //! (that is `oauth::judge`, which is pure).
 //!
-//! **Begin with** this file: messages, handle, actor; then `issuer.rs`, the only code that talks to
-//! the authorization server, and `cache.rs`.
+//! **Begin with** this file: the handle, and what it answers without a message. Then `actor.rs`,
+//! `issuer.rs` (the only code that talks to an authorization server), `cache.rs`, `breaker.rs`.
 
+mod actor;
+mod breaker;
 mod cache;
+mod credentials;
+mod cut_offs;
+mod fetched;
+mod flights;
 mod issuer;
+mod shared;
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use actix::{Actor, Context, Handler, Message, Recipient, ResponseFuture};
+use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
 use derive_more::{Display, Error};
 
-use self::{cache::VerdictCache, issuer::Issuer};
-use super::gate::{Gate, Permit};
+use self::{
+    actor::{AuthActor, FetchMetadata, Introspect, Reload},
+    cache::{Known, Verdicts},
+    cut_offs::CutOffs,
+    flights::{Flights, Outcome},
+    shared::Shared,
+};
+use super::gate::Gate;
 use crate::{
-    domain::{clock::Clock, journal::Cause, principal::Principal, request_id::RequestId},
+    domain::{
+        clock::Clock,
+        journal::Cause,
+        principal::{Credential, CutOff, Principal},
+        request_id::RequestId,
+    },
     oauth::{
         bearer::BearerToken,
-        judge::{Expectation, Refusal, judge},
+        judge::Refusal,
+        jwt,
+        routing::{IssuerTokens, Routes},
+        url::ResourceUri,
     },
 };
 
-pub use self::issuer::IssuerSettings;
+pub use self::{
+    cache::CacheSettings,
+    credentials::read_secret,
+    issuer::{IssuerSettings, JwtSettings},
+    shared::WasCutOff,
+};
 
-/// Ask the issuer who stands behind a token.
-#[derive(Message)]
-#[rtype(result = "Result<Arc<Principal>, AuthError>")]
-pub struct Introspect {
-    /// The token as it was presented.
-    pub token: BearerToken,
-    /// On whose behalf, for the log.
-    pub trace: RequestId,
-    /// The place behind the actor's gate, held until the answer is there.
-    pub permit: Permit,
-}
-
-/// Fetch the issuer's metadata (RFC 8414), as it stands.
-#[derive(Message)]
-#[rtype(result = "Result<Arc<str>, AuthError>")]
-pub struct FetchMetadata {
-    /// The place behind the actor's gate, held until the answer is there.
-    pub permit: Permit,
-}
+/// How often a question is asked anew if whoever asked it first goes away.
+const FLIGHTS: usize = 8;
 
 /// Why there is no principal.
-#[derive(Debug, Display, Error)]
+#[derive(Clone, Debug, Display, Error)]
 pub enum AuthError {
     /// The credentials are no good: the client's to mend.
     #[display("{_0}")]
@@ -60,7 +72,7 @@ pub enum AuthError {
     #[display("too many introspections are under way")]
     Busy,
     /// The authorization server cannot be asked. Never the client's fault.
-    #[display("the authorization server is unavailable")]
+    #[display("the authorization server is unavailable: {source}")]
     IssuerDown {
         /// What went wrong.
         source: Cause,
@@ -68,7 +80,7 @@ pub enum AuthError {
         retry_after: Option<Duration>,
     },
     /// The authorization server answered what it should not. Never the client's fault.
-    #[display("the authorization server answered what it should not")]
+    #[display("the authorization server answered what it should not: {source}")]
     IssuerNonsense {
         /// What was wrong with the answer.
         source: Cause,
@@ -78,14 +90,10 @@ pub enum AuthError {
 /// What the actor has to know.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
-    /// The authorization server.
-    pub issuer: IssuerSettings,
-    /// What a token has to be.
-    pub expectation: Expectation,
-    /// How long an answer is believed at most; `exp` may end it sooner.
-    pub cache_lifetime: Duration,
-    /// How many answers are kept at most.
-    pub cache_entries: usize,
+    /// The authorization servers, at least one.
+    pub issuers: Vec<IssuerSettings>,
+    /// The resource that a token has to be meant for.
+    pub resource: ResourceUri,
     /// How many introspections may be under way at once.
     pub in_flight: usize,
     /// How long a request waits for its introspection to begin.
@@ -97,9 +105,9 @@ pub struct AuthSettings {
 pub struct AuthHandle {
     introspect: Recipient<Introspect>,
     metadata: Recipient<FetchMetadata>,
+    reload: Recipient<Reload>,
     gate: Gate,
-    cache: Arc<VerdictCache>,
-    clock: Clock,
+    shared: Arc<Shared>,
 }
 
 impl AuthHandle {
@@ -107,54 +115,101 @@ impl AuthHandle {
     #[must_use]
     pub fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
         let gate = Gate::new(settings.in_flight, settings.failfast);
-        let cache = Arc::new(VerdictCache::new(
-            settings.cache_entries,
-            settings.cache_lifetime,
-            settings.expectation.issuer.as_str(),
-        ));
+        let tokens: Vec<_> = settings
+            .issuers
+            .iter()
+            .map(|issuer| IssuerTokens {
+                issuer: issuer.url.clone(),
+                prefixes: issuer.token_prefixes.clone(),
+            })
+            .collect();
+        let verdicts = settings.issuers.iter().map(|issuer| {
+            let rules = format!(
+                "{} {}",
+                settings.resource.as_str(),
+                issuer.audience_may_be_absent
+            );
+            Verdicts::new(issuer.cache, issuer.url.as_str(), &rules)
+        });
+        let shared = Arc::new(Shared {
+            routes: Routes::new(&tokens),
+            verdicts: verdicts.collect(),
+            flights: Flights::default(),
+            cut_offs: CutOffs::default(),
+            watchers: Mutex::default(),
+            clock,
+        });
         let address = AuthActor::start_in_arbiter(arbiter, {
-            let (cache, clock) = (Arc::clone(&cache), clock.clone());
-            move |_| AuthActor {
-                issuer: Rc::new(Issuer::new(settings.issuer, clock.clone())),
-                expectation: Rc::new(settings.expectation),
-                cache,
-                clock,
-            }
+            let shared = Arc::clone(&shared);
+            move |_| AuthActor::new(settings, shared)
         });
         Self {
             introspect: address.clone().recipient(),
-            metadata: address.recipient(),
+            metadata: address.clone().recipient(),
+            reload: address.recipient(),
             gate,
-            cache,
-            clock,
+            shared,
         }
     }
 
-    /// Who stands behind a token. A token that is known is answered on the spot, without a message.
+    /// Who stands behind a token, if that is known already. Costs no message and no call.
+    #[must_use]
+    pub fn recall(&self, token: &BearerToken) -> Option<Result<Arc<Principal>, AuthError>> {
+        match self.locate(token) {
+            Err(error) => Some(Err(error)),
+            Ok((issuer, credential)) => self.known(issuer, &credential),
+        }
+    }
+
+    /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
+    /// token at once, the issuer is asked once.
     ///
     /// # Errors
     /// [`AuthError::Refused`] only if the authorization server said no, or said something of the
-    /// token that makes it unfit; everything else is an outage.
+    /// token that makes it unfit, or the token is nobody's; everything else is an outage.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the gate bounds what is sent, and the answer comes by the flight"
+    )]
     pub async fn introspect(
         &self,
         token: BearerToken,
         trace: RequestId,
     ) -> Result<Arc<Principal>, AuthError> {
-        if let Some(principal) = self.cache.find(&token, self.clock.now()) {
-            return Ok(principal);
+        let (issuer, credential) = self.locate(&token)?;
+        for _ in 0..FLIGHTS {
+            if let Some(known) = self.known(issuer, &credential) {
+                return known;
+            }
+            let (mut landing, flight) = self.shared.flights.join(credential);
+            if let Some(flight) = flight {
+                match self.gate.admit().await {
+                    Ok(permit) => self.introspect.do_send(Introspect {
+                        issuer,
+                        token: token.clone(),
+                        credential,
+                        trace,
+                        flight,
+                        permit,
+                    }),
+                    Err(_) => flight.land(Err(AuthError::Busy)),
+                }
+            }
+            let landed = landing.wait_for(Option::is_some).await;
+            if let Ok(outcome) = landed.as_deref()
+                && let Some(outcome) = outcome
+            {
+                return outcome.clone();
+            }
+            // Whoever asked first has gone without an answer; somebody else asks now.
         }
-        let permit = self.gate.admit().await.map_err(|_| AuthError::Busy)?;
-        self.introspect
-            .send(Introspect {
-                token,
-                trace,
-                permit,
-            })
-            .await
-            .unwrap_or_else(|error| Err(gone(error)))
+        Err(AuthError::IssuerDown {
+            source: Cause::new("the actor that introspects brings no answer"),
+            retry_after: None,
+        })
     }
 
-    /// The issuer's metadata as it stands, for clients that look for it here.
+    /// The first issuer's metadata as it stands, for clients that look for it here.
     ///
     /// # Errors
     /// An outage.
@@ -163,61 +218,64 @@ impl AuthHandle {
         self.metadata
             .send(FetchMetadata { permit })
             .await
-            .unwrap_or_else(|error| Err(gone(error)))
+            .unwrap_or_else(|error| {
+                Err(AuthError::IssuerDown {
+                    source: Cause::new(error),
+                    retry_after: None,
+                })
+            })
     }
-}
 
-fn gone(error: actix::MailboxError) -> AuthError {
-    AuthError::IssuerDown {
-        source: Cause::new(error),
-        retry_after: None,
+    /// Cuts somebody off: what is known of them is forgotten, and what is open for them ends. Whether
+    /// they are let in again is the authorization server's word.
+    pub fn cut_off(&self, cut_off: &CutOff) {
+        self.shared.cut_off(cut_off);
     }
-}
 
-/// Introspects and remembers. Lives on one thread, because its HTTP client does.
-struct AuthActor {
-    issuer: Rc<Issuer>,
-    expectation: Rc<Expectation>,
-    cache: Arc<VerdictCache>,
-    clock: Clock,
-}
-
-impl Actor for AuthActor {
-    type Context = Context<Self>;
-}
-
-impl Handler<Introspect> for AuthActor {
-    type Result = ResponseFuture<Result<Arc<Principal>, AuthError>>;
-
-    fn handle(&mut self, message: Introspect, _: &mut Context<Self>) -> Self::Result {
-        let issuer = Rc::clone(&self.issuer);
-        let expectation = Rc::clone(&self.expectation);
-        let cache = Arc::clone(&self.cache);
-        let clock = self.clock.clone();
-        Box::pin(async move {
-            let Introspect {
-                token,
-                trace,
-                permit: _permit,
-            } = message;
-            let reply = issuer.introspect(&token).await?;
-            let now = clock.now();
-            let principal = Arc::new(judge(reply, &expectation, now).map_err(AuthError::Refused)?);
-            cache.keep(&token, Arc::clone(&principal), now);
-            log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
-            Ok(principal)
-        })
+    /// Every cut-off that ends the use of the token with this SHA-256, whichever issuer's it is.
+    #[must_use]
+    pub fn credentials_of_digest(&self, digest: &[u8; 32]) -> Vec<CutOff> {
+        self.shared
+            .verdicts
+            .iter()
+            .map(|verdicts| CutOff::Credential(verdicts.credential_of_digest(digest)))
+            .collect()
     }
-}
 
-impl Handler<FetchMetadata> for AuthActor {
-    type Result = ResponseFuture<Result<Arc<str>, AuthError>>;
+    /// Has somebody told of every cut-off.
+    pub fn on_cut_off(&self, watcher: Recipient<WasCutOff>) {
+        let watchers = &self.shared.watchers;
+        watchers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(watcher);
+    }
 
-    fn handle(&mut self, message: FetchMetadata, _: &mut Context<Self>) -> Self::Result {
-        let issuer = Rc::clone(&self.issuer);
-        Box::pin(async move {
-            let FetchMetadata { permit: _permit } = message;
-            Ok(Arc::clone(&issuer.metadata().await?.document))
-        })
+    /// Has the files of secrets looked at before the next call.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an operator sends it, and nobody waits for an answer"
+    )]
+    pub fn reload(&self) {
+        self.reload.do_send(Reload);
+    }
+
+    /// Whose token this is, and its name in that issuer's cache.
+    fn locate(&self, token: &BearerToken) -> Result<(usize, Credential), AuthError> {
+        let issuer = self
+            .shared
+            .routes
+            .issuer_of(token, jwt::peek_issuer(token).as_deref())
+            .ok_or(AuthError::Refused(Refusal::NobodysToken))?;
+        Ok((issuer, self.shared.verdicts[issuer].credential(token)))
+    }
+
+    fn known(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
+        let now = self.shared.clock.now();
+        match self.shared.find(issuer, credential, now) {
+            Known::Good(principal) => Some(Ok(principal)),
+            Known::Bad(refusal) => Some(Err(AuthError::Refused(refusal))),
+            Known::Nothing => None,
+        }
     }
 }

@@ -24,6 +24,7 @@ use crate::{
 use super::{
     activity::{self, Recorder},
     actor::{Admitted, JournalActor},
+    housekeeping,
     messages::{JournalMessage, Kind},
     watchers::{JournalChanged, Watch},
 };
@@ -65,7 +66,7 @@ impl JournalSettings {
 
 /// Asks the JournalActor. Clones ask the same one; it ends with the last of them.
 #[derive(Clone)]
-pub struct JournalHandle(Arc<Inner>);
+pub struct JournalHandle(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     address: Addr<JournalActor>,
@@ -121,6 +122,12 @@ impl JournalHandle {
 
     pub(super) fn runner(&self) -> &ArbiterHandle {
         &self.0.runner
+    }
+
+    /// Has expired rows deleted, now and then from now on, until the last handle is gone.
+    pub fn keep_house(&self) {
+        let journal = Arc::downgrade(&self.0);
+        self.0.runner.spawn(housekeeping::keep_house(journal));
     }
 
     /// Asks, and waits for the answer. A read ends with the future that this returns; a write that

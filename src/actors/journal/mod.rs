@@ -3,8 +3,8 @@
 //!
 //! **May enter:** `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
 //!
-//! **Never here:** SQL; a message that does not say whose journal; a write that ends because its
-//! caller left; a query on an actor's thread (Diesel blocks).
+//! **Never here:** SQL; a message that does not say whose journal, but in `housekeeping.rs`; a write
+//! that ends because its caller left; a query on an actor's thread (Diesel blocks).
 //!
 //! **Begin with** `messages.rs`: each message stands beside its answer and what it does. Then
 //! `handle.rs` (admission, and why writes are spawned) and `actor.rs`. `activity.rs` counts calls apart
@@ -14,7 +14,9 @@ mod activity;
 mod actor;
 mod exports;
 mod handle;
+mod housekeeping;
 mod messages;
+mod request_states;
 mod watchers;
 
 pub use activity::{ListActivity, ListClients};
@@ -23,9 +25,11 @@ pub use exports::{
     AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,
 };
 pub use handle::{JournalHandle, JournalSettings};
+pub use housekeeping::DeleteExpired;
 pub use messages::{
     AddTagToEntry, CreateEntry, CreateTag, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag,
     HasEntries, JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry,
     SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
 };
+pub use request_states::UseRequestState;
 pub use watchers::{JournalChanged, Watch};

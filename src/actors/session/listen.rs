@@ -54,7 +54,8 @@ pub struct Listening {
     /// Turns true when the server stops.
     pub closing: watch::Receiver<bool>,
     // The only lasting address: the actor ends with it.
-    _address: Addr<ListenActor>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held for its drop alone"))]
+    address: Addr<ListenActor>,
     _place: Place,
 }
 
@@ -117,7 +118,7 @@ impl Listeners {
         Ok(Listening {
             messages,
             closing: self.closing(),
-            _address: address,
+            address,
             _place: place,
         })
     }
@@ -205,5 +206,64 @@ pub(super) fn scopes_now(principal: &Principal, dispatcher: &Dispatcher) -> Scop
         ScopeSet::EMPTY
     } else {
         principal.scopes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::principal::Credential;
+    use crate::{
+        actors::journal::{JournalHandle, JournalSettings},
+        domain::{clock::Clock, journal::Change},
+        features::catalogue::Catalogue,
+        mcp::request_state::Sealer,
+        oauth::policy::ScopePolicy,
+    };
+
+    #[actix_rt::test]
+    async fn a_client_that_does_not_read_misses_changes_and_hears_of_later_ones() {
+        // Nothing is asked of the database.
+        let nowhere = JournalSettings::new("postgres://127.0.0.1:1/nowhere".into());
+        let clock = Clock::manual(DateTime::UNIX_EPOCH);
+        let dispatcher = Arc::new(Dispatcher::new(
+            Arc::new(Catalogue::new(ScopePolicy::default())),
+            JournalHandle::start(&nowhere),
+            Sealer::random(),
+            clock,
+        ));
+        let mut watching = Watching::default();
+        assert!(watching.add_list(dispatcher.catalogue(), ScopeSet::ALL));
+        let listeners = Listeners::new(1, 1, Arc::new(Threads::start(1)), dispatcher);
+        let principal = Arc::new(Principal {
+            issuer: "i".to_owned(),
+            subject: "s".to_owned(),
+            client: None,
+            username: None,
+            scopes: ScopeSet::ALL,
+            withheld: ScopeSet::EMPTY,
+            expires_at: None,
+            issued_at: None,
+            bound_key: None,
+            credential: Credential([0; 32]),
+            user: UserId::derive("i", "s"),
+        });
+        let opened = listeners.open(principal, watching, json!({})).await;
+        let mut listening = opened.unwrap();
+        let change = || JournalChanged {
+            change: Change::TagList,
+        };
+        for _ in 0..OUTLET + 10 {
+            listening.address.send(change()).await.unwrap();
+        }
+        for _ in 0..OUTLET {
+            assert!(listening.messages.try_recv().is_ok());
+        }
+        assert!(listening.messages.try_recv().is_err());
+        listening.address.send(change()).await.unwrap();
+        assert!(listening.messages.try_recv().is_ok());
     }
 }

@@ -5,12 +5,17 @@
 //! **Never here:** a credential: a session id is a name, and every call brings the principal of its
 //! own token; a modern request, which has no session.
 //!
-//! **Begin with** this file: messages, handles, actor; then `registry.rs`, which is pure.
+//! **Begin with** this file: messages, handles, actor; then `actor.rs` (what each message does),
+//! `calls.rs`, `questions.rs` and `suggestions.rs` (what it does it with), and `registry.rs`, which is
+//! pure.
 
 mod actor;
+mod calls;
 mod listen;
+mod questions;
 mod registry;
 mod streams;
+mod suggestions;
 mod threads;
 
 use std::{
@@ -29,7 +34,7 @@ use self::{
     actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle},
     registry::{Limits, Registry},
 };
-use super::gate::Gate;
+use super::gate::{Gate, Permit};
 use crate::{
     domain::{clock::Clock, principal::Principal, request_id::RequestId},
     features::dispatch::{Dispatcher, Failure},
@@ -39,7 +44,7 @@ use crate::{
 };
 
 pub use self::{
-    actor::{Reply, last_message},
+    calls::{Reply, last_message},
     listen::{Listeners, Listening},
     registry::SessionId,
     streams::Frames,
@@ -49,12 +54,16 @@ pub use self::{
 /// How many calls of one session may be under way at once.
 const CALLS_IN_FLIGHT: usize = 32;
 
-/// How long a call waits for one of them to end.
+/// How many batches of one session may be under way at once. They go on without their connections,
+/// so that nothing else counts them.
+const BATCHES_IN_FLIGHT: usize = 8;
+
+/// How long a call or a batch waits for one of them to end.
 const FAILFAST: Duration = Duration::from_millis(250);
 
 /// How often sessions that have expired are looked for. A session that has expired is not found
 /// meanwhile either; this only frees its memory.
-const SWEEP: Duration = Duration::from_secs(15);
+const SWEEP: TimeDelta = TimeDelta::seconds(15);
 
 /// Why there is no session to speak to.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
@@ -62,8 +71,8 @@ pub enum SessionError {
     /// There is no such session, or it is somebody else's, or it has ended: nobody can tell which.
     #[display("unknown session")]
     Unknown,
-    /// There are as many sessions as there may be.
-    #[display("too many sessions")]
+    /// There are as many sessions, or streams, or batches of one session, as there may be.
+    #[display("too many sessions, streams or batches")]
     Full,
 }
 
@@ -97,6 +106,7 @@ struct Inner {
 struct Link {
     address: Addr<SessionActor>,
     gate: Gate,
+    batches: Gate,
     version: ProtocolVersion,
 }
 
@@ -146,18 +156,19 @@ impl Sessions {
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let arbiter = self.0.threads.pick(id.spread());
-        let dispatcher = Arc::clone(&self.0.dispatcher);
+        let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
         let mut registry = self.lock();
         // Asked first, so that no actor is started for nothing.
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
         let address = SessionActor::start_in_arbiter(&arbiter, move |_| {
-            SessionActor::new(version, abilities, dispatcher)
+            SessionActor::new(version, abilities, dispatcher, clock)
         });
         let link = Link {
             address,
             gate: Gate::new(CALLS_IN_FLIGHT, FAILFAST),
+            batches: Gate::new(BATCHES_IN_FLIGHT, FAILFAST),
             version,
         };
         let gave_way = registry.open(id, principal.owner(), link, self.0.clock.now());
@@ -231,6 +242,14 @@ impl SessionHandle {
     #[must_use]
     pub fn version(&self) -> ProtocolVersion {
         self.0.version
+    }
+
+    /// Takes a place for a batch, which keeps it until the batch has ended.
+    ///
+    /// # Errors
+    /// [`SessionError::Full`] if no place came free in time.
+    pub async fn admit_batch(&self) -> Result<Permit, SessionError> {
+        self.0.batches.admit().await.map_err(|_| SessionError::Full)
     }
 
     /// Asks the session.
@@ -356,7 +375,7 @@ fn lock(registry: &Mutex<Registry<Link>>) -> MutexGuard<'_, Registry<Link>> {
 /// one for each.
 async fn sweep(registry: std::sync::Weak<Mutex<Registry<Link>>>, clock: Clock) {
     loop {
-        tokio::time::sleep(SWEEP).await;
+        clock.reaches(clock.now() + SWEEP).await;
         let Some(registry) = registry.upgrade() else {
             return;
         };

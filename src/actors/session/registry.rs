@@ -205,6 +205,7 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
+    /// SEC-02.
     #[test]
     fn a_session_is_found_by_its_owner_alone() {
         let mut registry = registry(10, 10);
@@ -221,6 +222,7 @@ mod tests {
         assert_eq!(registry.find(&id, &owner("a", "host"), at(0)), None);
     }
 
+    /// SEC-02.
     #[test]
     fn a_session_expires_when_idle_and_at_the_latest_after_its_lifetime() {
         let mut registry = registry(10, 10);
@@ -245,6 +247,7 @@ mod tests {
         assert_eq!(registry.find(&ids[0], &owner("b", "host"), at(3)), Some(0));
     }
 
+    /// L-06.
     #[test]
     fn an_id_is_read_back_and_nothing_else_is() {
         let id = SessionId::random();
@@ -255,6 +258,7 @@ mod tests {
     }
 
     proptest! {
+        /// PF-06.
         #[test]
         fn the_tables_never_outgrow_their_limits(steps in proptest::collection::vec((0u8..5, 0u8..4, 0i64..40), 0..200)) {
             let mut registry = registry(6, 2);

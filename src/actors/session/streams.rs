@@ -209,6 +209,7 @@ mod tests {
         text
     }
 
+    /// L-22.
     #[test]
     fn a_stream_is_resumed_after_the_event_that_the_client_saw_and_no_other_stream_with_it() {
         let mut streams = Streams::new(true);
@@ -282,6 +283,7 @@ mod tests {
         assert!(read(&mut resumed).starts_with("id: s1-11\n"));
     }
 
+    /// L-21.
     #[test]
     fn the_newest_connection_has_the_general_stream() {
         let mut streams = Streams::new(false);
@@ -323,10 +325,38 @@ mod tests {
         assert_eq!(read(&mut resumed), "id: s0-3\ndata: 2\n\n");
     }
 
+    #[test]
+    fn a_client_that_does_not_read_loses_the_connection_and_no_event() {
+        let mut streams = Streams::new(false);
+        let mut frames = streams.open_general();
+        // What its channel holds: its outlet, and the room that a replay would have had.
+        let room = OUTLET + 2;
+        for n in 0..=room {
+            assert!(streams.has_listener(), "{n}");
+            streams.say(GENERAL, &n.to_string());
+        }
+        assert!(!streams.has_listener());
+        assert_eq!(read(&mut frames).matches("data: ").count(), room);
+        assert!(matches!(
+            frames.try_recv(),
+            Err(mpsc::error::TryRecvError::Disconnected)
+        ));
+        let last_read = EventId {
+            stream: GENERAL,
+            event: u32::try_from(room).unwrap() - 1,
+        };
+        let mut resumed = streams.resume(last_read, ScopeSet::EMPTY).unwrap();
+        assert_eq!(
+            read(&mut resumed),
+            format!("id: s0-{room}\ndata: {room}\n\n")
+        );
+    }
+
     proptest! {
         // Each case writes megabytes; a few of them find what many would.
         #![proptest_config(ProptestConfig::with_cases(24))]
 
+        /// PF-06.
         #[test]
         fn what_is_kept_never_outgrows_its_bounds(sizes in proptest::collection::vec((0usize..30_000, 0u32..5, any::<bool>()), 0..400)) {
             let mut streams = Streams::new(true);
@@ -346,6 +376,9 @@ mod tests {
                 prop_assert_eq!(events, streams.events_kept);
                 prop_assert_eq!(bytes, streams.bytes_kept);
                 prop_assert!(events <= EVENTS_KEPT && bytes <= BYTES_KEPT);
+                // A stream that has ended is there for its events alone.
+                prop_assert!(streams.streams.len() <= open.len() + EVENTS_KEPT);
+                prop_assert!(streams.streams.values().all(|stream| !stream.ended || !stream.events.is_empty()));
             }
         }
     }

@@ -11,7 +11,6 @@ use crate::{
     },
     features::{
         arguments::{Id, Text, UpTo, clearable, not_null},
-        conversation::Confirmation,
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{EntryView, entry_link, tag_link},
     },
@@ -288,9 +287,9 @@ impl Tool for DeleteEntry {
                 entry.title
             );
             let answer = context.conversation.confirm(&question, "Delete it").await?;
-            if answer == Confirmation::Declined {
+            if let Some(why) = answer.forbids() {
                 return Ok(Done {
-                    summary: format!("Entry {id} was not deleted: the user did not confirm it."),
+                    summary: format!("Entry {id} was not deleted: {why}."),
                     about: vec![entry_link(id, &entry.title).into()],
                     output: DeleteEntryOutput {
                         success: false,

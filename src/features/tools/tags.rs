@@ -16,7 +16,6 @@ use crate::{
     },
     features::{
         arguments::{After, Id, Limit, Text, clearable, not_null},
-        conversation::Confirmation,
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{TagNameView, TagView, tag_link},
     },
@@ -275,9 +274,9 @@ impl Tool for DeleteTag {
                 tag.name
             );
             let answer = context.conversation.confirm(&question, "Delete it").await?;
-            if answer == Confirmation::Declined {
+            if let Some(why) = answer.forbids() {
                 return Ok(Done {
-                    summary: format!("Tag {id} was not deleted: the user did not confirm it."),
+                    summary: format!("Tag {id} was not deleted: {why}."),
                     about: vec![tag_link(id, &tag.name).into()],
                     output: DeleteTagOutput {
                         success: false,

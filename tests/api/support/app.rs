@@ -12,7 +12,7 @@ use std::{
 use actix_rt::System;
 use chrono::{DateTime, TimeDelta};
 use epicme::{
-    app::{self, App},
+    app::{self, App, ClientTimeouts},
     config::{Config, Options, Sources},
     domain::clock::Clock,
     features::catalogue::{Catalogue, Features},
@@ -49,15 +49,25 @@ impl TestApp {
 
     /// A server whose configuration was changed first.
     pub(crate) fn spawn_with(edit: impl FnOnce(&mut Config)) -> Self {
-        Self::start(edit, Features::of_the_journal())
+        Self::start(edit, Features::of_the_journal(), ClientTimeouts::default())
+    }
+
+    /// A server that waits so long for its clients.
+    pub(crate) fn waiting(timeouts: ClientTimeouts) -> Self {
+        Self::start(|_| (), Features::of_the_journal(), timeouts)
     }
 
     /// A server of other features.
     pub(crate) fn serving(features: Features) -> Self {
-        Self::start(|_| (), features)
+        Self::start(|_| (), features, ClientTimeouts::default())
     }
 
-    fn start(edit: impl FnOnce(&mut Config), features: Features) -> Self {
+    /// A server of any kind.
+    pub(crate) fn start(
+        edit: impl FnOnce(&mut Config),
+        features: Features,
+        timeouts: ClientTimeouts,
+    ) -> Self {
         log::capture();
         let database = TestDatabase::new();
         let issuer_listener = app::listen(([127, 0, 0, 1], 0).into()).unwrap();
@@ -80,7 +90,8 @@ impl TestApp {
                 System::new().block_on(async move {
                     let issuer = issuer.serve(issuer_listener);
                     let catalogue = Catalogue::of(features, ScopePolicy::default());
-                    let app = App::start_with(config, listener, clock, catalogue).unwrap();
+                    let app =
+                        App::start_with(config, listener, clock, catalogue, timeouts).unwrap();
                     started.send(()).unwrap();
                     let _ = stopped.await;
                     app.stop().await;

@@ -29,6 +29,13 @@ const KNOWN_HEADERS: [&str; 20] = [
     "x-request-id",
 ];
 
+/// Every code that an error may have: those of JSON-RPC 2.0, those that 2026-07-28 defines, and that
+/// of the legacy revisions for a resource that is not there. What modern clients must not see of them
+/// is held where resources are read.
+const ERROR_CODES: [i64; 9] = [
+    -32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022, -32002,
+];
+
 /// The envelope of a modern request.
 pub(crate) fn envelope() -> Value {
     json!({
@@ -369,7 +376,8 @@ impl Reply {
         let body: Value = serde_json::from_slice(&self.body).unwrap();
         let data = if path.split('?').next() == Some("/mcp") || path.contains('%') {
             assert_eq!(body["jsonrpc"], "2.0", "{body}");
-            assert!(body["error"]["code"].is_i64(), "{body}");
+            let code = body["error"]["code"].as_i64().expect("a code");
+            assert!(ERROR_CODES.contains(&code), "an undefined code: {body}");
             assert!(body["error"]["message"].is_string(), "{body}");
             &body["error"]["data"]
         } else {

@@ -23,6 +23,8 @@ pub(crate) enum Answer {
     Whole(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// A body that ends before its time.
     Cut,
+    /// That, and from then on the other.
+    First(Box<Answer>, Box<Answer>),
     /// Nothing, until the test ends or [`Issuer::release`] is called; then the other answer.
     Hang(Box<Answer>),
 }
@@ -169,9 +171,14 @@ async fn introspect(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> 
     let token = form.iter().find(|(name, _)| name == "token");
     let answer = {
         let mut state = issuer.state();
-        let answer = token
+        let mut answer = token
             .and_then(|(_, token)| state.answers.get(token).cloned())
             .unwrap_or_else(|| Answer::json(json!({ "active": false })));
+        if let (Answer::First(first, rest), Some((_, token))) = (&answer, token) {
+            let first = Answer::clone(first);
+            state.answers.insert(token.clone(), Answer::clone(rest));
+            answer = first;
+        }
         state.seen.push(Seen {
             authorization: header("authorization"),
             content_type: header("content-type"),
@@ -209,6 +216,7 @@ async fn respond(answer: Answer, issuer: &Issuer) -> HttpResponse {
                 ];
                 return HttpResponse::Ok().streaming(futures_util::stream::iter(parts));
             }
+            Answer::First(first, _) => answer = *first,
             Answer::Hang(then) => {
                 issuer.0.gate.acquire().await.unwrap().forget();
                 answer = *then;

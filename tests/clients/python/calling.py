@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ TOOLS = {
     "create_tag",
     "delete_entry",
     "delete_tag",
+    "export_journal",
     "get_entry",
     "get_tag",
     "list_activity",
@@ -88,6 +90,21 @@ async def calling(session: Session) -> None:
             tagged = await journal.call("list_entries", tagIds=[made["tag"]["id"]])
             equal(len(tagged["entries"]), count, f"entries after {tool}")
 
+    async def exports_it() -> None:
+        steps: list[tuple[float, float | None]] = []
+
+        async def progress(done: float, total: float | None, _: str | None) -> None:
+            steps.append((done, total))
+
+        result = await journal.client.call_tool("export_journal", {"format": "json"}, progress_callback=progress)
+        assert not result.is_error, result.content
+        assert steps and steps[-1][0] == steps[-1][1], steps
+        [embedded] = [block.resource for block in result.content if block.type == "resource"]
+        entries = json.loads(embedded.text)["entries"]
+        assert f"A walk, {mark}." in [entry["content"] for entry in entries], entries
+        [contents] = (await journal.client.read_resource(result.structured_content["uri"])).contents
+        equal(contents.text, embedded.text, "document")
+
     async def wrong_arguments() -> None:
         words = await journal.failing("create_entry", title=mark)
         assert "content" in words, words
@@ -132,6 +149,7 @@ async def calling(session: Session) -> None:
     await check("reads it", reads_it)
     await check("changes it", changes_it)
     await check("takes the tag off and puts it on again", tags_it)
+    await check("exports the journal, is told how far it has come, and reads the document", exports_it)
     await check("is told what is wrong with arguments", wrong_arguments)
     await check("is told that an entry is not there", not_there)
     await check("gets a protocol error for an unknown tool", unknown_tool)

@@ -45,7 +45,7 @@ async def reading(session: Session) -> None:
 
     async def lists_the_templates() -> None:
         listed = {template.uri_template for template in (await client.list_resource_templates()).resource_templates}
-        equal(listed, {"epicme://entries/{id}", "epicme://tags/{id}"}, "templates")
+        equal(listed, {"epicme://entries/{id}", "epicme://exports/{id}", "epicme://tags/{id}"}, "templates")
 
     async def lists_the_prompts() -> None:
         prompts = (await client.list_prompts()).prompts

@@ -8,6 +8,7 @@ const TOOLS = [
   'create_tag',
   'delete_entry',
   'delete_tag',
+  'export_journal',
   'get_entry',
   'get_tag',
   'list_activity',
@@ -68,6 +69,19 @@ export async function calling({ check, open, journal, bela, mark }) {
     equal((await journal.call('list_entries', { tagIds: [tag.id] })).entries.length, 0, 'entries without');
     await journal.call('add_tag_to_entry', both);
     equal((await journal.call('list_entries', { tagIds: [tag.id] })).entries.length, 1, 'entries with');
+  });
+  await check('exports the journal, is told how far it has come, and reads the document', async () => {
+    const { client } = journal;
+    const steps = [];
+    const request = { name: 'export_journal', arguments: { format: 'json' } };
+    const result = await journal.sdk.callTool(client, request, { onprogress: (step) => steps.push(step) });
+    ok(!result.isError, JSON.stringify(result.content));
+    ok(steps.length > 0 && steps.at(-1).progress === steps.at(-1).total, `progress: ${JSON.stringify(steps)}`);
+    const embedded = result.content.find((it) => it.type === 'resource').resource;
+    const document = JSON.parse(embedded.text);
+    ok(document.entries.some((it) => it.content === `A walk, ${mark}.`), 'the entry is in it');
+    const [contents] = (await client.readResource({ uri: result.structuredContent.uri })).contents;
+    equal(contents.text, embedded.text, 'document');
   });
   await check('is told what is wrong with arguments', async () => {
     const words = await journal.failing('create_entry', { title: mark });

@@ -27,7 +27,7 @@ export async function reading({ check, journal, mark }) {
   });
   await check('lists the resource templates', async () => {
     const { resourceTemplates } = await client.listResourceTemplates();
-    same(resourceTemplates.map((it) => it.uriTemplate).sort(), ['epicme://entries/{id}', 'epicme://tags/{id}'], 'templates');
+    same(resourceTemplates.map((it) => it.uriTemplate).sort(), ['epicme://entries/{id}', 'epicme://exports/{id}', 'epicme://tags/{id}'], 'templates');
   });
   await check('lists the prompts with their arguments', async () => {
     const { prompts } = await client.listPrompts();

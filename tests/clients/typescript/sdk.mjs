@@ -20,6 +20,7 @@ export const SECOND = {
   version: versionOf('@modelcontextprotocol/client'),
   ...second,
   finish: (transport, params) => transport.finishAuth(params),
+  callTool: (client, request, options) => client.callTool(request, options),
   /** What handlers are set for. */
   ELICIT: 'elicitation/create',
   SAMPLE: 'sampling/createMessage',
@@ -42,6 +43,8 @@ export const FIRST = {
   StreamableHTTPClientTransport,
   UnauthorizedError,
   finish: (transport, params) => transport.finishAuth(params.get('code')),
+  // A schema for the result comes before the options.
+  callTool: (client, request, options) => client.callTool(request, undefined, options),
   ELICIT: ElicitRequestSchema,
   SAMPLE: CreateMessageRequestSchema,
   LOGGED: LoggingMessageNotificationSchema,

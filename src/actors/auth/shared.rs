@@ -1,0 +1,70 @@
+//! What the actor and its handles share: what is known, what is being asked, who was cut off.
+
+use std::sync::{Mutex, PoisonError};
+
+use actix::{Message, Recipient};
+
+use super::{
+    cache::{Known, Verdicts},
+    cut_offs::CutOffs,
+    flights::Flights,
+};
+use crate::{
+    domain::{
+        clock::{Clock, Timestamp},
+        principal::{Credential, CutOff},
+    },
+    oauth::{judge::Refusal, routing::Routes},
+};
+
+/// Somebody was cut off: what is open for them has to end.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct WasCutOff(pub CutOff);
+
+pub(super) struct Shared {
+    pub(super) routes: Routes,
+    /// Of each issuer, in their order.
+    pub(super) verdicts: Vec<Verdicts>,
+    pub(super) flights: Flights,
+    pub(super) cut_offs: CutOffs,
+    pub(super) watchers: Mutex<Vec<Recipient<WasCutOff>>>,
+    pub(super) clock: Clock,
+}
+
+impl Shared {
+    /// Cuts somebody off: forgets what is known of them, and tells whoever has something open for them.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no mailbox may be too full for this, and nobody waits for an answer"
+    )]
+    pub(super) fn cut_off(&self, cut_off: &CutOff) {
+        self.cut_offs.add(cut_off.clone(), self.clock.now());
+        for verdicts in &self.verdicts {
+            verdicts.forget(cut_off);
+        }
+        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        for watcher in &*watchers {
+            watcher.do_send(WasCutOff(cut_off.clone()));
+        }
+    }
+
+    /// Keeps that a token is no good. If it was good before, what was opened with it has to end.
+    pub(super) fn refuse(
+        &self,
+        issuer: usize,
+        credential: Credential,
+        refusal: Refusal,
+        now: Timestamp,
+    ) {
+        let verdicts = &self.verdicts[issuer];
+        let was_good = verdicts.refuse(credential, refusal, now);
+        if was_good {
+            self.cut_off(&CutOff::Credential(credential));
+        }
+    }
+
+    pub(super) fn find(&self, issuer: usize, credential: &Credential, now: Timestamp) -> Known {
+        self.verdicts[issuer].find(credential, now)
+    }
+}

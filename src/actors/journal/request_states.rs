@@ -1,0 +1,28 @@
+//! The message that uses up a state of a multi round-trip request.
+
+use crate::{
+    domain::principal::UserId,
+    storage::{Connection, StorageError, request_states},
+};
+
+use super::messages::{JournalMessage, Kind};
+
+/// Use up a state that was found to be good; answered with whether it had not been used before, in
+/// any process. What it confirms may be done only then. If the database fails, it may have been used up
+/// all the same, and the client has to ask again: that it counts at most once is what matters.
+#[derive(Clone, Debug)]
+pub struct UseRequestState {
+    /// Whom it was given to.
+    pub user: UserId,
+    /// The nonce that it was sealed with.
+    pub nonce: [u8; 12],
+}
+
+impl JournalMessage for UseRequestState {
+    type Reply = bool;
+    const KIND: Kind = Kind::Write;
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        request_states::use_up(connection, self.user, self.nonce)
+    }
+}

@@ -1,0 +1,178 @@
+//! The client's end of a call within a session: its stream, its questions, its answer.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use chrono::TimeDelta;
+use tokio::sync::oneshot;
+
+use super::{
+    questions::Questions,
+    streams::{Frames, Streams},
+};
+use crate::{
+    domain::{journal::EntryId, principal::Principal},
+    features::{
+        conversation::{AnswerFuture, Client, NoAnswer},
+        dispatch::{Dispatcher, Failure},
+    },
+    mcp::{
+        answer::Answer,
+        jsonrpc::{self, Id},
+        logging::Level,
+        outgoing::Question,
+        shape,
+        version::ProtocolVersion,
+    },
+};
+
+/// How long a client, or the person in front of it, may think about a question.
+const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(5);
+
+/// What becomes of a call.
+pub enum Reply {
+    /// It answered before it had anything else to say.
+    Whole(Result<Answer, Failure>),
+    /// It spoke first; the answer comes at the end of its stream.
+    Stream(Frames),
+    /// The client called it off, and wants no answer.
+    Cancelled,
+}
+
+/// What the calls of a session share: its streams, its open questions, its log level. All on one thread.
+pub(super) struct Wire {
+    pub(super) streams: RefCell<Streams>,
+    pub(super) questions: Rc<Questions>,
+    pub(super) log_level: Cell<Level>,
+}
+
+/// The client's end of one call. Its stream is opened when there is something to say on it.
+pub(super) struct CallClient {
+    wire: Rc<Wire>,
+    quiet: bool,
+    stream: Cell<Option<u32>>,
+    reply: RefCell<Option<oneshot::Sender<Reply>>>,
+    principal: Arc<Principal>,
+    dispatcher: Arc<Dispatcher>,
+    wants_tags: Cell<Option<EntryId>>,
+}
+
+impl CallClient {
+    /// The client's end of a call by this principal, and where its reply comes out. A `quiet` one can
+    /// only be answered.
+    pub(super) fn new(
+        wire: Rc<Wire>,
+        quiet: bool,
+        principal: Arc<Principal>,
+        dispatcher: Arc<Dispatcher>,
+    ) -> (Rc<Self>, oneshot::Receiver<Reply>) {
+        let (reply, replied) = oneshot::channel();
+        let client = Rc::new(Self {
+            wire,
+            quiet,
+            stream: Cell::new(None),
+            reply: RefCell::new(Some(reply)),
+            principal,
+            dispatcher,
+            wants_tags: Cell::new(None),
+        });
+        (client, replied)
+    }
+
+    /// The entry that the call wants tags suggested for.
+    pub(super) fn wants_tags(&self) -> Option<EntryId> {
+        self.wants_tags.get()
+    }
+
+    fn say(&self, json: &str) {
+        let mut streams = self.wire.streams.borrow_mut();
+        let stream = self.stream.get().unwrap_or_else(|| {
+            let (stream, frames) = streams.open(self.principal.scopes);
+            self.stream.set(Some(stream));
+            if let Some(reply) = self.reply.borrow_mut().take() {
+                // A client that has left can resume the stream.
+                let _ = reply.send(Reply::Stream(frames));
+            }
+            stream
+        });
+        streams.say(stream, json);
+    }
+
+    /// Says what became of the call, on its stream if it has one.
+    pub(super) fn finish(
+        &self,
+        outcome: Result<Answer, Failure>,
+        id: &Id,
+        version: ProtocolVersion,
+    ) {
+        match self.stream.get() {
+            None => {
+                if let Some(reply) = self.reply.borrow_mut().take() {
+                    let _ = reply.send(Reply::Whole(outcome));
+                }
+            }
+            Some(stream) => {
+                self.say(&last_message(outcome, id, version));
+                self.wire.streams.borrow_mut().end(stream);
+            }
+        }
+    }
+}
+
+/// The answer to a request, where it is a message among others.
+#[must_use]
+pub fn last_message(outcome: Result<Answer, Failure>, id: &Id, version: ProtocolVersion) -> String {
+    let result = outcome
+        .map_err(Failure::in_band)
+        .and_then(|answer| shape::result(&answer, version));
+    match result {
+        Ok(result) => jsonrpc::success(id, &result),
+        Err(error) => jsonrpc::failure(Some(id), &error),
+    }
+}
+
+impl Drop for CallClient {
+    /// A call that was cancelled leaves its stream without an answer (L-24).
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.get() {
+            self.wire.streams.borrow_mut().end(stream);
+        }
+    }
+}
+
+impl Client for CallClient {
+    fn notify(&self, message: String) {
+        if !self.quiet {
+            self.say(&message);
+        }
+    }
+
+    fn admits(&self, level: Level) -> bool {
+        level >= self.wire.log_level.get()
+    }
+
+    fn ask(&self, question: &Question) -> AnswerFuture {
+        if self.quiet {
+            return Box::pin(std::future::ready(Err(NoAnswer::Unanswered)));
+        }
+        let questions = &self.wire.questions;
+        let answer = questions.ask(question, ANSWER_LIFETIME, |request| self.say(request));
+        let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
+        Box::pin(async move {
+            let answer = answer.await?;
+            // A token that ended while its user thought about it allows nothing any more.
+            if dispatcher.has_ended(&principal) {
+                Err(NoAnswer::Unanswered)
+            } else {
+                Ok(answer)
+            }
+        })
+    }
+
+    fn suggest_tags(&self, entry: EntryId) {
+        self.wants_tags.set(Some(entry));
+    }
+}

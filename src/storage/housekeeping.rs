@@ -1,0 +1,61 @@
+//! What is deleted because its time is over, whosever it is.
+//!
+//! These are the only statements that reach rows without a user's id. Each user's own writes delete what is over of
+//! theirs, but nobody else does it for a user who never comes back. They may, because they return
+//! nothing but a count, and reach nothing but rows that every other statement treats as absent, and
+//! activity that is older than anybody is promised to find.
+
+use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
+
+use super::{error::StorageError, statement::Statement};
+
+/// One statement for each table whose rows expire, and how many rows it deletes at most. It leaves
+/// those that another statement is at.
+const STATEMENTS: [(i64, &str); 4] = [
+    (
+        1_000,
+        "DELETE FROM idempotency_keys
+      WHERE (user_id, operation, key) IN (
+            SELECT user_id, operation, key FROM idempotency_keys
+             WHERE created_at <= now() - interval '24 hours'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        1_000,
+        "DELETE FROM used_request_states
+      WHERE (user_id, nonce) IN (
+            SELECT user_id, nonce FROM used_request_states
+             WHERE used_at <= now() - interval '30 minutes'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    // Its parts go with it, which may be hundreds of each.
+    (
+        20,
+        "DELETE FROM exports
+      WHERE (user_id, id) IN (
+            SELECT user_id, id FROM exports
+             WHERE expires_at <= now()
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        1_000,
+        "DELETE FROM activity
+      WHERE id IN (
+            SELECT id FROM activity
+             WHERE hour < now() - interval '90 days'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+];
+
+/// Deletes a batch of every table's expired rows; `true` if there may be more.
+///
+/// # Errors
+/// Those of the database.
+pub fn delete_expired(connection: &mut PgConnection) -> Result<bool, StorageError> {
+    let mut more = false;
+    for (batch, sql) in STATEMENTS {
+        let statement = Statement::<()>::new(sql).bind::<BigInt, _>(batch);
+        more |= i64::try_from(statement.execute(connection)?).is_ok_and(|deleted| deleted >= batch);
+    }
+    Ok(more)
+}
