@@ -248,7 +248,8 @@ impl App {
         self.sessions.as_ref().map_or(0, Sessions::open_sessions)
     }
 
-    /// Stops: no new connection, requests under way answered, writes that were accepted done.
+    /// Stops: no new connection, requests under way answered, writes that were accepted done, what
+    /// was counted of the users' activity written down.
     pub async fn stop(self) {
         // Said at once, so that nothing new begins meanwhile.
         let stopped = self.handle.stop(true);
@@ -261,6 +262,7 @@ impl App {
         if let Ok(Err(error)) = self.finished.await {
             log::error!("the HTTP server ended with an error: {error}");
         }
+        self.journal.finish_activity().await;
         self.journal.drained().await;
         self.auth_arbiter.stop();
     }

@@ -4,6 +4,7 @@
 
 pub mod actors;
 pub mod app;
+pub mod audit;
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;

@@ -9,14 +9,19 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
     ("storage", &["domain"]),
     ("actors::gate", &[]),
     ("actors::journal", &["actors::gate", "domain", "storage"]),
-    ("features", &["actors::journal", "domain", "mcp", "oauth"]),
+    // Lines of the audit log are written where things happen, and shaped in one place.
+    ("audit", &["domain", "mcp", "oauth"]),
+    (
+        "features",
+        &["actors::journal", "audit", "domain", "mcp", "oauth"],
+    ),
     ("actors::auth", &["actors::gate", "domain", "oauth"]),
     (
         "actors::session",
@@ -34,6 +39,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "actors::auth",
             "actors::journal",
             "actors::session",
+            "audit",
             "domain",
             "features",
             "mcp",

@@ -1,5 +1,5 @@
 //! **Lives here:** the words of the house: ids, the principal and its scopes, entries and tags, pages
-//! and cursors, the clock, and what can go wrong with a journal.
+//! and cursors, activity, the clock, and what can go wrong with a journal.
 //!
 //! **May enter:** nobody; this room imports no other room.
 //!
@@ -8,8 +8,10 @@
 //!
 //! **Begin with** `principal.rs`, then `journal.rs`.
 
+pub mod activity;
 pub mod clock;
 pub mod export;
+pub mod fingerprint;
 pub mod journal;
 pub mod page;
 pub mod principal;

@@ -1,12 +1,19 @@
 //! What a feature may say to the client while it works: progress, log messages, and questions. The same words in
 //! both eras; how they travel is the business of whoever holds the other end.
 
-use std::{cell::Cell, future::Future, pin::Pin, rc::Rc};
+use std::{
+    cell::Cell,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    task::Poll,
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
+    audit,
     domain::journal::EntryId,
     mcp::{
         jsonrpc::RpcError,
@@ -43,6 +50,18 @@ pub trait Client {
 
     /// Has tags suggested for an entry when the call has ended, where that can be: in a session.
     fn suggest_tags(&self, _: EntryId) {}
+
+    /// Hears, for the audit log, of a step that is none of the client's business.
+    fn overhear(&self, _: Step) {}
+}
+
+/// What the audit log hears of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A user was asked to confirm something, or answered.
+    Confirmation(audit::Confirmation),
+    /// What the client brought back was not what it was given.
+    StateRefused,
 }
 
 /// The client's answer: its `result`, as it came.
@@ -181,6 +200,12 @@ impl Conversation {
         self.client.suggest_tags(entry);
     }
 
+    /// Has the audit log know that something was done about which nobody could be asked.
+    pub fn skip_confirmation(&self) {
+        let step = Step::Confirmation(audit::Confirmation::Impossible);
+        self.client.overhear(step);
+    }
+
     /// Whether the client can do something for the server.
     #[must_use]
     pub fn can(&self, ability: Ability) -> bool {
@@ -273,6 +298,7 @@ impl Conversation {
         if !self.can(Ability::ElicitForm) {
             return Ok(Confirmation::CannotAsk);
         }
+        let overhear = |step| self.client.overhear(Step::Confirmation(step));
         let question = Question {
             needs: Ability::ElicitForm,
             method: "elicitation/create",
@@ -285,16 +311,34 @@ impl Conversation {
                 },
             }),
         };
-        let [answer] = match self.ask([("confirm", question)], "").await {
-            Err(Unheard::TooManyOpen) => return Ok(Confirmation::NotAsked),
+        let mut asking = pin!(self.ask([("confirm", question)], ""));
+        // In a session, only what was put is waited for.
+        let asked = match poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await {
+            Poll::Ready(asked) => asked,
+            Poll::Pending => {
+                overhear(audit::Confirmation::Asked);
+                asking.await
+            }
+        };
+        let [answer] = match asked {
+            Err(Unheard::TooManyOpen) => {
+                overhear(audit::Confirmation::NotAsked);
+                return Ok(Confirmation::NotAsked);
+            }
+            Err(unheard @ Unheard::InputRequired { .. }) => {
+                overhear(audit::Confirmation::Asked);
+                return Err(unheard);
+            }
             asked => asked?,
         };
         let confirmed = answer
             .and_then(|answer| serde_json::from_value::<Answer>(answer).ok())
             .is_some_and(|answer| answer.action == "accept" && answer.content.confirmed);
         Ok(if confirmed {
+            overhear(audit::Confirmation::Given);
             Confirmation::Confirmed
         } else {
+            overhear(audit::Confirmation::Declined);
             Confirmation::Declined
         })
     }

@@ -2,8 +2,8 @@
 //! arguments, its result and what it does. Lists, refusals, completions and documentation are all read
 //! off the declaration.
 //!
-//! **May enter:** `actors::session`, `http`, `app`. This room imports `actors::journal`, `mcp`,
-//! `oauth` and `domain`.
+//! **May enter:** `actors::session`, `http`, `app`. This room imports `actors::journal`, `audit`,
+//! `mcp`, `oauth` and `domain`.
 //!
 //! **Never here:** a scope check or a list filter of a feature's own, a status code, SQL, a
 //! difference between revisions.
@@ -20,6 +20,7 @@ pub mod dispatch;
 pub mod export;
 pub mod prompt;
 pub mod prompts;
+mod recording;
 pub mod resource;
 pub mod resources;
 pub mod scope_table;

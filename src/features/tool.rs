@@ -185,6 +185,14 @@ impl DeclaredTool {
         &self.descriptor.name
     }
 
+    /// Whether a call may change something, which a tool that is known by its wire form only does
+    /// unless that says otherwise (MCP, `readOnlyHint`).
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        let annotations = self.descriptor.annotations.as_ref();
+        annotations.and_then(|annotations| annotations.read_only_hint) != Some(true)
+    }
+
     /// What a token needs for the tool to be of any use to it; lists show it if so.
     #[must_use]
     pub fn scopes(&self) -> ScopeSet {

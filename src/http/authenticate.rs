@@ -5,10 +5,11 @@ use std::sync::Arc;
 use actix_web::{HttpMessage, HttpRequest, http::header::AUTHORIZATION};
 use url::form_urlencoded;
 
-use super::{Site, edge::RequestInfo, error::HttpError};
+use super::{Site, edge::request_id, error::HttpError};
 use crate::{
     actors::auth::{AuthError, Presented},
-    domain::{principal::Principal, request_id::RequestId},
+    audit::{self, Event, Origin},
+    domain::principal::Principal,
     oauth::{
         bearer::{BearerToken, Presentation, Scheme},
         dpop::ProofFault,
@@ -25,50 +26,50 @@ pub(super) async fn authenticate(
     request: &HttpRequest,
     site: &Site,
 ) -> Result<Arc<Principal>, HttpError> {
+    let trace = request_id(request);
+    let refused = |refusal, token| {
+        let origin = Origin {
+            request_id: trace,
+            principal: None,
+            version: None,
+        };
+        audit::log(Event::TokenRefused { refusal, token }, origin);
+        HttpError::Refused(refusal)
+    };
     let Presentation { token, scheme } = Presentation::from_authorization(
         request
             .headers()
             .get_all(AUTHORIZATION)
             .map(|value| value.as_bytes()),
     )
-    .map_err(HttpError::Refused)?;
+    .map_err(|refusal| refused(refusal, None))?;
     // RFC 6750 §2: one method of sending the token per request. The query is no method here, but a
     // client that uses both is mistaken about something.
     if form_urlencoded::parse(request.query_string().as_bytes())
         .any(|(name, _)| name == "access_token")
     {
-        return Err(HttpError::Refused(Refusal::Malformed(
-            "a token in the query as well",
-        )));
+        let refusal = Refusal::Malformed("a token in the query as well");
+        return Err(refused(refusal, Some(&token)));
     }
-    let trace = request
-        .extensions()
-        .get::<RequestInfo>()
-        .map_or_else(RequestId::random, |info| info.id);
     let principal = match site.auth.introspect(token.clone(), trace).await {
         Ok(principal) => principal,
-        Err(error) => {
-            if let AuthError::Refused(refusal) = &error {
-                log::info!(
-                    request_id:% = trace, token = token.fingerprint();
-                    "refused a token: {refusal}"
-                );
-            }
-            return Err(error.into());
-        }
+        Err(AuthError::Refused(refusal)) => return Err(refused(refusal, Some(&token))),
+        Err(error) => return Err(error.into()),
     };
-    check_proof(request, site, &token, scheme, &principal).inspect_err(|error| {
-        if let HttpError::Refused(refusal) = error {
-            log::info!(
-                request_id:% = trace, token = token.fingerprint();
-                "refused how a token was presented: {refusal}"
-            );
-        }
+    check_proof(request, site, &token, scheme, &principal).map_err(|error| match error {
+        HttpError::Refused(refusal) => refused(refusal, Some(&token)),
+        error => error,
     })?;
+    request.extensions_mut().insert(Arc::clone(&principal));
     if principal.scopes.is_empty() {
-        return Err(HttpError::Refused(Refusal::TooFewScopes {
-            needed: site.baseline,
-        }));
+        let needed = site.baseline;
+        let origin = Origin {
+            request_id: trace,
+            principal: Some(&principal),
+            version: None,
+        };
+        audit::log(Event::ScopeRefused { needed }, origin);
+        return Err(HttpError::Refused(Refusal::TooFewScopes { needed }));
     }
     Ok(principal)
 }

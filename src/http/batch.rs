@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     actors::session::{Reply, SessionError, SessionHandle, last_message},
-    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
+    domain::{journal::Cause, principal::Principal, request_id::RequestId, scope::ScopeSet},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
         envelope::Params,
@@ -35,6 +35,7 @@ pub(super) async fn answer(
     members: &[&RawValue],
     headers: &Headers<'_>,
     principal: Arc<Principal>,
+    request_id: RequestId,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
     let not_supported =
@@ -45,7 +46,7 @@ pub(super) async fn answer(
     if headers.session_id == Field::Absent {
         return Err(not_supported());
     }
-    let session = legacy::find(headers, &principal, sessions, None)?;
+    let session = legacy::find(headers, &principal, request_id, sessions, None)?;
     if !session.version().has_batches() {
         return Err(not_supported());
     }
@@ -58,7 +59,7 @@ pub(super) async fn answer(
     let messages = messages.iter().map(Message::of).collect();
     let run = async move {
         let _permit = permit;
-        run(messages, session, principal).await
+        run(messages, session, principal, request_id).await
     };
     // Like any call of a session, what has been taken does not end with the connection (L-19).
     let answers = actix_web::rt::spawn(run)
@@ -188,9 +189,10 @@ async fn run(
     messages: Vec<Message>,
     session: SessionHandle,
     principal: Arc<Principal>,
+    request_id: RequestId,
 ) -> Result<Vec<String>, SessionError> {
     let mut answers = stream::iter(messages)
-        .map(|message| run_one(message, &session, &principal))
+        .map(|message| run_one(message, &session, &principal, request_id))
         .buffered(AT_ONCE);
     let mut texts = Vec::new();
     while let Some(answer) = answers.next().await {
@@ -203,6 +205,7 @@ async fn run_one(
     message: Message,
     session: &SessionHandle,
     principal: &Arc<Principal>,
+    request_id: RequestId,
 ) -> Result<Option<String>, SessionError> {
     let version = session.version();
     match message {
@@ -220,7 +223,7 @@ async fn run_one(
                 Some(method) => {
                     let principal = Arc::clone(principal);
                     match session
-                        .call_quietly(principal, id.clone(), method, params)
+                        .call_quietly(principal, request_id, id.clone(), method, params)
                         .await?
                     {
                         Reply::Whole(outcome) => outcome,

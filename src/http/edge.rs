@@ -1,7 +1,7 @@
 //! What every request passes before its route, and every response after it: request id, access log,
 //! host, origin, CORS.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
@@ -24,7 +24,11 @@ use super::{
     Site,
     error::{HttpError, LoggedCause},
 };
-use crate::{domain::request_id::RequestId, oauth::url::PublicUrl};
+use crate::{
+    audit::{self, Event, Origin},
+    domain::{fingerprint::fingerprint, principal::Principal, request_id::RequestId},
+    oauth::url::PublicUrl,
+};
 
 /// The header that names a request in its response.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,6 +52,14 @@ const LONGEST_LOGGED_PATH: usize = 128;
 pub(super) struct RequestInfo {
     pub(super) id: RequestId,
     began: Instant,
+}
+
+/// The id of a request.
+pub(super) fn request_id(request: &HttpRequest) -> RequestId {
+    request
+        .extensions()
+        .get::<RequestInfo>()
+        .map_or_else(RequestId::random, |info| info.id)
 }
 
 /// Which hosts this server answers to, and which origins may use it from a browser.
@@ -146,9 +158,16 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     let under_mcp = path == super::MCP;
     // Load balancers ask after the server's health by its address.
     let any_host = path == super::HEALTHCHECK;
+    let origin = Origin {
+        request_id: info.id,
+        principal: None,
+        version: None,
+    };
     let refused = if !any_host && !site.doors.admits_host(request.headers()) {
+        audit::log(Event::HostRefused, origin);
         Some(HttpError::Misdirected)
     } else if under_mcp && !site.doors.admits_origin(request.headers()) {
+        audit::log(Event::OriginRefused, origin);
         Some(HttpError::ForbiddenOrigin)
     } else {
         None
@@ -258,6 +277,10 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         }
         _ => "other",
     };
+    let subject = request.extensions().get::<Arc<Principal>>().map_or_else(
+        || "-".to_owned(),
+        |principal| fingerprint(&principal.subject),
+    );
     let path: String = request.path().chars().take(LONGEST_LOGGED_PATH).collect();
     log::log!(
         target: "epicme::access",
@@ -266,6 +289,7 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         method,
         path = path.as_str(),
         status = status.as_u16(),
+        subject,
         micros = u64::try_from(info.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         "{method} {path} {}{}",
         status.as_u16(),

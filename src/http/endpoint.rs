@@ -10,7 +10,8 @@ use actix_web::{
 };
 
 use super::{
-    Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
+    Site, authenticate::authenticate, batch, body, document, edge::request_id, error::HttpError,
+    legacy, modern,
 };
 use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
@@ -92,9 +93,12 @@ async fn answer(
     body::check_media_types(request)?;
     let body = body::read(request, payload, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
+    let request_id = request_id(request);
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,
-        Posted::Batch(members) => return batch::answer(&members, &headers, principal, site).await,
+        Posted::Batch(members) => {
+            return batch::answer(&members, &headers, principal, request_id, site).await;
+        }
     };
     let refused = |error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
@@ -105,11 +109,13 @@ async fn answer(
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
-            modern::answer(&message, params, &headers, principal, site).await
+            modern::answer(&message, params, &headers, principal, request_id, site).await
         }
         // Nothing that a modern client may notify us of concerns us (D-16).
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
-        (Era::Legacy, incoming) => legacy::answer(incoming, &headers, principal, site).await,
+        (Era::Legacy, incoming) => {
+            legacy::answer(incoming, &headers, principal, request_id, site).await
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Every variant has two faces: what the client reads, from the fixed words of this file, and the
 //! private cause, which the access log writes once under the request id that the response carries.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -20,11 +20,12 @@ use serde_json::json;
 use super::{
     Site,
     body::{self, Body},
-    edge::{RequestInfo, path_of},
+    edge::{path_of, request_id},
 };
 use crate::{
     actors::{auth::AuthError, session::SessionError},
-    domain::{journal::Cause, scope::ScopeSet},
+    audit::{self, Event, Origin},
+    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     mcp::{
         jsonrpc::{self, Id, RpcError, Unreadable, code},
         status,
@@ -182,10 +183,19 @@ impl HttpError {
     /// The response. Under `/mcp` its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2
     /// has the names); both say the same.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let request_id = request
-            .extensions()
-            .get::<RequestInfo>()
-            .map(|info| info.id);
+        let request_id = request_id(request);
+        if let Self::Forbidden { needed, .. } = self {
+            let extensions = request.extensions();
+            let principal = extensions.get::<Arc<Principal>>();
+            audit::log(
+                Event::ScopeRefused { needed },
+                Origin {
+                    request_id,
+                    principal: principal.map(|principal| &**principal),
+                    version: None,
+                },
+            );
+        }
         let face = self.face(request);
         let mut response = HttpResponse::build(
             StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -210,7 +220,7 @@ impl HttpError {
             "error_description": face.description,
         });
         // An unknown session's answer is the same for everybody, to the byte.
-        if let (Some(request_id), false) = (request_id, matches!(self, Self::UnknownSession(_))) {
+        if !matches!(self, Self::UnknownSession(_)) {
             data["request_id"] = request_id.to_string().into();
         }
         let body = if path_of(request) == super::MCP {

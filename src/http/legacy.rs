@@ -9,13 +9,15 @@ use actix_web::{
 
 use super::{
     Site,
+    edge::request_id,
     endpoint::{SESSION_ID, accepted, id_of, json, mcp_headers, respond},
     error::HttpError,
     stream,
 };
 use crate::{
     actors::session::{Reply, SessionHandle, Sessions},
-    domain::principal::Principal,
+    audit::{self, Event, Origin},
+    domain::{principal::Principal, request_id::RequestId},
     mcp::{
         envelope::Params,
         era::{self, Era},
@@ -36,6 +38,7 @@ pub(super) async fn answer(
     incoming: Incoming<'_>,
     headers: &Headers<'_>,
     principal: Arc<Principal>,
+    request_id: RequestId,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
     let id = id_of(&incoming);
@@ -44,11 +47,11 @@ pub(super) async fn answer(
     };
     let message = match incoming {
         Incoming::Request(message) if message.method == "initialize" => {
-            return open(&message, headers, &principal, sessions);
+            return open(&message, headers, &principal, request_id, sessions);
         }
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
-            let session = find(headers, &principal, sessions, None)?;
+            let session = find(headers, &principal, request_id, sessions, None)?;
             let params = notification.params.map(ToOwned::to_owned);
             session
                 .note(notification.method.into_owned(), params)
@@ -57,7 +60,7 @@ pub(super) async fn answer(
             return Ok(accepted());
         }
         Incoming::Response(response) => {
-            let session = find(headers, &principal, sessions, None)?;
+            let session = find(headers, &principal, request_id, sessions, None)?;
             session
                 .settle(response.id, response.result.map(ToOwned::to_owned))
                 .await
@@ -65,7 +68,7 @@ pub(super) async fn answer(
             return Ok(accepted());
         }
     };
-    let session = find(headers, &principal, sessions, id.clone())?;
+    let session = find(headers, &principal, request_id, sessions, id.clone())?;
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
@@ -73,7 +76,13 @@ pub(super) async fn answer(
     };
     let params = message.params.map(ToOwned::to_owned);
     let reply = session
-        .call(Arc::clone(&principal), message.id.clone(), method, params)
+        .call(
+            Arc::clone(&principal),
+            request_id,
+            message.id.clone(),
+            method,
+            params,
+        )
         .await
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
@@ -88,6 +97,7 @@ fn open(
     message: &Request<'_>,
     headers: &Headers<'_>,
     principal: &Principal,
+    request_id: RequestId,
     sessions: &Sessions,
 ) -> Result<HttpResponse, HttpError> {
     let id = || Some(message.id.clone());
@@ -96,6 +106,14 @@ fn open(
     let session = sessions
         .open(principal, version, abilities)
         .map_err(|error| HttpError::session(error, id()))?;
+    audit::log(
+        Event::SessionOpened,
+        Origin {
+            request_id,
+            principal: Some(principal),
+            version: Some(version),
+        },
+    );
     let mut response = json(jsonrpc::success(&message.id, &shape::initialized(version)));
     response.headers_mut().insert(
         SESSION_ID.clone(),
@@ -128,7 +146,7 @@ pub(super) async fn listen(
     principal: &Arc<Principal>,
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
-    let session = find(&headers, principal, sessions, None)?;
+    let session = find(&headers, principal, request_id(request), sessions, None)?;
     let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
     let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
         Field::Absent => None,
@@ -160,11 +178,20 @@ pub(super) fn close(
     principal: &Principal,
 ) -> Result<HttpResponse, HttpError> {
     let headers = mcp_headers(request.headers());
-    find(&headers, principal, sessions, None)?;
+    let request_id = request_id(request);
+    let version = find(&headers, principal, request_id, sessions, None)?.version();
     let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
     sessions
         .close(session_id, principal)
         .map_err(|error| HttpError::session(error, None))?;
+    audit::log(
+        Event::SessionClosed,
+        Origin {
+            request_id,
+            principal: Some(principal),
+            version: Some(version),
+        },
+    );
     Ok(HttpResponse::NoContent()
         .insert_header((CACHE_CONTROL, "no-store"))
         .finish())
@@ -174,17 +201,26 @@ pub(super) fn close(
 pub(super) fn find(
     headers: &Headers<'_>,
     principal: &Principal,
+    request_id: RequestId,
     sessions: &Sessions,
     id: Option<Id>,
 ) -> Result<SessionHandle, HttpError> {
     era::check_legacy_version(headers.protocol_version, None)
         .map_err(|error| bad_request(error, id.clone()))?;
-    let session = sessions
-        .find(
-            named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?,
-            principal,
-        )
-        .map_err(|error| HttpError::session(error, id.clone()))?;
+    let named = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
+    let session = sessions.find(named, principal).map_err(|error| {
+        audit::log(
+            Event::SessionRefused {
+                to_stranger: sessions.is_anothers(named, principal),
+            },
+            Origin {
+                request_id,
+                principal: Some(principal),
+                version: None,
+            },
+        );
+        HttpError::session(error, id.clone())
+    })?;
     era::check_legacy_version(headers.protocol_version, Some(session.version()))
         .map_err(|error| bad_request(error, id))?;
     Ok(session)

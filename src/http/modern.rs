@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     actors::session::last_message,
-    domain::principal::Principal,
+    domain::{principal::Principal, request_id::RequestId},
     features::{
         dispatch::{Begun, Call, Failure},
         watching::{Unwatchable, Watching},
@@ -33,6 +33,7 @@ pub(super) async fn answer(
     params: Params<'_>,
     headers: &Headers<'_>,
     principal: Arc<Principal>,
+    request_id: RequestId,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
     let admitted = era::admit(message, params, headers).map_err(|error| HttpError::Rpc {
@@ -51,6 +52,7 @@ pub(super) async fn answer(
         version,
         params: &admitted.params,
         progress_token,
+        request_id,
         principal: Arc::clone(&principal),
         abilities: admitted.abilities,
         client,

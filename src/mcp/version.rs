@@ -62,6 +62,12 @@ impl ProtocolVersion {
         matches!(self, Self::V2026_07_28)
     }
 
+    /// What its era is called, for the log.
+    #[must_use]
+    pub const fn era_name(self) -> &'static str {
+        if self.is_modern() { "modern" } else { "legacy" }
+    }
+
     /// What a legacy client is given that asked for `requested` (Lifecycle, Version Negotiation):
     /// that, if it can be had by `initialize`, else the newest that can. A modern version is never
     /// echoed.

@@ -1,12 +1,10 @@
 //! Reading the access token out of a request (RFC 6750 §2.1, RFC 9449 §7.1).
 
-use std::fmt::Write;
-
 use derive_more::Debug;
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
 
 use super::judge::Refusal;
+use crate::domain::fingerprint::fingerprint;
 
 /// The longest token that is looked at, in bytes.
 pub const LONGEST_TOKEN: usize = 4 * 1024;
@@ -114,16 +112,10 @@ impl BearerToken {
         self.0.expose_secret()
     }
 
-    /// Eight hex digits of the token's SHA-256: enough to follow a token through the log, too few
-    /// to be of use to who reads the log.
+    /// What stands in the log for the token.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(self.expose())[..4]
-            .iter()
-            .fold(String::with_capacity(8), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        fingerprint(self.expose())
     }
 }
 
@@ -155,10 +147,21 @@ mod tests {
 
     #[test]
     fn other_schemes_are_no_bearer_credential() {
-        for value in ["Basic dXNlcjpwYXNz", "abc", "", "Bearerx y", "DPoP abc"] {
+        for value in ["Basic dXNlcjpwYXNz", "abc", "", "Bearerx y", "Digest abc"] {
             assert_eq!(read(&[value]), Err(Refusal::Missing), "{value}");
         }
         assert_eq!(read(&[]), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn the_scheme_says_whether_a_proof_comes_along() {
+        for (value, scheme) in [("Bearer a", Scheme::Bearer), ("dpop a", Scheme::Dpop)] {
+            let presented = Presentation::from_authorization([value.as_bytes()].into_iter());
+            assert_eq!(presented.unwrap().scheme, scheme);
+            assert_eq!(Scheme::of([value.as_bytes()].into_iter()), Some(scheme));
+        }
+        assert_eq!(Scheme::of([&b"Basic a"[..]].into_iter()), None);
+        assert_eq!(Scheme::of(std::iter::empty()), None);
     }
 
     #[test]

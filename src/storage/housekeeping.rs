@@ -1,8 +1,9 @@
 //! What is deleted because its time is over, whosever it is.
 //!
-//! These are the only statements without a user's id. Each user's own writes delete what is over of
+//! These are the only statements that reach rows without a user's id. Each user's own writes delete what is over of
 //! theirs, but nobody else does it for a user who never comes back. They may, because they return
-//! nothing but a count, and reach nothing but rows that every other statement treats as absent.
+//! nothing but a count, and reach nothing but rows that every other statement treats as absent, and
+//! activity that is older than anybody is promised to find.
 
 use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
 
@@ -10,7 +11,7 @@ use super::{error::StorageError, statement::Statement};
 
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It leaves
 /// those that another statement is at.
-const STATEMENTS: [(i64, &str); 3] = [
+const STATEMENTS: [(i64, &str); 4] = [
     (
         1_000,
         "DELETE FROM idempotency_keys
@@ -34,6 +35,14 @@ const STATEMENTS: [(i64, &str); 3] = [
       WHERE (user_id, id) IN (
             SELECT user_id, id FROM exports
              WHERE expires_at <= now()
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        1_000,
+        "DELETE FROM activity
+      WHERE id IN (
+            SELECT id FROM activity
+             WHERE hour < now() - interval '90 days'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
 ];

@@ -4,12 +4,14 @@
 //! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations and databases.
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
-//! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything; a
-//! row type in a public signature; a value, a title or SQL text in an error's `Display`.
+//! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything, and
+//! where activity of many users is added at once, under a key each; a row type in a public signature; a
+//! value, a title or SQL text in an error's `Display`.
 //!
 //! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
 //! trip does the work of several, and go through Diesel's statement cache like any other.
 
+pub mod activity;
 pub mod databases;
 pub mod entries;
 pub mod entry_lists;

@@ -99,3 +99,19 @@ diesel::table! {
         content -> Text,
     }
 }
+
+diesel::table! {
+    activity (id) {
+        id -> BigInt,
+        user_id -> Uuid,
+        client -> Text,
+        kind -> Text,
+        feature -> Text,
+        outcome -> Text,
+        hour -> Timestamptz,
+        writes -> Bool,
+        count -> BigInt,
+        first_at -> Timestamptz,
+        last_at -> Timestamptz,
+    }
+}

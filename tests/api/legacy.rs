@@ -365,7 +365,11 @@ async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
     let app = TestApp::spawn();
     let mut session = app.open(&app.token("ann", ALL), "2025-11-25").await;
     for (scope, visible, status) in [
-        ("user:read", vec!["whoami"], 200),
+        (
+            "user:read",
+            vec!["whoami", "list_connected_clients", "list_activity"],
+            200,
+        ),
         (
             "entries:read",
             vec!["get_entry", "list_entries", "search_entries"],
@@ -373,7 +377,13 @@ async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
         ),
         (
             "user:read tags:read",
-            vec!["whoami", "get_tag", "list_tags"],
+            vec![
+                "whoami",
+                "get_tag",
+                "list_tags",
+                "list_connected_clients",
+                "list_activity",
+            ],
             200,
         ),
     ] {

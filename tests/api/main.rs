@@ -4,6 +4,8 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod activity;
+mod audit;
 mod batches;
 mod believing;
 mod bounds;

@@ -135,7 +135,9 @@ async fn a_write_is_done_even_if_its_client_leaves() {
     // The write waits for the lock, so it has been accepted; now its client leaves.
     let mut waiting = app.database.connect();
     let waits = "DO $$ BEGIN \
-        WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+        WHILE NOT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database \
+        WHERE NOT granted AND datname = current_database()) \
+        LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
     waiting.batch_execute(waits).unwrap();
     wire.cut();
     blocker.batch_execute("COMMIT").unwrap();

@@ -1,4 +1,4 @@
-//! The fourteen tools: what they show of themselves, whom they serve, and what they answer.
+//! The tools: what they show of themselves, whom they serve, and what they answer.
 
 use serde_json::{Value, json};
 
@@ -47,6 +47,8 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
             json!({ "entryId": 1, "tagId": 1 }),
         ),
         ("export_journal", "entries:read tags:read", json!({})),
+        ("list_connected_clients", "user:read", json!({})),
+        ("list_activity", "user:read", json!({})),
     ]
 }
 
@@ -71,7 +73,7 @@ async fn descriptors(app: &TestApp) -> serde_json::Map<String, Value> {
 async fn the_list_of_a_token_with_every_scope() {
     let app = TestApp::spawn();
     let list = list(&app, &app.token("ann", ALL)).await;
-    assert_eq!(list["tools"].as_array().unwrap().len(), 15);
+    assert_eq!(list["tools"].as_array().unwrap().len(), 17);
     assert_eq!(list["cacheScope"], "private");
     insta::assert_snapshot!("tools", serde_json::to_string_pretty(&list).unwrap());
 }
@@ -738,6 +740,11 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
         ("delete_tag", vec![id]),
         ("add_tag_to_entry", entry_tag.clone()),
         ("remove_tag_from_entry", entry_tag),
+        ("list_connected_clients", vec![]),
+        (
+            "list_activity",
+            vec![("clientId", Rule::Text(1, 1_024), BeNull), page[0], page[1]],
+        ),
     ]
 }
 

@@ -99,3 +99,22 @@ async fn exports_that_nobody_comes_back_for_are_deleted_with_their_parts() {
         assert_eq!(journal.database.count("export_parts"), 2 * exports);
     }
 }
+
+#[actix_rt::test]
+async fn activity_is_kept_for_ninety_days_and_then_deleted_batch_by_batch() {
+    let journal = Journal::start();
+    journal
+        .database
+        .execute(
+            "INSERT INTO activity (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
+             SELECT gen_random_uuid(), 'c', 'tool', 'x', 'done', hour, false, 1, hour, hour
+               FROM generate_series(1, 1503) AS n,
+                    LATERAL (SELECT now() - CASE WHEN n <= 1500 THEN interval '90 days 1 minute'
+                                                 ELSE interval '89 days 23 hours' END) AS ended (hour)",
+        )
+        .unwrap();
+    for (kept, more) in [(503, true), (3, false), (3, false)] {
+        assert_eq!(journal.ask(DeleteExpired).await.unwrap(), more);
+        assert_eq!(journal.database.count("activity"), kept);
+    }
+}

@@ -3,6 +3,7 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod activity;
 mod digest;
 mod entries;
 mod housekeeping;

@@ -1,6 +1,11 @@
 //! The handle: what callers hold in place of the actor's address.
 
-use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use actix::{Actor, Addr, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
@@ -17,6 +22,7 @@ use crate::{
 };
 
 use super::{
+    activity::{self, Recorder},
     actor::{Admitted, JournalActor},
     housekeeping,
     messages::{JournalMessage, Kind},
@@ -65,6 +71,7 @@ pub struct JournalHandle(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     address: Addr<JournalActor>,
     gate: Gate,
+    recorder: Recorder,
     arbiter: Arbiter,
     runner: ArbiterHandle,
 }
@@ -92,12 +99,29 @@ impl JournalHandle {
         let arbiter = Arbiter::new();
         let runner = arbiter.handle();
         let address = JournalActor::start_in_arbiter(&runner, |_| JournalActor::new(pool));
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             address,
             gate,
+            recorder: Recorder::default(),
             arbiter,
             runner,
-        }))
+        });
+        inner
+            .runner
+            .spawn(activity::keep_flushing(Arc::downgrade(&inner)));
+        Self(inner)
+    }
+
+    pub(super) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(Self)
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.0.recorder
+    }
+
+    pub(super) fn runner(&self) -> &ArbiterHandle {
+        &self.0.runner
     }
 
     /// Has expired rows deleted, now and then from now on, until the last handle is gone.

@@ -7,8 +7,10 @@
 //! that ends because its caller left; a query on an actor's thread (Diesel blocks).
 //!
 //! **Begin with** `messages.rs`: each message stands beside its answer and what it does. Then
-//! `handle.rs` (admission, and why writes are spawned) and `actor.rs`.
+//! `handle.rs` (admission, and why writes are spawned) and `actor.rs`. `activity.rs` counts calls apart
+//! from all that, and hands the counts in as a message like any other.
 
+mod activity;
 mod actor;
 mod exports;
 mod handle;
@@ -17,6 +19,7 @@ mod messages;
 mod request_states;
 mod watchers;
 
+pub use activity::{ListActivity, ListClients};
 pub use actor::JournalActor;
 pub use exports::{
     AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,

@@ -26,6 +26,7 @@ use crate::{
     domain::{
         clock::Clock,
         principal::{Principal, UserId},
+        request_id::RequestId,
     },
     features::{
         conversation::Client,
@@ -56,6 +57,8 @@ const LOG_LEVEL: Level = Level::Warning;
 pub(super) struct Call {
     /// Who asks, by the token of this very request.
     pub(super) principal: Arc<Principal>,
+    /// In which HTTP request, for the log.
+    pub(super) request_id: RequestId,
     /// The request's id, for its answer and for a cancellation.
     pub(super) id: Id,
     /// For what.
@@ -178,6 +181,7 @@ impl Handler<Call> for SessionActor {
                     version: self.version,
                     params: &params,
                     progress_token: params.progress_token(),
+                    request_id: call.request_id,
                     principal: call.principal,
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,

@@ -36,7 +36,7 @@ use self::{
 };
 use super::gate::{Gate, Permit};
 use crate::{
-    domain::{clock::Clock, principal::Principal},
+    domain::{clock::Clock, principal::Principal, request_id::RequestId},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
         jsonrpc::Id, method::Method, outgoing::Abilities, sse::EventId, version::ProtocolVersion,
@@ -191,6 +191,12 @@ impl Sessions {
             .ok_or(SessionError::Unknown)
     }
 
+    /// Whether a session is somebody else's, for the audit log alone: the one who asks must not learn.
+    #[must_use]
+    pub fn is_anothers(&self, id: &str, principal: &Principal) -> bool {
+        SessionId::parse(id).is_some_and(|id| self.lock().is_anothers(&id, &principal.owner()))
+    }
+
     /// Ends the principal's own session.
     ///
     /// # Errors
@@ -253,11 +259,13 @@ impl SessionHandle {
     pub async fn call(
         &self,
         principal: Arc<Principal>,
+        request_id: RequestId,
         id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
     ) -> Result<Reply, SessionError> {
-        self.ask(principal, id, method, params, false).await
+        self.ask(principal, request_id, id, method, params, false)
+            .await
     }
 
     /// Asks the session for an answer and nothing but: nothing is said on the way, and the reply is
@@ -268,16 +276,19 @@ impl SessionHandle {
     pub async fn call_quietly(
         &self,
         principal: Arc<Principal>,
+        request_id: RequestId,
         id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
     ) -> Result<Reply, SessionError> {
-        self.ask(principal, id, method, params, true).await
+        self.ask(principal, request_id, id, method, params, true)
+            .await
     }
 
     async fn ask(
         &self,
         principal: Arc<Principal>,
+        request_id: RequestId,
         id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
@@ -290,6 +301,7 @@ impl SessionHandle {
             .address
             .send(Call {
                 principal,
+                request_id,
                 id,
                 method,
                 params,

@@ -130,6 +130,11 @@ impl<L: Clone> Registry<L> {
         Some(slot.link.clone())
     }
 
+    /// Whether a session has another owner.
+    pub(super) fn is_anothers(&self, id: &SessionId, owner: &Owner) -> bool {
+        self.slots.get(id).is_some_and(|slot| slot.owner != *owner)
+    }
+
     /// Forgets the owner's own session, if it has not expired.
     pub(super) fn close(&mut self, id: &SessionId, owner: &Owner, now: Timestamp) -> Option<L> {
         self.find(id, owner, now)?;
@@ -207,9 +212,11 @@ mod tests {
         let id = SessionId::random();
         registry.open(id, owner("a", "host"), 1, at(0));
         assert_eq!(registry.find(&id, &owner("a", "host"), at(0)), Some(1));
+        assert!(!registry.is_anothers(&id, &owner("a", "host")));
         for other in [owner("b", "host"), owner("a", "other")] {
             assert_eq!(registry.find(&id, &other, at(0)), None);
             assert_eq!(registry.close(&id, &other, at(0)), None);
+            assert!(registry.is_anothers(&id, &other));
         }
         assert_eq!(registry.close(&id, &owner("a", "host"), at(0)), Some(1));
         assert_eq!(registry.find(&id, &owner("a", "host"), at(0)), None);

@@ -11,7 +11,7 @@ use crate::{
     actors::journal::UseRequestState,
     domain::journal::Cause,
     features::{
-        conversation::{Conversation, Round, Unheard},
+        conversation::{Client, Conversation, Round, Step, Unheard},
         prompt::PromptError,
         tool::{Context, ToolError},
     },
@@ -97,6 +97,7 @@ impl Dispatcher {
         };
         let back = WayBack {
             dispatcher: Arc::clone(self),
+            client: Rc::clone(&call.client),
             binding,
             used,
             version: call.version,
@@ -119,7 +120,8 @@ impl Dispatcher {
         let opened = match (call.params.request_state, binding) {
             (Some(state), Some(binding)) => {
                 let state = Params::string(Some(state), "requestState")?;
-                Some(self.sealer.open(binding, &state, self.clock.now())?)
+                let opened = self.sealer.open(binding, &state, self.clock.now());
+                Some(opened.inspect_err(|_| call.client.overhear(Step::StateRefused))?)
             }
             _ => None,
         };
@@ -139,6 +141,7 @@ impl Dispatcher {
 /// The way back to the client of a call, for what a feature needs of it first.
 struct WayBack {
     dispatcher: Arc<Dispatcher>,
+    client: Rc<dyn Client>,
     binding: Option<Binding>,
     used: Option<UseRequestState>,
     version: ProtocolVersion,
@@ -154,7 +157,10 @@ impl WayBack {
         };
         match self.dispatcher.journal.ask(state.clone()).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(request_state::refused().into()),
+            Ok(false) => {
+                self.client.overhear(Step::StateRefused);
+                Err(request_state::refused().into())
+            }
             Err(error) => Err(failure(error)),
         }
     }

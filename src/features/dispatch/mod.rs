@@ -13,12 +13,15 @@ mod reads;
 
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
-use super::{catalogue::Catalogue, conversation::Client, prompt::DeclaredPrompt};
+use super::{
+    catalogue::Catalogue, conversation::Client, prompt::DeclaredPrompt, recording::recorded,
+};
 use crate::{
     actors::journal::JournalHandle,
     domain::{
         clock::{Clock, Timestamp},
         principal::Principal,
+        request_id::RequestId,
         scope::ScopeSet,
     },
     mcp::{
@@ -56,6 +59,8 @@ pub struct Call<'a> {
     pub params: &'a Params<'a>,
     /// Under which token the client wants to hear of progress, if it does.
     pub progress_token: Option<ProgressToken>,
+    /// In which HTTP request, for the log.
+    pub request_id: RequestId,
     /// By whom, according to the token of this very request.
     pub principal: Arc<Principal>,
     /// What the client can do for the server.
@@ -154,11 +159,16 @@ impl Dispatcher {
         scopes.unwrap_or(ScopeSet::EMPTY)
     }
 
-    /// Begins a call. The order is the ladder's: lookup, scope, parameters, and only then the work.
+    /// Begins a call, and records what becomes of it. The order is the ladder's: lookup, scope,
+    /// parameters, and only then the work.
     ///
     /// # Errors
     /// See [`Failure`]. Nothing has been done then.
     pub fn begin(self: &Arc<Self>, call: &Call<'_>) -> Result<Begun, Failure> {
+        recorded(self, call, Self::start)
+    }
+
+    fn start(self: &Arc<Self>, call: &Call<'_>) -> Result<Begun, Failure> {
         match call.method {
             Method::Ping => Ok(Begun::Answered(Answer::Empty)),
             Method::Discover => Ok(Begun::Answered(Answer::Ready(self.catalogue.discovery()))),

@@ -2,6 +2,7 @@
 //!
 //! **Begin with** `user.rs`, the smallest; `entries.rs` is the rule.
 
+mod activity;
 mod entries;
 mod entry_tags;
 mod export_journal;
@@ -41,6 +42,8 @@ pub fn all() -> Vec<DeclaredTool> {
         DeclaredTool::of::<entry_tags::AddTagToEntry>(),
         DeclaredTool::of::<entry_tags::RemoveTagFromEntry>(),
         DeclaredTool::of::<export_journal::ExportJournal>(),
+        DeclaredTool::of::<activity::ListConnectedClients>(),
+        DeclaredTool::of::<activity::ListActivity>(),
     ]
 }
 
@@ -53,14 +56,15 @@ pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
     }
 }
 
-/// Tells that something is gone although nobody was asked: the tool's own answer does not say whether
-/// somebody was.
+/// Tells client and operator that something is gone although nobody was asked: the tool's own answer
+/// does not say whether somebody was.
 fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
     let data = json!({
         "message": "Deleted without asking the user, because the client cannot ask",
         "uri": deleted.uri,
     });
     context.conversation.log(Level::Notice, "journal", &data);
+    context.conversation.skip_confirmation();
 }
 
 /// A client's key with a digest of what it asked for under that key. The digest is over what the

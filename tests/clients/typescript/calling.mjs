@@ -11,6 +11,8 @@ const TOOLS = [
   'export_journal',
   'get_entry',
   'get_tag',
+  'list_activity',
+  'list_connected_clients',
   'list_entries',
   'list_tags',
   'remove_tag_from_entry',

@@ -1,0 +1,236 @@
+//! The audit log: one line per security event and per write, on the target `audit`. This module owns
+//! the line's shape: what can be in it is listed here and in `docs/LOGGING.md`, and nothing else gets
+//! in: no argument, no title or text, no tag, no token.
+
+use log::{Level, Record};
+
+use crate::{
+    domain::{
+        activity::{Feature, Outcome},
+        fingerprint::fingerprint,
+        principal::Principal,
+        request_id::RequestId,
+        scope::ScopeSet,
+    },
+    mcp::version::ProtocolVersion,
+    oauth::{bearer::BearerToken, judge::Refusal},
+};
+
+/// The target, by which `EPICME_LOG` selects these lines.
+const TARGET: &str = "audit";
+
+/// How much of a client's id is logged, in characters.
+const LONGEST_CLIENT: usize = 128;
+
+/// Whose doing it was, as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// In which request.
+    pub request_id: RequestId,
+    /// By whom, if the token was good.
+    pub principal: Option<&'a Principal>,
+    /// In which revision, where that is known.
+    pub version: Option<ProtocolVersion>,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// The credentials were refused, or there were none.
+    TokenRefused {
+        /// Why.
+        refusal: Refusal,
+        /// The token, if there was one; its fingerprint is logged.
+        token: Option<&'a BearerToken>,
+    },
+    /// The token did not reach far enough.
+    ScopeRefused {
+        /// What was needed, as the challenge names it.
+        needed: ScopeSet,
+    },
+    /// `Host` named another server.
+    HostRefused,
+    /// `Origin` was not on the allow-list.
+    OriginRefused,
+    /// A session was opened.
+    SessionOpened,
+    /// A session was closed by its owner.
+    SessionClosed,
+    /// A session was not found for who named it.
+    SessionRefused {
+        /// Whether it was there, and somebody else's.
+        to_stranger: bool,
+    },
+    /// A request state was not this server's for this call, or came too late or twice.
+    RequestStateRefused {
+        /// For a call of what.
+        feature: &'a Feature,
+    },
+    /// A user was asked to confirm something, or answered.
+    Confirmation {
+        /// For a call of what.
+        feature: &'a Feature,
+        /// How far it came.
+        step: Confirmation,
+    },
+    /// Something that writes was called.
+    Write {
+        /// What.
+        feature: &'a Feature,
+        /// What it came to.
+        outcome: Outcome,
+    },
+}
+
+/// How far a confirmation came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    /// The question was put.
+    Asked,
+    /// The answer was yes.
+    Given,
+    /// The answer was no, or there was none.
+    Declined,
+    /// As many questions were open as may be, so nobody was asked and nothing was done.
+    NotAsked,
+    /// The client cannot ask, so nobody was asked.
+    Impossible,
+}
+
+/// Writes an event into the audit log.
+pub fn log(event: Event<'_>, origin: Origin<'_>) {
+    if !log::log_enabled!(target: TARGET, Level::Info) {
+        return;
+    }
+    let (name, outcome) = words(event);
+    let mut pairs = vec![
+        ("event", name.to_owned()),
+        ("outcome", outcome.to_owned()),
+        ("request_id", origin.request_id.to_string()),
+    ];
+    pairs.extend(details(event));
+    if let Some(principal) = origin.principal {
+        pairs.push(("issuer", printable(&principal.issuer)));
+        pairs.push(("subject", fingerprint(&principal.subject)));
+        pairs.push(("user", principal.user.to_string()));
+        pairs.extend(
+            principal
+                .client
+                .as_ref()
+                .map(|client| ("client", printable(client))),
+        );
+    }
+    if let Some(version) = origin.version {
+        pairs.push(("era", version.era_name().to_owned()));
+        pairs.push(("version", version.as_str().to_owned()));
+    }
+    log::logger().log(
+        &Record::builder()
+            .target(TARGET)
+            .level(Level::Info)
+            .key_values(&pairs.as_slice())
+            .args(format_args!("{name} {outcome}"))
+            .build(),
+    );
+}
+
+fn words(event: Event<'_>) -> (&'static str, &'static str) {
+    match event {
+        Event::TokenRefused { .. } => ("token", "refused"),
+        Event::ScopeRefused { .. } => ("scope", "refused"),
+        Event::HostRefused => ("host", "refused"),
+        Event::OriginRefused => ("origin", "refused"),
+        Event::SessionOpened => ("session", "opened"),
+        Event::SessionClosed => ("session", "closed"),
+        Event::SessionRefused { .. } => ("session", "refused"),
+        Event::RequestStateRefused { .. } => ("request_state", "refused"),
+        Event::Confirmation { step, .. } => (
+            "confirmation",
+            match step {
+                Confirmation::Asked => "asked",
+                Confirmation::Given => "given",
+                Confirmation::Declined => "declined",
+                Confirmation::NotAsked => "not_asked",
+                Confirmation::Impossible => "impossible",
+            },
+        ),
+        Event::Write { outcome, .. } => ("write", outcome.as_str()),
+    }
+}
+
+fn details(event: Event<'_>) -> Vec<(&'static str, String)> {
+    match event {
+        Event::TokenRefused { refusal, token } => {
+            let mut details = vec![("reason", reason(refusal).to_owned())];
+            details.extend(token.map(|token| ("token", token.fingerprint())));
+            details
+        }
+        // With commas, so that no value has a space in it.
+        Event::ScopeRefused { needed } => vec![("needed", needed.to_string().replace(' ', ","))],
+        Event::SessionRefused { to_stranger } => {
+            let reason = if to_stranger { "stranger" } else { "unknown" };
+            vec![("reason", reason.to_owned())]
+        }
+        Event::RequestStateRefused { feature }
+        | Event::Confirmation { feature, .. }
+        | Event::Write { feature, .. } => vec![
+            ("kind", feature.kind.as_str().to_owned()),
+            ("feature", printable(&feature.name)),
+        ],
+        Event::HostRefused | Event::OriginRefused | Event::SessionOpened | Event::SessionClosed => {
+            Vec::new()
+        }
+    }
+}
+
+fn reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Missing => "missing",
+        Refusal::Malformed(_) => "malformed",
+        Refusal::NobodysToken => "nobodys_token",
+        Refusal::Inactive => "inactive",
+        Refusal::Expired => "expired",
+        Refusal::NotYetValid => "not_yet_valid",
+        Refusal::Unverified(_) => "unverified",
+        Refusal::Incomplete(_) => "incomplete",
+        Refusal::WrongIssuer => "wrong_issuer",
+        Refusal::WrongAudience => "wrong_audience",
+        Refusal::WrongType => "wrong_type",
+        Refusal::SenderConstrained => "sender_constrained",
+        Refusal::WrongKey => "wrong_key",
+        Refusal::Proof(_) => "proof",
+        Refusal::NoSubject => "no_subject",
+        Refusal::TooFewScopes { .. } => "too_few_scopes",
+    }
+}
+
+/// A name that the authorization server gave out may hold anything. In a line of text, a space could
+/// begin a key of its own, and a control character a line of its own.
+fn printable(name: &str) -> String {
+    let mut printable = String::with_capacity(name.len());
+    for character in name.chars().take(LONGEST_CLIENT) {
+        if character.is_ascii_graphic() {
+            printable.push(character);
+        } else {
+            printable.extend(character.escape_unicode());
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_name_begins_a_key_or_a_line_of_its_own(name in ".{0,200}") {
+            let printable = printable(&name);
+            prop_assert!(printable.bytes().all(|byte| byte.is_ascii_graphic()));
+            // Ten bytes are the longest escape there is.
+            prop_assert!(printable.len() <= 10 * LONGEST_CLIENT);
+        }
+    }
+}

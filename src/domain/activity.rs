@@ -1,0 +1,194 @@
+//! What clients did in a user's journal, as it is counted: by client, feature, outcome and hour.
+
+use super::{clock::Timestamp, principal::UserId};
+
+/// Stands for the clients of a user that come after [`CLIENTS_PER_HOUR`] others within an hour. No
+/// client is named so: RFC 6749 Appendix A.1 has an id consist of visible ASCII.
+pub const OTHER_CLIENTS: &str = "…";
+
+/// How many clients of one user are told apart within an hour.
+pub const CLIENTS_PER_HOUR: usize = 200;
+
+/// How many clients a list of clients has at most: those that were seen last.
+pub const MOST_CLIENTS: u16 = 200;
+
+/// What kind of thing was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FeatureKind {
+    /// A tool was called.
+    Tool,
+    /// A prompt was filled in.
+    Prompt,
+    /// A resource was read.
+    Resource,
+    /// An argument was completed.
+    Completion,
+    /// What is in the journal was listed.
+    List,
+}
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// What was asked for.
+    Done,
+    /// A question to the user or the client, who has yet to answer it.
+    Asked,
+    /// Nothing: the user was asked, and did not say yes.
+    Declined,
+    /// Nothing: the arguments were wrong, or it could not be done.
+    Failed,
+    /// Nothing: the token does not reach so far.
+    Refused,
+    /// Nobody knows: the client left before the answer. A write that was accepted is done all the same.
+    Cancelled,
+}
+
+/// A feature of those that are declared, which is a closed set: a client cannot add to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Feature {
+    /// What it is.
+    pub kind: FeatureKind,
+    /// Its declared name, or its template; never what a client wrote.
+    pub name: String,
+    /// Whether it writes.
+    pub writes: bool,
+}
+
+/// A call that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedCall {
+    /// Whose journal.
+    pub user: UserId,
+    /// By which client, where the authorization server names it.
+    pub client: Option<String>,
+    /// Of what.
+    pub feature: Feature,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActivityKey {
+    /// Whose journal.
+    pub user: UserId,
+    /// Which client, where the authorization server names it.
+    pub client: Option<String>,
+    /// Which feature.
+    pub feature: Feature,
+    /// What the calls came to.
+    pub outcome: Outcome,
+    /// Within which hour: its beginning.
+    pub hour: Timestamp,
+}
+
+/// How often, and from when to when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// How many calls.
+    pub count: i64,
+    /// When the first ended.
+    pub first_at: Timestamp,
+    /// When the last ended.
+    pub last_at: Timestamp,
+}
+
+/// One line of a user's activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// Breaks ties of time.
+    pub id: i64,
+    /// Which client, where the authorization server names it.
+    pub client: Option<String>,
+    /// What was used.
+    pub kind: FeatureKind,
+    /// Its name.
+    pub feature: String,
+    /// What the calls came to.
+    pub outcome: Outcome,
+    /// How often, and when within the hour.
+    pub tally: Tally,
+}
+
+/// A client that was seen in a user's journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectedClient {
+    /// Its id, where the authorization server names it.
+    pub client: Option<String>,
+    /// How many calls there were, and from when to when.
+    pub calls: Tally,
+    /// How many writes were done.
+    pub writes: i64,
+    /// How many calls its token did not reach far enough for.
+    pub refusals: i64,
+}
+
+impl FeatureKind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [
+        Self::Tool,
+        Self::Prompt,
+        Self::Resource,
+        Self::Completion,
+        Self::List,
+    ];
+
+    /// The kind in a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tool => "tool",
+            Self::Prompt => "prompt",
+            Self::Resource => "resource",
+            Self::Completion => "completion",
+            Self::List => "list",
+        }
+    }
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Self; 6] = [
+        Self::Done,
+        Self::Asked,
+        Self::Declined,
+        Self::Failed,
+        Self::Refused,
+        Self::Cancelled,
+    ];
+
+    /// The outcome in a word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Asked => "asked",
+            Self::Declined => "declined",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Tally {
+    /// One call.
+    #[must_use]
+    pub const fn once(at: Timestamp) -> Self {
+        Self {
+            count: 1,
+            first_at: at,
+            last_at: at,
+        }
+    }
+
+    /// These calls and those.
+    pub fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.first_at = self.first_at.min(other.first_at);
+        self.last_at = self.last_at.max(other.last_at);
+    }
+}
