@@ -22,7 +22,7 @@ use crate::{
     config::{Config, HttpConfig, IssuerConfig, ONE_PROCESS, RequestStateConfig, SessionConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher},
-    http::{self, Discovery, Doors, Site},
+    http::{self, Discovery, Doors, Limits, RateLimits, Site},
     mcp::request_state::Sealer,
     oauth::{metadata::ProtectedResourceMetadata, policy::ScopePolicy},
 };
@@ -185,6 +185,12 @@ impl App {
                 config.http.allowed_origins,
                 config.http.loopback_origins,
             ),
+            limits: Limits::new(RateLimits {
+                trusted_proxies: config.http.trusted_proxies,
+                unknown_tokens: config.http.limits.unknown_tokens,
+                requests_per_user: config.http.limits.requests_per_user,
+                requests_per_client: config.http.limits.requests_per_client,
+            }),
             discovery,
             baseline: config.http.baseline,
             public_url: config.http.public_url,

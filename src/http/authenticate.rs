@@ -7,7 +7,6 @@ use url::form_urlencoded;
 
 use super::{Site, edge::RequestInfo, error::HttpError};
 use crate::{
-    actors::auth::AuthError,
     domain::{principal::Principal, request_id::RequestId},
     oauth::{bearer::BearerToken, judge::Refusal},
 };
@@ -15,8 +14,9 @@ use crate::{
 /// The principal behind a request's token.
 ///
 /// # Errors
-/// A challenge if the client has to do something about its credentials, an outage if it has not. A
-/// token that holds none of our scopes is good for nothing here, and is told so at once.
+/// A challenge if the client has to do something about its credentials, an outage if it has not, and
+/// that there were too many. A token that holds none of our scopes is good for nothing here, and is
+/// told so at once.
 pub(super) async fn authenticate(
     request: &HttpRequest,
     site: &Site,
@@ -41,21 +41,34 @@ pub(super) async fn authenticate(
         .extensions()
         .get::<RequestInfo>()
         .map_or_else(RequestId::random, |info| info.id);
-    let principal = match site.auth.introspect(token.clone(), trace).await {
-        Ok(principal) => principal,
+    let unknown = site.limits.unknown_token(request, &site.clock);
+    let introspected = site.auth.introspect(token.clone(), trace, || {
+        unknown.take().map_err(HttpError::LimitExceeded)
+    });
+    let principal = match introspected.await {
+        Ok(principal) => {
+            unknown.give_back();
+            principal
+        }
         Err(error) => {
-            if let AuthError::Refused(refusal) = &error {
+            if let HttpError::Refused(refusal) = &error {
                 log::info!(
                     request_id:% = trace, token = token.fingerprint();
                     "refused a token: {refusal}"
                 );
+            } else {
+                unknown.give_back();
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
     if principal.bound_key.is_some() {
         return Err(HttpError::Refused(Refusal::SenderConstrained));
     }
+    // Not before it is certain who it is: nobody uses up what is another's.
+    site.limits
+        .admit(&principal, site.clock.now())
+        .map_err(HttpError::LimitExceeded)?;
     if principal.scopes.is_empty() {
         return Err(HttpError::Refused(Refusal::TooFewScopes {
             needed: site.baseline,

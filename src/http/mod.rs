@@ -19,7 +19,10 @@ mod edge;
 mod endpoint;
 mod error;
 mod legacy;
+mod limiter;
+mod limits;
 mod modern;
+mod source;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
@@ -42,7 +45,11 @@ use crate::{
 };
 
 use self::error::HttpError;
-pub use self::{discovery::Discovery, edge::Doors};
+pub use self::{
+    discovery::Discovery,
+    edge::Doors,
+    limits::{Limits, RateLimits},
+};
 
 /// The one endpoint of MCP.
 const MCP: &str = "/mcp";
@@ -68,6 +75,8 @@ pub struct Site {
     pub silence: Duration,
     /// Who may come in from where.
     pub doors: Doors,
+    /// How often what may be asked.
+    pub limits: Limits,
     /// What is said to those who do not know how to authenticate.
     pub discovery: Discovery,
     /// The scopes that a client is told to begin with.

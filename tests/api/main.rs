@@ -19,6 +19,7 @@ mod introspection;
 mod isolation;
 mod ladder;
 mod legacy;
+mod limits;
 mod logging;
 mod outage;
 mod progress;

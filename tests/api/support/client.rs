@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenge, patiently};
 
 /// Every header that a response may have.
-const KNOWN_HEADERS: [&str; 20] = [
+const KNOWN_HEADERS: [&str; 23] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -20,6 +20,9 @@ const KNOWN_HEADERS: [&str; 20] = [
     "date",
     "etag",
     "mcp-session-id",
+    "ratelimit-limit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
     "retry-after",
     "transfer-encoding",
     "vary",
