@@ -25,7 +25,7 @@ use crate::{
     },
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
-    http::{self, Discovery, Doors, ProofRules, Site},
+    http::{self, Discovery, Doors, Limits, ProofRules, RateLimits, Site},
     mcp::request_state::Sealer,
     oauth::{
         dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
@@ -198,6 +198,12 @@ impl App {
                 config.http.allowed_origins,
                 config.http.loopback_origins,
             ),
+            limits: Limits::new(RateLimits {
+                trusted_proxies: config.http.trusted_proxies,
+                unknown_tokens: config.http.limits.unknown_tokens,
+                requests_per_user: config.http.limits.requests_per_user,
+                requests_per_client: config.http.limits.requests_per_client,
+            }),
             discovery,
             baseline: config.http.baseline,
             proofs,

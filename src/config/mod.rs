@@ -8,6 +8,7 @@
 //!
 //! **Begin with** `options.rs`, which is the list of keys.
 
+mod limits;
 mod options;
 mod read;
 mod secrets;
@@ -25,7 +26,7 @@ use secrecy::{SecretBox, SecretString};
 use url::Url;
 
 use crate::{
-    domain::scope::ScopeSet,
+    domain::{address_range::AddressRange, scope::ScopeSet},
     oauth::{
         client_authentication::ClientAuthentication,
         keys::Algorithm,
@@ -68,6 +69,10 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<String>,
     /// Whether pages served by this machine may use `/mcp` from a browser. `epicme dev` alone.
     pub loopback_origins: bool,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<AddressRange>,
+    /// How often what may be asked.
+    pub limits: LimitConfig,
     /// What a client is told to ask for to begin with.
     pub baseline: ScopeSet,
     /// Whether and how proofs of a token's key are taken.
@@ -87,6 +92,17 @@ pub enum ProofConfig {
     On,
     /// The same, and each has to have a nonce of this server's.
     Nonce,
+}
+
+/// How often what may be asked in a minute, and at once; `None` is as often as anybody likes.
+#[derive(Clone, Copy, Debug)]
+pub struct LimitConfig {
+    /// Tokens from one address that are not known yet, and no good.
+    pub unknown_tokens: Option<NonZeroU32>,
+    /// Requests of one user.
+    pub requests_per_user: Option<NonZeroU32>,
+    /// Requests of one client of one issuer, for all its users.
+    pub requests_per_client: Option<NonZeroU32>,
 }
 
 /// An authorization server and how far it is believed.

@@ -178,6 +178,46 @@ pub struct Options {
     )]
     pub(super) allowed_hosts: String,
 
+    /// Proxies that are believed when they say for whom they ask (Forwarded, X-Forwarded-For): addresses
+    /// and ranges such as 10.0.0.0/8, separated by spaces. By default none is
+    #[arg(
+        long,
+        env = "EPICME_TRUSTED_PROXIES",
+        value_name = "ADDRESSES",
+        default_value = ""
+    )]
+    pub(super) trusted_proxies: String,
+
+    /// How many tokens from one address (IPv6: one /64) the authorization server may refuse in a minute,
+    /// and at once, before others that are not known are answered 429. Those that are being asked about
+    /// count until it is known that they are good. 0 is no limit
+    #[arg(
+        long,
+        env = "EPICME_UNKNOWN_TOKENS_PER_MINUTE",
+        value_name = "N",
+        default_value = "60"
+    )]
+    pub(super) unknown_tokens_per_minute: String,
+
+    /// Requests of one user in a minute, and at once. 0 is no limit
+    #[arg(
+        long,
+        env = "EPICME_REQUESTS_PER_MINUTE_PER_USER",
+        value_name = "N",
+        default_value = "6000"
+    )]
+    pub(super) requests_per_minute_per_user: String,
+
+    /// Requests of one client of an authorization server, for all its users, in a minute, and at once.
+    /// 0 is no limit: a client that is hosted may serve everybody
+    #[arg(
+        long,
+        env = "EPICME_REQUESTS_PER_MINUTE_PER_CLIENT",
+        value_name = "N",
+        default_value = "0"
+    )]
+    pub(super) requests_per_minute_per_client: String,
+
     /// Serve the legacy revisions 2025-03-26 to 2025-11-25 besides 2026-07-28: on or off
     #[arg(
         long,
@@ -358,7 +398,8 @@ struct Bare {
 
 #[cfg(feature = "dev")]
 impl Options {
-    /// Options for a server that has everything on its own machine.
+    /// Options for a server that has everything on its own machine. All its clients share an address, and
+    /// none of them is a stranger, so there are no limits.
     #[must_use]
     pub fn for_one_machine(
         address: std::net::SocketAddr,
@@ -374,6 +415,8 @@ impl Options {
             introspection_client_id: Some("epicme".to_owned()),
             introspection_client_secret: Some(introspection_secret.expose_secret().to_owned()),
             database_url: Some(database_url.expose_secret().to_owned()),
+            unknown_tokens_per_minute: "0".to_owned(),
+            requests_per_minute_per_user: "0".to_owned(),
             ..Self::default()
         }
     }

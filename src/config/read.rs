@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::{
     Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, ONE_PROCESS,
-    ProofConfig, SessionConfig, StreamConfig,
+    ProofConfig, SessionConfig, StreamConfig, limits,
     options::{Options, Source, Sources},
     units,
 };
@@ -50,6 +50,10 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_WORKERS",
     "EPICME_ALLOWED_ORIGINS",
     "EPICME_ALLOWED_HOSTS",
+    "EPICME_TRUSTED_PROXIES",
+    "EPICME_UNKNOWN_TOKENS_PER_MINUTE",
+    "EPICME_REQUESTS_PER_MINUTE_PER_USER",
+    "EPICME_REQUESTS_PER_MINUTE_PER_CLIENT",
     "EPICME_LEGACY",
     "EPICME_AUTHORIZATION_SERVER_RELAY",
     "EPICME_REQUEST_STATE_KEY",
@@ -170,6 +174,16 @@ impl Config {
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
                 "EPICME_ALLOWED_ORIGINS" => Some(self.http.allowed_origins.join(" ")),
                 "EPICME_ALLOWED_HOSTS" => Some(self.http.allowed_hosts.join(" ")),
+                "EPICME_TRUSTED_PROXIES" => Some(units::joined(&self.http.trusted_proxies)),
+                "EPICME_UNKNOWN_TOKENS_PER_MINUTE" => {
+                    Some(limits::show(self.http.limits.unknown_tokens))
+                }
+                "EPICME_REQUESTS_PER_MINUTE_PER_USER" => {
+                    Some(limits::show(self.http.limits.requests_per_user))
+                }
+                "EPICME_REQUESTS_PER_MINUTE_PER_CLIENT" => {
+                    Some(limits::show(self.http.limits.requests_per_client))
+                }
                 "EPICME_LEGACY" => switch(self.sessions.is_some()),
                 "EPICME_AUTHORIZATION_SERVER_RELAY" => {
                     switch(self.http.relays_authorization_server)
@@ -349,6 +363,8 @@ impl Reader<'_> {
                 "must be origins such as https://app.example or http://localhost:6274, in lower case, without a path",
             );
         }
+        let trusted_proxies = self.trusted_proxies(options);
+        let limits = self.limits(options);
         let legacy = self.read("EPICME_LEGACY", units::switch(&options.legacy));
         let relays = self.read(
             "EPICME_AUTHORIZATION_SERVER_RELAY",
@@ -378,6 +394,8 @@ impl Reader<'_> {
                 allowed_origins,
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,
+                trusted_proxies: trusted_proxies?,
+                limits: limits?,
                 baseline: baseline?,
                 proofs: proofs?,
                 streams,
@@ -440,7 +458,11 @@ impl Reader<'_> {
         holds
     }
 
-    fn read<T, E: Display>(&mut self, key: &'static str, value: Result<T, E>) -> Option<T> {
+    pub(super) fn read<T, E: Display>(
+        &mut self,
+        key: &'static str,
+        value: Result<T, E>,
+    ) -> Option<T> {
         value
             .map_err(|reason| self.fault(key, reason.to_string()))
             .ok()
@@ -518,6 +540,7 @@ mod tests {
         assert_eq!(config.http.bind.to_string(), "127.0.0.1:8787");
         assert_eq!(config.issuers[0].cache_lifetime, Duration::from_secs(60));
         assert_eq!(config.http.baseline, ScopeSet::ALL);
+        assert!(config.http.limits.unknown_tokens.is_some());
         assert!(config.sessions.is_some());
         let keys: Vec<_> = faults(&Options::default())
             .into_iter()

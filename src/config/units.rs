@@ -47,6 +47,12 @@ pub(super) fn list(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Writes a list the way it is read.
+pub(super) fn joined(items: &[impl ToString]) -> String {
+    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+    items.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

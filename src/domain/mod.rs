@@ -1,5 +1,5 @@
 //! **Lives here:** the words of the house: ids, the principal and its scopes, entries and tags, pages
-//! and cursors, activity, the clock, and what can go wrong with a journal.
+//! and cursors, activity, ranges of addresses, the clock, and what can go wrong with a journal.
 //!
 //! **May enter:** nobody; this room imports no other room.
 //!
@@ -9,6 +9,7 @@
 //! **Begin with** `principal.rs`, then `journal.rs`.
 
 pub mod activity;
+pub mod address_range;
 pub mod clock;
 pub mod export;
 pub mod fingerprint;

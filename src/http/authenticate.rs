@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::{Site, edge::request_id, error::HttpError};
 use crate::{
-    actors::auth::{AuthError, Presented},
+    actors::auth::Presented,
     audit::{self, Event, Origin},
     domain::principal::Principal,
     oauth::{
@@ -20,8 +20,9 @@ use crate::{
 /// The principal behind a request's token.
 ///
 /// # Errors
-/// A challenge if the client has to do something about its credentials, an outage if it has not. A
-/// token that holds none of our scopes is good for nothing here, and is told so at once.
+/// A challenge if the client has to do something about its credentials, an outage if it has not, and
+/// that there were too many. A token that holds none of our scopes is good for nothing here, and is
+/// told so at once.
 pub(super) async fn authenticate(
     request: &HttpRequest,
     site: &Site,
@@ -51,16 +52,28 @@ pub(super) async fn authenticate(
         let refusal = Refusal::Malformed("a token in the query as well");
         return Err(refused(refusal, Some(&token)));
     }
-    let principal = match site.auth.introspect(token.clone(), trace).await {
-        Ok(principal) => principal,
-        Err(AuthError::Refused(refusal)) => return Err(refused(refusal, Some(&token))),
-        Err(error) => return Err(error.into()),
-    };
-    check_proof(request, site, &token, scheme, &principal).map_err(|error| match error {
+    let refused_token = |error| match error {
         HttpError::Refused(refusal) => refused(refusal, Some(&token)),
         error => error,
+    };
+    let unknown = site.limits.unknown_token(request, &site.clock);
+    let introspected = site.auth.introspect(token.clone(), trace, || {
+        unknown.take().map_err(HttpError::LimitExceeded)
+    });
+    let principal = introspected.await.map_err(|error| {
+        // Only a token that is no good uses the limit up.
+        if !matches!(error, HttpError::Refused(_)) {
+            unknown.give_back();
+        }
+        refused_token(error)
     })?;
+    unknown.give_back();
+    check_proof(request, site, &token, scheme, &principal).map_err(refused_token)?;
     request.extensions_mut().insert(Arc::clone(&principal));
+    // Not before it is certain who it is: nobody uses up what is another's.
+    site.limits
+        .admit(&principal, site.clock.now())
+        .map_err(HttpError::LimitExceeded)?;
     if principal.scopes.is_empty() {
         let needed = site.baseline;
         let origin = Origin {

@@ -21,6 +21,7 @@ use super::{
     Site,
     body::{self, Body},
     edge::{path_of, request_id},
+    limits::Exceeded,
 };
 use crate::{
     actors::{auth::AuthError, session::SessionError},
@@ -42,6 +43,14 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// How long a client should wait for something that is down.
 const RETRY_LATER: Duration = Duration::from_secs(5);
+
+// What is limited, as draft-ietf-httpapi-ratelimit-headers-06 has it: that draft's three fields are
+// those that clients know, not the structured one of later drafts. They stand on 429 alone: on other
+// answers they would cost more than the limit itself, be wrong from a cache, and tell each client of a
+// user how busy the others are.
+static RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// Why a request is answered with an error.
 #[derive(Debug, Display)]
@@ -80,6 +89,9 @@ pub(super) enum HttpError {
         /// What went wrong.
         source: Cause,
     },
+    /// There were too many in too short a time.
+    #[display("{_0}")]
+    LimitExceeded(Exceeded),
     /// As much is under way as may be.
     #[display("busy")]
     Busy(Option<Id>),
@@ -215,6 +227,12 @@ impl HttpError {
         if let Some(wait) = face.retry_after {
             response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
         }
+        if let Self::LimitExceeded(exceeded) = &self {
+            response
+                .insert_header((RATE_LIMIT_LIMIT.clone(), exceeded.per_minute))
+                .insert_header((RATE_LIMIT_REMAINING.clone(), 0))
+                .insert_header((RATE_LIMIT_RESET.clone(), exceeded.wait.as_secs()));
+        }
         let mut data = json!({
             "error": face.error,
             "error_description": face.description,
@@ -311,6 +329,10 @@ impl HttpError {
                     "temporarily_unavailable",
                     "The access token cannot be checked at the moment; try again with the same token",
                 )
+            },
+            Self::LimitExceeded(exceeded) => Face {
+                retry_after: Some(exceeded.wait),
+                ..Face::new(429, "too_many_requests", exceeded.description())
             },
             Self::Busy(_) => Face {
                 retry_after: Some(RETRY_SOON),

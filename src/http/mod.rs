@@ -19,8 +19,11 @@ mod edge;
 mod endpoint;
 mod error;
 mod legacy;
+mod limiter;
+mod limits;
 mod modern;
 mod proofs;
+mod source;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
@@ -43,7 +46,12 @@ use crate::{
 };
 
 use self::error::HttpError;
-pub use self::{discovery::Discovery, edge::Doors, proofs::ProofRules};
+pub use self::{
+    discovery::Discovery,
+    edge::Doors,
+    limits::{Limits, RateLimits},
+    proofs::ProofRules,
+};
 
 /// The one endpoint of MCP.
 const MCP: &str = "/mcp";
@@ -69,6 +77,8 @@ pub struct Site {
     pub silence: Duration,
     /// Who may come in from where.
     pub doors: Doors,
+    /// How often what may be asked.
+    pub limits: Limits,
     /// What is said to those who do not know how to authenticate.
     pub discovery: Discovery,
     /// What proofs of a token's key have to be.

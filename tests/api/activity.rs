@@ -146,18 +146,18 @@ async fn the_clients_of_a_user_are_listed_with_what_they_did() {
     let expected = |own: Option<Value>| {
         let mut clients = Vec::from_iter(own);
         clients.extend([
-            json!({ "clientId": "other", "firstSeenAt": "2026-07-31T13:30:00Z",
-                    "lastSeenAt": "2026-07-31T13:30:00Z", "calls": 2, "writes": 0, "refusals": 2 }),
-            json!({ "clientId": "notebook", "firstSeenAt": "2026-07-31T12:00:00Z",
-                    "lastSeenAt": "2026-07-31T12:00:00Z", "calls": 2, "writes": 1, "refusals": 0 }),
+            json!({ "clientId": "other", "firstSeenAt": "2030-07-31T13:30:00Z",
+                    "lastSeenAt": "2030-07-31T13:30:00Z", "calls": 2, "writes": 0, "refusals": 2 }),
+            json!({ "clientId": "notebook", "firstSeenAt": "2030-07-31T12:00:00Z",
+                    "lastSeenAt": "2030-07-31T12:00:00Z", "calls": 2, "writes": 1, "refusals": 0 }),
         ]);
         json!({ "clients": clients })
     };
     assert_eq!(result["structuredContent"], expected(None));
     let ask = app.tool(&unnamed, "list_connected_clients", &json!({}));
     let result = ask.send().await.result();
-    let own = json!({ "clientId": null, "firstSeenAt": "2026-07-31T13:40:00Z",
-                      "lastSeenAt": "2026-07-31T13:40:00Z", "calls": 1, "writes": 0, "refusals": 0 });
+    let own = json!({ "clientId": null, "firstSeenAt": "2030-07-31T13:40:00Z",
+                      "lastSeenAt": "2030-07-31T13:40:00Z", "calls": 1, "writes": 0, "refusals": 0 });
     assert_eq!(result["structuredContent"], expected(Some(own)));
 }
 
@@ -195,7 +195,7 @@ async fn activity_is_paged_newest_first_and_by_client() {
         .execute(&format!(
             "INSERT INTO activity (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
              SELECT '{user}', 'client ' || n % 2, 'tool', 'get_entry', 'done', at, false, n, at, at + n % 3 * interval '1 minute'
-               FROM (SELECT n, timestamptz '2026-07-01T00:00:00Z' + n * interval '1 hour' AS at FROM generate_series(1, 250) n) AS hours"
+               FROM (SELECT n, timestamptz '2030-07-01T00:00:00Z' + n * interval '1 hour' AS at FROM generate_series(1, 250) n) AS hours"
         ))
         .unwrap();
     let of_seeds = |page: &Value| -> Vec<i64> {

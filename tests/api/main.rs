@@ -23,6 +23,7 @@ mod introspection;
 mod isolation;
 mod ladder;
 mod legacy;
+mod limits;
 mod logging;
 mod outage;
 mod progress;

@@ -1,8 +1,10 @@
-"""Opens sessions and streams by the thousand, and reads what they add to the server's memory."""
+"""Opens sessions and streams by the thousand, presents random tokens by the ten thousand, and reads what
+that adds to the server's memory."""
 
 import http.client
 import json
 import resource
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,8 +19,17 @@ from urllib.parse import urlsplit
 MOST_PER_SESSION = 8
 MOST_PER_STREAM = 40
 
+# KiB in all, however many there are.
+MOST_FROM_RANDOM_TOKENS = 8 * 1024
+
 # Opened before anything is counted, so that what is allocated once is not counted.
 WARM = 200
+
+# Random tokens that are presented before anything is counted: the caches have room for half of them.
+WARM_TOKENS = 20_000
+
+# Random tokens for each session or stream that is asked for, as they are many and cost little.
+TOKENS_PER_COUNT = 20
 
 # Within the server's default limits of sessions and streams per user.
 PER_USER = 100
@@ -200,6 +211,22 @@ class Subscriptions(Streams):
         return "POST", headers, json.dumps(body)
 
 
+class RandomTokens:
+    """Requests with tokens that nobody gave out, each with another, over one connection."""
+
+    def __init__(self, server):
+        self.server = server
+        self.connection = http.client.HTTPConnection(server.url.netloc, timeout=ANSWERS_WITHIN)
+
+    def present(self):
+        headers = {"Host": self.server.url.netloc, "Authorization": f"Bearer {secrets.token_hex(16)}"}
+        self.connection.request("POST", self.server.url.path, "", headers)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        if answer.status != 401:
+            sys.exit(f"a random token is not refused: {answer.status} {text!r}")
+
+
 def measure(server, what, kind, count, most):
     for _ in range(WARM):
         kind.open()
@@ -235,6 +262,25 @@ def measure_subscriptions(program, count):
         return measure(server, "subscriptions/listen", Subscriptions(server), count, MOST_PER_STREAM)
 
 
+def measure_random_tokens(program, count):
+    with Server(program) as server:
+        tokens = RandomTokens(server)
+        for _ in range(WARM_TOKENS):
+            tokens.present()
+        before = server.resident()
+        for _ in range(count):
+            tokens.present()
+        after = server.resident()
+    grown = after - before
+    verdict = "ok" if grown <= MOST_FROM_RANDOM_TOKENS else "TOO MUCH"
+    print(
+        f"{'random tokens':<26} {count:>6} sent, {before:>7} -> {after:>7} KiB: "
+        f"{grown} KiB in all, at most {MOST_FROM_RANDOM_TOKENS}: {verdict}",
+        flush=True,
+    )
+    return grown <= MOST_FROM_RANDOM_TOKENS
+
+
 def main(program, wanted):
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Some are for what else the server has open.
@@ -245,6 +291,7 @@ def main(program, wanted):
         measure_sessions(program, count),
         measure_general_streams(program, count),
         measure_subscriptions(program, count),
+        measure_random_tokens(program, wanted * TOKENS_PER_COUNT),
     ]
     print(f"{fine.count(True)} passed, {fine.count(False)} failed")
     return 0 if all(fine) else 1

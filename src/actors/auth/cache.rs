@@ -304,6 +304,23 @@ mod tests {
     }
 
     #[test]
+    fn a_million_random_tokens_leave_no_more_than_the_cache_has_room_for() {
+        let settings = CacheSettings {
+            entries: 10_000,
+            ..settings(60)
+        };
+        let verdicts = verdicts(settings);
+        for i in 0..1_000_000_u64 {
+            let mut credential = [0; 32];
+            credential[..8].copy_from_slice(&i.to_be_bytes());
+            verdicts.refuse(Credential(credential), Refusal::Inactive, at(0));
+        }
+        let (good, bad) = verdicts.len();
+        assert_eq!(good, 0);
+        assert!((5_000..=10_000).contains(&bad), "{bad}");
+    }
+
+    #[test]
     fn one_token_never_answers_for_another() {
         let verdicts = verdicts(settings(60));
         verdicts.keep(verdict(&verdicts, "a", None), at(0));

@@ -171,27 +171,31 @@ impl AuthHandle {
     }
 
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
-    /// token at once, the issuer is asked once.
+    /// token at once, the issuer is asked once. `admit` has its say before each time that it is asked.
     ///
     /// # Errors
     /// [`AuthError::Refused`] only if the authorization server said no, or said something of the
-    /// token that makes it unfit, or the token is nobody's; everything else is an outage.
+    /// token that makes it unfit, or the token is nobody's; those of `admit`; everything else is an
+    /// outage.
     #[expect(
         clippy::disallowed_methods,
         reason = "the gate bounds what is sent, and the answer comes by the flight"
     )]
-    pub async fn introspect(
+    pub async fn introspect<E: From<AuthError>>(
         &self,
         token: BearerToken,
         trace: RequestId,
-    ) -> Result<Arc<Principal>, AuthError> {
+        admit: impl Fn() -> Result<(), E>,
+    ) -> Result<Arc<Principal>, E> {
         let (issuer, credential) = self.locate(&token)?;
         for _ in 0..FLIGHTS {
             if let Some(known) = self.known(issuer, &credential) {
-                return known;
+                return known.map_err(E::from);
             }
             let (mut landing, flight) = self.shared.flights.join(credential);
             if let Some(flight) = flight {
+                // Who is not admitted leaves the question to others, who may be.
+                admit()?;
                 match self.gate.admit().await {
                     Ok(permit) => self.introspect.do_send(Introspect {
                         issuer,
@@ -208,14 +212,15 @@ impl AuthHandle {
             if let Ok(outcome) = landed.as_deref()
                 && let Some(outcome) = outcome
             {
-                return outcome.clone();
+                return outcome.clone().map_err(E::from);
             }
             // Whoever asked first has gone without an answer; somebody else asks now.
         }
         Err(AuthError::IssuerDown {
             source: Cause::new("the actor that introspects brings no answer"),
             retry_after: None,
-        })
+        }
+        .into())
     }
 
     /// Notes that a proof came with a good token that is bound to its key, and says whether it came

@@ -81,7 +81,9 @@ impl TestApp {
         config.http.workers = 1.try_into().unwrap();
         config.database.pool = 2.try_into().unwrap();
         edit(&mut config);
-        let clock = Clock::manual(DateTime::from_timestamp(1_785_499_200, 0).unwrap());
+        // Far from now, so that nothing passes which compares the app's time with the machine's; and
+        // ahead of it, so that the database finds nothing to have expired.
+        let clock = Clock::manual(DateTime::from_timestamp(1_911_729_600, 0).unwrap());
         let (stop, stopped) = oneshot::channel();
         let (started, has_started) = mpsc::channel();
         let thread = thread::spawn({

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{ISSUER_SECRET, PUBLIC_HOST, TestApp, parse_challenge, patiently};
 
 /// Every header that a response may have.
-const KNOWN_HEADERS: [&str; 21] = [
+const KNOWN_HEADERS: [&str; 24] = [
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
@@ -21,6 +21,9 @@ const KNOWN_HEADERS: [&str; 21] = [
     "dpop-nonce",
     "etag",
     "mcp-session-id",
+    "ratelimit-limit",
+    "ratelimit-remaining",
+    "ratelimit-reset",
     "retry-after",
     "transfer-encoding",
     "vary",

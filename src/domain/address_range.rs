@@ -1,0 +1,171 @@
+//! Ranges of IP addresses, as operators write them.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use derive_more::{Display, Error};
+
+/// An IP address, or all that begin with the same bits (CIDR, RFC 4632 §3.1, RFC 4291 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    first: IpAddr,
+    prefix: u32,
+}
+
+/// What was written is no range.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+#[display(
+    "must be addresses such as 10.0.0.7 and ranges such as 10.0.0.0/8 or fd00::/8, with no bit set after the prefix"
+)]
+pub struct NotARange;
+
+impl AddressRange {
+    /// Whether an address is in the range. An IPv4-mapped IPv6 address is the IPv4 address
+    /// (RFC 4291 §2.5.5.2): a listener for both families sees IPv4 peers that way.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.first, address.to_canonical()) {
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                first.to_bits() == address.to_bits() & leading(Ipv4Addr::BITS, self.prefix) as u32
+            }
+            (IpAddr::V6(first), IpAddr::V6(address)) => {
+                first.to_bits() == address.to_bits() & leading(Ipv6Addr::BITS, self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A mask of that many leading bits, in an address of that width.
+fn leading(width: u32, prefix: u32) -> u128 {
+    let all = u128::MAX >> (u128::BITS - width);
+    all & !all.checked_shr(prefix).unwrap_or(0)
+}
+
+fn width(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(_) => Ipv4Addr::BITS,
+        IpAddr::V6(_) => Ipv6Addr::BITS,
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = NotARange;
+
+    fn from_str(text: &str) -> Result<Self, NotARange> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (address, Some(prefix.parse().map_err(|_| NotARange)?))
+            }
+            Some(_) => return Err(NotARange),
+            None => (text, None),
+        };
+        let written: IpAddr = address.parse().map_err(|_| NotARange)?;
+        let first = written.to_canonical();
+        // The bits before an IPv4-mapped address are those of the mapping.
+        let mapping = width(written) - width(first);
+        let prefix = prefix
+            .unwrap_or(width(written))
+            .checked_sub(mapping)
+            .filter(|prefix| *prefix <= width(first))
+            .ok_or(NotARange)?;
+        let range = Self { first, prefix };
+        // A bit after the prefix is a slip of the pen: trusting more than was meant is no answer to it.
+        range.contains(first).then_some(range).ok_or(NotARange)
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.prefix == width(self.first) {
+            return self.first.fmt(f);
+        }
+        write!(f, "{}/{}", self.first, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn range(text: &str) -> AddressRange {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_range_has_what_begins_with_its_bits_and_nothing_else() {
+        for (text, within, without) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.6"),
+            ("192.0.2.128/25", "192.0.2.128", "192.0.2.127"),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", "::10.1.2.3"),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", "11.0.0.0"),
+            ("0.0.0.0/0", "255.255.255.255", "::1"),
+            ("::/0", "2001:db8::1", "192.0.2.1"),
+            ("fd00::/8", "fdff::1", "fe00::1"),
+            ("::1", "::1", "127.0.0.1"),
+        ] {
+            assert!(range(text).contains(within.parse().unwrap()), "{text}");
+            assert!(!range(text).contains(without.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused() {
+        for text in [
+            "",
+            "/",
+            "/8",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "10.0.0.0/8/8",
+            "10.0.0.0/99999999999",
+            "10.0.0.1/8",
+            "10.0.0",
+            "fd00::/129",
+            "fd00::1/8",
+            "::ffff:10.0.0.0/80",
+            "proxy.example",
+            "127.0.0.1:80",
+        ] {
+            assert_eq!(text.parse::<AddressRange>(), Err(NotARange), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_reads_back_what_it_shows_and_has_its_neighbours_only(
+            bits in any::<u128>(), prefix in 0u32..=128, is_v4: bool, flipped in 0u32..128,
+        ) {
+            let width = if is_v4 { 32 } else { 128 };
+            let address = |bits: u128| if is_v4 {
+                IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+            } else {
+                IpAddr::V6(Ipv6Addr::from_bits(bits))
+            };
+            let (prefix, flipped) = (prefix.min(width), flipped % width);
+            let first = bits & leading(width, prefix);
+            prop_assume!(address(first) == address(first).to_canonical());
+            let written = format!("{}/{prefix}", address(first));
+            let range = range(&written);
+            prop_assert_eq!(range.to_string().parse(), Ok(range));
+            // Counted from the left, as a prefix is.
+            let neighbour = address(first ^ (1 << (width - 1 - flipped)));
+            prop_assume!(neighbour == neighbour.to_canonical());
+            prop_assert_eq!(range.contains(neighbour), flipped >= prefix);
+        }
+
+        #[test]
+        fn no_text_is_too_much_for_it(text in "[0-9a-f:./]{0,40}") {
+            if let Ok(range) = text.parse::<AddressRange>() {
+                prop_assert_eq!(range.to_string().parse(), Ok(range));
+            }
+        }
+    }
+}
