@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -17,7 +17,10 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     ("actors::gate", &[]),
     ("actors::journal", &["actors::gate", "domain", "storage"]),
     ("features", &["actors::journal", "domain", "mcp", "oauth"]),
-    ("actors::auth", &["actors::gate", "domain", "oauth"]),
+    (
+        "actors::auth",
+        &["actors::gate", "domain", "oauth", "secret_file"],
+    ),
     (
         "actors::session",
         &[
@@ -41,6 +44,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("config", &["domain", "oauth"]),
+    ("secret_file", &[]),
     ("telemetry", &[]),
     (
         "app",

@@ -54,7 +54,6 @@ use crate::{
 
 pub use self::{
     cache::CacheSettings,
-    credentials::read_secret,
     issuer::{IssuerSettings, JwtSettings},
     shared::WasCutOff,
 };
