@@ -43,7 +43,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
             "oauth",
         ],
     ),
-    ("config", &["domain", "oauth"]),
+    ("config", &["domain", "oauth", "secret_file"]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     (

@@ -19,6 +19,7 @@ mod independence;
 mod introspection;
 mod isolation;
 mod issuers;
+mod issuers_file;
 mod jwt;
 mod ladder;
 mod legacy;

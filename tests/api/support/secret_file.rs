@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -25,6 +25,10 @@ impl SecretFile {
         let beside = self.0.with_extension("new");
         fs::write(&beside, text).unwrap();
         fs::rename(&beside, &self.0).unwrap();
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(crate) fn source(&self) -> SecretSource {
