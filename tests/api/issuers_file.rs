@@ -88,6 +88,19 @@ fn what_each_issuer_has_in_effect_is_shown_and_no_secret() {
 }
 
 #[test]
+fn the_example_of_the_documentation_is_one() {
+    let page = include_str!("../../docs/AUTHORIZATION.md");
+    let (_, example) = page.split_once("```json").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let key = SecretFile::new(&SigningKey::new("k").pem());
+    let path = key.path().to_str().unwrap();
+    let here = example.replace("/run/secrets/login-example.pem", path);
+    assert_ne!(here, example);
+    let said = check(&here, &[], &[]);
+    assert!(said.starts_with("exit 0\n"), "{said}");
+}
+
+#[test]
 fn every_fault_of_the_file_is_told_at_once_at_its_place() {
     let no_key = SecretFile::new("zq5-no-key");
     let text = json!({
