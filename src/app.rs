@@ -76,6 +76,7 @@ pub struct App {
     handle: ServerHandle,
     finished: JoinHandle<io::Result<()>>,
     address: SocketAddr,
+    auth: AuthHandle,
     journal: JournalHandle,
     sessions: Option<Sessions>,
     listeners: Listeners,
@@ -185,7 +186,7 @@ impl App {
         let workers = config.http.workers.get();
         let proofs = proof_rules(&config.http, &config.request_state);
         let site = Data::new(Site {
-            auth,
+            auth: auth.clone(),
             sessions: sessions.clone(),
             listeners: listeners.clone(),
             dispatcher,
@@ -229,6 +230,7 @@ impl App {
             handle: server.handle(),
             finished: actix_rt::spawn(server),
             address,
+            auth,
             journal,
             sessions,
             listeners,
@@ -252,6 +254,11 @@ impl App {
     #[must_use]
     pub fn open_sessions(&self) -> usize {
         self.sessions.as_ref().map_or(0, Sessions::open_sessions)
+    }
+
+    /// Has the files of secrets looked at before they are needed next, and what was refused tried again.
+    pub fn reload(&self) {
+        self.auth.reload();
     }
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done, what

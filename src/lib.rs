@@ -15,5 +15,6 @@ pub mod mcp;
 #[cfg(feature = "dev")]
 pub mod mock_auth;
 pub mod oauth;
+pub mod secret_file;
 pub mod storage;
 pub mod telemetry;

@@ -1,6 +1,6 @@
 //! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`.
 
-use std::{ffi::OsString, fmt::Display, io, process::ExitCode};
+use std::{ffi::OsString, fmt::Display, io, process::ExitCode, task::Poll};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use epicme::{
@@ -157,7 +157,7 @@ fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
     actix_rt::System::new()
         .block_on(async move {
             // Before anything is started, so that a signal finds something that stops it all.
-            let mut signals = StopSignals::listen()?;
+            let mut signals = Signals::listen()?;
             let dev = epicme::dev::Dev::start(options).await?;
             print!("{}", dev.banner());
             signals.next().await;
@@ -176,13 +176,18 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
         let listener = app::listen(bind)
             .map_err(|error| Failure::unavailable(format!("cannot listen on {bind}: {error}")))?;
         // Before the first request, so that none is cut off by a signal that nobody listens for.
-        let mut signals = StopSignals::listen().map_err(Failure::unavailable)?;
+        let mut signals = Signals::listen()
+            .and_then(Signals::with_hangup)
+            .map_err(Failure::unavailable)?;
         let app = App::start(config, listener, Clock::system()).map_err(Failure::unavailable)?;
         log::info!(
             "serving {resource} on {}; clients find out how to authenticate by asking it without a token",
             app.address()
         );
-        signals.next().await;
+        while let Told::Reload = signals.next().await {
+            app.reload();
+            log::info!("secrets are read from their files again");
+        }
         log::info!("stopping");
         app.stop().await;
         Ok(())
@@ -234,32 +239,52 @@ fn check_config(options: &Options, sources: &Sources) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ctrl-C and `SIGTERM`.
-struct StopSignals {
-    interrupt: Signal,
-    terminate: Signal,
+/// What an operator tells the program by a signal.
+enum Told {
+    /// Ctrl-C and `SIGTERM`.
+    Stop,
+    /// `SIGHUP`.
+    Reload,
 }
 
-impl StopSignals {
-    /// From here on the signals no longer end the program by themselves.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    /// From here on Ctrl-C and `SIGTERM` no longer end the program by themselves. `SIGHUP` does: it comes
+    /// when a terminal is closed, and what ran in there with no file to read again has to go.
     fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: None,
         })
     }
 
-    /// Waits for either.
-    async fn next(&mut self) {
+    /// Nor does `SIGHUP`.
+    fn with_hangup(self) -> io::Result<Self> {
+        Ok(Self {
+            hangup: Some(signal(SignalKind::hangup())?),
+            ..self
+        })
+    }
+
+    /// Waits for any of them.
+    async fn next(&mut self) -> Told {
         std::future::poll_fn(|context| {
             if self.interrupt.poll_recv(context).is_ready()
                 || self.terminate.poll_recv(context).is_ready()
             {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
+                return Poll::Ready(Told::Stop);
+            }
+            match &mut self.hangup {
+                Some(hangup) => hangup.poll_recv(context).map(|_| Told::Reload),
+                None => Poll::Pending,
             }
         })
-        .await;
+        .await
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 18] = [
+const IMPORTS: [(&str, &[&str]); 19] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -22,7 +22,10 @@ const IMPORTS: [(&str, &[&str]); 18] = [
         "features",
         &["actors::journal", "audit", "domain", "mcp", "oauth"],
     ),
-    ("actors::auth", &["actors::gate", "domain", "oauth"]),
+    (
+        "actors::auth",
+        &["actors::gate", "domain", "oauth", "secret_file"],
+    ),
     (
         "actors::session",
         &[
@@ -46,7 +49,8 @@ const IMPORTS: [(&str, &[&str]); 18] = [
             "oauth",
         ],
     ),
-    ("config", &["domain", "oauth"]),
+    ("config", &["domain", "oauth", "secret_file"]),
+    ("secret_file", &[]),
     ("telemetry", &[]),
     (
         "app",

@@ -6,8 +6,11 @@
 //!
 //! **Never here:** a default that is not in `--help`; a secret in an error or in a printed value.
 //!
-//! **Begin with** `options.rs`, which is the list of keys.
+//! **Begin with** `options.rs`, which is the list of keys; `issuers_file.rs` reads what they cannot tell.
 
+mod issuer_fields;
+mod issuers;
+mod issuers_file;
 mod limits;
 mod options;
 mod read;

@@ -51,7 +51,12 @@ pub struct Options {
     )]
     pub(super) migrate: String,
 
-    /// The authorization server's issuer identifier (required)
+    /// A JSON file that describes one or more authorization servers (docs/AUTHORIZATION.md), in place of
+    /// EPICME_ISSUER and all keys of EPICME_INTROSPECTION, EPICME_JWT, EPICME_JWKS and EPICME_AUDIENCE
+    #[arg(long, env = "EPICME_ISSUERS_FILE", value_name = "FILE")]
+    pub(super) issuers_file: Option<PathBuf>,
+
+    /// The authorization server's issuer identifier (required, unless EPICME_ISSUERS_FILE is set)
     #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
     pub(super) issuer: Option<String>,
 
@@ -59,11 +64,26 @@ pub struct Options {
     #[arg(long, env = "EPICME_INTROSPECTION_URL", value_name = "URL")]
     pub(super) introspection_url: Option<String>,
 
-    /// The client id with which introspection is called (required)
+    /// How introspection is authenticated: client_secret_basic, client_secret_post, private_key_jwt or
+    /// bearer
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_AUTHENTICATION",
+        value_name = "METHOD",
+        default_value = "client_secret_basic"
+    )]
+    pub(super) introspection_authentication: String,
+
+    /// The client id with which introspection is called (required, but with bearer, and with EPICME_JWT=on)
     #[arg(long, env = "EPICME_INTROSPECTION_CLIENT_ID", value_name = "ID")]
     pub(super) introspection_client_id: Option<String>,
 
-    /// The client secret (required, here or in EPICME_INTROSPECTION_CLIENT_SECRET_FILE)
+    /// The name of the private key at the authorization server (kid), for private_key_jwt
+    #[arg(long, env = "EPICME_INTROSPECTION_CLIENT_KEY_ID", value_name = "ID")]
+    pub(super) introspection_client_key_id: Option<String>,
+
+    /// The client secret, the private key in PEM (PKCS#8) or the bearer token (required as the client id
+    /// is, here or in EPICME_INTROSPECTION_CLIENT_SECRET_FILE)
     #[arg(
         long,
         env = "EPICME_INTROSPECTION_CLIENT_SECRET",
@@ -72,13 +92,22 @@ pub struct Options {
     )]
     pub(super) introspection_client_secret: Option<String>,
 
-    /// A file that holds the client secret
+    /// A file that holds it. It is read again when it changes, and on SIGHUP
     #[arg(
         long,
         env = "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
         value_name = "FILE"
     )]
     pub(super) introspection_client_secret_file: Option<PathBuf>,
+
+    /// Demand introspection replies that are signed (RFC 9701): on or off
+    #[arg(
+        long,
+        env = "EPICME_INTROSPECTION_SIGNED",
+        value_name = "ON|OFF",
+        default_value = "off"
+    )]
+    pub(super) introspection_signed: String,
 
     /// How long an introspection reply is believed at most; the token's own end may come sooner. This
     /// is also how long a revoked token may still be accepted. 0s turns the cache off
@@ -126,6 +155,29 @@ pub struct Options {
         default_value = "3s"
     )]
     pub(super) introspection_timeout: String,
+
+    /// Access tokens that are JWTs (RFC 9068): off has them introspected as all others, on verifies them
+    /// by the issuer's keys alone, introspected does both, so that a revoked one is found to be so
+    #[arg(
+        long,
+        env = "EPICME_JWT",
+        value_name = "OFF|ON|INTROSPECTED",
+        default_value = "off"
+    )]
+    pub(super) jwt: String,
+
+    /// The algorithms with which JWTs may be signed, separated by spaces
+    #[arg(
+        long,
+        env = "EPICME_JWT_ALGORITHMS",
+        value_name = "ALGORITHMS",
+        default_value = "ES256 RS256 PS256 EdDSA"
+    )]
+    pub(super) jwt_algorithms: String,
+
+    /// The issuer's key set; by default the one that the issuer's metadata names
+    #[arg(long, env = "EPICME_JWKS_URL", value_name = "URL")]
+    pub(super) jwks_url: Option<String>,
 
     /// Accept tokens without an audience: on or off. Only for an authorization server that is known to
     /// send none, and that sends token_type; any of its access tokens is then accepted here

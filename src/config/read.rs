@@ -1,7 +1,8 @@
 //! From options to a configuration, or to everything that is wrong with them. Pure but for the
-//! files that hold secrets.
+//! files that hold secrets or describe issuers.
 
 use std::{
+    borrow::Cow,
     fmt::Display,
     num::{NonZeroU32, NonZeroUsize},
     str::FromStr,
@@ -12,19 +13,14 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, IssuerConfig, ONE_PROCESS,
-    ProofConfig, SessionConfig, StreamConfig, limits,
+    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, ONE_PROCESS, ProofConfig,
+    SessionConfig, StreamConfig,
+    issuer_fields::{shown_by_file, shown_by_key},
+    limits,
     options::{Options, Source, Sources},
     units,
 };
-use crate::{
-    domain::scope::Scope,
-    domain::scope::ScopeSet,
-    oauth::{
-        client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
-        url::endpoint,
-    },
-};
+use crate::domain::scope::{Scope, ScopeSet};
 
 /// Every key, by its name in the environment, in the order in which `check-config` prints them.
 pub(super) const KEYS: &[&str] = &[
@@ -34,16 +30,23 @@ pub(super) const KEYS: &[&str] = &[
     "DATABASE_URL_FILE",
     "EPICME_DATABASE_POOL",
     "EPICME_MIGRATE",
+    "EPICME_ISSUERS_FILE",
     "EPICME_ISSUER",
     "EPICME_INTROSPECTION_URL",
+    "EPICME_INTROSPECTION_AUTHENTICATION",
     "EPICME_INTROSPECTION_CLIENT_ID",
+    "EPICME_INTROSPECTION_CLIENT_KEY_ID",
     "EPICME_INTROSPECTION_CLIENT_SECRET",
     "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
+    "EPICME_INTROSPECTION_SIGNED",
     "EPICME_INTROSPECTION_CACHE",
     "EPICME_INTROSPECTION_CACHE_ENTRIES",
     "EPICME_INTROSPECTION_NEGATIVE_CACHE",
     "EPICME_INTROSPECTION_STALE",
     "EPICME_INTROSPECTION_TIMEOUT",
+    "EPICME_JWT",
+    "EPICME_JWT_ALGORITHMS",
+    "EPICME_JWKS_URL",
     "EPICME_AUDIENCE_OPTIONAL",
     "EPICME_BASELINE_SCOPES",
     "EPICME_DPOP",
@@ -68,21 +71,11 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_SESSION_LIFETIME",
 ];
 
-/// The longest lifetime of an introspection reply: it is also how long a revoked token may live on.
-const LONGEST_CACHE: Duration = Duration::from_secs(3_600);
-
-/// The longest time that a token is taken for no good without asking again: a new one may not be known
-/// everywhere yet.
-const LONGEST_NEGATIVE_CACHE: Duration = Duration::from_secs(60);
-
-/// The longest time that one introspection may take.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A key, what is in effect, and where it came from.
 #[derive(Clone, Debug)]
 pub struct EffectiveValue {
-    /// The key, by its name in the environment.
-    pub key: &'static str,
+    /// The key, by its name in the environment; of what the file of issuers tells, the member's place.
+    pub key: Cow<'static, str>,
     /// The value; `***` for a secret.
     pub value: String,
     /// Where it came from.
@@ -130,38 +123,15 @@ impl Config {
             let path = |path: &Option<std::path::PathBuf>| {
                 path.as_ref().map(|path| path.display().to_string())
             };
-            let switch = |on: bool| Some(if on { "on" } else { "off" }.to_owned());
+            let switch = |on: bool| Some(units::show_switch(on).to_owned());
             match key {
                 "EPICME_BIND" => Some(self.http.bind.to_string()),
                 "EPICME_PUBLIC_URL" => Some(self.http.public_url.to_string()),
-                "DATABASE_URL" | "EPICME_INTROSPECTION_CLIENT_SECRET" => Some("***".to_owned()),
+                "DATABASE_URL" => Some("***".to_owned()),
                 "DATABASE_URL_FILE" => path(&options.database_url_file),
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
                 "EPICME_MIGRATE" => switch(self.database.migrate),
-                "EPICME_ISSUER" => Some(self.issuers[0].url.to_string()),
-                "EPICME_INTROSPECTION_URL" => {
-                    Some(self.issuers[0].introspection_url.as_ref().map_or_else(
-                        || "(from the issuer's metadata)".to_owned(),
-                        ToString::to_string,
-                    ))
-                }
-                "EPICME_INTROSPECTION_CLIENT_ID" => self.issuers[0]
-                    .client
-                    .as_ref()
-                    .map(|client| client.client_id.clone()),
-                "EPICME_INTROSPECTION_CLIENT_SECRET_FILE" => {
-                    path(&options.introspection_client_secret_file)
-                }
-                "EPICME_INTROSPECTION_CACHE" => Some(units::show(self.issuers[0].cache_lifetime)),
-                "EPICME_INTROSPECTION_CACHE_ENTRIES" => {
-                    Some(self.issuers[0].cache_entries.to_string())
-                }
-                "EPICME_INTROSPECTION_NEGATIVE_CACHE" => {
-                    Some(units::show(self.issuers[0].negative_cache_lifetime))
-                }
-                "EPICME_INTROSPECTION_STALE" => Some(units::show(self.issuers[0].stale)),
-                "EPICME_INTROSPECTION_TIMEOUT" => Some(units::show(self.issuers[0].timeout)),
-                "EPICME_AUDIENCE_OPTIONAL" => switch(self.issuers[0].audience_may_be_absent),
+                "EPICME_ISSUERS_FILE" => path(&options.issuers_file),
                 "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
                 "EPICME_DPOP" => Some(
                     match self.http.proofs {
@@ -210,28 +180,30 @@ impl Config {
                 "EPICME_SESSION_LIFETIME" => {
                     self.sessions.map(|sessions| units::show(sessions.lifetime))
                 }
-                _ => None,
+                _ if options.issuers_file.is_some() => None,
+                key => shown_by_key(&self.issuers[0], key),
             }
         };
-        KEYS.iter()
-            .filter_map(|key| {
-                let file = match *key {
-                    "DATABASE_URL" => options.database_url_file.is_some(),
-                    "EPICME_INTROSPECTION_CLIENT_SECRET" => {
-                        options.introspection_client_secret_file.is_some()
-                    }
-                    "EPICME_REQUEST_STATE_KEY" => options.request_state_key_file.is_some(),
-                    "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
-                        options.request_state_previous_key_file.is_some()
-                    }
-                    _ => false,
-                };
-                show(key).map(|value| EffectiveValue {
-                    key,
-                    value,
-                    source: if file { Source::File } else { sources.get(key) },
-                })
+        let keys = KEYS.iter().filter_map(|key| {
+            let file = match *key {
+                "DATABASE_URL" => options.database_url_file.is_some(),
+                "EPICME_INTROSPECTION_CLIENT_SECRET" => {
+                    options.introspection_client_secret_file.is_some()
+                }
+                "EPICME_REQUEST_STATE_KEY" => options.request_state_key_file.is_some(),
+                "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
+                    options.request_state_previous_key_file.is_some()
+                }
+                _ => false,
+            };
+            show(key).map(|value| EffectiveValue {
+                key: Cow::Borrowed(key),
+                value,
+                source: if file { Source::File } else { sources.get(key) },
             })
+        });
+        let file = options.issuers_file.as_ref();
+        keys.chain(file.map_or_else(Vec::new, |_| shown_by_file(&self.issuers)))
             .collect()
     }
 }
@@ -265,80 +237,7 @@ impl Reader<'_> {
                 )
             });
         let migrate = self.read("EPICME_MIGRATE", units::switch(&options.migrate));
-        let issuer = self.url("EPICME_ISSUER", options.issuer.as_deref());
-        let introspection_url = options
-            .introspection_url
-            .as_deref()
-            .map(|url| self.read("EPICME_INTROSPECTION_URL", endpoint(url)));
-        let client_id = options
-            .introspection_client_id
-            .clone()
-            .filter(|id| !id.is_empty());
-        if client_id.is_none() {
-            self.fault("EPICME_INTROSPECTION_CLIENT_ID", "is required");
-        }
-        let client_secret = self.secret(
-            "EPICME_INTROSPECTION_CLIENT_SECRET",
-            options.introspection_client_secret.as_deref(),
-            "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
-            options.introspection_client_secret_file.as_deref(),
-        );
-        let cache_lifetime = self
-            .read(
-                "EPICME_INTROSPECTION_CACHE",
-                units::duration(&options.introspection_cache),
-            )
-            .filter(|lifetime| {
-                self.hold(
-                    "EPICME_INTROSPECTION_CACHE",
-                    *lifetime <= LONGEST_CACHE,
-                    "must not be longer than 1h",
-                )
-            });
-        let cache_entries = self.count(
-            "EPICME_INTROSPECTION_CACHE_ENTRIES",
-            &options.introspection_cache_entries,
-        );
-        let negative_cache_lifetime = self
-            .read(
-                "EPICME_INTROSPECTION_NEGATIVE_CACHE",
-                units::duration(&options.introspection_negative_cache),
-            )
-            .filter(|lifetime| {
-                self.hold(
-                    "EPICME_INTROSPECTION_NEGATIVE_CACHE",
-                    *lifetime <= LONGEST_NEGATIVE_CACHE,
-                    "must not be longer than 1m",
-                )
-            });
-        let stale = self
-            .read(
-                "EPICME_INTROSPECTION_STALE",
-                units::duration(&options.introspection_stale),
-            )
-            .filter(|stale| {
-                self.hold(
-                    "EPICME_INTROSPECTION_STALE",
-                    *stale <= LONGEST_CACHE,
-                    "must not be longer than 1h",
-                )
-            });
-        let timeout = self
-            .read(
-                "EPICME_INTROSPECTION_TIMEOUT",
-                units::duration(&options.introspection_timeout),
-            )
-            .filter(|timeout| {
-                self.hold(
-                    "EPICME_INTROSPECTION_TIMEOUT",
-                    !timeout.is_zero() && *timeout <= LONGEST_TIMEOUT,
-                    "must be from 1ms to 30s",
-                )
-            });
-        let audience_may_be_absent = self.read(
-            "EPICME_AUDIENCE_OPTIONAL",
-            units::switch(&options.audience_optional),
-        );
+        let issuers = self.issuers(options);
         let baseline = self.scopes("EPICME_BASELINE_SCOPES", &options.baseline_scopes);
         let proofs = match options.dpop.as_str() {
             "off" => Some(ProofConfig::Off),
@@ -401,29 +300,7 @@ impl Reader<'_> {
                 streams,
                 relays_authorization_server: relays?,
             },
-            issuers: vec![IssuerConfig {
-                url: issuer?,
-                introspection_url: match introspection_url {
-                    Some(url) => Some(url?),
-                    None => None,
-                },
-                token_prefixes: Vec::new(),
-                client: Some(ClientAuthentication {
-                    method: ClientAuthenticationMethod::SecretBasic,
-                    client_id: client_id?,
-                    secret: SecretSource::Given(client_secret?),
-                    key_id: None,
-                }),
-                signed_replies: false,
-                jwt: None,
-                keys_url: None,
-                cache_lifetime: cache_lifetime?,
-                cache_entries: cache_entries?,
-                negative_cache_lifetime: negative_cache_lifetime?,
-                stale: stale?,
-                timeout: timeout?,
-                audience_may_be_absent: audience_may_be_absent?,
-            }],
+            issuers: issuers?,
             database: DatabaseConfig {
                 url: database_url?,
                 pool: pool?,
@@ -443,10 +320,20 @@ impl Reader<'_> {
         )
     }
 
+    pub(super) fn source(&self, key: &str) -> Source {
+        self.sources.get(key)
+    }
+
+    pub(super) fn has_fault(&self, key: &str, begin: &str) -> bool {
+        self.faults
+            .iter()
+            .any(|fault| fault.key == key && fault.reason.starts_with(begin))
+    }
+
     pub(super) fn fault(&mut self, key: &'static str, reason: impl Into<String>) {
         self.faults.push(Fault {
             key,
-            source: self.sources.get(key),
+            source: self.source(key),
             reason: reason.into(),
         });
     }
@@ -473,9 +360,7 @@ impl Reader<'_> {
     }
 
     fn count(&mut self, key: &'static str, text: &str) -> Option<NonZeroUsize> {
-        const RULE: &str = "must be a whole number from 1 to 1000000";
-        self.parsed::<NonZeroUsize>(key, text, RULE)
-            .filter(|count| self.hold(key, count.get() <= 1_000_000, RULE))
+        self.read(key, units::count(text))
     }
 
     fn lifetime(&mut self, key: &'static str, text: &str) -> Option<Duration> {
@@ -599,11 +484,14 @@ mod tests {
         let effective = config.effective(&options, &Sources::default());
         let unset = [
             "DATABASE_URL_FILE",
+            "EPICME_ISSUERS_FILE",
+            "EPICME_INTROSPECTION_CLIENT_KEY_ID",
+            "EPICME_JWT_ALGORITHMS",
             "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
             "EPICME_REQUEST_STATE_KEY_FILE",
             "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
         ];
-        let shown: Vec<_> = effective.iter().map(|value| value.key).collect();
+        let shown: Vec<_> = effective.iter().map(|value| &*value.key).collect();
         let expected: Vec<_> = KEYS
             .iter()
             .copied()

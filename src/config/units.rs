@@ -1,6 +1,6 @@
 //! Small values: durations with units, switches, lists.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 /// Reads a duration with its unit: `250ms`, `30s`, `5m`, `24h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
@@ -37,6 +37,19 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
         "off" => Ok(false),
         _ => Err("must be on or off".to_owned()),
     }
+}
+
+/// Writes a switch the way it is read.
+pub(super) fn show_switch(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// Reads how many there may be of something.
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, &'static str> {
+    let count = text.parse().ok();
+    count
+        .filter(|count: &NonZeroUsize| count.get() <= 1_000_000)
+        .ok_or("must be a whole number from 1 to 1000000")
 }
 
 /// Reads a list whose items are separated by spaces or commas.

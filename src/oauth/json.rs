@@ -10,7 +10,8 @@ use serde_json::{Map, Number, Value};
 
 /// The members of an object. `None` if the bytes are not one JSON object, or if any object in it has
 /// a name twice: two readers of such an object may see two different ones (RFC 7515 §4, RFC 7519 §4).
-pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+#[must_use]
+pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(bytes) {
         Ok(Unambiguous(Value::Object(members))) => Some(members),
         _ => None,

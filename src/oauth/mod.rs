@@ -18,7 +18,7 @@ pub mod client_authentication;
 mod crypto;
 pub mod dpop;
 pub mod dpop_nonce;
-mod json;
+pub mod json;
 pub mod judge;
 pub mod jws;
 pub mod jwt;

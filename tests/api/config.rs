@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use super::support::{TestDatabase, new_cluster};
 
 /// The program with this environment and no other.
-fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_epicme"));
     command
         .args(arguments)
@@ -25,7 +25,7 @@ fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     epicme(arguments, environment).output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     format!(
         "exit {}\n--- stdout\n{}--- stderr\n{}",
         output.status.code().unwrap(),
@@ -181,6 +181,13 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
         "EPICME_INTROSPECTION_CLIENT_SECRET",
         "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
         "EPICME_INTROSPECTION_CACHE",
+        "EPICME_INTROSPECTION_AUTHENTICATION",
+        "EPICME_INTROSPECTION_CLIENT_KEY_ID",
+        "EPICME_INTROSPECTION_SIGNED",
+        "EPICME_ISSUERS_FILE",
+        "EPICME_JWT",
+        "EPICME_JWT_ALGORITHMS",
+        "EPICME_JWKS_URL",
         "EPICME_WORKERS",
         "EPICME_ALLOWED_ORIGINS",
         "EPICME_LEGACY",

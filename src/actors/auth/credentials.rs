@@ -1,17 +1,12 @@
 //! How this resource server shows the authorization server who it is (RFC 7662 §2.1: whoever
 //! introspects must be authenticated), and how its secret changes without a restart.
 
-use std::{
-    cell::RefCell,
-    fs, io,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{cell::RefCell, fs, path::PathBuf, time::SystemTime};
 
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::{domain::clock::Timestamp, oauth::client_authentication::SecretSource};
+use crate::{domain::clock::Timestamp, oauth::client_authentication::SecretSource, secret_file};
 
 /// How often a secret's file is looked at.
 const LOOKED_AT: TimeDelta = TimeDelta::seconds(1);
@@ -19,29 +14,6 @@ const LOOKED_AT: TimeDelta = TimeDelta::seconds(1);
 /// How long a new secret that was refused is left alone: it is often in its file before the
 /// authorization server knows it.
 const TRIED_AGAIN: TimeDelta = TimeDelta::seconds(30);
-
-/// The longest secret that is read, in bytes.
-const LONGEST_SECRET: u64 = 64 * 1024;
-
-/// Reads a secret off its file; white space at its end is no part of it.
-///
-/// # Errors
-/// Those of the file system; a file that is empty, too long or no UTF-8.
-pub fn read_secret(path: &Path) -> io::Result<SecretString> {
-    let size = fs::metadata(path)?.len();
-    if size > LONGEST_SECRET {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "longer than 64 KiB",
-        ));
-    }
-    let text = fs::read_to_string(path)?;
-    let text = text.trim_end();
-    if text.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "empty"));
-    }
-    Ok(text.into())
-}
 
 /// A secret, and the one that may be about to take its place.
 pub(super) struct Secret {
@@ -171,7 +143,7 @@ impl Secret {
         if state.stamp == Some(stamp) {
             return;
         }
-        match read_secret(path) {
+        match secret_file::read(path) {
             Ok(secret) => {
                 state.stamp = Some(stamp);
                 let is_known = state

@@ -8,6 +8,10 @@ use tokio::{sync::Mutex, time::Instant};
 use super::AuthError;
 use crate::domain::clock::Timestamp;
 
+/// How long an old document serves before a new one is tried for again: while the server hangs, nobody
+/// who could be served should wait for it.
+const TRIED_AGAIN: TimeDelta = TimeDelta::seconds(5);
+
 /// A document, and how long it is believed. Behind a lock, so that however many want it at once, it is
 /// fetched once.
 pub(super) struct Fetched<T> {
@@ -18,8 +22,16 @@ pub(super) struct Fetched<T> {
 
 struct State<T> {
     known: Option<Known<T>>,
-    failed: Option<(Instant, AuthError)>,
-    renewed_at: Option<Timestamp>,
+    failed: Option<Failed>,
+    /// When a newer one was last looked for, and why that failed if it did.
+    renewed: Option<(Timestamp, Option<AuthError>)>,
+}
+
+struct Failed {
+    /// To tell who waited for it.
+    noticed: Instant,
+    at: Timestamp,
+    error: AuthError,
 }
 
 struct Known<T> {
@@ -35,7 +47,7 @@ impl<T> Fetched<T> {
             state: Mutex::new(State {
                 known: None,
                 failed: None,
-                renewed_at: None,
+                renewed: None,
             }),
             lifetime,
             longest,
@@ -58,14 +70,24 @@ impl<T> Fetched<T> {
         {
             return Ok(Arc::clone(&known.document));
         }
+        if let (Some(known), Some(failed)) = (&state.known, &state.failed)
+            && now < known.fetched_at + self.longest
+            && (failed.at..failed.at + TRIED_AGAIN).contains(&now)
+        {
+            return Ok(Arc::clone(&known.document));
+        }
         // Whoever waited for a fetch that failed shares its failure; the next to come tries again.
         let error = match &state.failed {
-            Some((failed_at, error)) if *failed_at >= asked_at => error.clone(),
+            Some(failed) if failed.noticed >= asked_at => failed.error.clone(),
             _ => match fetch().await {
                 Ok(document) => return Ok(state.keep(document, now)),
                 Err(error) => {
                     log::warn!("a document of the authorization server cannot be fetched: {error}");
-                    state.failed = Some((Instant::now(), error.clone()));
+                    state.failed = Some(Failed {
+                        noticed: Instant::now(),
+                        at: now,
+                        error: error.clone(),
+                    });
                     error
                 }
             },
@@ -80,7 +102,8 @@ impl<T> Fetched<T> {
     /// or whoever invents what is missed would have it fetched at will. `None` if there is no newer one.
     ///
     /// # Errors
-    /// Those of the fetch.
+    /// Those of the fetch, for as long as none is tried again: that something is missed is not known
+    /// before one went well.
     pub(super) async fn renew(
         &self,
         seen: &Arc<T>,
@@ -94,12 +117,14 @@ impl<T> Fetched<T> {
         {
             return Ok(Some(Arc::clone(&known.document)));
         }
-        if state.renewed_at.is_some_and(|at| now < at + pause) {
-            return Ok(None);
+        if let Some((at, failure)) = &state.renewed
+            && now < *at + pause
+        {
+            return failure.clone().map_or(Ok(None), Err);
         }
-        state.renewed_at = Some(now);
-        let document = fetch().await?;
-        Ok(Some(state.keep(document, now)))
+        let fetched = fetch().await;
+        state.renewed = Some((now, fetched.as_ref().err().cloned()));
+        Ok(Some(state.keep(fetched?, now)))
     }
 }
 
@@ -180,5 +205,28 @@ mod tests {
                 .is_none()
         );
         assert!(document.renew(&second, pause, at(31), down).await.is_err());
+        // Nobody knows yet whether it is missed, so nobody is told that it is.
+        let unasked = async || -> Result<u32, AuthError> { panic!("it was fetched in the pause") };
+        let again = document.renew(&second, pause, at(60), unasked).await;
+        assert!(again.is_err());
+    }
+
+    #[actix_rt::test]
+    async fn an_old_one_serves_without_a_wait_for_what_has_just_failed() {
+        let document = fetched();
+        let (now, tries) = (at(20), Cell::new(0));
+        document.get(at(0), async || Ok(1)).await.unwrap();
+        let failing = async || {
+            tries.set(tries.get() + 1);
+            Err(AuthError::Busy)
+        };
+        for (seconds, expected) in [(0, 1), (4, 1), (5, 2)] {
+            let served = document
+                .get(now + TimeDelta::seconds(seconds), failing)
+                .await;
+            assert_eq!((*served.unwrap(), tries.get()), (1, expected));
+        }
+        let renewed = document.get(at(40), async || Ok(2)).await;
+        assert_eq!(*renewed.unwrap(), 2);
     }
 }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use actix_web::http::{
     StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use awc::{Client, ClientRequest, Connector};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -134,10 +134,10 @@ impl Issuer {
         // Reading the operating system's certificates takes a moment that a server whose
         // authorization server is on the same machine need not spend.
         let all_on_this_machine = settings.url.as_str().starts_with("http:")
-            && settings
-                .introspection_url
-                .as_ref()
-                .is_none_or(|url| url.scheme() == "http");
+            && [&settings.introspection_url, &settings.keys_url]
+                .into_iter()
+                .flatten()
+                .all(|url| url.scheme() == "http");
         let connector = if all_on_this_machine {
             connector
         } else {
@@ -232,7 +232,16 @@ impl Issuer {
             return Err(nonsense("no client is configured to introspect with").into());
         };
         for attempt in secret.attempts(self.clock.now()) {
-            let reply = self.ask(&url, token, client, &attempt).await?;
+            let (request, body) = match self.request(&url, token, client, &attempt) {
+                Ok(request) => request,
+                Err(error) => {
+                    // Half a key in the file must not keep us from using the whole one before it.
+                    secret.learn(&attempt, false, self.clock.now());
+                    log::error!(issuer:% = self.settings.url; "a secret is of no use: {error}");
+                    continue;
+                }
+            };
+            let reply = self.exchange(request, body).await?;
             let accepted = !refuses_us(&reply);
             secret.learn(&attempt, accepted, self.clock.now());
             if accepted {
@@ -241,19 +250,19 @@ impl Issuer {
         }
         log::error!(
             issuer:% = self.settings.url;
-            "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET"
+            "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET, or clientId and clientSecretFile of this issuer"
         );
         Err(nonsense("our own credentials are refused").into())
     }
 
-    /// One introspection request, with one of our secrets.
-    async fn ask(
+    /// An introspection request with one of our secrets, and its body.
+    fn request(
         &self,
         url: &Url,
         token: &BearerToken,
         client: &ClientAuthentication,
         attempt: &Attempt,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<(ClientRequest, String), AuthError> {
         let ClientAuthentication {
             method, client_id, ..
         } = client;
@@ -278,14 +287,16 @@ impl Issuer {
                     .append_pair("client_assertion", assertion.expose_secret());
             }
             ClientAuthenticationMethod::Bearer => {
-                request = request.insert_header((AUTHORIZATION, format!("Bearer {secret}")));
+                let credentials = HeaderValue::from_str(&format!("Bearer {secret}"))
+                    .map_err(|_| nonsense("our own token cannot stand in a header"))?;
+                request = request.insert_header((AUTHORIZATION, credentials));
             }
         }
         if self.settings.signed_replies {
             request = request.insert_header((ACCEPT, MEDIA_TYPE));
         }
         let request = request.insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"));
-        self.exchange(request, form.finish()).await
+        Ok((request, form.finish()))
     }
 
     /// `private_key_jwt`: an assertion for the issuer (RFC 7523bis names the issuer as the audience).
@@ -333,7 +344,8 @@ impl Issuer {
     }
 
     /// Verifies a token that is a JWT (RFC 9068) by the issuer's keys. `None` if it is no JWT, or the
-    /// issuer's JWTs are not verified so.
+    /// issuer's JWTs are not verified so. Where the issuer cannot be asked, what is no JWT is not its
+    /// token.
     pub(super) async fn verify(
         &self,
         token: &BearerToken,
@@ -342,7 +354,10 @@ impl Issuer {
             return Ok(None);
         };
         if jwt::peek_issuer(token).is_none() {
-            return Ok(None);
+            return match self.settings.client {
+                Some(_) => Ok(None),
+                None => Err(AuthError::Refused(Refusal::NobodysToken)),
+            };
         }
         let refused = |fault| AuthError::Refused(Refusal::Unverified(fault));
         let header = jwt::header(token).map_err(refused)?;

@@ -57,7 +57,6 @@ use crate::{
 
 pub use self::{
     cache::CacheSettings,
-    credentials::read_secret,
     issuer::{IssuerSettings, JwtSettings},
     proofs::Presented,
     shared::WasCutOff,

@@ -16,6 +16,11 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use url::form_urlencoded;
 
+use super::SigningKey;
+
+/// Where its keys are.
+pub(crate) const KEYS: &str = "/jwks";
+
 /// What it answers to a call.
 #[derive(Clone)]
 pub(crate) enum Answer {
@@ -48,9 +53,24 @@ impl Answer {
 pub(crate) struct Seen {
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
+    pub(crate) accept: Option<String>,
     pub(crate) form: Vec<(String, String)>,
 }
 
+impl Seen {
+    /// What the form says under this name.
+    pub(crate) fn said(&self, name: &str) -> Option<&str> {
+        let mut fields = self.form.iter();
+        fields
+            .find(|(field, _)| field == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+/// Whether whoever asks is let in.
+type Doorkeeper = Arc<dyn Fn(&Seen) -> bool + Send + Sync>;
+
+/// Cloned, it is the same.
 #[derive(Clone)]
 pub(crate) struct Issuer(Arc<Inner>);
 
@@ -66,6 +86,7 @@ struct State {
     metadata: HashMap<String, Answer>,
     seen: Vec<Seen>,
     metadata_calls: Vec<String>,
+    doorkeeper: Option<Doorkeeper>,
 }
 
 impl Issuer {
@@ -119,6 +140,7 @@ impl Issuer {
             "authorization_endpoint": format!("{}/authorize", self.url()),
             "token_endpoint": format!("{}/token", self.url()),
             "introspection_endpoint": format!("{}/introspect", self.url()),
+            "jwks_uri": format!("{}{KEYS}", self.url()),
         })
     }
 
@@ -130,6 +152,28 @@ impl Issuer {
     /// What to answer to a GET of this path; anything that was not named is not found.
     pub(crate) fn metadata(&self, path: &str, answer: Answer) {
         self.state().metadata.insert(path.to_owned(), answer);
+    }
+
+    /// What it signs with from now on.
+    pub(crate) fn keys(&self, keys: &[&SigningKey]) {
+        let keys: Vec<_> = keys.iter().map(|key| key.jwk()).collect();
+        self.metadata(KEYS, Answer::json(json!({ "keys": keys })));
+    }
+
+    /// How often its keys were fetched.
+    pub(crate) fn key_calls(&self) -> usize {
+        let calls = self.metadata_calls();
+        calls.iter().filter(|path| *path == KEYS).count()
+    }
+
+    /// Refuses the credentials of whoever this says no to.
+    pub(crate) fn lets_in(&self, doorkeeper: impl Fn(&Seen) -> bool + Send + Sync + 'static) {
+        self.state().doorkeeper = Some(Arc::new(doorkeeper));
+    }
+
+    /// Whether nobody has asked it anything.
+    pub(crate) fn saw_nothing(&self) -> bool {
+        self.calls() == 0 && self.metadata_calls().is_empty()
     }
 
     pub(crate) fn without_metadata(&self) {
@@ -179,11 +223,20 @@ async fn introspect(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> 
             state.answers.insert(token.clone(), Answer::clone(rest));
             answer = first;
         }
-        state.seen.push(Seen {
+        let seen = Seen {
             authorization: header("authorization"),
             content_type: header("content-type"),
+            accept: header("accept"),
             form,
-        });
+        };
+        state.seen.push(seen.clone());
+        if state
+            .doorkeeper
+            .as_ref()
+            .is_some_and(|lets_in| !lets_in(&seen))
+        {
+            answer = Answer::text(401, "{\"error\":\"invalid_client\"}");
+        }
         answer
     };
     respond(answer, &issuer).await
