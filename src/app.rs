@@ -24,7 +24,9 @@ use crate::{
     features::{catalogue::Catalogue, dispatch::Dispatcher},
     http::{self, Discovery, Doors, Site},
     mcp::request_state::Sealer,
-    oauth::{metadata::ProtectedResourceMetadata, policy::ScopePolicy},
+    oauth::{
+        metadata::ProtectedResourceMetadata, policy::ScopePolicy, shared_secret::SharedSecret,
+    },
 };
 
 /// How many connections may wait to be accepted.
@@ -176,6 +178,11 @@ impl App {
             sessions: sessions.clone(),
             listeners: listeners.clone(),
             dispatcher,
+            revocation_secret: config
+                .http
+                .revocation_secret
+                .as_ref()
+                .map(SharedSecret::new),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,

@@ -5,6 +5,7 @@
 pub mod actors;
 pub mod app;
 pub mod config;
+pub mod cut_off;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -21,6 +21,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     (
         "actors::session",
         &[
+            "actors::auth",
             "actors::gate",
             "actors::journal",
             "domain",
@@ -41,6 +42,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
         ],
     ),
     ("config", &["domain", "oauth"]),
+    ("cut_off", &["actors::auth", "oauth"]),
     ("telemetry", &[]),
     (
         "app",
@@ -80,7 +82,7 @@ const TOOLS: [(&str, &[&str]); 15] = [
         &["actors::auth", "actors::journal", "actors::session"],
     ),
     ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
-    ("awc", &["actors::auth", "mock_auth"]),
+    ("awc", &["actors::auth", "cut_off", "mock_auth"]),
     ("clap", &["bin", "config", "dev", "main", "telemetry"]),
     ("diesel", &["storage"]),
     ("diesel_migrations", &["storage"]),

@@ -55,6 +55,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_REQUEST_STATE_KEY_FILE",
     "EPICME_REQUEST_STATE_PREVIOUS_KEY",
     "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
+    "EPICME_REVOCATION_SECRET",
+    "EPICME_REVOCATION_SECRET_FILE",
     "EPICME_STREAMS",
     "EPICME_STREAMS_PER_USER",
     "EPICME_SESSIONS",
@@ -169,6 +171,11 @@ impl Config {
                     Some(_) => "***".to_owned(),
                     None => format!("(drawn at start: {ONE_PROCESS})"),
                 }),
+                "EPICME_REVOCATION_SECRET" => Some(match self.http.revocation_secret {
+                    Some(_) => "***".to_owned(),
+                    None => "(none: nobody can cut anybody off)".to_owned(),
+                }),
+                "EPICME_REVOCATION_SECRET_FILE" => path(&options.revocation_secret_file),
                 "EPICME_REQUEST_STATE_KEY_FILE" => path(&options.request_state_key_file),
                 "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
                     let key = self.request_state.previous_key.as_ref();
@@ -198,6 +205,7 @@ impl Config {
                         options.introspection_client_secret_file.is_some()
                     }
                     "EPICME_REQUEST_STATE_KEY" => options.request_state_key_file.is_some(),
+                    "EPICME_REVOCATION_SECRET" => options.revocation_secret_file.is_some(),
                     "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
                         options.request_state_previous_key_file.is_some()
                     }
@@ -337,6 +345,7 @@ impl Reader<'_> {
             units::switch(&options.authorization_server_relay),
         );
         let request_state = self.request_state(options);
+        let revocation_secret = self.revocation_secret(options);
         let streams = StreamConfig {
             in_all: self.count("EPICME_STREAMS", &options.streams)?,
             per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
@@ -363,6 +372,7 @@ impl Reader<'_> {
                 baseline: baseline?,
                 streams,
                 relays_authorization_server: relays?,
+                revocation_secret,
             },
             issuers: vec![IssuerConfig {
                 url: issuer?,
@@ -560,6 +570,7 @@ mod tests {
             "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
             "EPICME_REQUEST_STATE_KEY_FILE",
             "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
+            "EPICME_REVOCATION_SECRET_FILE",
         ];
         let shown: Vec<_> = effective.iter().map(|value| value.key).collect();
         let expected: Vec<_> = KEYS

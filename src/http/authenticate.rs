@@ -7,20 +7,29 @@ use url::form_urlencoded;
 
 use super::{Site, edge::RequestInfo, error::HttpError};
 use crate::{
-    actors::auth::AuthError,
+    actors::auth::{AuthError, Mark},
     domain::{principal::Principal, request_id::RequestId},
     oauth::{bearer::BearerToken, judge::Refusal},
 };
 
-/// The principal behind a request's token.
+/// Whoever asks, and by which token.
+pub(super) struct Caller {
+    /// Who it is.
+    pub(super) principal: Arc<Principal>,
+    /// The token, for what stays open under it.
+    pub(super) token: BearerToken,
+    /// The request, for the log.
+    pub(super) trace: RequestId,
+    /// Whoever is cut off after this may have been let in before.
+    pub(super) mark: Mark,
+}
+
+/// The caller behind a request's token.
 ///
 /// # Errors
 /// A challenge if the client has to do something about its credentials, an outage if it has not. A
 /// token that holds none of our scopes is good for nothing here, and is told so at once.
-pub(super) async fn authenticate(
-    request: &HttpRequest,
-    site: &Site,
-) -> Result<Arc<Principal>, HttpError> {
+pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<Caller, HttpError> {
     let token = BearerToken::from_authorization(
         request
             .headers()
@@ -41,6 +50,7 @@ pub(super) async fn authenticate(
         .extensions()
         .get::<RequestInfo>()
         .map_or_else(RequestId::random, |info| info.id);
+    let mark = site.auth.mark();
     let principal = match site.auth.introspect(token.clone(), trace).await {
         Ok(principal) => principal,
         Err(error) => {
@@ -61,5 +71,10 @@ pub(super) async fn authenticate(
             needed: site.baseline,
         }));
     }
-    Ok(principal)
+    Ok(Caller {
+        principal,
+        token,
+        trace,
+        mark,
+    })
 }

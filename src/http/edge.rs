@@ -148,7 +148,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     let any_host = path == super::HEALTHCHECK;
     let refused = if !any_host && !site.doors.admits_host(request.headers()) {
         Some(HttpError::Misdirected)
-    } else if under_mcp && !site.doors.admits_origin(request.headers()) {
+    } else if (under_mcp || super::is_hook(path)) && !site.doors.admits_origin(request.headers()) {
         Some(HttpError::ForbiddenOrigin)
     } else {
         None

@@ -26,6 +26,7 @@ mod prompts;
 mod questions;
 mod request_states;
 mod resources;
+mod revocation;
 mod sampling;
 mod streams;
 mod subscriptions;

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    pin::pin,
     rc::Rc,
     sync::Arc,
 };
@@ -11,10 +12,12 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message,
     ResponseActFuture, SpawnHandle, WrapFuture,
 };
+use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    Authorized, KnownAs,
     calls::{CallClient, Reply, Wire},
     listen::scopes_now,
     questions::Questions,
@@ -22,7 +25,7 @@ use super::{
     suggestions::Suggestion,
 };
 use crate::{
-    actors::{gate::Permit, journal::JournalChanged},
+    actors::{auth::OpenUse, gate::Permit, journal::JournalChanged},
     domain::{
         clock::Clock,
         principal::{Principal, UserId},
@@ -55,7 +58,7 @@ const LOG_LEVEL: Level = Level::Warning;
 #[rtype(result = "Reply")]
 pub(super) struct Call {
     /// Who asks, by the token of this very request.
-    pub(super) principal: Arc<Principal>,
+    pub(super) authorized: Authorized,
     /// The request's id, for its answer and for a cancellation.
     pub(super) id: Id,
     /// For what.
@@ -103,10 +106,18 @@ pub(super) struct Close;
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
-/// One legacy session. It ends when the registry lets go of it.
+/// What `initialize` settled.
+pub(super) struct Terms {
+    pub(super) version: ProtocolVersion,
+    pub(super) abilities: Abilities,
+}
+
+/// One legacy session. It ends when the registry lets go of it, or its owner is cut off.
 pub(super) struct SessionActor {
     version: ProtocolVersion,
     pub(super) abilities: Abilities,
+    open_use: OpenUse,
+    known_as: KnownAs,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) wire: Rc<Wire>,
     watching: Watching,
@@ -118,14 +129,18 @@ pub(super) struct SessionActor {
 
 impl SessionActor {
     pub(super) fn new(
-        version: ProtocolVersion,
-        abilities: Abilities,
+        terms: Terms,
         dispatcher: Arc<Dispatcher>,
         clock: Clock,
+        open_use: OpenUse,
+        known_as: KnownAs,
     ) -> Self {
+        let Terms { version, abilities } = terms;
         Self {
             version,
             abilities,
+            open_use,
+            known_as,
             dispatcher,
             wire: Rc::new(Wire {
                 streams: RefCell::new(Streams::new(version.primes_streams())),
@@ -142,6 +157,14 @@ impl SessionActor {
 
 impl Actor for SessionActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let cut_off = self.open_use.cut_off().into_actor(self);
+        context.spawn(cut_off.map(|(), session, context| {
+            session.known_as.forget();
+            context.stop();
+        }));
+    }
 }
 
 impl Handler<Call> for SessionActor {
@@ -163,13 +186,13 @@ impl Handler<Call> for SessionActor {
         if call.method == Method::SetLogLevel {
             return whole(self.set_log_level(&call));
         }
+        let principal = Arc::clone(&call.authorized.principal);
         let (client, replied) = CallClient::new(
             Rc::clone(&self.wire),
             call.quiet,
-            Arc::clone(&call.principal),
+            call.authorized,
             Arc::clone(&self.dispatcher),
         );
-        let principal = Arc::clone(&call.principal);
         let begun = Params::read(call.params.as_deref())
             .map_err(Failure::from)
             .and_then(|params| {
@@ -178,7 +201,7 @@ impl Handler<Call> for SessionActor {
                     version: self.version,
                     params: &params,
                     progress_token: params.progress_token(),
-                    principal: call.principal,
+                    principal: Arc::clone(&principal),
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,
                 })
@@ -191,15 +214,19 @@ impl Handler<Call> for SessionActor {
         let (id, version, permit) = (call.id, self.version, call.permit);
         let run = async move {
             let _permit = permit;
-            client.finish(work.await, &id, version);
-            client.wants_tags()
+            let cut_off = client.cut_off_while_streaming();
+            match select(work, pin!(cut_off)).await {
+                Either::Left((outcome, _)) => client.finish(outcome, &id, version),
+                Either::Right(((), _)) => return None,
+            }
+            client.wants_tags().map(|entry| (entry, client.open_use()))
         };
         let ended = key.clone();
         let handle = context.spawn(run.into_actor(self).map(
             move |wants_tags, session, context| {
                 session.under_way.remove(&ended);
-                if let Some(entry) = wants_tags {
-                    session.suggest_tags(Suggesting { entry, principal }, context);
+                if let Some((entry, open_use)) = wants_tags {
+                    session.suggest_tags(Suggesting { entry, principal }, open_use, context);
                 }
             },
         ));
@@ -237,7 +264,10 @@ impl SessionActor {
             return Ok(Answer::Empty);
         }
         let catalogue = self.dispatcher.catalogue();
-        match self.watching.add(catalogue, call.principal.scopes, &uri) {
+        match self
+            .watching
+            .add(catalogue, call.authorized.principal.scopes, &uri)
+        {
             Ok(()) => Ok(Answer::Empty),
             Err(Unwatchable::NotFound) => Err(shape::resource_not_found(&uri, self.version).into()),
             Err(Unwatchable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),

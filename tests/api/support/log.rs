@@ -18,7 +18,7 @@ impl Log for Keeper {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The test's own client writes headers; the server's parts are what counts.
         let target = metadata.target();
-        ["epicme", "actix", "awc", "r2d2", "rustls"]
+        ["epicme", "audit", "actix", "awc", "r2d2", "rustls"]
             .iter()
             .any(|part| target.starts_with(part))
             && metadata.level() <= log::Level::Debug
