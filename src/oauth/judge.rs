@@ -343,6 +343,7 @@ mod tests {
         assert_eq!(principal.client, None);
     }
 
+    ///
     #[test]
     fn each_fault_of_a_token_has_its_refusal() {
         for (changes, refusal) in [
