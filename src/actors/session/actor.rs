@@ -29,6 +29,7 @@ use crate::{
     domain::{
         clock::Clock,
         principal::{Principal, UserId},
+        scope::ScopeSet,
     },
     features::{
         conversation::Client,
@@ -118,6 +119,8 @@ pub(super) struct SessionActor {
     pub(super) abilities: Abilities,
     open_use: OpenUse,
     known_as: KnownAs,
+    // Of the last request's token.
+    scopes: ScopeSet,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) wire: Rc<Wire>,
     watching: Watching,
@@ -130,6 +133,7 @@ pub(super) struct SessionActor {
 impl SessionActor {
     pub(super) fn new(
         terms: Terms,
+        scopes: ScopeSet,
         dispatcher: Arc<Dispatcher>,
         clock: Clock,
         open_use: OpenUse,
@@ -141,6 +145,7 @@ impl SessionActor {
             abilities,
             open_use,
             known_as,
+            scopes,
             dispatcher,
             wire: Rc::new(Wire {
                 streams: RefCell::new(Streams::new(version.primes_streams())),
@@ -180,6 +185,7 @@ impl Handler<Call> for SessionActor {
             );
             return whole(Err(error.into()));
         }
+        self.note_scopes(call.authorized.principal.scopes);
         if let Method::Subscribe | Method::Unsubscribe = call.method {
             return whole(self.subscribe(&call));
         }
@@ -247,6 +253,17 @@ impl SessionActor {
             }
         };
         context.spawn(watching.into_actor(self));
+    }
+
+    /// Tells the client of the lists that are others under the token of this request than under the
+    /// one before: after a step-up, or a refresh that asked for less.
+    fn note_scopes(&mut self, scopes: ScopeSet) {
+        let before = std::mem::replace(&mut self.scopes, scopes);
+        let catalogue = self.dispatcher.catalogue();
+        let mut streams = self.wire.streams.borrow_mut();
+        for told in catalogue.changed_lists(before, scopes, self.version) {
+            streams.say(GENERAL, &told);
+        }
     }
 
     /// For the whole session, from now on (L-27).
@@ -352,8 +369,10 @@ impl Handler<Listen> for SessionActor {
             None => Some(kept.open_general()),
             Some(after) => kept.resume(after, scopes),
         };
+        drop(kept);
+        self.note_scopes(scopes);
         if self.wire.questions.are_retired() {
-            kept.end(GENERAL);
+            self.wire.streams.borrow_mut().end(GENERAL);
         }
         frames
     }

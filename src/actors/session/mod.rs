@@ -175,13 +175,14 @@ impl Sessions {
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
+        let scopes = principal.scopes;
         let known_as = KnownAs {
             registry: Arc::downgrade(&self.0.registry),
             id,
         };
         let address = SessionActor::start_in_arbiter(&arbiter, move |_| {
             let terms = Terms { version, abilities };
-            SessionActor::new(terms, dispatcher, clock, open_use, known_as)
+            SessionActor::new(terms, scopes, dispatcher, clock, open_use, known_as)
         });
         let link = Link {
             address,
