@@ -414,6 +414,7 @@ mod tests {
         }
     }
 
+    ///
     #[test]
     fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
         assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());
