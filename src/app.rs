@@ -29,6 +29,7 @@ use crate::{
     mcp::request_state::Sealer,
     oauth::{
         dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
+        shared_secret::SharedSecret,
     },
 };
 
@@ -190,6 +191,11 @@ impl App {
             sessions: sessions.clone(),
             listeners: listeners.clone(),
             dispatcher,
+            revocation_secret: config
+                .http
+                .revocation_secret
+                .as_ref()
+                .map(SharedSecret::new),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,

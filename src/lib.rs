@@ -6,6 +6,7 @@ pub mod actors;
 pub mod app;
 pub mod audit;
 pub mod config;
+pub mod cut_off;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;

@@ -1,16 +1,20 @@
-//! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`.
+//! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`, `cut-off`.
 
-use std::{ffi::OsString, fmt::Display, io, process::ExitCode, task::Poll};
+use std::{ffi::OsString, fmt::Display, io, path::PathBuf, process::ExitCode, task::Poll};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use epicme::{
     app::{self, App},
     config::{Config, DatabaseConfig, Options, Sources},
+    cut_off,
     domain::clock::Clock,
-    storage,
+    oauth::url::PublicUrl,
+    secret_file, storage,
     telemetry::{self, LogFormat},
 };
+use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use url::Url;
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
@@ -59,6 +63,50 @@ enum Command {
     CheckConfig(Options),
     /// Show which scopes each tool, resource, prompt and completion needs, as Markdown, and end
     Scopes,
+    /// Have one running process forget a token, a user or a client, and end what is open for them.
+    /// Where there are several processes, each has to be told
+    CutOff(CutOffOptions),
+}
+
+#[derive(Args)]
+#[command(group(ArgGroup::new("whom").required(true)))]
+struct CutOffOptions {
+    /// The process
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
+    server: Url,
+
+    /// Where clients reach the server: the process answers under no other host
+    #[arg(
+        long,
+        env = "EPICME_PUBLIC_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8787"
+    )]
+    public_url: PublicUrl,
+
+    /// A file that holds EPICME_REVOCATION_SECRET
+    #[arg(long, env = "EPICME_REVOCATION_SECRET_FILE", value_name = "FILE")]
+    secret_file: PathBuf,
+
+    /// The token with this SHA-256, in hexadecimal
+    #[arg(long, value_name = "HEX", group = "whom")]
+    token_sha256: Option<String>,
+
+    /// The user of this name at the issuer
+    #[arg(long, value_name = "SUBJECT", group = "whom", requires = "issuer")]
+    subject: Option<String>,
+
+    /// The client of this name at the issuer
+    #[arg(long, value_name = "CLIENT", group = "whom", requires = "issuer")]
+    client: Option<String>,
+
+    /// Everybody
+    #[arg(long, group = "whom")]
+    everybody: bool,
+
+    /// The issuer that knows the user or the client
+    #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
+    issuer: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +138,7 @@ fn main() -> ExitCode {
         Some(Command::Migrate(options)) => migrate(&options, &sources),
         Some(Command::CheckConfig(options)) => check_config(&options, &sources),
         Some(Command::Scopes) => scopes(),
+        Some(Command::CutOff(options)) => cut_off(options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -237,6 +286,22 @@ fn check_config(options: &Options, sources: &Sources) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+fn cut_off(options: CutOffOptions) -> Result<(), Failure> {
+    let file = options.secret_file.display();
+    let secret = secret_file::read(&options.secret_file)
+        .map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+    let whom = match (options.token_sha256, options.subject, options.client) {
+        (Some(digest), _, _) => json!({ "tokenSha256": digest }),
+        (_, Some(subject), _) => json!({ "issuer": options.issuer, "subject": subject }),
+        (_, _, Some(client)) => json!({ "issuer": options.issuer, "client": client }),
+        (None, None, None) => json!({ "everybody": options.everybody }),
+    };
+    let told = cut_off::tell(&options.server, &options.public_url, &secret, &whom);
+    actix_rt::System::new()
+        .block_on(told)
+        .map_err(Failure::unavailable)
 }
 
 /// What an operator tells the program by a signal.

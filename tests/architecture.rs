@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 19] = [
+const IMPORTS: [(&str, &[&str]); 20] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -29,6 +29,7 @@ const IMPORTS: [(&str, &[&str]); 19] = [
     (
         "actors::session",
         &[
+            "actors::auth",
             "actors::gate",
             "actors::journal",
             "domain",
@@ -50,6 +51,7 @@ const IMPORTS: [(&str, &[&str]); 19] = [
         ],
     ),
     ("config", &["domain", "oauth", "secret_file"]),
+    ("cut_off", &["actors::auth", "oauth"]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     (
@@ -90,7 +92,7 @@ const TOOLS: [(&str, &[&str]); 15] = [
         &["actors::auth", "actors::journal", "actors::session"],
     ),
     ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
-    ("awc", &["actors::auth", "mock_auth"]),
+    ("awc", &["actors::auth", "cut_off", "mock_auth"]),
     ("clap", &["bin", "config", "dev", "main", "telemetry"]),
     ("diesel", &["storage"]),
     ("diesel_migrations", &["storage"]),

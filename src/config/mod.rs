@@ -84,6 +84,8 @@ pub struct HttpConfig {
     pub streams: StreamConfig,
     /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
     pub relays_authorization_server: bool,
+    /// What proves that somebody may be cut off; `None` where nobody may say so.
+    pub revocation_secret: Option<SecretString>,
 }
 
 /// Whether and how proofs of a token's key are taken (DPoP, RFC 9449).

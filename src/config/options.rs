@@ -321,6 +321,20 @@ pub struct Options {
     )]
     pub(super) request_state_previous_key_file: Option<PathBuf>,
 
+    /// What the authorization server or an operator proves that a token was revoked or somebody is to
+    /// be cut off, at least 16 characters. Without one, nobody can
+    #[arg(
+        long,
+        env = "EPICME_REVOCATION_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true
+    )]
+    pub(super) revocation_secret: Option<String>,
+
+    /// A file that holds this secret
+    #[arg(long, env = "EPICME_REVOCATION_SECRET_FILE", value_name = "FILE")]
+    pub(super) revocation_secret_file: Option<PathBuf>,
+
     /// Streams of modern clients (subscriptions/listen) in all
     #[arg(
         long,

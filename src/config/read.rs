@@ -63,6 +63,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_REQUEST_STATE_KEY_FILE",
     "EPICME_REQUEST_STATE_PREVIOUS_KEY",
     "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
+    "EPICME_REVOCATION_SECRET",
+    "EPICME_REVOCATION_SECRET_FILE",
     "EPICME_STREAMS",
     "EPICME_STREAMS_PER_USER",
     "EPICME_SESSIONS",
@@ -162,6 +164,11 @@ impl Config {
                     Some(_) => "***".to_owned(),
                     None => format!("(drawn at start: {ONE_PROCESS})"),
                 }),
+                "EPICME_REVOCATION_SECRET" => Some(match self.http.revocation_secret {
+                    Some(_) => "***".to_owned(),
+                    None => "(none: nobody can cut anybody off)".to_owned(),
+                }),
+                "EPICME_REVOCATION_SECRET_FILE" => path(&options.revocation_secret_file),
                 "EPICME_REQUEST_STATE_KEY_FILE" => path(&options.request_state_key_file),
                 "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
                     let key = self.request_state.previous_key.as_ref();
@@ -190,6 +197,7 @@ impl Config {
                 "EPICME_INTROSPECTION_CLIENT_SECRET" => {
                     options.introspection_client_secret_file.is_some()
                 }
+                "EPICME_REVOCATION_SECRET" => options.revocation_secret_file.is_some(),
                 "EPICME_REQUEST_STATE_KEY" => options.request_state_key_file.is_some(),
                 "EPICME_REQUEST_STATE_PREVIOUS_KEY" => {
                     options.request_state_previous_key_file.is_some()
@@ -270,6 +278,7 @@ impl Reader<'_> {
             units::switch(&options.authorization_server_relay),
         );
         let request_state = self.request_state(options);
+        let revocation_secret = self.revocation_secret(options);
         let streams = StreamConfig {
             in_all: self.count("EPICME_STREAMS", &options.streams)?,
             per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
@@ -299,6 +308,7 @@ impl Reader<'_> {
                 proofs: proofs?,
                 streams,
                 relays_authorization_server: relays?,
+                revocation_secret,
             },
             issuers: issuers?,
             database: DatabaseConfig {
@@ -490,6 +500,7 @@ mod tests {
             "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
             "EPICME_REQUEST_STATE_KEY_FILE",
             "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
+            "EPICME_REVOCATION_SECRET_FILE",
         ];
         let shown: Vec<_> = effective.iter().map(|value| &*value.key).collect();
         let expected: Vec<_> = KEYS

@@ -7,6 +7,9 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use super::{RequestStateConfig, SealingKey, options::Options, read::Reader};
 
+/// The shortest secret that nobody guesses.
+const SHORTEST_SECRET: usize = 16;
+
 impl Reader<'_> {
     /// A secret that has to be there.
     pub(super) fn secret(
@@ -24,6 +27,22 @@ impl Reader<'_> {
             told_by,
             !secret.expose_secret().is_empty(),
             "must not be empty",
+        )
+        .then_some(secret)
+    }
+
+    /// The secret of whoever cuts others off, which need not be there.
+    pub(super) fn revocation_secret(&mut self, options: &Options) -> Option<SecretString> {
+        let (told_by, secret) = self.told(
+            "EPICME_REVOCATION_SECRET",
+            options.revocation_secret.as_deref(),
+            "EPICME_REVOCATION_SECRET_FILE",
+            options.revocation_secret_file.as_deref(),
+        )?;
+        self.hold(
+            told_by,
+            secret.expose_secret().len() >= SHORTEST_SECRET,
+            "must have at least 16 characters, such as `openssl rand -base64 32` makes",
         )
         .then_some(secret)
     }
@@ -176,6 +195,23 @@ mod tests {
             ..options(Some("x"), None)
         };
         assert_eq!(read(&both).unwrap_err(), ["EPICME_REQUEST_STATE_KEY"]);
+    }
+
+    #[test]
+    fn a_revocation_secret_is_long_or_not_there() {
+        let with = |secret: Option<&str>| Options {
+            revocation_secret: secret.map(str::to_owned),
+            ..options(None, None)
+        };
+        let read = |secret| Config::read(&with(secret), &Sources::default());
+        assert!(read(None).unwrap().http.revocation_secret.is_none());
+        let long = read(Some("0123456789abcdef")).unwrap();
+        assert!(long.http.revocation_secret.is_some());
+        for short in ["", "0123456789abcde"] {
+            let errors = read(Some(short)).unwrap_err();
+            assert_eq!(errors.0[0].key, "EPICME_REVOCATION_SECRET");
+            assert!(short.is_empty() || !errors.0[0].reason.contains(short));
+        }
     }
 
     proptest! {

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use serde_json::json;
+
 use super::{
     prompt::DeclaredPrompt,
     prompts,
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::scope::ScopeSet,
-    mcp::{shape, version::ProtocolVersion},
+    mcp::{outgoing::notification, shape, version::ProtocolVersion},
     oauth::policy::ScopePolicy,
 };
 
@@ -142,6 +144,39 @@ impl Catalogue {
             let descriptors = visible.into_iter().map(|prompt| &prompt.descriptor);
             shape::prompt_list(descriptors, is_whole, version)
         })
+    }
+
+    /// What a client of a session hears when its token has other scopes than the one before: one
+    /// notification for each kind of list that is another now.
+    #[must_use]
+    pub fn changed_lists(
+        &self,
+        before: ScopeSet,
+        now: ScopeSet,
+        version: ProtocolVersion,
+    ) -> Vec<String> {
+        if before == now {
+            return Vec::new();
+        }
+        let tools = self.tool_list(before, version) != self.tool_list(now, version);
+        // A list of resources has those of its own and those of templates that are listed one by one;
+        // of the templates themselves there is no other notification.
+        let uris = |granted| -> Vec<_> {
+            let resources = self.resources_for(granted).into_iter();
+            resources.map(|one| &one.descriptor.uri).collect()
+        };
+        let resources = uris(before) != uris(now)
+            || self.template_list(before, version) != self.template_list(now, version);
+        let prompts = self.prompt_list(before, version) != self.prompt_list(now, version);
+        [
+            (tools, "notifications/tools/list_changed"),
+            (prompts, "notifications/prompts/list_changed"),
+            (resources, "notifications/resources/list_changed"),
+        ]
+        .into_iter()
+        .filter(|(changed, _)| *changed)
+        .map(|(_, method)| notification(method, &json!({})))
+        .collect()
     }
 
     /// The resources that a token with these scopes may read.

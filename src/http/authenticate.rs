@@ -7,9 +7,9 @@ use url::form_urlencoded;
 
 use super::{Site, edge::request_id, error::HttpError};
 use crate::{
-    actors::auth::Presented,
+    actors::auth::{Mark, Presented},
     audit::{self, Event, Origin},
-    domain::principal::Principal,
+    domain::{principal::Principal, request_id::RequestId},
     oauth::{
         bearer::{BearerToken, Presentation, Scheme},
         dpop::ProofFault,
@@ -17,16 +17,25 @@ use crate::{
     },
 };
 
-/// The principal behind a request's token.
+/// Whoever asks, and by which token.
+pub(super) struct Caller {
+    /// Who it is.
+    pub(super) principal: Arc<Principal>,
+    /// The token, for what stays open under it.
+    pub(super) token: BearerToken,
+    /// The request, for the log.
+    pub(super) trace: RequestId,
+    /// Whoever is cut off after this may have been let in before.
+    pub(super) mark: Mark,
+}
+
+/// The caller behind a request's token.
 ///
 /// # Errors
 /// A challenge if the client has to do something about its credentials, an outage if it has not, and
 /// that there were too many. A token that holds none of our scopes is good for nothing here, and is
 /// told so at once.
-pub(super) async fn authenticate(
-    request: &HttpRequest,
-    site: &Site,
-) -> Result<Arc<Principal>, HttpError> {
+pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<Caller, HttpError> {
     let trace = request_id(request);
     let refused = |refusal, token| {
         let origin = Origin {
@@ -52,6 +61,7 @@ pub(super) async fn authenticate(
         let refusal = Refusal::Malformed("a token in the query as well");
         return Err(refused(refusal, Some(&token)));
     }
+    let mark = site.auth.mark();
     let refused_token = |error| match error {
         HttpError::Refused(refusal) => refused(refusal, Some(&token)),
         error => error,
@@ -84,7 +94,12 @@ pub(super) async fn authenticate(
         audit::log(Event::ScopeRefused { needed }, origin);
         return Err(HttpError::Refused(Refusal::TooFewScopes { needed }));
     }
-    Ok(principal)
+    Ok(Caller {
+        principal,
+        token,
+        trace,
+        mark,
+    })
 }
 
 /// Checks that a token was presented as it has to be (RFC 9449 §7). The proof is looked at last, so that

@@ -1,7 +1,7 @@
 //! Several messages in one POST, which 2025-03-26 alone has (L-13, D-14). A batch is taken whole or
 //! refused whole; what is taken is answered message by message.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 
 use super::{
     Site,
+    authenticate::Caller,
     endpoint::{accepted, forbidden, json},
     error::HttpError,
     legacy,
 };
 use crate::{
-    actors::session::{Reply, SessionError, SessionHandle, last_message},
-    domain::{journal::Cause, principal::Principal, request_id::RequestId, scope::ScopeSet},
+    actors::session::{Authorized, Reply, SessionError, SessionHandle, last_message},
+    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
         envelope::Params,
@@ -34,10 +35,10 @@ const AT_ONCE: usize = 4;
 pub(super) async fn answer(
     members: &[&RawValue],
     headers: &Headers<'_>,
-    principal: Arc<Principal>,
-    request_id: RequestId,
+    caller: &Caller,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
     let not_supported =
         || refused("Invalid request: batches are not supported; send one message per POST");
     let Some(sessions) = &site.sessions else {
@@ -46,20 +47,24 @@ pub(super) async fn answer(
     if headers.session_id == Field::Absent {
         return Err(not_supported());
     }
-    let session = legacy::find(headers, &principal, request_id, sessions, None)?;
+    let session = legacy::find(headers, caller, sessions, None)?;
     if !session.version().has_batches() {
         return Err(not_supported());
     }
     let messages = read(members)?;
-    check_scopes(&messages, &session, &site.dispatcher, &principal)?;
+    check_scopes(&messages, &session, &site.dispatcher, principal)?;
     let permit = session
         .admit_batch()
         .await
         .map_err(|error| HttpError::session(error, None))?;
-    let messages = messages.iter().map(Message::of).collect();
+    let messages: Vec<_> = messages.iter().map(Message::of).collect();
+    let authorized: Vec<_> = messages
+        .iter()
+        .map(|_| legacy::under(caller, site))
+        .collect();
     let run = async move {
         let _permit = permit;
-        run(messages, session, principal, request_id).await
+        run(messages, session, authorized).await
     };
     // Like any call of a session, what has been taken does not end with the connection (L-19).
     let answers = actix_web::rt::spawn(run)
@@ -188,11 +193,10 @@ impl Message {
 async fn run(
     messages: Vec<Message>,
     session: SessionHandle,
-    principal: Arc<Principal>,
-    request_id: RequestId,
+    authorized: Vec<Authorized>,
 ) -> Result<Vec<String>, SessionError> {
-    let mut answers = stream::iter(messages)
-        .map(|message| run_one(message, &session, &principal, request_id))
+    let mut answers = stream::iter(messages.into_iter().zip(authorized))
+        .map(|(message, authorized)| run_one(message, &session, authorized))
         .buffered(AT_ONCE);
     let mut texts = Vec::new();
     while let Some(answer) = answers.next().await {
@@ -204,8 +208,7 @@ async fn run(
 async fn run_one(
     message: Message,
     session: &SessionHandle,
-    principal: &Arc<Principal>,
-    request_id: RequestId,
+    authorized: Authorized,
 ) -> Result<Option<String>, SessionError> {
     let version = session.version();
     match message {
@@ -221,9 +224,8 @@ async fn run_one(
             let outcome = match Method::find(&method, version) {
                 None => Err(Failure::Rpc(RpcError::method_not_found())),
                 Some(method) => {
-                    let principal = Arc::clone(principal);
                     match session
-                        .call_quietly(principal, request_id, id.clone(), method, params)
+                        .call_quietly(authorized, id.clone(), method, params)
                         .await?
                     {
                         Reply::Whole(outcome) => outcome,

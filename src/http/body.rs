@@ -20,7 +20,7 @@ use super::error::HttpError;
 
 /// The longest body that is read: an entry of 100,000 characters, each written as a pair of
 /// escaped surrogates (`\ud83d\ude00`, 12 bytes), with room for the rest.
-const LONGEST_BODY: usize = 2 * 1024 * 1024;
+pub(super) const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// How much of a body that nobody wants is read for the sake of the answer.
 const LONGEST_DRAIN: usize = 4 * 1024 * 1024;
@@ -72,20 +72,30 @@ pub(super) async fn drain(body: &mut impl Body) {
 
 /// Checks what the client says of the body and of the answer it wants.
 pub(super) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> {
-    let is_json = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json || request.headers().contains_key(CONTENT_ENCODING) {
-        return Err(HttpError::UnsupportedMediaType);
-    }
+    check_content_type(request, "application/json")?;
     let accepted = accepted(request);
     if accepted.json && accepted.stream {
         Ok(())
     } else {
         Err(HttpError::NotAcceptable)
+    }
+}
+
+/// Checks what the body is said to be.
+pub(super) fn check_content_type(
+    request: &HttpRequest,
+    expected: &'static str,
+) -> Result<(), HttpError> {
+    let is_expected = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected));
+    if is_expected && !request.headers().contains_key(CONTENT_ENCODING) {
+        Ok(())
+    } else {
+        Err(HttpError::UnsupportedMediaType { expected })
     }
 }
 
@@ -133,10 +143,11 @@ fn accepted(request: &HttpRequest) -> Accepted {
     accepted
 }
 
-/// Reads the whole body, which may take so long.
+/// Reads the whole body, which may be so long, and take so long.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
+    longest: usize,
     slowest: Duration,
 ) -> Result<Bytes, HttpError> {
     let announced = request
@@ -144,25 +155,25 @@ pub(super) async fn read(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > LONGEST_BODY) {
-        return Err(HttpError::TooLarge);
+    if announced.is_some_and(|length| length > longest) {
+        return Err(HttpError::TooLarge { longest });
     }
-    timeout(slowest, collect(payload))
+    timeout(slowest, collect(payload, longest))
         .await
         .unwrap_or(Err(HttpError::TooSlow))
 }
 
-async fn collect(payload: &mut Payload) -> Result<Bytes, HttpError> {
+async fn collect(payload: &mut Payload, longest: usize) -> Result<Bytes, HttpError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HttpError::BrokenOff)?;
         // Most bodies come in one piece, which then needs no copy.
-        if body.is_empty() && chunk.len() <= LONGEST_BODY {
+        if body.is_empty() && chunk.len() <= longest {
             body = BytesMut::from(chunk);
             continue;
         }
-        if body.len() + chunk.len() > LONGEST_BODY {
-            return Err(HttpError::TooLarge);
+        if body.len() + chunk.len() > longest {
+            return Err(HttpError::TooLarge { longest });
         }
         body.extend_from_slice(&chunk);
     }

@@ -166,7 +166,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     let refused = if !any_host && !site.doors.admits_host(request.headers()) {
         audit::log(Event::HostRefused, origin);
         Some(HttpError::Misdirected)
-    } else if under_mcp && !site.doors.admits_origin(request.headers()) {
+    } else if (under_mcp || super::is_hook(path)) && !site.doors.admits_origin(request.headers()) {
         audit::log(Event::OriginRefused, origin);
         Some(HttpError::ForbiddenOrigin)
     } else {

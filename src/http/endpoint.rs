@@ -10,8 +10,7 @@ use actix_web::{
 };
 
 use super::{
-    Site, authenticate::authenticate, batch, body, document, edge::request_id, error::HttpError,
-    legacy, modern,
+    Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
 };
 use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
@@ -48,10 +47,10 @@ pub(super) async fn post(
 /// L-22). A modern client has neither (T-28).
 pub(super) async fn get(request: HttpRequest, payload: Payload, site: Data<Site>) -> HttpResponse {
     let outcome = async {
-        let principal = authenticate(&request, &site).await?;
+        let caller = authenticate(&request, &site).await?;
         let sessions = legacy_sessions(&request, &site)?;
         body::check_accepts_stream(&request)?;
-        legacy::listen(&request, &site, sessions, &principal).await
+        legacy::listen(&request, &site, sessions, &caller).await
     };
     match outcome.await {
         Ok(response) => response,
@@ -66,9 +65,9 @@ pub(super) async fn delete(
     site: Data<Site>,
 ) -> HttpResponse {
     let outcome = async {
-        let principal = authenticate(&request, &site).await?;
+        let caller = authenticate(&request, &site).await?;
         let sessions = legacy_sessions(&request, &site)?;
-        legacy::close(&request, sessions, &principal)
+        legacy::close(&request, sessions, &caller)
     };
     match outcome.await {
         Ok(response) => response,
@@ -89,16 +88,13 @@ async fn answer(
     payload: &mut Payload,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = authenticate(request, site).await?;
+    let caller = authenticate(request, site).await?;
     body::check_media_types(request)?;
-    let body = body::read(request, payload, site.body_timeout).await?;
+    let body = body::read(request, payload, body::LONGEST_BODY, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
-    let request_id = request_id(request);
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,
-        Posted::Batch(members) => {
-            return batch::answer(&members, &headers, principal, request_id, site).await;
-        }
+        Posted::Batch(members) => return batch::answer(&members, &headers, &caller, site).await,
     };
     let refused = |error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
@@ -109,13 +105,11 @@ async fn answer(
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
-            modern::answer(&message, params, &headers, principal, request_id, site).await
+            modern::answer(&message, params, &headers, &caller, site).await
         }
         // Nothing that a modern client may notify us of concerns us (D-16).
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
-        (Era::Legacy, incoming) => {
-            legacy::answer(incoming, &headers, principal, request_id, site).await
-        }
+        (Era::Legacy, incoming) => legacy::answer(incoming, &headers, &caller, site).await,
     }
 }
 

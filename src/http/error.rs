@@ -24,7 +24,10 @@ use super::{
     limits::Exceeded,
 };
 use crate::{
-    actors::{auth::AuthError, session::SessionError},
+    actors::{
+        auth::{AuthError, LogoutError},
+        session::SessionError,
+    },
     audit::{self, Event, Origin},
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     mcp::{
@@ -103,15 +106,21 @@ pub(super) enum HttpError {
         /// What went wrong.
         source: Cause,
     },
-    /// The body is not `application/json`.
+    /// The body is not what it has to be.
     #[display("unsupported media type")]
-    UnsupportedMediaType,
+    UnsupportedMediaType {
+        /// What would do.
+        expected: &'static str,
+    },
     /// The client takes neither JSON nor an event stream.
     #[display("not acceptable")]
     NotAcceptable,
     /// The body is longer than is read.
     #[display("body too large")]
-    TooLarge,
+    TooLarge {
+        /// What would do, in bytes.
+        longest: usize,
+    },
     /// The body did not come to its end in time.
     #[display("body too slow")]
     TooSlow,
@@ -127,6 +136,15 @@ pub(super) enum HttpError {
     /// The event that a stream is to be resumed after is not known in this session.
     #[display("not resumable")]
     NotResumable,
+    /// Whoever tells this server something does not tell it well.
+    #[display("{_0}")]
+    Invalid(&'static str),
+    /// Whoever tells this server something has not proved to be allowed to.
+    #[display("the secret is wrong")]
+    WrongSecret,
+    /// A logout token is not believed.
+    #[display("{_0}")]
+    LogoutRefused(LogoutError),
     /// The protocol's own errors.
     #[display("{}", error.message)]
     Rpc {
@@ -220,6 +238,9 @@ impl HttpError {
             && let Some(nonce) = site(request).nonce()
         {
             response.insert_header((DPOP_NONCE.clone(), nonce));
+        }
+        if matches!(self, Self::WrongSecret) {
+            response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"cut-offs\""));
         }
         if let Some(allow) = face.allow {
             response.insert_header((ALLOW, allow));
@@ -352,20 +373,20 @@ impl HttpError {
                     "The journal cannot be reached at the moment; try again later",
                 )
             },
-            Self::UnsupportedMediaType => Face::new(
+            Self::UnsupportedMediaType { expected } => Face::new(
                 415,
                 "unsupported_media_type",
-                "The body must be application/json, not encoded",
+                format!("The body must be {expected}, not encoded"),
             ),
             Self::NotAcceptable => Face::new(
                 406,
                 "not_acceptable",
                 "The Accept field must allow text/event-stream and, for a POST, application/json",
             ),
-            Self::TooLarge => Face::new(
+            Self::TooLarge { longest } => Face::new(
                 413,
                 "content_too_large",
-                "The body must not be longer than 2 MiB",
+                format!("The body must not be longer than {}", size(*longest)),
             ),
             Self::TooSlow => Face::new(
                 408,
@@ -388,6 +409,14 @@ impl HttpError {
                 "not_resumable",
                 "Last-Event-ID names no event of this session that a stream can be resumed after",
             ),
+            Self::Invalid(why) => Face::new(400, "invalid_request", *why),
+            // RFC 6749 §5.2.
+            Self::WrongSecret => Face::new(
+                401,
+                "invalid_client",
+                "The Authorization field must bring the secret, as Bearer or as the password of Basic",
+            ),
+            Self::LogoutRefused(why) => Face::new(400, "invalid_request", why.to_string()),
             Self::Rpc { status, error, .. } => Face {
                 code: error.code,
                 ..Face::new(*status, "invalid_request", error.message.clone())
@@ -401,6 +430,13 @@ impl HttpError {
                 )
             },
         }
+    }
+}
+
+fn size(bytes: usize) -> String {
+    match bytes / 1_024 {
+        kib if kib % 1_024 == 0 => format!("{} MiB", kib / 1_024),
+        kib => format!("{kib} KiB"),
     }
 }
 

@@ -9,15 +9,15 @@ use actix_web::{
 
 use super::{
     Site,
-    edge::request_id,
+    authenticate::Caller,
     endpoint::{SESSION_ID, accepted, id_of, json, mcp_headers, respond},
     error::HttpError,
-    stream,
+    open_stream,
+    token_watch::TokenWatch,
 };
 use crate::{
-    actors::session::{Reply, SessionHandle, Sessions},
+    actors::session::{Authorized, Reply, SessionHandle, Sessions},
     audit::{self, Event, Origin},
-    domain::{principal::Principal, request_id::RequestId},
     mcp::{
         envelope::Params,
         era::{self, Era},
@@ -37,21 +37,21 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) async fn answer(
     incoming: Incoming<'_>,
     headers: &Headers<'_>,
-    principal: Arc<Principal>,
-    request_id: RequestId,
+    caller: &Caller,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
     let id = id_of(&incoming);
     let Some(sessions) = &site.sessions else {
         return Err(bad_request(era::legacy_is_off(&incoming, headers), id));
     };
     let message = match incoming {
         Incoming::Request(message) if message.method == "initialize" => {
-            return open(&message, headers, &principal, request_id, sessions);
+            return open(&message, headers, caller, site, sessions);
         }
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
-            let session = find(headers, &principal, request_id, sessions, None)?;
+            let session = find(headers, caller, sessions, None)?;
             let params = notification.params.map(ToOwned::to_owned);
             session
                 .note(notification.method.into_owned(), params)
@@ -60,7 +60,7 @@ pub(super) async fn answer(
             return Ok(accepted());
         }
         Incoming::Response(response) => {
-            let session = find(headers, &principal, request_id, sessions, None)?;
+            let session = find(headers, caller, sessions, None)?;
             session
                 .settle(response.id, response.result.map(ToOwned::to_owned))
                 .await
@@ -68,27 +68,33 @@ pub(super) async fn answer(
             return Ok(accepted());
         }
     };
-    let session = find(headers, &principal, request_id, sessions, id.clone())?;
+    let session = find(headers, caller, sessions, id.clone())?;
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
-        return respond(unknown, &message.id, version, &principal);
+        return respond(unknown, &message.id, version, principal);
     };
     let params = message.params.map(ToOwned::to_owned);
     let reply = session
-        .call(
-            Arc::clone(&principal),
-            request_id,
-            message.id.clone(),
-            method,
-            params,
-        )
+        .call(under(caller, site), message.id.clone(), method, params)
         .await
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
-        Reply::Whole(outcome) => respond(outcome, &message.id, version, &principal),
-        Reply::Stream(frames) => Ok(stream::of_frames(frames, site.silence, None, || ())),
+        Reply::Whole(outcome) => respond(outcome, &message.id, version, principal),
+        Reply::Stream(frames) => {
+            let watch = TokenWatch::of_call(caller, site);
+            Ok(open_stream::of_frames(frames, site.silence, watch, || ()))
+        }
         Reply::Cancelled => Ok(accepted()),
+    }
+}
+
+/// Who a call of a session is for, and until when.
+pub(super) fn under(caller: &Caller, site: &Site) -> Authorized {
+    Authorized {
+        principal: Arc::clone(&caller.principal),
+        open_use: site.auth.open_use(&caller.principal, caller.mark),
+        request_id: caller.trace,
     }
 }
 
@@ -96,20 +102,22 @@ pub(super) async fn answer(
 fn open(
     message: &Request<'_>,
     headers: &Headers<'_>,
-    principal: &Principal,
-    request_id: RequestId,
+    caller: &Caller,
+    site: &Site,
     sessions: &Sessions,
 ) -> Result<HttpResponse, HttpError> {
     let id = || Some(message.id.clone());
     let (version, abilities) =
         negotiate(message, headers).map_err(|error| bad_request(error, id()))?;
+    let principal = &caller.principal;
+    let open_use = site.auth.open_use_of_owner(principal, caller.mark);
     let session = sessions
-        .open(principal, version, abilities)
+        .open(principal, version, abilities, open_use)
         .map_err(|error| HttpError::session(error, id()))?;
     audit::log(
         Event::SessionOpened,
         Origin {
-            request_id,
+            request_id: caller.trace,
             principal: Some(principal),
             version: Some(version),
         },
@@ -143,10 +151,11 @@ pub(super) async fn listen(
     request: &HttpRequest,
     site: &Site,
     sessions: &Sessions,
-    principal: &Arc<Principal>,
+    caller: &Caller,
 ) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
     let headers = mcp_headers(request.headers());
-    let session = find(&headers, principal, request_id(request), sessions, None)?;
+    let session = find(&headers, caller, sessions, None)?;
     let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
     let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
         Field::Absent => None,
@@ -163,23 +172,23 @@ pub(super) async fn listen(
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;
-    let end = stream::end_of(principal, &site.clock);
+    let watch = TokenWatch::of_stream(caller, site);
     // Whoever only listens uses the session too.
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    Ok(stream::of_frames(frames, site.silence, Some(end), in_use))
+    Ok(open_stream::of_frames(frames, site.silence, watch, in_use))
 }
 
 /// Ends a session (L-09).
 pub(super) fn close(
     request: &HttpRequest,
     sessions: &Sessions,
-    principal: &Principal,
+    caller: &Caller,
 ) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
     let headers = mcp_headers(request.headers());
-    let request_id = request_id(request);
-    let version = find(&headers, principal, request_id, sessions, None)?.version();
+    let version = find(&headers, caller, sessions, None)?.version();
     let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
     sessions
         .close(session_id, principal)
@@ -187,7 +196,7 @@ pub(super) fn close(
     audit::log(
         Event::SessionClosed,
         Origin {
-            request_id,
+            request_id: caller.trace,
             principal: Some(principal),
             version: Some(version),
         },
@@ -200,11 +209,11 @@ pub(super) fn close(
 /// The session that a message names: the caller's own, in the revision that it negotiated.
 pub(super) fn find(
     headers: &Headers<'_>,
-    principal: &Principal,
-    request_id: RequestId,
+    caller: &Caller,
     sessions: &Sessions,
     id: Option<Id>,
 ) -> Result<SessionHandle, HttpError> {
+    let principal = &caller.principal;
     era::check_legacy_version(headers.protocol_version, None)
         .map_err(|error| bad_request(error, id.clone()))?;
     let named = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
@@ -214,7 +223,7 @@ pub(super) fn find(
                 to_stranger: sessions.is_anothers(named, principal),
             },
             Origin {
-                request_id,
+                request_id: caller.trace,
                 principal: Some(principal),
                 version: None,
             },

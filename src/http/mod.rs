@@ -1,6 +1,6 @@
 //! **Lives here:** the routes, and everything that happens to a request on its way to a feature:
 //! request id, access log, host and origin, authentication, the body, and the one error type that
-//! becomes a response.
+//! becomes a response; and what others than clients tell this server (`hooks.rs`).
 //!
 //! **May enter:** `app`.
 //!
@@ -18,13 +18,16 @@ mod document;
 mod edge;
 mod endpoint;
 mod error;
+mod hooks;
 mod legacy;
 mod limiter;
 mod limits;
 mod modern;
+mod open_stream;
 mod proofs;
 mod source;
 mod stream;
+mod token_watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +45,7 @@ use crate::{
     },
     domain::{clock::Clock, scope::ScopeSet},
     features::dispatch::Dispatcher,
-    oauth::{metadata, url::PublicUrl},
+    oauth::{metadata, shared_secret::SharedSecret, url::PublicUrl},
 };
 
 use self::error::HttpError;
@@ -69,6 +72,8 @@ pub struct Site {
     pub listeners: Listeners,
     /// Begins calls.
     pub dispatcher: Arc<Dispatcher>,
+    /// What proves that somebody may be cut off; `None` where nobody may say so.
+    pub revocation_secret: Option<SharedSecret>,
     /// Tells the time.
     pub clock: Clock,
     /// How long the body of a request may take.
@@ -106,11 +111,17 @@ fn metadata_paths(public_url: &PublicUrl) -> Vec<String> {
     paths
 }
 
+/// Whether a path is one on which others tell this server something.
+fn is_hook(path: &str) -> bool {
+    [hooks::BACKCHANNEL_LOGOUT, hooks::REVOKED, hooks::CUT_OFFS].contains(&path)
+}
+
 /// All routes of the server.
 pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let site = site.clone();
     move |service| {
         let paths = metadata_paths(&site.public_url);
+        let takes_cut_offs = site.revocation_secret.is_some();
         service.app_data(site);
         service.service(
             web::resource(MCP)
@@ -121,6 +132,26 @@ pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + us
                 .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
                 .default_service(web::to(endpoint::other_method)),
         );
+        service.service(
+            web::resource(hooks::BACKCHANNEL_LOGOUT)
+                .wrap(from_fn(edge::pass))
+                .route(web::post().to(hooks::backchannel_logout))
+                .default_service(web::to(hooks::other_method)),
+        );
+        if takes_cut_offs {
+            service.service(
+                web::resource(hooks::REVOKED)
+                    .wrap(from_fn(edge::pass))
+                    .route(web::post().to(hooks::revoked))
+                    .default_service(web::to(hooks::other_method)),
+            );
+            service.service(
+                web::resource(hooks::CUT_OFFS)
+                    .wrap(from_fn(edge::pass))
+                    .route(web::post().to(hooks::cut_off))
+                    .default_service(web::to(hooks::other_method)),
+            );
+        }
         for path in paths {
             service.service(
                 web::resource(path)

@@ -6,13 +6,15 @@ use actix_web::HttpResponse;
 
 use super::{
     Site,
+    authenticate::Caller,
     endpoint::respond,
     error::HttpError,
+    open_stream,
     stream::{self, Outcome},
+    token_watch::TokenWatch,
 };
 use crate::{
     actors::session::last_message,
-    domain::{principal::Principal, request_id::RequestId},
     features::{
         dispatch::{Begun, Call, Failure},
         watching::{Unwatchable, Watching},
@@ -32,10 +34,10 @@ pub(super) async fn answer(
     message: &Request<'_>,
     params: Params<'_>,
     headers: &Headers<'_>,
-    principal: Arc<Principal>,
-    request_id: RequestId,
+    caller: &Caller,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
     let admitted = era::admit(message, params, headers).map_err(|error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
         id: Some(message.id.clone()),
@@ -43,7 +45,7 @@ pub(super) async fn answer(
     })?;
     let version = admitted.version;
     if admitted.method == Method::Listen {
-        return listen(&message.id, &admitted, principal, site).await;
+        return listen(&message.id, &admitted, caller, site).await;
     }
     let progress_token = admitted.params.progress_token();
     let (client, inbox) = stream::channel(progress_token.is_some(), admitted.log_level);
@@ -52,24 +54,24 @@ pub(super) async fn answer(
         version,
         params: &admitted.params,
         progress_token,
-        request_id,
-        principal: Arc::clone(&principal),
+        request_id: caller.trace,
+        principal: Arc::clone(principal),
         abilities: admitted.abilities,
         client,
     });
     let work = match begun {
         Ok(Begun::UnderWay(work)) => work,
         Ok(Begun::Answered(answer)) => {
-            return respond(Ok(answer), &message.id, version, &principal);
+            return respond(Ok(answer), &message.id, version, principal);
         }
-        Err(failure) => return respond(Err(failure), &message.id, version, &principal),
+        Err(failure) => return respond(Err(failure), &message.id, version, principal),
     };
     let id = message.id.clone();
     let outcome = stream::run(work, inbox, site.silence, move |outcome| {
         last_message(outcome, &id, version)
     });
     match outcome.await {
-        Outcome::Whole(outcome) => respond(outcome, &message.id, version, &principal),
+        Outcome::Whole(outcome) => respond(outcome, &message.id, version, principal),
         Outcome::Streamed(response) => Ok(response),
     }
 }
@@ -78,11 +80,12 @@ pub(super) async fn answer(
 async fn listen(
     id: &Id,
     admitted: &Admitted<'_>,
-    principal: Arc<Principal>,
+    caller: &Caller,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
     let version = admitted.version;
-    let refuse = |failure| respond(Err(failure), id, version, &principal);
+    let refuse = |failure| respond(Err(failure), id, version, principal);
     let filter = match Filter::read(&admitted.params) {
         Ok(filter) => filter,
         Err(error) => return refuse(error.into()),
@@ -103,17 +106,17 @@ async fn listen(
         resource_subscriptions: watching.uris().map(str::to_owned).collect(),
     };
     let meta = subscription::meta(id);
-    let end = stream::end_of(&principal, &site.clock);
+    let watch = TokenWatch::of_stream(caller, site);
     let listening = site
         .listeners
-        .open(principal, watching, meta.clone())
+        .open(Arc::clone(principal), watching, meta.clone())
         .await
         .map_err(|error| HttpError::session(error, Some(id.clone())))?;
-    Ok(stream::of_listening(
+    Ok(open_stream::of_listening(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
         site.silence,
-        end,
+        watch,
     ))
 }

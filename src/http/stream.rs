@@ -15,16 +15,13 @@ use actix_web::{
     http::header::{CACHE_CONTROL, HeaderName},
     web::Bytes,
 };
-use chrono::TimeDelta;
 use futures_util::Stream;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Instant, Sleep, sleep},
 };
 
 use crate::{
-    actors::session::{Frames, Listening},
-    domain::{clock::Clock, principal::Principal},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
         dispatch::{Failure, Work},
@@ -150,136 +147,14 @@ pub(super) async fn run(
     Outcome::Streamed(event_stream(stream))
 }
 
-/// How long a stream that speaks unasked lasts where no token ends it sooner. Its client opens
-/// another, and is authenticated afresh.
-const LONGEST: TimeDelta = TimeDelta::hours(24);
-
-/// Comes when a stream has to end.
-pub(super) type End = Pin<Box<dyn Future<Output = ()>>>;
-
-/// The end of a stream that speaks unasked: that of the token that opened it (D-22).
-pub(super) fn end_of(principal: &Principal, clock: &Clock) -> End {
-    let latest = clock.now() + LONGEST;
-    let end = principal.expires_at.map_or(latest, |end| end.min(latest));
-    Box::pin(clock.reaches(end))
-}
-
-/// A response that passes on the frames of a legacy session, to the end of the stream or to an end
-/// that it has before. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
-/// then while somebody listens.
-pub(super) fn of_frames(
-    frames: Frames,
-    silence: Duration,
-    end: Option<End>,
-    in_use: impl Fn() + 'static,
-) -> HttpResponse {
-    event_stream(FrameStream {
-        frames,
-        in_use: Box::new(in_use),
-        silence: Silence::new(silence),
-        end,
-    })
-}
-
-struct FrameStream {
-    frames: Frames,
-    in_use: Box<dyn Fn()>,
-    silence: Silence,
-    end: Option<End>,
-}
-
-impl Stream for FrameStream {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let is_over = |end: &mut End| end.as_mut().poll(context).is_ready();
-        if self.end.as_mut().is_some_and(is_over) {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(frame) = self.frames.poll_recv(context) {
-            self.silence.restart();
-            return Poll::Ready(frame.map(|frame| Ok(frame.into())));
-        }
-        let kept_alive = self.silence.poll_comment(context);
-        if kept_alive.is_ready() {
-            (self.in_use)();
-        }
-        kept_alive
-    }
-}
-
-/// Comes when the server stops.
-fn closed(mut closing: watch::Receiver<bool>) -> End {
-    Box::pin(async move {
-        // Whoever could say so has gone: that is the end as well.
-        let _ = closing.wait_for(|closing| *closing).await;
-    })
-}
-
-/// A response on which a modern client is told of changes. It ends in order, by `last`, when the
-/// server stops or the stream has to end (P-15, D-22).
-pub(super) fn of_listening(
-    listening: Listening,
-    first: String,
-    last: String,
-    silence: Duration,
-    end: End,
-) -> HttpResponse {
-    event_stream(ListenStream {
-        closing: closed(listening.closing.clone()),
-        listening,
-        first: Some(first),
-        last: Some(last),
-        silence: Silence::new(silence),
-        end,
-    })
-}
-
-struct ListenStream {
-    listening: Listening,
-    closing: End,
-    first: Option<String>,
-    last: Option<String>,
-    silence: Silence,
-    end: End,
-}
-
-impl Stream for ListenStream {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if let Some(first) = this.first.take() {
-            return Poll::Ready(Some(Ok(sse::message(None, &first).into())));
-        }
-        if this.last.is_none() {
-            return Poll::Ready(None);
-        }
-        let mut has_come = |end: &mut End| end.as_mut().poll(context).is_ready();
-        let over = has_come(&mut this.end) || has_come(&mut this.closing);
-        let message = if over {
-            this.last.take()
-        } else {
-            match this.listening.messages.poll_recv(context) {
-                Poll::Ready(Some(message)) => Some(message),
-                // Whoever told us has gone.
-                Poll::Ready(None) => this.last.take(),
-                Poll::Pending => return this.silence.poll_comment(context),
-            }
-        };
-        this.silence.restart();
-        Poll::Ready(message.map(|message| Ok(sse::message(None, &message).into())))
-    }
-}
-
 /// Watches over a stream on which nothing is said. Proxies close connections that are silent for long.
-struct Silence {
+pub(super) struct Silence {
     longest: Duration,
     rest: Pin<Box<Sleep>>,
 }
 
 impl Silence {
-    fn new(longest: Duration) -> Self {
+    pub(super) fn new(longest: Duration) -> Self {
         Self {
             longest,
             rest: Box::pin(sleep(longest)),
@@ -287,8 +162,13 @@ impl Silence {
     }
 
     /// Something was said.
-    fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.rest.as_mut().reset(Instant::now() + self.longest);
+    }
+
+    /// Comes when there was silence for too long (T-25).
+    pub(super) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.rest.as_mut().poll(context)
     }
 
     /// A comment if there was silence for too long (T-25).
@@ -296,7 +176,7 @@ impl Silence {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.rest.as_mut().poll(context).is_pending() {
+        if self.poll_end(context).is_pending() {
             return Poll::Pending;
         }
         self.restart();
@@ -307,7 +187,9 @@ impl Silence {
 }
 
 /// A response that is an event stream.
-fn event_stream(events: impl Stream<Item = Result<Bytes, Infallible>> + 'static) -> HttpResponse {
+pub(super) fn event_stream(
+    events: impl Stream<Item = Result<Bytes, Infallible>> + 'static,
+) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-cache, no-store"))
         .insert_header((ACCEL_BUFFERING.clone(), "no"))
@@ -376,10 +258,7 @@ impl Stream for CallStream {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use actix_web::body::{MessageBody, to_bytes};
-    use futures_util::task::noop_waker_ref;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -494,31 +373,5 @@ mod tests {
         assert_eq!(first.unwrap().unwrap(), "data: 1\n\n");
         drop(body);
         assert!(dropped.await.is_err());
-    }
-
-    /// T-25.
-    #[actix_rt::test]
-    async fn a_silence_is_broken_by_a_comment_and_counts_as_use_of_the_session() {
-        let (sender, frames) = mpsc::channel(1);
-        let used = Rc::new(Cell::new(0));
-        let counted = Rc::clone(&used);
-        let mut stream = FrameStream {
-            frames,
-            in_use: Box::new(move || counted.set(counted.get() + 1)),
-            silence: Silence {
-                longest: SILENCE,
-                rest: Box::pin(sleep(Duration::ZERO)),
-            },
-            end: None,
-        };
-        let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
-        assert_eq!(next.unwrap().unwrap(), ": keep-alive\n\n");
-        assert_eq!(used.get(), 1);
-        let mut context = Context::from_waker(noop_waker_ref());
-        assert!(Pin::new(&mut stream).poll_next(&mut context).is_pending());
-        assert!(stream.silence.rest.deadline() > Instant::now() + SILENCE / 2);
-        drop(sender);
-        let next = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await;
-        assert!(next.is_none());
     }
 }

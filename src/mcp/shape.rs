@@ -156,7 +156,8 @@ pub fn discover() -> String {
         cache: Cache::of(version, "public", LIST_TTL_MS),
         body: json!({
             "supportedVersions": ProtocolVersion::ALL.map(ProtocolVersion::as_str),
-            "capabilities": capabilities(),
+            // Nobody is told of the lists of tools and prompts: those of one token never change.
+            "capabilities": capabilities(&json!({})),
             "instructions": INSTRUCTIONS,
         }),
     })
@@ -167,7 +168,8 @@ pub fn discover() -> String {
 pub fn initialized(version: ProtocolVersion) -> String {
     to_json(&json!({
         "protocolVersion": version.as_str(),
-        "capabilities": capabilities(),
+        // A session goes on with another token of the same owner, which may be shown other lists.
+        "capabilities": capabilities(&json!({ "listChanged": true })),
         "serverInfo": server_info(version),
         "instructions": INSTRUCTIONS,
     }))
@@ -264,8 +266,9 @@ pub(super) fn subscription_ended(meta: &Value, version: ProtocolVersion) -> Stri
     to_json(&json!({ "resultType": "complete", "_meta": meta }))
 }
 
-fn capabilities() -> Value {
-    json!({ "tools": {}, "resources": { "subscribe": true, "listChanged": true }, "prompts": {}, "completions": {}, "logging": {} })
+/// `lists` is what holds of the lists of tools and of prompts.
+fn capabilities(lists: &Value) -> Value {
+    json!({ "tools": lists, "resources": { "subscribe": true, "listChanged": true }, "prompts": lists, "completions": {}, "logging": {} })
 }
 
 fn server_info(version: ProtocolVersion) -> Implementation {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
-    jws::{JwsFault, Unverified},
+    jws::{JwsFault, Unverified, unverified_claims},
     keys::KeySet,
     url::IssuerUrl,
 };
@@ -93,6 +93,16 @@ struct LogoutClaims {
     events: Map<String, Value>,
     sub: Option<String>,
     sid: Option<String>,
+}
+
+/// Which issuer a logout token claims to be from. Nobody has verified that: it says whose keys to try,
+/// and nothing more.
+#[must_use]
+pub fn peek_issuer(token: &str) -> Option<String> {
+    match unverified_claims(token, LONGEST_LOGOUT_TOKEN)?.remove("iss") {
+        Some(Value::String(issuer)) => Some(issuer),
+        _ => None,
+    }
 }
 
 /// Verifies a logout token (§2.6). That its `jti` was not seen before, the caller has to check.

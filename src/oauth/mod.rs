@@ -27,6 +27,7 @@ pub mod logout_token;
 pub mod metadata;
 pub mod policy;
 pub mod routing;
+pub mod shared_secret;
 pub mod signed_reply;
 pub mod url;
 

@@ -405,6 +405,56 @@ async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
     }
 }
 
+/// P-17.
+#[actix_rt::test]
+async fn a_session_is_told_which_lists_are_others_under_another_token() {
+    let app = TestApp::spawn();
+    let all = app.token("ann", ALL);
+    let mut session = app.open(&all, "2025-06-18").await;
+    let mut stream = app
+        .within(&session, "", json!({}))
+        .body("")
+        .method("GET")
+        .without("content-type")
+        .header("accept", "text/event-stream")
+        .listen()
+        .await;
+    let (tools, prompts, resources) = (
+        "notifications/tools/list_changed",
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+    );
+    for (scope, told) in [
+        // Another token that allows the same changes nothing.
+        (ALL, vec![]),
+        (
+            "user:read entries:read entries:write tags:read",
+            vec![tools],
+        ),
+        ("entries:read", vec![tools, prompts, resources]),
+        ("entries:read", vec![]),
+        (ALL, vec![tools, prompts, resources]),
+    ] {
+        session.token = app.token("ann", scope);
+        let lists = ["tools/list", "prompts/list", "resources/list"];
+        for list in lists {
+            let asked = app.within(&session, list, json!({})).send().await;
+            asked.result();
+        }
+        for method in told {
+            let (_, message) = stream.message().await;
+            assert_eq!(
+                message,
+                json!({ "jsonrpc": "2.0", "method": method, "params": {} })
+            );
+        }
+    }
+    // There was nothing else to be told of.
+    app.journal("ann").tag("last").await;
+    let (_, message) = stream.message().await;
+    assert_eq!(message["method"], resources);
+}
+
 ///
 #[actix_rt::test]
 async fn a_step_up_keeps_what_was_granted() {

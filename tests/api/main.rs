@@ -35,6 +35,7 @@ mod prompts;
 mod questions;
 mod request_states;
 mod resources;
+mod revocation;
 mod sampling;
 mod signed_replies;
 mod streams;

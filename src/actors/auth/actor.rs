@@ -1,13 +1,15 @@
 //! The actor: it asks the authorization servers, and keeps what they said.
 
-use std::{rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     AuthError, AuthSettings,
     flights::{Flight, Outcome},
     issuer::Issuer,
+    logouts::{LogoutError, Used},
     shared::Shared,
 };
 use crate::{
@@ -15,12 +17,14 @@ use crate::{
     domain::{
         clock::Timestamp,
         journal::Cause,
-        principal::{Credential, CutOff},
+        principal::{Credential, CutOff, UserId},
         request_id::RequestId,
     },
     oauth::{
         bearer::BearerToken,
         judge::{Expectation, Refusal, judge},
+        jws::JwsFault,
+        logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
 };
 
@@ -53,6 +57,16 @@ pub(super) struct FetchMetadata {
     pub(super) permit: Permit,
 }
 
+/// Verify a logout token by its issuer's keys, and use it up.
+#[derive(Message)]
+#[rtype(result = "Result<CutOff, LogoutError>")]
+pub(super) struct VerifyLogout {
+    /// The token as it was posted.
+    pub(super) token: SecretString,
+    /// The place behind the gate of these messages, held until the answer is there.
+    pub(super) permit: Permit,
+}
+
 /// Look at the files of secrets again.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -68,6 +82,7 @@ pub(super) struct AuthActor {
 struct Desk {
     issuer: Issuer,
     expectation: Expectation,
+    used_logouts: RefCell<Used>,
 }
 
 impl AuthActor {
@@ -82,6 +97,7 @@ impl AuthActor {
             Rc::new(Desk {
                 issuer: Issuer::new(issuer, shared.clock.clone()),
                 expectation,
+                used_logouts: RefCell::default(),
             })
         });
         Self {
@@ -197,6 +213,55 @@ impl Handler<FetchMetadata> for AuthActor {
             let FetchMetadata { permit: _permit } = message;
             Ok(Arc::clone(&desk.issuer.metadata().await?.document))
         })
+    }
+}
+
+impl Handler<VerifyLogout> for AuthActor {
+    type Result = ResponseFuture<Result<CutOff, LogoutError>>;
+
+    fn handle(&mut self, message: VerifyLogout, _: &mut Context<Self>) -> Self::Result {
+        let claimed = peek_issuer(message.token.expose_secret());
+        let desk = self
+            .desks
+            .iter()
+            .find(|desk| Some(desk.expectation.issuer.as_str()) == claimed.as_deref())
+            .cloned();
+        let clock = self.shared.clock.clone();
+        Box::pin(async move {
+            let VerifyLogout { token, permit } = message;
+            let _permit = permit;
+            let desk = desk.ok_or(LogoutError::UnknownIssuer)?;
+            let logout = desk
+                .verify_logout(token.expose_secret(), clock.now())
+                .await?;
+            let subject = logout.subject.ok_or(LogoutError::SubjectNeeded)?;
+            let mut used = desk.used_logouts.borrow_mut();
+            if !used.take(&logout.token_id, logout.until, clock.now()) {
+                return Err(LogoutError::Replayed);
+            }
+            Ok(CutOff::User(UserId::derive(&logout.issuer, &subject)))
+        })
+    }
+}
+
+impl Desk {
+    async fn verify_logout(&self, token: &str, now: Timestamp) -> Result<Logout, LogoutError> {
+        let expected = ExpectedLogout {
+            issuer: &self.expectation.issuer,
+            client_id: self
+                .issuer
+                .client_id()
+                .ok_or(LogoutError::Refused(LogoutFault::WrongAudience))?,
+        };
+        let keys = self.issuer.keys().await.map_err(LogoutError::Unavailable)?;
+        let mut outcome = read_logout_token(token, &keys, expected, now);
+        if outcome.as_ref().err() == Some(&LogoutFault::Jws(JwsFault::UnknownKey)) {
+            let newer = self.issuer.newer_keys(&keys).await;
+            if let Some(newer) = newer.map_err(LogoutError::Unavailable)? {
+                outcome = read_logout_token(token, &newer, expected, now);
+            }
+        }
+        outcome.map_err(LogoutError::Refused)
     }
 }
 

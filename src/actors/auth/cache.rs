@@ -104,6 +104,18 @@ impl Verdicts {
         }
     }
 
+    /// Whose answers these are.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// How long an answer counts for anything at most.
+    pub(super) fn patience(&self) -> TimeDelta {
+        self.lifetime
+            .checked_add(&self.stale)
+            .unwrap_or(TimeDelta::MAX)
+    }
+
     /// A token's name here.
     pub(super) fn credential(&self, token: &BearerToken) -> Credential {
         self.credential_of_digest(&Sha256::digest(token.expose()).into())

@@ -164,6 +164,12 @@ impl Issuer {
         }
     }
 
+    /// As whom this server is known there.
+    pub(super) fn client_id(&self) -> Option<&str> {
+        let client = self.settings.client.as_ref()?;
+        Some(&client.client_id)
+    }
+
     /// Has the files of secrets looked at before the next call.
     pub(super) fn reload(&self) {
         if let Some(secret) = &self.secret {
@@ -570,7 +576,11 @@ fn jitter() -> Duration {
 }
 
 /// Trusts whom the operating system trusts, private authorities included.
-fn tls() -> rustls::ClientConfig {
+///
+/// # Panics
+/// If the provider of cryptography lacks what it is known to have.
+#[must_use]
+pub fn tls() -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {

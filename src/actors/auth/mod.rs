@@ -7,7 +7,8 @@
 //! (that is `oauth::judge`, which is pure).
 //!
 //! **Begin with** this file: the handle, and what it answers without a message. Then `actor.rs`,
-//! `issuer.rs` (the only code that talks to an authorization server), `cache.rs`, `breaker.rs`.
+//! `issuer.rs` (the only code that talks to an authorization server), `cache.rs`, `breaker.rs`; and for
+//! who is cut off `cut_offs.rs` and `open_uses.rs`.
 
 mod actor;
 mod breaker;
@@ -17,6 +18,8 @@ mod cut_offs;
 mod fetched;
 mod flights;
 mod issuer;
+mod logouts;
+mod open_uses;
 mod proofs;
 mod shared;
 
@@ -27,13 +30,16 @@ use std::{
 
 use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
+use chrono::TimeDelta;
 use derive_more::{Display, Error};
+use secrecy::SecretString;
 
 use self::{
-    actor::{AuthActor, FetchMetadata, Introspect, Reload},
+    actor::{AuthActor, FetchMetadata, Introspect, Reload, VerifyLogout},
     cache::{Known, Verdicts},
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
+    open_uses::{OpenUses, OpenUsesActor},
     proofs::Proofs,
     shared::Shared,
 };
@@ -57,13 +63,19 @@ use crate::{
 
 pub use self::{
     cache::CacheSettings,
-    issuer::{IssuerSettings, JwtSettings},
+    issuer::{IssuerSettings, JwtSettings, tls},
+    logouts::LogoutError,
+    open_uses::OpenUse,
     proofs::Presented,
     shared::WasCutOff,
 };
 
 /// How often a question is asked anew if whoever asked it first goes away.
 const FLIGHTS: usize = 8;
+
+/// How many logout tokens are looked at at once: apart from tokens, which nobody who posts logouts is to
+/// keep waiting.
+const LOGOUTS_IN_FLIGHT: usize = 16;
 
 /// Why there is no principal.
 #[derive(Clone, Debug, Display, Error)]
@@ -105,15 +117,22 @@ pub struct AuthSettings {
     pub failfast: Duration,
 }
 
+/// How many cut-offs there had been at some moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
 /// Where the rest of the program meets the actor.
 #[derive(Clone)]
 pub struct AuthHandle {
     introspect: Recipient<Introspect>,
     metadata: Recipient<FetchMetadata>,
     reload: Recipient<Reload>,
+    verify_logout: Recipient<VerifyLogout>,
     gate: Gate,
+    logout_gate: Gate,
     shared: Arc<Shared>,
     proofs: Arc<Proofs>,
+    open_uses: OpenUses,
 }
 
 impl AuthHandle {
@@ -122,6 +141,7 @@ impl AuthHandle {
     pub fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
         let gate = Gate::new(settings.in_flight, settings.failfast);
         let window = settings.proof_window;
+        let logout_gate = Gate::new(LOGOUTS_IN_FLIGHT, settings.failfast);
         let tokens: Vec<_> = settings
             .issuers
             .iter()
@@ -150,14 +170,62 @@ impl AuthHandle {
             let shared = Arc::clone(&shared);
             move |_| AuthActor::new(settings, shared)
         });
-        Self {
+        let open_uses = OpenUses::default();
+        let told = OpenUsesActor::start_in_arbiter(arbiter, {
+            let open_uses = open_uses.clone();
+            move |_| OpenUsesActor(open_uses)
+        });
+        let handle = Self {
             introspect: address.clone().recipient(),
             metadata: address.clone().recipient(),
-            reload: address.recipient(),
+            reload: address.clone().recipient(),
+            verify_logout: address.recipient(),
             gate,
+            logout_gate,
             shared,
             proofs: Arc::new(Proofs::new(window.back + window.ahead)),
+            open_uses,
+        };
+        handle.on_cut_off(told.recipient());
+        handle
+    }
+
+    /// A mark of the cut-offs so far, to be taken before a token is looked at.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.shared.cut_offs.mark())
+    }
+
+    /// Enters something that lasts as long as its token is good: a stream, a call. It hears of every
+    /// cut-off since the mark.
+    #[must_use]
+    pub fn open_use(&self, principal: &Principal, since: Mark) -> OpenUse {
+        self.unless_late(self.open_uses.of_token(principal), principal, since)
+    }
+
+    /// Enters something that another token of the same user and client may go on with: a session.
+    #[must_use]
+    pub fn open_use_of_owner(&self, principal: &Principal, since: Mark) -> OpenUse {
+        self.unless_late(self.open_uses.of_owner(principal), principal, since)
+    }
+
+    /// Looked at after it was entered: whoever is cut off from now on is told.
+    fn unless_late(&self, entered: OpenUse, principal: &Principal, since: Mark) -> OpenUse {
+        if self.shared.cut_offs.cover_since(principal, since.0) {
+            entered.late()
+        } else {
+            entered
         }
+    }
+
+    /// How long what the principal's issuer says is believed, an outage included.
+    #[must_use]
+    pub fn patience(&self, principal: &Principal) -> TimeDelta {
+        self.shared
+            .verdicts
+            .iter()
+            .find(|verdicts| verdicts.issuer() == principal.issuer)
+            .map_or(TimeDelta::zero(), Verdicts::patience)
     }
 
     /// Who stands behind a token, if that is known already. Costs no message and no call.
@@ -244,6 +312,33 @@ impl AuthHandle {
                     retry_after: None,
                 })
             })
+    }
+
+    /// Whom a logout token wants to be cut off. It is good once.
+    ///
+    /// # Errors
+    /// Why nobody is.
+    pub async fn verify_logout(&self, token: SecretString) -> Result<CutOff, LogoutError> {
+        let admitted = self.logout_gate.admit().await;
+        let permit = admitted.map_err(|_| LogoutError::Unavailable(AuthError::Busy))?;
+        self.verify_logout
+            .send(VerifyLogout { token, permit })
+            .await
+            .unwrap_or_else(|error| {
+                Err(LogoutError::Unavailable(AuthError::IssuerDown {
+                    source: Cause::new(error),
+                    retry_after: None,
+                }))
+            })
+    }
+
+    /// Whether tokens of an issuer are good here.
+    #[must_use]
+    pub fn knows_issuer(&self, issuer: &str) -> bool {
+        self.shared
+            .verdicts
+            .iter()
+            .any(|verdicts| verdicts.issuer() == issuer)
     }
 
     /// Cuts somebody off: what is known of them is forgotten, and what is open for them ends. Whether

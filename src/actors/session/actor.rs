@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
+    pin::pin,
     rc::Rc,
     sync::Arc,
 };
@@ -11,10 +12,12 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message,
     ResponseActFuture, SpawnHandle, WrapFuture,
 };
+use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    Authorized, KnownAs,
     calls::{CallClient, Reply, Wire},
     listen::scopes_now,
     questions::Questions,
@@ -22,11 +25,11 @@ use super::{
     suggestions::Suggestion,
 };
 use crate::{
-    actors::{gate::Permit, journal::JournalChanged},
+    actors::{auth::OpenUse, gate::Permit, journal::JournalChanged},
     domain::{
         clock::Clock,
         principal::{Principal, UserId},
-        request_id::RequestId,
+        scope::ScopeSet,
     },
     features::{
         conversation::Client,
@@ -56,9 +59,7 @@ const LOG_LEVEL: Level = Level::Warning;
 #[rtype(result = "Reply")]
 pub(super) struct Call {
     /// Who asks, by the token of this very request.
-    pub(super) principal: Arc<Principal>,
-    /// In which HTTP request, for the log.
-    pub(super) request_id: RequestId,
+    pub(super) authorized: Authorized,
     /// The request's id, for its answer and for a cancellation.
     pub(super) id: Id,
     /// For what.
@@ -106,10 +107,20 @@ pub(super) struct Close;
 #[rtype(result = "()")]
 pub(super) struct Retire;
 
-/// One legacy session. It ends when the registry lets go of it.
+/// What `initialize` settled.
+pub(super) struct Terms {
+    pub(super) version: ProtocolVersion,
+    pub(super) abilities: Abilities,
+}
+
+/// One legacy session. It ends when the registry lets go of it, or its owner is cut off.
 pub(super) struct SessionActor {
     version: ProtocolVersion,
     pub(super) abilities: Abilities,
+    open_use: OpenUse,
+    known_as: KnownAs,
+    // Of the last request's token.
+    scopes: ScopeSet,
     pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) wire: Rc<Wire>,
     watching: Watching,
@@ -121,14 +132,20 @@ pub(super) struct SessionActor {
 
 impl SessionActor {
     pub(super) fn new(
-        version: ProtocolVersion,
-        abilities: Abilities,
+        terms: Terms,
+        scopes: ScopeSet,
         dispatcher: Arc<Dispatcher>,
         clock: Clock,
+        open_use: OpenUse,
+        known_as: KnownAs,
     ) -> Self {
+        let Terms { version, abilities } = terms;
         Self {
             version,
             abilities,
+            open_use,
+            known_as,
+            scopes,
             dispatcher,
             wire: Rc::new(Wire {
                 streams: RefCell::new(Streams::new(version.primes_streams())),
@@ -145,6 +162,14 @@ impl SessionActor {
 
 impl Actor for SessionActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        let cut_off = self.open_use.cut_off().into_actor(self);
+        context.spawn(cut_off.map(|(), session, context| {
+            session.known_as.forget();
+            context.stop();
+        }));
+    }
 }
 
 impl Handler<Call> for SessionActor {
@@ -160,19 +185,21 @@ impl Handler<Call> for SessionActor {
             );
             return whole(Err(error.into()));
         }
+        self.note_scopes(call.authorized.principal.scopes);
         if let Method::Subscribe | Method::Unsubscribe = call.method {
             return whole(self.subscribe(&call));
         }
         if call.method == Method::SetLogLevel {
             return whole(self.set_log_level(&call));
         }
+        let principal = Arc::clone(&call.authorized.principal);
+        let request_id = call.authorized.request_id;
         let (client, replied) = CallClient::new(
             Rc::clone(&self.wire),
             call.quiet,
-            Arc::clone(&call.principal),
+            call.authorized,
             Arc::clone(&self.dispatcher),
         );
-        let principal = Arc::clone(&call.principal);
         let begun = Params::read(call.params.as_deref())
             .map_err(Failure::from)
             .and_then(|params| {
@@ -181,8 +208,8 @@ impl Handler<Call> for SessionActor {
                     version: self.version,
                     params: &params,
                     progress_token: params.progress_token(),
-                    request_id: call.request_id,
-                    principal: call.principal,
+                    request_id,
+                    principal: Arc::clone(&principal),
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,
                 })
@@ -195,15 +222,19 @@ impl Handler<Call> for SessionActor {
         let (id, version, permit) = (call.id, self.version, call.permit);
         let run = async move {
             let _permit = permit;
-            client.finish(work.await, &id, version);
-            client.wants_tags()
+            let cut_off = client.cut_off_while_streaming();
+            match select(work, pin!(cut_off)).await {
+                Either::Left((outcome, _)) => client.finish(outcome, &id, version),
+                Either::Right(((), _)) => return None,
+            }
+            client.wants_tags().map(|entry| (entry, client.open_use()))
         };
         let ended = key.clone();
         let handle = context.spawn(run.into_actor(self).map(
             move |wants_tags, session, context| {
                 session.under_way.remove(&ended);
-                if let Some(entry) = wants_tags {
-                    session.suggest_tags(Suggesting { entry, principal }, context);
+                if let Some((entry, open_use)) = wants_tags {
+                    session.suggest_tags(Suggesting { entry, principal }, open_use, context);
                 }
             },
         ));
@@ -226,6 +257,17 @@ impl SessionActor {
         context.spawn(watching.into_actor(self));
     }
 
+    /// Tells the client of the lists that are others under the token of this request than under the
+    /// one before: after a step-up, or a refresh that asked for less.
+    fn note_scopes(&mut self, scopes: ScopeSet) {
+        let before = std::mem::replace(&mut self.scopes, scopes);
+        let catalogue = self.dispatcher.catalogue();
+        let mut streams = self.wire.streams.borrow_mut();
+        for told in catalogue.changed_lists(before, scopes, self.version) {
+            streams.say(GENERAL, &told);
+        }
+    }
+
     /// For the whole session, from now on (L-27).
     fn set_log_level(&self, call: &Call) -> Result<Answer, Failure> {
         let params = Params::read(call.params.as_deref())?;
@@ -241,7 +283,10 @@ impl SessionActor {
             return Ok(Answer::Empty);
         }
         let catalogue = self.dispatcher.catalogue();
-        match self.watching.add(catalogue, call.principal.scopes, &uri) {
+        match self
+            .watching
+            .add(catalogue, call.authorized.principal.scopes, &uri)
+        {
             Ok(()) => Ok(Answer::Empty),
             Err(Unwatchable::NotFound) => Err(shape::resource_not_found(&uri, self.version).into()),
             Err(Unwatchable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),
@@ -326,8 +371,10 @@ impl Handler<Listen> for SessionActor {
             None => Some(kept.open_general()),
             Some(after) => kept.resume(after, scopes),
         };
+        drop(kept);
+        self.note_scopes(scopes);
         if self.wire.questions.are_retired() {
-            kept.end(GENERAL);
+            self.wire.streams.borrow_mut().end(GENERAL);
         }
         frames
     }

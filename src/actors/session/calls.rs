@@ -10,10 +10,12 @@ use chrono::TimeDelta;
 use tokio::sync::oneshot;
 
 use super::{
+    Authorized,
     questions::Questions,
     streams::{Frames, Streams},
 };
 use crate::{
+    actors::auth::OpenUse,
     domain::{journal::EntryId, principal::Principal},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},
@@ -56,6 +58,7 @@ pub(super) struct CallClient {
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
     principal: Arc<Principal>,
+    open_use: Rc<OpenUse>,
     dispatcher: Arc<Dispatcher>,
     wants_tags: Cell<Option<EntryId>>,
 }
@@ -66,7 +69,7 @@ impl CallClient {
     pub(super) fn new(
         wire: Rc<Wire>,
         quiet: bool,
-        principal: Arc<Principal>,
+        authorized: Authorized,
         dispatcher: Arc<Dispatcher>,
     ) -> (Rc<Self>, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
@@ -75,7 +78,8 @@ impl CallClient {
             quiet,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
-            principal,
+            principal: authorized.principal,
+            open_use: Rc::new(authorized.open_use),
             dispatcher,
             wants_tags: Cell::new(None),
         });
@@ -87,7 +91,25 @@ impl CallClient {
         self.wants_tags.get()
     }
 
+    /// What says that the call's token was cut off.
+    pub(super) fn open_use(&self) -> Rc<OpenUse> {
+        Rc::clone(&self.open_use)
+    }
+
+    /// Comes when the call's token is cut off while the call has a stream. One that has none is about
+    /// to answer, and whatever it was let in to do is done.
+    pub(super) async fn cut_off_while_streaming(&self) {
+        self.open_use.cut_off().await;
+        if self.stream.get().is_none() {
+            std::future::pending().await
+        }
+    }
+
     fn say(&self, json: &str) {
+        // It could open a stream.
+        if self.open_use.is_cut_off() {
+            return;
+        }
         let mut streams = self.wire.streams.borrow_mut();
         let stream = self.stream.get().unwrap_or_else(|| {
             let (stream, frames) = streams.open(self.principal.scopes);
@@ -155,16 +177,17 @@ impl Client for CallClient {
     }
 
     fn ask(&self, question: &Question) -> AnswerFuture {
-        if self.quiet {
+        if self.quiet || self.open_use.is_cut_off() {
             return Box::pin(std::future::ready(Err(NoAnswer::Unanswered)));
         }
         let questions = &self.wire.questions;
         let answer = questions.ask(question, ANSWER_LIFETIME, |request| self.say(request));
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
+        let open_use = Rc::clone(&self.open_use);
         Box::pin(async move {
             let answer = answer.await?;
             // A token that ended while its user thought about it allows nothing any more.
-            if dispatcher.has_ended(&principal) {
+            if open_use.is_cut_off() || dispatcher.has_ended(&principal) {
                 Err(NoAnswer::Unanswered)
             } else {
                 Ok(answer)

@@ -31,10 +31,13 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 
 use self::{
-    actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle},
+    actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle, Terms},
     registry::{Limits, Registry},
 };
-use super::gate::{Gate, Permit};
+use super::{
+    auth::OpenUse,
+    gate::{Gate, Permit},
+};
 use crate::{
     domain::{clock::Clock, principal::Principal, request_id::RequestId},
     features::dispatch::{Dispatcher, Failure},
@@ -110,6 +113,17 @@ struct Link {
     version: ProtocolVersion,
 }
 
+/// Who something is done for, by the token of the very request, and what says that the token was cut
+/// off.
+pub struct Authorized {
+    /// Who.
+    pub principal: Arc<Principal>,
+    /// For as long as it lasts.
+    pub open_use: OpenUse,
+    /// In which HTTP request, for the log.
+    pub request_id: RequestId,
+}
+
 /// A session that was found to be the caller's.
 #[derive(Clone)]
 pub struct SessionHandle(Link);
@@ -144,7 +158,7 @@ impl Sessions {
         }))
     }
 
-    /// Opens a session for a principal.
+    /// Opens a session for a principal. It ends when its user or client is cut off.
     ///
     /// # Errors
     /// [`SessionError::Full`].
@@ -153,6 +167,7 @@ impl Sessions {
         principal: &Principal,
         version: ProtocolVersion,
         abilities: Abilities,
+        open_use: OpenUse,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let arbiter = self.0.threads.pick(id.spread());
@@ -162,8 +177,14 @@ impl Sessions {
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
+        let scopes = principal.scopes;
+        let known_as = KnownAs {
+            registry: Arc::downgrade(&self.0.registry),
+            id,
+        };
         let address = SessionActor::start_in_arbiter(&arbiter, move |_| {
-            SessionActor::new(version, abilities, dispatcher, clock)
+            let terms = Terms { version, abilities };
+            SessionActor::new(terms, scopes, dispatcher, clock, open_use, known_as)
         });
         let link = Link {
             address,
@@ -258,14 +279,12 @@ impl SessionHandle {
     /// If the session ends before it answers.
     pub async fn call(
         &self,
-        principal: Arc<Principal>,
-        request_id: RequestId,
+        authorized: Authorized,
         id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
     ) -> Result<Reply, SessionError> {
-        self.ask(principal, request_id, id, method, params, false)
-            .await
+        self.ask(authorized, id, method, params, false).await
     }
 
     /// Asks the session for an answer and nothing but: nothing is said on the way, and the reply is
@@ -275,20 +294,17 @@ impl SessionHandle {
     /// If the session ends before it answers.
     pub async fn call_quietly(
         &self,
-        principal: Arc<Principal>,
-        request_id: RequestId,
+        authorized: Authorized,
         id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
     ) -> Result<Reply, SessionError> {
-        self.ask(principal, request_id, id, method, params, true)
-            .await
+        self.ask(authorized, id, method, params, true).await
     }
 
     async fn ask(
         &self,
-        principal: Arc<Principal>,
-        request_id: RequestId,
+        authorized: Authorized,
         id: Id,
         method: Method,
         params: Option<Box<RawValue>>,
@@ -300,8 +316,7 @@ impl SessionHandle {
         self.0
             .address
             .send(Call {
-                principal,
-                request_id,
+                authorized,
                 id,
                 method,
                 params,
@@ -362,6 +377,21 @@ impl Link {
     /// Nobody waits for the end: the registry has forgotten the session already.
     fn close(self) {
         drop(self.address.try_send(Close));
+    }
+}
+
+/// What a session is known as, so that it can leave when it is cut off.
+struct KnownAs {
+    registry: std::sync::Weak<Mutex<Registry<Link>>>,
+    id: SessionId,
+}
+
+impl KnownAs {
+    /// Has the session be found no more.
+    fn forget(&self) {
+        if let Some(registry) = self.registry.upgrade() {
+            lock(&registry).remove(&self.id);
+        }
     }
 }
 

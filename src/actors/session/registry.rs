@@ -160,7 +160,8 @@ impl<L: Clone> Registry<L> {
         self.by_user.get(&user).map_or(&[], Vec::as_slice)
     }
 
-    fn remove(&mut self, id: &SessionId) -> Option<L> {
+    /// Forgets a session, whoever owns it.
+    pub(super) fn remove(&mut self, id: &SessionId) -> Option<L> {
         let slot = self.slots.remove(id)?;
         if let Some(ids) = self.by_user.get_mut(&slot.owner.user) {
             ids.retain(|other| other != id);

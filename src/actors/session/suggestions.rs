@@ -1,12 +1,14 @@
 //! Tags that the client's model suggests for a new entry, once the call that wrote it has ended.
 
-use std::{rc::Rc, sync::Arc};
+use std::{pin::pin, rc::Rc, sync::Arc};
 
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use chrono::TimeDelta;
+use futures_util::future::select;
 
 use super::{actor::SessionActor, calls::Wire, listen::scopes_now, streams::GENERAL};
 use crate::{
+    actors::auth::OpenUse,
     domain::{journal::EntryId, scope::ScopeSet},
     features::{
         conversation::{AnswerFuture, Client, Conversation},
@@ -29,7 +31,12 @@ pub(super) struct Suggestion {
 impl SessionActor {
     /// Has the client's model suggest tags, on the general stream, for the stream of the call has
     /// ended. Where nobody listens, or one suggestion is under way, there is none.
-    pub(super) fn suggest_tags(&mut self, suggesting: Suggesting, context: &mut Context<Self>) {
+    pub(super) fn suggest_tags(
+        &mut self,
+        suggesting: Suggesting,
+        open_use: Rc<OpenUse>,
+        context: &mut Context<Self>,
+    ) {
         let entry = Some(suggesting.entry);
         if self.suggestion.under_way
             || self.suggestion.last == entry
@@ -49,7 +56,11 @@ impl SessionActor {
             under_way: true,
             last: entry,
         };
-        let run = suggesting.run(conversation, Arc::clone(&self.dispatcher));
+        let suggested = suggesting.run(conversation, Arc::clone(&self.dispatcher));
+        // What the call's token allowed ends with it, and so does this.
+        let run = async move {
+            select(pin!(suggested), pin!(open_use.cut_off())).await;
+        };
         context.spawn(run.into_actor(self).map(|(), session, _| {
             session.suggestion.under_way = false;
         }));
