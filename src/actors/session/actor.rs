@@ -26,6 +26,7 @@ use crate::{
     domain::{
         clock::Clock,
         principal::{Principal, UserId},
+        scope::ScopeSet,
     },
     features::{
         conversation::Client,
@@ -76,12 +77,14 @@ pub(super) struct Note {
     pub(super) params: Option<Box<RawValue>>,
 }
 
-/// Take the client's answer to a question.
+/// Take the client's answer to a question; or say what its token lacks, if it lacks some of what the
+/// answer needs.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<(), ScopeSet>")]
 pub(super) struct Settle {
     pub(super) id: Id,
     pub(super) result: Option<Box<RawValue>>,
+    pub(super) granted: ScopeSet,
 }
 
 /// Open the general stream, or go on with one after an event. `None` if there is nothing to go on
@@ -296,10 +299,11 @@ impl Handler<Note> for SessionActor {
 }
 
 impl Handler<Settle> for SessionActor {
-    type Result = ();
+    type Result = Result<(), ScopeSet>;
 
-    fn handle(&mut self, settle: Settle, _: &mut Context<Self>) {
-        self.wire.questions.settle(&settle.id, settle.result);
+    fn handle(&mut self, settle: Settle, _: &mut Context<Self>) -> Self::Result {
+        let questions = &self.wire.questions;
+        questions.settle(&settle.id, settle.result, settle.granted)
     }
 }
 
@@ -309,19 +313,19 @@ impl Handler<Listen> for SessionActor {
     fn handle(&mut self, listen: Listen, context: &mut Context<Self>) -> Self::Result {
         let scopes = listen.principal.scopes;
         let general = listen.after.is_none_or(|after| after.stream == GENERAL);
-        if general {
+        let mut kept = self.wire.streams.borrow_mut();
+        let frames = match listen.after {
+            None => Some(kept.open_general(scopes)),
+            Some(after) => kept.resume(after, scopes),
+        };
+        // Whoever is refused is not who listens.
+        if general && frames.is_some() {
             if self.listener.is_none() {
                 self.watch(listen.principal.user, context);
             }
-            self.watching
-                .add_list(self.dispatcher.catalogue(), listen.principal.scopes);
+            self.watching.add_list(self.dispatcher.catalogue(), scopes);
             self.listener = Some(listen.principal);
         }
-        let mut kept = self.wire.streams.borrow_mut();
-        let frames = match listen.after {
-            None => Some(kept.open_general()),
-            Some(after) => kept.resume(after, scopes),
-        };
         if self.wire.questions.are_retired() {
             kept.end(GENERAL);
         }

@@ -159,7 +159,10 @@ impl Client for CallClient {
             return Box::pin(std::future::ready(Err(NoAnswer::Unanswered)));
         }
         let questions = &self.wire.questions;
-        let answer = questions.ask(question, ANSWER_LIFETIME, |request| self.say(request));
+        let scopes = self.principal.scopes;
+        let answer = questions.ask(question, ANSWER_LIFETIME, scopes, |request| {
+            self.say(request)
+        });
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
         Box::pin(async move {
             let answer = answer.await?;
