@@ -1,5 +1,6 @@
 //! `docs/REQUIREMENTS.md` and the tests that it names, held together: what the page says of a test, the
-//! test says of itself, in a doc comment such as `/// T-05, D-14.`
+//! test says of itself, in a doc comment such as `/// T-05, D-14.` And `docs/SECURITY.md`, whose tests
+//! have to be there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -179,6 +180,62 @@ fn the_page_and_the_tests_say_the_same() {
     }
     for named in by_the_page.keys() {
         assert!(by_the_tests.contains_key(named), "there is no {named:?}");
+    }
+}
+
+const SECURITY_PAGE: &str = "docs/SECURITY.md";
+
+/// The tests that a page names anywhere: `file.rs: name`.
+fn named_in(page: &str) -> Vec<Named> {
+    page.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|code| code.split_once(".rs: "))
+        .map(|(file, name)| (format!("{file}.rs"), name.to_owned()))
+        .collect()
+}
+
+/// The sections of a page, or the rows of its table, by how each begins.
+fn parts<'a>(page: &'a str, mark: &str) -> Vec<&'a str> {
+    page.split(mark).skip(1).collect()
+}
+
+#[test]
+fn every_test_that_the_page_about_security_names_is_there() {
+    let page = fs::read_to_string(root().join(SECURITY_PAGE)).unwrap();
+    let sources = sources();
+    let tests: BTreeSet<Named> = sources
+        .iter()
+        .flat_map(|(file, source)| {
+            let names = read(source).0.into_keys();
+            names.map(|name| (file.clone(), name))
+        })
+        .collect();
+    let named = named_in(&page);
+    assert!(named.len() > 100, "the tests are found");
+    for named in named {
+        assert!(tests.contains(&named), "there is no {named:?}");
+    }
+}
+
+#[test]
+fn every_class_of_failure_has_a_test_and_every_ask_an_answer() {
+    let page = fs::read_to_string(root().join(SECURITY_PAGE)).unwrap();
+    let classes = parts(&page, "\n### ");
+    assert!(classes.len() > 14, "the classes are found");
+    for class in classes {
+        assert!(!named_in(class).is_empty(), "{class}");
+    }
+    for (number, row) in (1..).zip(parts(&page, "\n| ").into_iter().skip(1)) {
+        let cells: Vec<_> = row.lines().next().unwrap().split(" | ").collect();
+        assert_eq!((cells[0], cells.len()), (&*number.to_string(), 5), "{row}");
+        let answer = ["done", "partly: ", "not: ", "does not apply: "];
+        assert!(
+            answer.iter().any(|start| cells[3].starts_with(start)),
+            "{row}"
+        );
+        let is_shown = !named_in(cells[4]).is_empty() || cells[4].contains(".md)");
+        assert_eq!(is_shown, !cells[4].starts_with("none"), "{row}");
     }
 }
 

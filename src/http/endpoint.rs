@@ -151,7 +151,7 @@ pub(super) fn respond(
 /// The challenge of a client of this revision, whose token lacks something of what is needed; or our
 /// outage, if the token would have had it.
 pub(super) fn forbidden(
-    id: Id,
+    id: impl Into<Option<Id>>,
     needed: ScopeSet,
     version: ProtocolVersion,
     principal: &Principal,
@@ -169,7 +169,10 @@ pub(super) fn forbidden(
     } else {
         needed
     };
-    HttpError::Forbidden { id, needed }
+    HttpError::Forbidden {
+        id: id.into(),
+        needed,
+    }
 }
 
 /// The sessions, for a method that modern clients have not.

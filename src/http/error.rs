@@ -79,8 +79,8 @@ pub(super) enum HttpError {
     /// Good credentials, which do not reach as far as this very request.
     #[display("needs {needed}")]
     Forbidden {
-        /// To answer under.
-        id: Id,
+        /// To answer under; a response has none of its own.
+        id: Option<Id>,
         /// What the challenge names.
         needed: ScopeSet,
     },
@@ -299,8 +299,9 @@ impl HttpError {
             | Self::NoSession(id)
             | Self::UnknownSession(id)
             | Self::Rpc { id, .. }
+            | Self::Forbidden { id, .. }
             | Self::Internal { id, .. } => id.as_ref(),
-            Self::Forbidden { id, .. } | Self::JournalUnavailable { id, .. } => Some(id),
+            Self::JournalUnavailable { id, .. } => Some(id),
             _ => None,
         }
     }

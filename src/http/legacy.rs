@@ -10,7 +10,7 @@ use actix_web::{
 use super::{
     Site,
     authenticate::Caller,
-    endpoint::{SESSION_ID, accepted, id_of, json, mcp_headers, respond},
+    endpoint::{SESSION_ID, accepted, forbidden, id_of, json, mcp_headers, respond},
     error::HttpError,
     open_stream,
     token_watch::TokenWatch,
@@ -61,11 +61,15 @@ pub(super) async fn answer(
         }
         Incoming::Response(response) => {
             let session = find(headers, caller, sessions, None)?;
-            session
-                .settle(response.id, response.result.map(ToOwned::to_owned))
+            let result = response.result.map(ToOwned::to_owned);
+            return match session
+                .settle(response.id, result, principal.scopes)
                 .await
-                .map_err(|error| HttpError::session(error, None))?;
-            return Ok(accepted());
+                .map_err(|error| HttpError::session(error, None))?
+            {
+                Ok(()) => Ok(accepted()),
+                Err(needed) => Err(forbidden(None, needed, session.version(), principal)),
+            };
         }
     };
     let session = find(headers, caller, sessions, id.clone())?;

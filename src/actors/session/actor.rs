@@ -80,12 +80,14 @@ pub(super) struct Note {
     pub(super) params: Option<Box<RawValue>>,
 }
 
-/// Take the client's answer to a question.
+/// Take the client's answer to a question; or say what its token lacks, if it lacks some of what the
+/// answer needs.
 #[derive(Message)]
-#[rtype(result = "()")]
+#[rtype(result = "Result<(), ScopeSet>")]
 pub(super) struct Settle {
     pub(super) id: Id,
     pub(super) result: Option<Box<RawValue>>,
+    pub(super) granted: ScopeSet,
 }
 
 /// Open the general stream, or go on with one after an event. `None` if there is nothing to go on
@@ -345,10 +347,11 @@ impl Handler<Note> for SessionActor {
 }
 
 impl Handler<Settle> for SessionActor {
-    type Result = ();
+    type Result = Result<(), ScopeSet>;
 
-    fn handle(&mut self, settle: Settle, _: &mut Context<Self>) {
-        self.wire.questions.settle(&settle.id, settle.result);
+    fn handle(&mut self, settle: Settle, _: &mut Context<Self>) -> Self::Result {
+        let questions = &self.wire.questions;
+        questions.settle(&settle.id, settle.result, settle.granted)
     }
 }
 
@@ -358,21 +361,23 @@ impl Handler<Listen> for SessionActor {
     fn handle(&mut self, listen: Listen, context: &mut Context<Self>) -> Self::Result {
         let scopes = listen.principal.scopes;
         let general = listen.after.is_none_or(|after| after.stream == GENERAL);
-        if general {
-            if self.listener.is_none() {
-                self.watch(listen.principal.user, context);
-            }
-            self.watching
-                .add_list(self.dispatcher.catalogue(), listen.principal.scopes);
-            self.listener = Some(listen.principal);
-        }
         let mut kept = self.wire.streams.borrow_mut();
         let frames = match listen.after {
-            None => Some(kept.open_general()),
+            None => Some(kept.open_general(scopes)),
             Some(after) => kept.resume(after, scopes),
         };
         drop(kept);
-        self.note_scopes(scopes);
+        // Whoever is refused is not who listens.
+        if general && frames.is_some() {
+            if self.listener.is_none() {
+                self.watch(listen.principal.user, context);
+            }
+            self.watching.add_list(self.dispatcher.catalogue(), scopes);
+            self.listener = Some(listen.principal);
+        }
+        if frames.is_some() {
+            self.note_scopes(scopes);
+        }
         if self.wire.questions.are_retired() {
             self.wire.streams.borrow_mut().end(GENERAL);
         }

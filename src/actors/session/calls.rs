@@ -181,7 +181,10 @@ impl Client for CallClient {
             return Box::pin(std::future::ready(Err(NoAnswer::Unanswered)));
         }
         let questions = &self.wire.questions;
-        let answer = questions.ask(question, ANSWER_LIFETIME, |request| self.say(request));
+        let scopes = self.principal.scopes;
+        let answer = questions.ask(question, ANSWER_LIFETIME, scopes, |request| {
+            self.say(request)
+        });
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
         let open_use = Rc::clone(&self.open_use);
         Box::pin(async move {

@@ -39,7 +39,7 @@ use super::{
     gate::{Gate, Permit},
 };
 use crate::{
-    domain::{clock::Clock, principal::Principal, request_id::RequestId},
+    domain::{clock::Clock, principal::Principal, request_id::RequestId, scope::ScopeSet},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
         jsonrpc::Id, method::Method, outgoing::Abilities, sse::EventId, version::ProtocolVersion,
@@ -343,14 +343,24 @@ impl SessionHandle {
             .map_err(|_| SessionError::Unknown)
     }
 
-    /// Hands the session the client's answer to a question of its.
+    /// Hands the session the client's answer to a question of its. It counts if the token that it came
+    /// with reaches as far as the one that the question was for; else what it needs comes back.
     ///
     /// # Errors
     /// If the session ends before it takes it.
-    pub async fn settle(&self, id: Id, result: Option<Box<RawValue>>) -> Result<(), SessionError> {
+    pub async fn settle(
+        &self,
+        id: Id,
+        result: Option<Box<RawValue>>,
+        granted: ScopeSet,
+    ) -> Result<Result<(), ScopeSet>, SessionError> {
         self.0
             .address
-            .send(Settle { id, result })
+            .send(Settle {
+                id,
+                result,
+                granted,
+            })
             .await
             .map_err(|_| SessionError::Unknown)
     }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     rc::Rc,
 };
 
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use tokio::{select, sync::oneshot};
 
 use crate::{
-    domain::clock::Clock,
+    domain::{clock::Clock, scope::ScopeSet},
     features::conversation::{AnswerFuture, NoAnswer},
     mcp::{
         jsonrpc::Id,
@@ -24,10 +24,17 @@ const UNANSWERED: usize = 16;
 
 /// The questions of one session. All on one thread.
 pub(super) struct Questions {
-    open: RefCell<HashMap<u64, oneshot::Sender<Box<RawValue>>>>,
+    open: RefCell<HashMap<u64, Waiting>>,
     next: Cell<u64>,
     retired: Cell<bool>,
     clock: Clock,
+}
+
+/// Who waits for the answer to a question.
+struct Waiting {
+    /// What a token has to reach for its answer to count.
+    needed: ScopeSet,
+    asked: oneshot::Sender<Box<RawValue>>,
 }
 
 impl Questions {
@@ -40,11 +47,12 @@ impl Questions {
         })
     }
 
-    /// Has a question said, and waits so long for its answer.
+    /// Has a question said, and waits so long for an answer under a token that reaches this far.
     pub(super) fn ask(
         self: &Rc<Self>,
         question: &Question,
         lifetime: TimeDelta,
+        needed: ScopeSet,
         say: impl FnOnce(&str),
     ) -> AnswerFuture {
         let refused = |why| -> AnswerFuture { Box::pin(std::future::ready(Err(why))) };
@@ -57,7 +65,9 @@ impl Questions {
         let number = self.next.get();
         self.next.set(number + 1);
         let (asked, answer) = oneshot::channel();
-        self.open.borrow_mut().insert(number, asked);
+        self.open
+            .borrow_mut()
+            .insert(number, Waiting { needed, asked });
         let open = OpenQuestion {
             questions: Rc::clone(self),
             number,
@@ -76,19 +86,35 @@ impl Questions {
 
     /// Takes the client's answer. One to what was not asked, or not asked any more, is dropped
     /// (D-15); one without a result is a refusal.
-    pub(super) fn settle(&self, id: &Id, result: Option<Box<RawValue>>) {
-        let asked = id
-            .as_text()
-            .and_then(|id| {
-                let number: u64 = id.strip_prefix("s-")?.parse().ok()?;
-                // Only what is written back the same: no `+1`, no leading zero.
-                (question_id(number) == id).then_some(number)
-            })
-            .and_then(|number| self.open.borrow_mut().remove(&number));
-        if let (Some(asked), Some(result)) = (asked, result) {
+    ///
+    /// # Errors
+    /// What a token needs whose answer counts here, if this one lacks some of it (SEC-13): whoever may
+    /// not do what is asked about does not confirm it either. The question stays open.
+    pub(super) fn settle(
+        &self,
+        id: &Id,
+        result: Option<Box<RawValue>>,
+        granted: ScopeSet,
+    ) -> Result<(), ScopeSet> {
+        let number = id.as_text().and_then(|id| {
+            let number: u64 = id.strip_prefix("s-")?.parse().ok()?;
+            // Only what is written back the same: no `+1`, no leading zero.
+            (question_id(number) == id).then_some(number)
+        });
+        let Some(number) = number else { return Ok(()) };
+        let mut open = self.open.borrow_mut();
+        let Entry::Occupied(waiting) = open.entry(number) else {
+            return Ok(());
+        };
+        if !granted.contains(waiting.get().needed) {
+            return Err(waiting.get().needed);
+        }
+        let Waiting { asked, .. } = waiting.remove();
+        if let Some(result) = result {
             // Whoever asked may have gone.
             let _ = asked.send(result);
         }
+        Ok(())
     }
 
     /// The server stops: whoever waits for an answer has none, which is no yes, and nobody is asked

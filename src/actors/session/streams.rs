@@ -45,7 +45,8 @@ struct Stream {
     /// The newest message that is no longer kept.
     forgotten: Option<u32>,
     ended: bool,
-    /// What the token reached that its call came with.
+    /// What the token reached that its call came with; of the general stream, what the tokens reached
+    /// together that what is kept was said to.
     scopes: ScopeSet,
     outlet: Option<mpsc::Sender<String>>,
 }
@@ -77,8 +78,13 @@ impl Streams {
 
     /// Opens the general stream, or hands it to a newer connection: each message goes to one
     /// connection alone (L-21).
-    pub(super) fn open_general(&mut self) -> Frames {
-        self.streams.entry(GENERAL).or_default();
+    pub(super) fn open_general(&mut self, granted: ScopeSet) -> Frames {
+        let stream = self.streams.entry(GENERAL).or_default();
+        stream.scopes = if stream.events.is_empty() {
+            granted
+        } else {
+            stream.scopes.union(granted)
+        };
         self.attach(GENERAL, None)
     }
 
@@ -93,9 +99,12 @@ impl Streams {
     /// Goes on with the stream of an event, after that event. `None` if there is no such stream: it
     /// never was, or nothing of it is kept any more, or it is about more than the token reaches.
     pub(super) fn resume(&mut self, after: EventId, granted: ScopeSet) -> Option<Frames> {
-        let stream = self.streams.get(&after.stream)?;
+        let stream = self.streams.get_mut(&after.stream)?;
         if after.event >= stream.next || !granted.contains(stream.scopes) {
             return None;
+        }
+        if after.stream == GENERAL {
+            stream.scopes = granted;
         }
         Some(self.attach(after.stream, Some(after.event)))
     }
@@ -287,8 +296,8 @@ mod tests {
     #[test]
     fn the_newest_connection_has_the_general_stream() {
         let mut streams = Streams::new(false);
-        let mut old = streams.open_general();
-        let mut new = streams.open_general();
+        let mut old = streams.open_general(ScopeSet::EMPTY);
+        let mut new = streams.open_general(ScopeSet::EMPTY);
         streams.say(GENERAL, "1");
         assert_eq!(read(&mut old), "");
         assert_eq!(read(&mut new), "id: s0-0\ndata: 1\n\n");
@@ -300,9 +309,9 @@ mod tests {
     #[test]
     fn each_connection_to_the_general_stream_begins_at_a_place_of_its_own() {
         let mut streams = Streams::new(true);
-        let mut old = streams.open_general();
+        let mut old = streams.open_general(ScopeSet::EMPTY);
         streams.say(GENERAL, "1");
-        let mut new = streams.open_general();
+        let mut new = streams.open_general(ScopeSet::EMPTY);
         streams.say(GENERAL, "2");
         assert_eq!(
             read(&mut old),
@@ -328,7 +337,7 @@ mod tests {
     #[test]
     fn a_client_that_does_not_read_loses_the_connection_and_no_event() {
         let mut streams = Streams::new(false);
-        let mut frames = streams.open_general();
+        let mut frames = streams.open_general(ScopeSet::EMPTY);
         // What its channel holds: its outlet, and the room that a replay would have had.
         let room = OUTLET + 2;
         for n in 0..=room {

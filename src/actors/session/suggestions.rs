@@ -44,7 +44,10 @@ impl SessionActor {
         {
             return;
         }
-        let client = Rc::new(GeneralClient(Rc::clone(&self.wire)));
+        let client = Rc::new(GeneralClient {
+            wire: Rc::clone(&self.wire),
+            scopes: suggesting.principal.scopes,
+        });
         let conversation = Conversation::at_once(None, self.abilities, client);
         let listener = self.listener.as_ref().map_or(ScopeSet::EMPTY, |listener| {
             scopes_now(listener, &self.dispatcher)
@@ -68,11 +71,15 @@ impl SessionActor {
 }
 
 /// The client's end of what belongs to no call: the general stream.
-struct GeneralClient(Rc<Wire>);
+struct GeneralClient {
+    wire: Rc<Wire>,
+    /// Those of the call that it follows.
+    scopes: ScopeSet,
+}
 
 impl GeneralClient {
     fn say(&self, json: &str) {
-        self.0.streams.borrow_mut().say(GENERAL, json);
+        self.wire.streams.borrow_mut().say(GENERAL, json);
     }
 }
 
@@ -82,11 +89,13 @@ impl Client for GeneralClient {
     }
 
     fn admits(&self, level: Level) -> bool {
-        level >= self.0.log_level.get()
+        level >= self.wire.log_level.get()
     }
 
     fn ask(&self, question: &Question) -> AnswerFuture {
-        let questions = &self.0.questions;
-        questions.ask(question, SUGGESTION_LIFETIME, |request| self.say(request))
+        let questions = &self.wire.questions;
+        questions.ask(question, SUGGESTION_LIFETIME, self.scopes, |request| {
+            self.say(request);
+        })
     }
 }
