@@ -73,6 +73,16 @@ pub enum Event<'a> {
         /// How far it came.
         step: Confirmation,
     },
+    /// Somebody was cut off.
+    CutOff {
+        /// Of which kind: `token`, `user`, `client`, `everybody`. Never by name: whoever it is has not
+        /// asked for anything.
+        kind: &'static str,
+        /// Who said so: `issuer`, `revoker`, `operator`.
+        by: &'static str,
+    },
+    /// Who would have somebody cut off has not the secret.
+    CutOffRefused,
     /// Something that writes was called.
     Write {
         /// What.
@@ -154,6 +164,8 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
                 Confirmation::Impossible => "impossible",
             },
         ),
+        Event::CutOff { .. } => ("cut_off", "done"),
+        Event::CutOffRefused => ("cut_off", "refused"),
         Event::Write { outcome, .. } => ("write", outcome.as_str()),
     }
 }
@@ -177,9 +189,12 @@ fn details(event: Event<'_>) -> Vec<(&'static str, String)> {
             ("kind", feature.kind.as_str().to_owned()),
             ("feature", printable(&feature.name)),
         ],
-        Event::HostRefused | Event::OriginRefused | Event::SessionOpened | Event::SessionClosed => {
-            Vec::new()
-        }
+        Event::CutOff { kind, by } => vec![("kind", kind.to_owned()), ("by", by.to_owned())],
+        Event::HostRefused
+        | Event::OriginRefused
+        | Event::SessionOpened
+        | Event::SessionClosed
+        | Event::CutOffRefused => Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! is to be cut off. No client of MCP comes here.
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     http::header::{AUTHORIZATION, CACHE_CONTROL},
     web::{Bytes, Data, Payload},
 };
@@ -11,13 +11,11 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::{Site, body, edge::RequestInfo, error::HttpError};
+use super::{Site, body, edge::request_id, error::HttpError};
 use crate::{
     actors::auth::{AuthHandle, LogoutError},
-    domain::{
-        principal::{CutOff, UserId},
-        request_id::RequestId,
-    },
+    audit::{self, Event, Origin},
+    domain::principal::{CutOff, UserId},
 };
 
 /// Where an issuer says that somebody has logged out.
@@ -52,8 +50,13 @@ pub(super) async fn backchannel_logout(
         let token = one_parameter(&body, "logout_token")?;
         let cut_off = site.auth.verify_logout(token).await?;
         site.auth.cut_off(&cut_off);
-        let request_id = id_of(&request);
-        log::info!(target: "audit", request_id:% = request_id; "cut off: a user whom the issuer logged out");
+        audited(
+            &request,
+            Event::CutOff {
+                kind: "user",
+                by: "issuer",
+            },
+        );
         Ok(HttpResponse::Ok())
     };
     finish(outcome.await, &request, payload).await
@@ -72,8 +75,13 @@ pub(super) async fn revoked(
         let token = one_parameter(&body, "token")?;
         let digest = Sha256::digest(secrecy::ExposeSecret::expose_secret(&token)).into();
         cut_off_token(&site.auth, &digest);
-        let request_id = id_of(&request);
-        log::info!(target: "audit", request_id:% = request_id; "cut off: a token that was revoked");
+        audited(
+            &request,
+            Event::CutOff {
+                kind: "token",
+                by: "revoker",
+            },
+        );
         Ok(HttpResponse::Ok())
     };
     finish(outcome.await, &request, payload).await
@@ -91,19 +99,24 @@ pub(super) async fn cut_off(
         let kind = match Whom::read(&body, &site.auth)? {
             Whom::Token(digest) => {
                 cut_off_token(&site.auth, &digest);
-                "a token"
+                "token"
             }
             Whom::Others(cut_off) => {
                 site.auth.cut_off(&cut_off);
                 match cut_off {
-                    CutOff::Client { .. } => "a client",
+                    CutOff::Client { .. } => "client",
                     CutOff::Everybody => "everybody",
-                    CutOff::User(_) | CutOff::Credential(_) => "a user",
+                    CutOff::User(_) | CutOff::Credential(_) => "user",
                 }
             }
         };
-        let request_id = id_of(&request);
-        log::info!(target: "audit", request_id:% = request_id; "cut off: {kind}, by the operator");
+        audited(
+            &request,
+            Event::CutOff {
+                kind,
+                by: "operator",
+            },
+        );
         Ok(HttpResponse::NoContent())
     };
     finish(outcome.await, &request, payload).await
@@ -184,6 +197,15 @@ fn cut_off_token(auth: &AuthHandle, digest: &[u8; 32]) {
     }
 }
 
+fn audited(request: &HttpRequest, event: Event<'_>) {
+    let origin = Origin {
+        request_id: request_id(request),
+        principal: None,
+        version: None,
+    };
+    audit::log(event, origin);
+}
+
 /// Whoever has not the secret learns nothing more.
 fn check_secret(request: &HttpRequest, site: &Site) -> Result<(), HttpError> {
     let values = request.headers().get_all(AUTHORIZATION);
@@ -191,7 +213,7 @@ fn check_secret(request: &HttpRequest, site: &Site) -> Result<(), HttpError> {
         None => Err(HttpError::NoSuchPath),
         Some(secret) if secret.is_proved_by(values.map(|value| value.as_bytes())) => Ok(()),
         Some(_) => {
-            log::warn!(target: "audit", request_id:% = id_of(request); "a cut-off was refused: the secret is wrong");
+            audited(request, Event::CutOffRefused);
             Err(HttpError::WrongSecret)
         }
     }
@@ -226,13 +248,6 @@ impl From<LogoutError> for HttpError {
             refused => Self::LogoutRefused(refused),
         }
     }
-}
-
-fn id_of(request: &HttpRequest) -> RequestId {
-    request
-        .extensions()
-        .get::<RequestInfo>()
-        .map_or_else(RequestId::random, |info| info.id)
 }
 
 async fn finish(

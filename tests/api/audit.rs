@@ -383,6 +383,7 @@ fn is_closed(key: &str, value: &str) -> bool {
             "session",
             "request_state",
             "confirmation",
+            "cut_off",
             "write",
         ],
         "outcome" => &[
@@ -418,7 +419,8 @@ fn is_closed(key: &str, value: &str) -> bool {
             "stranger",
             "unknown",
         ],
-        "kind" => &["tool"],
+        "kind" => &["tool", "token", "user", "client", "everybody"],
+        "by" => &["issuer", "revoker", "operator"],
         "era" => &["modern", "legacy"],
         "request_id" | "token" | "issuer" | "subject" | "user" | "client" | "feature"
         | "needed" | "version" => return true,

@@ -10,7 +10,9 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::support::{ALL, Answer, Ask, Events, PUBLIC_URL, Reply, Session, TestApp, patiently};
+use super::support::{
+    ALL, Answer, Ask, Events, PUBLIC_URL, Reply, Session, TestApp, lines_with, patiently,
+};
 
 const SECRET: &str = "a secret: for +% cut-offs";
 
@@ -555,4 +557,44 @@ async fn whom_the_issuer_logs_out_is_cut_off_once() {
     assert_eq!(replayed.status, 400);
     app.journal("bob").tag("work").await;
     goes_on(&mut other, "list_changed").await;
+}
+
+#[actix_rt::test]
+async fn each_cut_off_is_a_line_of_the_audit_log_without_a_name() {
+    let app = spawn();
+    let issuer = app.issuer.url().to_owned();
+    let subject = json!({ "issuer": issuer, "subject": "somebody-zq5" });
+    let client = json!({ "issuer": issuer, "client": "somebody-zq5" });
+    let token = json!({ "tokenSha256": "0".repeat(64) });
+    for (ask, line) in [
+        (cut_off(&app, &subject), "done kind=user by=operator"),
+        (cut_off(&app, &client), "done kind=client by=operator"),
+        (cut_off(&app, &token), "done kind=token by=operator"),
+        (
+            cut_off(&app, &json!({ "everybody": true })),
+            "done kind=everybody by=operator",
+        ),
+        (
+            form(&app, "/oauth/revoked", "token=somebody-zq5"),
+            "done kind=token by=revoker",
+        ),
+        (
+            cut_off(&app, &subject).header("authorization", "Bearer wrong"),
+            "refused",
+        ),
+    ] {
+        let reply = ask.send().await;
+        let lines = lines_with(reply.header("x-request-id").unwrap());
+        let audit: Vec<_> = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix("INFO audit cut_off "))
+            .collect();
+        assert_eq!(audit.len(), 1, "{lines:?}");
+        let words: Vec<&str> = line.split(' ').collect();
+        assert!(audit[0].starts_with(words[0]), "{audit:?}");
+        for word in &words[1..] {
+            assert!(audit[0].split(' ').any(|said| said == *word), "{audit:?}");
+        }
+    }
+    assert_eq!(lines_with("somebody-zq5"), [""; 0]);
 }
