@@ -4,9 +4,9 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use actix_web::http::{
     StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
-use awc::{Client, ClientRequest, Connector};
+use awc::ClientRequest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +19,7 @@ use super::{
     breaker::Breaker,
     cache::CacheSettings,
     credentials::{Attempt, Secret},
+    exchange::{Exchange, Reply, Trouble, down, nonsense},
     fetched::Fetched,
 };
 use crate::{
@@ -36,9 +37,6 @@ use crate::{
     },
 };
 
-/// The longest answer that is read, in bytes.
-const LONGEST_REPLY: usize = 64 * 1024;
-
 /// How long the issuer's metadata is believed, and how long an old one serves on while no new one can
 /// be had: it names endpoints, which seldom move.
 const METADATA_LIFETIME: TimeDelta = TimeDelta::minutes(10);
@@ -50,9 +48,6 @@ const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
 
 /// How often a key that is not in the set may have the set fetched anew.
 const KEYS_PAUSE: TimeDelta = TimeDelta::seconds(30);
-
-/// The longest `Retry-After` that is passed on.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// How to reach the authorization server, and as whom.
 #[derive(Clone, Debug)]
@@ -99,7 +94,7 @@ pub(super) struct Metadata {
 /// The authorization server, as one thread talks to it.
 pub(super) struct Issuer {
     settings: IssuerSettings,
-    client: Client,
+    exchange: Exchange,
     secret: Option<Secret>,
     breaker: RefCell<Breaker>,
     metadata: Fetched<Metadata>,
@@ -107,57 +102,21 @@ pub(super) struct Issuer {
     clock: Clock,
 }
 
-/// Why a call failed, and whether the same call may go well a moment later.
-struct Trouble {
-    error: AuthError,
-    may_pass: bool,
-}
-
-impl From<AuthError> for Trouble {
-    fn from(error: AuthError) -> Self {
-        Self {
-            error,
-            may_pass: false,
-        }
-    }
-}
-
-struct Reply {
-    status: StatusCode,
-    retry_after: Option<Duration>,
-    body: Vec<u8>,
-}
-
 impl Issuer {
     pub(super) fn new(settings: IssuerSettings, clock: Clock) -> Self {
-        let connector = Connector::new().timeout(settings.timeout);
-        // Reading the operating system's certificates takes a moment that a server whose
-        // authorization server is on the same machine need not spend.
-        let all_on_this_machine = settings.url.as_str().starts_with("http:")
+        let is_plain = settings.url.as_str().starts_with("http:")
             && [&settings.introspection_url, &settings.keys_url]
                 .into_iter()
                 .flatten()
                 .all(|url| url.scheme() == "http");
-        let connector = if all_on_this_machine {
-            connector
-        } else {
-            connector.rustls_0_23(Arc::new(tls()))
-        };
-        // A redirect would carry the token and our secret to whom the answer names; none is
-        // followed.
-        let client = Client::builder()
-            .connector(connector)
-            .disable_redirects()
-            .timeout(settings.timeout)
-            .finish();
         Self {
             secret: settings
                 .client
                 .as_ref()
                 .map(|client| Secret::new(&client.secret)),
             breaker: RefCell::new(Breaker::new(settings.timeout)),
+            exchange: Exchange::new(settings.timeout, is_plain),
             settings,
-            client,
             metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
             keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
             clock,
@@ -247,7 +206,7 @@ impl Issuer {
                     continue;
                 }
             };
-            let reply = self.exchange(request, body).await?;
+            let reply = self.exchange.send(request, body).await?;
             let accepted = !refuses_us(&reply);
             secret.learn(&attempt, accepted, self.clock.now());
             if accepted {
@@ -276,7 +235,7 @@ impl Issuer {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("token", token.expose())
             .append_pair("token_type_hint", "access_token");
-        let mut request = self.client.post(url.as_str());
+        let mut request = self.exchange.post(url);
         match method {
             ClientAuthenticationMethod::SecretBasic => {
                 request =
@@ -428,7 +387,8 @@ impl Issuer {
                 .ok_or_else(|| nonsense("the issuer's metadata names no usable jwks_uri"))?,
         };
         let reply = self
-            .exchange(self.client.get(url.as_str()), String::new())
+            .exchange
+            .send(self.exchange.get(&url), String::new())
             .await
             .map_err(|trouble| trouble.error)?;
         if reply.status != StatusCode::OK {
@@ -444,7 +404,8 @@ impl Issuer {
         let mut last = nonsense("the issuer has no metadata where RFC 8414 puts it");
         for url in self.settings.url.metadata_urls() {
             let reply = self
-                .exchange(self.client.get(url.as_str()), String::new())
+                .exchange
+                .send(self.exchange.get(&url), String::new())
                 .await
                 .map_err(|trouble| trouble.error)?;
             if reply.status != StatusCode::OK {
@@ -485,54 +446,6 @@ impl Issuer {
             document: text.into(),
         })
     }
-
-    /// One request and its answer, bounded in time and size.
-    async fn exchange(&self, request: ClientRequest, body: String) -> Result<Reply, Trouble> {
-        let exchange = async {
-            let mut response = request
-                .insert_header_if_none((ACCEPT, "application/json"))
-                .send_body(body)
-                .await
-                .map_err(|error| Trouble {
-                    error: down(error.to_string()),
-                    may_pass: true,
-                })?;
-            let body = response
-                .body()
-                .limit(LONGEST_REPLY)
-                .await
-                .map_err(|error| match error {
-                    awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB").into(),
-                    other => Trouble {
-                        error: down(other.to_string()),
-                        may_pass: true,
-                    },
-                })?;
-            let reply = Reply {
-                status: response.status(),
-                retry_after: retry_after(response.headers()),
-                body: body.to_vec(),
-            };
-            let status = reply.status;
-            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-                return Err(Trouble {
-                    error: AuthError::IssuerDown {
-                        source: Cause::new(format!("status {}", status.as_u16())),
-                        retry_after: reply.retry_after,
-                    },
-                    // Who says when to come back is not bothered before.
-                    may_pass: status.is_server_error() && reply.retry_after.is_none(),
-                });
-            }
-            Ok(reply)
-        };
-        timeout(self.settings.timeout, exchange)
-            .await
-            .unwrap_or_else(|_| {
-                let limit = self.settings.timeout.as_millis();
-                Err(down(format!("no answer within {limit} ms")).into())
-            })
-    }
 }
 
 /// Whether the answer is about our own credentials (RFC 7662 §2.3, RFC 6749 §5.2).
@@ -569,34 +482,6 @@ fn basic_credentials(client_id: &str, secret: &str) -> String {
     format!("Basic {}", STANDARD.encode(pair))
 }
 
-/// A moment before the second try, not the same for everybody.
-fn jitter() -> Duration {
-    let random = getrandom::u32().unwrap_or_default() % 100;
-    Duration::from_millis(50 + u64::from(random))
-}
-
-/// Trusts whom the operating system trusts, private authorities included.
-///
-/// # Panics
-/// If the provider of cryptography lacks what it is known to have.
-#[must_use]
-pub fn tls() -> rustls::ClientConfig {
-    let mut roots = rustls::RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    for error in &native.errors {
-        log::warn!("a certificate of the operating system cannot be used: {error}");
-    }
-    let (added, _) = roots.add_parsable_certificates(native.certs);
-    if added == 0 {
-        log::error!("the operating system trusts nobody; install its ca-certificates");
-    }
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring offers the protocol versions that rustls has by default")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
-
 /// Whether a body is an OAuth error of that name (RFC 6749 §5.2).
 fn is_error(body: &[u8], name: &str) -> bool {
     #[derive(Deserialize)]
@@ -606,21 +491,8 @@ fn is_error(body: &[u8], name: &str) -> bool {
     serde_json::from_slice::<OAuthError>(body).is_ok_and(|error| error.error == name)
 }
 
-/// `Retry-After` in seconds; the form with a date is left alone.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
-}
-
-fn down(why: impl Into<String>) -> AuthError {
-    AuthError::IssuerDown {
-        source: Cause::new(why.into()),
-        retry_after: None,
-    }
-}
-
-fn nonsense(why: impl Into<String>) -> AuthError {
-    AuthError::IssuerNonsense {
-        source: Cause::new(why.into()),
-    }
+/// A moment before the second try, not the same for everybody.
+fn jitter() -> Duration {
+    let random = getrandom::u32().unwrap_or_default() % 100;
+    Duration::from_millis(50 + u64::from(random))
 }

@@ -7,7 +7,7 @@
 //! (that is `oauth::judge`, which is pure).
 //!
 //! **Begin with** this file: the handle, and what it answers without a message. Then `actor.rs`,
-//! `issuer.rs` (the only code that talks to an authorization server), `cache.rs`, `breaker.rs`; and for
+//! `issuer.rs` and `exchange.rs` (the only code that talks to an authorization server), `cache.rs`, `breaker.rs`; and for
 //! who is cut off `cut_offs.rs` and `open_uses.rs`.
 
 mod actor;
@@ -15,6 +15,7 @@ mod breaker;
 mod cache;
 mod credentials;
 mod cut_offs;
+mod exchange;
 mod fetched;
 mod flights;
 mod issuer;
@@ -63,7 +64,8 @@ use crate::{
 
 pub use self::{
     cache::CacheSettings,
-    issuer::{IssuerSettings, JwtSettings, tls},
+    exchange::tls,
+    issuer::{IssuerSettings, JwtSettings},
     logouts::LogoutError,
     open_uses::OpenUse,
     proofs::Presented,

@@ -1,0 +1,170 @@
+//! One request to the authorization server and its answer, bounded in time and size.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::http::{
+    StatusCode,
+    header::{ACCEPT, HeaderMap, RETRY_AFTER},
+};
+use awc::{Client, ClientRequest, Connector};
+use tokio::time::timeout;
+use url::Url;
+
+use super::AuthError;
+use crate::domain::journal::Cause;
+
+/// The longest answer that is read, in bytes.
+const LONGEST_REPLY: usize = 64 * 1024;
+
+/// The longest `Retry-After` that is passed on.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// Why a call failed, and whether the same call may go well a moment later.
+pub(super) struct Trouble {
+    pub(super) error: AuthError,
+    pub(super) may_pass: bool,
+}
+
+impl From<AuthError> for Trouble {
+    fn from(error: AuthError) -> Self {
+        Self {
+            error,
+            may_pass: false,
+        }
+    }
+}
+
+/// An answer, whole.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Sends requests to one authorization server.
+pub(super) struct Exchange {
+    client: Client,
+    timeout: Duration,
+}
+
+impl Exchange {
+    /// For requests that take at most so long, to a server that may be known to have nothing but plain
+    /// endpoints, all of them on this machine.
+    pub(super) fn new(timeout: Duration, is_plain: bool) -> Self {
+        let connector = Connector::new().timeout(timeout);
+        // Reading the operating system's certificates takes a moment that a server whose
+        // authorization server is on the same machine need not spend.
+        let connector = if is_plain {
+            connector
+        } else {
+            connector.rustls_0_23(Arc::new(tls()))
+        };
+        // A redirect would carry the token and our secret to whom the answer names; none is
+        // followed.
+        let client = Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            .timeout(timeout)
+            .finish();
+        Self { client, timeout }
+    }
+
+    pub(super) fn get(&self, url: &Url) -> ClientRequest {
+        self.client.get(url.as_str())
+    }
+
+    pub(super) fn post(&self, url: &Url) -> ClientRequest {
+        self.client.post(url.as_str())
+    }
+
+    /// One request and its answer, bounded in time and size.
+    pub(super) async fn send(
+        &self,
+        request: ClientRequest,
+        body: String,
+    ) -> Result<Reply, Trouble> {
+        let exchange = async {
+            let mut response = request
+                .insert_header_if_none((ACCEPT, "application/json"))
+                .send_body(body)
+                .await
+                .map_err(|error| Trouble {
+                    error: down(error.to_string()),
+                    may_pass: true,
+                })?;
+            let body = response
+                .body()
+                .limit(LONGEST_REPLY)
+                .await
+                .map_err(|error| match error {
+                    awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB").into(),
+                    other => Trouble {
+                        error: down(other.to_string()),
+                        may_pass: true,
+                    },
+                })?;
+            let reply = Reply {
+                status: response.status(),
+                retry_after: retry_after(response.headers()),
+                body: body.to_vec(),
+            };
+            let status = reply.status;
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                return Err(Trouble {
+                    error: AuthError::IssuerDown {
+                        source: Cause::new(format!("status {}", status.as_u16())),
+                        retry_after: reply.retry_after,
+                    },
+                    // Who says when to come back is not bothered before.
+                    may_pass: status.is_server_error() && reply.retry_after.is_none(),
+                });
+            }
+            Ok(reply)
+        };
+        timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
+            let limit = self.timeout.as_millis();
+            Err(down(format!("no answer within {limit} ms")).into())
+        })
+    }
+}
+
+/// Trusts whom the operating system trusts, private authorities included.
+///
+/// # Panics
+/// If the provider of cryptography lacks what it is known to have.
+#[must_use]
+pub fn tls() -> rustls::ClientConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        log::warn!("a certificate of the operating system cannot be used: {error}");
+    }
+    let (added, _) = roots.add_parsable_certificates(native.certs);
+    if added == 0 {
+        log::error!("the operating system trusts nobody; install its ca-certificates");
+    }
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring offers the protocol versions that rustls has by default")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// `Retry-After` in seconds; the form with a date is left alone.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
+
+pub(super) fn down(why: impl Into<String>) -> AuthError {
+    AuthError::IssuerDown {
+        source: Cause::new(why.into()),
+        retry_after: None,
+    }
+}
+
+pub(super) fn nonsense(why: impl Into<String>) -> AuthError {
+    AuthError::IssuerNonsense {
+        source: Cause::new(why.into()),
+    }
+}
