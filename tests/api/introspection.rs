@@ -610,3 +610,13 @@ async fn without_the_operators_word_nothing_is_read_in_an_outage() {
     app.issuer.answer(&token, Answer::text(404, "{}"));
     assert_outage(&list(&app, &token).await, "5", "off by default");
 }
+
+#[actix_rt::test]
+async fn one_connection_serves_many_questions() {
+    let app = TestApp::spawn();
+    for _ in 0..30 {
+        assert_eq!(list(&app, &app.token("ann", ALL)).await.status, 200);
+    }
+    assert_eq!(app.issuer.calls(), 30);
+    assert_eq!(app.issuer.connections(), 1);
+}

@@ -86,6 +86,7 @@ struct State {
     metadata: HashMap<String, Answer>,
     seen: Vec<Seen>,
     metadata_calls: Vec<String>,
+    connections: usize,
     doorkeeper: Option<Doorkeeper>,
 }
 
@@ -114,12 +115,14 @@ impl Issuer {
     }
 
     pub(super) fn serve(self, listener: TcpListener) -> ServerHandle {
+        let counted = self.clone();
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(Data::new(self.clone()))
                 .route("/introspect", web::post().to(introspect))
                 .default_service(web::to(metadata))
         })
+        .on_connect(move |_, _| counted.state().connections += 1)
         .workers(1)
         .disable_signals()
         .listen(listener)
@@ -191,6 +194,11 @@ impl Issuer {
 
     pub(crate) fn calls(&self) -> usize {
         self.state().seen.len()
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.state().connections
     }
 
     pub(crate) fn metadata_calls(&self) -> Vec<String> {
