@@ -253,3 +253,39 @@ async fn a_token_that_is_introspected_as_well_can_be_revoked() {
     // Tokens that are no JWTs are introspected as ever.
     assert_eq!(list(&app, &app.token("ann", ALL)).await.status, 200);
 }
+
+/// Nobody is asked who could say that it was revoked, so a cut-off counts for every token that was issued
+/// before it, whether it was seen before or not.
+#[actix_rt::test]
+async fn whoever_is_cut_off_needs_a_token_that_was_issued_since() {
+    const SECRET: &str = "a secret for cut-offs";
+    let key = SigningKey::new("k1");
+    let app = TestApp::spawn_with(|config| {
+        let issuer = &mut config.issuers[0];
+        issuer.client = None;
+        issuer.jwt = Some(JwtConfig {
+            algorithms: vec![Algorithm::Es256],
+            introspected: false,
+        });
+        config.http.revocation_secret = Some(SECRET.into());
+    });
+    app.issuer.keys(&[&key]);
+    let seen = token(&app, &key, json!({ "jti": "seen" }));
+    let unseen = token(&app, &key, json!({ "jti": "unseen" }));
+    let another = token(&app, &key, json!({ "sub": "bob" }));
+    assert_eq!(list(&app, &seen).await.status, 200);
+    let whom = json!({ "issuer": app.issuer.url(), "subject": "ann" });
+    let told = app
+        .ask("POST", "/admin/cut-offs")
+        .header("authorization", &format!("Bearer {SECRET}"))
+        .header("content-type", "application/json")
+        .body(whom.to_string());
+    assert_eq!(told.send().await.status, 204);
+    assert_refused(&list(&app, &seen).await, "seen before");
+    assert_refused(&list(&app, &unseen).await, "not seen before");
+    assert_eq!(list(&app, &another).await.status, 200);
+    app.clock.advance(TimeDelta::seconds(60));
+    assert_refused(&list(&app, &seen).await, "nor later");
+    let since = token(&app, &key, json!({ "jti": "since" }));
+    assert_eq!(list(&app, &since).await.status, 200);
+}
