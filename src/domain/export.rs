@@ -2,7 +2,7 @@
 
 use derive_more::Display;
 
-use super::{clock::Timestamp, journal::Entry, page::TimeCursor};
+use super::clock::Timestamp;
 
 /// The id of an export. Drawn at random, and good for its owner alone.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
@@ -59,15 +59,6 @@ pub struct Export {
     pub parts: u32,
     /// Until when it can be read.
     pub expires_at: Timestamp,
-}
-
-/// Entries in the order in which they were written, and where to go on.
-#[derive(Clone, Debug)]
-pub struct ExportPage {
-    /// None at the end of the journal.
-    pub entries: Vec<Entry>,
-    /// The position of the last of them.
-    pub last: Option<TimeCursor>,
 }
 
 #[cfg(test)]

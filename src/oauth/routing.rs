@@ -55,19 +55,24 @@ impl Routes {
         }
     }
 
-    /// The issuer whose token this is. `claimed` is the `iss` of a token that is a JWT, which nobody
-    /// has verified: it decides whom to ask, and nothing else.
+    /// The issuer whose token this is. `claimed` gives the `iss` of a token that is a JWT, which nobody
+    /// has verified: it decides whom to ask, and nothing else. It is not read where a prefix decides.
     #[must_use]
-    pub fn issuer_of(&self, token: &BearerToken, claimed: Option<&str>) -> Option<usize> {
+    pub fn issuer_of(
+        &self,
+        token: &BearerToken,
+        claimed: impl FnOnce() -> Option<String>,
+    ) -> Option<usize> {
         let prefixed = self
             .by_prefix
             .iter()
-            .find(|(prefix, _)| token.expose().starts_with(prefix.as_str()))
-            .map(|(_, place)| *place);
-        match (prefixed, claimed) {
-            (Some(place), _) => Some(place),
-            (None, Some(claimed)) => self.by_issuer.get(claimed).copied(),
-            (None, None) => self.only,
+            .find(|(prefix, _)| token.expose().starts_with(prefix.as_str()));
+        if let Some((_, place)) = prefixed {
+            return Some(*place);
+        }
+        match claimed() {
+            Some(claimed) => self.by_issuer.get(&claimed).copied(),
+            None => self.only,
         }
     }
 }
@@ -93,8 +98,8 @@ mod tests {
     #[test]
     fn one_issuer_is_every_tokens_that_names_no_other() {
         let routes = Routes::new(&[tokens("https://a.example", &[])]);
-        assert_eq!(routes.issuer_of(&token("x"), None), Some(0));
-        let claims = |issuer| routes.issuer_of(&token("x"), Some(issuer));
+        assert_eq!(routes.issuer_of(&token("x"), || None), Some(0));
+        let claims = |issuer| routes.issuer_of(&token("x"), || Some(String::from(issuer)));
         assert_eq!(claims("https://a.example"), Some(0));
         assert_eq!(claims("https://b.example"), None);
     }
@@ -117,7 +122,7 @@ mod tests {
             ("A_1", None, None),
         ] {
             assert_eq!(
-                routes.issuer_of(&token(text), claimed),
+                routes.issuer_of(&token(text), || claimed.map(str::to_owned)),
                 place,
                 "{text} {claimed:?}"
             );
@@ -127,6 +132,6 @@ mod tests {
     #[test]
     fn an_issuer_with_prefixes_is_not_shown_what_has_none_of_them() {
         let routes = Routes::new(&[tokens("https://a.example", &["a_"])]);
-        assert_eq!(routes.issuer_of(&token("x"), None), None);
+        assert_eq!(routes.issuer_of(&token("x"), || None), None);
     }
 }

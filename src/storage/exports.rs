@@ -9,7 +9,7 @@ use diesel::{
 
 use crate::domain::{
     clock::Timestamp,
-    export::{Export, ExportBegun, ExportFormat, ExportId, ExportPage},
+    export::{Export, ExportBegun, ExportFormat, ExportId},
     journal::Entry,
     page::TimeCursor,
     principal::UserId,
@@ -56,7 +56,7 @@ pub fn begin_export(
 }
 
 /// The next entries of an export that was begun `at`: a thousand, or as many as together have at most
-/// so many bytes of content; always one if there is one.
+/// so many bytes of content; always one if there is one, and none at the end of the journal.
 ///
 /// # Errors
 /// Those of the database.
@@ -66,12 +66,12 @@ pub fn next_entries(
     after: Option<TimeCursor>,
     at: Timestamp,
     bytes: u32,
-) -> Result<ExportPage, StorageError> {
+) -> Result<Vec<Entry>, StorageError> {
     let (after, id) = after.map_or((time::INFINITE_PAST, 0), |cursor| {
         (time::from_micros(cursor.micros), cursor.id)
     });
     // The limit stands in the text, so that the planner knows it and goes along the index.
-    let entries: Vec<Entry> = Statement::<EntrySql>::new(concat!(
+    Statement::<EntrySql>::new(concat!(
         "WITH next AS MATERIALIZED (
            SELECT id, created_at, octet_length(content) AS bytes FROM entries
             WHERE user_id = $1 AND (created_at, id) > ($2, $3) AND created_at <= $4
@@ -93,12 +93,7 @@ pub fn next_entries(
     .load::<EntryRow>(connection)?
     .into_iter()
     .map(Entry::try_from)
-    .collect::<Result<_, _>>()?;
-    let last = entries.last();
-    Ok(ExportPage {
-        last: last.map(|entry| time::cursor(entry.created_at, entry.id.0)),
-        entries,
-    })
+    .collect()
 }
 
 /// Adds a part to an export that is not whole yet.

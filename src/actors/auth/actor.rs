@@ -169,10 +169,9 @@ async fn find_out(
             }
             outcome => outcome?,
         };
-        let is_verified = verified.is_some();
-        let reply = match verified {
-            Some(reply) if !desk.issuer.introspects_what_is_verified() => reply,
-            _ => desk.issuer.introspect(token).await?,
+        let (reply, was_asked) = match verified {
+            Some(reply) if !desk.issuer.introspects_what_is_verified() => (reply, false),
+            _ => (desk.issuer.introspect(token).await?, true),
         };
         let now = shared.clock.now();
         let verdict = match judge(reply, &desk.expectation, credential, now) {
@@ -182,12 +181,9 @@ async fn find_out(
                 return Err(AuthError::Refused(refusal));
             }
         };
-        // Nobody was asked, so whoever was cut off since the token was issued stays so.
+        // Where nobody was asked, whoever was cut off since the token was issued stays so.
         let issued_at = verdict.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
-        if is_verified
-            && !desk.issuer.introspects_what_is_verified()
-            && shared.cut_offs.cover_issued(&verdict.principal, issued_at)
-        {
+        if !was_asked && shared.cut_offs.cover_issued(&verdict.principal, issued_at) {
             shared.refuse(issuer, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }

@@ -230,15 +230,6 @@ impl AuthHandle {
             .map_or(TimeDelta::zero(), Verdicts::patience)
     }
 
-    /// Who stands behind a token, if that is known already. Costs no message and no call.
-    #[must_use]
-    pub fn recall(&self, token: &BearerToken) -> Option<Result<Arc<Principal>, AuthError>> {
-        match self.locate(token) {
-            Err(error) => Some(Err(error)),
-            Ok((issuer, credential)) => self.known(issuer, &credential),
-        }
-    }
-
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
     /// token at once, the issuer is asked once. `admit` has its say before each time that it is asked.
     ///
@@ -382,14 +373,14 @@ impl AuthHandle {
         let issuer = self
             .shared
             .routes
-            .issuer_of(token, jwt::peek_issuer(token).as_deref())
+            .issuer_of(token, || jwt::peek_issuer(token))
             .ok_or(AuthError::Refused(Refusal::NobodysToken))?;
         Ok((issuer, self.shared.verdicts[issuer].credential(token)))
     }
 
     fn known(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
         let now = self.shared.clock.now();
-        match self.shared.find(issuer, credential, now) {
+        match self.shared.verdicts[issuer].find(credential, now) {
             Known::Good(principal) => Some(Ok(principal)),
             Known::Bad(refusal) => Some(Err(AuthError::Refused(refusal))),
             Known::Nothing => None,

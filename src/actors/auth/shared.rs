@@ -4,11 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use actix::{Message, Recipient};
 
-use super::{
-    cache::{Known, Verdicts},
-    cut_offs::CutOffs,
-    flights::Flights,
-};
+use super::{cache::Verdicts, cut_offs::CutOffs, flights::Flights};
 use crate::{
     domain::{
         clock::{Clock, Timestamp},
@@ -62,9 +58,5 @@ impl Shared {
         if was_good {
             self.cut_off(&CutOff::Credential(credential));
         }
-    }
-
-    pub(super) fn find(&self, issuer: usize, credential: &Credential, now: Timestamp) -> Known {
-        self.verdicts[issuer].find(credential, now)
     }
 }

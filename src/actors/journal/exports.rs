@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::{
     domain::{
         clock::Timestamp,
-        export::{Export, ExportBegun, ExportFormat, ExportId, ExportPage},
-        journal::{Tag, TagId},
+        export::{Export, ExportBegun, ExportFormat, ExportId},
+        journal::{Entry, Tag, TagId},
         page::TimeCursor,
         principal::UserId,
     },
@@ -35,7 +35,7 @@ impl JournalMessage for BeginExport {
     }
 }
 
-/// Read the next entries of an export, oldest first.
+/// Read the next entries of an export, oldest first; none at the end of the journal.
 #[derive(Clone, Copy, Debug)]
 pub struct NextEntries {
     /// Whose journal.
@@ -49,7 +49,7 @@ pub struct NextEntries {
 }
 
 impl JournalMessage for NextEntries {
-    type Reply = ExportPage;
+    type Reply = Vec<Entry>;
     const KIND: Kind = Kind::Read;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {

@@ -13,6 +13,7 @@ use crate::{
         clock::Timestamp,
         export::{ExportFormat, ExportId},
         journal::JournalError,
+        page::TimeCursor,
         principal::UserId,
         scope::ScopeSet,
     },
@@ -177,12 +178,15 @@ impl Parts<'_> {
                 at,
                 bytes: PAGE,
             };
-            let page = self.journal.ask(next).await?;
-            if page.last.is_none() {
+            let entries = self.journal.ask(next).await?;
+            let Some(last) = entries.last() else {
                 return Ok(());
-            }
-            after = page.last;
-            for entry in page.entries {
+            };
+            after = Some(TimeCursor {
+                micros: last.created_at.timestamp_micros(),
+                id: last.id.0,
+            });
+            for entry in entries {
                 self.writer.entry(entry);
                 self.keep_if_long().await?;
             }
