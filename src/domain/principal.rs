@@ -94,6 +94,26 @@ impl CutOff {
     }
 }
 
+#[cfg(test)]
+impl Principal {
+    /// A user of the issuer `i` with every scope and no end, for tests to change.
+    pub(crate) fn of_test(subject: &str) -> Self {
+        Self {
+            issuer: "i".to_owned(),
+            subject: subject.to_owned(),
+            client: None,
+            username: None,
+            scopes: ScopeSet::ALL,
+            withheld: ScopeSet::EMPTY,
+            expires_at: None,
+            issued_at: None,
+            bound_key: None,
+            credential: Credential([0; 32]),
+            user: UserId::derive("i", subject),
+        }
+    }
+}
+
 /// Whose a session is. Two owners are equal when issuer, subject and client are; the scopes and the
 /// token may differ, so that a refreshed token keeps its session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -190,24 +190,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{
-        principal::{Credential, UserId},
-        scope::ScopeSet,
-    };
 
     fn principal(subject: &str, client: Option<&str>) -> Principal {
         Principal {
-            issuer: "i".to_owned(),
-            subject: subject.to_owned(),
             client: client.map(str::to_owned),
-            username: None,
-            scopes: ScopeSet::ALL,
-            withheld: ScopeSet::EMPTY,
-            expires_at: None,
-            issued_at: None,
-            bound_key: None,
-            credential: Credential([0; 32]),
-            user: UserId::derive("i", subject),
+            ..Principal::of_test(subject)
         }
     }
 

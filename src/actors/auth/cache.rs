@@ -272,17 +272,10 @@ mod tests {
     fn verdict(verdicts: &Verdicts, text: &str, end: Option<i64>) -> Verdict {
         Verdict {
             principal: Principal {
-                issuer: "i".to_owned(),
-                subject: "s".to_owned(),
                 client: Some("c".to_owned()),
-                username: None,
-                scopes: ScopeSet::ALL,
-                withheld: ScopeSet::EMPTY,
                 expires_at: end.map(at),
-                issued_at: None,
-                bound_key: None,
                 credential: verdicts.credential(&token(text)),
-                user: UserId::derive("i", "s"),
+                ..Principal::of_test("s")
             },
             not_before: None,
         }

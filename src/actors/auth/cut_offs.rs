@@ -100,10 +100,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::{
-        principal::{Credential, UserId},
-        scope::ScopeSet,
-    };
+    use crate::domain::principal::{Credential, UserId};
 
     fn at(seconds: i64) -> Timestamp {
         DateTime::from_timestamp(seconds, 0).unwrap()
@@ -111,17 +108,9 @@ mod tests {
 
     fn principal(subject: &str, client: &str, credential: u8) -> Principal {
         Principal {
-            issuer: "i".to_owned(),
-            subject: subject.to_owned(),
             client: Some(client.to_owned()),
-            username: None,
-            scopes: ScopeSet::ALL,
-            withheld: ScopeSet::EMPTY,
-            expires_at: None,
-            issued_at: None,
-            bound_key: None,
             credential: Credential([credential; 32]),
-            user: UserId::derive("i", subject),
+            ..Principal::of_test(subject)
         }
     }
 

@@ -202,24 +202,15 @@ mod tests {
         domain::{
             clock::Clock,
             principal::{Credential, UserId},
-            scope::ScopeSet,
         },
         oauth::url::PublicUrl,
     };
 
     fn principal(subject: &str, client: &str, credential: u8) -> Principal {
         Principal {
-            issuer: "i".to_owned(),
-            subject: subject.to_owned(),
             client: Some(client.to_owned()),
-            username: None,
-            scopes: ScopeSet::ALL,
-            withheld: ScopeSet::EMPTY,
-            expires_at: None,
-            issued_at: None,
-            bound_key: None,
             credential: Credential([credential; 32]),
-            user: UserId::derive("i", subject),
+            ..Principal::of_test(subject)
         }
     }
 

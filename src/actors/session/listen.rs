@@ -215,7 +215,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::principal::Credential;
+
     use crate::{
         actors::journal::{JournalHandle, JournalSettings},
         domain::{clock::Clock, journal::Change},
@@ -238,19 +238,7 @@ mod tests {
         let mut watching = Watching::default();
         assert!(watching.add_list(dispatcher.catalogue(), ScopeSet::ALL));
         let listeners = Listeners::new(1, 1, Arc::new(Threads::start(1)), dispatcher);
-        let principal = Arc::new(Principal {
-            issuer: "i".to_owned(),
-            subject: "s".to_owned(),
-            client: None,
-            username: None,
-            scopes: ScopeSet::ALL,
-            withheld: ScopeSet::EMPTY,
-            expires_at: None,
-            issued_at: None,
-            bound_key: None,
-            credential: Credential([0; 32]),
-            user: UserId::derive("i", "s"),
-        });
+        let principal = Arc::new(Principal::of_test("s"));
         let opened = listeners.open(principal, watching, json!({})).await;
         let mut listening = opened.unwrap();
         let change = || JournalChanged {

@@ -1,31 +1,23 @@
 //! A client that holds a key, and proves it (RFC 9449).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
-};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{RESOURCE, TestApp};
+use super::{RESOURCE, SigningKey, TestApp};
 
-pub(crate) struct Holder(EcdsaKeyPair);
+pub(crate) struct Holder(SigningKey);
 
 impl Holder {
     pub(crate) fn new() -> Self {
-        let random = SystemRandom::new();
-        let document =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let key =
-            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random);
-        Self(key.unwrap())
+        Self(SigningKey::new("proof"))
     }
 
+    /// The public key, with the members that its thumbprint is made of (RFC 7638 §3.2).
     fn jwk(&self) -> Value {
-        let point = &self.0.public_key().as_ref()[1..];
-        let coordinate = |bytes| URL_SAFE_NO_PAD.encode(bytes);
-        json!({ "crv": "P-256", "kty": "EC", "x": coordinate(&point[..32]), "y": coordinate(&point[32..]) })
+        let mut jwk = self.0.jwk();
+        jwk.as_object_mut().unwrap().remove("kid");
+        jwk
     }
 
     /// What a token is bound by (`cnf.jkt`).
@@ -53,13 +45,7 @@ impl Holder {
 
     pub(crate) fn sign(&self, claims: &Value) -> String {
         let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk() });
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(claims));
-        let signature = self
-            .0
-            .sign(&SystemRandom::new(), signed.as_bytes())
-            .unwrap();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+        self.0.sign_with(&header, claims)
     }
 
     /// A proof that is good for a POST with this token now.
