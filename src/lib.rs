@@ -11,6 +11,7 @@ pub mod cut_off;
 pub mod dev;
 pub mod domain;
 pub mod features;
+pub mod healthcheck;
 pub mod http;
 pub mod mcp;
 #[cfg(feature = "dev")]

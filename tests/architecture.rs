@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 20] = [
+const IMPORTS: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -52,6 +52,7 @@ const IMPORTS: [(&str, &[&str]); 20] = [
     ),
     ("config", &["domain", "oauth", "secret_file"]),
     ("cut_off", &["actors::auth", "oauth"]),
+    ("healthcheck", &[]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     (
@@ -92,7 +93,10 @@ const TOOLS: [(&str, &[&str]); 15] = [
         &["actors::auth", "actors::journal", "actors::session"],
     ),
     ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
-    ("awc", &["actors::auth", "cut_off", "mock_auth"]),
+    (
+        "awc",
+        &["actors::auth", "cut_off", "healthcheck", "mock_auth"],
+    ),
     ("clap", &["bin", "config", "dev", "main", "telemetry"]),
     ("diesel", &["storage"]),
     ("diesel_migrations", &["storage"]),

@@ -55,6 +55,17 @@ pub struct Config {
     pub request_state: RequestStateConfig,
     /// Legacy sessions; `None` where the legacy era is switched off.
     pub sessions: Option<SessionConfig>,
+    /// How the server ends.
+    pub drain: DrainConfig,
+}
+
+/// How the server ends.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainConfig {
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// How long it goes on serving, and says that it is not ready, before it begins to stop.
+    pub delay: Duration,
 }
 
 /// The HTTP listener and who may use it.
@@ -159,6 +170,9 @@ pub struct DatabaseConfig {
     pub pool: NonZeroU32,
     /// Whether pending migrations are run at start.
     pub migrate: bool,
+    /// Whether it could not be reached at start: then its schema is looked at as soon as it can be, and
+    /// nothing is asked before. No key says so; `serve` finds out.
+    pub awaited: bool,
 }
 
 /// With what the states of modern calls are sealed, which a client carries from one round to the next.

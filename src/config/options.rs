@@ -380,6 +380,27 @@ pub struct Options {
     )]
     pub(super) session_idle: String,
 
+    /// How long the server may take to stop when it is told to (SIGTERM): streams end, requests are
+    /// answered, accepted writes are done. Whatever is left then is given up, and the exit code is 75.
+    /// Shorter than the grace of whoever stops it
+    #[arg(
+        long,
+        env = "EPICME_DRAIN_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "25s"
+    )]
+    pub(super) drain_timeout: String,
+
+    /// How much of that it goes on serving while /readyz says 503 already, so that a load balancer finds
+    /// out before connections are refused
+    #[arg(
+        long,
+        env = "EPICME_DRAIN_DELAY",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
+    pub(super) drain_delay: String,
+
     /// How long a legacy session lives at most
     #[arg(
         long,

@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, ONE_PROCESS, ProofConfig,
+    Config, ConfigErrors, DatabaseConfig, DrainConfig, Fault, HttpConfig, ONE_PROCESS, ProofConfig,
     SessionConfig, StreamConfig,
     issuer_fields::{shown_by_file, shown_by_key},
     limits,
@@ -71,6 +71,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_SESSIONS_PER_USER",
     "EPICME_SESSION_IDLE",
     "EPICME_SESSION_LIFETIME",
+    "EPICME_DRAIN_TIMEOUT",
+    "EPICME_DRAIN_DELAY",
 ];
 
 /// A key, what is in effect, and where it came from.
@@ -187,6 +189,8 @@ impl Config {
                 "EPICME_SESSION_LIFETIME" => {
                     self.sessions.map(|sessions| units::show(sessions.lifetime))
                 }
+                "EPICME_DRAIN_TIMEOUT" => Some(units::show(self.drain.timeout)),
+                "EPICME_DRAIN_DELAY" => Some(units::show(self.drain.delay)),
                 _ if options.issuers_file.is_some() => None,
                 key => shown_by_key(&self.issuers[0], key),
             }
@@ -287,6 +291,7 @@ impl Reader<'_> {
         let per_user = self.count("EPICME_SESSIONS_PER_USER", &options.sessions_per_user);
         let idle = self.lifetime("EPICME_SESSION_IDLE", &options.session_idle);
         let lifetime = self.lifetime("EPICME_SESSION_LIFETIME", &options.session_lifetime);
+        let drain = self.drain(options);
 
         let sessions = SessionConfig {
             in_all: in_all?,
@@ -315,10 +320,33 @@ impl Reader<'_> {
                 url: database_url?,
                 pool: pool?,
                 migrate: migrate?,
+                awaited: false,
             },
             request_state,
             sessions: legacy?.then_some(sessions),
+            drain: drain?,
         })
+    }
+
+    fn drain(&mut self, options: &Options) -> Option<DrainConfig> {
+        const LONGEST: Duration = Duration::from_secs(3_600);
+        let timeout = self
+            .lifetime("EPICME_DRAIN_TIMEOUT", &options.drain_timeout)
+            .filter(|timeout| {
+                self.hold(
+                    "EPICME_DRAIN_TIMEOUT",
+                    *timeout <= LONGEST,
+                    "must not be longer than 1h",
+                )
+            });
+        let delay = self.read("EPICME_DRAIN_DELAY", units::duration(&options.drain_delay))?;
+        let timeout = timeout?;
+        let leaves_time = self.hold(
+            "EPICME_DRAIN_DELAY",
+            delay < timeout,
+            "must be shorter than EPICME_DRAIN_TIMEOUT, of which it is a part",
+        );
+        leaves_time.then_some(DrainConfig { timeout, delay })
     }
 
     fn database_url(&mut self, options: &Options) -> Option<SecretString> {
@@ -328,6 +356,18 @@ impl Reader<'_> {
             "DATABASE_URL_FILE",
             options.database_url_file.as_deref(),
         )
+        .filter(|url| {
+            let url = url.expose_secret();
+            // libpq has the last word; this is for what is no address of a database at all.
+            let is_one = url.starts_with("postgresql://")
+                || url.starts_with("postgres://")
+                || url.contains('=');
+            self.hold(
+                "DATABASE_URL",
+                is_one,
+                "must be a libpq URL, such as postgresql://epicme@db.internal/epicme",
+            )
+        })
     }
 
     pub(super) fn source(&self, key: &str) -> Source {

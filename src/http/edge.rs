@@ -157,7 +157,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     let path = request.match_info().as_str();
     let under_mcp = path == super::MCP;
     // Load balancers ask after the server's health by its address.
-    let any_host = path == super::HEALTHCHECK;
+    let any_host = super::is_probe(path);
     let origin = Origin {
         request_id: info.id,
         principal: None,
@@ -266,7 +266,7 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         .map(|LoggedCause(cause)| cause.clone());
     let level = if status.is_server_error() {
         log::Level::Warn
-    } else if path_of(request) == super::HEALTHCHECK {
+    } else if super::is_probe(path_of(request)) {
         log::Level::Debug
     } else {
         log::Level::Info

@@ -14,11 +14,8 @@ use epicme::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{
-    config::epicme,
-    support::{
-        ALL, Answer, Issuer, SecretFile, Seen, SigningKey, TestApp, TestDatabase, lines_with,
-    },
+use super::support::{
+    ALL, Answer, Issuer, SecretFile, Seen, SigningKey, TestApp, TestDatabase, epicme, lines_with,
 };
 
 async fn status(app: &TestApp) -> u16 {

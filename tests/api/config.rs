@@ -8,18 +8,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret;
 
-use super::support::{TestDatabase, new_cluster};
-
-/// The program with this environment and no other.
-pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_epicme"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null());
-    command
-}
+use super::support::{TestDatabase, epicme, new_cluster};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     epicme(arguments, environment).output().unwrap()
@@ -77,6 +66,8 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
         ("EPICME_REQUEST_STATE_PREVIOUS_KEY", "zq5-secret"),
         ("EPICME_SESSIONS", "-1"),
         ("EPICME_SESSION_IDLE", "0s"),
+        ("EPICME_DRAIN_TIMEOUT", "5s"),
+        ("EPICME_DRAIN_DELAY", "5s"),
     ]);
     let output = run(
         &["serve", "--introspection-cache-entries", "many"],
@@ -106,7 +97,7 @@ fn check_config_shows_what_is_in_effect_and_no_secret() {
 #[test]
 fn a_secret_can_come_from_a_file() {
     let path = std::env::temp_dir().join(format!("epicme-secret-{}", std::process::id()));
-    std::fs::write(&path, "zq5-from-file\n").unwrap();
+    std::fs::write(&path, "postgres://zq5-from-file@db.internal/epicme\n").unwrap();
     let file = path.to_str().unwrap();
     let environment = [
         COMPLETE[1],
@@ -198,6 +189,8 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
         "EPICME_LOG",
         "EPICME_LOG_FORMAT",
         "EPICME_MIGRATE",
+        "EPICME_DRAIN_TIMEOUT",
+        "EPICME_DRAIN_DELAY",
     ] {
         assert!(said.contains(&format!("[env: {key}")), "{key}");
     }
@@ -222,23 +215,36 @@ fn a_wrong_command_line_is_a_usage_error_and_a_question_is_none() {
 }
 
 #[test]
-fn without_a_database_the_start_fails_and_its_url_stays_secret() {
-    for url in [
-        COMPLETE[0].1,
-        "postgres://epicme:zq5-password@127.0.0.1:1/epicme",
-        "postgres://epicme:zq5-password@[broken/epicme",
-        "zq5-password",
+fn a_database_that_cannot_be_used_is_told_and_its_url_stays_secret() {
+    const UNUSABLE: &str = "epicme: the database cannot be used";
+    for (url, commands, code, reason) in [
+        (COMPLETE[0].1, &["migrate"][..], 69, UNUSABLE),
+        (
+            "postgres://epicme:zq5-password@127.0.0.1:1/epicme",
+            &["migrate"],
+            69,
+            UNUSABLE,
+        ),
+        (
+            "postgres://epicme:zq5-password@[broken/epicme",
+            &["serve", "migrate"],
+            69,
+            UNUSABLE,
+        ),
+        (
+            "zq5-password",
+            &["serve", "migrate"],
+            64,
+            "DATABASE_URL (environment): must be a libpq URL",
+        ),
     ] {
         let mut environment = COMPLETE.to_vec();
         environment[0].1 = url;
-        for command in ["serve", "migrate"] {
+        for command in commands {
             let output = run(&[command], &environment);
             let said = said(&output);
-            assert_eq!(output.status.code(), Some(69), "{said}");
-            assert!(
-                said.contains("epicme: the database cannot be used"),
-                "{said}"
-            );
+            assert_eq!(output.status.code(), Some(code), "{said}");
+            assert!(said.contains(reason), "{said}");
             assert!(!said.contains("zq5"), "{command} {url}: {said}");
         }
     }

@@ -6,8 +6,8 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use super::{
-    config::{epicme, said},
-    support::{SecretFile, SigningKey},
+    config::said,
+    support::{SecretFile, SigningKey, epicme},
 };
 
 const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://nowhere.invalid/epicme");

@@ -2,13 +2,13 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     AuthError, AuthSettings,
     flights::{Flight, Outcome},
-    issuer::Issuer,
+    issuer::{Issuer, IssuerCircuit},
     logouts::{LogoutError, Used},
     shared::Shared,
 };
@@ -71,6 +71,11 @@ pub(super) struct VerifyLogout {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Reload;
+
+/// Tell of each issuer whether it is asked.
+#[derive(Message)]
+#[rtype(result = "Vec<IssuerCircuit>")]
+pub(super) struct GetCircuits;
 
 /// Introspects and remembers. Lives on one thread, because its HTTP client does.
 pub(super) struct AuthActor {
@@ -268,5 +273,14 @@ impl Handler<Reload> for AuthActor {
         for desk in &self.desks {
             desk.issuer.reload();
         }
+    }
+}
+
+impl Handler<GetCircuits> for AuthActor {
+    type Result = MessageResult<GetCircuits>;
+
+    fn handle(&mut self, _: GetCircuits, _: &mut Context<Self>) -> Self::Result {
+        let circuits = self.desks.iter().map(|desk| desk.issuer.circuit());
+        MessageResult(circuits.collect())
     }
 }

@@ -15,6 +15,29 @@ const SHORTEST: TimeDelta = TimeDelta::seconds(5);
 /// How long it is left alone at most.
 const LONGEST: TimeDelta = TimeDelta::seconds(60);
 
+/// Whether an authorization server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Circuit {
+    /// It is.
+    Closed,
+    /// It failed several times in a row, and is left alone for a while.
+    Open,
+    /// It was left alone, and one call is finding out whether it is well again.
+    HalfOpen,
+}
+
+impl Circuit {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// A circuit breaker: closed while calls go well, open for a while after several failed in a row, then
 /// half open: one call is let through as a probe, and what becomes of it decides.
 #[derive(Debug)]
@@ -88,12 +111,12 @@ impl Breaker {
         }
     }
 
-    #[cfg(test)]
-    fn name(&self) -> &'static str {
+    /// In which state it is.
+    pub(super) fn circuit(&self) -> Circuit {
         match self.state {
-            State::Closed { .. } => "closed",
-            State::Open { .. } => "open",
-            State::Probing { .. } => "half-open",
+            State::Closed { .. } => Circuit::Closed,
+            State::Open { .. } => Circuit::Open,
+            State::Probing { .. } => Circuit::HalfOpen,
         }
     }
 }
@@ -128,7 +151,7 @@ mod tests {
         assert_eq!(breaker.admit(at(0)), Ok(()));
         fail(&mut breaker, 1, 0);
         assert_eq!(breaker.admit(at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.name(), "open");
+        assert_eq!(breaker.circuit(), Circuit::Open);
     }
 
     #[test]
@@ -136,7 +159,7 @@ mod tests {
         let mut breaker = breaker();
         fail(&mut breaker, FAILURES, 0);
         assert_eq!(breaker.admit(at(5)), Ok(()));
-        assert_eq!(breaker.name(), "half-open");
+        assert_eq!(breaker.circuit(), Circuit::HalfOpen);
         assert!(breaker.admit(at(5)).is_err(), "one alone");
         breaker.failed(None, at(6));
         assert_eq!(

@@ -16,7 +16,7 @@ use url::{Url, form_urlencoded};
 
 use super::{
     AuthError,
-    breaker::Breaker,
+    breaker::{Breaker, Circuit},
     cache::CacheSettings,
     credentials::{Attempt, Secret},
     exchange::{Exchange, Reply, Trouble, down, nonsense},
@@ -84,6 +84,15 @@ pub struct JwtSettings {
     pub introspected: bool,
 }
 
+/// An authorization server, and whether it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerCircuit {
+    /// Its identifier.
+    pub issuer: String,
+    /// Whether it is asked.
+    pub circuit: Circuit,
+}
+
 /// The issuer's metadata, as far as it concerns us, and as it stands.
 pub(super) struct Metadata {
     pub(super) document: Arc<str>,
@@ -127,6 +136,14 @@ impl Issuer {
     pub(super) fn client_id(&self) -> Option<&str> {
         let client = self.settings.client.as_ref()?;
         Some(&client.client_id)
+    }
+
+    /// What it is called, and whether it is asked.
+    pub(super) fn circuit(&self) -> IssuerCircuit {
+        IssuerCircuit {
+            issuer: self.settings.url.as_str().to_owned(),
+            circuit: self.breaker.borrow().circuit(),
+        }
     }
 
     /// Has the files of secrets looked at before the next call.

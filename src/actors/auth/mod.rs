@@ -36,7 +36,7 @@ use derive_more::{Display, Error};
 use secrecy::SecretString;
 
 use self::{
-    actor::{AuthActor, FetchMetadata, Introspect, Reload, VerifyLogout},
+    actor::{AuthActor, FetchMetadata, GetCircuits, Introspect, Reload, VerifyLogout},
     cache::{Known, Verdicts},
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
@@ -63,9 +63,10 @@ use crate::{
 };
 
 pub use self::{
+    breaker::Circuit,
     cache::CacheSettings,
     exchange::tls,
-    issuer::{IssuerSettings, JwtSettings},
+    issuer::{IssuerCircuit, IssuerSettings, JwtSettings},
     logouts::LogoutError,
     open_uses::OpenUse,
     proofs::Presented,
@@ -104,6 +105,11 @@ pub enum AuthError {
     },
 }
 
+/// The actor is gone.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+#[display("the actor that introspects has stopped")]
+pub struct Stopped;
+
 /// What the actor has to know.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
@@ -130,6 +136,7 @@ pub struct AuthHandle {
     metadata: Recipient<FetchMetadata>,
     reload: Recipient<Reload>,
     verify_logout: Recipient<VerifyLogout>,
+    circuits: Recipient<GetCircuits>,
     gate: Gate,
     logout_gate: Gate,
     shared: Arc<Shared>,
@@ -181,7 +188,8 @@ impl AuthHandle {
             introspect: address.clone().recipient(),
             metadata: address.clone().recipient(),
             reload: address.clone().recipient(),
-            verify_logout: address.recipient(),
+            verify_logout: address.clone().recipient(),
+            circuits: address.recipient(),
             gate,
             logout_gate,
             shared,
@@ -323,6 +331,21 @@ impl AuthHandle {
                     retry_after: None,
                 }))
             })
+    }
+
+    /// Of each issuer, in their order, whether it is asked. Not behind the gate: it asks nobody, and is
+    /// what tells how full the house is.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the actor is gone.
+    pub async fn circuits(&self) -> Result<Vec<IssuerCircuit>, Stopped> {
+        self.circuits.send(GetCircuits).await.map_err(|_| Stopped)
+    }
+
+    /// Whether the actor still takes messages.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.circuits.connected()
     }
 
     /// Whether tokens of an issuer are good here.

@@ -96,7 +96,7 @@ impl TestApp {
                         App::start_with(config, listener, clock, catalogue, timeouts).unwrap();
                     started.send(()).unwrap();
                     let _ = stopped.await;
-                    app.stop().await;
+                    app.stop().await.unwrap();
                     issuer.stop(false).await;
                 });
             }

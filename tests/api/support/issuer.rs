@@ -114,6 +114,13 @@ impl Issuer {
         (issuer, handle)
     }
 
+    /// Serves again where it was before.
+    pub(crate) fn come_back(&self) -> ServerHandle {
+        let address = self.url().strip_prefix("http://").unwrap().parse();
+        let listener = epicme::app::listen(address.unwrap()).unwrap();
+        self.clone().serve(listener)
+    }
+
     pub(super) fn serve(self, listener: TcpListener) -> ServerHandle {
         let counted = self.clone();
         let server = HttpServer::new(move || {
