@@ -10,6 +10,7 @@
 //! **Begin with** [`configure`], which is the whole of the routes, then `edge.rs` (what every request
 //! passes) and `endpoint.rs` (`/mcp`).
 
+mod access;
 mod authenticate;
 mod batch;
 mod body;

@@ -27,7 +27,12 @@ use super::{
     fetched::Fetched,
 };
 use crate::{
-    domain::{clock::Clock, journal::Cause, request_id::RequestId},
+    domain::{
+        clock::Clock,
+        journal::Cause,
+        request_id::RequestId,
+        trace_context::{SpanId, TraceContext},
+    },
     metrics::{Circuit, Introspection, Metrics},
     oauth::{
         bearer::BearerToken,
@@ -156,6 +161,7 @@ impl Issuer {
     pub(super) async fn introspect(
         &self,
         token: &BearerToken,
+        context: &TraceContext,
     ) -> Result<IntrospectionReply, AuthError> {
         let admitted = self.breaker.borrow_mut().admit(self.clock.now());
         self.tell_circuit();
@@ -169,7 +175,7 @@ impl Issuer {
             }
         })?;
         let began = Instant::now();
-        let outcome = timeout(self.settings.timeout, self.introspect_twice(token))
+        let outcome = timeout(self.settings.timeout, self.introspect_twice(token, context))
             .await
             .unwrap_or_else(|_| {
                 let limit = self.settings.timeout.as_millis();
@@ -199,8 +205,12 @@ impl Issuer {
         self.circuit.set(self.breaker.borrow().circuit());
     }
 
-    async fn introspect_twice(&self, token: &BearerToken) -> Result<IntrospectionReply, AuthError> {
-        match self.introspect_once(token).await {
+    async fn introspect_twice(
+        &self,
+        token: &BearerToken,
+        context: &TraceContext,
+    ) -> Result<IntrospectionReply, AuthError> {
+        match self.introspect_once(token, context).await {
             Ok(reply) => Ok(reply),
             Err(Trouble {
                 error,
@@ -208,7 +218,7 @@ impl Issuer {
             }) => {
                 log::debug!(issuer:% = self.settings.url; "introspection is tried once more: {error}");
                 sleep(jitter()).await;
-                self.introspect_once(token)
+                self.introspect_once(token, context)
                     .await
                     .map_err(|trouble| trouble.error)
             }
@@ -216,7 +226,11 @@ impl Issuer {
         }
     }
 
-    async fn introspect_once(&self, token: &BearerToken) -> Result<IntrospectionReply, Trouble> {
+    async fn introspect_once(
+        &self,
+        token: &BearerToken,
+        context: &TraceContext,
+    ) -> Result<IntrospectionReply, Trouble> {
         let url = match &self.settings.introspection_url {
             Some(url) => url.clone(),
             None => self
@@ -241,6 +255,7 @@ impl Issuer {
                     continue;
                 }
             };
+            let request = within_trace(request, context);
             let reply = self.exchange.send(request, body).await?;
             let accepted = !refuses_us(&reply);
             secret.learn(&attempt, accepted, self.clock.now());
@@ -480,6 +495,19 @@ impl Issuer {
             keys: document.jwks_uri.and_then(|url| endpoint(&url).ok()),
             document: text.into(),
         })
+    }
+}
+
+/// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
+/// Context §4). Each call is a piece of work of its own.
+fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest {
+    let (Some(parent), Some(span)) = (context.trace.parent, SpanId::random()) else {
+        return request;
+    };
+    let request = request.insert_header(("traceparent", parent.of_span(span).to_string()));
+    match &context.state {
+        Some(state) => request.insert_header(("tracestate", state.as_str())),
+        None => request,
     }
 }
 

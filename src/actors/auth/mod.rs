@@ -50,7 +50,7 @@ use crate::{
         clock::Clock,
         journal::Cause,
         principal::{Credential, CutOff, Principal},
-        request_id::RequestId,
+        trace_context::TraceContext,
     },
     metrics::{self, CacheResult, CircuitState, Metrics},
     oauth::{
@@ -236,7 +236,7 @@ impl AuthHandle {
     }
 
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
-    /// token at once, the issuer is asked once. `admit` has its say before each time that it is asked.
+    /// token at once, the issuer is asked once, within the trace of whoever asked first. `admit` has its say before each time that it is asked.
     ///
     /// # Errors
     /// [`AuthError::Refused`] only if the authorization server said no, or said something of the
@@ -249,7 +249,7 @@ impl AuthHandle {
     pub async fn introspect<E: From<AuthError>>(
         &self,
         token: BearerToken,
-        trace: RequestId,
+        context: TraceContext,
         admit: impl Fn() -> Result<(), E>,
     ) -> Result<Arc<Principal>, E> {
         let (issuer, credential) = self.locate(&token)?;
@@ -275,7 +275,7 @@ impl AuthHandle {
                         issuer,
                         token: token.clone(),
                         credential,
-                        trace,
+                        context: context.clone(),
                         flight,
                         permit,
                     }),
