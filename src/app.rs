@@ -29,8 +29,9 @@ use crate::{
     },
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
-    http::{self, Discovery, Doors, Health, Limits, ProofRules, RateLimits, Site},
+    http::{self, Discovery, Doors, Health, Limits, ProofRules, RateLimits, Scrape, Site},
     mcp::request_state::Sealer,
+    metrics::Metrics,
     oauth::{
         dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
         shared_secret::SharedSecret,
@@ -49,6 +50,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How often it is looked whether the actors still live.
 const ACTOR_WATCH: Duration = Duration::from_secs(1);
+
+/// How many connections there may be to the listener for metrics.
+const MOST_SCRAPERS: usize = 32;
 
 /// How many introspections may be under way at once.
 const INTROSPECTIONS_IN_FLIGHT: usize = 256;
@@ -111,6 +115,13 @@ pub struct App {
     health: Health,
     drain: DrainConfig,
     auth_arbiter: Arbiter,
+    metrics: Option<MetricsServer>,
+}
+
+/// The listener for metrics. It goes last, so that what happens while the server stops can be seen.
+struct MetricsServer {
+    handle: ServerHandle,
+    address: SocketAddr,
 }
 
 /// Opens a listener at an address; port 0 takes a free one.
@@ -162,6 +173,8 @@ impl App {
         timeouts: ClientTimeouts,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        let metrics = Arc::new(Metrics::new());
+        let metrics_listener = config.http.metrics.map(listen_for_metrics).transpose()?;
         for issuer in config
             .issuers
             .iter()
@@ -172,7 +185,7 @@ impl App {
                 issuer.url
             );
         }
-        let journal = JournalHandle::start(&journal_settings(config.database));
+        let journal = JournalHandle::start(&journal_settings(config.database, &metrics));
         journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
@@ -185,7 +198,7 @@ impl App {
             config.http.relays_authorization_server,
         );
         let auth = AuthHandle::start(
-            auth_settings(config.issuers, &config.http),
+            auth_settings(config.issuers, &config.http, Arc::clone(&metrics)),
             clock.clone(),
             &auth_arbiter.handle(),
         );
@@ -225,6 +238,7 @@ impl App {
                 .revocation_secret
                 .as_ref()
                 .map(SharedSecret::new),
+            metrics: Arc::clone(&metrics),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,
@@ -261,6 +275,15 @@ impl App {
             .disable_signals()
             .listen(listener)?
             .run();
+        let scrape = Scrape {
+            metrics,
+            auth: auth.clone(),
+            journal: journal.clone(),
+            sessions: sessions.clone(),
+        };
+        let metrics = metrics_listener
+            .map(|listener| MetricsServer::start(listener, scrape))
+            .transpose()?;
         Ok(Self {
             handle: server.handle(),
             finished: actix_rt::spawn(server),
@@ -272,6 +295,7 @@ impl App {
             health,
             drain,
             auth_arbiter,
+            metrics,
         })
     }
 
@@ -279,6 +303,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it tells its metrics, if it does.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|server| server.address)
     }
 
     /// The journal, for whoever has to put something into it.
@@ -357,7 +387,37 @@ impl App {
         self.journal.finish_activity().await;
         self.journal.drained().await;
         self.auth_arbiter.stop();
+        if let Some(metrics) = self.metrics {
+            metrics.handle.stop(false).await;
+        }
     }
+}
+
+impl MetricsServer {
+    /// One thread is enough: nobody but Prometheus asks, and that every few seconds.
+    fn start(listener: TcpListener, scrape: Scrape) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let scrape = Data::new(scrape);
+        let routes = move || Routes::new().configure(http::configure_scrape(&scrape));
+        let server = HttpServer::new(routes)
+            .workers(1)
+            .max_connections(MOST_SCRAPERS)
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(SLOWEST_HEAD)
+            .disable_signals()
+            .listen(listener)?
+            .run();
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Ok(Self { handle, address })
+    }
+}
+
+fn listen_for_metrics(address: SocketAddr) -> io::Result<TcpListener> {
+    listen(address).map_err(|error| {
+        let told = format!("cannot listen on {address} for metrics: {error}");
+        io::Error::new(error.kind(), told)
+    })
 }
 
 fn proof_rules(http: &HttpConfig, keys: &RequestStateConfig) -> ProofRules {
@@ -381,7 +441,11 @@ fn sealer(keys: &RequestStateConfig) -> Sealer {
     }
 }
 
-fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings {
+fn auth_settings(
+    issuers: Vec<IssuerConfig>,
+    http: &HttpConfig,
+    metrics: Arc<Metrics>,
+) -> AuthSettings {
     let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
         url: issuer.url,
         token_prefixes: issuer.token_prefixes,
@@ -406,13 +470,15 @@ fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings 
         resource: http.public_url.resource(),
         in_flight: INTROSPECTIONS_IN_FLIGHT,
         failfast: INTROSPECTION_FAILFAST,
+        metrics,
         proof_window: Window::default(),
         issuers: issuers.collect(),
     }
 }
 
-fn journal_settings(database: DatabaseConfig) -> JournalSettings {
+fn journal_settings(database: DatabaseConfig, metrics: &Arc<Metrics>) -> JournalSettings {
     JournalSettings {
+        metrics: Arc::clone(metrics),
         pool: database.pool,
         schema: if database.awaited {
             SchemaCheck::WhenReachable {

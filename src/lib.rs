@@ -14,6 +14,7 @@ pub mod features;
 pub mod healthcheck;
 pub mod http;
 pub mod mcp;
+pub mod metrics;
 #[cfg(feature = "dev")]
 pub mod mock_auth;
 pub mod oauth;

@@ -9,13 +9,16 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 21] = [
+const IMPORTS: [(&str, &[&str]); 22] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
     ("storage", &["domain"]),
     ("actors::gate", &[]),
-    ("actors::journal", &["actors::gate", "domain", "storage"]),
+    (
+        "actors::journal",
+        &["actors::gate", "domain", "metrics", "storage"],
+    ),
     // Lines of the audit log are written where things happen, and shaped in one place.
     ("audit", &["domain", "mcp", "oauth"]),
     (
@@ -24,7 +27,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ),
     (
         "actors::auth",
-        &["actors::gate", "domain", "oauth", "secret_file"],
+        &["actors::gate", "domain", "metrics", "oauth", "secret_file"],
     ),
     (
         "actors::session",
@@ -47,12 +50,14 @@ const IMPORTS: [(&str, &[&str]); 21] = [
             "domain",
             "features",
             "mcp",
+            "metrics",
             "oauth",
         ],
     ),
     ("config", &["domain", "oauth", "secret_file"]),
     ("cut_off", &["actors::auth", "oauth"]),
     ("healthcheck", &[]),
+    ("metrics", &[]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     (
@@ -66,6 +71,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
             "features",
             "http",
             "mcp",
+            "metrics",
             "oauth",
             "storage",
         ],

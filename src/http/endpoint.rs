@@ -10,20 +10,27 @@ use actix_web::{
 };
 
 use super::{
-    Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
+    Site,
+    access::{self, note},
+    authenticate::authenticate,
+    batch, body, document,
+    error::HttpError,
+    legacy, modern,
 };
 use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
-        answer::Answer,
+        answer::{Answer, ToolAnswer},
         envelope::Params,
         era::{self, Era},
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, Posted, RpcError, code},
+        method::Method,
         shape, status,
         version::ProtocolVersion,
     },
+    metrics::{self, Outcome},
 };
 
 pub(super) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -88,13 +95,19 @@ async fn answer(
     payload: &mut Payload,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
-    let caller = authenticate(request, site).await?;
+    let mut caller = authenticate(request, site).await?;
     body::check_media_types(request)?;
     let body = body::read(request, payload, body::LONGEST_BODY, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,
-        Posted::Batch(members) => return batch::answer(&members, &headers, &caller, site).await,
+        Posted::Batch(members) => {
+            note(request, |info| {
+                info.method = metrics::Method::Batch;
+                info.era = metrics::Era::Legacy;
+            });
+            return batch::answer(&members, &headers, &caller, site).await;
+        }
     };
     let refused = |error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
@@ -103,6 +116,12 @@ async fn answer(
     };
     let params = Params::read(incoming.params()).map_err(refused)?;
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
+    // A request has one trace: the header's, if it has one, for the authorization server was told that.
+    caller.trace.parent = caller.trace.parent.or_else(|| params.trace_parent());
+    note(request, |info| {
+        info.trace = caller.trace;
+        note_message(info, &incoming, &params, era, site);
+    });
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
             modern::answer(&message, params, &headers, &caller, site).await
@@ -110,6 +129,30 @@ async fn answer(
         // Nothing that a modern client may notify us of concerns us (D-16).
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
         (Era::Legacy, incoming) => legacy::answer(incoming, &headers, &caller, site).await,
+    }
+}
+
+/// Notes what a message asks for, for the access log and the metrics.
+fn note_message(
+    info: &mut access::RequestInfo,
+    incoming: &Incoming<'_>,
+    params: &Params<'_>,
+    era: Era,
+    site: &Site,
+) {
+    info.era = match era {
+        Era::Modern => metrics::Era::Modern,
+        Era::Legacy => metrics::Era::Legacy,
+    };
+    info.method = match incoming {
+        Incoming::Request(message) => metrics::Method::of_request(&message.method),
+        Incoming::Notification(_) => metrics::Method::Notification,
+        Incoming::Response(_) => metrics::Method::Response,
+    };
+    if let Incoming::Request(message) = incoming
+        && let Some(method) = Method::named(&message.method)
+    {
+        info.feature = site.dispatcher.feature_of(method, params);
     }
 }
 
@@ -124,7 +167,13 @@ pub(super) fn respond(
     match outcome {
         Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
         Ok(answer) => match shape::result(&answer, version) {
-            Ok(result) => Ok(json(jsonrpc::success(id, &result))),
+            Ok(result) => {
+                let mut response = json(jsonrpc::success(id, &result));
+                if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
+                    response.extensions_mut().insert(Outcome::ToolError);
+                }
+                Ok(response)
+            }
             Err(error) => respond(Err(error.into()), id, version, principal),
         },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {

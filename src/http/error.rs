@@ -19,8 +19,9 @@ use serde_json::json;
 
 use super::{
     Site,
+    access::{LoggedCause, trace},
     body::{self, Body},
-    edge::{path_of, request_id},
+    edge::path_of,
     limits::Exceeded,
 };
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
         jsonrpc::{self, Id, RpcError, Unreadable, code},
         status,
     },
+    metrics::Outcome,
     oauth::{bearer::Scheme, challenge::Challenge, dpop::ProofFault, judge::Refusal, metadata},
 };
 
@@ -167,10 +169,6 @@ pub(super) enum HttpError {
     },
 }
 
-/// The private cause of an error response, on its way to the access log.
-#[derive(Clone)]
-pub(super) struct LoggedCause(pub(super) String);
-
 impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
         match error {
@@ -213,14 +211,15 @@ impl HttpError {
     /// The response. Under `/mcp` its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2
     /// has the names); both say the same.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let request_id = request_id(request);
+        let trace = trace(request);
+        let request_id = trace.request_id;
         if let Self::Forbidden { needed, .. } = self {
             let extensions = request.extensions();
             let principal = extensions.get::<Arc<Principal>>();
             audit::log(
                 Event::ScopeRefused { needed },
                 Origin {
-                    request_id,
+                    trace,
                     principal: principal.map(|principal| &**principal),
                     version: None,
                 },
@@ -275,7 +274,10 @@ impl HttpError {
         let cause = self
             .cause()
             .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"));
-        response.extensions_mut().insert(LoggedCause(cause));
+        let mut told = response.extensions_mut();
+        told.insert(LoggedCause(cause));
+        told.insert(self.outcome());
+        drop(told);
         response
     }
 
@@ -312,6 +314,36 @@ impl HttpError {
             | Self::JournalUnavailable { source, .. }
             | Self::Internal { source, .. } => Some(source),
             _ => None,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Misdirected
+            | Self::ForbiddenOrigin
+            | Self::NoSuchPath
+            | Self::MethodNotAllowed { .. }
+            | Self::UnknownSession(_) => Outcome::Refused,
+            Self::Refused(Refusal::TooFewScopes { .. }) | Self::Forbidden { .. } => {
+                Outcome::Forbidden
+            }
+            Self::Refused(_) | Self::WrongSecret => Outcome::Unauthorized,
+            Self::IssuerUnavailable { .. } | Self::JournalUnavailable { .. } => {
+                Outcome::Unavailable
+            }
+            Self::LimitExceeded(_) => Outcome::Limited,
+            Self::Busy(_) => Outcome::Busy,
+            Self::Internal { .. } => Outcome::Internal,
+            Self::UnsupportedMediaType { .. }
+            | Self::NotAcceptable
+            | Self::TooLarge { .. }
+            | Self::TooSlow
+            | Self::BrokenOff
+            | Self::NoSession(_)
+            | Self::NotResumable
+            | Self::Invalid(_)
+            | Self::LogoutRefused(_)
+            | Self::Rpc { .. } => Outcome::Error,
         }
     }
 

@@ -86,7 +86,7 @@ impl Health {
         }
         let (journal, auth) = futures_util::future::join(
             timeout(PATIENCE, self.0.journal.ask(Ping)),
-            timeout(PATIENCE, self.0.auth.circuits()),
+            timeout(PATIENCE, self.0.auth.ping()),
         )
         .await;
         let journal = match journal {
@@ -99,9 +99,9 @@ impl Health {
             }
             Err(_) => Part::Unavailable,
         };
-        let (introspection, circuits) = match auth {
-            Ok(Ok(circuits)) => (Part::Ok, circuits),
-            Ok(Err(_)) | Err(_) => (Part::Unavailable, Vec::new()),
+        let introspection = match auth {
+            Ok(Ok(())) => Part::Ok,
+            Ok(Err(_)) | Err(_) => Part::Unavailable,
         };
         let ready = journal != Part::Unavailable && introspection != Part::Unavailable;
         let found = found(&Report {
@@ -115,11 +115,13 @@ impl Health {
             introspection: Some(introspection),
             // Shown, and not counted: known tokens go on while an issuer is down, and another process
             // would do no better.
-            issuers: circuits
-                .iter()
-                .map(|circuit| IssuerReport {
-                    issuer: &circuit.issuer,
-                    circuit: circuit.circuit.as_str(),
+            issuers: self
+                .0
+                .auth
+                .circuits()
+                .map(|(issuer, circuit)| IssuerReport {
+                    issuer,
+                    circuit: circuit.as_str(),
                 })
                 .collect(),
         });

@@ -10,6 +10,7 @@
 //! **Begin with** [`configure`], which is the whole of the routes, then `edge.rs` (what every request
 //! passes) and `endpoint.rs` (`/mcp`).
 
+mod access;
 mod authenticate;
 mod batch;
 mod body;
@@ -26,6 +27,7 @@ mod limits;
 mod modern;
 mod open_stream;
 mod proofs;
+mod scrape;
 mod source;
 mod stream;
 mod token_watch;
@@ -45,6 +47,7 @@ use crate::{
     },
     domain::{clock::Clock, scope::ScopeSet},
     features::dispatch::Dispatcher,
+    metrics::Metrics,
     oauth::{metadata, shared_secret::SharedSecret, url::PublicUrl},
 };
 
@@ -55,6 +58,7 @@ pub use self::{
     health::Health,
     limits::{Limits, RateLimits},
     proofs::ProofRules,
+    scrape::{Scrape, configure_scrape},
 };
 
 /// The one endpoint of MCP.
@@ -80,6 +84,8 @@ pub struct Site {
     pub revocation_secret: Option<SharedSecret>,
     /// Tells how the server is.
     pub health: Health,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
     /// How long the body of a request may take.

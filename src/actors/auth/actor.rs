@@ -2,13 +2,13 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
-use actix::{Actor, Context, Handler, Message, MessageResult, ResponseFuture};
+use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     AuthError, AuthSettings,
     flights::{Flight, Outcome},
-    issuer::{Issuer, IssuerCircuit},
+    issuer::Issuer,
     logouts::{LogoutError, Used},
     shared::Shared,
 };
@@ -18,8 +18,9 @@ use crate::{
         clock::Timestamp,
         journal::Cause,
         principal::{Credential, CutOff, UserId},
-        request_id::RequestId,
+        trace_context::TraceContext,
     },
+    metrics::CacheResult,
     oauth::{
         bearer::BearerToken,
         judge::{Expectation, Refusal, judge},
@@ -41,8 +42,8 @@ pub(super) struct Introspect {
     pub(super) token: BearerToken,
     /// The token's name in the cache.
     pub(super) credential: Credential,
-    /// On whose behalf, for the log.
-    pub(super) trace: RequestId,
+    /// On whose behalf, for the log and for the issuer.
+    pub(super) context: TraceContext,
     /// Who waits.
     pub(super) flight: Flight,
     /// The place behind the actor's gate, held until the answer is there.
@@ -72,10 +73,10 @@ pub(super) struct VerifyLogout {
 #[rtype(result = "()")]
 pub(super) struct Reload;
 
-/// Tell of each issuer whether it is asked.
+/// Answer, if there is somebody to.
 #[derive(Message)]
-#[rtype(result = "Vec<IssuerCircuit>")]
-pub(super) struct GetCircuits;
+#[rtype(result = "()")]
+pub(super) struct Ping;
 
 /// Introspects and remembers. Lives on one thread, because its HTTP client does.
 pub(super) struct AuthActor {
@@ -93,18 +94,28 @@ struct Desk {
 impl AuthActor {
     pub(super) fn new(settings: AuthSettings, shared: Arc<Shared>) -> Self {
         let resource = settings.resource;
-        let desks = settings.issuers.into_iter().map(|issuer| {
-            let expectation = Expectation {
-                issuer: issuer.url.clone(),
-                resource: resource.clone(),
-                audience_may_be_absent: issuer.audience_may_be_absent,
-            };
-            Rc::new(Desk {
-                issuer: Issuer::new(issuer, shared.clock.clone()),
-                expectation,
-                used_logouts: RefCell::default(),
-            })
-        });
+        let circuits = shared.circuits.iter().map(Arc::clone);
+        let desks = settings
+            .issuers
+            .into_iter()
+            .zip(circuits)
+            .map(|(issuer, circuit)| {
+                let expectation = Expectation {
+                    issuer: issuer.url.clone(),
+                    resource: resource.clone(),
+                    audience_may_be_absent: issuer.audience_may_be_absent,
+                };
+                Rc::new(Desk {
+                    issuer: Issuer::new(
+                        issuer,
+                        shared.clock.clone(),
+                        circuit,
+                        Arc::clone(&shared.metrics),
+                    ),
+                    expectation,
+                    used_logouts: RefCell::default(),
+                })
+            });
         Self {
             desks: desks.collect(),
             shared,
@@ -124,14 +135,15 @@ impl Handler<Introspect> for AuthActor {
             issuer,
             token,
             credential,
-            trace,
+            context,
             flight,
             permit,
         } = message;
         let desk = Rc::clone(&self.desks[issuer]);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let outcome = find_out(issuer, &desk, &shared, &token, credential).await;
+            let outcome = find_out(issuer, &desk, &shared, &token, credential, &context).await;
+            let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
             let outcome = outcome.or_else(|error| match error {
                 // A word about the token is final; only an outage is bridged.
@@ -139,6 +151,7 @@ impl Handler<Introspect> for AuthActor {
                 AuthError::IssuerDown { .. } | AuthError::IssuerNonsense { .. } => {
                     match shared.verdicts[issuer].find_stale(&credential, shared.clock.now()) {
                         Some(principal) => {
+                            shared.metrics.introspection_cache(CacheResult::Stale);
                             log::warn!(
                                 request_id:% = trace, token = token.fingerprint();
                                 "the authorization server cannot be asked ({error}); a token that it vouched for before may read on"
@@ -163,6 +176,7 @@ async fn find_out(
     shared: &Shared,
     token: &BearerToken,
     credential: Credential,
+    context: &TraceContext,
 ) -> Outcome {
     let verdicts = &shared.verdicts[issuer];
     for _ in 0..CUT_OFF_MEANWHILE {
@@ -176,7 +190,7 @@ async fn find_out(
         };
         let (reply, was_asked) = match verified {
             Some(reply) if !desk.issuer.introspects_what_is_verified() => (reply, false),
-            _ => (desk.issuer.introspect(token).await?, true),
+            _ => (desk.issuer.introspect(token, context).await?, true),
         };
         let now = shared.clock.now();
         let verdict = match judge(reply, &desk.expectation, credential, now) {
@@ -276,11 +290,8 @@ impl Handler<Reload> for AuthActor {
     }
 }
 
-impl Handler<GetCircuits> for AuthActor {
-    type Result = MessageResult<GetCircuits>;
+impl Handler<Ping> for AuthActor {
+    type Result = ();
 
-    fn handle(&mut self, _: GetCircuits, _: &mut Context<Self>) -> Self::Result {
-        let circuits = self.desks.iter().map(|desk| desk.issuer.circuit());
-        MessageResult(circuits.collect())
-    }
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::domain::clock::Timestamp;
+use crate::{domain::clock::Timestamp, metrics::CircuitState};
 
 /// How many calls in a row must fail.
 const FAILURES: u32 = 5;
@@ -14,29 +14,6 @@ const SHORTEST: TimeDelta = TimeDelta::seconds(5);
 
 /// How long it is left alone at most.
 const LONGEST: TimeDelta = TimeDelta::seconds(60);
-
-/// Whether an authorization server is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Circuit {
-    /// It is.
-    Closed,
-    /// It failed several times in a row, and is left alone for a while.
-    Open,
-    /// It was left alone, and one call is finding out whether it is well again.
-    HalfOpen,
-}
-
-impl Circuit {
-    /// Its name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half_open",
-        }
-    }
-}
 
 /// A circuit breaker: closed while calls go well, open for a while after several failed in a row, then
 /// half open: one call is let through as a probe, and what becomes of it decides.
@@ -111,12 +88,12 @@ impl Breaker {
         }
     }
 
-    /// In which state it is.
-    pub(super) fn circuit(&self) -> Circuit {
+    /// How it is, for whoever looks at it from outside.
+    pub(super) fn circuit(&self) -> CircuitState {
         match self.state {
-            State::Closed { .. } => Circuit::Closed,
-            State::Open { .. } => Circuit::Open,
-            State::Probing { .. } => Circuit::HalfOpen,
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { .. } => CircuitState::Open,
+            State::Probing { .. } => CircuitState::HalfOpen,
         }
     }
 }
@@ -151,7 +128,7 @@ mod tests {
         assert_eq!(breaker.admit(at(0)), Ok(()));
         fail(&mut breaker, 1, 0);
         assert_eq!(breaker.admit(at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.circuit(), Circuit::Open);
+        assert_eq!(breaker.circuit(), CircuitState::Open);
     }
 
     #[test]
@@ -159,7 +136,7 @@ mod tests {
         let mut breaker = breaker();
         fail(&mut breaker, FAILURES, 0);
         assert_eq!(breaker.admit(at(5)), Ok(()));
-        assert_eq!(breaker.circuit(), Circuit::HalfOpen);
+        assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
         assert!(breaker.admit(at(5)).is_err(), "one alone");
         breaker.failed(None, at(6));
         assert_eq!(

@@ -1,6 +1,10 @@
 //! The calls to the authorization server. Whatever it does, they end in time and in bounds.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::http::{
     StatusCode,
@@ -16,14 +20,20 @@ use url::{Url, form_urlencoded};
 
 use super::{
     AuthError,
-    breaker::{Breaker, Circuit},
+    breaker::Breaker,
     cache::CacheSettings,
     credentials::{Attempt, Secret},
     exchange::{Exchange, Reply, Trouble, down, nonsense},
     fetched::Fetched,
 };
 use crate::{
-    domain::{clock::Clock, journal::Cause, request_id::RequestId},
+    domain::{
+        clock::Clock,
+        journal::Cause,
+        request_id::RequestId,
+        trace_context::{SpanId, TraceContext},
+    },
+    metrics::{Circuit, Introspection, Metrics},
     oauth::{
         bearer::BearerToken,
         client_assertion::{ASSERTION_TYPE, ClientKey},
@@ -84,15 +94,6 @@ pub struct JwtSettings {
     pub introspected: bool,
 }
 
-/// An authorization server, and whether it is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssuerCircuit {
-    /// Its identifier.
-    pub issuer: String,
-    /// Whether it is asked.
-    pub circuit: Circuit,
-}
-
 /// The issuer's metadata, as far as it concerns us, and as it stands.
 pub(super) struct Metadata {
     pub(super) document: Arc<str>,
@@ -109,10 +110,18 @@ pub(super) struct Issuer {
     metadata: Fetched<Metadata>,
     keys: Fetched<KeySet>,
     clock: Clock,
+    /// For whoever wants to know how the breaker is.
+    circuit: Arc<Circuit>,
+    metrics: Arc<Metrics>,
 }
 
 impl Issuer {
-    pub(super) fn new(settings: IssuerSettings, clock: Clock) -> Self {
+    pub(super) fn new(
+        settings: IssuerSettings,
+        clock: Clock,
+        circuit: Arc<Circuit>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let is_plain = settings.url.as_str().starts_with("http:")
             && [&settings.introspection_url, &settings.keys_url]
                 .into_iter()
@@ -129,6 +138,8 @@ impl Issuer {
             metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
             keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
             clock,
+            circuit,
+            metrics,
         }
     }
 
@@ -136,14 +147,6 @@ impl Issuer {
     pub(super) fn client_id(&self) -> Option<&str> {
         let client = self.settings.client.as_ref()?;
         Some(&client.client_id)
-    }
-
-    /// What it is called, and whether it is asked.
-    pub(super) fn circuit(&self) -> IssuerCircuit {
-        IssuerCircuit {
-            issuer: self.settings.url.as_str().to_owned(),
-            circuit: self.breaker.borrow().circuit(),
-        }
     }
 
     /// Has the files of secrets looked at before the next call.
@@ -158,13 +161,21 @@ impl Issuer {
     pub(super) async fn introspect(
         &self,
         token: &BearerToken,
+        context: &TraceContext,
     ) -> Result<IntrospectionReply, AuthError> {
         let admitted = self.breaker.borrow_mut().admit(self.clock.now());
-        admitted.map_err(|wait| AuthError::IssuerDown {
-            source: Cause::new("it failed several times in a row, and is left alone for a while"),
-            retry_after: Some(wait),
+        self.tell_circuit();
+        admitted.map_err(|wait| {
+            self.metrics.introspection_left_out();
+            AuthError::IssuerDown {
+                source: Cause::new(
+                    "it failed several times in a row, and is left alone for a while",
+                ),
+                retry_after: Some(wait),
+            }
         })?;
-        let outcome = timeout(self.settings.timeout, self.introspect_twice(token))
+        let began = Instant::now();
+        let outcome = timeout(self.settings.timeout, self.introspect_twice(token, context))
             .await
             .unwrap_or_else(|_| {
                 let limit = self.settings.timeout.as_millis();
@@ -178,11 +189,28 @@ impl Issuer {
             }
             Err(_) => breaker.failed(None, self.clock.now()),
         }
+        drop(breaker);
+        self.tell_circuit();
+        let told = match &outcome {
+            Ok(reply) if reply.active => Introspection::Active,
+            Ok(_) => Introspection::Inactive,
+            Err(AuthError::IssuerDown { .. }) => Introspection::Unavailable,
+            Err(_) => Introspection::Nonsense,
+        };
+        self.metrics.introspection(told, began.elapsed());
         outcome
     }
 
-    async fn introspect_twice(&self, token: &BearerToken) -> Result<IntrospectionReply, AuthError> {
-        match self.introspect_once(token).await {
+    fn tell_circuit(&self) {
+        self.circuit.set(self.breaker.borrow().circuit());
+    }
+
+    async fn introspect_twice(
+        &self,
+        token: &BearerToken,
+        context: &TraceContext,
+    ) -> Result<IntrospectionReply, AuthError> {
+        match self.introspect_once(token, context).await {
             Ok(reply) => Ok(reply),
             Err(Trouble {
                 error,
@@ -190,7 +218,7 @@ impl Issuer {
             }) => {
                 log::debug!(issuer:% = self.settings.url; "introspection is tried once more: {error}");
                 sleep(jitter()).await;
-                self.introspect_once(token)
+                self.introspect_once(token, context)
                     .await
                     .map_err(|trouble| trouble.error)
             }
@@ -198,7 +226,11 @@ impl Issuer {
         }
     }
 
-    async fn introspect_once(&self, token: &BearerToken) -> Result<IntrospectionReply, Trouble> {
+    async fn introspect_once(
+        &self,
+        token: &BearerToken,
+        context: &TraceContext,
+    ) -> Result<IntrospectionReply, Trouble> {
         let url = match &self.settings.introspection_url {
             Some(url) => url.clone(),
             None => self
@@ -223,6 +255,7 @@ impl Issuer {
                     continue;
                 }
             };
+            let request = within_trace(request, context);
             let reply = self.exchange.send(request, body).await?;
             let accepted = !refuses_us(&reply);
             secret.learn(&attempt, accepted, self.clock.now());
@@ -462,6 +495,19 @@ impl Issuer {
             keys: document.jwks_uri.and_then(|url| endpoint(&url).ok()),
             document: text.into(),
         })
+    }
+}
+
+/// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
+/// Context §4). Each call is a piece of work of its own.
+fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest {
+    let (Some(parent), Some(span)) = (context.trace.parent, SpanId::random()) else {
+        return request;
+    };
+    let request = request.insert_header(("traceparent", parent.of_span(span).to_string()));
+    match &context.state {
+        Some(state) => request.insert_header(("tracestate", state.as_str())),
+        None => request,
     }
 }
 

@@ -36,7 +36,7 @@ use derive_more::{Display, Error};
 use secrecy::SecretString;
 
 use self::{
-    actor::{AuthActor, FetchMetadata, GetCircuits, Introspect, Reload, VerifyLogout},
+    actor::{AuthActor, FetchMetadata, Introspect, Ping, Reload, VerifyLogout},
     cache::{Known, Verdicts},
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
@@ -50,8 +50,9 @@ use crate::{
         clock::Clock,
         journal::Cause,
         principal::{Credential, CutOff, Principal},
-        request_id::RequestId,
+        trace_context::TraceContext,
     },
+    metrics::{self, CacheResult, CircuitState, Metrics},
     oauth::{
         bearer::BearerToken,
         dpop::{Proof, Window},
@@ -63,10 +64,9 @@ use crate::{
 };
 
 pub use self::{
-    breaker::Circuit,
     cache::CacheSettings,
     exchange::tls,
-    issuer::{IssuerCircuit, IssuerSettings, JwtSettings},
+    issuer::{IssuerSettings, JwtSettings},
     logouts::LogoutError,
     open_uses::OpenUse,
     proofs::Presented,
@@ -123,6 +123,8 @@ pub struct AuthSettings {
     pub in_flight: usize,
     /// How long a request waits for its introspection to begin.
     pub failfast: Duration,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How many cut-offs there had been at some moment.
@@ -136,7 +138,7 @@ pub struct AuthHandle {
     metadata: Recipient<FetchMetadata>,
     reload: Recipient<Reload>,
     verify_logout: Recipient<VerifyLogout>,
-    circuits: Recipient<GetCircuits>,
+    ping: Recipient<Ping>,
     gate: Gate,
     logout_gate: Gate,
     shared: Arc<Shared>,
@@ -173,6 +175,8 @@ impl AuthHandle {
             flights: Flights::default(),
             cut_offs: CutOffs::default(),
             watchers: Mutex::default(),
+            circuits: settings.issuers.iter().map(|_| Arc::default()).collect(),
+            metrics: Arc::clone(&settings.metrics),
             clock,
         });
         let address = AuthActor::start_in_arbiter(arbiter, {
@@ -189,7 +193,7 @@ impl AuthHandle {
             metadata: address.clone().recipient(),
             reload: address.clone().recipient(),
             verify_logout: address.clone().recipient(),
-            circuits: address.recipient(),
+            ping: address.recipient(),
             gate,
             logout_gate,
             shared,
@@ -239,7 +243,7 @@ impl AuthHandle {
     }
 
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
-    /// token at once, the issuer is asked once. `admit` has its say before each time that it is asked.
+    /// token at once, the issuer is asked once, within the trace of whoever asked first. `admit` has its say before each time that it is asked.
     ///
     /// # Errors
     /// [`AuthError::Refused`] only if the authorization server said no, or said something of the
@@ -252,15 +256,24 @@ impl AuthHandle {
     pub async fn introspect<E: From<AuthError>>(
         &self,
         token: BearerToken,
-        trace: RequestId,
+        context: TraceContext,
         admit: impl Fn() -> Result<(), E>,
     ) -> Result<Arc<Principal>, E> {
         let (issuer, credential) = self.locate(&token)?;
         for _ in 0..FLIGHTS {
+            let metrics = &self.shared.metrics;
             if let Some(known) = self.known(issuer, &credential) {
+                metrics.introspection_cache(match known {
+                    Ok(_) => CacheResult::Hit,
+                    Err(_) => CacheResult::NegativeHit,
+                });
                 return known.map_err(E::from);
             }
             let (mut landing, flight) = self.shared.flights.join(credential);
+            metrics.introspection_cache(match flight {
+                Some(_) => CacheResult::Miss,
+                None => CacheResult::Coalesced,
+            });
             if let Some(flight) = flight {
                 // Who is not admitted leaves the question to others, who may be.
                 admit()?;
@@ -269,7 +282,7 @@ impl AuthHandle {
                         issuer,
                         token: token.clone(),
                         credential,
-                        trace,
+                        context: context.clone(),
                         flight,
                         permit,
                     }),
@@ -333,19 +346,35 @@ impl AuthHandle {
             })
     }
 
-    /// Of each issuer, in their order, whether it is asked. Not behind the gate: it asks nobody, and is
-    /// what tells how full the house is.
+    /// Has the actor answer. Not behind the gate: it asks nobody.
     ///
     /// # Errors
     /// [`Stopped`] if the actor is gone.
-    pub async fn circuits(&self) -> Result<Vec<IssuerCircuit>, Stopped> {
-        self.circuits.send(GetCircuits).await.map_err(|_| Stopped)
+    pub async fn ping(&self) -> Result<(), Stopped> {
+        self.ping.send(Ping).await.map_err(|_| Stopped)
     }
 
     /// Whether the actor still takes messages.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        self.circuits.connected()
+        self.ping.connected()
+    }
+
+    /// How many places of each gate are taken, and how many there are.
+    #[must_use]
+    pub fn gates(&self) -> [(metrics::Gate, usize, usize); 2] {
+        [
+            (metrics::Gate::Introspection, &self.gate),
+            (metrics::Gate::Logout, &self.logout_gate),
+        ]
+        .map(|(name, gate)| (name, gate.taken(), gate.depth()))
+    }
+
+    /// Whether each issuer is asked at the moment.
+    pub fn circuits(&self) -> impl Iterator<Item = (&str, CircuitState)> {
+        let issuers = self.shared.verdicts.iter().map(Verdicts::issuer);
+        let states = self.shared.circuits.iter().map(|circuit| circuit.get());
+        issuers.zip(states)
     }
 
     /// Whether tokens of an issuer are good here.

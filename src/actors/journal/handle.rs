@@ -4,7 +4,7 @@ use std::{
     fmt,
     num::NonZeroU32,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, Recipient};
@@ -18,6 +18,7 @@ use crate::{
         journal::{Cause, JournalError},
         principal::UserId,
     },
+    metrics::{JournalOutcome, Metrics},
     storage::{Pool, PoolSettings},
 };
 
@@ -49,6 +50,8 @@ pub struct JournalSettings {
     pub lock_timeout: Duration,
     /// Whether the schema has been looked at.
     pub schema: SchemaCheck,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl JournalSettings {
@@ -64,6 +67,7 @@ impl JournalSettings {
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
             schema: SchemaCheck::Done,
+            metrics: Arc::default(),
         }
     }
 }
@@ -75,6 +79,8 @@ pub struct JournalHandle(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     address: Addr<JournalActor>,
     gate: Gate,
+    pool: Pool,
+    metrics: Arc<Metrics>,
     recorder: Recorder,
     pub(super) schema: Schema,
     arbiter: Arbiter,
@@ -103,10 +109,15 @@ impl JournalHandle {
         );
         let arbiter = Arbiter::new();
         let runner = arbiter.handle();
-        let address = JournalActor::start_in_arbiter(&runner, |_| JournalActor::new(pool));
+        let address = JournalActor::start_in_arbiter(&runner, {
+            let pool = pool.clone();
+            |_| JournalActor::new(pool)
+        });
         let inner = Arc::new(Inner {
             address,
             gate,
+            pool,
+            metrics: Arc::clone(&settings.metrics),
             recorder: Recorder::default(),
             schema: Schema::new(settings.schema),
             arbiter,
@@ -149,6 +160,14 @@ impl JournalHandle {
     /// `Busy` if no place came free in time, `Unavailable` while nobody could look at the schema, else
     /// what the message says.
     pub async fn ask<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
+        let began = Instant::now();
+        let reply = self.ask_uncounted(message).await;
+        let took = began.elapsed();
+        self.0.metrics.journal(M::OPERATION, outcome(&reply), took);
+        reply
+    }
+
+    async fn ask_uncounted<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
         if !self.0.schema.is_known_good() {
             return Err(JournalError::Unavailable {
                 source: Cause::new("the database's schema has not been looked at yet"),
@@ -199,6 +218,18 @@ impl JournalHandle {
         self.0.gate.taken()
     }
 
+    /// How many messages may be.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.0.gate.depth()
+    }
+
+    /// How many connections to the database are idle, and how many are in use.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        self.0.pool.connections()
+    }
+
     /// Whether the actor still takes messages.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -233,6 +264,22 @@ impl Drop for Inner {
 impl fmt::Debug for JournalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JournalHandle({} under way)", self.under_way())
+    }
+}
+
+fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
+    match reply {
+        Ok(_) => JournalOutcome::Ok,
+        Err(
+            JournalError::NoSuchEntry(_)
+            | JournalError::NoSuchTag(_)
+            | JournalError::NoSuchExport
+            | JournalError::TagNameTaken
+            | JournalError::IdempotencyKeyReused,
+        ) => JournalOutcome::Refused,
+        Err(JournalError::Busy) => JournalOutcome::Busy,
+        Err(JournalError::Unavailable { .. }) => JournalOutcome::Unavailable,
+        Err(JournalError::Corrupt { .. }) => JournalOutcome::Corrupt,
     }
 }
 

@@ -54,6 +54,8 @@ pub(crate) struct Seen {
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) accept: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tracestate: Option<String>,
     pub(crate) form: Vec<(String, String)>,
 }
 
@@ -242,6 +244,8 @@ async fn introspect(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> 
             authorization: header("authorization"),
             content_type: header("content-type"),
             accept: header("accept"),
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate"),
             form,
         };
         state.seen.push(seen.clone());
