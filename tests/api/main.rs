@@ -30,6 +30,7 @@ mod ladder;
 mod legacy;
 mod limits;
 mod logging;
+mod metadata_elsewhere;
 mod outage;
 mod progress;
 mod prompts;
