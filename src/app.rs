@@ -175,15 +175,8 @@ impl App {
         let address = listener.local_addr()?;
         let metrics = Arc::new(Metrics::new());
         let metrics_listener = config.http.metrics.map(listen_for_metrics).transpose()?;
-        for issuer in config
-            .issuers
-            .iter()
-            .filter(|issuer| issuer.audience_may_be_absent)
-        {
-            log::warn!(
-                "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL); any token of that issuer is good here",
-                issuer.url
-            );
+        for warning in config.warnings() {
+            log::warn!("{warning}");
         }
         let journal = JournalHandle::start(&journal_settings(config.database, &metrics));
         journal.keep_house();
@@ -449,6 +442,8 @@ fn auth_settings(
     let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
         url: issuer.url,
         token_prefixes: issuer.token_prefixes,
+        metadata_url: issuer.metadata_url,
+        plain_http_hosts: issuer.plain_http_hosts,
         introspection_url: issuer.introspection_url,
         client: issuer.client,
         signed_replies: issuer.signed_replies,

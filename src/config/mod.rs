@@ -16,6 +16,7 @@ mod options;
 mod read;
 mod secrets;
 mod units;
+mod warnings;
 
 use std::{
     fmt,
@@ -33,7 +34,7 @@ use crate::{
     oauth::{
         client_authentication::ClientAuthentication,
         keys::Algorithm,
-        url::{IssuerUrl, PublicUrl},
+        url::{IssuerUrl, PlainHttpHosts, PublicUrl},
     },
 };
 
@@ -130,6 +131,10 @@ pub struct IssuerConfig {
     pub url: IssuerUrl,
     /// What its opaque tokens begin with; empty if nothing is known of them.
     pub token_prefixes: Vec<String>,
+    /// Where its metadata is; `None` looks for it under the identifier (RFC 8414 §3.1).
+    pub metadata_url: Option<Url>,
+    /// Hosts on which its endpoints may be reached by http.
+    pub plain_http_hosts: PlainHttpHosts,
     /// Its introspection endpoint; `None` finds it in the issuer's metadata.
     pub introspection_url: Option<Url>,
     /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.

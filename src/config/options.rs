@@ -60,6 +60,11 @@ pub struct Options {
     #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
     pub(super) issuer: Option<String>,
 
+    /// Where the issuer's metadata is fetched, if not under the issuer's own URL. Its issuer must be
+    /// EPICME_ISSUER all the same
+    #[arg(long, env = "EPICME_ISSUER_METADATA_URL", value_name = "URL")]
+    pub(super) issuer_metadata_url: Option<String>,
+
     /// The introspection endpoint; by default the one that the issuer's metadata names
     #[arg(long, env = "EPICME_INTROSPECTION_URL", value_name = "URL")]
     pub(super) introspection_url: Option<String>,
@@ -188,6 +193,16 @@ pub struct Options {
         default_value = "off"
     )]
     pub(super) audience_optional: String,
+
+    /// Hosts of a private network, separated by spaces, on which the introspection endpoint, the key set
+    /// and the metadata of an issuer may be reached by http: tokens and secrets go there in the clear
+    #[arg(
+        long,
+        env = "EPICME_PLAIN_HTTP_HOSTS",
+        value_name = "HOSTS",
+        default_value = ""
+    )]
+    pub(super) plain_http_hosts: String,
 
     /// The scopes that a client is told to ask for to begin with, separated by spaces
     #[arg(

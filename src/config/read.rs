@@ -32,6 +32,7 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_MIGRATE",
     "EPICME_ISSUERS_FILE",
     "EPICME_ISSUER",
+    "EPICME_ISSUER_METADATA_URL",
     "EPICME_INTROSPECTION_URL",
     "EPICME_INTROSPECTION_AUTHENTICATION",
     "EPICME_INTROSPECTION_CLIENT_ID",
@@ -48,6 +49,7 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_JWT_ALGORITHMS",
     "EPICME_JWKS_URL",
     "EPICME_AUDIENCE_OPTIONAL",
+    "EPICME_PLAIN_HTTP_HOSTS",
     "EPICME_BASELINE_SCOPES",
     "EPICME_DPOP",
     "EPICME_WORKERS",
@@ -137,6 +139,9 @@ impl Config {
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
                 "EPICME_MIGRATE" => switch(self.database.migrate),
                 "EPICME_ISSUERS_FILE" => path(&options.issuers_file),
+                "EPICME_PLAIN_HTTP_HOSTS" => {
+                    Some(self.issuers[0].plain_http_hosts.names().join(" "))
+                }
                 "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
                 "EPICME_DPOP" => Some(
                     match self.http.proofs {
@@ -299,10 +304,8 @@ impl Reader<'_> {
         );
         let request_state = self.request_state(options);
         let revocation_secret = self.revocation_secret(options);
-        let streams = StreamConfig {
-            in_all: self.count("EPICME_STREAMS", &options.streams)?,
-            per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
-        };
+        let streams_in_all = self.count("EPICME_STREAMS", &options.streams);
+        let streams_per_user = self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user);
         let in_all = self.count("EPICME_SESSIONS", &options.sessions);
         let per_user = self.count("EPICME_SESSIONS_PER_USER", &options.sessions_per_user);
         let idle = self.lifetime("EPICME_SESSION_IDLE", &options.session_idle);
@@ -328,7 +331,10 @@ impl Reader<'_> {
                 limits: limits?,
                 baseline: baseline?,
                 proofs: proofs?,
-                streams,
+                streams: StreamConfig {
+                    in_all: streams_in_all?,
+                    per_user: streams_per_user?,
+                },
                 relays_authorization_server: relays?,
                 revocation_secret,
             },

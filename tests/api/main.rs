@@ -31,6 +31,7 @@ mod legacy;
 mod lifecycle;
 mod limits;
 mod logging;
+mod metadata_elsewhere;
 mod metrics;
 mod outage;
 mod progress;

@@ -43,7 +43,7 @@ use crate::{
         jwt::{self, TokenFault},
         keys::{Algorithm, KeySet},
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
-        url::{IssuerUrl, endpoint},
+        url::{IssuerUrl, PlainHttpHosts, endpoint},
     },
 };
 
@@ -66,6 +66,10 @@ pub struct IssuerSettings {
     pub url: IssuerUrl,
     /// What its opaque tokens begin with; empty if nothing is known of them.
     pub token_prefixes: Vec<String>,
+    /// Where its metadata is; `None` looks for it under the identifier (RFC 8414 §3.1).
+    pub metadata_url: Option<Url>,
+    /// Hosts on which endpoints that the metadata names may be reached by http.
+    pub plain_http_hosts: PlainHttpHosts,
     /// Its introspection endpoint; `None` finds it in the issuer's metadata.
     pub introspection_url: Option<Url>,
     /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.
@@ -123,10 +127,14 @@ impl Issuer {
         metrics: Arc<Metrics>,
     ) -> Self {
         let is_plain = settings.url.as_str().starts_with("http:")
-            && [&settings.introspection_url, &settings.keys_url]
-                .into_iter()
-                .flatten()
-                .all(|url| url.scheme() == "http");
+            && [
+                &settings.metadata_url,
+                &settings.introspection_url,
+                &settings.keys_url,
+            ]
+            .into_iter()
+            .flatten()
+            .all(|url| url.scheme() == "http");
         Self {
             secret: settings
                 .client
@@ -451,8 +459,12 @@ impl Issuer {
     }
 
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
-        let mut last = nonsense("the issuer has no metadata where RFC 8414 puts it");
-        for url in self.settings.url.metadata_urls() {
+        let mut last = nonsense("the issuer has no metadata where it should be");
+        let urls = match &self.settings.metadata_url {
+            Some(url) => vec![url.clone()],
+            None => self.settings.url.metadata_urls(),
+        };
+        for url in urls {
             let reply = self
                 .exchange
                 .send(self.exchange.get(&url), String::new())
@@ -484,15 +496,15 @@ impl Issuer {
             .then(|| serde_json::from_str(&text).ok())
             .flatten()
             .ok_or_else(|| nonsense("metadata that is not a JSON object with an issuer"))?;
-        // RFC 8414 §3.3: metadata of another issuer must not be used.
+        // RFC 8414 §3.3: metadata of another issuer must not be used, wherever it was fetched.
         if document.issuer != self.settings.url.as_str() {
             return Err(nonsense("metadata of another issuer"));
         }
+        let plain = &self.settings.plain_http_hosts;
+        let usable = |url: Option<String>| url.and_then(|url| endpoint(&url, plain).ok());
         Ok(Metadata {
-            introspection: document
-                .introspection_endpoint
-                .and_then(|url| endpoint(&url).ok()),
-            keys: document.jwks_uri.and_then(|url| endpoint(&url).ok()),
+            introspection: usable(document.introspection_endpoint),
+            keys: usable(document.jwks_uri),
             document: text.into(),
         })
     }

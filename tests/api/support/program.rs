@@ -27,8 +27,8 @@ pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Comman
 pub(crate) struct Program {
     child: Child,
     log: Receiver<String>,
-    /// What it has said so far, for whoever finds out what went wrong.
-    said: Vec<String>,
+    /// The lines of its log that were read so far.
+    pub(crate) said: Vec<String>,
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
 }
@@ -37,12 +37,20 @@ impl Program {
     /// Starts it with the least that it needs, and these, and waits until it serves.
     pub(crate) fn serve(environment: &[(&str, &str)]) -> Self {
         let mut all = vec![
-            ("EPICME_BIND", "127.0.0.1:0"),
-            ("EPICME_METRICS_BIND", "off"),
             ("EPICME_WORKERS", "2"),
             ("EPICME_ISSUER", "https://issuer.example"),
             ("EPICME_INTROSPECTION_CLIENT_ID", "epicme"),
             ("EPICME_INTROSPECTION_CLIENT_SECRET", "zq5-secret"),
+        ];
+        all.extend_from_slice(environment);
+        Self::start(&all)
+    }
+
+    /// Starts it on free ports with these alone, and waits until it serves.
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
+        let mut all = vec![
+            ("EPICME_BIND", "127.0.0.1:0"),
+            ("EPICME_METRICS_BIND", "off"),
         ];
         all.extend_from_slice(environment);
         let mut child = epicme(&["serve"], &all)
@@ -81,6 +89,11 @@ impl Program {
         if let Some(line) = self.said.iter().find(|line| line.contains(text)) {
             return line.clone();
         }
+        self.says_next(text)
+    }
+
+    /// Waits for a line of its log with this text, after those that were read.
+    pub(crate) fn says_next(&mut self, text: &str) -> String {
         loop {
             let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|error| {
                 panic!("{error}: no {text} in {}", self.said.join("\n"));
