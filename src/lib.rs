@@ -12,6 +12,8 @@ pub mod dev;
 pub mod domain;
 pub mod features;
 pub mod http;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod mcp;
 #[cfg(feature = "dev")]
 pub mod mock_auth;
