@@ -13,6 +13,8 @@ pub mod domain;
 pub mod features;
 pub mod healthcheck;
 pub mod http;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod mcp;
 pub mod metrics;
 #[cfg(feature = "dev")]
