@@ -23,6 +23,7 @@ use crate::{
         journal::{JournalHandle, Ping},
     },
     domain::journal::JournalError,
+    metrics::Label,
 };
 
 /// How long one part may take to answer.

@@ -186,8 +186,8 @@ async fn the_authorization_server_dies_under_load_and_nobody_is_turned_away_for_
     assert_eq!(ask(new_token(&issuer, &app, 1)).await.0, 200);
 
     server.stop(false).await;
-    let mut circuit = String::new();
-    for number in 2..30 {
+    let began = Instant::now();
+    for number in 2.. {
         // Whose token is known goes on; whose is not is told that it is not their fault.
         let (old, new) =
             futures_util::join!(ask(known.clone()), ask(new_token(&issuer, &app, number)));
@@ -196,15 +196,16 @@ async fn the_authorization_server_dies_under_load_and_nobody_is_turned_away_for_
         assert!(new.1.is_some(), "when to come back");
         let ready = app.get("/readyz").await;
         assert_eq!(ready.status, 200, "{}", ready.text());
-        circuit = ready.json()["issuers"][0]["circuit"]
+        let circuit = ready.json()["issuers"][0]["circuit"]
             .as_str()
             .unwrap()
             .to_owned();
         if circuit == "open" {
             break;
         }
+        // A finding may be half a second old.
+        assert!(began.elapsed() < PATIENCE, "it is left alone: {circuit}");
     }
-    assert_eq!(circuit, "open", "it is left alone");
 
     let server = issuer.come_back();
     // The longest that it is left alone.
