@@ -142,9 +142,72 @@ fn escape(line: &mut impl Write, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use log::{Level, Log};
     use proptest::prelude::*;
 
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of a line with these keys.
+    fn written(message: &str, pairs: &[(&str, Value<'_>)]) -> String {
+        let written = Written::default();
+        let logger = Builder::new()
+            .parse_filters("info")
+            .target(Target::Pipe(Box::new(written.clone())))
+            .format(write_json)
+            .build();
+        logger.log(
+            &Record::builder()
+                .level(Level::Warn)
+                .target("epicme::x")
+                .key_values(&pairs)
+                .args(format_args!("{message}"))
+                .build(),
+        );
+        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_line_is_one_object_in_which_no_key_stands_twice() {
+        let line = written(
+            "it \"fell\"\n",
+            &[
+                ("status", 503.into()),
+                ("path", "/a\\b".into()),
+                ("status", 200.into()),
+                ("message", "another".into()),
+                ("level", "INFO".into()),
+                ("left", (-1).into()),
+                ("fresh", true.into()),
+                ("id", Value::from_dyn_display(&7)),
+            ],
+        );
+        assert!(
+            line.ends_with("}\n") && line.matches('\n').count() == 1,
+            "{line}"
+        );
+        let (begin, rest) = line.split_once("\",\"level\"").unwrap();
+        assert!(begin.starts_with("{\"time\":\"20"), "{line}");
+        let rest = rest.trim_end();
+        let expected = r#":"WARN","target":"epicme::x","message":"it \"fell\"\n","status":503,"path":"/a\\b","left":-1,"fresh":true,"id":"7"}"#;
+        assert_eq!(rest, expected);
+        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok());
+    }
 
     proptest! {
         #[test]

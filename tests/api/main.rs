@@ -4,6 +4,7 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod activity;
 mod attacks;
 mod audit;
