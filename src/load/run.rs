@@ -110,10 +110,16 @@ impl Output {
 
 async fn test(options: Options) -> Result<Report, LoadError> {
     let mut progress = Progress::new(options.quiet);
+    let given = tokens::from_file(&options)?;
     let mut plan = Plan::make(options).await?;
     keep_reachable(&mut plan).await?;
-    progress.phase(&format!("asking for tokens for {}", plan.resource));
-    let tokens = tokens::fetch(&plan.options, &plan.resource).await?;
+    let tokens = match given {
+        Some(tokens) => tokens,
+        None => {
+            progress.phase(&format!("asking for tokens for {}", plan.resource));
+            tokens::fetch(&plan.options, &plan.resource).await?
+        }
+    };
     let roles = plan.roles(tokens.len() as u64);
     let users = roles.last().map_or(0, |role| role.user + 1);
     let plan = Arc::new(plan);
