@@ -106,7 +106,12 @@ async fn token(body: web::Json<Value>) -> HttpResponse {
 }
 
 async fn answer(request: HttpRequest, body: web::Json<Value>, state: Shared) -> HttpResponse {
-    let authorization = request.headers().get("authorization").unwrap().to_str().unwrap();
+    let authorization = request
+        .headers()
+        .get("authorization")
+        .unwrap()
+        .to_str()
+        .unwrap();
     let user = authorization.strip_prefix("Bearer ").unwrap().to_owned();
     for (header, expected) in [
         ("mcp-protocol-version", "2026-07-28"),
