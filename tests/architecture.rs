@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 22] = [
+const IMPORTS: [(&str, &[&str]); 23] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -77,6 +77,8 @@ const IMPORTS: [(&str, &[&str]); 22] = [
         ],
     ),
     ("mock_auth", &[]),
+    // Nor has the load tester, which is to check the server by the protocol's text.
+    ("load", &[]),
     (
         "dev",
         &[
@@ -93,7 +95,7 @@ const IMPORTS: [(&str, &[&str]); 22] = [
 ];
 
 /// A crate or a part of the standard library, and the rooms that may name it.
-const TOOLS: [(&str, &[&str]); 15] = [
+const TOOLS: [(&str, &[&str]); 17] = [
     (
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
@@ -103,10 +105,15 @@ const TOOLS: [(&str, &[&str]); 15] = [
         "awc",
         &["actors::auth", "cut_off", "healthcheck", "mock_auth"],
     ),
-    ("clap", &["bin", "config", "dev", "main", "telemetry"]),
+    (
+        "clap",
+        &["bin", "config", "dev", "load", "main", "telemetry"],
+    ),
     ("diesel", &["storage"]),
     ("diesel_migrations", &["storage"]),
     ("env_logger", &["bin", "telemetry"]),
+    ("hdrhistogram", &["load"]),
+    ("hyper", &["load"]),
     ("jiff", &["features"]),
     // Not of the mock authorization server, which is to check the other.
     ("jsonwebtoken", &["oauth"]),

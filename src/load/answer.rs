@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memmem::{Finder, find};
+use memchr::memmem::{Finder, find_iter};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -208,6 +208,13 @@ impl Marker {
         Ok(())
     }
 
+    /// Whether the title of what was written under a number stands in an answer, in whatever text.
+    pub(super) fn names(&self, body: &[u8], number: usize) -> bool {
+        let title = format!("{} {number}", self.word);
+        let mut found = find_iter(body, title.as_bytes());
+        found.any(|at| !body.get(at + title.len()).is_some_and(u8::is_ascii_digit))
+    }
+
     /// The number of what was written under this word, by its title or name.
     pub(super) fn number(&self, title: &str) -> Option<usize> {
         title
@@ -216,11 +223,6 @@ impl Marker {
             .parse()
             .ok()
     }
-}
-
-/// Whether a text stands in an answer.
-pub(super) fn contains(body: &[u8], text: &str) -> bool {
-    find(body, text.as_bytes()).is_some()
 }
 
 #[cfg(test)]
@@ -302,6 +304,8 @@ mod tests {
             let failure = marker.check_owner(foreign.as_bytes()).unwrap_err();
             assert_eq!(failure.kind, Kind::ForeignData, "{foreign}");
         }
+        assert!(marker.names(br#"{\"title\":\"loadab12u1 7\"}"#, 7));
+        assert!(!marker.names(b"loadab12u1 71, loadab12u1 8", 7));
         assert_eq!(marker.number("loadab12u1 7"), Some(7));
         assert_eq!(marker.number("loadab12u1"), None);
         assert_eq!(marker.number("loadab12u12 7"), None);

@@ -54,7 +54,7 @@ impl Client {
                 let (number, id) = any.ok_or_else(nothing_there)?;
                 arguments.tool(tool, format_args!(r#""id":{id}"#));
                 let whole = self.call(named, &params).await?;
-                if !answer::contains(self.result(), &format!("{word} {number}\"")) {
+                if !user.marker.names(self.result(), number) {
                     return Err(self.not_it(&format!("entry {id} has the title {word} {number}")));
                 }
                 if self.look_closer()? {

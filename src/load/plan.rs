@@ -225,6 +225,8 @@ fn open_files(limits: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     #[test]
@@ -238,6 +240,38 @@ mod tests {
                 assert!(pair[1] - pair[0] <= all.div_ceil(count));
             }
         }
+    }
+
+    #[test]
+    fn clients_of_both_eras_and_streams_go_to_all_users_alike() {
+        let options = Options::try_parse_from([
+            "epicme-load",
+            "http://127.0.0.1:1/mcp",
+            "--token-file=tokens",
+            "--sessions=100",
+            "--legacy=30%",
+            "--streams=50%",
+            "--requests=250",
+        ]);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let plan = runtime
+            .unwrap()
+            .block_on(Plan::make(options.unwrap()))
+            .unwrap();
+        let roles = plan.roles(10);
+        let count = |of: &dyn Fn(&Role) -> bool| roles.iter().filter(|role| of(role)).count();
+        assert_eq!(count(&|role| role.is_legacy), 30);
+        assert_eq!(count(&|role| role.is_legacy && role.has_stream), 15);
+        assert_eq!(count(&|role| role.has_stream), 50);
+        for user in 0..10 {
+            assert_eq!(count(&|role| role.user == user), 10);
+            assert_eq!(count(&|role| role.user == user && role.is_legacy), 3);
+        }
+        let requests: u64 = roles.iter().filter_map(|role| role.requests).sum();
+        assert_eq!(requests, 250);
+        assert_eq!(plan.roles(1_000).last().map(|role| role.user), Some(99));
     }
 
     #[test]

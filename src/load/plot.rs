@@ -76,17 +76,26 @@ impl Range {
                     .fold(f64::INFINITY, f64::min)
                     .clamp(1e-3, 1e7);
                 let high = positive.fold(0.0, f64::max).clamp(low, 1e9);
+                // From one of 1, 2, 5 times a power of ten to another.
                 let first = low.log10().floor();
-                let last = high.log10().ceil().max(first + 1.0);
-                let ticks = steps(last - first)
-                    .flat_map(|power| [1.0, 2.0, 5.0].map(|tick| tick * 10_f64.powf(first + power)))
-                    .filter(|tick| *tick <= 10_f64.powf(last) * 1.001)
-                    .collect();
+                let last = high.log10().ceil();
+                let marks = steps(last - first + 1.0).flat_map(|power| {
+                    [1.0, 2.0, 5.0].map(|mark| mark * 10_f64.powf(first + power))
+                });
+                let marks: Vec<f64> = marks.collect();
+                let before = marks.iter().rposition(|mark| *mark <= low * 1.000_1);
+                let before = before.unwrap_or_default();
+                let after = marks.iter().position(|mark| *mark >= high * 0.999_9);
+                // Two steps at least, so that a flat line is seen to be flat.
+                let after = after
+                    .unwrap_or_default()
+                    .max(before + 2)
+                    .min(marks.len() - 1);
                 Self {
                     scale,
-                    low: 10_f64.powf(first),
-                    high: 10_f64.powf(last),
-                    ticks,
+                    low: marks[before],
+                    high: marks[after],
+                    ticks: marks[before..=after].to_vec(),
                 }
             }
             Scale::Tail => {
@@ -300,7 +309,7 @@ mod tests {
     fn a_range_holds_what_lies_on_it() {
         let values = [0.3, 7.0, 420.0];
         let log = Range::of(Scale::Log, values.into_iter());
-        assert_eq!((log.low, log.high), (0.1, 1_000.0));
+        assert!((log.low - 0.2).abs() < 1e-9 && (log.high - 500.0).abs() < 1e-9);
         let linear = Range::of(Scale::Linear, values.into_iter());
         assert_eq!((linear.low, linear.high), (0.0, 500.0));
         let tail = Range::of(Scale::Tail, [0.0, 99.9].into_iter());

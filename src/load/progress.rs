@@ -76,6 +76,7 @@ impl Progress {
 
     /// A phase begins.
     pub(super) fn phase(&mut self, words: &str) {
+        self.ticks = 0;
         self.write(words, true);
     }
 
@@ -84,7 +85,7 @@ impl Progress {
         self.ticks += 1;
         let line = line(phase, since, sum, self.last);
         self.last = sum;
-        if self.is_terminal || self.ticks.is_multiple_of(PLAIN_EVERY) {
+        if self.is_terminal || self.ticks % PLAIN_EVERY == 1 {
             self.write(&line, false);
         }
     }

@@ -404,3 +404,7 @@ fn rounded(number: f64) -> f64 {
 fn float(number: u64) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    future::pending,
     io::{self, Write, stderr, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -17,6 +16,7 @@ use clap::Parser;
 use futures_util::future::{Either, select};
 use hyper::header::HeaderValue;
 use tokio::{
+    signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     task::LocalSet,
     time::{Instant, MissedTickBehavior, interval},
@@ -39,6 +39,9 @@ use super::{
     wire::Named,
     worker::{self, Job, LEAD, Milestone, Outcome},
 };
+
+/// Nobody wanted to wait for a report: 128 and the number of the signal, as shells have it.
+const EXIT_INTERRUPTED: i32 = 130;
 
 /// The command line is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
@@ -110,10 +113,16 @@ impl Output {
 
 async fn test(options: Options) -> Result<Report, LoadError> {
     let mut progress = Progress::new(options.quiet);
+    let given = tokens::from_file(&options)?;
     let mut plan = Plan::make(options).await?;
     keep_reachable(&mut plan).await?;
-    progress.phase(&format!("asking for tokens for {}", plan.resource));
-    let tokens = tokens::fetch(&plan.options, &plan.resource).await?;
+    let tokens = match given {
+        Some(tokens) => tokens,
+        None => {
+            progress.phase(&format!("asking for tokens for {}", plan.resource));
+            tokens::fetch(&plan.options, &plan.resource).await?
+        }
+    };
     let roles = plan.roles(tokens.len() as u64);
     let users = roles.last().map_or(0, |role| role.user + 1);
     let plan = Arc::new(plan);
@@ -121,6 +130,8 @@ async fn test(options: Options) -> Result<Report, LoadError> {
 
     let threads = u64::from(plan.options.threads).min(users);
     let (phase, phases) = watch::channel(Phase::Preparing);
+    let phase = Rc::new(phase);
+    stop_at_signals(&phase).map_err(LoadError::Io)?;
     let (milestones, mut reached) = mpsc::unbounded_channel();
     let mut running = Vec::new();
     let mut gauges = Vec::new();
@@ -151,9 +162,7 @@ async fn test(options: Options) -> Result<Report, LoadError> {
     let mut watching = Watching {
         progress,
         gauges,
-        phase,
         server_peak: 0,
-        was_stopped: false,
         threads,
     };
     let before = server();
@@ -170,9 +179,13 @@ async fn test(options: Options) -> Result<Report, LoadError> {
 
     let begun = Instant::now() + LEAD;
     let usage_at_start = (server(), process::usage("self"));
-    if !watching.was_stopped {
-        watching.phase.send_replace(Phase::Loading(begun));
-    }
+    phase.send_if_modified(|phase| {
+        let begins = *phase == Phase::Preparing;
+        if begins {
+            *phase = Phase::Loading(begun);
+        }
+        begins
+    });
     let words = format!("load: {}", plan.mix);
     watching
         .until("load", &words, Milestone::Loaded, &mut reached, &server)
@@ -210,7 +223,7 @@ async fn test(options: Options) -> Result<Report, LoadError> {
             users,
             threads,
             elapsed,
-            was_stopped: watching.was_stopped,
+            was_stopped: *phase.borrow() == Phase::Stopped,
             server_before: before,
             server_peak_kib: watching.server_peak,
             server: between(usage_at_start.0, usage_at_end.0),
@@ -243,14 +256,12 @@ impl<I: Iterator<Item = u64>> ZipTokens for I {
 struct Watching {
     progress: Progress,
     gauges: Vec<Arc<Gauges>>,
-    phase: watch::Sender<Phase>,
     server_peak: u64,
-    was_stopped: bool,
     threads: u64,
 }
 
 impl Watching {
-    /// Waits until all threads are that far. Ctrl-C ends the test early, with a report.
+    /// Waits until all threads are that far.
     async fn until(
         &mut self,
         phase: &str,
@@ -267,48 +278,47 @@ impl Watching {
         ticks.tick().await;
         while missing > 0 {
             let next = {
-                let can_stop = !self.was_stopped;
-                let stop = async move {
-                    if can_stop && tokio::signal::ctrl_c().await.is_ok() {
-                        return;
-                    }
-                    pending::<()>().await;
-                };
                 let reached = std::pin::pin!(reached.recv());
                 let tick = std::pin::pin!(ticks.tick());
-                let stop = std::pin::pin!(stop);
-                match select(reached, select(tick, stop)).await {
-                    Either::Left((reached, _)) => Next::Reached(reached),
-                    Either::Right((Either::Left(_), _)) => Next::Tick,
-                    Either::Right((Either::Right(_), _)) => Next::Stop,
+                match select(reached, tick).await {
+                    Either::Left((reached, _)) => Some(reached),
+                    Either::Right(_) => None,
                 }
             };
             match next {
-                Next::Reached(Some(one)) if one == milestone => missing -= 1,
-                Next::Reached(Some(_)) => {}
+                Some(Some(one)) if one == milestone => missing -= 1,
+                Some(Some(_)) => {}
                 // All threads are gone, which shows when they are joined.
-                Next::Reached(None) => return,
-                Next::Tick => {
+                Some(None) => return,
+                None => {
                     if let Some(usage) = server() {
                         self.server_peak = self.server_peak.max(usage.resident_kib);
                     }
                     self.progress
                         .tick(phase, began.elapsed(), Sum::of(&self.gauges));
                 }
-                Next::Stop => {
-                    self.was_stopped = true;
-                    self.phase.send_replace(Phase::Stopped);
-                    self.progress.phase("stopping early");
-                }
             }
         }
     }
 }
 
-enum Next {
-    Reached(Option<Milestone>),
-    Tick,
-    Stop,
+/// Ctrl-C, or the signal of supervisors, ends the load early, with a report; a second one ends everything.
+fn stop_at_signals(phase: &Rc<watch::Sender<Phase>>) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let phase = Rc::clone(phase);
+    tokio::task::spawn_local(async move {
+        for is_first in [true, false] {
+            let interrupted = std::pin::pin!(interrupt.recv());
+            let terminated = std::pin::pin!(terminate.recv());
+            select(interrupted, terminated).await;
+            if is_first {
+                phase.send_replace(Phase::Stopped);
+            }
+        }
+        std::process::exit(EXIT_INTERRUPTED);
+    });
+    Ok(())
 }
 
 /// Leaves out those of the server's addresses at which nobody listens, such as the IPv6 one of `localhost`.

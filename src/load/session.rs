@@ -33,6 +33,9 @@ use super::{
 /// How far a timer may be off that goes by milliseconds.
 const TIMER: Duration = Duration::from_millis(2);
 
+/// How long after the end requests are still sent that were due before it, by clients that were held up.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Ids of one client's requests: no two clients have one in common, and all are exact as a double.
 const IDS_OF_CLIENT: u64 = 1 << 32;
 
@@ -154,7 +157,7 @@ impl Client {
                 break;
             }
             let now = Instant::now();
-            if now.saturating_duration_since(begun) >= schedule.end() {
+            if now.saturating_duration_since(begun) >= schedule.end() + LATE {
                 self.leave_unsent(turn);
                 break;
             }

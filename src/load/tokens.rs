@@ -63,8 +63,13 @@ pub(super) async fn fetch(
     if let Some(url) = &options.token_url {
         return Ok(vec![by_client_credentials(options, url, resource).await?]);
     }
+    Err(LoadError::Usage("nobody gives tokens".to_owned()))
+}
+
+/// The tokens of a file, if there is to be one: they are there before anybody is asked.
+pub(super) fn from_file(options: &Options) -> Result<Option<Vec<HeaderValue>>, LoadError> {
     let Some(path) = &options.token_file else {
-        return Err(LoadError::Usage("no tokens".to_owned()));
+        return Ok(None);
     };
     let text = read_file(path, MOST_FILE)?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -76,7 +81,7 @@ pub(super) async fn fetch(
     if tokens.is_empty() {
         return Err(LoadError::Usage(format!("{} has no token", path.display())));
     }
-    Ok(tokens)
+    Ok(Some(tokens))
 }
 
 /// RFC 6749 §4.4, with the client's secret by Basic (§2.3.1) and the resource of RFC 8707.
