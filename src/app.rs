@@ -31,6 +31,7 @@ use crate::{
         dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
         shared_secret::SharedSecret,
     },
+    tls::{Identities, Serving},
 };
 
 /// How many connections may wait to be accepted.
@@ -81,6 +82,7 @@ pub struct App {
     journal: JournalHandle,
     sessions: Option<Sessions>,
     listeners: Listeners,
+    tls: Option<Arc<Identities>>,
     auth_arbiter: Arbiter,
 }
 
@@ -179,6 +181,10 @@ impl App {
         });
         let workers = config.http.workers.get();
         let proofs = proof_rules(&config.http, &config.request_state);
+        let tls = config
+            .http
+            .tls
+            .map(|identity| Identities::new(identity, clock.clone()));
         let site = Data::new(Site {
             auth: auth.clone(),
             sessions: sessions.clone(),
@@ -209,22 +215,36 @@ impl App {
             proofs,
             public_url: config.http.public_url,
         });
-        let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
-            .workers(workers)
-            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-            .client_request_timeout(SLOWEST_HEAD)
-            // No lingering on a connection that is closed for its endless body: while one lingers,
-            // whatever comes is read without a pause (`http::body::drain` has done what is due).
-            .client_disconnect_timeout(Duration::ZERO)
-            // A client that closes its end has gone: what it asked for is cancelled at once, and
-            // its stream's place is free (T-27).
-            .h1_allow_half_closed(false)
-            // Answers are written whole; waiting for more to send would only delay them.
-            .tcp_nodelay(true)
-            .shutdown_timeout(DRAIN)
-            .disable_signals()
-            .listen(listener)?
-            .run();
+        let routes = move || Routes::new().configure(http::configure(&site));
+        let server = match &tls {
+            Some(tls) => tls.serve(
+                listener,
+                Serving {
+                    workers,
+                    keep_alive: KEEP_ALIVE,
+                    slowest_head: SLOWEST_HEAD,
+                    drain: DRAIN,
+                },
+                routes,
+            )?,
+            None => HttpServer::new(routes)
+                .workers(workers)
+                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .client_request_timeout(SLOWEST_HEAD)
+                // No lingering on a connection that is closed for its endless body: while one
+                // lingers, whatever comes is read without a pause (`http::body::drain` has done
+                // what is due).
+                .client_disconnect_timeout(Duration::ZERO)
+                // A client that closes its end has gone: what it asked for is cancelled at once, and
+                // its stream's place is free (T-27).
+                .h1_allow_half_closed(false)
+                // Answers are written whole; waiting for more to send would only delay them.
+                .tcp_nodelay(true)
+                .shutdown_timeout(DRAIN)
+                .disable_signals()
+                .listen(listener)?
+                .run(),
+        };
         Ok(Self {
             handle: server.handle(),
             finished: actix_rt::spawn(server),
@@ -233,6 +253,7 @@ impl App {
             journal,
             sessions,
             listeners,
+            tls,
             auth_arbiter,
         })
     }
@@ -255,9 +276,13 @@ impl App {
         self.sessions.as_ref().map_or(0, Sessions::open_sessions)
     }
 
-    /// Has the files of secrets looked at before they are needed next, and what was refused tried again.
+    /// Has the files of secrets looked at before they are needed next, and what was refused tried again; and
+    /// the certificate read again.
     pub fn reload(&self) {
         self.auth.reload();
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
     }
 
     /// Stops: no new connection, requests under way answered, writes that were accepted done, what

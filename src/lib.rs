@@ -19,3 +19,4 @@ pub mod oauth;
 pub mod secret_file;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 20] = [
+const IMPORTS: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -50,10 +50,11 @@ const IMPORTS: [(&str, &[&str]); 20] = [
             "oauth",
         ],
     ),
-    ("config", &["domain", "oauth", "secret_file"]),
+    ("config", &["domain", "oauth", "secret_file", "tls"]),
     ("cut_off", &["actors::auth", "oauth"]),
     ("secret_file", &[]),
     ("telemetry", &[]),
+    ("tls", &["domain", "secret_file"]),
     (
         "app",
         &[
@@ -67,6 +68,7 @@ const IMPORTS: [(&str, &[&str]); 20] = [
             "mcp",
             "oauth",
             "storage",
+            "tls",
         ],
     ),
     ("mock_auth", &[]),
@@ -91,7 +93,10 @@ const TOOLS: [(&str, &[&str]); 15] = [
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
     ),
-    ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
+    (
+        "actix_web",
+        &["actors::auth", "app", "http", "mock_auth", "tls"],
+    ),
     ("awc", &["actors::auth", "cut_off", "mock_auth"]),
     ("clap", &["bin", "config", "dev", "main", "telemetry"]),
     ("diesel", &["storage"]),

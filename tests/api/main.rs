@@ -45,4 +45,5 @@ mod subscriptions;
 mod support;
 mod surface;
 mod timeouts;
+mod tls;
 mod tools;
