@@ -225,9 +225,8 @@ def calls():
     check("metadata is found", metadata.get("resource") == RESOURCE, metadata)
 
 
-def legacy():
-    bearer = token("legacy")
-    connection = Connection()
+def initialize(connection, bearer):
+    """Begins a legacy session, and gives the fields that name it."""
     hello = {
         "protocolVersion": LEGACY,
         "capabilities": {},
@@ -237,7 +236,13 @@ def legacy():
     connection.request("POST", "/mcp", json.dumps(body), headers(bearer))
     answer = connection.getresponse()
     answer.read()
-    session = {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"], "MCP-Protocol-Version": LEGACY}
+    return {"Mcp-Session-Id": answer.headers["Mcp-Session-Id"], "MCP-Protocol-Version": LEGACY}
+
+
+def legacy():
+    bearer = token("legacy")
+    connection = Connection()
+    session = initialize(connection, bearer)
     body = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     connection.request("POST", "/mcp", json.dumps(body), headers(bearer, session))
     connection.getresponse().read()
@@ -366,7 +371,35 @@ def internals():
     check("what is for the machine alone is not reached", shut and closed, seen)
 
 
-def config(text):
+def several():
+    """Two processes behind nginx, chosen by the token."""
+    global PORT
+    second_at, PORT = free_port(), free_port()
+    second = Program(
+        "epicme-2",
+        [os.environ["EPICME"], "serve"],
+        {**ENVIRONMENT, "EPICME_BIND": f"127.0.0.1:{second_at}"},
+    )
+    programs.append(second)
+    second.wait_for("serving https")
+    programs.append(start_proxy(second_at))
+    programs[-1].wait_for_port(PORT)
+    seen, processes = [], (EPICME, second)
+    before = [process.log().count("POST /mcp") for process in processes]
+    for user in range(16):
+        bearer, connection = token(f"shared-{user}"), Connection()
+        session = initialize(connection, bearer)
+        body = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+        connection.request("POST", "/mcp", json.dumps(body), headers(bearer, session))
+        answer = connection.getresponse()
+        answer.read()
+        seen += [answer.status, ask(connection, bearer, "tools/list")[0]]
+    check("with two processes, each token's session stays in one", set(seen) == {200}, seen)
+    shares = [process.log().count("POST /mcp") - n for process, n in zip(processes, before)]
+    check("and both have some of them", all(shares) and sum(shares) >= 48, shares)
+
+
+def config(text, second_at):
     """The example, with this test's ports and files in place of its own."""
 
     def put(old, new):
@@ -376,6 +409,8 @@ def config(text):
 
     put("127.0.0.1:8787;" if PROXY == "nginx" else "reverse_proxy 127.0.0.1:8787",
         f"127.0.0.1:{UPSTREAM};" if PROXY == "nginx" else f"reverse_proxy 127.0.0.1:{UPSTREAM}")
+    if second_at:
+        put("# hash $http_authorization", f"server 127.0.0.1:{second_at}; hash $http_authorization")
     if PROXY == "nginx":
         put("listen 443 ssl", f"listen 127.0.0.1:{PORT} ssl")
         put("/etc/ssl/journal.example.pem", f"{SCRATCH}/certificate.pem")
@@ -385,7 +420,7 @@ def config(text):
         put("access_log off;", f"access_log off; client_body_temp_path {SCRATCH}/body; "
             f"proxy_temp_path {SCRATCH}/proxy; fastcgi_temp_path {SCRATCH}/fastcgi; "
             f"uwsgi_temp_path {SCRATCH}/uwsgi; scgi_temp_path {SCRATCH}/scgi;")
-        return f"daemon off; pid {SCRATCH}/nginx.pid; error_log stderr;\n{text}"
+        return f"daemon off; pid {SCRATCH}/{PORT}.pid; error_log stderr;\n{text}"
     put(
         "\njournal.example {",
         f"\nhttps://journal.example:{PORT} {{\n\ttls {SCRATCH}/certificate.pem {SCRATCH}/key.pem",
@@ -393,17 +428,17 @@ def config(text):
     return "{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + text
 
 
-def start_proxy():
+def start_proxy(second_at=None):
     name = {"nginx": "nginx.conf", "caddy": "Caddyfile"}[PROXY]
     with open(f"{EXAMPLES}/{name}", encoding="utf-8") as example:
-        text = config(example.read())
-    path = f"{SCRATCH}/{name}"
+        text = config(example.read(), second_at)
+    path = f"{SCRATCH}/{PORT}-{name}"
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     if PROXY == "nginx":
         # Its workers are nobody's where root starts them.
         os.chmod(SCRATCH, 0o755)
-        return Program("nginx", ["nginx", "-p", SCRATCH, "-c", path], stop=signal.SIGQUIT)
+        return Program(f"nginx-{PORT}", ["nginx", "-p", SCRATCH, "-c", path], stop=signal.SIGQUIT)
     arguments = ["caddy", "run", "--config", path, "--adapter", "caddyfile"]
     # It keeps its own certificates at home.
     return Program("caddy", arguments, {"HOME": SCRATCH, "XDG_DATA_HOME": SCRATCH})
@@ -439,7 +474,7 @@ try:
         ).stdout.split()[0]
         directory, name = os.path.split(socket_file)
         database_url = f"postgresql://epicme@/epicme?host={directory}&port={name.split('.')[-1]}"
-    environment = {
+    ENVIRONMENT = {
         "DATABASE_URL": database_url,
         "EPICME_MIGRATE": "on",
         "EPICME_BIND": f"127.0.0.1:{UPSTREAM}",
@@ -452,13 +487,16 @@ try:
         "EPICME_STREAMS_PER_USER": str(STREAMS),
         "EPICME_REVOCATION_SECRET": SECRET,
     }
-    epicme = Program("epicme", [os.environ["EPICME"], "serve"], environment)
-    programs.append(epicme)
-    epicme.wait_for("serving https")
+    EPICME = Program("epicme", [os.environ["EPICME"], "serve"], ENVIRONMENT)
+    programs.append(EPICME)
+    EPICME.wait_for("serving https")
     proxy = start_proxy()
     programs.append(proxy)
     proxy.wait_for_port(PORT)
-    for part in (calls, legacy, internals, bodies, limits, leaving, events):
+    parts = [calls, legacy, internals, bodies, limits, leaving, events]
+    if PROXY == "nginx":
+        parts.append(several)
+    for part in parts:
         try:
             part()
         except Exception as error:  # The others are worth knowing all the same.
