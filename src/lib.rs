@@ -23,3 +23,4 @@ pub mod oauth;
 pub mod secret_file;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 23] = [
+const IMPORTS: [(&str, &[&str]); 24] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -54,12 +54,13 @@ const IMPORTS: [(&str, &[&str]); 23] = [
             "oauth",
         ],
     ),
-    ("config", &["domain", "oauth", "secret_file"]),
+    ("config", &["domain", "oauth", "secret_file", "tls"]),
     ("cut_off", &["actors::auth", "oauth"]),
     ("healthcheck", &[]),
     ("metrics", &[]),
     ("secret_file", &[]),
     ("telemetry", &[]),
+    ("tls", &["domain", "secret_file"]),
     (
         "app",
         &[
@@ -74,6 +75,7 @@ const IMPORTS: [(&str, &[&str]); 23] = [
             "metrics",
             "oauth",
             "storage",
+            "tls",
         ],
     ),
     ("mock_auth", &[]),
@@ -100,7 +102,10 @@ const TOOLS: [(&str, &[&str]); 17] = [
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
     ),
-    ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
+    (
+        "actix_web",
+        &["actors::auth", "app", "http", "mock_auth", "tls"],
+    ),
     (
         "awc",
         &["actors::auth", "cut_off", "healthcheck", "mock_auth"],

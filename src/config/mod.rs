@@ -15,6 +15,7 @@ mod limits;
 mod options;
 mod read;
 mod secrets;
+mod tls;
 mod units;
 mod warnings;
 
@@ -36,6 +37,7 @@ use crate::{
         keys::Algorithm,
         url::{IssuerUrl, PlainHttpHosts, PublicUrl},
     },
+    tls::Identity,
 };
 
 pub use self::{
@@ -76,6 +78,8 @@ pub struct HttpConfig {
     pub bind: SocketAddr,
     /// Where clients reach the server.
     pub public_url: PublicUrl,
+    /// With what the listener speaks TLS; `None` has it speak plain HTTP.
+    pub tls: Option<Identity>,
     /// How many threads serve HTTP.
     pub workers: NonZeroUsize,
     /// Where metrics are asked for; `None` where they are not.

@@ -26,6 +26,8 @@ use crate::domain::scope::{Scope, ScopeSet};
 pub(super) const KEYS: &[&str] = &[
     "EPICME_BIND",
     "EPICME_PUBLIC_URL",
+    "EPICME_TLS_CERTIFICATE_FILE",
+    "EPICME_TLS_KEY_FILE",
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "EPICME_DATABASE_POOL",
@@ -134,6 +136,8 @@ impl Config {
             match key {
                 "EPICME_BIND" => Some(self.http.bind.to_string()),
                 "EPICME_PUBLIC_URL" => Some(self.http.public_url.to_string()),
+                "EPICME_TLS_CERTIFICATE_FILE" => path(&options.tls_certificate_file),
+                "EPICME_TLS_KEY_FILE" => path(&options.tls_key_file),
                 "DATABASE_URL" => Some("***".to_owned()),
                 "DATABASE_URL_FILE" => path(&options.database_url_file),
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
@@ -245,6 +249,7 @@ impl Reader<'_> {
             "must be an address and a port, such as 127.0.0.1:8787",
         );
         let public_url = self.url("EPICME_PUBLIC_URL", Some(&options.public_url));
+        let tls = self.tls(options);
         let database_url = self.database_url(options);
         let pool = self
             .parsed::<NonZeroU32>(
@@ -322,6 +327,7 @@ impl Reader<'_> {
             http: HttpConfig {
                 bind: bind?,
                 public_url: public_url?,
+                tls,
                 workers: workers?,
                 metrics: metrics?,
                 allowed_origins,
@@ -556,6 +562,8 @@ mod tests {
         let config = Config::read(&options, &Sources::default()).unwrap();
         let effective = config.effective(&options, &Sources::default());
         let unset = [
+            "EPICME_TLS_CERTIFICATE_FILE",
+            "EPICME_TLS_KEY_FILE",
             "DATABASE_URL_FILE",
             "EPICME_ISSUERS_FILE",
             "EPICME_INTROSPECTION_CLIENT_KEY_ID",

@@ -49,5 +49,6 @@ mod subscriptions;
 mod support;
 mod surface;
 mod timeouts;
+mod tls;
 mod tools;
 mod tracing;
