@@ -13,6 +13,8 @@ use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, w
 use secrecy::ExposeSecret;
 use socket2::{Domain, Protocol, Socket, Type};
 
+#[cfg(feature = "otlp")]
+use crate::otlp;
 use crate::{
     actors::{
         auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
@@ -87,6 +89,8 @@ pub struct App {
     listeners: Listeners,
     auth_arbiter: Arbiter,
     metrics: Option<MetricsServer>,
+    #[cfg(feature = "otlp")]
+    spans: Option<otlp::Exporter>,
 }
 
 /// The listener for metrics. It goes last, so that what happens while the server stops can be seen.
@@ -198,6 +202,12 @@ impl App {
                 clock.clone(),
             )
         });
+        #[cfg(feature = "otlp")]
+        let spans = config
+            .http
+            .collector
+            .as_ref()
+            .map(|collector| otlp::Exporter::start(collector, Arc::clone(&metrics)));
         let workers = config.http.workers.get();
         let proofs = proof_rules(&config.http, &config.request_state);
         let site = Data::new(Site {
@@ -211,6 +221,8 @@ impl App {
                 .as_ref()
                 .map(SharedSecret::new),
             metrics: Arc::clone(&metrics),
+            #[cfg(feature = "otlp")]
+            spans: spans.clone(),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,
@@ -266,6 +278,8 @@ impl App {
             listeners,
             auth_arbiter,
             metrics,
+            #[cfg(feature = "otlp")]
+            spans,
         })
     }
 
@@ -315,6 +329,10 @@ impl App {
         self.journal.finish_activity().await;
         self.journal.drained().await;
         self.auth_arbiter.stop();
+        #[cfg(feature = "otlp")]
+        if let Some(spans) = self.spans {
+            spans.finish().await;
+        }
         if let Some(metrics) = self.metrics {
             metrics.handle.stop(false).await;
         }

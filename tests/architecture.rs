@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 21] = [
+const IMPORTS: [(&str, &[&str]); 22] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -52,11 +52,13 @@ const IMPORTS: [(&str, &[&str]); 21] = [
             "mcp",
             "metrics",
             "oauth",
+            "otlp",
         ],
     ),
     ("config", &["domain", "oauth", "secret_file"]),
     ("cut_off", &["actors::auth", "oauth"]),
     ("metrics", &[]),
+    ("otlp", &["actors::auth", "domain", "metrics"]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     (
@@ -72,6 +74,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
             "mcp",
             "metrics",
             "oauth",
+            "otlp",
             "storage",
         ],
     ),
@@ -98,7 +101,7 @@ const TOOLS: [(&str, &[&str]); 15] = [
         &["actors::auth", "actors::journal", "actors::session"],
     ),
     ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
-    ("awc", &["actors::auth", "cut_off", "mock_auth"]),
+    ("awc", &["actors::auth", "cut_off", "mock_auth", "otlp"]),
     ("clap", &["bin", "config", "dev", "main", "telemetry"]),
     ("diesel", &["storage"]),
     ("diesel_migrations", &["storage"]),

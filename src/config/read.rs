@@ -52,6 +52,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_DPOP",
     "EPICME_WORKERS",
     "EPICME_METRICS_BIND",
+    #[cfg(feature = "otlp")]
+    "EPICME_OTLP_ENDPOINT",
     "EPICME_ALLOWED_ORIGINS",
     "EPICME_ALLOWED_HOSTS",
     "EPICME_TRUSTED_PROXIES",
@@ -145,6 +147,8 @@ impl Config {
                     .to_owned(),
                 ),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
+                #[cfg(feature = "otlp")]
+                "EPICME_OTLP_ENDPOINT" => self.http.collector.as_ref().map(ToString::to_string),
                 "EPICME_METRICS_BIND" => Some(
                     self.http
                         .metrics
@@ -276,6 +280,8 @@ impl Reader<'_> {
                 )
                 .map(Some),
         };
+        #[cfg(feature = "otlp")]
+        let collector = self.collector(options);
         let allowed_origins = units::list(&options.allowed_origins);
         for origin in &allowed_origins {
             let plain = url::Url::parse(origin)
@@ -316,6 +322,8 @@ impl Reader<'_> {
                 public_url: public_url?,
                 workers: workers?,
                 metrics: metrics?,
+                #[cfg(feature = "otlp")]
+                collector: collector?,
                 allowed_origins,
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,
@@ -345,6 +353,22 @@ impl Reader<'_> {
             "DATABASE_URL_FILE",
             options.database_url_file.as_deref(),
         )
+    }
+
+    #[cfg(feature = "otlp")]
+    fn collector(&mut self, options: &Options) -> Option<Option<url::Url>> {
+        let rule = "must be an http or https URL without a query, such as http://127.0.0.1:4318";
+        let Some(text) = &options.otlp_endpoint else {
+            return Some(None);
+        };
+        let url = self.parsed::<url::Url>("EPICME_OTLP_ENDPOINT", text, rule)?;
+        let plain = ["http", "https"].contains(&url.scheme())
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        self.hold("EPICME_OTLP_ENDPOINT", plain, rule)
+            .then_some(Some(url))
     }
 
     pub(super) fn source(&self, key: &str) -> Source {
@@ -511,6 +535,7 @@ mod tests {
         let effective = config.effective(&options, &Sources::default());
         let unset = [
             "DATABASE_URL_FILE",
+            "EPICME_OTLP_ENDPOINT",
             "EPICME_ISSUERS_FILE",
             "EPICME_INTROSPECTION_CLIENT_KEY_ID",
             "EPICME_JWT_ALGORITHMS",

@@ -80,6 +80,9 @@ pub struct Site {
     pub revocation_secret: Option<SharedSecret>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Tells a collector of every request, if there is one.
+    #[cfg(feature = "otlp")]
+    pub spans: Option<crate::otlp::Exporter>,
     /// Tells the time.
     pub clock: Clock,
     /// How long the body of a request may take.

@@ -32,6 +32,8 @@ mod legacy;
 mod limits;
 mod logging;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod outage;
 mod progress;
 mod prompts;
