@@ -20,6 +20,8 @@ use futures_util::future::select;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
+#[cfg(feature = "otlp")]
+use crate::otlp;
 use crate::{
     actors::{
         auth::AuthHandle,
@@ -112,6 +114,8 @@ pub struct App {
     tls: Option<Arc<Identities>>,
     auth_arbiter: Arbiter,
     metrics: Option<MetricsServer>,
+    #[cfg(feature = "otlp")]
+    spans: Option<otlp::Exporter>,
 }
 
 /// The listener for metrics. It goes last, so that what happens while the server stops can be seen.
@@ -212,6 +216,12 @@ impl App {
                 clock.clone(),
             )
         });
+        #[cfg(feature = "otlp")]
+        let spans = config
+            .http
+            .collector
+            .as_ref()
+            .map(|collector| otlp::Exporter::start(collector, Arc::clone(&metrics)));
         let workers = config.http.workers.get();
         let proofs = proof_rules(&config.http, &config.request_state);
         let health = Health::new(journal.clone(), auth.clone());
@@ -232,6 +242,8 @@ impl App {
                 .as_ref()
                 .map(SharedSecret::new),
             metrics: Arc::clone(&metrics),
+            #[cfg(feature = "otlp")]
+            spans: spans.clone(),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,
@@ -305,6 +317,8 @@ impl App {
             tls,
             auth_arbiter,
             metrics,
+            #[cfg(feature = "otlp")]
+            spans,
         })
     }
 
@@ -400,6 +414,10 @@ impl App {
         self.journal.finish_activity().await;
         self.journal.drained().await;
         self.auth_arbiter.stop();
+        #[cfg(feature = "otlp")]
+        if let Some(spans) = self.spans {
+            spans.finish().await;
+        }
         if let Some(metrics) = self.metrics {
             metrics.handle.stop(false).await;
         }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 24] = [
+const IMPORTS: [(&str, &[&str]); 25] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -52,12 +52,14 @@ const IMPORTS: [(&str, &[&str]); 24] = [
             "mcp",
             "metrics",
             "oauth",
+            "otlp",
         ],
     ),
     ("config", &["domain", "oauth", "secret_file", "tls"]),
     ("cut_off", &["actors::auth", "oauth"]),
     ("healthcheck", &[]),
     ("metrics", &[]),
+    ("otlp", &["actors::auth", "domain", "metrics"]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     ("tls", &["domain", "secret_file"]),
@@ -74,6 +76,7 @@ const IMPORTS: [(&str, &[&str]); 24] = [
             "mcp",
             "metrics",
             "oauth",
+            "otlp",
             "storage",
             "tls",
         ],
@@ -108,7 +111,13 @@ const TOOLS: [(&str, &[&str]); 17] = [
     ),
     (
         "awc",
-        &["actors::auth", "cut_off", "healthcheck", "mock_auth"],
+        &[
+            "actors::auth",
+            "cut_off",
+            "healthcheck",
+            "mock_auth",
+            "otlp",
+        ],
     ),
     (
         "clap",

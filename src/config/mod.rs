@@ -84,6 +84,9 @@ pub struct HttpConfig {
     pub workers: NonZeroUsize,
     /// Where metrics are asked for; `None` where they are not.
     pub metrics: Option<SocketAddr>,
+    /// The collector that is told of every request, if there is one.
+    #[cfg(feature = "otlp")]
+    pub collector: Option<Url>,
     /// Origins that may use `/mcp` from a browser, besides the public URL's own.
     pub allowed_origins: Vec<String>,
     /// Hosts that the server answers to, besides the public URL's own.

@@ -246,6 +246,12 @@ pub struct Options {
     )]
     pub(super) metrics_bind: String,
 
+    /// A collector that is told of every request (OpenTelemetry's OTLP over HTTP), such as
+    /// http://127.0.0.1:4318. By default none is
+    #[cfg(feature = "otlp")]
+    #[arg(long, env = "EPICME_OTLP_ENDPOINT", value_name = "URL")]
+    pub(super) otlp_endpoint: Option<String>,
+
     /// Origins that may use /mcp from a browser, separated by spaces; the public URL's own always may
     #[arg(
         long,

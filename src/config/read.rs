@@ -56,6 +56,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_DPOP",
     "EPICME_WORKERS",
     "EPICME_METRICS_BIND",
+    #[cfg(feature = "otlp")]
+    "EPICME_OTLP_ENDPOINT",
     "EPICME_ALLOWED_ORIGINS",
     "EPICME_ALLOWED_HOSTS",
     "EPICME_TRUSTED_PROXIES",
@@ -156,6 +158,8 @@ impl Config {
                     .to_owned(),
                 ),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
+                #[cfg(feature = "otlp")]
+                "EPICME_OTLP_ENDPOINT" => self.http.collector.as_ref().map(ToString::to_string),
                 "EPICME_METRICS_BIND" => Some(
                     self.http
                         .metrics
@@ -290,6 +294,8 @@ impl Reader<'_> {
                 )
                 .map(Some),
         };
+        #[cfg(feature = "otlp")]
+        let collector = self.collector(options);
         let allowed_origins = units::list(&options.allowed_origins);
         for origin in &allowed_origins {
             let plain = url::Url::parse(origin)
@@ -330,6 +336,8 @@ impl Reader<'_> {
                 tls,
                 workers: workers?,
                 metrics: metrics?,
+                #[cfg(feature = "otlp")]
+                collector: collector?,
                 allowed_origins,
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,
@@ -397,6 +405,22 @@ impl Reader<'_> {
                 "must be a libpq URL, such as postgresql://epicme@db.internal/epicme",
             )
         })
+    }
+
+    #[cfg(feature = "otlp")]
+    fn collector(&mut self, options: &Options) -> Option<Option<url::Url>> {
+        let rule = "must be an http or https URL without a query, such as http://127.0.0.1:4318";
+        let Some(text) = &options.otlp_endpoint else {
+            return Some(None);
+        };
+        let url = self.parsed::<url::Url>("EPICME_OTLP_ENDPOINT", text, rule)?;
+        let plain = ["http", "https"].contains(&url.scheme())
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        self.hold("EPICME_OTLP_ENDPOINT", plain, rule)
+            .then_some(Some(url))
     }
 
     pub(super) fn source(&self, key: &str) -> Source {
@@ -565,6 +589,7 @@ mod tests {
             "EPICME_TLS_CERTIFICATE_FILE",
             "EPICME_TLS_KEY_FILE",
             "DATABASE_URL_FILE",
+            "EPICME_OTLP_ENDPOINT",
             "EPICME_ISSUERS_FILE",
             "EPICME_INTROSPECTION_CLIENT_KEY_ID",
             "EPICME_JWT_ALGORITHMS",
