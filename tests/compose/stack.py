@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).resolve().parent / "stand-ins"
-PROFILES = ["scale", "observe"]
+PROFILES = ["scale", "observe", "load"]
 
 
 def run(*command, check=True, **more):
@@ -56,10 +56,6 @@ class Stack:
         on = [word for profile in profiles for word in ("--profile", profile)]
         where = ["--project-name", self.project, "--project-directory", str(ROOT)]
         return run(*self.variant, *self.files, *where, *on, *command, env=self.environment, **more)
-
-    def build(self):
-        more = os.environ.get("BUILD_ARGS", "").split()
-        self.compose("build", *more)
 
     def stand_in(self, service, image, target):
         """Where the image cannot be had: Debian's package, in an image of its own name."""
