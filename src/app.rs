@@ -25,8 +25,9 @@ use crate::{
     },
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
-    http::{self, Discovery, Doors, Limits, ProofRules, RateLimits, Site},
+    http::{self, Discovery, Doors, Limits, ProofRules, RateLimits, Scrape, Site},
     mcp::request_state::Sealer,
+    metrics::Metrics,
     oauth::{
         dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
         shared_secret::SharedSecret,
@@ -45,6 +46,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long requests that are under way may take when the server stops.
 const DRAIN: u64 = 10;
+
+/// How many connections there may be to the listener for metrics.
+const MOST_SCRAPERS: usize = 32;
 
 /// How many introspections may be under way at once.
 const INTROSPECTIONS_IN_FLIGHT: usize = 256;
@@ -82,6 +86,13 @@ pub struct App {
     sessions: Option<Sessions>,
     listeners: Listeners,
     auth_arbiter: Arbiter,
+    metrics: Option<MetricsServer>,
+}
+
+/// The listener for metrics. It goes last, so that what happens while the server stops can be seen.
+struct MetricsServer {
+    handle: ServerHandle,
+    address: SocketAddr,
 }
 
 /// Opens a listener at an address; port 0 takes a free one.
@@ -133,6 +144,8 @@ impl App {
         timeouts: ClientTimeouts,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        let metrics = Arc::new(Metrics::new());
+        let metrics_listener = config.http.metrics.map(listen_for_metrics).transpose()?;
         for issuer in config
             .issuers
             .iter()
@@ -196,6 +209,7 @@ impl App {
                 .revocation_secret
                 .as_ref()
                 .map(SharedSecret::new),
+            metrics: Arc::clone(&metrics),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,
@@ -232,6 +246,9 @@ impl App {
             .disable_signals()
             .listen(listener)?
             .run();
+        let metrics = metrics_listener
+            .map(|listener| MetricsServer::start(listener, Scrape { metrics }))
+            .transpose()?;
         Ok(Self {
             handle: server.handle(),
             finished: actix_rt::spawn(server),
@@ -241,6 +258,7 @@ impl App {
             sessions,
             listeners,
             auth_arbiter,
+            metrics,
         })
     }
 
@@ -248,6 +266,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it tells its metrics, if it does.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|server| server.address)
     }
 
     /// The journal, for whoever has to put something into it.
@@ -284,7 +308,37 @@ impl App {
         self.journal.finish_activity().await;
         self.journal.drained().await;
         self.auth_arbiter.stop();
+        if let Some(metrics) = self.metrics {
+            metrics.handle.stop(false).await;
+        }
     }
+}
+
+impl MetricsServer {
+    /// One thread is enough: nobody but Prometheus asks, and that every few seconds.
+    fn start(listener: TcpListener, scrape: Scrape) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let scrape = Data::new(scrape);
+        let routes = move || Routes::new().configure(http::configure_scrape(&scrape));
+        let server = HttpServer::new(routes)
+            .workers(1)
+            .max_connections(MOST_SCRAPERS)
+            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+            .client_request_timeout(SLOWEST_HEAD)
+            .disable_signals()
+            .listen(listener)?
+            .run();
+        let handle = server.handle();
+        actix_rt::spawn(server);
+        Ok(Self { handle, address })
+    }
+}
+
+fn listen_for_metrics(address: SocketAddr) -> io::Result<TcpListener> {
+    listen(address).map_err(|error| {
+        let told = format!("cannot listen on {address} for metrics: {error}");
+        io::Error::new(error.kind(), told)
+    })
 }
 
 fn proof_rules(http: &HttpConfig, keys: &RequestStateConfig) -> ProofRules {

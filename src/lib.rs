@@ -13,6 +13,7 @@ pub mod domain;
 pub mod features;
 pub mod http;
 pub mod mcp;
+pub mod metrics;
 #[cfg(feature = "dev")]
 pub mod mock_auth;
 pub mod oauth;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 20] = [
+const IMPORTS: [(&str, &[&str]); 21] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -47,11 +47,13 @@ const IMPORTS: [(&str, &[&str]); 20] = [
             "domain",
             "features",
             "mcp",
+            "metrics",
             "oauth",
         ],
     ),
     ("config", &["domain", "oauth", "secret_file"]),
     ("cut_off", &["actors::auth", "oauth"]),
+    ("metrics", &[]),
     ("secret_file", &[]),
     ("telemetry", &[]),
     (
@@ -65,6 +67,7 @@ const IMPORTS: [(&str, &[&str]); 20] = [
             "features",
             "http",
             "mcp",
+            "metrics",
             "oauth",
             "storage",
         ],

@@ -66,6 +66,8 @@ pub struct HttpConfig {
     pub public_url: PublicUrl,
     /// How many threads serve HTTP.
     pub workers: NonZeroUsize,
+    /// Where metrics are asked for; `None` where they are not.
+    pub metrics: Option<SocketAddr>,
     /// Origins that may use `/mcp` from a browser, besides the public URL's own.
     pub allowed_origins: Vec<String>,
     /// Hosts that the server answers to, besides the public URL's own.

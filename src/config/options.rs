@@ -212,6 +212,16 @@ pub struct Options {
     #[arg(long, env = "EPICME_WORKERS", value_name = "N")]
     pub(super) workers: Option<String>,
 
+    /// Where Prometheus asks for metrics (GET /metrics), or off. Whoever reaches it can read them, so it
+    /// belongs on loopback or a private network
+    #[arg(
+        long,
+        env = "EPICME_METRICS_BIND",
+        value_name = "ADDRESS|OFF",
+        default_value = "127.0.0.1:9464"
+    )]
+    pub(super) metrics_bind: String,
+
     /// Origins that may use /mcp from a browser, separated by spaces; the public URL's own always may
     #[arg(
         long,
@@ -465,7 +475,7 @@ struct Bare {
 #[cfg(feature = "dev")]
 impl Options {
     /// Options for a server that has everything on its own machine. All its clients share an address, and
-    /// none of them is a stranger, so there are no limits.
+    /// none of them is a stranger, so there are no limits, nor are there metrics that nobody asks for.
     #[must_use]
     pub fn for_one_machine(
         address: std::net::SocketAddr,
@@ -481,6 +491,7 @@ impl Options {
             introspection_client_id: Some("epicme".to_owned()),
             introspection_client_secret: Some(introspection_secret.expose_secret().to_owned()),
             database_url: Some(database_url.expose_secret().to_owned()),
+            metrics_bind: "off".to_owned(),
             unknown_tokens_per_minute: "0".to_owned(),
             requests_per_minute_per_user: "0".to_owned(),
             ..Self::default()

@@ -51,6 +51,7 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_BASELINE_SCOPES",
     "EPICME_DPOP",
     "EPICME_WORKERS",
+    "EPICME_METRICS_BIND",
     "EPICME_ALLOWED_ORIGINS",
     "EPICME_ALLOWED_HOSTS",
     "EPICME_TRUSTED_PROXIES",
@@ -144,6 +145,11 @@ impl Config {
                     .to_owned(),
                 ),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
+                "EPICME_METRICS_BIND" => Some(
+                    self.http
+                        .metrics
+                        .map_or_else(|| "off".to_owned(), |address| address.to_string()),
+                ),
                 "EPICME_ALLOWED_ORIGINS" => Some(self.http.allowed_origins.join(" ")),
                 "EPICME_ALLOWED_HOSTS" => Some(self.http.allowed_hosts.join(" ")),
                 "EPICME_TRUSTED_PROXIES" => Some(units::joined(&self.http.trusted_proxies)),
@@ -260,6 +266,16 @@ impl Reader<'_> {
             Some(workers) => self.count("EPICME_WORKERS", workers),
             None => Some(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
         };
+        let metrics = match options.metrics_bind.as_str() {
+            "off" => Some(None),
+            address => self
+                .parsed(
+                    "EPICME_METRICS_BIND",
+                    address,
+                    "must be an address and a port, such as 127.0.0.1:9464, or off",
+                )
+                .map(Some),
+        };
         let allowed_origins = units::list(&options.allowed_origins);
         for origin in &allowed_origins {
             let plain = url::Url::parse(origin)
@@ -299,6 +315,7 @@ impl Reader<'_> {
                 bind: bind?,
                 public_url: public_url?,
                 workers: workers?,
+                metrics: metrics?,
                 allowed_origins,
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,

@@ -1,11 +1,14 @@
 //! What every request passes before its route, and every response after it: request id, access log,
 //! host, origin, CORS.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
-    body::{BoxBody, MessageBody},
+    body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method,
@@ -27,6 +30,7 @@ use super::{
 use crate::{
     audit::{self, Event, Origin},
     domain::{fingerprint::fingerprint, principal::Principal, request_id::RequestId},
+    metrics::{self, Outcome},
     oauth::url::PublicUrl,
 };
 
@@ -47,11 +51,21 @@ const EXPOSED_HEADERS: &str =
 /// How much of a path is logged, in characters: ours are short, and others are somebody's doing.
 const LONGEST_LOGGED_PATH: usize = 128;
 
-/// What is known of a request from the start.
+/// What is known of a request: some of it from the start, and some once it is read.
 #[derive(Clone, Copy)]
 pub(super) struct RequestInfo {
     pub(super) id: RequestId,
     began: Instant,
+    method: metrics::Method,
+    era: metrics::Era,
+}
+
+/// Notes what a request asks for.
+pub(super) fn note_method(request: &HttpRequest, method: metrics::Method, era: metrics::Era) {
+    if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
+        info.method = method;
+        info.era = era;
+    }
 }
 
 /// The id of a request.
@@ -148,6 +162,8 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     let info = RequestInfo {
         id: RequestId::random(),
         began: Instant::now(),
+        method: metrics::Method::None,
+        era: metrics::Era::None,
     };
     request.extensions_mut().insert(info);
     let site = request
@@ -199,7 +215,16 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     } else if path_of(response.request()).starts_with("/.well-known/") {
         allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
     }
-    log_access(&response, info);
+    let info = response
+        .request()
+        .extensions()
+        .get::<RequestInfo>()
+        .copied()
+        .unwrap_or(info);
+    let took = info.began.elapsed();
+    let outcome = outcome(response.response());
+    site.metrics.request(info.method, info.era, outcome, took);
+    log_access(&response, info, took);
     Ok(response)
 }
 
@@ -255,8 +280,17 @@ fn is_param_header(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
+/// What became of a request, as far as its response tells.
+fn outcome(response: &HttpResponse) -> Outcome {
+    match response.extensions().get::<Outcome>() {
+        Some(told) => *told,
+        None if matches!(response.body().size(), BodySize::Stream) => Outcome::Streamed,
+        None => Outcome::Ok,
+    }
+}
+
 /// One line per request. Neither the query nor a header is in it.
-fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
+fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo, took: Duration) {
     let request = response.request();
     let status = response.status();
     let cause = response
@@ -290,7 +324,7 @@ fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo) {
         path = path.as_str(),
         status = status.as_u16(),
         subject,
-        micros = u64::try_from(info.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         "{method} {path} {}{}",
         status.as_u16(),
         cause

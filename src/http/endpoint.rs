@@ -10,13 +10,14 @@ use actix_web::{
 };
 
 use super::{
-    Site, authenticate::authenticate, batch, body, document, error::HttpError, legacy, modern,
+    Site, authenticate::authenticate, batch, body, document, edge::note_method, error::HttpError,
+    legacy, modern,
 };
 use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
-        answer::Answer,
+        answer::{Answer, ToolAnswer},
         envelope::Params,
         era::{self, Era},
         headers::{Field, Headers},
@@ -24,6 +25,7 @@ use crate::{
         shape, status,
         version::ProtocolVersion,
     },
+    metrics::{self, Outcome},
 };
 
 pub(super) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -94,7 +96,10 @@ async fn answer(
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,
-        Posted::Batch(members) => return batch::answer(&members, &headers, &caller, site).await,
+        Posted::Batch(members) => {
+            note_method(request, metrics::Method::Batch, metrics::Era::Legacy);
+            return batch::answer(&members, &headers, &caller, site).await;
+        }
     };
     let refused = |error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
@@ -103,6 +108,7 @@ async fn answer(
     };
     let params = Params::read(incoming.params()).map_err(refused)?;
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
+    note(request, &incoming, era);
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
             modern::answer(&message, params, &headers, &caller, site).await
@@ -111,6 +117,20 @@ async fn answer(
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
         (Era::Legacy, incoming) => legacy::answer(incoming, &headers, &caller, site).await,
     }
+}
+
+/// Notes what a message asks for, for the access log and the metrics.
+fn note(request: &HttpRequest, incoming: &Incoming<'_>, era: Era) {
+    let method = match incoming {
+        Incoming::Request(message) => metrics::Method::of_request(&message.method),
+        Incoming::Notification(_) => metrics::Method::Notification,
+        Incoming::Response(_) => metrics::Method::Response,
+    };
+    let era = match era {
+        Era::Modern => metrics::Era::Modern,
+        Era::Legacy => metrics::Era::Legacy,
+    };
+    note_method(request, method, era);
 }
 
 /// Gives an outcome the status and the body of its era.
@@ -124,7 +144,13 @@ pub(super) fn respond(
     match outcome {
         Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
         Ok(answer) => match shape::result(&answer, version) {
-            Ok(result) => Ok(json(jsonrpc::success(id, &result))),
+            Ok(result) => {
+                let mut response = json(jsonrpc::success(id, &result));
+                if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
+                    response.extensions_mut().insert(Outcome::ToolError);
+                }
+                Ok(response)
+            }
             Err(error) => respond(Err(error.into()), id, version, principal),
         },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {

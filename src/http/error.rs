@@ -34,6 +34,7 @@ use crate::{
         jsonrpc::{self, Id, RpcError, Unreadable, code},
         status,
     },
+    metrics::Outcome,
     oauth::{bearer::Scheme, challenge::Challenge, dpop::ProofFault, judge::Refusal, metadata},
 };
 
@@ -275,7 +276,10 @@ impl HttpError {
         let cause = self
             .cause()
             .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"));
-        response.extensions_mut().insert(LoggedCause(cause));
+        let mut told = response.extensions_mut();
+        told.insert(LoggedCause(cause));
+        told.insert(self.outcome());
+        drop(told);
         response
     }
 
@@ -312,6 +316,36 @@ impl HttpError {
             | Self::JournalUnavailable { source, .. }
             | Self::Internal { source, .. } => Some(source),
             _ => None,
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Misdirected
+            | Self::ForbiddenOrigin
+            | Self::NoSuchPath
+            | Self::MethodNotAllowed { .. }
+            | Self::UnknownSession(_) => Outcome::Refused,
+            Self::Refused(Refusal::TooFewScopes { .. }) | Self::Forbidden { .. } => {
+                Outcome::Forbidden
+            }
+            Self::Refused(_) | Self::WrongSecret => Outcome::Unauthorized,
+            Self::IssuerUnavailable { .. } | Self::JournalUnavailable { .. } => {
+                Outcome::Unavailable
+            }
+            Self::LimitExceeded(_) => Outcome::Limited,
+            Self::Busy(_) => Outcome::Busy,
+            Self::Internal { .. } => Outcome::Internal,
+            Self::UnsupportedMediaType { .. }
+            | Self::NotAcceptable
+            | Self::TooLarge { .. }
+            | Self::TooSlow
+            | Self::BrokenOff
+            | Self::NoSession(_)
+            | Self::NotResumable
+            | Self::Invalid(_)
+            | Self::LogoutRefused(_)
+            | Self::Rpc { .. } => Outcome::Error,
         }
     }
 

@@ -25,6 +25,7 @@ mod limits;
 mod modern;
 mod open_stream;
 mod proofs;
+mod scrape;
 mod source;
 mod stream;
 mod token_watch;
@@ -45,6 +46,7 @@ use crate::{
     },
     domain::{clock::Clock, scope::ScopeSet},
     features::dispatch::Dispatcher,
+    metrics::Metrics,
     oauth::{metadata, shared_secret::SharedSecret, url::PublicUrl},
 };
 
@@ -54,6 +56,7 @@ pub use self::{
     edge::Doors,
     limits::{Limits, RateLimits},
     proofs::ProofRules,
+    scrape::{Scrape, configure_scrape},
 };
 
 /// The one endpoint of MCP.
@@ -74,6 +77,8 @@ pub struct Site {
     pub dispatcher: Arc<Dispatcher>,
     /// What proves that somebody may be cut off; `None` where nobody may say so.
     pub revocation_secret: Option<SharedSecret>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
     /// Tells the time.
     pub clock: Clock,
     /// How long the body of a request may take.

@@ -197,6 +197,7 @@ struct Program {
 impl Program {
     fn start(environment: &[(&str, &str)]) -> Self {
         let mut child = epicme(&["serve", "--bind", "127.0.0.1:0"], environment)
+            .env("EPICME_METRICS_BIND", "off")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

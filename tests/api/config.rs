@@ -70,6 +70,7 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
         ("EPICME_AUDIENCE_OPTIONAL", "maybe"),
         ("EPICME_BASELINE_SCOPES", "everything"),
         ("EPICME_WORKERS", "0"),
+        ("EPICME_METRICS_BIND", "9464"),
         ("EPICME_ALLOWED_ORIGINS", "https://app.example/"),
         ("EPICME_LEGACY", "no"),
         ("EPICME_REQUEST_STATE_KEY", "zq5-secret"),
@@ -189,6 +190,7 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
         "EPICME_JWT_ALGORITHMS",
         "EPICME_JWKS_URL",
         "EPICME_WORKERS",
+        "EPICME_METRICS_BIND",
         "EPICME_ALLOWED_ORIGINS",
         "EPICME_LEGACY",
         "EPICME_REQUEST_STATE_KEY",
@@ -272,7 +274,7 @@ fn it_serves_until_it_is_told_to_stop() {
     let database = TestDatabase::new();
     let mut environment = COMPLETE.to_vec();
     environment[0].1 = database.url.expose_secret();
-    environment.push(("EPICME_WORKERS", "1"));
+    environment.extend([("EPICME_WORKERS", "1"), ("EPICME_METRICS_BIND", "off")]);
     for format in ["text", "json"] {
         let mut child = epicme(
             &["serve", "--bind", "127.0.0.1:0", "--log-format", format],

@@ -36,6 +36,7 @@ async function serve(port, environment) {
     env: {
       PATH: process.env.PATH,
       EPICME_BIND: `127.0.0.1:${port}`,
+      EPICME_METRICS_BIND: 'off',
       EPICME_PUBLIC_URL: `http://127.0.0.1:${port}`,
       EPICME_MIGRATE: 'on',
       EPICME_INTROSPECTION_CACHE: '0s',
