@@ -158,6 +158,7 @@ impl App {
         }
         let journal = JournalHandle::start(&JournalSettings {
             pool: config.database.pool,
+            metrics: Arc::clone(&metrics),
             ..JournalSettings::new(config.database.url)
         });
         journal.keep_house();
@@ -172,7 +173,7 @@ impl App {
             config.http.relays_authorization_server,
         );
         let auth = AuthHandle::start(
-            auth_settings(config.issuers, &config.http),
+            auth_settings(config.issuers, &config.http, Arc::clone(&metrics)),
             clock.clone(),
             &auth_arbiter.handle(),
         );
@@ -246,8 +247,14 @@ impl App {
             .disable_signals()
             .listen(listener)?
             .run();
+        let scrape = Scrape {
+            metrics,
+            auth: auth.clone(),
+            journal: journal.clone(),
+            sessions: sessions.clone(),
+        };
         let metrics = metrics_listener
-            .map(|listener| MetricsServer::start(listener, Scrape { metrics }))
+            .map(|listener| MetricsServer::start(listener, scrape))
             .transpose()?;
         Ok(Self {
             handle: server.handle(),
@@ -362,7 +369,11 @@ fn sealer(keys: &RequestStateConfig) -> Sealer {
     }
 }
 
-fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings {
+fn auth_settings(
+    issuers: Vec<IssuerConfig>,
+    http: &HttpConfig,
+    metrics: Arc<Metrics>,
+) -> AuthSettings {
     let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
         url: issuer.url,
         token_prefixes: issuer.token_prefixes,
@@ -387,6 +398,7 @@ fn auth_settings(issuers: Vec<IssuerConfig>, http: &HttpConfig) -> AuthSettings 
         resource: http.public_url.resource(),
         in_flight: INTROSPECTIONS_IN_FLIGHT,
         failfast: INTROSPECTION_FAILFAST,
+        metrics,
         proof_window: Window::default(),
         issuers: issuers.collect(),
     }

@@ -15,7 +15,10 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ("mcp", &["domain"]),
     ("storage", &["domain"]),
     ("actors::gate", &[]),
-    ("actors::journal", &["actors::gate", "domain", "storage"]),
+    (
+        "actors::journal",
+        &["actors::gate", "domain", "metrics", "storage"],
+    ),
     // Lines of the audit log are written where things happen, and shaped in one place.
     ("audit", &["domain", "mcp", "oauth"]),
     (
@@ -24,7 +27,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ),
     (
         "actors::auth",
-        &["actors::gate", "domain", "oauth", "secret_file"],
+        &["actors::gate", "domain", "metrics", "oauth", "secret_file"],
     ),
     (
         "actors::session",

@@ -52,6 +52,12 @@ impl Gate {
         }
     }
 
+    /// How many places there are.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// How many places are taken.
     #[must_use]
     pub fn taken(&self) -> usize {

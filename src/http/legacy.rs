@@ -13,6 +13,7 @@ use super::{
     endpoint::{SESSION_ID, accepted, forbidden, id_of, json, mcp_headers, respond},
     error::HttpError,
     open_stream,
+    scrape::counted,
     token_watch::TokenWatch,
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
         status,
         version::ProtocolVersion,
     },
+    metrics::StreamKind,
 };
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -87,7 +89,8 @@ pub(super) async fn answer(
         Reply::Whole(outcome) => respond(outcome, &message.id, version, principal),
         Reply::Stream(frames) => {
             let watch = TokenWatch::of_call(caller, site);
-            Ok(open_stream::of_frames(frames, site.silence, watch, || ()))
+            let response = open_stream::of_frames(frames, site.silence, watch, || ());
+            Ok(counted(response, StreamKind::Call, site))
         }
         Reply::Cancelled => Ok(accepted()),
     }
@@ -181,7 +184,8 @@ pub(super) async fn listen(
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    Ok(open_stream::of_frames(frames, site.silence, watch, in_use))
+    let response = open_stream::of_frames(frames, site.silence, watch, in_use);
+    Ok(counted(response, StreamKind::Session, site))
 }
 
 /// Ends a session (L-09).

@@ -10,6 +10,7 @@ use super::{
     endpoint::respond,
     error::HttpError,
     open_stream,
+    scrape::counted,
     stream::{self, Outcome},
     token_watch::TokenWatch,
 };
@@ -28,6 +29,7 @@ use crate::{
         status,
         subscription::{self, Filter},
     },
+    metrics::StreamKind,
 };
 
 pub(super) async fn answer(
@@ -72,7 +74,7 @@ pub(super) async fn answer(
     });
     match outcome.await {
         Outcome::Whole(outcome) => respond(outcome, &message.id, version, principal),
-        Outcome::Streamed(response) => Ok(response),
+        Outcome::Streamed(response) => Ok(counted(response, StreamKind::Call, site)),
     }
 }
 
@@ -112,11 +114,12 @@ async fn listen(
         .open(Arc::clone(principal), watching, meta.clone())
         .await
         .map_err(|error| HttpError::session(error, Some(id.clone())))?;
-    Ok(open_stream::of_listening(
+    let response = open_stream::of_listening(
         listening,
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(id, &subscription::ended(&meta, version)),
         site.silence,
         watch,
-    ))
+    );
+    Ok(counted(response, StreamKind::Subscription, site))
 }

@@ -64,6 +64,14 @@ impl Pool {
         }))
     }
 
+    /// How many connections are idle, and how many are on loan.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        let state = self.0.state();
+        let idle = state.idle_connections;
+        (idle, state.connections.saturating_sub(idle))
+    }
+
     /// Borrows a connection. Blocks, at most for the pool's `connect_timeout`.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use epicme::{
         GetEntry, JournalHandle, JournalMessage, JournalSettings, Kind, ListEntries, Ping,
     },
     domain::journal::{EntryFilter, JournalError},
+    metrics::Operation,
     storage::{Connection as Session, StorageError},
 };
 use secrecy::SecretString;
@@ -205,6 +206,7 @@ struct Panic;
 impl JournalMessage for Panic {
     type Reply = ();
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::Ping;
 
     fn run(&self, _: &mut Session) -> Result<(), StorageError> {
         panic!("on purpose")
@@ -230,6 +232,7 @@ struct Sleep;
 impl JournalMessage for Sleep {
     type Reply = ();
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Ping;
 
     fn run(&self, connection: &mut Session) -> Result<(), StorageError> {
         Ok(connection.batch_execute("SELECT pg_sleep(60)")?)

@@ -20,6 +20,7 @@ use crate::{
         principal::{Credential, CutOff, UserId},
         request_id::RequestId,
     },
+    metrics::CacheResult,
     oauth::{
         bearer::BearerToken,
         judge::{Expectation, Refusal, judge},
@@ -88,18 +89,28 @@ struct Desk {
 impl AuthActor {
     pub(super) fn new(settings: AuthSettings, shared: Arc<Shared>) -> Self {
         let resource = settings.resource;
-        let desks = settings.issuers.into_iter().map(|issuer| {
-            let expectation = Expectation {
-                issuer: issuer.url.clone(),
-                resource: resource.clone(),
-                audience_may_be_absent: issuer.audience_may_be_absent,
-            };
-            Rc::new(Desk {
-                issuer: Issuer::new(issuer, shared.clock.clone()),
-                expectation,
-                used_logouts: RefCell::default(),
-            })
-        });
+        let circuits = shared.circuits.iter().map(Arc::clone);
+        let desks = settings
+            .issuers
+            .into_iter()
+            .zip(circuits)
+            .map(|(issuer, circuit)| {
+                let expectation = Expectation {
+                    issuer: issuer.url.clone(),
+                    resource: resource.clone(),
+                    audience_may_be_absent: issuer.audience_may_be_absent,
+                };
+                Rc::new(Desk {
+                    issuer: Issuer::new(
+                        issuer,
+                        shared.clock.clone(),
+                        circuit,
+                        Arc::clone(&shared.metrics),
+                    ),
+                    expectation,
+                    used_logouts: RefCell::default(),
+                })
+            });
         Self {
             desks: desks.collect(),
             shared,
@@ -134,6 +145,7 @@ impl Handler<Introspect> for AuthActor {
                 AuthError::IssuerDown { .. } | AuthError::IssuerNonsense { .. } => {
                     match shared.verdicts[issuer].find_stale(&credential, shared.clock.now()) {
                         Some(principal) => {
+                            shared.metrics.introspection_cache(CacheResult::Stale);
                             log::warn!(
                                 request_id:% = trace, token = token.fingerprint();
                                 "the authorization server cannot be asked ({error}); a token that it vouched for before may read on"

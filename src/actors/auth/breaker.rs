@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::domain::clock::Timestamp;
+use crate::{domain::clock::Timestamp, metrics::CircuitState};
 
 /// How many calls in a row must fail.
 const FAILURES: u32 = 5;
@@ -88,12 +88,12 @@ impl Breaker {
         }
     }
 
-    #[cfg(test)]
-    fn name(&self) -> &'static str {
+    /// How it is, for whoever looks at it from outside.
+    pub(super) fn circuit(&self) -> CircuitState {
         match self.state {
-            State::Closed { .. } => "closed",
-            State::Open { .. } => "open",
-            State::Probing { .. } => "half-open",
+            State::Closed { .. } => CircuitState::Closed,
+            State::Open { .. } => CircuitState::Open,
+            State::Probing { .. } => CircuitState::HalfOpen,
         }
     }
 }
@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(breaker.admit(at(0)), Ok(()));
         fail(&mut breaker, 1, 0);
         assert_eq!(breaker.admit(at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.name(), "open");
+        assert_eq!(breaker.circuit(), CircuitState::Open);
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         let mut breaker = breaker();
         fail(&mut breaker, FAILURES, 0);
         assert_eq!(breaker.admit(at(5)), Ok(()));
-        assert_eq!(breaker.name(), "half-open");
+        assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
         assert!(breaker.admit(at(5)).is_err(), "one alone");
         breaker.failed(None, at(6));
         assert_eq!(

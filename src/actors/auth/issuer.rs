@@ -1,6 +1,10 @@
 //! The calls to the authorization server. Whatever it does, they end in time and in bounds.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::http::{
     StatusCode,
@@ -24,6 +28,7 @@ use super::{
 };
 use crate::{
     domain::{clock::Clock, journal::Cause, request_id::RequestId},
+    metrics::{Circuit, Introspection, Metrics},
     oauth::{
         bearer::BearerToken,
         client_assertion::{ASSERTION_TYPE, ClientKey},
@@ -100,10 +105,18 @@ pub(super) struct Issuer {
     metadata: Fetched<Metadata>,
     keys: Fetched<KeySet>,
     clock: Clock,
+    /// For whoever wants to know how the breaker is.
+    circuit: Arc<Circuit>,
+    metrics: Arc<Metrics>,
 }
 
 impl Issuer {
-    pub(super) fn new(settings: IssuerSettings, clock: Clock) -> Self {
+    pub(super) fn new(
+        settings: IssuerSettings,
+        clock: Clock,
+        circuit: Arc<Circuit>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let is_plain = settings.url.as_str().starts_with("http:")
             && [&settings.introspection_url, &settings.keys_url]
                 .into_iter()
@@ -120,6 +133,8 @@ impl Issuer {
             metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
             keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
             clock,
+            circuit,
+            metrics,
         }
     }
 
@@ -143,10 +158,17 @@ impl Issuer {
         token: &BearerToken,
     ) -> Result<IntrospectionReply, AuthError> {
         let admitted = self.breaker.borrow_mut().admit(self.clock.now());
-        admitted.map_err(|wait| AuthError::IssuerDown {
-            source: Cause::new("it failed several times in a row, and is left alone for a while"),
-            retry_after: Some(wait),
+        self.tell_circuit();
+        admitted.map_err(|wait| {
+            self.metrics.introspection_left_out();
+            AuthError::IssuerDown {
+                source: Cause::new(
+                    "it failed several times in a row, and is left alone for a while",
+                ),
+                retry_after: Some(wait),
+            }
         })?;
+        let began = Instant::now();
         let outcome = timeout(self.settings.timeout, self.introspect_twice(token))
             .await
             .unwrap_or_else(|_| {
@@ -161,7 +183,20 @@ impl Issuer {
             }
             Err(_) => breaker.failed(None, self.clock.now()),
         }
+        drop(breaker);
+        self.tell_circuit();
+        let told = match &outcome {
+            Ok(reply) if reply.active => Introspection::Active,
+            Ok(_) => Introspection::Inactive,
+            Err(AuthError::IssuerDown { .. }) => Introspection::Unavailable,
+            Err(_) => Introspection::Nonsense,
+        };
+        self.metrics.introspection(told, began.elapsed());
         outcome
+    }
+
+    fn tell_circuit(&self) {
+        self.circuit.set(self.breaker.borrow().circuit());
     }
 
     async fn introspect_twice(&self, token: &BearerToken) -> Result<IntrospectionReply, AuthError> {

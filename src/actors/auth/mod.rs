@@ -52,6 +52,7 @@ use crate::{
         principal::{Credential, CutOff, Principal},
         request_id::RequestId,
     },
+    metrics::{self, CacheResult, CircuitState, Metrics},
     oauth::{
         bearer::BearerToken,
         dpop::{Proof, Window},
@@ -117,6 +118,8 @@ pub struct AuthSettings {
     pub in_flight: usize,
     /// How long a request waits for its introspection to begin.
     pub failfast: Duration,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 /// How many cut-offs there had been at some moment.
@@ -166,6 +169,8 @@ impl AuthHandle {
             flights: Flights::default(),
             cut_offs: CutOffs::default(),
             watchers: Mutex::default(),
+            circuits: settings.issuers.iter().map(|_| Arc::default()).collect(),
+            metrics: Arc::clone(&settings.metrics),
             clock,
         });
         let address = AuthActor::start_in_arbiter(arbiter, {
@@ -249,10 +254,19 @@ impl AuthHandle {
     ) -> Result<Arc<Principal>, E> {
         let (issuer, credential) = self.locate(&token)?;
         for _ in 0..FLIGHTS {
+            let metrics = &self.shared.metrics;
             if let Some(known) = self.known(issuer, &credential) {
+                metrics.introspection_cache(match known {
+                    Ok(_) => CacheResult::Hit,
+                    Err(_) => CacheResult::NegativeHit,
+                });
                 return known.map_err(E::from);
             }
             let (mut landing, flight) = self.shared.flights.join(credential);
+            metrics.introspection_cache(match flight {
+                Some(_) => CacheResult::Miss,
+                None => CacheResult::Coalesced,
+            });
             if let Some(flight) = flight {
                 // Who is not admitted leaves the question to others, who may be.
                 admit()?;
@@ -323,6 +337,23 @@ impl AuthHandle {
                     retry_after: None,
                 }))
             })
+    }
+
+    /// How many places of each gate are taken, and how many there are.
+    #[must_use]
+    pub fn gates(&self) -> [(metrics::Gate, usize, usize); 2] {
+        [
+            (metrics::Gate::Introspection, &self.gate),
+            (metrics::Gate::Logout, &self.logout_gate),
+        ]
+        .map(|(name, gate)| (name, gate.taken(), gate.depth()))
+    }
+
+    /// Whether each issuer is asked at the moment.
+    pub fn circuits(&self) -> impl Iterator<Item = (&str, CircuitState)> {
+        let issuers = self.shared.verdicts.iter().map(Verdicts::issuer);
+        let states = self.shared.circuits.iter().map(|circuit| circuit.get());
+        issuers.zip(states)
     }
 
     /// Whether tokens of an issuer are good here.

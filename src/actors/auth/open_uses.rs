@@ -278,6 +278,7 @@ mod tests {
                 .resource(),
             in_flight: 1,
             failfast: Duration::ZERO,
+            metrics: std::sync::Arc::default(),
         };
         let arbiter = Arbiter::current();
         let auth = AuthHandle::start(settings, Clock::system(), &arbiter);

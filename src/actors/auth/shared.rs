@@ -1,6 +1,6 @@
 //! What the actor and its handles share: what is known, what is being asked, who was cut off.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Message, Recipient};
 
@@ -10,6 +10,7 @@ use crate::{
         clock::{Clock, Timestamp},
         principal::{Credential, CutOff},
     },
+    metrics::{Circuit, Metrics},
     oauth::{judge::Refusal, routing::Routes},
 };
 
@@ -25,6 +26,9 @@ pub(super) struct Shared {
     pub(super) flights: Flights,
     pub(super) cut_offs: CutOffs,
     pub(super) watchers: Mutex<Vec<Recipient<WasCutOff>>>,
+    /// Of each issuer, in their order.
+    pub(super) circuits: Vec<Arc<Circuit>>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
 }
 

@@ -22,6 +22,7 @@ use crate::{
         page::{Page, PageRequest, TimeCursor},
         principal::UserId,
     },
+    metrics::Operation,
     storage::{Connection, StorageError, activity},
 };
 
@@ -60,6 +61,7 @@ pub struct ListActivity {
 impl JournalMessage for ListActivity {
     type Reply = Page<Activity, TimeCursor>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::ReadActivity;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         activity::list_activity(connection, self.user, self.client.as_deref(), &self.page)
@@ -76,6 +78,7 @@ pub struct ListClients {
 impl JournalMessage for ListClients {
     type Reply = Vec<ConnectedClient>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::ReadActivity;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         activity::list_clients(connection, self.user)
@@ -88,6 +91,7 @@ struct AddActivity(Arc<[(ActivityKey, Tally)]>);
 impl JournalMessage for AddActivity {
     type Reply = ();
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::AddActivity;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         activity::add_activity(connection, &self.0)

@@ -10,6 +10,7 @@ use crate::{
         page::TimeCursor,
         principal::UserId,
     },
+    metrics::Operation,
     storage::{Connection, StorageError, exports, tags},
 };
 
@@ -29,6 +30,7 @@ pub struct BeginExport {
 impl JournalMessage for BeginExport {
     type Reply = ExportBegun;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::begin_export(connection, self.user, self.id, self.format)
@@ -51,6 +53,7 @@ pub struct NextEntries {
 impl JournalMessage for NextEntries {
     type Reply = Vec<Entry>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::next_entries(connection, self.user, self.after, self.at, self.bytes)
@@ -69,6 +72,7 @@ pub struct NextTags {
 impl JournalMessage for NextTags {
     type Reply = Vec<Tag>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::tags_after(connection, self.user, self.after)
@@ -91,6 +95,7 @@ pub struct AppendToExport {
 impl JournalMessage for AppendToExport {
     type Reply = ();
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::append_to_export(connection, self.user, self.id, self.number, &self.content)
@@ -111,6 +116,7 @@ pub struct FinishExport {
 impl JournalMessage for FinishExport {
     type Reply = Export;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::finish_export(connection, self.user, self.id, self.parts)
@@ -129,6 +135,7 @@ pub struct GetExport {
 impl JournalMessage for GetExport {
     type Reply = Export;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::get_export(connection, self.user, self.id)
@@ -149,6 +156,7 @@ pub struct ReadExportPart {
 impl JournalMessage for ReadExportPart {
     type Reply = String;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Export;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::read_export_part(connection, self.user, self.id, self.number)

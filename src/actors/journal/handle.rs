@@ -4,7 +4,7 @@ use std::{
     fmt,
     num::NonZeroU32,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, Recipient};
@@ -18,6 +18,7 @@ use crate::{
         journal::{Cause, JournalError},
         principal::UserId,
     },
+    metrics::{JournalOutcome, Metrics},
     storage::{Pool, PoolSettings},
 };
 
@@ -46,6 +47,8 @@ pub struct JournalSettings {
     pub statement_timeout: Duration,
     /// How long a statement may wait for another's lock.
     pub lock_timeout: Duration,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl JournalSettings {
@@ -60,6 +63,7 @@ impl JournalSettings {
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
+            metrics: Arc::default(),
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct JournalHandle(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     address: Addr<JournalActor>,
     gate: Gate,
+    pool: Pool,
+    metrics: Arc<Metrics>,
     recorder: Recorder,
     arbiter: Arbiter,
     runner: ArbiterHandle,
@@ -98,10 +104,15 @@ impl JournalHandle {
         );
         let arbiter = Arbiter::new();
         let runner = arbiter.handle();
-        let address = JournalActor::start_in_arbiter(&runner, |_| JournalActor::new(pool));
+        let address = JournalActor::start_in_arbiter(&runner, {
+            let pool = pool.clone();
+            |_| JournalActor::new(pool)
+        });
         let inner = Arc::new(Inner {
             address,
             gate,
+            pool,
+            metrics: Arc::clone(&settings.metrics),
             recorder: Recorder::default(),
             arbiter,
             runner,
@@ -136,6 +147,14 @@ impl JournalHandle {
     /// # Errors
     /// `Busy` if no place came free in time, else what the message says.
     pub async fn ask<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
+        let began = Instant::now();
+        let reply = self.ask_uncounted(message).await;
+        let took = began.elapsed();
+        self.0.metrics.journal(M::OPERATION, outcome(&reply), took);
+        reply
+    }
+
+    async fn ask_uncounted<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
         let Ok(permit) = self.0.gate.admit().await else {
             return Err(JournalError::Busy);
         };
@@ -175,6 +194,18 @@ impl JournalHandle {
         self.0.gate.taken()
     }
 
+    /// How many messages may be.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.0.gate.depth()
+    }
+
+    /// How many connections to the database are idle, and how many are in use.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        self.0.pool.connections()
+    }
+
     /// Whether the actor still takes messages.
     #[must_use]
     pub fn is_alive(&self) -> bool {
@@ -209,6 +240,22 @@ impl Drop for Inner {
 impl fmt::Debug for JournalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JournalHandle({} under way)", self.under_way())
+    }
+}
+
+fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
+    match reply {
+        Ok(_) => JournalOutcome::Ok,
+        Err(
+            JournalError::NoSuchEntry(_)
+            | JournalError::NoSuchTag(_)
+            | JournalError::NoSuchExport
+            | JournalError::TagNameTaken
+            | JournalError::IdempotencyKeyReused,
+        ) => JournalOutcome::Refused,
+        Err(JournalError::Busy) => JournalOutcome::Busy,
+        Err(JournalError::Unavailable { .. }) => JournalOutcome::Unavailable,
+        Err(JournalError::Corrupt { .. }) => JournalOutcome::Corrupt,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::{sync::Weak, time::Duration};
 
-use crate::storage::{Connection, StorageError, housekeeping};
+use crate::{
+    metrics::Operation,
+    storage::{Connection, StorageError, housekeeping},
+};
 
 use super::{
     handle::{Inner, JournalHandle},
@@ -19,6 +22,7 @@ pub struct DeleteExpired;
 impl JournalMessage for DeleteExpired {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::DeleteExpired;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         housekeeping::delete_expired(connection)

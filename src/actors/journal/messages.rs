@@ -11,6 +11,7 @@ use crate::{
         page::{NameCursor, Page, PageLimit, PageRequest, TimeCursor},
         principal::UserId,
     },
+    metrics::Operation,
     storage::{
         self, Connection, StorageError, entries, entry_lists, entry_tags, suggestions, tags,
     },
@@ -22,6 +23,8 @@ pub trait JournalMessage: Send + 'static {
     type Reply: Send + 'static;
     /// What becomes of it when its caller leaves or its connection breaks.
     const KIND: Kind;
+    /// What it counts as.
+    const OPERATION: Operation;
 
     /// Does it. Blocks.
     ///
@@ -58,6 +61,7 @@ pub struct CreateEntry {
 impl JournalMessage for CreateEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::CreateEntry;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::create_entry(
@@ -81,6 +85,7 @@ pub struct GetEntry {
 impl JournalMessage for GetEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::GetEntry;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::get_entry(connection, self.user, self.id)
@@ -101,6 +106,7 @@ pub struct ListEntries {
 impl JournalMessage for ListEntries {
     type Reply = Page<EntryListItem, TimeCursor>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::ListEntries;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::list_entries(connection, self.user, &self.filter, &self.page)
@@ -122,6 +128,7 @@ pub struct SearchEntries {
 impl JournalMessage for SearchEntries {
     type Reply = Page<SearchHit, TimeCursor>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::SearchEntries;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::search_entries(connection, self.user, &self.query, &self.page)
@@ -148,6 +155,7 @@ pub struct DigestEntries {
 impl JournalMessage for DigestEntries {
     type Reply = EntryDigest;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::DigestEntries;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         let filter = EntryFilter {
@@ -194,6 +202,7 @@ pub struct SuggestEntries {
 impl JournalMessage for SuggestEntries {
     type Reply = Suggestions<EntryId>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::SuggestEntries;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         suggestions::suggest_entries(connection, self.user, &self.typed)
@@ -212,6 +221,7 @@ pub struct SuggestTags {
 impl JournalMessage for SuggestTags {
     type Reply = Suggestions<TagId>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::SuggestTags;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         suggestions::suggest_tags(connection, self.user, &self.typed)
@@ -232,6 +242,7 @@ pub struct UpdateEntry {
 impl JournalMessage for UpdateEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::UpdateEntry;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::update_entry(connection, self.user, self.id, &self.changes)
@@ -254,6 +265,7 @@ pub struct DeleteEntry {
 impl JournalMessage for DeleteEntry {
     type Reply = Option<Entry>;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::DeleteEntry;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::delete_entry(connection, self.user, self.id)
@@ -276,6 +288,7 @@ pub struct HasEntries {
 impl JournalMessage for HasEntries {
     type Reply = bool;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::HasEntries;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::has_entries(connection, self.user)
@@ -296,6 +309,7 @@ pub struct CreateTag {
 impl JournalMessage for CreateTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::CreateTag;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::create_tag(
@@ -323,6 +337,7 @@ pub struct GetTag {
 impl JournalMessage for GetTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::GetTag;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::get_tag(connection, self.user, self.id)
@@ -341,6 +356,7 @@ pub struct ListTags {
 impl JournalMessage for ListTags {
     type Reply = Page<TagName, NameCursor>;
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::ListTags;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::list_tags(connection, self.user, &self.page)
@@ -361,6 +377,7 @@ pub struct UpdateTag {
 impl JournalMessage for UpdateTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::UpdateTag;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::update_tag(connection, self.user, self.id, self.changes.clone())
@@ -387,6 +404,7 @@ pub struct DeleteTag {
 impl JournalMessage for DeleteTag {
     type Reply = Option<Tag>;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::DeleteTag;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::delete_tag(connection, self.user, self.id)
@@ -413,6 +431,7 @@ pub struct AddTagToEntry {
 impl JournalMessage for AddTagToEntry {
     type Reply = EntryTag;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::AddTagToEntry;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::add_tag_to_entry(connection, self.user, self.entry_id, self.tag_id)
@@ -437,6 +456,7 @@ pub struct RemoveTagFromEntry {
 impl JournalMessage for RemoveTagFromEntry {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::RemoveTagFromEntry;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::remove_tag_from_entry(connection, self.user, self.entry_id, self.tag_id)
@@ -454,6 +474,7 @@ pub struct Ping;
 impl JournalMessage for Ping {
     type Reply = ();
     const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Ping;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         storage::ping(connection)

@@ -2,6 +2,7 @@
 
 use crate::{
     domain::principal::UserId,
+    metrics::Operation,
     storage::{Connection, StorageError, request_states},
 };
 
@@ -21,6 +22,7 @@ pub struct UseRequestState {
 impl JournalMessage for UseRequestState {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::UseRequestState;
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         request_states::use_up(connection, self.user, self.nonce)
