@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Starts docker-compose.yml from nothing and proves that it is what docs/DOCKER.md says.
 #
-#   tests/compose/run.sh [--require] [--keep-images]
+#   tests/compose/run.sh [--require]
 #
-# Without a Docker engine, docker-compose (or the plugin `docker compose`) and Python 3 it says so and is
-# skipped; with --require that is a failure. Where both variants of Compose are there, each has its turn.
+# Without a Docker engine, docker-compose (or the plugin `docker compose`) or the base images it says so and
+# proves only what needs none of them; with --require that is a failure. Where both variants of Compose are
+# there, each has its turn.
 # Everything runs under a project name, image tags and ports of its own, and is removed at the end, the base
 # images apart. BUILD_ARGS names further arguments of the build, such as "--build-arg=HTTP_PROXY", where a
 # network needs some.
@@ -12,7 +13,10 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 require=
+export PYTHONDONTWRITEBYTECODE=1
 [ "${1:-}" != --require ] || { require=true; shift; }
+
+command -v python3 >/dev/null || { echo "skipped: Python 3 is missing"; exit ${require:+1}; }
 
 missing() {
   if [ -n "$require" ]; then
@@ -20,11 +24,10 @@ missing() {
     echo "0 passed, 1 failed"
     exit 1
   fi
-  echo "skipped: $1"
-  exit 0
+  echo "skipped, but for what needs no container: $1"
+  exec python3 "$here/prove.py" --
 }
 
-command -v python3 >/dev/null || missing "Python 3 is missing"
 command -v docker >/dev/null || missing "Docker is missing"
 docker info >/dev/null 2>&1 || missing "no Docker engine answers"
 
@@ -39,4 +42,4 @@ for image in $(sed -n 's/^FROM \([^ ]*:[^ ]*\).*/\1/p' "$here/../../Dockerfile")
     missing "the image $image is neither here nor to be had from a registry"
 done
 
-exec python3 "$here/prove.py" "$@" -- "${variants[@]}"
+exec python3 "$here/prove.py" -- "${variants[@]}"
