@@ -17,7 +17,6 @@ RUN mkdir -p src && touch src/lib.rs \
       mkdir -p "$(dirname "$file")" && echo 'fn main() {}' > "$file"; \
     done \
  && cargo build --locked --release --no-default-features --bin epicme \
- && cargo build --locked --release --bins \
  # Of our own crate nothing may stay: Cargo goes by times, and the stubs are younger than the sources.
  && cargo clean --locked --release --package epicme
 
@@ -43,19 +42,27 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/us
 ENTRYPOINT ["/usr/local/bin/epicme"]
 CMD ["serve"]
 
-# For development and tests, never for production: with the mock and the demo data in it.
-FROM dependencies AS build-development
+# For development and tests, never for production. The feature `dev` needs no dependency more.
+FROM dependencies AS build-mock-auth
 COPY migrations migrations
 COPY src src
-RUN cargo build --locked --release --bins
+RUN cargo build --locked --release --no-default-features --features dev --bin mock-auth
 
 FROM base AS mock-auth
-COPY --from=build-development /build/target/release/mock-auth /usr/local/bin/mock-auth
+COPY --from=build-mock-auth /build/target/release/mock-auth /usr/local/bin/mock-auth
 ENV MOCK_AUTH_BIND=0.0.0.0:7788
 EXPOSE 7788
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/usr/local/bin/mock-auth", "--check-health"]
 ENTRYPOINT ["/usr/local/bin/mock-auth"]
 
+# The load tester has dependencies of its own; last, for the classic builder makes all stages up to a target.
+FROM dependencies AS build-epicme-load
+RUN cargo build --locked --release --no-default-features --features load --bin epicme-load \
+ && cargo clean --locked --release --package epicme
+COPY migrations migrations
+COPY src src
+RUN cargo build --locked --release --no-default-features --features load --bin epicme-load
+
 FROM base AS epicme-load
-COPY --from=build-development /build/target/release/epicme-load /usr/local/bin/epicme-load
+COPY --from=build-epicme-load /build/target/release/epicme-load /usr/local/bin/epicme-load
 ENTRYPOINT ["/usr/local/bin/epicme-load"]
