@@ -21,7 +21,11 @@ ALTER DATABASE epicme OWNER TO epicme_owner;
 REVOKE ALL ON DATABASE epicme FROM PUBLIC;
 GRANT CONNECT ON DATABASE epicme TO epicme;
 
--- For the tables that there are, and for those that migrations will make.
+-- For the tables that there are, and for those that migrations will make. Numbers of new rows are drawn
+-- from sequences.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO epicme;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO epicme;
 ALTER DEFAULT PRIVILEGES FOR ROLE epicme_owner IN SCHEMA public
   GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO epicme;
+ALTER DEFAULT PRIVILEGES FOR ROLE epicme_owner IN SCHEMA public
+  GRANT USAGE ON SEQUENCES TO epicme;
