@@ -4,28 +4,32 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use actix_rt::{Arbiter, task::JoinHandle};
+use actix_rt::{Arbiter, task::JoinHandle, time::sleep};
 use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
+use derive_more::{Display, Error};
+use futures_util::future::select;
 use secrecy::ExposeSecret;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::timeout;
 
 use crate::{
     actors::{
         auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
-        journal::{JournalHandle, JournalSettings},
+        journal::{JournalHandle, JournalSettings, SchemaCheck},
         session::{Listeners, SessionSettings, Sessions, Threads},
     },
     config::{
-        Config, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig, RequestStateConfig,
-        SessionConfig,
+        Config, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig,
+        RequestStateConfig, SessionConfig,
     },
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
-    http::{self, Discovery, Doors, Limits, ProofRules, RateLimits, Scrape, Site},
+    http::{self, Discovery, Doors, Health, Limits, ProofRules, RateLimits, Scrape, Site},
     mcp::request_state::Sealer,
     metrics::Metrics,
     oauth::{
@@ -44,8 +48,8 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(10);
 /// in front, so that it is the proxy that closes and no request meets a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long requests that are under way may take when the server stops.
-const DRAIN: u64 = 10;
+/// How often it is looked whether the actors still live.
+const ACTOR_WATCH: Duration = Duration::from_secs(1);
 
 /// How many connections there may be to the listener for metrics.
 const MOST_SCRAPERS: usize = 32;
@@ -76,6 +80,29 @@ impl Default for ClientTimeouts {
     }
 }
 
+/// Why a running server cannot go on.
+#[derive(Clone, Debug, Display, PartialEq, Eq)]
+pub enum Failure {
+    /// The database, once it was there, turned out to lack migrations.
+    #[display(
+        "the database has {} pending migrations ({}); run `epicme migrate`, or set EPICME_MIGRATE=on",
+        _0.len(),
+        _0.join(", ")
+    )]
+    SchemaBehind(Arc<[String]>),
+    /// An actor is gone, which nothing but a new process mends.
+    #[display("the actor {_0} has died")]
+    ActorDied(&'static str),
+}
+
+/// The server did not come to its end in time: what was under way was left.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+#[display("not everything that was under way ended within {} ms", deadline.as_millis())]
+pub struct DrainOverdue {
+    /// How long it had.
+    pub deadline: Duration,
+}
+
 /// A running server.
 pub struct App {
     handle: ServerHandle,
@@ -85,6 +112,8 @@ pub struct App {
     journal: JournalHandle,
     sessions: Option<Sessions>,
     listeners: Listeners,
+    health: Health,
+    drain: DrainConfig,
     auth_arbiter: Arbiter,
     metrics: Option<MetricsServer>,
 }
@@ -146,21 +175,10 @@ impl App {
         let address = listener.local_addr()?;
         let metrics = Arc::new(Metrics::new());
         let metrics_listener = config.http.metrics.map(listen_for_metrics).transpose()?;
-        for issuer in config
-            .issuers
-            .iter()
-            .filter(|issuer| issuer.audience_may_be_absent)
-        {
-            log::warn!(
-                "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL); any token of that issuer is good here",
-                issuer.url
-            );
+        for warning in config.warnings() {
+            log::warn!("{warning}");
         }
-        let journal = JournalHandle::start(&JournalSettings {
-            pool: config.database.pool,
-            metrics: Arc::clone(&metrics),
-            ..JournalSettings::new(config.database.url)
-        });
+        let journal = JournalHandle::start(&journal_settings(config.database, &metrics));
         journal.keep_house();
         let auth_arbiter = Arbiter::new();
         let discovery = Discovery::new(
@@ -200,7 +218,10 @@ impl App {
         });
         let workers = config.http.workers.get();
         let proofs = proof_rules(&config.http, &config.request_state);
+        let health = Health::new(journal.clone(), auth.clone());
+        let drain = config.drain;
         let site = Data::new(Site {
+            health: health.clone(),
             auth: auth.clone(),
             sessions: sessions.clone(),
             listeners: listeners.clone(),
@@ -243,7 +264,7 @@ impl App {
             .h1_allow_half_closed(false)
             // Answers are written whole; waiting for more to send would only delay them.
             .tcp_nodelay(true)
-            .shutdown_timeout(DRAIN)
+            .shutdown_timeout(drain.timeout.as_secs().saturating_add(1))
             .disable_signals()
             .listen(listener)?
             .run();
@@ -264,6 +285,8 @@ impl App {
             journal,
             sessions,
             listeners,
+            health,
+            drain,
             auth_arbiter,
             metrics,
         })
@@ -298,9 +321,51 @@ impl App {
         self.auth.reload();
     }
 
-    /// Stops: no new connection, requests under way answered, writes that were accepted done, what
-    /// was counted of the users' activity written down.
-    pub async fn stop(self) {
+    /// Waits until the server cannot go on. What can be mended while it runs, such as a database or an
+    /// authorization server that is away, is no failure.
+    pub async fn failed(&self) -> Failure {
+        let dead = async {
+            loop {
+                if !self.journal.is_alive() {
+                    return Failure::ActorDied("JournalActor");
+                }
+                if !self.auth.is_alive() {
+                    return Failure::ActorDied("AuthActor");
+                }
+                sleep(ACTOR_WATCH).await;
+            }
+        };
+        let behind = async { Failure::SchemaBehind(self.journal.schema_is_behind().await) };
+        select(pin!(dead), pin!(behind)).await.factor_first().0
+    }
+
+    /// Stops in order: not ready any more; no new connection; streams told of their end, requests under
+    /// way answered; writes that were accepted done; what was counted of the users' activity written
+    /// down.
+    ///
+    /// # Errors
+    /// [`DrainOverdue`] if that took longer than it may. What is left is given up by then.
+    pub async fn stop(self) -> Result<(), DrainOverdue> {
+        let deadline = self.drain.timeout;
+        let (journal, sessions) = (self.journal.clone(), self.sessions.clone());
+        timeout(deadline, self.drain()).await.map_err(|_| {
+            log::error!(
+                "not drained within {} ms: {} journal messages under way, {} sessions open",
+                deadline.as_millis(),
+                journal.under_way(),
+                sessions.as_ref().map_or(0, Sessions::open_sessions)
+            );
+            DrainOverdue { deadline }
+        })
+    }
+
+    async fn drain(self) {
+        self.health.drain();
+        // Whoever balances the load finds out, and sends nothing here any more, while all that still
+        // comes is served.
+        if !self.drain.delay.is_zero() {
+            sleep(self.drain.delay).await;
+        }
         // Said at once, so that nothing new begins meanwhile.
         let stopped = self.handle.stop(true);
         // Streams end in order, so that the rest need not wait for them.
@@ -377,6 +442,8 @@ fn auth_settings(
     let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
         url: issuer.url,
         token_prefixes: issuer.token_prefixes,
+        metadata_url: issuer.metadata_url,
+        plain_http_hosts: issuer.plain_http_hosts,
         introspection_url: issuer.introspection_url,
         client: issuer.client,
         signed_replies: issuer.signed_replies,
@@ -401,6 +468,21 @@ fn auth_settings(
         metrics,
         proof_window: Window::default(),
         issuers: issuers.collect(),
+    }
+}
+
+fn journal_settings(database: DatabaseConfig, metrics: &Arc<Metrics>) -> JournalSettings {
+    JournalSettings {
+        metrics: Arc::clone(metrics),
+        pool: database.pool,
+        schema: if database.awaited {
+            SchemaCheck::WhenReachable {
+                migrate: database.migrate,
+            }
+        } else {
+            SchemaCheck::Done
+        },
+        ..JournalSettings::new(database.url)
     }
 }
 

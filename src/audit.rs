@@ -7,10 +7,10 @@ use log::{Level, Record};
 use crate::{
     domain::{
         activity::{Feature, Outcome},
-        fingerprint::fingerprint,
         principal::Principal,
-        request_id::RequestId,
+        printable::Printable,
         scope::ScopeSet,
+        trace_context::Trace,
     },
     mcp::version::ProtocolVersion,
     oauth::{bearer::BearerToken, judge::Refusal},
@@ -19,14 +19,11 @@ use crate::{
 /// The target, by which `EPICME_LOG` selects these lines.
 const TARGET: &str = "audit";
 
-/// How much of a client's id is logged, in characters.
-const LONGEST_CLIENT: usize = 128;
-
 /// Whose doing it was, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
-    /// In which request.
-    pub request_id: RequestId,
+    /// In which request, and which trace that belongs to.
+    pub trace: Trace,
     /// By whom, if the token was good.
     pub principal: Option<&'a Principal>,
     /// In which revision, where that is known.
@@ -116,12 +113,16 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
     let mut pairs = vec![
         ("event", name.to_owned()),
         ("outcome", outcome.to_owned()),
-        ("request_id", origin.request_id.to_string()),
+        ("request_id", origin.trace.request_id.to_string()),
     ];
+    if let Some(trace_id) = origin.trace.trace_id() {
+        pairs.push(("trace_id", trace_id.to_string()));
+        pairs.push(("span_id", origin.trace.span_id().to_string()));
+    }
     pairs.extend(details(event));
     if let Some(principal) = origin.principal {
         pairs.push(("issuer", printable(&principal.issuer)));
-        pairs.push(("subject", fingerprint(&principal.subject)));
+        pairs.push(("subject", principal.fingerprint.clone()));
         pairs.push(("user", principal.user.to_string()));
         pairs.extend(
             principal
@@ -219,33 +220,6 @@ fn reason(refusal: Refusal) -> &'static str {
     }
 }
 
-/// A name that the authorization server gave out may hold anything. In a line of text, a space could
-/// begin a key of its own, and a control character a line of its own.
 fn printable(name: &str) -> String {
-    let mut printable = String::with_capacity(name.len());
-    for character in name.chars().take(LONGEST_CLIENT) {
-        if character.is_ascii_graphic() {
-            printable.push(character);
-        } else {
-            printable.extend(character.escape_unicode());
-        }
-    }
-    printable
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn no_name_begins_a_key_or_a_line_of_its_own(name in ".{0,200}") {
-            let printable = printable(&name);
-            prop_assert!(printable.bytes().all(|byte| byte.is_ascii_graphic()));
-            // Ten bytes are the longest escape there is.
-            prop_assert!(printable.len() <= 10 * LONGEST_CLIENT);
-        }
-    }
+    Printable(name).to_string()
 }

@@ -11,7 +11,10 @@ pub mod cut_off;
 pub mod dev;
 pub mod domain;
 pub mod features;
+pub mod healthcheck;
 pub mod http;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod mcp;
 pub mod metrics;
 #[cfg(feature = "dev")]

@@ -1,15 +1,28 @@
 //! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`, `cut-off`.
 
-use std::{ffi::OsString, fmt::Display, io, path::PathBuf, process::ExitCode, task::Poll};
+use std::{
+    error::Error,
+    ffi::OsString,
+    fmt::Display,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    pin::pin,
+    process::ExitCode,
+    task::{Context, Poll},
+};
 
 use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use epicme::{
-    app::{self, App},
+    app::{self, App, Failure as AppFailure},
     config::{Config, DatabaseConfig, Options, Sources},
     cut_off,
     domain::clock::Clock,
+    healthcheck,
     oauth::url::PublicUrl,
-    secret_file, storage,
+    secret_file,
+    storage::{self, StorageError},
     telemetry::{self, LogFormat},
 };
 use serde_json::json;
@@ -20,6 +33,11 @@ use url::Url;
 const EXIT_USAGE: u8 = 64;
 /// Something that the program needs is not there (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
+/// A part of the program died (`EX_SOFTWARE`).
+const EXIT_DIED: u8 = 70;
+/// The program was told to stop, and not everything that was under way had ended in time
+/// (`EX_TEMPFAIL`).
+const EXIT_OVERDUE: u8 = 75;
 
 /// A personal journal over MCP, and a reference OAuth resource server for MCP.
 #[derive(Parser)]
@@ -61,11 +79,26 @@ enum Command {
     Migrate(Options),
     /// Show what `serve` would run with, and where each value comes from, and end
     CheckConfig(Options),
+    /// Ask a server on this machine whether it is ready, and end with 0 if it is, else with 1. For the
+    /// health checks of containers, which have no other program
+    Healthcheck(HealthcheckOptions),
     /// Show which scopes each tool, resource, prompt and completion needs, as Markdown, and end
     Scopes,
     /// Have one running process forget a token, a user or a client, and end what is open for them.
     /// Where there are several processes, each has to be told
     CutOff(CutOffOptions),
+}
+
+#[derive(Args)]
+struct HealthcheckOptions {
+    /// Where the server listens. One that listens everywhere is asked by the loopback address
+    #[arg(
+        long,
+        env = "EPICME_BIND",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8787"
+    )]
+    bind: SocketAddr,
 }
 
 #[derive(Args)]
@@ -137,6 +170,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options, &sources),
         Some(Command::Migrate(options)) => migrate(&options, &sources),
         Some(Command::CheckConfig(options)) => check_config(&options, &sources),
+        Some(Command::Healthcheck(options)) => return healthcheck(options.bind),
         Some(Command::Scopes) => scopes(),
         Some(Command::CutOff(options)) => cut_off(options),
     };
@@ -145,6 +179,20 @@ fn main() -> ExitCode {
         Err(failure) => {
             eprintln!("epicme: {}", failure.reason);
             ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Prints what the server says of itself.
+fn healthcheck(bind: SocketAddr) -> ExitCode {
+    match actix_rt::System::new().block_on(healthcheck::ask(bind)) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(unhealthy) => {
+            eprintln!("epicme: {unhealthy}");
+            ExitCode::FAILURE
         }
     }
 }
@@ -199,6 +247,23 @@ impl Failure {
             reason: reason.to_string(),
         }
     }
+
+    fn of_app(failure: &AppFailure) -> Self {
+        Self {
+            code: match failure {
+                AppFailure::SchemaBehind(_) => EXIT_UNAVAILABLE,
+                AppFailure::ActorDied(_) => EXIT_DIED,
+            },
+            reason: failure.to_string(),
+        }
+    }
+
+    fn overdue(reason: impl Display) -> Self {
+        Self {
+            code: EXIT_OVERDUE,
+            reason: reason.to_string(),
+        }
+    }
 }
 
 #[cfg(feature = "dev")]
@@ -217,8 +282,8 @@ fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
 }
 
 fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
-    let config = Config::read(options, sources).map_err(Failure::usage)?;
-    check_schema(&config.database)?;
+    let mut config = Config::read(options, sources).map_err(Failure::usage)?;
+    config.database.awaited = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
     let resource = config.http.public_url.resource();
     actix_rt::System::new().block_on(async move {
@@ -233,34 +298,88 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
             "serving {resource} on {}; clients find out how to authenticate by asking it without a token",
             app.address()
         );
-        while let Told::Reload = signals.next().await {
-            app.reload();
-            log::info!("secrets are read from their files again");
+        let outcome = run(&app, &mut signals).await;
+        let mut stopped = pin!(app.stop());
+        let stopped = poll_fn(|context| {
+            if let Poll::Ready(stopped) = stopped.as_mut().poll(context) {
+                return Poll::Ready(stopped.map_err(Failure::overdue));
+            }
+            match signals.poll_next(context) {
+                Poll::Ready(Told::Stop) => {
+                    Poll::Ready(Err(Failure::overdue("told to stop a second time")))
+                }
+                Poll::Ready(Told::Reload) | Poll::Pending => Poll::Pending,
+            }
+        });
+        if let Err(overdue) = stopped.await {
+            leave(&overdue);
         }
-        log::info!("stopping");
-        app.stop().await;
-        Ok(())
+        outcome
     })
 }
 
-/// Pending migrations stop the start: half a schema would fail later, and worse.
-fn check_schema(database: &DatabaseConfig) -> Result<(), Failure> {
-    let cannot_look = |error| Failure::unavailable(format!("the database cannot be used: {error}"));
-    if database.migrate {
-        for name in storage::migrate(&database.url).map_err(cannot_look)? {
-            log::info!("ran migration {name}");
+/// Ends the program at once. To return would wait for the very threads that did not end in time.
+fn leave(failure: &Failure) -> ! {
+    eprintln!("epicme: {}", failure.reason);
+    std::process::exit(failure.code.into())
+}
+
+/// Serves until it is told to stop, or cannot go on.
+async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
+    let mut failed = pin!(app.failed());
+    poll_fn(|context| {
+        if let Poll::Ready(failure) = failed.as_mut().poll(context) {
+            log::error!("stopping: {failure}");
+            return Poll::Ready(Err(Failure::of_app(&failure)));
         }
-        return Ok(());
-    }
-    let pending = storage::pending_migrations(&database.url).map_err(cannot_look)?;
-    if pending.is_empty() {
-        Ok(())
+        while let Poll::Ready(told) = signals.poll_next(context) {
+            match told {
+                Told::Stop => {
+                    log::info!("stopping");
+                    return Poll::Ready(Ok(()));
+                }
+                Told::Reload => {
+                    app.reload();
+                    log::info!("secrets are read from their files again");
+                }
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Whether the schema is known to be the right one. It is not if the database is not there: it may
+/// come later, and clients are told so meanwhile.
+///
+/// # Errors
+/// Pending migrations stop the start: half a schema would fail later, and worse.
+fn schema_is_current(database: &DatabaseConfig) -> Result<bool, Failure> {
+    let looked = if database.migrate {
+        storage::migrate(&database.url).map(|names| {
+            for name in names {
+                log::info!("ran migration {name}");
+            }
+            Vec::new()
+        })
     } else {
-        Err(Failure::unavailable(format!(
-            "the database has {} pending migrations ({}); run `epicme migrate`, or set EPICME_MIGRATE=on",
-            pending.len(),
-            pending.join(", ")
-        )))
+        storage::pending_migrations(&database.url)
+    };
+    match looked {
+        Ok(pending) if pending.is_empty() => Ok(true),
+        Ok(pending) => Err(Failure::of_app(&AppFailure::SchemaBehind(pending.into()))),
+        Err(StorageError::Unavailable { .. }) => Ok(false),
+        Err(error) => Err(Failure::unavailable(format!(
+            "the database cannot be used: {}",
+            with_cause(&error)
+        ))),
+    }
+}
+
+fn with_cause(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
@@ -338,18 +457,20 @@ impl Signals {
     }
 
     /// Waits for any of them.
+    #[cfg(feature = "dev")]
     async fn next(&mut self) -> Told {
-        std::future::poll_fn(|context| {
-            if self.interrupt.poll_recv(context).is_ready()
-                || self.terminate.poll_recv(context).is_ready()
-            {
-                return Poll::Ready(Told::Stop);
-            }
-            match &mut self.hangup {
-                Some(hangup) => hangup.poll_recv(context).map(|_| Told::Reload),
-                None => Poll::Pending,
-            }
-        })
-        .await
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Told> {
+        if self.interrupt.poll_recv(context).is_ready()
+            || self.terminate.poll_recv(context).is_ready()
+        {
+            return Poll::Ready(Told::Stop);
+        }
+        match &mut self.hangup {
+            Some(hangup) => hangup.poll_recv(context).map(|_| Told::Reload),
+            None => Poll::Pending,
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::oauth::client_authentication::SecretSource;
 pub(super) enum Field {
     Issuer,
     TokenPrefixes,
+    MetadataUrl,
     IntrospectionUrl,
     Authentication,
     ClientId,
@@ -27,8 +28,9 @@ pub(super) enum Field {
 }
 
 /// What of an issuer is told by a key of its own.
-pub(super) const KEYS: [(Field, &str); 17] = [
+pub(super) const KEYS: [(Field, &str); 18] = [
     (Field::Issuer, "EPICME_ISSUER"),
+    (Field::MetadataUrl, "EPICME_ISSUER_METADATA_URL"),
     (Field::IntrospectionUrl, "EPICME_INTROSPECTION_URL"),
     (Field::Authentication, "EPICME_INTROSPECTION_AUTHENTICATION"),
     (Field::ClientId, "EPICME_INTROSPECTION_CLIENT_ID"),
@@ -51,9 +53,10 @@ pub(super) const KEYS: [(Field, &str); 17] = [
 ];
 
 /// What of an issuer is told by a member of its object in the file.
-pub(super) const MEMBERS: [(Field, &str); 17] = [
+pub(super) const MEMBERS: [(Field, &str); 18] = [
     (Field::Issuer, "issuer"),
     (Field::TokenPrefixes, "tokenPrefixes"),
+    (Field::MetadataUrl, "metadataUrl"),
     (Field::IntrospectionUrl, "introspection.url"),
     (Field::Authentication, "introspection.authentication"),
     (Field::ClientId, "introspection.clientId"),
@@ -113,6 +116,15 @@ fn shown(issuer: &IssuerConfig, field: Field) -> Option<String> {
     match field {
         Field::Issuer => Some(issuer.url.to_string()),
         Field::TokenPrefixes => Some(issuer.token_prefixes.join(" ")),
+        Field::MetadataUrl => {
+            let usual = || "(under the issuer's own URL)".to_owned();
+            Some(
+                issuer
+                    .metadata_url
+                    .as_ref()
+                    .map_or_else(usual, ToString::to_string),
+            )
+        }
         Field::IntrospectionUrl => client.and_then(|_| url(&issuer.introspection_url)),
         Field::Authentication => client.map(|client| client.method.as_str().to_owned()),
         Field::ClientId => client.map(|client| client.client_id.clone()),

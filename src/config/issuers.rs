@@ -16,7 +16,7 @@ use crate::{
         client_assertion::ClientKey,
         client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
         keys::Algorithm,
-        url::endpoint,
+        url::{PlainHttpHosts, endpoint},
     },
     secret_file,
 };
@@ -45,6 +45,7 @@ enum Place {
 pub(super) struct Words {
     pub(super) issuer: Option<String>,
     pub(super) token_prefixes: Vec<String>,
+    pub(super) metadata_url: Option<String>,
     pub(super) introspection_url: Option<String>,
     pub(super) authentication: String,
     pub(super) client_id: Option<String>,
@@ -69,6 +70,7 @@ impl Words {
         Self {
             issuer: options.issuer,
             token_prefixes: Vec::new(),
+            metadata_url: options.issuer_metadata_url,
             introspection_url: options.introspection_url,
             authentication: options.introspection_authentication,
             client_id: options.introspection_client_id,
@@ -92,10 +94,15 @@ impl Words {
 impl Reader<'_> {
     /// The issuers, from the file if there is one, else from the keys.
     pub(super) fn issuers(&mut self, options: &Options) -> Option<Vec<IssuerConfig>> {
+        let names = units::list(&options.plain_http_hosts);
+        let plain = self.read("EPICME_PLAIN_HTTP_HOSTS", PlainHttpHosts::read(names));
+        // A list that is wrong hides no other fault.
+        let plain = plain.unwrap_or_default();
         let Some(file) = &options.issuers_file else {
             let issuer = IssuerReader {
                 reader: self,
                 place: Place::Keys,
+                plain: &plain,
             }
             .issuer(&Words::of(options));
             return issuer.map(|issuer| vec![issuer]);
@@ -108,7 +115,7 @@ impl Reader<'_> {
                 "is set, and so is EPICME_ISSUERS_FILE, which tells everything of every issuer; one of them has to go",
             );
         }
-        self.issuers_of_file(file)
+        self.issuers_of_file(file, &plain)
     }
 }
 
@@ -116,18 +123,27 @@ impl Reader<'_> {
 pub(super) struct IssuerReader<'r, 's> {
     reader: &'r mut Reader<'s>,
     place: Place,
+    plain: &'r PlainHttpHosts,
 }
 
 impl<'r, 's> IssuerReader<'r, 's> {
-    pub(super) fn of_file(reader: &'r mut Reader<'s>, at: usize) -> Self {
-        let place = Place::File(at);
-        Self { reader, place }
+    pub(super) fn of_file(
+        reader: &'r mut Reader<'s>,
+        at: usize,
+        plain: &'r PlainHttpHosts,
+    ) -> Self {
+        Self {
+            reader,
+            place: Place::File(at),
+            plain,
+        }
     }
 
     /// Reads all of it before it gives up, so that no fault hides another.
     pub(super) fn issuer(&mut self, words: &Words) -> Option<IssuerConfig> {
         let url = self.url_of(Field::Issuer, words.issuer.as_deref());
         self.prefixes(&words.token_prefixes);
+        let metadata_url = self.endpoint(Field::MetadataUrl, &words.metadata_url);
         let introspection_url = self.endpoint(Field::IntrospectionUrl, &words.introspection_url);
         let signed_replies = self.read(Field::Signed, units::switch(&words.signed));
         let jwt_mode = self.read(Field::Jwt, jwt_mode(&words.jwt));
@@ -170,7 +186,9 @@ impl<'r, 's> IssuerReader<'r, 's> {
         Some(IssuerConfig {
             url: url?,
             token_prefixes: words.token_prefixes.clone(),
+            metadata_url: metadata_url?,
             introspection_url: introspection_url?,
+            plain_http_hosts: self.plain.clone(),
             client: client?,
             signed_replies: signed_replies?,
             jwt: jwt.map(|introspected| JwtConfig {
@@ -336,7 +354,7 @@ impl<'r, 's> IssuerReader<'r, 's> {
     fn endpoint(&mut self, field: Field, text: &Option<String>) -> Option<Option<url::Url>> {
         match text {
             None => Some(None),
-            Some(text) => self.read(field, endpoint(text)).map(Some),
+            Some(text) => self.read(field, endpoint(text, self.plain)).map(Some),
         }
     }
 

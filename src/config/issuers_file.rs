@@ -17,7 +17,7 @@ use super::{
     options::Options,
     read::Reader,
 };
-use crate::oauth::json;
+use crate::oauth::{json, url::PlainHttpHosts};
 
 /// The key that names the file, to which all of its faults belong.
 const KEY: &str = "EPICME_ISSUERS_FILE";
@@ -29,7 +29,11 @@ const LONGEST_FILE: u64 = 256 * 1024;
 const MOST_ISSUERS: usize = 20;
 
 impl Reader<'_> {
-    pub(super) fn issuers_of_file(&mut self, path: &Path) -> Option<Vec<IssuerConfig>> {
+    pub(super) fn issuers_of_file(
+        &mut self,
+        path: &Path,
+        plain: &PlainHttpHosts,
+    ) -> Option<Vec<IssuerConfig>> {
         let document = read(path).map_err(|reason| {
             self.fault(KEY, format!("{} {reason}", path.display()));
         });
@@ -51,11 +55,11 @@ impl Reader<'_> {
             configs.push(
                 words
                     .as_ref()
-                    .and_then(|words| IssuerReader::of_file(self, at).issuer(words)),
+                    .and_then(|words| IssuerReader::of_file(self, at, plain).issuer(words)),
             );
             all.push(words);
         }
-        self.tell_apart(&all);
+        self.tell_apart(&all, plain);
         configs
             .into_iter()
             .collect::<Option<Vec<_>>>()
@@ -90,6 +94,7 @@ impl Reader<'_> {
         let words = Words {
             issuer: issuer.text("issuer", self),
             token_prefixes: issuer.texts("tokenPrefixes", self).unwrap_or_default(),
+            metadata_url: issuer.text("metadataUrl", self),
             introspection_url: introspection.text("url", self),
             authentication: introspection
                 .text("authentication", self)
@@ -125,7 +130,7 @@ impl Reader<'_> {
 
     /// Every token has to be one issuer's alone. A prefix that begins another is no fault: the longest
     /// one that fits decides.
-    fn tell_apart(&mut self, all: &[Option<Words>]) {
+    fn tell_apart(&mut self, all: &[Option<Words>], plain: &PlainHttpHosts) {
         let mut issuers = HashMap::new();
         let mut prefixes = HashMap::new();
         for (at, words) in all.iter().enumerate() {
@@ -134,15 +139,15 @@ impl Reader<'_> {
                 && let Some(first) = issuers.insert(issuer, at)
             {
                 let rule = format!("is that of issuers[{first}] too");
-                IssuerReader::of_file(self, at).hold(Field::Issuer, false, &rule);
+                IssuerReader::of_file(self, at, plain).hold(Field::Issuer, false, &rule);
             }
             for prefix in &words.token_prefixes {
                 if let Some(first) = prefixes.insert(prefix, at) {
                     let rule = format!("one of them is that of issuers[{first}] too");
-                    IssuerReader::of_file(self, at).hold(Field::TokenPrefixes, false, &rule);
+                    IssuerReader::of_file(self, at, plain).hold(Field::TokenPrefixes, false, &rule);
                 }
             }
-            IssuerReader::of_file(self, at).hold(
+            IssuerReader::of_file(self, at, plain).hold(
                 Field::TokenPrefixes,
                 all.len() == 1 || !words.token_prefixes.is_empty() || words.jwt != "off",
                 "is required where there are several issuers, unless jwt is there: nothing else tells whose a token is",
@@ -291,7 +296,7 @@ mod tests {
         fn whatever_stands_in_the_file_is_read_or_told_at_its_place(
             bytes: Vec<u8>,
             member in prop::sample::select(vec![
-                "issuer", "tokenPrefixes", "introspection", "jwt", "jwksUrl", "audienceOptional", "x",
+                "issuer", "tokenPrefixes", "metadataUrl", "introspection", "jwt", "jwksUrl", "audienceOptional", "x",
             ]),
             value in value(),
         ) {

@@ -16,6 +16,7 @@ mod options;
 mod read;
 mod secrets;
 mod units;
+mod warnings;
 
 use std::{
     fmt,
@@ -33,7 +34,7 @@ use crate::{
     oauth::{
         client_authentication::ClientAuthentication,
         keys::Algorithm,
-        url::{IssuerUrl, PublicUrl},
+        url::{IssuerUrl, PlainHttpHosts, PublicUrl},
     },
 };
 
@@ -55,6 +56,17 @@ pub struct Config {
     pub request_state: RequestStateConfig,
     /// Legacy sessions; `None` where the legacy era is switched off.
     pub sessions: Option<SessionConfig>,
+    /// How the server ends.
+    pub drain: DrainConfig,
+}
+
+/// How the server ends.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainConfig {
+    /// How long all of it may take.
+    pub timeout: Duration,
+    /// How long it goes on serving, and says that it is not ready, before it begins to stop.
+    pub delay: Duration,
 }
 
 /// The HTTP listener and who may use it.
@@ -119,6 +131,10 @@ pub struct IssuerConfig {
     pub url: IssuerUrl,
     /// What its opaque tokens begin with; empty if nothing is known of them.
     pub token_prefixes: Vec<String>,
+    /// Where its metadata is; `None` looks for it under the identifier (RFC 8414 §3.1).
+    pub metadata_url: Option<Url>,
+    /// Hosts on which its endpoints may be reached by http.
+    pub plain_http_hosts: PlainHttpHosts,
     /// Its introspection endpoint; `None` finds it in the issuer's metadata.
     pub introspection_url: Option<Url>,
     /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.
@@ -161,6 +177,9 @@ pub struct DatabaseConfig {
     pub pool: NonZeroU32,
     /// Whether pending migrations are run at start.
     pub migrate: bool,
+    /// Whether it could not be reached at start: then its schema is looked at as soon as it can be, and
+    /// nothing is asked before. No key says so; `serve` finds out.
+    pub awaited: bool,
 }
 
 /// With what the states of modern calls are sealed, which a client carries from one round to the next.

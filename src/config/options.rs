@@ -60,6 +60,11 @@ pub struct Options {
     #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
     pub(super) issuer: Option<String>,
 
+    /// Where the issuer's metadata is fetched, if not under the issuer's own URL. Its issuer must be
+    /// EPICME_ISSUER all the same
+    #[arg(long, env = "EPICME_ISSUER_METADATA_URL", value_name = "URL")]
+    pub(super) issuer_metadata_url: Option<String>,
+
     /// The introspection endpoint; by default the one that the issuer's metadata names
     #[arg(long, env = "EPICME_INTROSPECTION_URL", value_name = "URL")]
     pub(super) introspection_url: Option<String>,
@@ -188,6 +193,16 @@ pub struct Options {
         default_value = "off"
     )]
     pub(super) audience_optional: String,
+
+    /// Hosts of a private network, separated by spaces, on which the introspection endpoint, the key set
+    /// and the metadata of an issuer may be reached by http: tokens and secrets go there in the clear
+    #[arg(
+        long,
+        env = "EPICME_PLAIN_HTTP_HOSTS",
+        value_name = "HOSTS",
+        default_value = ""
+    )]
+    pub(super) plain_http_hosts: String,
 
     /// The scopes that a client is told to ask for to begin with, separated by spaces
     #[arg(
@@ -389,6 +404,27 @@ pub struct Options {
         default_value = "30m"
     )]
     pub(super) session_idle: String,
+
+    /// How long the server may take to stop when it is told to (SIGTERM): streams end, requests are
+    /// answered, accepted writes are done. Whatever is left then is given up, and the exit code is 75.
+    /// Shorter than the grace of whoever stops it
+    #[arg(
+        long,
+        env = "EPICME_DRAIN_TIMEOUT",
+        value_name = "DURATION",
+        default_value = "25s"
+    )]
+    pub(super) drain_timeout: String,
+
+    /// How much of that it goes on serving while /readyz says 503 already, so that a load balancer finds
+    /// out before connections are refused
+    #[arg(
+        long,
+        env = "EPICME_DRAIN_DELAY",
+        value_name = "DURATION",
+        default_value = "0s"
+    )]
+    pub(super) drain_delay: String,
 
     /// How long a legacy session lives at most
     #[arg(

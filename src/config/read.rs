@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    Config, ConfigErrors, DatabaseConfig, Fault, HttpConfig, ONE_PROCESS, ProofConfig,
+    Config, ConfigErrors, DatabaseConfig, DrainConfig, Fault, HttpConfig, ONE_PROCESS, ProofConfig,
     SessionConfig, StreamConfig,
     issuer_fields::{shown_by_file, shown_by_key},
     limits,
@@ -32,6 +32,7 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_MIGRATE",
     "EPICME_ISSUERS_FILE",
     "EPICME_ISSUER",
+    "EPICME_ISSUER_METADATA_URL",
     "EPICME_INTROSPECTION_URL",
     "EPICME_INTROSPECTION_AUTHENTICATION",
     "EPICME_INTROSPECTION_CLIENT_ID",
@@ -48,6 +49,7 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_JWT_ALGORITHMS",
     "EPICME_JWKS_URL",
     "EPICME_AUDIENCE_OPTIONAL",
+    "EPICME_PLAIN_HTTP_HOSTS",
     "EPICME_BASELINE_SCOPES",
     "EPICME_DPOP",
     "EPICME_WORKERS",
@@ -72,6 +74,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_SESSIONS_PER_USER",
     "EPICME_SESSION_IDLE",
     "EPICME_SESSION_LIFETIME",
+    "EPICME_DRAIN_TIMEOUT",
+    "EPICME_DRAIN_DELAY",
 ];
 
 /// A key, what is in effect, and where it came from.
@@ -135,6 +139,9 @@ impl Config {
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
                 "EPICME_MIGRATE" => switch(self.database.migrate),
                 "EPICME_ISSUERS_FILE" => path(&options.issuers_file),
+                "EPICME_PLAIN_HTTP_HOSTS" => {
+                    Some(self.issuers[0].plain_http_hosts.names().join(" "))
+                }
                 "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
                 "EPICME_DPOP" => Some(
                     match self.http.proofs {
@@ -193,6 +200,8 @@ impl Config {
                 "EPICME_SESSION_LIFETIME" => {
                     self.sessions.map(|sessions| units::show(sessions.lifetime))
                 }
+                "EPICME_DRAIN_TIMEOUT" => Some(units::show(self.drain.timeout)),
+                "EPICME_DRAIN_DELAY" => Some(units::show(self.drain.delay)),
                 _ if options.issuers_file.is_some() => None,
                 key => shown_by_key(&self.issuers[0], key),
             }
@@ -295,14 +304,13 @@ impl Reader<'_> {
         );
         let request_state = self.request_state(options);
         let revocation_secret = self.revocation_secret(options);
-        let streams = StreamConfig {
-            in_all: self.count("EPICME_STREAMS", &options.streams)?,
-            per_user: self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user)?,
-        };
+        let streams_in_all = self.count("EPICME_STREAMS", &options.streams);
+        let streams_per_user = self.count("EPICME_STREAMS_PER_USER", &options.streams_per_user);
         let in_all = self.count("EPICME_SESSIONS", &options.sessions);
         let per_user = self.count("EPICME_SESSIONS_PER_USER", &options.sessions_per_user);
         let idle = self.lifetime("EPICME_SESSION_IDLE", &options.session_idle);
         let lifetime = self.lifetime("EPICME_SESSION_LIFETIME", &options.session_lifetime);
+        let drain = self.drain(options);
 
         let sessions = SessionConfig {
             in_all: in_all?,
@@ -323,7 +331,10 @@ impl Reader<'_> {
                 limits: limits?,
                 baseline: baseline?,
                 proofs: proofs?,
-                streams,
+                streams: StreamConfig {
+                    in_all: streams_in_all?,
+                    per_user: streams_per_user?,
+                },
                 relays_authorization_server: relays?,
                 revocation_secret,
             },
@@ -332,10 +343,33 @@ impl Reader<'_> {
                 url: database_url?,
                 pool: pool?,
                 migrate: migrate?,
+                awaited: false,
             },
             request_state,
             sessions: legacy?.then_some(sessions),
+            drain: drain?,
         })
+    }
+
+    fn drain(&mut self, options: &Options) -> Option<DrainConfig> {
+        const LONGEST: Duration = Duration::from_secs(3_600);
+        let timeout = self
+            .lifetime("EPICME_DRAIN_TIMEOUT", &options.drain_timeout)
+            .filter(|timeout| {
+                self.hold(
+                    "EPICME_DRAIN_TIMEOUT",
+                    *timeout <= LONGEST,
+                    "must not be longer than 1h",
+                )
+            });
+        let delay = self.read("EPICME_DRAIN_DELAY", units::duration(&options.drain_delay))?;
+        let timeout = timeout?;
+        let leaves_time = self.hold(
+            "EPICME_DRAIN_DELAY",
+            delay < timeout,
+            "must be shorter than EPICME_DRAIN_TIMEOUT, of which it is a part",
+        );
+        leaves_time.then_some(DrainConfig { timeout, delay })
     }
 
     fn database_url(&mut self, options: &Options) -> Option<SecretString> {
@@ -345,6 +379,18 @@ impl Reader<'_> {
             "DATABASE_URL_FILE",
             options.database_url_file.as_deref(),
         )
+        .filter(|url| {
+            let url = url.expose_secret();
+            // libpq has the last word; this is for what is no address of a database at all.
+            let is_one = url.starts_with("postgresql://")
+                || url.starts_with("postgres://")
+                || url.contains('=');
+            self.hold(
+                "DATABASE_URL",
+                is_one,
+                "must be a libpq URL, such as postgresql://epicme@db.internal/epicme",
+            )
+        })
     }
 
     pub(super) fn source(&self, key: &str) -> Source {

@@ -1,11 +1,12 @@
 //! Secrets: each has a key of its own and another for a file that holds it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
 use super::{RequestStateConfig, SealingKey, options::Options, read::Reader};
+use crate::secret_file;
 
 /// The shortest secret that nobody guesses.
 const SHORTEST_SECRET: usize = 16;
@@ -115,8 +116,8 @@ impl Reader<'_> {
             }
             (None, None) => None,
             (Some(value), None) => Some((key, value.into())),
-            (None, Some(file)) => match fs::read_to_string(file) {
-                Ok(text) => Some((file_key, text.trim_end_matches(['\r', '\n']).into())),
+            (None, Some(file)) => match secret_file::read(file) {
+                Ok(secret) => Some((file_key, secret)),
                 Err(error) => {
                     self.fault(
                         file_key,
@@ -131,6 +132,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -195,6 +198,38 @@ mod tests {
             ..options(Some("x"), None)
         };
         assert_eq!(read(&both).unwrap_err(), ["EPICME_REQUEST_STATE_KEY"]);
+    }
+
+    /// By the rule by which they are read again while the server runs.
+    #[test]
+    fn every_file_of_a_secret_is_read_by_one_rule() {
+        let path = std::env::temp_dir().join(format!("epicme-told-by-file-{}", std::process::id()));
+        let database_url = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let options = Options {
+                database_url: None,
+                database_url_file: Some(path.clone()),
+                ..options(None, None)
+            };
+            Config::read(&options, &Sources::default())
+                .map(|config| config.database.url.expose_secret().to_owned())
+                .map_err(|errors| errors.0[0].reason.clone())
+        };
+        let said = [
+            database_url(b"postgres://localhost/epicme \t\r\n"),
+            database_url(b" \n"),
+            database_url(&[b'x'; 64 * 1024 + 1]),
+        ];
+        fs::remove_file(&path).unwrap();
+        let refused = |why: &str| Err(format!("{} cannot be read: {why}", path.display()));
+        assert_eq!(
+            said,
+            [
+                Ok("postgres://localhost/epicme".to_owned()),
+                refused("it is empty"),
+                refused("it is longer than 64 KiB"),
+            ]
+        );
     }
 
     #[test]

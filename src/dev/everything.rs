@@ -19,7 +19,7 @@ use super::{
     postgres::{Cluster, ClusterError, ClusterOptions},
 };
 use crate::{
-    app::{self, App},
+    app::{self, App, DrainOverdue},
     config::{Config, ConfigErrors, Options, Sources},
     domain::{clock::Clock, journal::JournalError, scope::ScopeSet},
     mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant, demo_users},
@@ -99,6 +99,9 @@ pub enum DevError {
     /// A configuration that `dev` made up and `serve` refuses.
     #[display("{_0}")]
     Config(ConfigErrors),
+    /// What was under way when it stopped did not end.
+    #[display("{_0}")]
+    Drain(DrainOverdue),
     /// Anything else that the operating system refuses.
     #[display("{_0}")]
     Io(io::Error),
@@ -214,7 +217,7 @@ impl Dev {
     /// # Errors
     /// If PostgreSQL does not end.
     pub async fn stop(self) -> Result<(), DevError> {
-        self.app.stop().await;
+        self.app.stop().await?;
         self.mock_auth.stop().await;
         if let Some(cluster) = self.cluster {
             cluster.stop()?;

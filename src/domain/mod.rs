@@ -16,5 +16,7 @@ pub mod fingerprint;
 pub mod journal;
 pub mod page;
 pub mod principal;
+pub mod printable;
 pub mod request_id;
 pub mod scope;
+pub mod trace_context;

@@ -17,6 +17,8 @@ pub struct Principal {
     pub issuer: String,
     /// The subject, unique at its issuer only (RFC 7662 §2.2 `sub`).
     pub subject: String,
+    /// What stands in the log for the subject: each request has it written there.
+    pub fingerprint: String,
     /// The OAuth client that the token was issued to, where the issuer says so.
     pub client: Option<String>,
     /// A name for people, never for decisions (RFC 7662 §2.2 `username`).
@@ -101,6 +103,7 @@ impl Principal {
         Self {
             issuer: "i".to_owned(),
             subject: subject.to_owned(),
+            fingerprint: super::fingerprint::fingerprint(subject),
             client: None,
             username: None,
             scopes: ScopeSet::ALL,

@@ -14,4 +14,11 @@ impl RequestId {
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
+
+    /// Its second half, which names the request within a trace. Two of its bits are those of every
+    /// random UUID (RFC 9562 §4.1), so it is never zero.
+    #[must_use]
+    pub(super) fn half(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
         activity::{EndedCall, Feature, FeatureKind, Outcome},
         journal::EntryId,
         principal::Principal,
-        request_id::RequestId,
+        trace_context::Trace,
     },
     mcp::{
         answer::{Answer, ToolAnswer},
@@ -34,13 +34,13 @@ pub(super) fn recorded(
     call: &Call<'_>,
     start: impl FnOnce(&Arc<Dispatcher>, &Call<'_>) -> Result<Begun, Failure>,
 ) -> Result<Begun, Failure> {
-    let Some(feature) = feature_of(dispatcher.catalogue(), call) else {
+    let Some(feature) = feature_of(dispatcher.catalogue(), call.method, call.params) else {
         return start(dispatcher, call);
     };
     let called = Rc::new(Called {
         feature,
         principal: Arc::clone(&call.principal),
-        request_id: call.request_id,
+        trace: call.trace,
         version: call.version,
         undone: Cell::new(None),
     });
@@ -77,15 +77,18 @@ pub(super) fn recorded(
 }
 
 /// The declared feature that a call is of, unless it touches no journal.
-fn feature_of(catalogue: &Catalogue, call: &Call<'_>) -> Option<Feature> {
-    let params = call.params;
+pub(super) fn feature_of(
+    catalogue: &Catalogue,
+    method: Method,
+    params: &Params<'_>,
+) -> Option<Feature> {
     let name = || Params::string(params.name, "name").ok();
     let feature = |kind, name: &str| Feature {
         kind,
         name: name.to_owned(),
         writes: false,
     };
-    match call.method {
+    match method {
         Method::CallTool => {
             let tool = catalogue.tool(&name()?)?;
             Some(Feature {
@@ -145,7 +148,7 @@ fn outcome_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> Outcome {
 struct Called {
     feature: Feature,
     principal: Arc<Principal>,
-    request_id: RequestId,
+    trace: Trace,
     version: ProtocolVersion,
     /// What it came to, where the tool has done what it should: nothing.
     undone: Cell<Option<Outcome>>,
@@ -154,7 +157,7 @@ struct Called {
 impl Called {
     fn audit(&self, event: Event<'_>) {
         let origin = Origin {
-            request_id: self.request_id,
+            trace: self.trace,
             principal: Some(&self.principal),
             version: Some(self.version),
         };

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use actix_web::{HttpMessage, HttpRequest, http::header::AUTHORIZATION};
 use url::form_urlencoded;
 
-use super::{Site, edge::request_id, error::HttpError};
+use super::{Site, access::trace_context, error::HttpError};
 use crate::{
     actors::auth::{Mark, Presented},
     audit::{self, Event, Origin},
-    domain::{principal::Principal, request_id::RequestId},
+    domain::{principal::Principal, trace_context::Trace},
     oauth::{
         bearer::{BearerToken, Presentation, Scheme},
         dpop::ProofFault,
@@ -24,7 +24,7 @@ pub(super) struct Caller {
     /// The token, for what stays open under it.
     pub(super) token: BearerToken,
     /// The request, for the log.
-    pub(super) trace: RequestId,
+    pub(super) trace: Trace,
     /// Whoever is cut off after this may have been let in before.
     pub(super) mark: Mark,
 }
@@ -36,10 +36,11 @@ pub(super) struct Caller {
 /// that there were too many. A token that holds none of our scopes is good for nothing here, and is
 /// told so at once.
 pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<Caller, HttpError> {
-    let trace = request_id(request);
+    let context = trace_context(request);
+    let trace = context.trace;
     let refused = |refusal, token| {
         let origin = Origin {
-            request_id: trace,
+            trace,
             principal: None,
             version: None,
         };
@@ -67,7 +68,7 @@ pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<C
         error => error,
     };
     let unknown = site.limits.unknown_token(request, &site.clock);
-    let introspected = site.auth.introspect(token.clone(), trace, || {
+    let introspected = site.auth.introspect(token.clone(), context, || {
         unknown.take().map_err(HttpError::LimitExceeded)
     });
     let principal = introspected.await.map_err(|error| {
@@ -87,7 +88,7 @@ pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<C
     if principal.scopes.is_empty() {
         let needed = site.baseline;
         let origin = Origin {
-            request_id: trace,
+            trace,
             principal: Some(&principal),
             version: None,
         };

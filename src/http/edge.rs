@@ -1,22 +1,14 @@
-//! What every request passes before its route, and every response after it: request id, access log,
-//! host, origin, CORS.
-
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+//! What every request passes before its route, and every response after it: request id, host,
+//! origin, CORS.
 
 use actix_web::{
-    Error, HttpMessage, HttpRequest, HttpResponse,
-    body::{BodySize, BoxBody, MessageBody},
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{
-        Method,
-        header::{
-            self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-            ACCESS_CONTROL_REQUEST_HEADERS, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
-        },
+    http::header::{
+        self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_HEADERS, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
     },
     middleware::Next,
     web::Data,
@@ -25,12 +17,11 @@ use url::Url;
 
 use super::{
     Site,
-    error::{HttpError, LoggedCause},
+    access::{self, Watch},
+    error::HttpError,
 };
 use crate::{
     audit::{self, Event, Origin},
-    domain::{fingerprint::fingerprint, principal::Principal, request_id::RequestId},
-    metrics::{self, Outcome},
     oauth::url::PublicUrl,
 };
 
@@ -47,34 +38,6 @@ const ALLOWED_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Pr
 /// authenticate.
 const EXPOSED_HEADERS: &str =
     "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
-
-/// How much of a path is logged, in characters: ours are short, and others are somebody's doing.
-const LONGEST_LOGGED_PATH: usize = 128;
-
-/// What is known of a request: some of it from the start, and some once it is read.
-#[derive(Clone, Copy)]
-pub(super) struct RequestInfo {
-    pub(super) id: RequestId,
-    began: Instant,
-    method: metrics::Method,
-    era: metrics::Era,
-}
-
-/// Notes what a request asks for.
-pub(super) fn note_method(request: &HttpRequest, method: metrics::Method, era: metrics::Era) {
-    if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
-        info.method = method;
-        info.era = era;
-    }
-}
-
-/// The id of a request.
-pub(super) fn request_id(request: &HttpRequest) -> RequestId {
-    request
-        .extensions()
-        .get::<RequestInfo>()
-        .map_or_else(RequestId::random, |info| info.id)
-}
 
 /// Which hosts this server answers to, and which origins may use it from a browser.
 #[derive(Clone, Debug)]
@@ -159,13 +122,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let info = RequestInfo {
-        id: RequestId::random(),
-        began: Instant::now(),
-        method: metrics::Method::None,
-        era: metrics::Era::None,
-    };
-    request.extensions_mut().insert(info);
+    let trace = access::begin(request.request());
     let site = request
         .app_data::<Data<Site>>()
         .cloned()
@@ -173,9 +130,9 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     let path = request.match_info().as_str();
     let under_mcp = path == super::MCP;
     // Load balancers ask after the server's health by its address.
-    let any_host = path == super::HEALTHCHECK;
+    let any_host = super::is_probe(path);
     let origin = Origin {
-        request_id: info.id,
+        trace,
         principal: None,
         version: None,
     };
@@ -188,6 +145,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     } else {
         None
     };
+    let watch = Watch::new(request.request(), &site);
     let mut response = match refused {
         Some(error) => {
             let (request, body) = request.into_parts();
@@ -198,7 +156,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     };
     let origin = response.request().headers().get(ORIGIN).cloned();
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&info.id.to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&trace.request_id.to_string()) {
         headers.insert(REQUEST_ID.clone(), id);
     }
     headers.insert(
@@ -215,16 +173,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     } else if path_of(response.request()).starts_with("/.well-known/") {
         allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
     }
-    let info = response
-        .request()
-        .extensions()
-        .get::<RequestInfo>()
-        .copied()
-        .unwrap_or(info);
-    let took = info.began.elapsed();
-    let outcome = outcome(response.response());
-    site.metrics.request(info.method, info.era, outcome, took);
-    log_access(&response, info, took);
+    watch.answered(response.response());
     Ok(response)
 }
 
@@ -278,69 +227,4 @@ fn is_param_header(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-/// What became of a request, as far as its response tells.
-fn outcome(response: &HttpResponse) -> Outcome {
-    match response.extensions().get::<Outcome>() {
-        Some(told) => *told,
-        None if matches!(response.body().size(), BodySize::Stream) => Outcome::Streamed,
-        None => Outcome::Ok,
-    }
-}
-
-/// One line per request. Neither the query nor a header is in it.
-fn log_access(response: &ServiceResponse<BoxBody>, info: RequestInfo, took: Duration) {
-    let request = response.request();
-    let status = response.status();
-    let cause = response
-        .response()
-        .extensions()
-        .get::<LoggedCause>()
-        .map(|LoggedCause(cause)| cause.clone());
-    let level = if status.is_server_error() {
-        log::Level::Warn
-    } else if path_of(request) == super::HEALTHCHECK {
-        log::Level::Debug
-    } else {
-        log::Level::Info
-    };
-    let method = match *request.method() {
-        Method::GET | Method::HEAD | Method::POST | Method::DELETE | Method::OPTIONS => {
-            request.method().as_str()
-        }
-        _ => "other",
-    };
-    let subject = request.extensions().get::<Arc<Principal>>().map_or_else(
-        || "-".to_owned(),
-        |principal| fingerprint(&principal.subject),
-    );
-    let path: String = request.path().chars().take(LONGEST_LOGGED_PATH).collect();
-    log::log!(
-        target: "epicme::access",
-        level,
-        request_id:% = info.id,
-        method,
-        path = path.as_str(),
-        status = status.as_u16(),
-        subject,
-        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        "{method} {path} {}{}",
-        status.as_u16(),
-        cause
-            .map(|cause| format!(": {}", printable(&cause)))
-            .unwrap_or_default()
-    );
-}
-
-/// A cause may hold words of the client's, which must not look like lines of the log's own.
-fn printable(cause: &str) -> String {
-    let mut printable = String::with_capacity(cause.len());
-    for character in cause.chars() {
-        match character {
-            '"' | '\'' => printable.push(character),
-            _ => printable.extend(character.escape_debug()),
-        }
-    }
-    printable
 }

@@ -10,7 +10,11 @@ use actix_web::{
 };
 
 use super::{
-    Site, authenticate::authenticate, batch, body, document, edge::note_method, error::HttpError,
+    Site,
+    access::{self, note},
+    authenticate::authenticate,
+    batch, body, document,
+    error::HttpError,
     legacy, modern,
 };
 use crate::{
@@ -22,6 +26,7 @@ use crate::{
         era::{self, Era},
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, Posted, RpcError, code},
+        method::Method,
         shape, status,
         version::ProtocolVersion,
     },
@@ -90,14 +95,17 @@ async fn answer(
     payload: &mut Payload,
     site: &Site,
 ) -> Result<HttpResponse, HttpError> {
-    let caller = authenticate(request, site).await?;
+    let mut caller = authenticate(request, site).await?;
     body::check_media_types(request)?;
     let body = body::read(request, payload, body::LONGEST_BODY, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
         Posted::One(incoming) => incoming,
         Posted::Batch(members) => {
-            note_method(request, metrics::Method::Batch, metrics::Era::Legacy);
+            note(request, |info| {
+                info.method = metrics::Method::Batch;
+                info.era = metrics::Era::Legacy;
+            });
             return batch::answer(&members, &headers, &caller, site).await;
         }
     };
@@ -108,7 +116,12 @@ async fn answer(
     };
     let params = Params::read(incoming.params()).map_err(refused)?;
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
-    note(request, &incoming, era);
+    // A request has one trace: the header's, if it has one, for the authorization server was told that.
+    caller.trace.parent = caller.trace.parent.or_else(|| params.trace_parent());
+    note(request, |info| {
+        info.trace = caller.trace;
+        note_message(info, &incoming, &params, era, site);
+    });
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
             modern::answer(&message, params, &headers, &caller, site).await
@@ -120,17 +133,27 @@ async fn answer(
 }
 
 /// Notes what a message asks for, for the access log and the metrics.
-fn note(request: &HttpRequest, incoming: &Incoming<'_>, era: Era) {
-    let method = match incoming {
+fn note_message(
+    info: &mut access::RequestInfo,
+    incoming: &Incoming<'_>,
+    params: &Params<'_>,
+    era: Era,
+    site: &Site,
+) {
+    info.era = match era {
+        Era::Modern => metrics::Era::Modern,
+        Era::Legacy => metrics::Era::Legacy,
+    };
+    info.method = match incoming {
         Incoming::Request(message) => metrics::Method::of_request(&message.method),
         Incoming::Notification(_) => metrics::Method::Notification,
         Incoming::Response(_) => metrics::Method::Response,
     };
-    let era = match era {
-        Era::Modern => metrics::Era::Modern,
-        Era::Legacy => metrics::Era::Legacy,
-    };
-    note_method(request, method, era);
+    if let Incoming::Request(message) = incoming
+        && let Some(method) = Method::named(&message.method)
+    {
+        info.feature = site.dispatcher.feature_of(method, params);
+    }
 }
 
 /// Gives an outcome the status and the body of its era.

@@ -19,8 +19,9 @@ use serde_json::json;
 
 use super::{
     Site,
+    access::{LoggedCause, trace},
     body::{self, Body},
-    edge::{path_of, request_id},
+    edge::path_of,
     limits::Exceeded,
 };
 use crate::{
@@ -168,10 +169,6 @@ pub(super) enum HttpError {
     },
 }
 
-/// The private cause of an error response, on its way to the access log.
-#[derive(Clone)]
-pub(super) struct LoggedCause(pub(super) String);
-
 impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
         match error {
@@ -214,14 +211,15 @@ impl HttpError {
     /// The response. Under `/mcp` its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2
     /// has the names); both say the same.
     pub(super) fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let request_id = request_id(request);
+        let trace = trace(request);
+        let request_id = trace.request_id;
         if let Self::Forbidden { needed, .. } = self {
             let extensions = request.extensions();
             let principal = extensions.get::<Arc<Principal>>();
             audit::log(
                 Event::ScopeRefused { needed },
                 Origin {
-                    request_id,
+                    trace,
                     principal: principal.map(|principal| &**principal),
                     version: None,
                 },

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use super::{Site, body, edge::request_id, error::HttpError};
+use super::{Site, access::trace, body, error::HttpError};
 use crate::{
     actors::auth::{AuthHandle, LogoutError},
     audit::{self, Event, Origin},
@@ -199,7 +199,7 @@ fn cut_off_token(auth: &AuthHandle, digest: &[u8; 32]) {
 
 fn audited(request: &HttpRequest, event: Event<'_>) {
     let origin = Origin {
-        request_id: request_id(request),
+        trace: trace(request),
         principal: None,
         version: None,
     };

@@ -101,7 +101,7 @@ pub(super) fn under(caller: &Caller, site: &Site) -> Authorized {
     Authorized {
         principal: Arc::clone(&caller.principal),
         open_use: site.auth.open_use(&caller.principal, caller.mark),
-        request_id: caller.trace,
+        trace: caller.trace,
     }
 }
 
@@ -124,7 +124,7 @@ fn open(
     audit::log(
         Event::SessionOpened,
         Origin {
-            request_id: caller.trace,
+            trace: caller.trace,
             principal: Some(principal),
             version: Some(version),
         },
@@ -204,7 +204,7 @@ pub(super) fn close(
     audit::log(
         Event::SessionClosed,
         Origin {
-            request_id: caller.trace,
+            trace: caller.trace,
             principal: Some(principal),
             version: Some(version),
         },
@@ -231,7 +231,7 @@ pub(super) fn find(
                 to_stranger: sessions.is_anothers(named, principal),
             },
             Origin {
-                request_id: caller.trace,
+                trace: caller.trace,
                 principal: Some(principal),
                 version: None,
             },

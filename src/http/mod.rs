@@ -10,6 +10,7 @@
 //! **Begin with** [`configure`], which is the whole of the routes, then `edge.rs` (what every request
 //! passes) and `endpoint.rs` (`/mcp`).
 
+mod access;
 mod authenticate;
 mod batch;
 mod body;
@@ -18,6 +19,7 @@ mod document;
 mod edge;
 mod endpoint;
 mod error;
+mod health;
 mod hooks;
 mod legacy;
 mod limiter;
@@ -34,9 +36,8 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::CACHE_CONTROL,
     middleware::from_fn,
-    web::{self, Bytes, ServiceConfig},
+    web::{self, ServiceConfig},
 };
 
 use crate::{
@@ -54,6 +55,7 @@ use self::error::HttpError;
 pub use self::{
     discovery::Discovery,
     edge::Doors,
+    health::Health,
     limits::{Limits, RateLimits},
     proofs::ProofRules,
     scrape::{Scrape, configure_scrape},
@@ -62,8 +64,11 @@ pub use self::{
 /// The one endpoint of MCP.
 const MCP: &str = "/mcp";
 
-/// Where load balancers ask whether the server is there.
+/// Where load balancers and orchestrators ask how the server is: whether it is there, whether the
+/// process lives, whether it can serve.
 const HEALTHCHECK: &str = "/healthcheck";
+const LIVEZ: &str = "/livez";
+const READYZ: &str = "/readyz";
 
 /// Everything that the routes need, shared by all workers.
 pub struct Site {
@@ -77,6 +82,8 @@ pub struct Site {
     pub dispatcher: Arc<Dispatcher>,
     /// What proves that somebody may be cut off; `None` where nobody may say so.
     pub revocation_secret: Option<SharedSecret>,
+    /// Tells how the server is.
+    pub health: Health,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Tells the time.
@@ -114,6 +121,12 @@ fn metadata_paths(public_url: &PublicUrl) -> Vec<String> {
         paths.push(under_a_path);
     }
     paths
+}
+
+/// Whether a path is one on which others ask how this server is. They do so by its address, whatever it
+/// is called, and often.
+fn is_probe(path: &str) -> bool {
+    [HEALTHCHECK, LIVEZ, READYZ].contains(&path)
 }
 
 /// Whether a path is one on which others tell this server something.
@@ -183,23 +196,26 @@ pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + us
                 .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
                 .default_service(web::to(discovery::other_method)),
         );
+        for path in [HEALTHCHECK, LIVEZ] {
+            service.service(
+                web::resource(path)
+                    .wrap(from_fn(edge::pass))
+                    .route(web::get().to(health::alive))
+                    .route(web::head().to(health::alive))
+                    .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
+                    .default_service(web::to(discovery::other_method)),
+            );
+        }
         service.service(
-            web::resource(HEALTHCHECK)
+            web::resource(READYZ)
                 .wrap(from_fn(edge::pass))
-                .route(web::get().to(healthcheck))
-                .route(web::head().to(healthcheck))
+                .route(web::get().to(health::ready))
+                .route(web::head().to(health::ready))
                 .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
                 .default_service(web::to(discovery::other_method)),
         );
         service.default_service(web::to(nothing_here).wrap(from_fn(edge::pass)));
     }
-}
-
-async fn healthcheck() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type("text/plain; charset=utf-8")
-        .body(Bytes::from_static(b"OK"))
 }
 
 async fn nothing_here(request: HttpRequest, body: web::Payload) -> HttpResponse {

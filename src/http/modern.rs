@@ -56,7 +56,7 @@ pub(super) async fn answer(
         version,
         params: &admitted.params,
         progress_token,
-        request_id: caller.trace,
+        trace: caller.trace,
         principal: Arc::clone(principal),
         abilities: admitted.abilities,
         client,

@@ -16,7 +16,7 @@ use crate::{
     domain::{
         clock::{Clock, Timestamp},
         principal::{CutOff, Principal},
-        request_id::RequestId,
+        trace_context::Trace,
     },
     oauth::bearer::BearerToken,
 };
@@ -43,7 +43,7 @@ pub(super) struct TokenWatch {
     auth: AuthHandle,
     clock: Clock,
     token: BearerToken,
-    trace: RequestId,
+    trace: Trace,
     opened_by: Arc<Principal>,
     /// Since when nobody can say whether it is good.
     unknown_since: Option<Timestamp>,
@@ -100,7 +100,7 @@ impl TokenWatch {
         let admitted = || Ok::<(), AuthError>(());
         let introspected = self
             .auth
-            .introspect(self.token.clone(), self.trace, admitted);
+            .introspect(self.token.clone(), self.trace.into(), admitted);
         match introspected.await {
             Ok(principal) => {
                 self.unknown_since = None;
@@ -108,7 +108,7 @@ impl TokenWatch {
             }
             Err(AuthError::Refused(refusal)) => {
                 log::info!(
-                    request_id:% = self.trace, token = self.token.fingerprint();
+                    request_id:% = self.trace.request_id, token = self.token.fingerprint();
                     "a stream ends, for its token is refused: {refusal}"
                 );
                 if !self.open_use.is_cut_off() {

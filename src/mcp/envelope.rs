@@ -10,6 +10,7 @@ use super::{
     logging::Level,
     outgoing::{Abilities, ProgressToken},
 };
+use crate::domain::trace_context::TraceParent;
 
 /// The envelope's member for the protocol version; its presence makes a request modern (D-01).
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -136,6 +137,24 @@ impl<'a> Params<'a> {
         }
         let meta: Meta<'_> = serde_json::from_str(self.meta?.get()).ok()?;
         ProgressToken::read(meta.progress_token?)
+    }
+
+    /// The trace that the message belongs to, if it says so and says it well (MCP 2026-07-28, Base
+    /// Protocol, `_meta`).
+    #[must_use]
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        #[derive(Deserialize)]
+        struct Meta<'a> {
+            #[serde(borrow)]
+            traceparent: Option<&'a RawValue>,
+        }
+        // Most messages have none, and need not be read for it.
+        let meta = self.meta?.get();
+        if !meta.contains("traceparent") {
+            return None;
+        }
+        let meta: Meta<'_> = serde_json::from_str(meta).ok()?;
+        TraceParent::parse(&as_str(meta.traceparent?)?)
     }
 
     /// Whether the request claims to be modern, well or badly.

@@ -59,6 +59,14 @@ impl Method {
         }
     }
 
+    /// The method of that name in any revision.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [ProtocolVersion::MODERN[0], ProtocolVersion::NEWEST_LEGACY]
+            .into_iter()
+            .find_map(|version| Self::find(name, version))
+    }
+
     /// Whether only a modern client can mean a method of this name, so that a missing envelope is
     /// told to it in modern words (D-09).
     #[must_use]

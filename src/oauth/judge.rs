@@ -14,6 +14,7 @@ use super::{
 };
 use crate::domain::{
     clock::Timestamp,
+    fingerprint::fingerprint,
     principal::{Credential, Principal, UserId},
     scope::ScopeSet,
 };
@@ -215,6 +216,7 @@ pub fn judge(
     let principal = Principal {
         user: UserId::derive(&issuer, &subject),
         issuer,
+        fingerprint: fingerprint(&subject),
         subject,
         client: claims.client_id.filter(|client| is_usable_name(client)),
         username: claims.username.filter(|name| is_usable_name(name)),

@@ -1,6 +1,6 @@
 //! The URLs that identify things: this resource, and an issuer.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use derive_more::{Display, Error};
 use url::Url;
@@ -14,6 +14,16 @@ pub enum UrlFault {
     /// Not `https`, and not `http` on this machine.
     #[display("must use https (http is allowed on a loopback host only)")]
     NotSecure,
+    /// The same of an endpoint, for which more hosts may have been named.
+    #[display(
+        "must use https (http is allowed on a loopback host and on those of EPICME_PLAIN_HTTP_HOSTS only)"
+    )]
+    EndpointNotSecure,
+    /// Not the name of a host.
+    #[display(
+        "must be names of hosts such as auth or auth.internal, in lower case, without a port"
+    )]
+    NotAHost,
     /// It has a part that an identifier must not have (RFC 8414 §2, RFC 9728 §1.2).
     #[display("must have neither user information nor a query nor a fragment")]
     NotPlain,
@@ -36,6 +46,41 @@ pub struct ResourceUri(String);
 pub struct IssuerUrl {
     text: String,
     url: Url,
+}
+
+/// Hosts beyond this machine whose endpoints may be asked without TLS: those of a private network, by
+/// the operator's word. It is never so of an identifier, which others than this server see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlainHttpHosts(Arc<[String]>);
+
+impl PlainHttpHosts {
+    /// Reads the names, each to be compared to the letter.
+    ///
+    /// # Errors
+    /// One of them is no host as a URL writes it.
+    pub fn read(names: Vec<String>) -> Result<Self, UrlFault> {
+        // A star would look as if it stood for more than itself.
+        let is_host = |name: &String| {
+            !name.contains('*')
+                && Url::parse(&format!("http://{name}/"))
+                    .is_ok_and(|url| url.host_str() == Some(name))
+        };
+        names
+            .iter()
+            .all(is_host)
+            .then(|| Self(names.into()))
+            .ok_or(UrlFault::NotAHost)
+    }
+
+    /// The names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    fn contains(&self, url: &Url) -> bool {
+        self.0.iter().any(|name| url.host_str() == Some(name))
+    }
 }
 
 impl PublicUrl {
@@ -113,19 +158,20 @@ impl IssuerUrl {
     }
 }
 
-/// Reads a URL to which a secret may be sent: `https`, or `http` on this machine.
+/// Reads a URL to which a secret may be sent: `https`, or `http` on this machine and on the hosts that the
+/// operator named.
 ///
 /// # Errors
 /// The first rule that the text breaks.
-pub fn endpoint(text: &str) -> Result<Url, UrlFault> {
+pub fn endpoint(text: &str, plain: &PlainHttpHosts) -> Result<Url, UrlFault> {
     let url = Url::parse(text).map_err(|_| UrlFault::NotAUrl)?;
     if !url.has_host() {
         return Err(UrlFault::NotAUrl);
     }
     match url.scheme() {
         "https" => {}
-        "http" if is_loopback(&url) => {}
-        _ => return Err(UrlFault::NotSecure),
+        "http" if is_loopback(&url) || plain.contains(&url) => {}
+        _ => return Err(UrlFault::EndpointNotSecure),
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return Err(UrlFault::NotPlain);
@@ -151,7 +197,10 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 fn identifier(text: &str) -> Result<Url, UrlFault> {
-    let url = endpoint(text)?;
+    let url = endpoint(text, &PlainHttpHosts::default()).map_err(|fault| match fault {
+        UrlFault::EndpointNotSecure => UrlFault::NotSecure,
+        fault => fault,
+    })?;
     if url.query().is_some() {
         return Err(UrlFault::NotPlain);
     }
@@ -233,6 +282,52 @@ mod tests {
         ] {
             assert!(text.parse::<PublicUrl>().is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_is_plain_on_this_machine_and_on_named_hosts_alone() {
+        let hosts = |names: &[&str]| {
+            PlainHttpHosts::read(names.iter().map(|name| (*name).to_owned()).collect())
+        };
+        let named = hosts(&["mock-auth", "10.0.0.5", "[fd00::1]"]).unwrap();
+        for text in [
+            "https://anywhere.example/introspect",
+            "http://127.0.0.1:7788/introspect",
+            "http://mock-auth:7788/introspect?x",
+            "http://MOCK-AUTH/introspect",
+            "http://10.0.0.5/introspect",
+            "http://[fd00::1]:80/introspect",
+        ] {
+            assert!(endpoint(text, &named).is_ok(), "{text}");
+        }
+        for text in [
+            "http://mock-auth.example/introspect",
+            "http://x.mock-auth/introspect",
+            "http://mock-auth@evil.example/introspect",
+            "http://10.0.0.50/introspect",
+            "ftp://mock-auth/introspect",
+        ] {
+            let refused = Err(UrlFault::EndpointNotSecure);
+            assert_eq!(endpoint(text, &named), refused, "{text}");
+        }
+        let with_user = "http://me@mock-auth/introspect";
+        assert_eq!(endpoint(with_user, &named), Err(UrlFault::NotPlain));
+        for name in [
+            "mock-auth:7788",
+            "Mock-auth",
+            "http://mock-auth",
+            "a/b",
+            "*",
+            "me@x",
+            "a?",
+        ] {
+            assert_eq!(hosts(&[name]), Err(UrlFault::NotAHost), "{name}");
+        }
+        // Identifiers are seen by others, for whom this network is not private.
+        assert_eq!(
+            "http://mock-auth".parse::<IssuerUrl>(),
+            Err(UrlFault::NotSecure)
+        );
     }
 
     ///

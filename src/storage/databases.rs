@@ -1,9 +1,9 @@
 //! Whole databases: made, cloned and dropped. For `dev` and the tests; a server has one and keeps it.
 
-use diesel::{Connection, PgConnection, RunQueryDsl, sql_query, sql_types::Bool};
-use secrecy::{ExposeSecret, SecretString};
+use diesel::{RunQueryDsl, sql_query, sql_types::Bool};
+use secrecy::SecretString;
 
-use super::{error::StorageError, pool::unreachable, statement::Statement};
+use super::{error::StorageError, establish::connect, statement::Statement};
 
 /// Makes a database, as a copy of `template` if there is one; `false` if it exists already. Blocks.
 ///
@@ -37,10 +37,6 @@ pub fn drop_database(server: &SecretString, name: &str) -> Result<(), StorageErr
     let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
     sql_query(drop).execute(&mut connect(server)?)?;
     Ok(())
-}
-
-fn connect(url: &SecretString) -> Result<PgConnection, StorageError> {
-    PgConnection::establish(url.expose_secret()).map_err(unreachable)
 }
 
 fn quoted(name: &str) -> String {

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use diesel::{
-    Connection, PgConnection, QueryableByName, RunQueryDsl,
+    PgConnection, QueryableByName, RunQueryDsl,
     migration::{Migration, MigrationSource},
     pg::Pg,
     sql_query,
     sql_types::Text,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::error::StorageError;
+use super::{error::StorageError, establish::connect};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
@@ -85,10 +85,6 @@ pub fn revert_all_migrations(database_url: &SecretString) -> Result<(), StorageE
     MigrationHarness::<Pg>::revert_all_migrations(&mut connection, MIGRATIONS)
         .map_err(|source| refused(&*source))?;
     Ok(())
-}
-
-fn connect(database_url: &SecretString) -> Result<PgConnection, StorageError> {
-    PgConnection::establish(database_url.expose_secret()).map_err(super::pool::unreachable)
 }
 
 /// Diesel's error, kept as text: it is not `Sync` in every form.

@@ -17,6 +17,7 @@ pub mod entries;
 pub mod entry_lists;
 pub mod entry_tags;
 mod error;
+mod establish;
 pub mod exports;
 pub mod housekeeping;
 mod idempotency;

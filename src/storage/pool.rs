@@ -13,12 +13,13 @@ use std::{
 
 use derive_more::{Display, Error};
 use diesel::{
-    Connection, ConnectionError, PgConnection, connection::SimpleConnection, r2d2::R2D2Connection,
+    ConnectionError, PgConnection, RunQueryDsl, connection::SimpleConnection, r2d2::R2D2Connection,
+    sql_types::Bool,
 };
 use r2d2::{HandleError, ManageConnection};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::error::StorageError;
+use super::{error::StorageError, establish::establish, statement::Statement};
 
 /// How many connections, and how long each thing may take.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ impl Lease {
     /// are not trusted any longer either.
     pub fn is_broken(&mut self) -> bool {
         let session = &mut *self.0;
-        session.broken |= session.connection.is_broken() || session.connection.ping().is_err();
+        session.broken |= session.connection.is_broken() || ping(&mut session.connection).is_err();
         if session.broken {
             session.distrust_generation();
         }
@@ -118,19 +119,38 @@ impl DerefMut for Lease {
     }
 }
 
-/// Whether the database answers.
+/// Whether the database answers, and takes writes: after a fail-over a connection may have been left
+/// with a server that only follows another.
 ///
 /// # Errors
 /// `Unavailable` if it does not.
 pub fn ping(connection: &mut PgConnection) -> Result<(), StorageError> {
-    Ok(connection.ping()?)
+    let takes_writes = Statement::<Bool>::new(
+        "SELECT pg_catalog.current_setting('transaction_read_only') = 'off'",
+    )
+    .get_result(connection)?;
+    if takes_writes {
+        Ok(())
+    } else {
+        Err(StorageError::unavailable(
+            "the database takes no writes: it follows another, or is set to be read only",
+        ))
+    }
 }
 
-/// Cannot reach the database, with libpq's reason. A URL that cannot be read is quoted in libpq's
-/// message, password and all, so that message goes no further.
+/// Cannot reach the database, with libpq's reason; `Corrupt` if libpq cannot even read the URL, which no
+/// waiting mends. A URL that cannot be read is quoted in libpq's message, password and all, so that
+/// message goes no further.
 pub(super) fn unreachable(error: ConnectionError) -> StorageError {
-    StorageError::unavailable(Unreachable::from(error))
+    let unreachable = Unreachable::from(error);
+    if unreachable.reason == UNREADABLE {
+        StorageError::corrupt(UNREADABLE)
+    } else {
+        StorageError::unavailable(unreachable)
+    }
 }
+
+const UNREADABLE: &str = "the database's URL cannot be read";
 
 #[derive(Debug, Display, Error)]
 #[display("{reason}")]
@@ -144,7 +164,7 @@ impl From<ConnectionError> for Unreachable {
         let quotes_the_url = reason.contains("://") || reason.contains("connection info string");
         Self {
             reason: if quotes_the_url {
-                "the database's URL cannot be read".to_owned()
+                UNREADABLE.to_owned()
             } else {
                 reason
             },
@@ -187,7 +207,7 @@ impl ManageConnection for Sessions {
 
     fn connect(&self) -> Result<Session, Unreachable> {
         let born_in = self.generation.load(Ordering::Acquire);
-        let mut connection = PgConnection::establish(self.database_url.expose_secret())?;
+        let mut connection = establish(&self.database_url)?;
         connection
             .batch_execute(&self.greeting)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
@@ -208,10 +228,9 @@ impl ManageConnection for Sessions {
             });
         }
         if session.last_heard.elapsed() > TRUSTED_SILENCE {
-            session
-                .connection
-                .ping()
-                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            ping(&mut session.connection).map_err(|error| Unreachable {
+                reason: error.to_string(),
+            })?;
         }
         Ok(())
     }

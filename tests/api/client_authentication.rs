@@ -1,10 +1,6 @@
 //! How the server shows an authorization server who it is, and how its secret changes while it runs.
 
-use std::{
-    io::{BufRead, BufReader, Lines},
-    process::{Child, ChildStderr, Command, Stdio},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use epicme::{
@@ -14,11 +10,8 @@ use epicme::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::{
-    config::epicme,
-    support::{
-        ALL, Answer, Issuer, SecretFile, Seen, SigningKey, TestApp, TestDatabase, lines_with,
-    },
+use super::support::{
+    ALL, Answer, Issuer, Program, SecretFile, Seen, SigningKey, TestApp, TestDatabase, lines_with,
 };
 
 async fn status(app: &TestApp) -> u16 {
@@ -187,58 +180,14 @@ async fn half_a_key_in_the_file_leaves_the_whole_one_in_use() {
     assert!(!signed(app.issuer.seen().last().unwrap()));
 }
 
-/// The program, and what it logs.
-struct Program {
-    child: Child,
-    log: Lines<BufReader<ChildStderr>>,
-    address: String,
-}
-
-impl Program {
-    fn start(environment: &[(&str, &str)]) -> Self {
-        let mut child = epicme(&["serve", "--bind", "127.0.0.1:0"], environment)
-            .env("EPICME_METRICS_BIND", "off")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut lines = log.by_ref().map(Result::unwrap);
-        let line = lines.find(|line| line.contains(": serving ") || line.contains("serving http"));
-        let address = line.unwrap();
-        let (_, address) = address.split_once(" on ").unwrap();
-        let (address, _) = address.split_once(';').unwrap();
-        Self {
-            address: address.to_owned(),
-            child,
-            log,
-        }
-    }
-
-    /// Sends a signal, and waits until the program says this.
-    fn signal(&mut self, signal: &str, says: &str) {
-        let id = self.child.id().to_string();
-        let told = Command::new("kill").args([signal, &id]).status().unwrap();
-        assert!(told.success());
-        let mut lines = self.log.by_ref().map(Result::unwrap);
-        assert!(lines.any(|line| line.contains(says)));
-    }
-
-    async fn status(&self) -> u16 {
-        let reply = reqwest::Client::builder().no_proxy().build().unwrap();
-        let reply = reply
-            .get(format!("http://{}/mcp", self.address))
-            .header("host", "127.0.0.1:8787")
-            .header("authorization", "Bearer abc")
-            .send();
-        reply.await.unwrap().status().as_u16()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+async fn status_at(program: &Program) -> u16 {
+    let reply = reqwest::Client::builder().no_proxy().build().unwrap();
+    let reply = reply
+        .get(format!("http://{}/mcp", program.address))
+        .header("host", "127.0.0.1:8787")
+        .header("authorization", "Bearer abc")
+        .send();
+    reply.await.unwrap().status().as_u16()
 }
 
 #[actix_rt::test]
@@ -265,15 +214,17 @@ async fn a_hangup_has_a_secret_that_was_refused_tried_at_once() {
         ("EPICME_WORKERS", "1"),
     ]);
     // Whoever is let in is told to name a session.
-    assert_eq!(program.status().await, 400);
+    assert_eq!(status_at(&program).await, 400);
     file.write("newer");
-    program.signal("-HUP", "secrets are read from their files again");
-    assert_eq!(program.status().await, 400);
+    program.signal("HUP");
+    program.says_next("secrets are read from their files again");
+    assert_eq!(status_at(&program).await, 400);
     assert_eq!(issuer.calls(), 3, "the new one, and the old one after it");
     issuer.lets_in(|seen| is_bearer(seen, "newer"));
-    assert_eq!(program.status().await, 503, "the new one is left alone");
-    program.signal("-HUP", "secrets are read from their files again");
-    assert_eq!(program.status().await, 400);
-    program.signal("-TERM", "stopping");
-    assert!(program.child.wait().unwrap().success());
+    assert_eq!(status_at(&program).await, 503, "the new one is left alone");
+    program.signal("HUP");
+    program.says_next("secrets are read from their files again");
+    assert_eq!(status_at(&program).await, 400);
+    program.signal("TERM");
+    assert_eq!(program.ends().0, 0);
 }

@@ -8,18 +8,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret;
 
-use super::support::{TestDatabase, new_cluster};
-
-/// The program with this environment and no other.
-pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_epicme"));
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null());
-    command
-}
+use super::support::{Program, TestDatabase, epicme, new_cluster};
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     epicme(arguments, environment).output().unwrap()
@@ -57,6 +46,7 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
         ("EPICME_PUBLIC_URL", "http://journal.example"),
         ("EPICME_DATABASE_POOL", "0"),
         ("EPICME_MIGRATE", "yes"),
+        ("EPICME_ISSUER_METADATA_URL", "http://issuer.example/"),
         (
             "EPICME_INTROSPECTION_URL",
             "http://issuer.example/introspect",
@@ -68,6 +58,7 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
         ("EPICME_INTROSPECTION_CACHE", "2h"),
         ("EPICME_INTROSPECTION_TIMEOUT", "3"),
         ("EPICME_AUDIENCE_OPTIONAL", "maybe"),
+        ("EPICME_PLAIN_HTTP_HOSTS", "mock-auth:7788"),
         ("EPICME_BASELINE_SCOPES", "everything"),
         ("EPICME_WORKERS", "0"),
         ("EPICME_METRICS_BIND", "9464"),
@@ -76,8 +67,11 @@ fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
         ("EPICME_REQUEST_STATE_KEY", "zq5-secret"),
         ("EPICME_REQUEST_STATE_KEY_FILE", "/nonexistent/zq5"),
         ("EPICME_REQUEST_STATE_PREVIOUS_KEY", "zq5-secret"),
+        ("EPICME_STREAMS", "0"),
         ("EPICME_SESSIONS", "-1"),
         ("EPICME_SESSION_IDLE", "0s"),
+        ("EPICME_DRAIN_TIMEOUT", "5s"),
+        ("EPICME_DRAIN_DELAY", "5s"),
     ]);
     let output = run(
         &["serve", "--introspection-cache-entries", "many"],
@@ -105,9 +99,58 @@ fn check_config_shows_what_is_in_effect_and_no_secret() {
 }
 
 #[test]
+fn what_goes_without_tls_in_a_private_network_is_named_and_warned_of() {
+    let database = TestDatabase::new();
+    let mut environment = COMPLETE.to_vec();
+    environment[0].1 = database.url.expose_secret();
+    environment[1].1 = "http://127.0.0.1:7788";
+    environment.extend([
+        (
+            "EPICME_ISSUER_METADATA_URL",
+            "http://mock-auth:7788/metadata",
+        ),
+        (
+            "EPICME_INTROSPECTION_URL",
+            "http://mock-auth:7788/introspection",
+        ),
+        ("EPICME_JWKS_URL", "http://keys.internal/jwks"),
+    ]);
+    let told = |hosts| {
+        let mut environment = environment.clone();
+        environment.push(("EPICME_PLAIN_HTTP_HOSTS", hosts));
+        said(&run(&["check-config"], &environment))
+    };
+    let refused = told("mock-auth");
+    assert!(refused.contains("has 1 fault:"), "{refused}");
+    assert!(
+        refused.contains("  EPICME_JWKS_URL (environment): must use https"),
+        "{refused}"
+    );
+    let shown = told("mock-auth keys.internal");
+    assert!(shown.starts_with("exit 0"), "{shown}");
+    assert!(
+        shown.contains("http://mock-auth:7788/metadata\n"),
+        "{shown}"
+    );
+
+    environment.push(("EPICME_PLAIN_HTTP_HOSTS", "mock-auth,keys.internal"));
+    let program = Program::start(&environment);
+    let warnings: Vec<_> = program
+        .said
+        .iter()
+        .filter(|line| line.contains("WARN") && line.contains("without TLS"))
+        .collect();
+    assert_eq!(warnings.len(), 1, "{:?}", program.said);
+    assert!(
+        warnings[0].contains("tokens and secrets go without TLS to mock-auth, keys.internal"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn a_secret_can_come_from_a_file() {
     let path = std::env::temp_dir().join(format!("epicme-secret-{}", std::process::id()));
-    std::fs::write(&path, "zq5-from-file\n").unwrap();
+    std::fs::write(&path, "postgres://zq5-from-file@db.internal/epicme\n").unwrap();
     let file = path.to_str().unwrap();
     let environment = [
         COMPLETE[1],
@@ -177,6 +220,8 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
         "DATABASE_URL_FILE",
         "EPICME_DATABASE_POOL",
         "EPICME_ISSUER",
+        "EPICME_ISSUER_METADATA_URL",
+        "EPICME_PLAIN_HTTP_HOSTS",
         "EPICME_INTROSPECTION_URL",
         "EPICME_INTROSPECTION_CLIENT_ID",
         "EPICME_INTROSPECTION_CLIENT_SECRET",
@@ -200,6 +245,8 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
         "EPICME_LOG",
         "EPICME_LOG_FORMAT",
         "EPICME_MIGRATE",
+        "EPICME_DRAIN_TIMEOUT",
+        "EPICME_DRAIN_DELAY",
     ] {
         assert!(said.contains(&format!("[env: {key}")), "{key}");
     }
@@ -224,23 +271,36 @@ fn a_wrong_command_line_is_a_usage_error_and_a_question_is_none() {
 }
 
 #[test]
-fn without_a_database_the_start_fails_and_its_url_stays_secret() {
-    for url in [
-        COMPLETE[0].1,
-        "postgres://epicme:zq5-password@127.0.0.1:1/epicme",
-        "postgres://epicme:zq5-password@[broken/epicme",
-        "zq5-password",
+fn a_database_that_cannot_be_used_is_told_and_its_url_stays_secret() {
+    const UNUSABLE: &str = "epicme: the database cannot be used";
+    for (url, commands, code, reason) in [
+        (COMPLETE[0].1, &["migrate"][..], 69, UNUSABLE),
+        (
+            "postgres://epicme:zq5-password@127.0.0.1:1/epicme",
+            &["migrate"],
+            69,
+            UNUSABLE,
+        ),
+        (
+            "postgres://epicme:zq5-password@[broken/epicme",
+            &["serve", "migrate"],
+            69,
+            UNUSABLE,
+        ),
+        (
+            "zq5-password",
+            &["serve", "migrate"],
+            64,
+            "DATABASE_URL (environment): must be a libpq URL",
+        ),
     ] {
         let mut environment = COMPLETE.to_vec();
         environment[0].1 = url;
-        for command in ["serve", "migrate"] {
+        for command in commands {
             let output = run(&[command], &environment);
             let said = said(&output);
-            assert_eq!(output.status.code(), Some(69), "{said}");
-            assert!(
-                said.contains("epicme: the database cannot be used"),
-                "{said}"
-            );
+            assert_eq!(output.status.code(), Some(code), "{said}");
+            assert!(said.contains(reason), "{said}");
             assert!(!said.contains("zq5"), "{command} {url}: {said}");
         }
     }

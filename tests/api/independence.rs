@@ -82,32 +82,6 @@ async fn who_a_client_says_it_is_makes_no_difference() {
     }
 }
 
-/// B-14.
-#[actix_rt::test]
-async fn trace_context_is_let_pass_and_not_used() {
-    let app = TestApp::spawn();
-    let token = app.token("ann", ALL);
-    let whoami = app.tool(&token, "whoami", &json!({}));
-    let usual = whoami.clone().send().await;
-    let trace = "0af7651916cd43dd8448eb211c80319c";
-    for (name, value) in [
-        (
-            "traceparent",
-            json!(format!("00-{trace}-00f067aa0ba902b7-01")),
-        ),
-        ("traceparent", json!("nonsense")),
-        ("traceparent", json!(7)),
-        ("tracestate", json!(format!("vendor={trace}"))),
-        ("tracestate", json!("x".repeat(100_000))),
-        ("baggage", json!(format!("userId={trace}"))),
-        ("baggage", json!(null)),
-    ] {
-        let reply = with_meta(whoami.clone(), name, &value).send().await;
-        assert_eq!((reply.status, &reply.body), (200, &usual.body), "{name}");
-    }
-    assert_eq!(super::support::lines_with(trace), [""; 0]);
-}
-
 /// V-05, X-01.
 #[actix_rt::test]
 async fn an_extension_that_is_not_served_changes_nothing() {

@@ -6,8 +6,8 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use super::{
-    config::{epicme, said},
-    support::{SecretFile, SigningKey},
+    config::said,
+    support::{SecretFile, SigningKey, epicme},
 };
 
 const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://nowhere.invalid/epicme");
@@ -73,13 +73,15 @@ fn what_each_issuer_has_in_effect_is_shown_and_no_secret() {
         },
         {
             "issuer": "https://b.example",
+            "metadataUrl": "http://b.internal:8080/metadata",
             "jwt": { "introspected": true, "algorithms": ["ES256", "EdDSA"] },
             "jwksUrl": "https://keys.b.example/",
             "introspection": { "clientId": "epicme", "clientSecretFile": secret.path() },
         },
         { "issuer": "https://c.example", "jwt": {} },
     ] });
-    let said = check(&document.to_string(), &[], &[&secret, &key]);
+    let plain = [("EPICME_PLAIN_HTTP_HOSTS", "b.internal")];
+    let said = check(&document.to_string(), &plain, &[&secret, &key]);
     let lines: Vec<_> = said
         .lines()
         .filter(|line| line.contains(" file "))
@@ -122,6 +124,7 @@ fn every_fault_of_the_file_is_told_at_once_at_its_place() {
                     "stale": "7",
                     "timeout": "1m",
                 },
+                "metadataUrl": "http://b.internal:8080/metadata",
                 "audienceOptional": "off",
             },
             {
@@ -150,6 +153,7 @@ fn the_keys_of_one_issuer_and_the_file_exclude_each_other() {
     let document = json!({ "issuers": [{ "issuer": "https://c.example", "jwt": {} }] });
     let keys = [
         ("EPICME_ISSUER", "https://a.example"),
+        ("EPICME_ISSUER_METADATA_URL", "https://a.example/metadata"),
         ("EPICME_INTROSPECTION_URL", "https://a.example/introspect"),
         ("EPICME_INTROSPECTION_AUTHENTICATION", "client_secret_basic"),
         ("EPICME_INTROSPECTION_CLIENT_ID", "epicme"),
@@ -168,7 +172,7 @@ fn the_keys_of_one_issuer_and_the_file_exclude_each_other() {
         ("EPICME_AUDIENCE_OPTIONAL", "off"),
     ];
     let said = check(&document.to_string(), &keys, &[]);
-    assert!(said.contains("has 17 faults"), "{said}");
+    assert!(said.contains("has 18 faults"), "{said}");
     for (key, _) in keys {
         let fault = format!("  {key} (environment): is set, and so is EPICME_ISSUERS_FILE, ");
         assert!(said.contains(&fault), "{key}: {said}");

@@ -4,6 +4,7 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod activity;
 mod attacks;
 mod audit;
@@ -28,12 +29,16 @@ mod issuers_file;
 mod jwt;
 mod ladder;
 mod legacy;
+mod lifecycle;
 mod limits;
 mod logging;
+mod metadata_elsewhere;
+mod metrics;
 mod outage;
 mod progress;
 mod prompts;
 mod questions;
+mod recovery;
 mod request_states;
 mod resources;
 mod revocation;
@@ -45,3 +50,4 @@ mod support;
 mod surface;
 mod timeouts;
 mod tools;
+mod tracing;

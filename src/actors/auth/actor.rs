@@ -18,7 +18,7 @@ use crate::{
         clock::Timestamp,
         journal::Cause,
         principal::{Credential, CutOff, UserId},
-        request_id::RequestId,
+        trace_context::TraceContext,
     },
     metrics::CacheResult,
     oauth::{
@@ -42,8 +42,8 @@ pub(super) struct Introspect {
     pub(super) token: BearerToken,
     /// The token's name in the cache.
     pub(super) credential: Credential,
-    /// On whose behalf, for the log.
-    pub(super) trace: RequestId,
+    /// On whose behalf, for the log and for the issuer.
+    pub(super) context: TraceContext,
     /// Who waits.
     pub(super) flight: Flight,
     /// The place behind the actor's gate, held until the answer is there.
@@ -72,6 +72,11 @@ pub(super) struct VerifyLogout {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Reload;
+
+/// Answer, if there is somebody to.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Ping;
 
 /// Introspects and remembers. Lives on one thread, because its HTTP client does.
 pub(super) struct AuthActor {
@@ -130,14 +135,15 @@ impl Handler<Introspect> for AuthActor {
             issuer,
             token,
             credential,
-            trace,
+            context,
             flight,
             permit,
         } = message;
         let desk = Rc::clone(&self.desks[issuer]);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let outcome = find_out(issuer, &desk, &shared, &token, credential).await;
+            let outcome = find_out(issuer, &desk, &shared, &token, credential, &context).await;
+            let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
             let outcome = outcome.or_else(|error| match error {
                 // A word about the token is final; only an outage is bridged.
@@ -170,6 +176,7 @@ async fn find_out(
     shared: &Shared,
     token: &BearerToken,
     credential: Credential,
+    context: &TraceContext,
 ) -> Outcome {
     let verdicts = &shared.verdicts[issuer];
     for _ in 0..CUT_OFF_MEANWHILE {
@@ -183,7 +190,7 @@ async fn find_out(
         };
         let (reply, was_asked) = match verified {
             Some(reply) if !desk.issuer.introspects_what_is_verified() => (reply, false),
-            _ => (desk.issuer.introspect(token).await?, true),
+            _ => (desk.issuer.introspect(token, context).await?, true),
         };
         let now = shared.clock.now();
         let verdict = match judge(reply, &desk.expectation, credential, now) {
@@ -281,4 +288,10 @@ impl Handler<Reload> for AuthActor {
             desk.issuer.reload();
         }
     }
+}
+
+impl Handler<Ping> for AuthActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
 }

@@ -49,7 +49,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// For requests that take at most so long, to a server that may be known to have nothing but plain
-    /// endpoints, all of them on this machine.
+    /// endpoints, on this machine or on hosts that the operator named.
     pub(super) fn new(timeout: Duration, is_plain: bool) -> Self {
         let connector = Connector::new().timeout(timeout);
         // Reading the operating system's certificates takes a moment that a server whose

@@ -27,7 +27,12 @@ use super::{
     fetched::Fetched,
 };
 use crate::{
-    domain::{clock::Clock, journal::Cause, request_id::RequestId},
+    domain::{
+        clock::Clock,
+        journal::Cause,
+        request_id::RequestId,
+        trace_context::{SpanId, TraceContext},
+    },
     metrics::{Circuit, Introspection, Metrics},
     oauth::{
         bearer::BearerToken,
@@ -38,7 +43,7 @@ use crate::{
         jwt::{self, TokenFault},
         keys::{Algorithm, KeySet},
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
-        url::{IssuerUrl, endpoint},
+        url::{IssuerUrl, PlainHttpHosts, endpoint},
     },
 };
 
@@ -61,6 +66,10 @@ pub struct IssuerSettings {
     pub url: IssuerUrl,
     /// What its opaque tokens begin with; empty if nothing is known of them.
     pub token_prefixes: Vec<String>,
+    /// Where its metadata is; `None` looks for it under the identifier (RFC 8414 §3.1).
+    pub metadata_url: Option<Url>,
+    /// Hosts on which endpoints that the metadata names may be reached by http.
+    pub plain_http_hosts: PlainHttpHosts,
     /// Its introspection endpoint; `None` finds it in the issuer's metadata.
     pub introspection_url: Option<Url>,
     /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.
@@ -118,10 +127,14 @@ impl Issuer {
         metrics: Arc<Metrics>,
     ) -> Self {
         let is_plain = settings.url.as_str().starts_with("http:")
-            && [&settings.introspection_url, &settings.keys_url]
-                .into_iter()
-                .flatten()
-                .all(|url| url.scheme() == "http");
+            && [
+                &settings.metadata_url,
+                &settings.introspection_url,
+                &settings.keys_url,
+            ]
+            .into_iter()
+            .flatten()
+            .all(|url| url.scheme() == "http");
         Self {
             secret: settings
                 .client
@@ -156,6 +169,7 @@ impl Issuer {
     pub(super) async fn introspect(
         &self,
         token: &BearerToken,
+        context: &TraceContext,
     ) -> Result<IntrospectionReply, AuthError> {
         let admitted = self.breaker.borrow_mut().admit(self.clock.now());
         self.tell_circuit();
@@ -169,7 +183,7 @@ impl Issuer {
             }
         })?;
         let began = Instant::now();
-        let outcome = timeout(self.settings.timeout, self.introspect_twice(token))
+        let outcome = timeout(self.settings.timeout, self.introspect_twice(token, context))
             .await
             .unwrap_or_else(|_| {
                 let limit = self.settings.timeout.as_millis();
@@ -199,8 +213,12 @@ impl Issuer {
         self.circuit.set(self.breaker.borrow().circuit());
     }
 
-    async fn introspect_twice(&self, token: &BearerToken) -> Result<IntrospectionReply, AuthError> {
-        match self.introspect_once(token).await {
+    async fn introspect_twice(
+        &self,
+        token: &BearerToken,
+        context: &TraceContext,
+    ) -> Result<IntrospectionReply, AuthError> {
+        match self.introspect_once(token, context).await {
             Ok(reply) => Ok(reply),
             Err(Trouble {
                 error,
@@ -208,7 +226,7 @@ impl Issuer {
             }) => {
                 log::debug!(issuer:% = self.settings.url; "introspection is tried once more: {error}");
                 sleep(jitter()).await;
-                self.introspect_once(token)
+                self.introspect_once(token, context)
                     .await
                     .map_err(|trouble| trouble.error)
             }
@@ -216,7 +234,11 @@ impl Issuer {
         }
     }
 
-    async fn introspect_once(&self, token: &BearerToken) -> Result<IntrospectionReply, Trouble> {
+    async fn introspect_once(
+        &self,
+        token: &BearerToken,
+        context: &TraceContext,
+    ) -> Result<IntrospectionReply, Trouble> {
         let url = match &self.settings.introspection_url {
             Some(url) => url.clone(),
             None => self
@@ -241,6 +263,7 @@ impl Issuer {
                     continue;
                 }
             };
+            let request = within_trace(request, context);
             let reply = self.exchange.send(request, body).await?;
             let accepted = !refuses_us(&reply);
             secret.learn(&attempt, accepted, self.clock.now());
@@ -436,8 +459,12 @@ impl Issuer {
     }
 
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
-        let mut last = nonsense("the issuer has no metadata where RFC 8414 puts it");
-        for url in self.settings.url.metadata_urls() {
+        let mut last = nonsense("the issuer has no metadata where it should be");
+        let urls = match &self.settings.metadata_url {
+            Some(url) => vec![url.clone()],
+            None => self.settings.url.metadata_urls(),
+        };
+        for url in urls {
             let reply = self
                 .exchange
                 .send(self.exchange.get(&url), String::new())
@@ -469,17 +496,30 @@ impl Issuer {
             .then(|| serde_json::from_str(&text).ok())
             .flatten()
             .ok_or_else(|| nonsense("metadata that is not a JSON object with an issuer"))?;
-        // RFC 8414 §3.3: metadata of another issuer must not be used.
+        // RFC 8414 §3.3: metadata of another issuer must not be used, wherever it was fetched.
         if document.issuer != self.settings.url.as_str() {
             return Err(nonsense("metadata of another issuer"));
         }
+        let plain = &self.settings.plain_http_hosts;
+        let usable = |url: Option<String>| url.and_then(|url| endpoint(&url, plain).ok());
         Ok(Metadata {
-            introspection: document
-                .introspection_endpoint
-                .and_then(|url| endpoint(&url).ok()),
-            keys: document.jwks_uri.and_then(|url| endpoint(&url).ok()),
+            introspection: usable(document.introspection_endpoint),
+            keys: usable(document.jwks_uri),
             document: text.into(),
         })
+    }
+}
+
+/// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
+/// Context §4). Each call is a piece of work of its own.
+fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest {
+    let (Some(parent), Some(span)) = (context.trace.parent, SpanId::random()) else {
+        return request;
+    };
+    let request = request.insert_header(("traceparent", parent.of_span(span).to_string()));
+    match &context.state {
+        Some(state) => request.insert_header(("tracestate", state.as_str())),
+        None => request,
     }
 }
 

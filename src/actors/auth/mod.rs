@@ -36,7 +36,7 @@ use derive_more::{Display, Error};
 use secrecy::SecretString;
 
 use self::{
-    actor::{AuthActor, FetchMetadata, Introspect, Reload, VerifyLogout},
+    actor::{AuthActor, FetchMetadata, Introspect, Ping, Reload, VerifyLogout},
     cache::{Known, Verdicts},
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
@@ -50,7 +50,7 @@ use crate::{
         clock::Clock,
         journal::Cause,
         principal::{Credential, CutOff, Principal},
-        request_id::RequestId,
+        trace_context::TraceContext,
     },
     metrics::{self, CacheResult, CircuitState, Metrics},
     oauth::{
@@ -105,6 +105,11 @@ pub enum AuthError {
     },
 }
 
+/// The actor is gone.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+#[display("the actor that introspects has stopped")]
+pub struct Stopped;
+
 /// What the actor has to know.
 #[derive(Clone, Debug)]
 pub struct AuthSettings {
@@ -133,6 +138,7 @@ pub struct AuthHandle {
     metadata: Recipient<FetchMetadata>,
     reload: Recipient<Reload>,
     verify_logout: Recipient<VerifyLogout>,
+    ping: Recipient<Ping>,
     gate: Gate,
     logout_gate: Gate,
     shared: Arc<Shared>,
@@ -186,7 +192,8 @@ impl AuthHandle {
             introspect: address.clone().recipient(),
             metadata: address.clone().recipient(),
             reload: address.clone().recipient(),
-            verify_logout: address.recipient(),
+            verify_logout: address.clone().recipient(),
+            ping: address.recipient(),
             gate,
             logout_gate,
             shared,
@@ -236,7 +243,7 @@ impl AuthHandle {
     }
 
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
-    /// token at once, the issuer is asked once. `admit` has its say before each time that it is asked.
+    /// token at once, the issuer is asked once, within the trace of whoever asked first. `admit` has its say before each time that it is asked.
     ///
     /// # Errors
     /// [`AuthError::Refused`] only if the authorization server said no, or said something of the
@@ -249,7 +256,7 @@ impl AuthHandle {
     pub async fn introspect<E: From<AuthError>>(
         &self,
         token: BearerToken,
-        trace: RequestId,
+        context: TraceContext,
         admit: impl Fn() -> Result<(), E>,
     ) -> Result<Arc<Principal>, E> {
         let (issuer, credential) = self.locate(&token)?;
@@ -275,7 +282,7 @@ impl AuthHandle {
                         issuer,
                         token: token.clone(),
                         credential,
-                        trace,
+                        context: context.clone(),
                         flight,
                         permit,
                     }),
@@ -337,6 +344,20 @@ impl AuthHandle {
                     retry_after: None,
                 }))
             })
+    }
+
+    /// Has the actor answer. Not behind the gate: it asks nobody.
+    ///
+    /// # Errors
+    /// [`Stopped`] if the actor is gone.
+    pub async fn ping(&self) -> Result<(), Stopped> {
+        self.ping.send(Ping).await.map_err(|_| Stopped)
+    }
+
+    /// Whether the actor still takes messages.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.ping.connected()
     }
 
     /// How many places of each gate are taken, and how many there are.

@@ -27,6 +27,7 @@ use super::{
     actor::{Admitted, JournalActor},
     housekeeping,
     messages::{JournalMessage, Kind},
+    schema::{self, Schema, SchemaCheck},
     watchers::{JournalChanged, Watch},
 };
 
@@ -47,6 +48,8 @@ pub struct JournalSettings {
     pub statement_timeout: Duration,
     /// How long a statement may wait for another's lock.
     pub lock_timeout: Duration,
+    /// Whether the schema has been looked at.
+    pub schema: SchemaCheck,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
@@ -63,6 +66,7 @@ impl JournalSettings {
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
+            schema: SchemaCheck::Done,
             metrics: Arc::default(),
         }
     }
@@ -78,6 +82,7 @@ pub(super) struct Inner {
     pool: Pool,
     metrics: Arc<Metrics>,
     recorder: Recorder,
+    pub(super) schema: Schema,
     arbiter: Arbiter,
     runner: ArbiterHandle,
 }
@@ -114,12 +119,19 @@ impl JournalHandle {
             pool,
             metrics: Arc::clone(&settings.metrics),
             recorder: Recorder::default(),
+            schema: Schema::new(settings.schema),
             arbiter,
             runner,
         });
         inner
             .runner
             .spawn(activity::keep_flushing(Arc::downgrade(&inner)));
+        if let SchemaCheck::WhenReachable { migrate } = settings.schema {
+            let url = settings.database_url.clone();
+            inner
+                .runner
+                .spawn(schema::look(Arc::downgrade(&inner), url, migrate));
+        }
         Self(inner)
     }
 
@@ -145,7 +157,8 @@ impl JournalHandle {
     /// was admitted runs to its end even if the future is dropped.
     ///
     /// # Errors
-    /// `Busy` if no place came free in time, else what the message says.
+    /// `Busy` if no place came free in time, `Unavailable` while nobody could look at the schema, else
+    /// what the message says.
     pub async fn ask<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
         let began = Instant::now();
         let reply = self.ask_uncounted(message).await;
@@ -155,6 +168,11 @@ impl JournalHandle {
     }
 
     async fn ask_uncounted<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
+        if !self.0.schema.is_known_good() {
+            return Err(JournalError::Unavailable {
+                source: Cause::new("the database's schema has not been looked at yet"),
+            });
+        }
         let Ok(permit) = self.0.gate.admit().await else {
             return Err(JournalError::Busy);
         };
@@ -186,6 +204,12 @@ impl JournalHandle {
     ) -> Result<(), JournalError> {
         let watch = Watch { user, watcher };
         self.0.address.send(watch).await.map_err(|_| stopped())
+    }
+
+    /// Waits until it is found that the schema lacks migrations; returns their names. Does not return
+    /// if it lacks none.
+    pub async fn schema_is_behind(&self) -> Arc<[String]> {
+        self.0.schema.is_behind().await
     }
 
     /// How many messages are waiting or under way.

@@ -17,6 +17,7 @@ mod handle;
 mod housekeeping;
 mod messages;
 mod request_states;
+mod schema;
 mod watchers;
 
 pub use activity::{ListActivity, ListClients};
@@ -32,4 +33,5 @@ pub use messages::{
     SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
 };
 pub use request_states::UseRequestState;
+pub use schema::SchemaCheck;
 pub use watchers::{JournalChanged, Watch};

@@ -195,7 +195,7 @@ impl Handler<Call> for SessionActor {
             return whole(self.set_log_level(&call));
         }
         let principal = Arc::clone(&call.authorized.principal);
-        let request_id = call.authorized.request_id;
+        let trace = call.authorized.trace;
         let (client, replied) = CallClient::new(
             Rc::clone(&self.wire),
             call.quiet,
@@ -210,7 +210,7 @@ impl Handler<Call> for SessionActor {
                     version: self.version,
                     params: &params,
                     progress_token: params.progress_token(),
-                    request_id,
+                    trace,
                     principal: Arc::clone(&principal),
                     abilities: self.abilities,
                     client: Rc::clone(&client) as Rc<dyn Client>,

@@ -39,7 +39,7 @@ use super::{
     gate::{Gate, Permit},
 };
 use crate::{
-    domain::{clock::Clock, principal::Principal, request_id::RequestId, scope::ScopeSet},
+    domain::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
         jsonrpc::Id, method::Method, outgoing::Abilities, sse::EventId, version::ProtocolVersion,
@@ -121,7 +121,7 @@ pub struct Authorized {
     /// For as long as it lasts.
     pub open_use: OpenUse,
     /// In which HTTP request, for the log.
-    pub request_id: RequestId,
+    pub trace: Trace,
 }
 
 /// A session that was found to be the caller's.

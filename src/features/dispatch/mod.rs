@@ -14,15 +14,19 @@ mod reads;
 use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
 
 use super::{
-    catalogue::Catalogue, conversation::Client, prompt::DeclaredPrompt, recording::recorded,
+    catalogue::Catalogue,
+    conversation::Client,
+    prompt::DeclaredPrompt,
+    recording::{feature_of, recorded},
 };
 use crate::{
     actors::journal::JournalHandle,
     domain::{
+        activity::Feature,
         clock::{Clock, Timestamp},
         principal::Principal,
-        request_id::RequestId,
         scope::ScopeSet,
+        trace_context::Trace,
     },
     mcp::{
         answer::Answer,
@@ -60,7 +64,7 @@ pub struct Call<'a> {
     /// Under which token the client wants to hear of progress, if it does.
     pub progress_token: Option<ProgressToken>,
     /// In which HTTP request, for the log.
-    pub request_id: RequestId,
+    pub trace: Trace,
     /// By whom, according to the token of this very request.
     pub principal: Arc<Principal>,
     /// What the client can do for the server.
@@ -120,6 +124,12 @@ impl Dispatcher {
     #[must_use]
     pub fn has_ended(&self, principal: &Principal) -> bool {
         principal.expires_at.is_some_and(|end| end <= self.now())
+    }
+
+    /// The declared feature that a request is of, for the log; `None` if it is of none.
+    #[must_use]
+    pub fn feature_of(&self, method: Method, params: &Params<'_>) -> Option<Feature> {
+        feature_of(&self.catalogue, method, params)
     }
 
     /// What a call needs of its token, for a caller that has to know before anything runs. Nothing,

@@ -35,6 +35,8 @@ pub(crate) const ISSUER_SECRET: &str = "p%40ss: w&rd+";
 /// A running server. Dropping it stops it, and asserts that it wrote no token into its log.
 pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
+    /// Where it tells its metrics, if a test asked for that.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) issuer: Issuer,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
@@ -94,16 +96,17 @@ impl TestApp {
                     let catalogue = Catalogue::of(features, ScopePolicy::default());
                     let app =
                         App::start_with(config, listener, clock, catalogue, timeouts).unwrap();
-                    started.send(()).unwrap();
+                    started.send(app.metrics_address()).unwrap();
                     let _ = stopped.await;
-                    app.stop().await;
+                    app.stop().await.unwrap();
                     issuer.stop(false).await;
                 });
             }
         });
-        has_started.recv().unwrap();
+        let metrics = has_started.recv().unwrap();
         Self {
             address,
+            metrics,
             issuer,
             clock,
             http: reqwest::Client::builder()

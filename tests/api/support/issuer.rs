@@ -54,6 +54,8 @@ pub(crate) struct Seen {
     pub(crate) authorization: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) accept: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) tracestate: Option<String>,
     pub(crate) form: Vec<(String, String)>,
 }
 
@@ -112,6 +114,13 @@ impl Issuer {
         let issuer = Self::new(listener.local_addr().unwrap());
         let handle = issuer.clone().serve(listener);
         (issuer, handle)
+    }
+
+    /// Serves again where it was before.
+    pub(crate) fn come_back(&self) -> ServerHandle {
+        let address = self.url().strip_prefix("http://").unwrap().parse();
+        let listener = epicme::app::listen(address.unwrap()).unwrap();
+        self.clone().serve(listener)
     }
 
     pub(super) fn serve(self, listener: TcpListener) -> ServerHandle {
@@ -235,6 +244,8 @@ async fn introspect(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> 
             authorization: header("authorization"),
             content_type: header("content-type"),
             accept: header("accept"),
+            traceparent: header("traceparent"),
+            tracestate: header("tracestate"),
             form,
         };
         state.seen.push(seen.clone());

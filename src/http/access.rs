@@ -1,0 +1,293 @@
+//! What is known of a request on its way, and what is told of it at its end: one line of the access log,
+//! and what the metrics count.
+
+use std::{
+    fmt::{self, Write},
+    sync::Arc,
+    time::Instant,
+};
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
+    http::{Method, header::HeaderName},
+    web::Data,
+};
+use log::{
+    Level, Record,
+    kv::{self, Key, Source, Value, VisitSource},
+};
+
+use super::{Site, edge::path_of};
+use crate::{
+    domain::{
+        activity::Feature,
+        principal::Principal,
+        printable::Printable,
+        request_id::RequestId,
+        trace_context::{SpanId, Trace, TraceContext, TraceId, TraceParent, TraceState},
+    },
+    metrics::{self, Label, Outcome},
+};
+
+/// The target, by which `EPICME_LOG` selects these lines.
+const TARGET: &str = "epicme::access";
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// What is known of a request: some of it from the start, and some once it is read.
+pub(super) struct RequestInfo {
+    pub(super) trace: Trace,
+    began: Instant,
+    pub(super) method: metrics::Method,
+    pub(super) era: metrics::Era,
+    pub(super) feature: Option<Feature>,
+}
+
+/// The private cause of an error response, on its way to the access log.
+pub(super) struct LoggedCause(pub(super) String);
+
+/// Begins to keep what is known of a request.
+pub(super) fn begin(request: &HttpRequest) -> Trace {
+    let trace = Trace {
+        request_id: RequestId::random(),
+        parent: trace_parent(request),
+    };
+    request.extensions_mut().insert(RequestInfo {
+        trace,
+        began: Instant::now(),
+        method: metrics::Method::None,
+        era: metrics::Era::None,
+        feature: None,
+    });
+    trace
+}
+
+/// Notes what was learned of a request.
+pub(super) fn note(request: &HttpRequest, learn: impl FnOnce(&mut RequestInfo)) {
+    if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
+        learn(info);
+    }
+}
+
+/// The id of a request, and the trace that it belongs to.
+pub(super) fn trace(request: &HttpRequest) -> Trace {
+    let extensions = request.extensions();
+    let info = extensions.get::<RequestInfo>();
+    info.map_or_else(
+        || Trace {
+            request_id: RequestId::random(),
+            parent: None,
+        },
+        |info| info.trace,
+    )
+}
+
+/// The same with what is passed on besides, which may come in several fields (W3C Trace Context §3.3.1).
+pub(super) fn trace_context(request: &HttpRequest) -> TraceContext {
+    let trace = trace(request);
+    let mut fields = request.headers().get_all(&TRACESTATE);
+    let state = match (trace.parent, fields.next()) {
+        (Some(_), Some(first)) => [first]
+            .into_iter()
+            .chain(fields)
+            .map(|field| field.to_str().ok())
+            .collect::<Option<Vec<_>>>(),
+        _ => None,
+    };
+    TraceContext {
+        trace,
+        state: state.and_then(|fields| TraceState::parse(&fields.join(","))),
+    }
+}
+
+/// Two fields would name two parents, and are none (W3C Trace Context §3.2).
+fn trace_parent(request: &HttpRequest) -> Option<TraceParent> {
+    let mut fields = request.headers().get_all(&TRACEPARENT);
+    match (fields.next(), fields.next()) {
+        (Some(field), None) => TraceParent::parse(field.to_str().ok()?),
+        _ => None,
+    }
+}
+
+/// Sees to it that the end of a request is told, whichever it is. A client that leaves drops everything
+/// that is done for it.
+pub(super) struct Watch {
+    request: HttpRequest,
+    site: Data<Site>,
+    answered: bool,
+}
+
+impl Watch {
+    pub(super) fn new(request: &HttpRequest, site: &Data<Site>) -> Self {
+        Self {
+            request: request.clone(),
+            site: site.clone(),
+            answered: false,
+        }
+    }
+
+    /// The request has its response.
+    pub(super) fn answered(mut self, response: &HttpResponse) {
+        self.answered = true;
+        self.tell(outcome(response), Some(response));
+    }
+
+    fn tell(&self, outcome: Outcome, response: Option<&HttpResponse>) {
+        let extensions = self.request.extensions();
+        let Some(info) = extensions.get::<RequestInfo>() else {
+            return;
+        };
+        let took = info.began.elapsed();
+        let metrics = &self.site.metrics;
+        metrics.request(info.method, info.era, outcome, took);
+        let status = response.map(|response| response.status());
+        let level = if status.is_some_and(|status| status.is_server_error()) {
+            Level::Warn
+        } else if super::is_probe(path_of(&self.request)) {
+            Level::Debug
+        } else {
+            Level::Info
+        };
+        if !log::log_enabled!(target: TARGET, level) {
+            return;
+        }
+        let principal = extensions.get::<Arc<Principal>>();
+        let client = principal.and_then(|principal| principal.client.as_deref());
+        let told = response.map(HttpResponse::extensions);
+        let cause = told.as_ref().and_then(|told| told.get::<LoggedCause>());
+        let line = Line {
+            request_id: info.trace.request_id,
+            method: method(&self.request),
+            path: Printable(self.request.path()),
+            status: status.map(|status| status.as_u16()),
+            outcome,
+            micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            subject: principal.map_or("-", |principal| &principal.fingerprint),
+            client: client.map(Printable),
+            rpc: info.method,
+            era: info.era,
+            feature: info.feature.as_ref(),
+            trace: info
+                .trace
+                .trace_id()
+                .map(|trace_id| (trace_id, info.trace.span_id())),
+            cause: cause.map(|LoggedCause(cause)| cause.as_str()),
+        };
+        line.write(level);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.tell(Outcome::Cancelled, None);
+        }
+    }
+}
+
+/// What became of a request, as far as its response tells.
+fn outcome(response: &HttpResponse) -> Outcome {
+    match response.extensions().get::<Outcome>() {
+        Some(told) => *told,
+        None if matches!(response.body().size(), BodySize::Stream) => Outcome::Streamed,
+        None => Outcome::Ok,
+    }
+}
+
+fn method(request: &HttpRequest) -> &str {
+    match *request.method() {
+        Method::GET | Method::HEAD | Method::POST | Method::DELETE | Method::OPTIONS => {
+            request.method().as_str()
+        }
+        _ => "other",
+    }
+}
+
+/// One line per request. Neither the query nor a header is in it. Nothing is made into text before a
+/// logger asks for it.
+struct Line<'a> {
+    request_id: RequestId,
+    method: &'a str,
+    path: Printable<'a>,
+    status: Option<u16>,
+    outcome: Outcome,
+    micros: u64,
+    subject: &'a str,
+    client: Option<Printable<'a>>,
+    rpc: metrics::Method,
+    era: metrics::Era,
+    feature: Option<&'a Feature>,
+    trace: Option<(TraceId, SpanId)>,
+    cause: Option<&'a str>,
+}
+
+impl Source for Line<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        let mut pair = |key: &'static str, value: Value<'kvs>| {
+            // In this order, which is that of `docs/LOGGING.md`.
+            visitor.visit_pair(Key::from_str(key), value)
+        };
+        pair("request_id", Value::from_dyn_display(&self.request_id))?;
+        pair("method", self.method.into())?;
+        pair("path", Value::from_dyn_display(&self.path))?;
+        if let Some(status) = self.status {
+            pair("status", status.into())?;
+        }
+        pair("outcome", self.outcome.as_str().into())?;
+        pair("subject", self.subject.into())?;
+        if let Some(client) = &self.client {
+            pair("client", Value::from_dyn_display(client))?;
+        }
+        if self.rpc != metrics::Method::None {
+            pair("rpc", self.rpc.as_str().into())?;
+            pair("era", self.era.as_str().into())?;
+        }
+        if let Some(feature) = self.feature {
+            pair("kind", feature.kind.as_str().into())?;
+            pair("feature", feature.name.as_str().into())?;
+        }
+        if let Some((trace_id, span_id)) = &self.trace {
+            pair("trace_id", Value::from_dyn_display(trace_id))?;
+            pair("span_id", Value::from_dyn_display(span_id))?;
+        }
+        pair("micros", self.micros.into())
+    }
+}
+
+/// What a person reads.
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", self.method, self.path)?;
+        match self.status {
+            Some(status) => write!(f, "{status}")?,
+            None => f.write_str(self.outcome.as_str())?,
+        }
+        let Some(cause) = self.cause else {
+            return Ok(());
+        };
+        f.write_str(": ")?;
+        // A cause may hold words of the client's, which must not look like lines of the log's own.
+        for character in cause.chars() {
+            match character {
+                '"' | '\'' => f.write_char(character)?,
+                _ => write!(f, "{}", character.escape_debug())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Line<'_> {
+    fn write(&self, level: Level) {
+        log::logger().log(
+            &Record::builder()
+                .target(TARGET)
+                .level(level)
+                .key_values(self)
+                .args(format_args!("{self}"))
+                .build(),
+        );
+    }
+}
