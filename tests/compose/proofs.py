@@ -382,6 +382,15 @@ def grafana_shows_it(stack):
     assert found.status == 200 and found.json()["dashboard"]["title"] == "EpicMe", found.body
 
 
+def load_is_borne(stack):
+    """The load tester checks every answer, and ends with 0 only if all were right."""
+    stack.compose("build", "epicme-load", profiles=["load"])
+    resource = stack.url("EPICME_PORT") + "/mcp"
+    where = ["http://epicme:8787/mcp", "--dev-tokens=http://mock-auth:7788", f"--resource={resource}", "--insecure-http"]
+    much = ["--sessions=20", "--legacy=30%", "--streams=20%", "--warm-up=1s", "--duration=5s", "--quiet"]
+    stack.compose("run", "--rm", "-T", "epicme-load", *where, *much, profiles=["load"])
+
+
 GRAFANA = "grafana/grafana:12.4.4"
 
 
@@ -423,6 +432,7 @@ TWO_PROCESSES = [
     ("cut-offs are not told through the balancer", not_through_the_balancer),
     ("a process goes and comes back, and no request fails", one_goes_and_comes_back),
 ]
+LOADED = [("the load tester, from within the network, finds every answer right", load_is_borne)]
 OBSERVED = [
     ("Prometheus finds and scrapes all of them", prometheus_scrapes),
     ("each expression of the dashboard finds data", dashboard_has_data),
