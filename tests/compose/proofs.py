@@ -87,6 +87,8 @@ def confined(stack):
         assert "no-new-privileges:true" in host["SecurityOpt"], name
         assert not host["Privileged"] and host["NetworkMode"] != "host" and host["PidMode"] != "host", name
         assert host["Memory"] > 0 and host["PidsLimit"] > 0, f"{name} has no bound"
+        for bindings in (host["PortBindings"] or {}).values():
+            assert {binding["HostIp"] for binding in bindings} == {"127.0.0.1"}, f"{name}: {bindings}"
     for name in OURS:
         container = stack.services()[name]
         assert container["Config"]["User"] == "10001:10001", f"{name} runs as {container['Config']['User']!r}"
@@ -436,4 +438,5 @@ LOADED = [("the load tester, from within the network, finds every answer right",
 OBSERVED = [
     ("Prometheus finds and scrapes all of them", prometheus_scrapes),
     ("each expression of the dashboard finds data", dashboard_has_data),
+    ("what the profiles add is confined as well", confined),
 ]
