@@ -6,7 +6,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 
 use diesel::{
-    Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query,
+    Connection, PgConnection, QueryableByName, RunQueryDsl,
+    connection::SimpleConnection,
+    sql_query,
     sql_types::{Nullable, Text},
 };
 use epicme::{
@@ -51,6 +53,11 @@ impl Database {
         let lines = sql_query(sql).load::<Line>(&mut connection).unwrap();
         lines.into_iter().filter_map(|line| line.line).collect()
     }
+
+    fn execute(&self, sql: &str) {
+        let mut connection = PgConnection::establish(self.url().expose_secret()).unwrap();
+        connection.batch_execute(sql).unwrap();
+    }
 }
 
 /// Everything that a migration makes, each thing as PostgreSQL itself would write it down.
@@ -91,6 +98,24 @@ fn what_goes_up_comes_down_and_goes_up_again_the_same() {
     );
     storage::migrate(&url).unwrap();
     assert_eq!(database.lines(CATALOGUE), up);
+}
+
+#[test]
+fn a_role_that_may_change_rows_alone_can_tell_what_is_pending() {
+    let database = Database::new("reader");
+    let all = storage::pending_migrations(&database.url()).unwrap();
+    let role = "reads_and_writes_rows";
+    database.execute(&format!(
+        "CREATE ROLE {role} LOGIN;
+         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO {role}"
+    ));
+    let mut url = url::Url::parse(database.url().expose_secret()).unwrap();
+    url.set_username(role).unwrap();
+    let its_url = SecretString::from(url.to_string());
+    assert_eq!(storage::pending_migrations(&its_url).unwrap(), all);
+    assert!(storage::migrate(&its_url).is_err(), "it can make tables");
+    storage::migrate(&database.url()).unwrap();
+    assert!(storage::pending_migrations(&its_url).unwrap().is_empty());
 }
 
 #[test]

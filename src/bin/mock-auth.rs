@@ -1,6 +1,13 @@
 //! The `mock-auth` program: the mock authorization server on its own.
 
-use std::{fs, io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Parser;
 use epicme::mock_auth::{IntrospectionClient, MockAuth, Settings, TokenFormat, demo_users};
@@ -103,6 +110,11 @@ struct Options {
         default_value = "info"
     )]
     log: String,
+
+    /// Ask the server that listens there whether it is well, and end: 0 if it is, 69 if not. For a
+    /// container, in which there is no other program that could ask
+    #[arg(long)]
+    check_health: bool,
 }
 
 /// Wrong flags or variables; the rest, such as a port that is taken (sysexits.h).
@@ -121,7 +133,12 @@ fn main() -> ExitCode {
     env_logger::Builder::new()
         .parse_filters(&options.log)
         .init();
-    match actix_rt::System::new().block_on(run(options)) {
+    let done = if options.check_health {
+        check_health(options.bind)
+    } else {
+        actix_rt::System::new().block_on(run(options))
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mock-auth: {error}");
@@ -187,6 +204,34 @@ async fn run(options: Options) -> io::Result<()> {
     log::info!("stopping");
     auth.stop().await;
     Ok(())
+}
+
+/// How long a server that is well takes for its answer, at most.
+const HEALTHY: Duration = Duration::from_secs(2);
+
+/// Asks the server that listens at `bind`, over loopback where it listens everywhere.
+fn check_health(bind: SocketAddr) -> io::Result<()> {
+    let mut address = bind;
+    match bind.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    let mut server = TcpStream::connect_timeout(&address, HEALTHY)?;
+    server.set_read_timeout(Some(HEALTHY))?;
+    server.set_write_timeout(Some(HEALTHY))?;
+    write!(
+        server,
+        "GET /healthcheck HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut status = [0; "HTTP/1.1 200 ".len()];
+    server.read_exact(&mut status)?;
+    if status == *b"HTTP/1.1 200 " {
+        Ok(())
+    } else {
+        let status = String::from_utf8_lossy(&status);
+        Err(io::Error::other(format!("{address} answered {status}")))
+    }
 }
 
 /// A list without blanks: a variable that is set to nothing names nothing.

@@ -1,6 +1,14 @@
 //! The migrations, built into the program.
 
-use diesel::{RunQueryDsl, pg::Pg, sql_query};
+use std::collections::BTreeSet;
+
+use diesel::{
+    PgConnection, QueryableByName, RunQueryDsl,
+    migration::{Migration, MigrationSource},
+    pg::Pg,
+    sql_query,
+    sql_types::Text,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::SecretString;
 
@@ -28,13 +36,43 @@ pub fn migrate(database_url: &SecretString) -> Result<Vec<String>, StorageError>
 
 /// The names of the migrations that the database lacks. Blocks.
 ///
+/// It only reads. Diesel's own question makes the table of versions first, which a role that may change
+/// rows and not the schema is refused, even where the table is there already.
+///
 /// # Errors
 /// `Unavailable` if the database cannot be reached, `Corrupt` if it cannot say.
 pub fn pending_migrations(database_url: &SecretString) -> Result<Vec<String>, StorageError> {
-    let pending = connect(database_url)?
-        .pending_migrations(MIGRATIONS)
+    let run = versions(&mut connect(database_url)?)?;
+    let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS
+        .migrations()
         .map_err(|source| refused(&*source))?;
-    Ok(pending.iter().map(|m| m.name().to_string()).collect())
+    let mut pending: Vec<String> = migrations
+        .iter()
+        .map(|migration| migration.name())
+        .filter(|name| !run.contains(&name.version().to_string()))
+        .map(ToString::to_string)
+        .collect();
+    pending.sort();
+    Ok(pending)
+}
+
+/// The versions that were run; none where nothing ever was.
+fn versions(connection: &mut PgConnection) -> Result<BTreeSet<String>, StorageError> {
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        line: String,
+    }
+    let mut lines = |sql: &str| sql_query(sql).load::<Line>(connection);
+    let there = lines(
+        "SELECT relname::text AS line FROM pg_class
+          WHERE oid = to_regclass('__diesel_schema_migrations')",
+    )?;
+    if there.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let run = lines("SELECT version::text AS line FROM __diesel_schema_migrations")?;
+    Ok(run.into_iter().map(|line| line.line).collect())
 }
 
 /// Undoes every migration, and with them every entry. Blocks.

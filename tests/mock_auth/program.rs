@@ -77,6 +77,35 @@ fn a_taken_port_ends_it_with_69() {
     assert!(String::from_utf8(output.stderr).unwrap().contains(&address));
 }
 
+#[cfg(unix)]
+#[test]
+fn it_can_be_asked_whether_it_is_well_with_nothing_but_itself() {
+    let mut running = program().spawn().unwrap();
+    let mut output = BufReader::new(running.stdout.take().unwrap());
+    let mut first = String::new();
+    output.read_line(&mut first).unwrap();
+    let address = first
+        .trim_end()
+        .strip_prefix("mock-auth is ready at http://")
+        .unwrap()
+        .to_owned();
+    let asked = |bind: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_mock-auth"));
+        let status = program
+            .env_clear()
+            .args(["--bind", bind, "--check-health"])
+            .stderr(Stdio::null())
+            .status();
+        status.unwrap().code()
+    };
+    // Whoever listens everywhere is asked over loopback.
+    let everywhere = address.replace("127.0.0.1", "0.0.0.0");
+    assert_eq!([asked(&address), asked(&everywhere)], [Some(0), Some(0)]);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!([asked(&address), asked(&everywhere)], [Some(69), Some(69)]);
+}
+
 #[test]
 fn its_help_names_every_variable_and_shows_no_secret() {
     let output = program()

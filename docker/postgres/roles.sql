@@ -1,0 +1,31 @@
+-- Who may do what in the database `epicme`: `epicme_owner` owns the schema and migrates it, `epicme`
+-- serves and may change rows alone. Passwords come from the environment of psql.
+\set ON_ERROR_STOP on
+\getenv owner_password OWNER_PASSWORD
+\getenv serving_password SERVING_PASSWORD
+
+-- A statement that fails is written to the server's log, and here that would be a password.
+SET log_min_error_statement = panic;
+SET log_statement = none;
+SET client_min_messages = warning;
+
+SELECT 'CREATE ROLE ' || role
+  FROM unnest(ARRAY['epicme_owner', 'epicme']) AS role
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
+
+ALTER ROLE epicme_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'owner_password';
+ALTER ROLE epicme       LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'serving_password';
+
+-- Whoever owns the database owns its schema `public` (pg_database_owner, since PostgreSQL 15).
+ALTER DATABASE epicme OWNER TO epicme_owner;
+REVOKE ALL ON DATABASE epicme FROM PUBLIC;
+GRANT CONNECT ON DATABASE epicme TO epicme;
+
+-- For the tables that there are, and for those that migrations will make. Numbers of new rows are drawn
+-- from sequences.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO epicme;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO epicme;
+ALTER DEFAULT PRIVILEGES FOR ROLE epicme_owner IN SCHEMA public
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO epicme;
+ALTER DEFAULT PRIVILEGES FOR ROLE epicme_owner IN SCHEMA public
+  GRANT USAGE ON SEQUENCES TO epicme;
