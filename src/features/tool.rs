@@ -1,10 +1,13 @@
 //! What a declaration of a tool looks like, and what the catalogue makes of it.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use rmcp::model::{self, ToolAnnotations};
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserializer, Serialize,
+    de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::{
     Map, Value,
     value::{RawValue, to_raw_value},
@@ -212,10 +215,7 @@ impl DeclaredTool {
         let Some((name, scopes)) = self.with_argument else {
             return self.scopes;
         };
-        let has_argument = arguments
-            .and_then(|raw| serde_json::from_str::<Map<String, Value>>(raw.get()).ok())
-            .and_then(|arguments| arguments.get(name).map(|value| !value.is_null()))
-            .unwrap_or(false);
+        let has_argument = arguments.is_some_and(|raw| has_member(raw.get(), name));
         if has_argument {
             self.scopes.union(scopes)
         } else {
@@ -228,6 +228,60 @@ impl DeclaredTool {
     pub fn call(&self, context: Context, arguments: Option<&RawValue>) -> CallFuture {
         (self.call)(context, arguments)
     }
+}
+
+/// Whether a JSON object has a member of this name that is not null; of several, the last counts. Nothing
+/// else is read of it, and of what is no object, nothing at all.
+fn has_member(object: &str, name: &str) -> bool {
+    struct Members<'a>(&'a str);
+
+    impl<'de> Visitor<'de> for Members<'_> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
+            let mut has = false;
+            while let Some(is_it) = members.next_key_seed(Named(self.0))? {
+                if is_it {
+                    has = members.next_value::<&RawValue>()?.get() != "null";
+                } else {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(has)
+        }
+    }
+
+    /// Whether a key is this one.
+    struct Named<'a>(&'a str);
+
+    impl<'de> DeserializeSeed<'de> for Named<'_> {
+        type Value = bool;
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+            deserializer.deserialize_str(self)
+        }
+    }
+
+    impl Visitor<'_> for Named<'_> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a name")
+        }
+
+        fn visit_str<E>(self, key: &str) -> Result<bool, E> {
+            Ok(key == self.0)
+        }
+    }
+
+    let mut json = serde_json::Deserializer::from_str(object);
+    json.deserialize_map(Members(name))
+        .and_then(|has| json.end().map(|()| has))
+        .unwrap_or(false)
 }
 
 fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFuture {
@@ -305,5 +359,28 @@ fn tidy(value: &mut Value) {
             members.values_mut().for_each(tidy);
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_there_if_it_has_a_value() {
+        for (object, has) in [
+            (r#"{"tags":[1]}"#, true),
+            (r#"{"a":{"tags":1},"t\u0061gs":0}"#, true),
+            (r#"{"tags":null}"#, false),
+            (r#"{"tags":1,"tags":null}"#, false),
+            (r#"{"tags":null,"tags":[]}"#, true),
+            (r#"{"a":{"tags":1}}"#, false),
+            (r#"["tags"]"#, false),
+            (r#"{"tags":1"#, false),
+            (r#"{"tags":1} x"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(has_member(object, "tags"), has, "{object}");
+        }
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<C
         error => error,
     };
     let unknown = site.limits.unknown_token(request, &site.clock);
-    let introspected = site.auth.introspect(token.clone(), context, || {
+    let introspected = site.auth.introspect(&token, context, || {
         unknown.take().map_err(HttpError::LimitExceeded)
     });
     let principal = introspected.await.map_err(|error| {

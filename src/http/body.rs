@@ -127,7 +127,8 @@ fn accepted(request: &HttpRequest) -> Accepted {
         .flat_map(|value| value.to_str().unwrap_or_default().split(','));
     for range in ranges {
         let mut parts = range.split(';').map(str::trim);
-        let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let essence = parts.next().unwrap_or_default();
+        let is = |names: [&str; 3]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
         // A weight of zero means "not this" (RFC 9110 §12.4.2).
         let refused = parts.any(|parameter| {
             parameter
@@ -136,8 +137,8 @@ fn accepted(request: &HttpRequest) -> Accepted {
                 .is_some_and(|weight| weight <= 0.0)
         });
         if !refused {
-            accepted.json |= matches!(&*essence, "*/*" | "application/json" | "application/*");
-            accepted.stream |= matches!(&*essence, "*/*" | "text/event-stream" | "text/*");
+            accepted.json |= is(["application/json", "*/*", "application/*"]);
+            accepted.stream |= is(["text/event-stream", "*/*", "text/*"]);
         }
     }
     accepted

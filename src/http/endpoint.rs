@@ -6,7 +6,7 @@ use actix_web::{
         StatusCode,
         header::{CACHE_CONTROL, HeaderMap, HeaderName},
     },
-    web::{Data, Payload},
+    web::{Bytes, Data, Payload},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     authenticate::authenticate,
     batch, body, document,
     error::HttpError,
-    legacy, modern,
+    legacy, modern, ready,
 };
 use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
@@ -166,9 +166,10 @@ pub(super) fn respond(
     let era = Era::of(version);
     match outcome {
         Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
-        Ok(answer) => match shape::result(&answer, version) {
-            Ok(result) => {
-                let mut response = json(jsonrpc::success(id, &result));
+        Ok(Answer::Ready(result)) => Ok(ready::response(result, id)),
+        Ok(answer) => match shape::response(id, &answer, version) {
+            Ok(response) => {
+                let mut response = json(response);
                 if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
                     response.extensions_mut().insert(Outcome::ToolError);
                 }
@@ -254,11 +255,11 @@ pub(super) fn id_of(incoming: &Incoming<'_>) -> Option<Id> {
     }
 }
 
-pub(super) fn json(body: String) -> HttpResponse {
+pub(super) fn json(body: impl Into<Bytes>) -> HttpResponse {
     HttpResponse::build(StatusCode::OK)
         .insert_header((CACHE_CONTROL, "no-store"))
         .content_type("application/json")
-        .body(body)
+        .body(body.into())
 }
 
 pub(super) fn accepted() -> HttpResponse {

@@ -27,6 +27,7 @@ mod limits;
 mod modern;
 mod open_stream;
 mod proofs;
+mod ready;
 mod scrape;
 mod source;
 mod stream;

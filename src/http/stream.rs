@@ -120,31 +120,26 @@ pub(super) async fn run(
         work.as_mut().poll(context).map(Ok)
     })
     .await;
-    let mut stream = CallStream {
-        first: None,
-        work: None,
-        inbox,
-        finish: None,
-        last: None,
-        silence: Silence::new(silence),
-    };
-    match first {
+    let (said, work, finish, last) = match first {
         Err(message) => {
-            stream.first = Some(message);
-            stream.work = Some(work);
-            stream.finish = Some(Box::new(finish));
+            let finish: Finish = Box::new(finish);
+            (message, Some(work), Some(finish), None)
         }
         // It may have spoken on the last stretch to its answer. A failure keeps its status instead.
-        Ok(Ok(answer)) => match stream.inbox.take() {
+        Ok(Ok(answer)) => match inbox.take() {
             None => return Outcome::Whole(Ok(answer)),
-            Some(message) => {
-                stream.first = Some(message);
-                stream.last = Some(finish(Ok(answer)));
-            }
+            Some(message) => (message, None, None, Some(finish(Ok(answer)))),
         },
         Ok(Err(failure)) => return Outcome::Whole(Err(failure)),
-    }
-    Outcome::Streamed(event_stream(stream))
+    };
+    Outcome::Streamed(event_stream(CallStream {
+        first: Some(said),
+        work,
+        inbox,
+        finish,
+        last,
+        silence: Silence::new(silence),
+    }))
 }
 
 /// Watches over a stream on which nothing is said. Proxies close connections that are silent for long.

@@ -100,7 +100,7 @@ impl TokenWatch {
         let admitted = || Ok::<(), AuthError>(());
         let introspected = self
             .auth
-            .introspect(self.token.clone(), self.trace.into(), admitted);
+            .introspect(&self.token, self.trace.into(), admitted);
         match introspected.await {
             Ok(principal) => {
                 self.unknown_since = None;

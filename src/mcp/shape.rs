@@ -14,7 +14,7 @@ use super::{
         Answer, Completion, Content, Document, PromptOutput, ResourceContents, ResourcePage,
         ToolAnswer, ToolOutput,
     },
-    jsonrpc::{RpcError, code},
+    jsonrpc::{Id, RpcError, around_result, code},
     outgoing::{Ability, Question},
     version::ProtocolVersion,
 };
@@ -36,36 +36,73 @@ const INSTRUCTIONS: &str = "A personal journal: entries (title, content, mood, l
 /// # Errors
 /// `-32600` for a document, which is sent by itself or not at all: see [`around_document`].
 pub fn result(answer: &Answer, version: ProtocolVersion) -> Result<String, RpcError> {
-    Ok(match answer {
-        Answer::Empty if version.is_modern() => to_json(&Stamp::new(version)),
-        Answer::Empty => "{}".to_owned(),
-        Answer::Ready(result) => result.to_string(),
-        Answer::InputRequired { questions, state } => input_required(questions, state, version),
-        Answer::Tool(ToolAnswer::Done(output)) => done(output, version),
-        Answer::Tool(ToolAnswer::Failed(text)) => to_json(&ToolResult {
-            stamp: Stamp::new(version),
-            content: vec![Block::Text { text }],
-            structured_content: None,
-            is_error: true,
-        }),
-        Answer::Resources(page) => resource_page(page, version),
-        Answer::Contents(contents) => to_json(&ReadResult {
-            contents: [contents],
-            // Whoever reads what they have just written must see it.
-            cache: Cache::of(version, "private", 0),
-            stamp: Stamp::new(version),
-        }),
-        Answer::Prompt(prompt) => prompted(prompt, version),
-        Answer::Completion(completion) => to_json(&CompletionResult {
-            completion,
-            stamp: Stamp::new(version),
-        }),
+    let mut json = Vec::new();
+    write_result(&mut json, answer, version)?;
+    Ok(String::from_utf8(json).expect("JSON is written in UTF-8"))
+}
+
+/// The response to a request whose answer went well, as JSON text: written once, from the answer to
+/// where it is sent from.
+///
+/// # Errors
+/// Those of [`result`].
+pub fn response(id: &Id, answer: &Answer, version: ProtocolVersion) -> Result<Vec<u8>, RpcError> {
+    let (before, after) = around_result(id);
+    let mut json = before.into_bytes();
+    write_result(&mut json, answer, version)?;
+    json.extend_from_slice(after.as_bytes());
+    Ok(json)
+}
+
+fn write_result(
+    json: &mut Vec<u8>,
+    answer: &Answer,
+    version: ProtocolVersion,
+) -> Result<(), RpcError> {
+    match answer {
+        Answer::Empty if version.is_modern() => write(json, &Stamp::new(version)),
+        Answer::Empty => json.extend_from_slice(b"{}"),
+        Answer::Ready(result) => {
+            json.reserve_exact(result.len() + 1);
+            json.extend_from_slice(result.as_bytes());
+        }
+        Answer::InputRequired { questions, state } => {
+            write(json, &input_required(questions, state, version));
+        }
+        Answer::Tool(ToolAnswer::Done(output)) => write_done(json, output, version),
+        Answer::Tool(ToolAnswer::Failed(text)) => write(
+            json,
+            &ToolFailure {
+                content: [Words { text }],
+                is_error: true,
+                stamp: Stamp::new(version),
+            },
+        ),
+        Answer::Resources(page) => write(json, &resource_page(page, version)),
+        Answer::Contents(contents) => write(
+            json,
+            &ReadResult {
+                contents: [contents],
+                // Whoever reads what they have just written must see it.
+                cache: Cache::of(version, "private", 0),
+                stamp: Stamp::new(version),
+            },
+        ),
+        Answer::Prompt(prompt) => write_prompt(json, prompt, version),
+        Answer::Completion(completion) => write(
+            json,
+            &CompletionResult {
+                completion,
+                stamp: Stamp::new(version),
+            },
+        ),
         Answer::Document(_) => {
             return Err(RpcError::invalid_request(
                 "Invalid request: this resource is too long for a batch; read it by a request of its own",
             ));
         }
-    })
+    }
+    Ok(())
 }
 
 /// What stands before and after the text of a document in its `result` member. The text itself has
@@ -242,7 +279,7 @@ fn input_required(
     questions: &[(&'static str, Question)],
     state: &str,
     version: ProtocolVersion,
-) -> String {
+) -> Value {
     let requests: Map<String, Value> = questions
         .iter()
         .map(|(key, question)| {
@@ -250,12 +287,12 @@ fn input_required(
             ((*key).to_owned(), request)
         })
         .collect();
-    to_json(&json!({
+    json!({
         "resultType": "input_required",
         "inputRequests": requests,
         "requestState": state,
         "_meta": Meta { server_info: server_info(version) },
-    }))
+    })
 }
 
 /// The result with which a subscription ends in order, under the subscription's own `_meta` (P-15).
@@ -293,19 +330,74 @@ fn shaped_tool(tool: &Tool, version: ProtocolVersion) -> Tool {
     tool
 }
 
-fn done(output: &ToolOutput, version: ProtocolVersion) -> String {
-    let mut content = Vec::with_capacity(output.content.len() + 1);
-    content.extend(known(&output.content, version).map(Block::Any));
-    let structured = output.structured.as_deref();
-    // The data stands in the last text block as well, for clients and models that read no
-    // structured content (S-06).
-    content.extend(structured.map(|data| Block::Text { text: data.get() }));
-    to_json(&ToolResult {
-        stamp: Stamp::new(version),
-        content,
-        structured_content: structured.filter(|_| version.has_structured_content()),
-        is_error: false,
-    })
+/// Written by hand where it is long, which is measured (docs/PERFORMANCE.md): the names of members that
+/// are the same in every link, and data that is JSON already, need not be looked through for what has to
+/// be escaped.
+fn write_done(json: &mut Vec<u8>, output: &ToolOutput, version: ProtocolVersion) {
+    let structured = output.structured.as_deref().map(RawValue::get);
+    // Twice the data, once escaped, and some room for each block: so that it seldom has to grow.
+    let data = structured.map_or(0, str::len);
+    json.reserve(2 * data + data / 4 + 200 * output.content.len() + 300);
+    json.extend_from_slice(b"{\"content\":[");
+    let mut is_first = true;
+    let mut comma = |json: &mut Vec<u8>| {
+        if !std::mem::take(&mut is_first) {
+            json.push(b',');
+        }
+    };
+    for block in known(&output.content, version) {
+        comma(json);
+        write_block(json, block);
+    }
+    if let Some(data) = structured {
+        // The data stands in the last text block as well, for clients and models that read no
+        // structured content (S-06).
+        comma(json);
+        json.extend_from_slice(b"{\"type\":\"text\",\"text\":\"");
+        write_json_in_string(json, data);
+        json.extend_from_slice(b"\"}");
+    }
+    json.push(b']');
+    if let Some(data) = structured.filter(|_| version.has_structured_content()) {
+        json.extend_from_slice(b",\"structuredContent\":");
+        json.extend_from_slice(data.as_bytes());
+    }
+    if version.is_modern() {
+        json.extend_from_slice(b",\"resultType\":\"complete\",\"_meta\":");
+        json.extend_from_slice(META.get().as_bytes());
+    }
+    json.push(b'}');
+}
+
+fn write_block(json: &mut Vec<u8>, block: &Content) {
+    let Content::ResourceLink(link) = block else {
+        write(json, block);
+        return;
+    };
+    json.extend_from_slice(b"{\"type\":\"resource_link\",\"uri\":");
+    write(json, &link.uri);
+    json.extend_from_slice(b",\"name\":");
+    write(json, &link.name);
+    json.extend_from_slice(b",\"description\":");
+    write(json, &link.description);
+    json.extend_from_slice(b",\"mimeType\":");
+    write(json, &link.mime_type);
+    json.push(b'}');
+}
+
+/// JSON as a part of a JSON string: it has no control characters, so quotes and backslashes are all that
+/// has to be escaped (RFC 8259 §7).
+fn write_json_in_string(json: &mut Vec<u8>, data: &str) {
+    let bytes = data.as_bytes();
+    let mut plain = 0;
+    for (place, byte) in bytes.iter().enumerate() {
+        if matches!(byte, b'"' | b'\\') {
+            json.extend_from_slice(&bytes[plain..place]);
+            json.push(b'\\');
+            plain = place;
+        }
+    }
+    json.extend_from_slice(&bytes[plain..]);
 }
 
 /// The blocks that a revision knows: links came with structured content.
@@ -315,7 +407,7 @@ fn known(blocks: &[Content], version: ProtocolVersion) -> impl Iterator<Item = &
     })
 }
 
-fn resource_page(page: &ResourcePage, version: ProtocolVersion) -> String {
+fn resource_page(page: &ResourcePage, version: ProtocolVersion) -> ResourceList<'_> {
     let resources = page
         .resources
         .iter()
@@ -325,25 +417,28 @@ fn resource_page(page: &ResourcePage, version: ProtocolVersion) -> String {
             resource
         })
         .collect();
-    to_json(&ResourceList {
+    ResourceList {
         resources,
         next_cursor: page.next_cursor.as_deref(),
         // It grows with every tag that is made.
         cache: Cache::of(version, "private", 0),
         stamp: Stamp::new(version),
-    })
+    }
 }
 
-fn prompted(prompt: &PromptOutput, version: ProtocolVersion) -> String {
+fn write_prompt(json: &mut Vec<u8>, prompt: &PromptOutput, version: ProtocolVersion) {
     let messages = known(&prompt.messages, version).map(|message| Said {
         role: "user",
         content: message,
     });
-    to_json(&PromptResult {
-        description: &prompt.description,
-        messages: messages.collect(),
-        stamp: Stamp::new(version),
-    })
+    write(
+        json,
+        &PromptResult {
+            description: &prompt.description,
+            messages: messages.collect(),
+            stamp: Stamp::new(version),
+        },
+    );
 }
 
 /// What every modern result carries and no legacy one: `resultType` (B-04), and who answered (B-10).
@@ -408,27 +503,20 @@ struct Listed {
     stamp: Stamp,
 }
 
+/// What a tool says that could not.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ToolResult<'a> {
-    content: Vec<Block<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    structured_content: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+struct ToolFailure<'a> {
+    content: [Words<'a>; 1],
     is_error: bool,
     #[serde(flatten)]
     stamp: Stamp,
 }
 
-/// Content, or a text that is borrowed from somewhere else.
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Block<'a> {
-    Text {
-        text: &'a str,
-    },
-    #[serde(untagged)]
-    Any(&'a Content),
+#[serde(tag = "type", rename = "text")]
+struct Words<'a> {
+    text: &'a str,
 }
 
 #[derive(Serialize)]
@@ -473,6 +561,54 @@ struct CompletionResult<'a> {
     stamp: Stamp,
 }
 
+fn write(json: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(json, value)
+        .expect("results are made of strings, numbers and JSON values");
+}
+
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("results are made of strings, numbers and JSON values")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mcp::answer::ResourceLink;
+
+    proptest! {
+        #[test]
+        fn what_is_written_by_hand_is_what_serde_writes(words in any::<String>(), name in any::<String>()) {
+            let data = json!({ "name": name, "n": [1, null] });
+            let link = ResourceLink {
+                uri: "epicme://entries/7".to_owned(),
+                name,
+                description: "Journal entry",
+                mime_type: "application/json",
+            };
+            let output = ToolOutput {
+                content: vec![Content::text(words), link.into()],
+                structured: Some(to_raw_value(&data).unwrap()),
+            };
+            let mut content = json!(output.content);
+            let text = json!({ "type": "text", "text": data.to_string() });
+            content.as_array_mut().unwrap().push(text);
+            let answer = Answer::Tool(ToolAnswer::Done(output));
+            let modern = result(&answer, ProtocolVersion::V2026_07_28).unwrap();
+            let modern: Value = serde_json::from_str(&modern).unwrap();
+            prop_assert_eq!(&modern["content"], &content);
+            prop_assert_eq!(&modern["structuredContent"], &data);
+            prop_assert_eq!(&modern["resultType"], "complete");
+            prop_assert_eq!(&modern["_meta"], &json!(&**META));
+            let legacy = result(&answer, ProtocolVersion::V2025_11_25).unwrap();
+            let legacy: Value = serde_json::from_str(&legacy).unwrap();
+            prop_assert_eq!(legacy, json!({ "content": content, "structuredContent": data }));
+            // The oldest revision knows neither links nor data.
+            let oldest = result(&answer, ProtocolVersion::V2025_03_26).unwrap();
+            let oldest: Value = serde_json::from_str(&oldest).unwrap();
+            content.as_array_mut().unwrap().remove(1);
+            prop_assert_eq!(oldest, json!({ "content": content }));
+        }
+    }
 }

@@ -255,11 +255,11 @@ impl AuthHandle {
     )]
     pub async fn introspect<E: From<AuthError>>(
         &self,
-        token: BearerToken,
+        token: &BearerToken,
         context: TraceContext,
         admit: impl Fn() -> Result<(), E>,
     ) -> Result<Arc<Principal>, E> {
-        let (issuer, credential) = self.locate(&token)?;
+        let (issuer, credential) = self.locate(token)?;
         for _ in 0..FLIGHTS {
             let metrics = &self.shared.metrics;
             if let Some(known) = self.known(issuer, &credential) {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,7 +11,7 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::watch;
 
 use super::shared::WasCutOff;
-use crate::domain::principal::{CutOff, Principal};
+use crate::domain::principal::{Credential, CutOff, Principal, UserId};
 
 /// How many are told before others get their turn at the register.
 const AT_ONCE: usize = 256;
@@ -24,11 +25,21 @@ pub(super) struct OpenUses(Arc<Mutex<Register>>);
 struct Register {
     next: u64,
     uses: BTreeMap<u64, Entry>,
-    by_whom: HashMap<CutOff, BTreeSet<u64>>,
+    by_whom: HashMap<Whom, BTreeSet<u64>>,
+    names: RandomState,
+}
+
+/// Who may be cut off by name, short enough to be entered for every call: a client is known by a keyed
+/// hash. Should two be alike, another client's uses end too, and are begun anew.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Whom {
+    Credential(Credential),
+    User(UserId),
+    Client(u64),
 }
 
 struct Entry {
-    whom: Vec<CutOff>,
+    whom: [Option<Whom>; 3],
     cut_off: watch::Sender<bool>,
 }
 
@@ -42,27 +53,24 @@ pub struct OpenUse {
 impl OpenUses {
     /// Enters what is open under this very token.
     pub(super) fn of_token(&self, principal: &Principal) -> OpenUse {
-        let mut whom = whom(principal);
-        whom.push(CutOff::Credential(principal.credential));
-        self.enter(whom)
+        self.enter(principal, Some(Whom::Credential(principal.credential)))
     }
 
     /// Enters what belongs to the user and the client, whichever token they bring.
     pub(super) fn of_owner(&self, principal: &Principal) -> OpenUse {
-        self.enter(whom(principal))
+        self.enter(principal, None)
     }
 
-    fn enter(&self, whom: Vec<CutOff>) -> OpenUse {
+    fn enter(&self, principal: &Principal, credential: Option<Whom>) -> OpenUse {
         let (sender, cut_off) = watch::channel(false);
         let mut register = self.lock();
+        let client = principal.client.as_deref();
+        let client = client.map(|client| register.client(&principal.issuer, client));
+        let whom = [Some(Whom::User(principal.user)), client, credential];
         let number = register.next;
         register.next += 1;
-        for one in &whom {
-            register
-                .by_whom
-                .entry(one.clone())
-                .or_default()
-                .insert(number);
+        for one in whom.into_iter().flatten() {
+            register.by_whom.entry(one).or_default().insert(number);
         }
         let entry = Entry {
             whom,
@@ -88,13 +96,13 @@ impl OpenUses {
                 .map(|(number, _)| *number)
                 .take(AT_ONCE)
                 .collect(),
-            whom => register
-                .by_whom
-                .get(whom)
-                .into_iter()
-                .flat_map(|numbers| numbers.range(..end).copied())
-                .take(AT_ONCE)
-                .collect(),
+            CutOff::Credential(credential) => {
+                register.some_of(Whom::Credential(*credential), end)
+            }
+            CutOff::User(user) => register.some_of(Whom::User(*user), end),
+            CutOff::Client { issuer, client } => {
+                register.some_of(register.client(issuer, client), end)
+            }
         };
         let told: Vec<_> = covered
             .iter()
@@ -113,29 +121,28 @@ impl OpenUses {
 }
 
 impl Register {
+    fn client(&self, issuer: &str, client: &str) -> Whom {
+        Whom::Client(self.names.hash_one((issuer, client)))
+    }
+
+    fn some_of(&self, whom: Whom, end: u64) -> Vec<u64> {
+        let numbers = self.by_whom.get(&whom).into_iter();
+        let numbers = numbers.flat_map(|numbers| numbers.range(..end).copied());
+        numbers.take(AT_ONCE).collect()
+    }
+
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.uses.remove(&number)?;
-        for one in &entry.whom {
-            if let Some(numbers) = self.by_whom.get_mut(one) {
+        for one in entry.whom.into_iter().flatten() {
+            if let Some(numbers) = self.by_whom.get_mut(&one) {
                 numbers.remove(&number);
                 if numbers.is_empty() {
-                    self.by_whom.remove(one);
+                    self.by_whom.remove(&one);
                 }
             }
         }
         Some(entry)
     }
-}
-
-fn whom(principal: &Principal) -> Vec<CutOff> {
-    let client = principal.client.as_ref().map(|client| CutOff::Client {
-        issuer: principal.issuer.clone(),
-        client: client.clone(),
-    });
-    [Some(CutOff::User(principal.user)), client]
-        .into_iter()
-        .flatten()
-        .collect()
 }
 
 impl OpenUse {
