@@ -40,8 +40,11 @@ pub fn start(filter: &str, format: LogFormat) {
     }
     if format == LogFormat::Json || !io::stderr().is_terminal() {
         // There is no style in these lines, and nothing that could be taken for one: they need not be
-        // looked through for what has to be left out.
-        builder.write_style(WriteStyle::Always);
+        // looked through for what has to be left out. Of a pipe it is known that it is no terminal, of
+        // standard error that is asked anew for every line.
+        builder
+            .write_style(WriteStyle::Always)
+            .target(Target::Pipe(Box::new(io::stderr())));
     }
     // A logger that is there already, as in tests, stays.
     let _ = builder.try_init();
