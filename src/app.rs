@@ -1,6 +1,10 @@
 //! The server, wired: from a configuration and a listener to actors, routes and threads, and back
 //! down in order. Tests start it the way `main` does.
 
+#[cfg(all(test, feature = "dev"))]
+mod app_tests;
+mod settings;
+
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -13,30 +17,29 @@ use actix_rt::{Arbiter, task::JoinHandle, time::sleep};
 use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
 use derive_more::{Display, Error};
 use futures_util::future::select;
-use secrecy::ExposeSecret;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
+#[cfg(feature = "otlp")]
+use crate::otlp;
 use crate::{
     actors::{
-        auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
-        journal::{JournalHandle, JournalSettings, SchemaCheck},
-        session::{Listeners, SessionSettings, Sessions, Threads},
+        auth::AuthHandle,
+        journal::JournalHandle,
+        session::{Listeners, Sessions, Threads},
     },
-    config::{
-        Config, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig,
-        RequestStateConfig, SessionConfig,
-    },
+    config::{Config, DrainConfig, ProofConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
-    http::{self, Discovery, Doors, Health, Limits, ProofRules, RateLimits, Scrape, Site},
-    mcp::request_state::Sealer,
+    http::{self, Discovery, Doors, Health, Limits, RateLimits, Scrape, Site},
     metrics::Metrics,
     oauth::{
-        dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata, policy::ScopePolicy,
-        shared_secret::SharedSecret,
+        metadata::ProtectedResourceMetadata, policy::ScopePolicy, shared_secret::SharedSecret,
     },
+    tls::{Identities, Serving},
 };
+
+use self::settings::{auth_settings, journal_settings, proof_rules, sealer, session_settings};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 2_048;
@@ -53,12 +56,6 @@ const ACTOR_WATCH: Duration = Duration::from_secs(1);
 
 /// How many connections there may be to the listener for metrics.
 const MOST_SCRAPERS: usize = 32;
-
-/// How many introspections may be under way at once.
-const INTROSPECTIONS_IN_FLIGHT: usize = 256;
-
-/// How long a request waits for its introspection to begin.
-const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
 
 /// How long is waited in an exchange with a client. No operator has a reason to choose, so these are no
 /// keys of the configuration; a test has one, which is not to wait.
@@ -114,8 +111,11 @@ pub struct App {
     listeners: Listeners,
     health: Health,
     drain: DrainConfig,
+    tls: Option<Arc<Identities>>,
     auth_arbiter: Arbiter,
     metrics: Option<MetricsServer>,
+    #[cfg(feature = "otlp")]
+    spans: Option<otlp::Exporter>,
 }
 
 /// The listener for metrics. It goes last, so that what happens while the server stops can be seen.
@@ -216,10 +216,20 @@ impl App {
                 clock.clone(),
             )
         });
+        #[cfg(feature = "otlp")]
+        let spans = config
+            .http
+            .collector
+            .as_ref()
+            .map(|collector| otlp::Exporter::start(collector, Arc::clone(&metrics)));
         let workers = config.http.workers.get();
         let proofs = proof_rules(&config.http, &config.request_state);
         let health = Health::new(journal.clone(), auth.clone());
         let drain = config.drain;
+        let tls = config
+            .http
+            .tls
+            .map(|identity| Identities::new(identity, clock.clone()));
         let site = Data::new(Site {
             health: health.clone(),
             auth: auth.clone(),
@@ -232,6 +242,8 @@ impl App {
                 .as_ref()
                 .map(SharedSecret::new),
             metrics: Arc::clone(&metrics),
+            #[cfg(feature = "otlp")]
+            spans: spans.clone(),
             clock,
             body_timeout: timeouts.body,
             silence: timeouts.silence,
@@ -252,22 +264,37 @@ impl App {
             proofs,
             public_url: config.http.public_url,
         });
-        let server = HttpServer::new(move || Routes::new().configure(http::configure(&site)))
-            .workers(workers)
-            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-            .client_request_timeout(SLOWEST_HEAD)
-            // No lingering on a connection that is closed for its endless body: while one lingers,
-            // whatever comes is read without a pause (`http::body::drain` has done what is due).
-            .client_disconnect_timeout(Duration::ZERO)
-            // A client that closes its end has gone: what it asked for is cancelled at once, and
-            // its stream's place is free (T-27).
-            .h1_allow_half_closed(false)
-            // Answers are written whole; waiting for more to send would only delay them.
-            .tcp_nodelay(true)
-            .shutdown_timeout(drain.timeout.as_secs().saturating_add(1))
-            .disable_signals()
-            .listen(listener)?
-            .run();
+        let routes = move || Routes::new().configure(http::configure(&site));
+        let shutdown_timeout = drain.timeout.as_secs().saturating_add(1);
+        let server = match &tls {
+            Some(tls) => tls.serve(
+                listener,
+                Serving {
+                    workers,
+                    keep_alive: KEEP_ALIVE,
+                    slowest_head: SLOWEST_HEAD,
+                    drain: shutdown_timeout,
+                },
+                routes,
+            )?,
+            None => HttpServer::new(routes)
+                .workers(workers)
+                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                .client_request_timeout(SLOWEST_HEAD)
+                // No lingering on a connection that is closed for its endless body: while one
+                // lingers, whatever comes is read without a pause (`http::body::drain` has done
+                // what is due).
+                .client_disconnect_timeout(Duration::ZERO)
+                // A client that closes its end has gone: what it asked for is cancelled at once, and
+                // its stream's place is free (T-27).
+                .h1_allow_half_closed(false)
+                // Answers are written whole; waiting for more to send would only delay them.
+                .tcp_nodelay(true)
+                .shutdown_timeout(shutdown_timeout)
+                .disable_signals()
+                .listen(listener)?
+                .run(),
+        };
         let scrape = Scrape {
             metrics,
             auth: auth.clone(),
@@ -287,8 +314,11 @@ impl App {
             listeners,
             health,
             drain,
+            tls,
             auth_arbiter,
             metrics,
+            #[cfg(feature = "otlp")]
+            spans,
         })
     }
 
@@ -316,9 +346,13 @@ impl App {
         self.sessions.as_ref().map_or(0, Sessions::open_sessions)
     }
 
-    /// Has the files of secrets looked at before they are needed next, and what was refused tried again.
+    /// Has the files of secrets looked at before they are needed next, and what was refused tried again; and
+    /// the certificate read again.
     pub fn reload(&self) {
         self.auth.reload();
+        if let Some(tls) = &self.tls {
+            tls.reload();
+        }
     }
 
     /// Waits until the server cannot go on. What can be mended while it runs, such as a database or an
@@ -380,6 +414,10 @@ impl App {
         self.journal.finish_activity().await;
         self.journal.drained().await;
         self.auth_arbiter.stop();
+        #[cfg(feature = "otlp")]
+        if let Some(spans) = self.spans {
+            spans.finish().await;
+        }
         if let Some(metrics) = self.metrics {
             metrics.handle.stop(false).await;
         }
@@ -411,86 +449,4 @@ fn listen_for_metrics(address: SocketAddr) -> io::Result<TcpListener> {
         let told = format!("cannot listen on {address} for metrics: {error}");
         io::Error::new(error.kind(), told)
     })
-}
-
-fn proof_rules(http: &HttpConfig, keys: &RequestStateConfig) -> ProofRules {
-    let nonces = match (http.proofs, &keys.key) {
-        (ProofConfig::Off | ProofConfig::On, _) => None,
-        // The processes behind one URL share that key, and so recognise each other's nonces.
-        (ProofConfig::Nonce, Some(key)) => Some(Nonces::derived_from(key.expose_secret())),
-        (ProofConfig::Nonce, None) => Some(Nonces::random()),
-    };
-    ProofRules::new(&http.public_url, http.proofs != ProofConfig::Off, nonces)
-}
-
-fn sealer(keys: &RequestStateConfig) -> Sealer {
-    let previous = keys.previous_key.as_ref();
-    match &keys.key {
-        Some(key) => Sealer::new(key.expose_secret(), previous.map(|key| key.expose_secret())),
-        None => {
-            log::info!("request states are sealed with a key drawn at start: {ONE_PROCESS}");
-            Sealer::random()
-        }
-    }
-}
-
-fn auth_settings(
-    issuers: Vec<IssuerConfig>,
-    http: &HttpConfig,
-    metrics: Arc<Metrics>,
-) -> AuthSettings {
-    let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
-        url: issuer.url,
-        token_prefixes: issuer.token_prefixes,
-        metadata_url: issuer.metadata_url,
-        plain_http_hosts: issuer.plain_http_hosts,
-        introspection_url: issuer.introspection_url,
-        client: issuer.client,
-        signed_replies: issuer.signed_replies,
-        jwt: issuer.jwt.map(|jwt| JwtSettings {
-            algorithms: jwt.algorithms,
-            introspected: jwt.introspected,
-        }),
-        keys_url: issuer.keys_url,
-        timeout: issuer.timeout,
-        cache: CacheSettings {
-            lifetime: issuer.cache_lifetime,
-            entries: issuer.cache_entries.get(),
-            negative_lifetime: issuer.negative_cache_lifetime,
-            stale: issuer.stale,
-        },
-        audience_may_be_absent: issuer.audience_may_be_absent,
-    });
-    AuthSettings {
-        resource: http.public_url.resource(),
-        in_flight: INTROSPECTIONS_IN_FLIGHT,
-        failfast: INTROSPECTION_FAILFAST,
-        metrics,
-        proof_window: Window::default(),
-        issuers: issuers.collect(),
-    }
-}
-
-fn journal_settings(database: DatabaseConfig, metrics: &Arc<Metrics>) -> JournalSettings {
-    JournalSettings {
-        metrics: Arc::clone(metrics),
-        pool: database.pool,
-        schema: if database.awaited {
-            SchemaCheck::WhenReachable {
-                migrate: database.migrate,
-            }
-        } else {
-            SchemaCheck::Done
-        },
-        ..JournalSettings::new(database.url)
-    }
-}
-
-fn session_settings(limits: SessionConfig) -> SessionSettings {
-    SessionSettings {
-        in_all: limits.in_all.get(),
-        per_user: limits.per_user.get(),
-        idle: limits.idle,
-        lifetime: limits.lifetime,
-    }
 }

@@ -2,11 +2,18 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use awc::{Client, Connector};
 use derive_more::{Display, Error};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
 
 /// How long an answer is waited for: longer than the server itself waits for its parts.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,20 +37,27 @@ pub enum Unhealthy {
     },
 }
 
-/// Asks the server that listens at `bind`, and returns what it says of itself. Needs an actix `System`.
+/// Asks the server that listens at `bind`, with TLS or without, and returns what it says of itself. Needs
+/// an actix `System`.
 ///
 /// # Errors
 /// If it is not ready, or does not answer.
-pub async fn ask(bind: SocketAddr) -> Result<String, Unhealthy> {
+pub async fn ask(bind: SocketAddr, speaks_tls: bool) -> Result<String, Unhealthy> {
     let address = reachable(bind);
     let silent = || Unhealthy::Silent(address);
+    let connector = Connector::new().timeout(PATIENCE);
+    let (connector, scheme) = if speaks_tls {
+        (connector.rustls_0_23(Arc::new(any_certificate())), "https")
+    } else {
+        (connector, "http")
+    };
     let client = Client::builder()
-        .connector(Connector::new().timeout(PATIENCE))
+        .connector(connector)
         .disable_redirects()
         .timeout(PATIENCE)
         .finish();
     let mut response = client
-        .get(format!("http://{address}/readyz"))
+        .get(format!("{scheme}://{address}/readyz"))
         .send()
         .await
         .map_err(|_| silent())?;
@@ -68,6 +82,58 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
         host => host,
     };
     SocketAddr::new(host, bind.port())
+}
+
+/// The server is asked by an address of this machine, for which no certificate is made out; nothing secret
+/// is said to it, and nothing that it says is believed further than the exit code.
+fn any_certificate() -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .expect("ring offers the protocol versions that rustls has by default")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_no_client_auth()
+}
+
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ pub mod metrics;
 #[cfg(feature = "dev")]
 pub mod mock_auth;
 pub mod oauth;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod secret_file;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;

@@ -99,6 +99,10 @@ struct HealthcheckOptions {
         default_value = "127.0.0.1:8787"
     )]
     bind: SocketAddr,
+
+    /// Set if the server speaks TLS; the file is not read
+    #[arg(long, env = "EPICME_TLS_CERTIFICATE_FILE", value_name = "FILE")]
+    tls_certificate_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -170,7 +174,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(&options, &sources),
         Some(Command::Migrate(options)) => migrate(&options, &sources),
         Some(Command::CheckConfig(options)) => check_config(&options, &sources),
-        Some(Command::Healthcheck(options)) => return healthcheck(options.bind),
+        Some(Command::Healthcheck(options)) => return healthcheck(&options),
         Some(Command::Scopes) => scopes(),
         Some(Command::CutOff(options)) => cut_off(options),
     };
@@ -184,8 +188,9 @@ fn main() -> ExitCode {
 }
 
 /// Prints what the server says of itself.
-fn healthcheck(bind: SocketAddr) -> ExitCode {
-    match actix_rt::System::new().block_on(healthcheck::ask(bind)) {
+fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
+    let asked = healthcheck::ask(options.bind, options.tls_certificate_file.is_some());
+    match actix_rt::System::new().block_on(asked) {
         Ok(report) => {
             println!("{report}");
             ExitCode::SUCCESS

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 23] = [
+const IMPORTS: [(&str, &[&str]); 25] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -52,14 +52,17 @@ const IMPORTS: [(&str, &[&str]); 23] = [
             "mcp",
             "metrics",
             "oauth",
+            "otlp",
         ],
     ),
-    ("config", &["domain", "oauth", "secret_file"]),
+    ("config", &["domain", "oauth", "secret_file", "tls"]),
     ("cut_off", &["actors::auth", "oauth"]),
     ("healthcheck", &[]),
     ("metrics", &[]),
+    ("otlp", &["actors::auth", "domain", "metrics"]),
     ("secret_file", &[]),
     ("telemetry", &[]),
+    ("tls", &["domain", "secret_file"]),
     (
         "app",
         &[
@@ -73,7 +76,9 @@ const IMPORTS: [(&str, &[&str]); 23] = [
             "mcp",
             "metrics",
             "oauth",
+            "otlp",
             "storage",
+            "tls",
         ],
     ),
     ("mock_auth", &[]),
@@ -100,10 +105,19 @@ const TOOLS: [(&str, &[&str]); 17] = [
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
     ),
-    ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
+    (
+        "actix_web",
+        &["actors::auth", "app", "http", "mock_auth", "tls"],
+    ),
     (
         "awc",
-        &["actors::auth", "cut_off", "healthcheck", "mock_auth"],
+        &[
+            "actors::auth",
+            "cut_off",
+            "healthcheck",
+            "mock_auth",
+            "otlp",
+        ],
     ),
     (
         "clap",

@@ -15,6 +15,7 @@ mod limits;
 mod options;
 mod read;
 mod secrets;
+mod tls;
 mod units;
 mod warnings;
 
@@ -36,6 +37,7 @@ use crate::{
         keys::Algorithm,
         url::{IssuerUrl, PlainHttpHosts, PublicUrl},
     },
+    tls::Identity,
 };
 
 pub use self::{
@@ -76,10 +78,15 @@ pub struct HttpConfig {
     pub bind: SocketAddr,
     /// Where clients reach the server.
     pub public_url: PublicUrl,
+    /// With what the listener speaks TLS; `None` has it speak plain HTTP.
+    pub tls: Option<Identity>,
     /// How many threads serve HTTP.
     pub workers: NonZeroUsize,
     /// Where metrics are asked for; `None` where they are not.
     pub metrics: Option<SocketAddr>,
+    /// The collector that is told of every request, if there is one.
+    #[cfg(feature = "otlp")]
+    pub collector: Option<Url>,
     /// Origins that may use `/mcp` from a browser, besides the public URL's own.
     pub allowed_origins: Vec<String>,
     /// Hosts that the server answers to, besides the public URL's own.

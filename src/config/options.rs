@@ -25,6 +25,15 @@ pub struct Options {
     )]
     pub(super) public_url: String,
 
+    /// A certificate with its chain (PEM): with it and its key, what listens speaks TLS. Both files are
+    /// read again when they change, and on SIGHUP
+    #[arg(long, env = "EPICME_TLS_CERTIFICATE_FILE", value_name = "FILE")]
+    pub(super) tls_certificate_file: Option<PathBuf>,
+
+    /// The certificate's private key (PEM)
+    #[arg(long, env = "EPICME_TLS_KEY_FILE", value_name = "FILE")]
+    pub(super) tls_key_file: Option<PathBuf>,
+
     /// PostgreSQL, as a libpq URL (required, here or in DATABASE_URL_FILE)
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(super) database_url: Option<String>,
@@ -236,6 +245,12 @@ pub struct Options {
         default_value = "127.0.0.1:9464"
     )]
     pub(super) metrics_bind: String,
+
+    /// A collector that is told of every request (OpenTelemetry's OTLP over HTTP), such as
+    /// http://127.0.0.1:4318. By default none is
+    #[cfg(feature = "otlp")]
+    #[arg(long, env = "EPICME_OTLP_ENDPOINT", value_name = "URL")]
+    pub(super) otlp_endpoint: Option<String>,
 
     /// Origins that may use /mcp from a browser, separated by spaces; the public URL's own always may
     #[arg(

@@ -26,6 +26,8 @@ use crate::domain::scope::{Scope, ScopeSet};
 pub(super) const KEYS: &[&str] = &[
     "EPICME_BIND",
     "EPICME_PUBLIC_URL",
+    "EPICME_TLS_CERTIFICATE_FILE",
+    "EPICME_TLS_KEY_FILE",
     "DATABASE_URL",
     "DATABASE_URL_FILE",
     "EPICME_DATABASE_POOL",
@@ -54,6 +56,8 @@ pub(super) const KEYS: &[&str] = &[
     "EPICME_DPOP",
     "EPICME_WORKERS",
     "EPICME_METRICS_BIND",
+    #[cfg(feature = "otlp")]
+    "EPICME_OTLP_ENDPOINT",
     "EPICME_ALLOWED_ORIGINS",
     "EPICME_ALLOWED_HOSTS",
     "EPICME_TRUSTED_PROXIES",
@@ -134,6 +138,8 @@ impl Config {
             match key {
                 "EPICME_BIND" => Some(self.http.bind.to_string()),
                 "EPICME_PUBLIC_URL" => Some(self.http.public_url.to_string()),
+                "EPICME_TLS_CERTIFICATE_FILE" => path(&options.tls_certificate_file),
+                "EPICME_TLS_KEY_FILE" => path(&options.tls_key_file),
                 "DATABASE_URL" => Some("***".to_owned()),
                 "DATABASE_URL_FILE" => path(&options.database_url_file),
                 "EPICME_DATABASE_POOL" => Some(self.database.pool.to_string()),
@@ -152,6 +158,8 @@ impl Config {
                     .to_owned(),
                 ),
                 "EPICME_WORKERS" => Some(self.http.workers.to_string()),
+                #[cfg(feature = "otlp")]
+                "EPICME_OTLP_ENDPOINT" => self.http.collector.as_ref().map(ToString::to_string),
                 "EPICME_METRICS_BIND" => Some(
                     self.http
                         .metrics
@@ -245,6 +253,7 @@ impl Reader<'_> {
             "must be an address and a port, such as 127.0.0.1:8787",
         );
         let public_url = self.url("EPICME_PUBLIC_URL", Some(&options.public_url));
+        let tls = self.tls(options);
         let database_url = self.database_url(options);
         let pool = self
             .parsed::<NonZeroU32>(
@@ -285,6 +294,8 @@ impl Reader<'_> {
                 )
                 .map(Some),
         };
+        #[cfg(feature = "otlp")]
+        let collector = self.collector(options);
         let allowed_origins = units::list(&options.allowed_origins);
         for origin in &allowed_origins {
             let plain = url::Url::parse(origin)
@@ -322,8 +333,11 @@ impl Reader<'_> {
             http: HttpConfig {
                 bind: bind?,
                 public_url: public_url?,
+                tls,
                 workers: workers?,
                 metrics: metrics?,
+                #[cfg(feature = "otlp")]
+                collector: collector?,
                 allowed_origins,
                 allowed_hosts: units::list(&options.allowed_hosts),
                 loopback_origins: false,
@@ -391,6 +405,22 @@ impl Reader<'_> {
                 "must be a libpq URL, such as postgresql://epicme@db.internal/epicme",
             )
         })
+    }
+
+    #[cfg(feature = "otlp")]
+    fn collector(&mut self, options: &Options) -> Option<Option<url::Url>> {
+        let rule = "must be an http or https URL without a query, such as http://127.0.0.1:4318";
+        let Some(text) = &options.otlp_endpoint else {
+            return Some(None);
+        };
+        let url = self.parsed::<url::Url>("EPICME_OTLP_ENDPOINT", text, rule)?;
+        let plain = ["http", "https"].contains(&url.scheme())
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        self.hold("EPICME_OTLP_ENDPOINT", plain, rule)
+            .then_some(Some(url))
     }
 
     pub(super) fn source(&self, key: &str) -> Source {
@@ -556,7 +586,10 @@ mod tests {
         let config = Config::read(&options, &Sources::default()).unwrap();
         let effective = config.effective(&options, &Sources::default());
         let unset = [
+            "EPICME_TLS_CERTIFICATE_FILE",
+            "EPICME_TLS_KEY_FILE",
             "DATABASE_URL_FILE",
+            "EPICME_OTLP_ENDPOINT",
             "EPICME_ISSUERS_FILE",
             "EPICME_INTROSPECTION_CLIENT_KEY_ID",
             "EPICME_JWT_ALGORITHMS",

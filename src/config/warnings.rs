@@ -22,6 +22,12 @@ impl Config {
                 hosts.names().join(", ")
             ));
         }
+        if self.http.tls.is_some() && self.http.public_url.is_plain() {
+            warnings.push(format!(
+                "what listens speaks TLS, and EPICME_PUBLIC_URL ({}) says http: clients that believe it cannot connect",
+                self.http.public_url
+            ));
+        }
         warnings
     }
 }

@@ -15,6 +15,12 @@ impl RequestId {
         Self(Uuid::new_v4())
     }
 
+    /// The whole of it, as the name of a trace that begins with the request.
+    #[must_use]
+    pub(super) fn whole(self) -> u128 {
+        self.0.as_u128()
+    }
+
     /// Its second half, which names the request within a trace. Two of its bits are those of every
     /// random UUID (RFC 9562 §4.1), so it is never zero.
     #[must_use]

@@ -72,6 +72,13 @@ impl Trace {
         self.parent.map(|parent| parent.trace)
     }
 
+    /// The name of the trace, or of one that the request is all of.
+    #[must_use]
+    pub fn trace_id_or_own(&self) -> TraceId {
+        self.trace_id()
+            .unwrap_or_else(|| TraceId(self.request_id.whole()))
+    }
+
     /// The request's name within a trace.
     #[must_use]
     pub fn span_id(&self) -> SpanId {

@@ -143,6 +143,28 @@ impl Watch {
         let metrics = &self.site.metrics;
         metrics.request(info.method, info.era, outcome, took);
         let status = response.map(|response| response.status());
+        #[cfg(feature = "otlp")]
+        if let Some(exporter) = &self.site.spans
+            && info.trace.parent.is_none_or(|parent| parent.is_sampled())
+        {
+            let principal = extensions.get::<Arc<Principal>>();
+            exporter.export(crate::otlp::Span {
+                trace: info.trace.trace_id_or_own(),
+                span: info.trace.span_id(),
+                parent: info.trace.parent.map(|parent| parent.span_id()),
+                name: match info.method {
+                    metrics::Method::None => crate::otlp::HTTP,
+                    method => method.as_str(),
+                },
+                ended: self.site.clock.now(),
+                took,
+                status: status.map(|status| status.as_u16()),
+                outcome: outcome.as_str(),
+                era: info.era.as_str(),
+                feature: info.feature.clone(),
+                subject: principal.map(|principal| principal.fingerprint.clone()),
+            });
+        }
         let level = if status.is_some_and(|status| status.is_server_error()) {
             Level::Warn
         } else if super::is_probe(path_of(&self.request)) {

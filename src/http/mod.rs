@@ -86,6 +86,9 @@ pub struct Site {
     pub health: Health,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Tells a collector of every request, if there is one.
+    #[cfg(feature = "otlp")]
+    pub spans: Option<crate::otlp::Exporter>,
     /// Tells the time.
     pub clock: Clock,
     /// How long the body of a request may take.

@@ -182,9 +182,10 @@ fn plots(report: &Report) -> Vec<Plot> {
             x: seconds(),
             y: milliseconds(),
             lines: vec![
-                over_time("p50", |row| row.p50),
-                over_time("p99", |row| row.p99),
+                // Those that lie above others are drawn first.
                 over_time("max", |row| row.max),
+                over_time("p99", |row| row.p99),
+                over_time("p50", |row| row.p50),
             ],
             shade: shade(),
         },

@@ -6,6 +6,9 @@ use memchr::memchr2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken;
 
+/// A key without its quotes, and a value.
+type Member<'a> = (&'a [u8], &'a [u8]);
+
 /// The members of a JSON object, as they stand in the text. Values are skipped by their brackets and quotes alone, so
 /// this is no validation: it finds what a correct answer has, and does not see all faults of another.
 pub(super) struct Members<'a> {
@@ -25,7 +28,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn next_member(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, Broken> {
+    fn next_member(&mut self) -> Result<Option<Member<'a>>, Broken> {
         self.space();
         if !self.begun {
             self.expect(b'{')?;
@@ -88,8 +91,7 @@ impl<'a> Members<'a> {
 }
 
 impl<'a> Iterator for Members<'a> {
-    /// A key without its quotes, and a value.
-    type Item = Result<(&'a [u8], &'a [u8]), Broken>;
+    type Item = Result<Member<'a>, Broken>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -199,8 +201,7 @@ mod tests {
         leaf.prop_recursive(4, 40, 6, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-                prop::collection::hash_map("[a-z]{1,4}", inner, 0..6)
-                    .prop_map(|members| Value::from_iter(members)),
+                prop::collection::hash_map("[a-z]{1,4}", inner, 0..6).prop_map(Value::from_iter),
             ]
         })
     }

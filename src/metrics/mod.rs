@@ -51,6 +51,7 @@ pub struct Metrics {
     introspection_cache: Counters,
     journal_durations: Vec<Histogram>,
     streams: Vec<AtomicU64>,
+    spans_dropped: AtomicU64,
 }
 
 /// An event stream that is counted for as long as it lives.
@@ -91,6 +92,7 @@ impl Metrics {
             introspection_durations: Histogram::new(),
             introspection_cache: Counters::new(CacheResult::ALL.len()),
             journal_durations: (0..operations).map(|_| Histogram::new()).collect(),
+            spans_dropped: AtomicU64::new(0),
             streams: StreamKind::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -135,6 +137,12 @@ impl Metrics {
         }
     }
 
+    /// Requests that no collector was told of, though one should have been.
+    pub fn spans_dropped(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.spans_dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
     /// Everything, as Prometheus reads it (text format 0.0.4).
     #[must_use]
     pub fn text(&self, gauges: &Gauges) -> String {
@@ -151,6 +159,11 @@ impl Metrics {
             let count = self.streams[kind.index()].load(Ordering::Relaxed);
             text.sample(name, &[("kind", kind.as_str())], count);
         }
+        let name = "epicme_spans_dropped_total";
+        let help = "Spans that the collector was to be sent and was not.";
+        text.family(name, "counter", help);
+        let count = self.spans_dropped.load(Ordering::Relaxed);
+        text.sample(name, &[], count);
         gauges.write(&mut text);
         process::write(&mut text);
         text.finish()

@@ -102,6 +102,12 @@ impl PublicUrl {
         self.0.path().trim_end_matches('/')
     }
 
+    /// Whether it is reached without TLS.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
     /// Host and port as a `Host` field names them.
     #[must_use]
     pub fn authority(&self) -> String {

@@ -141,7 +141,7 @@ async fn it_starts_before_its_database_and_is_ready_when_that_is_there() {
         })
     );
     assert_eq!(program.get("/livez").await, (200, "OK".to_owned()));
-    let unhealthy = program.healthcheck();
+    let unhealthy = program.healthcheck(&[]);
     assert_eq!(unhealthy.status.code(), Some(1));
     let said = String::from_utf8(unhealthy.stderr).unwrap();
     assert!(said.contains("the server answers 503"), "{said}");
@@ -160,7 +160,7 @@ async fn it_starts_before_its_database_and_is_ready_when_that_is_there() {
         (&report["status"], &report["journal"]),
         (&json!("ready"), &json!("ok"))
     );
-    let healthy = program.healthcheck();
+    let healthy = program.healthcheck(&[]);
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
     let written = create_entry(&program, &token, "late").send().await.unwrap();
     assert_eq!(written.status(), 200);

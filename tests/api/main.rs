@@ -34,6 +34,8 @@ mod limits;
 mod logging;
 mod metadata_elsewhere;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod outage;
 mod progress;
 mod prompts;
@@ -49,5 +51,6 @@ mod subscriptions;
 mod support;
 mod surface;
 mod timeouts;
+mod tls;
 mod tools;
 mod tracing;

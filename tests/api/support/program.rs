@@ -132,9 +132,9 @@ impl Program {
     }
 
     /// What `epicme healthcheck` says of it.
-    pub(crate) fn healthcheck(&self) -> Output {
+    pub(crate) fn healthcheck(&self, environment: &[(&str, &str)]) -> Output {
         let bind = self.address.to_string();
-        epicme(&["healthcheck"], &[("EPICME_BIND", &bind)])
+        epicme(&["healthcheck", "--bind", &bind], environment)
             .output()
             .unwrap()
     }
