@@ -67,6 +67,9 @@ pub struct Params<'a> {
     /// `initialize`: who the client is.
     #[serde(borrow, default, deserialize_with = "present")]
     pub client_info: Option<&'a RawValue>,
+    /// What `_meta` says; `None` if it is no object, or names a member twice.
+    #[serde(skip)]
+    pub(super) meta_members: Option<Meta<'a>>,
 }
 
 impl<'a> Params<'a> {
@@ -76,16 +79,16 @@ impl<'a> Params<'a> {
     /// `-32602` if they are not an object, or name a member twice: two readers could then see two
     /// different requests.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, RpcError> {
-        params.map_or_else(
-            || Ok(Self::default()),
-            |params| {
-                read_object(params).ok_or_else(|| {
-                    RpcError::invalid_params(
-                        "Invalid params: params must be an object whose members appear once each",
-                    )
-                })
-            },
-        )
+        let Some(params) = params else {
+            return Ok(Self::default());
+        };
+        let mut params: Self = read_object(params).ok_or_else(|| {
+            RpcError::invalid_params(
+                "Invalid params: params must be an object whose members appear once each",
+            )
+        })?;
+        params.meta_members = params.meta.and_then(read_object);
+        Ok(params)
     }
 
     /// The member of that name, if it is one that `Mcp-Name` can mirror.
@@ -129,14 +132,7 @@ impl<'a> Params<'a> {
     /// The token under which the client wants to hear of progress, if it does (P-18).
     #[must_use]
     pub fn progress_token(&self) -> Option<ProgressToken> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Meta<'a> {
-            #[serde(borrow)]
-            progress_token: Option<&'a RawValue>,
-        }
-        let meta: Meta<'_> = serde_json::from_str(self.meta?.get()).ok()?;
-        ProgressToken::read(meta.progress_token?)
+        ProgressToken::read(self.meta_members()?.progress_token?)
     }
 
     /// The trace that the message belongs to, if it says so and says it well (MCP 2026-07-28, Base
@@ -160,9 +156,16 @@ impl<'a> Params<'a> {
     /// Whether the request claims to be modern, well or badly.
     #[must_use]
     pub fn claims_envelope(&self) -> bool {
-        self.meta
-            .and_then(read_object::<Meta<'_>>)
+        self.meta_members()
             .is_some_and(|meta| meta.protocol_version.is_some())
+    }
+
+    /// The members of `_meta`; those of none if there is none.
+    fn meta_members(&self) -> Option<Meta<'a>> {
+        match self.meta {
+            Some(_) => self.meta_members,
+            None => Some(Meta::default()),
+        }
     }
 }
 
@@ -179,8 +182,8 @@ pub struct Envelope<'a> {
     pub log_level: Option<Level>,
 }
 
-#[derive(Default, Deserialize)]
-struct Meta<'a> {
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(super) struct Meta<'a> {
     #[serde(
         borrow,
         default,
@@ -202,6 +205,13 @@ struct Meta<'a> {
         deserialize_with = "present"
     )]
     log_level: Option<&'a RawValue>,
+    #[serde(
+        borrow,
+        default,
+        rename = "progressToken",
+        deserialize_with = "present"
+    )]
+    progress_token: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a> {
@@ -211,14 +221,11 @@ impl<'a> Envelope<'a> {
     /// `-32602` naming the member that is missing or of the wrong type (B-05). `clientInfo` may be
     /// missing (B-06), and so may the log level, but it is one if it is there (S-18).
     pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
-        let meta: Meta<'a> = match params.meta {
-            None => Meta::default(),
-            Some(meta) => read_object(meta).ok_or_else(|| {
-                RpcError::invalid_params(
-                    "Invalid params: _meta must be an object whose members appear once each",
-                )
-            })?,
-        };
+        let meta = params.meta_members().ok_or_else(|| {
+            RpcError::invalid_params(
+                "Invalid params: _meta must be an object whose members appear once each",
+            )
+        })?;
         let missing = |name| RpcError::invalid_params(format!("Missing _meta field {name}"));
         let protocol_version = meta
             .protocol_version

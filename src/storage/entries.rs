@@ -49,11 +49,13 @@ pub fn get_entry(
     user: UserId,
     id: EntryId,
 ) -> Result<Entry, StorageError> {
-    Statement::<EntrySql>::new(concat!(
-        "SELECT ",
-        entry_columns!(),
-        " FROM entries e WHERE e.user_id = $1 AND e.id = $2"
-    ))
+    Statement::<EntrySql, _>::often(|| {
+        concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM entries e WHERE e.user_id = $1 AND e.id = $2"
+        )
+    })
     .bind::<Uuid, _>(user.as_uuid())
     .bind::<BigInt, _>(id.0)
     .get_result::<EntryRow>(connection)
@@ -326,14 +328,16 @@ fn create_plain(
     owner: &JournalOwner,
     entry: NewEntry,
 ) -> Result<Entry, StorageError> {
-    let statement = Statement::<(BigInt, Timestamptz)>::new(concat!(
-        "WITH ",
-        new_owner!(""),
-        " INSERT INTO entries
-            (user_id, title, content, mood, location, weather, is_private, is_favorite)
-          VALUES ($1, $4, $5, $6, $7, $8, $9, $10)
-          RETURNING id, created_at"
-    ));
+    let statement = Statement::<(BigInt, Timestamptz), _>::often(|| {
+        concat!(
+            "WITH ",
+            new_owner!(""),
+            " INSERT INTO entries
+                (user_id, title, content, mood, location, weather, is_private, is_favorite)
+              VALUES ($1, $4, $5, $6, $7, $8, $9, $10)
+              RETURNING id, created_at"
+        )
+    });
     let (id, created_at): (i64, PgTimestamp) =
         bind_entry!(statement, owner, entry).get_result(connection)?;
     Ok(written(

@@ -26,36 +26,32 @@ pub fn list_entries(
     page: &PageRequest<TimeCursor>,
 ) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
     let window = Window::new(filter, page);
-    // Without a first date, its condition is left out: the planner, which does not know that date,
-    // would think that it leaves out most entries.
-    let statement = Statement::<ItemSql>::new(
-        match (
-            filter.tags.is_empty(),
-            filter.from.is_some(),
-            filter.is_favorite,
-        ) {
-            (true, false, None) => list_all!(""),
-            (true, false, Some(true)) => list_all!("AND is_favorite"),
-            (true, false, Some(false)) => list_all!("AND NOT is_favorite"),
-            (true, true, None) => list_all!("AND created_at >= $4"),
-            (true, true, Some(true)) => list_all!("AND created_at >= $4 AND is_favorite"),
-            (true, true, Some(false)) => list_all!("AND created_at >= $4 AND NOT is_favorite"),
-            (false, _, None) => list_tagged!(""),
-            (false, _, Some(true)) => list_tagged!(join_entries!("AND e.is_favorite")),
-            (false, _, Some(false)) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
-        },
-    );
-    let statement = statement
-        .bind::<Uuid, _>(user.as_uuid())
-        .bind::<Timestamptz, _>(window.before.0)
-        .bind::<BigInt, _>(window.before.1)
-        .bind::<Timestamptz, _>(window.from)
-        .bind::<BigInt, _>(window.rows);
-    let rows: Vec<ItemRow> = if filter.tags.is_empty() {
-        statement.load(connection)?
+    let is_whole = filter.tags.is_empty() && filter.from.is_none() && filter.is_favorite.is_none();
+    let rows: Vec<ItemRow> = if is_whole {
+        let statement = Statement::<ItemSql, _>::often(|| list_all!(""));
+        bind_window!(statement, user, window).load(connection)?
+    } else if filter.tags.is_empty() {
+        // Without a first date, its condition is left out: the planner, which does not know that date,
+        // would think that it leaves out most entries.
+        let statement = Statement::<ItemSql>::new(match (filter.from, filter.is_favorite) {
+            (None, None) => list_all!(""),
+            (None, Some(true)) => list_all!("AND is_favorite"),
+            (None, Some(false)) => list_all!("AND NOT is_favorite"),
+            (Some(_), None) => list_all!("AND created_at >= $4"),
+            (Some(_), Some(true)) => list_all!("AND created_at >= $4 AND is_favorite"),
+            (Some(_), Some(false)) => list_all!("AND created_at >= $4 AND NOT is_favorite"),
+        });
+        bind_window!(statement, user, window).load(connection)?
     } else {
+        let statement = Statement::<ItemSql>::new(match filter.is_favorite {
+            None => list_tagged!(""),
+            Some(true) => list_tagged!(join_entries!("AND e.is_favorite")),
+            Some(false) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
+        });
         let tags: Vec<i64> = filter.tags.iter().map(|tag| tag.0).collect();
-        statement.bind::<Array<BigInt>, _>(tags).load(connection)?
+        bind_window!(statement, user, window)
+            .bind::<Array<BigInt>, _>(tags)
+            .load(connection)?
     };
     paged(rows, page, EntryListItem::try_from, |item| item)
 }
@@ -134,6 +130,19 @@ pub fn search_entries(
     .load(connection)?;
     paged(rows, page, SearchHit::try_from, |hit| &hit.entry)
 }
+
+/// `$1` to `$5` of the lists.
+macro_rules! bind_window {
+    ($statement:expr, $user:expr, $window:expr) => {
+        $statement
+            .bind::<Uuid, _>($user.as_uuid())
+            .bind::<Timestamptz, _>($window.before.0)
+            .bind::<BigInt, _>($window.before.1)
+            .bind::<Timestamptz, _>($window.from)
+            .bind::<BigInt, _>($window.rows)
+    };
+}
+use bind_window;
 
 /// `$1` the user, `$2, $3` what the page comes before, `$4` the first date, `$5` how many rows.
 ///

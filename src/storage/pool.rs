@@ -78,7 +78,15 @@ impl Pool {
     /// # Errors
     /// `Unavailable` if none came free or none could be made.
     pub fn get(&self) -> Result<Lease, StorageError> {
-        match self.0.get() {
+        self.get_within(self.0.connection_timeout())
+    }
+
+    /// The same, with a patience of its own.
+    ///
+    /// # Errors
+    /// `Unavailable` if none came free or none could be made.
+    pub fn get_within(&self, patience: Duration) -> Result<Lease, StorageError> {
+        match self.0.get_timeout(patience) {
             Ok(session) => Ok(Lease(session)),
             Err(error) => Err(StorageError::unavailable(error)),
         }

@@ -3,7 +3,7 @@
 //! `diesel::sql_query` is never cached: each call is parsed and planned again. A [`Statement`] is
 //! prepared once per connection, reads its row by position, and its binds have their SQL types.
 
-use std::marker::PhantomData;
+use std::{any::Any, marker::PhantomData};
 
 use diesel::{
     QueryResult, RunQueryDsl,
@@ -15,8 +15,8 @@ use diesel::{
 
 /// SQL text with `$1`, `$2`, … for its binds, and the SQL type of its row.
 #[must_use = "a statement does nothing until it is run"]
-pub(super) struct Statement<Row, Binds = NoBinds> {
-    sql: &'static str,
+pub(super) struct Statement<Row, Sql = &'static str, Binds = NoBinds> {
+    sql: Sql,
     plan: Plan,
     binds: Binds,
     row: PhantomData<Row>,
@@ -38,6 +38,37 @@ enum Plan {
     FitToBinds,
 }
 
+/// The text of a statement.
+pub(super) trait SqlText: Any {
+    /// Whether all values of the type are the same text, so that the type alone tells which it is.
+    const IS_ONE: bool;
+
+    /// The text.
+    fn text(&self) -> &'static str;
+}
+
+impl SqlText for &'static str {
+    const IS_ONE: bool = false;
+
+    fn text(&self) -> &'static str {
+        self
+    }
+}
+
+/// The text that a closure gives, which is the same each time because the closure holds nothing.
+pub(super) struct Only<F>(F);
+
+impl<F: Fn() -> &'static str + 'static> SqlText for Only<F> {
+    const IS_ONE: bool = {
+        assert!(size_of::<F>() == 0, "the text must depend on nothing");
+        true
+    };
+
+    fn text(&self) -> &'static str {
+        self.0()
+    }
+}
+
 impl<Row> Statement<Row> {
     /// A statement that is prepared once per connection.
     pub(super) const fn new(sql: &'static str) -> Self {
@@ -48,8 +79,18 @@ impl<Row> Statement<Row> {
     pub(super) const fn fit_to_binds(sql: &'static str) -> Self {
         Self::with_plan(sql, Plan::FitToBinds)
     }
+}
 
-    const fn with_plan(sql: &'static str, plan: Plan) -> Self {
+impl<Row, F: Fn() -> &'static str + 'static> Statement<Row, Only<F>> {
+    /// A statement that is prepared once per connection, and recognised by where it is written: for
+    /// those that run often, for it spares comparing the text each time.
+    pub(super) const fn often(sql: F) -> Self {
+        Self::with_plan(Only(sql), Plan::Cached)
+    }
+}
+
+impl<Row, Sql> Statement<Row, Sql> {
+    const fn with_plan(sql: Sql, plan: Plan) -> Self {
         Self {
             sql,
             plan,
@@ -59,12 +100,12 @@ impl<Row> Statement<Row> {
     }
 }
 
-impl<Row, Binds> Statement<Row, Binds> {
+impl<Row, Sql, Binds> Statement<Row, Sql, Binds> {
     /// Binds the next placeholder.
     pub(super) fn bind<SqlType, Value>(
         self,
         value: Value,
-    ) -> Statement<Row, Bound<Binds, SqlType, Value>> {
+    ) -> Statement<Row, Sql, Bound<Binds, SqlType, Value>> {
         Statement {
             sql: self.sql,
             plan: self.plan,
@@ -78,7 +119,7 @@ impl<Row, Binds> Statement<Row, Binds> {
     }
 }
 
-impl<Row, Binds: QueryFragment<Pg>> QueryFragment<Pg> for Statement<Row, Binds> {
+impl<Row, Sql: SqlText, Binds: QueryFragment<Pg>> QueryFragment<Pg> for Statement<Row, Sql, Binds> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         if matches!(self.plan, Plan::FitToBinds) {
             out.unsafe_to_cache_prepared();
@@ -88,7 +129,7 @@ impl<Row, Binds: QueryFragment<Pg>> QueryFragment<Pg> for Statement<Row, Binds> 
         out.push_sql("/*");
         self.binds.walk_ast(out.reborrow())?;
         out.push_sql("*/ ");
-        out.push_sql(self.sql);
+        out.push_sql(self.sql.text());
         Ok(())
     }
 }
@@ -111,15 +152,29 @@ where
     }
 }
 
-/// The cache's key is the text and the binds' types.
-impl<Row, Binds> QueryId for Statement<Row, Binds> {
-    type QueryId = ();
-
-    const HAS_STATIC_QUERY_ID: bool = false;
+/// The types of a statement's binds, for the cache's key.
+pub(super) trait BindTypes {
+    /// One type for each row of them.
+    type Types: Any;
 }
 
-impl<Row, Binds> Query for Statement<Row, Binds> {
+impl BindTypes for NoBinds {
+    type Types = ();
+}
+
+impl<Before: BindTypes, SqlType: Any, Value> BindTypes for Bound<Before, SqlType, Value> {
+    type Types = (Before::Types, SqlType);
+}
+
+/// The cache's key is the text, or the type that stands for it, and the binds' types.
+impl<Row, Sql: SqlText, Binds: BindTypes> QueryId for Statement<Row, Sql, Binds> {
+    type QueryId = (Sql, Binds::Types);
+
+    const HAS_STATIC_QUERY_ID: bool = Sql::IS_ONE;
+}
+
+impl<Row, Sql, Binds> Query for Statement<Row, Sql, Binds> {
     type SqlType = Row;
 }
 
-impl<Row, Binds> RunQueryDsl<PgConnection> for Statement<Row, Binds> {}
+impl<Row, Sql, Binds> RunQueryDsl<PgConnection> for Statement<Row, Sql, Binds> {}

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
@@ -49,7 +48,9 @@ pub struct CacheSettings {
 pub(super) struct Verdicts {
     good: Cache<Credential, Good>,
     bad: Cache<Credential, Bad>,
-    keyed: Hmac<Sha256>,
+    /// SHA-256 after its first block, which is secret. It goes on with what always has 32 bytes, so that
+    /// nothing can be appended, which is what HMAC has its second pass for.
+    keyed: Sha256,
     issuer: String,
     lifetime: TimeDelta,
     negative_lifetime: TimeDelta,
@@ -86,11 +87,14 @@ impl Verdicts {
     pub(super) fn new(settings: CacheSettings, issuer: &str, rules: &str) -> Self {
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the operating system gives random bytes");
-        let mut keyed =
-            Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes keys of any length");
-        for part in [issuer, rules] {
-            keyed.update(&(part.len() as u64).to_be_bytes());
-            keyed.update(part.as_bytes());
+        let mut keyed = Sha256::new();
+        for half in [0, 1] {
+            let mut derived = Sha256::new().chain_update(key).chain_update([half]);
+            for part in [issuer, rules] {
+                derived.update((part.len() as u64).to_be_bytes());
+                derived.update(part);
+            }
+            keyed.update(derived.finalize());
         }
         let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         Self {
@@ -125,7 +129,7 @@ impl Verdicts {
     pub(super) fn credential_of_digest(&self, digest: &[u8; 32]) -> Credential {
         let mut keyed = self.keyed.clone();
         keyed.update(digest);
-        Credential(keyed.finalize().into_bytes().into())
+        Credential(keyed.finalize().into())
     }
 
     /// What is known of a token. Whatever could have changed since it was learned is looked at again;

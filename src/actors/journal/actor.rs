@@ -1,13 +1,23 @@
-//! The actor: it hands each admitted message to a thread that may block.
+//! The actor: it tells those who watch a journal what became different in it. And the work on a message,
+//! which runs on a thread that may block.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use actix::{Actor, Context, Handler, Message, ResponseFuture};
-use actix_rt::task::spawn_blocking;
+use actix::{Actor, Addr, Context, Handler, Message};
+use tokio::sync::oneshot;
 
 use crate::{
     actors::gate::Permit,
-    domain::journal::JournalError,
+    domain::{
+        journal::{Change, JournalError},
+        principal::UserId,
+    },
     storage::{Pool, StorageError},
 };
 
@@ -16,25 +26,52 @@ use super::{
     watchers::{Watch, Watchers},
 };
 
-/// Reads and writes journals, and tells those who watch one what became different in it.
+/// Tells those who watch a journal what became different in it.
 pub struct JournalActor {
-    pool: Pool,
-    // Shared with the work under way, all of it on the actor's own thread.
-    watchers: Rc<RefCell<Watchers>>,
+    watchers: Watchers,
+    any_watchers: Arc<AtomicBool>,
+}
+
+/// Something became different in a user's journal. Holds the place of the message that did it, so that
+/// no more of these are under way than messages may be.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Changed {
+    user: UserId,
+    changes: Vec<Change>,
+    #[expect(dead_code, reason = "held until those who watch have been told")]
+    permit: Permit,
 }
 
 /// A message with its place behind the gate, which it keeps until the work has ended.
-pub(super) struct Admitted<M> {
+pub(super) struct Admitted<M: JournalMessage> {
     pub(super) message: M,
     pub(super) permit: Permit,
+    pub(super) answer: oneshot::Sender<Result<M::Reply, JournalError>>,
+    /// When it began to wait for a connection.
+    pub(super) since: Instant,
+}
+
+/// What the work on a message needs.
+pub(super) struct Means {
+    pool: Pool,
+    /// How long a message waits for a connection.
+    pub(super) connect_timeout: Duration,
+    address: Addr<JournalActor>,
+    any_watchers: Arc<AtomicBool>,
 }
 
 impl JournalActor {
-    pub(super) fn new(pool: Pool) -> Self {
+    pub(super) fn new(any_watchers: Arc<AtomicBool>) -> Self {
         Self {
-            pool,
-            watchers: Rc::default(),
+            watchers: Watchers::default(),
+            any_watchers,
         }
+    }
+
+    fn note_whether_any(&self) {
+        let any = !self.watchers.is_empty();
+        self.any_watchers.store(any, Ordering::SeqCst);
     }
 }
 
@@ -42,59 +79,90 @@ impl Actor for JournalActor {
     type Context = Context<Self>;
 }
 
-impl<M: JournalMessage> Message for Admitted<M> {
-    type Result = Result<M::Reply, JournalError>;
-}
-
-impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
-    /// Everything is moved in, so that the work outlives the actor.
-    type Result = ResponseFuture<Result<M::Reply, JournalError>>;
-
-    fn handle(&mut self, admitted: Admitted<M>, _: &mut Context<Self>) -> Self::Result {
-        let pool = self.pool.clone();
-        let watchers = Rc::clone(&self.watchers);
-        Box::pin(async move {
-            let Admitted { message, permit } = admitted;
-            let work = spawn_blocking(move || {
-                let reply = run(&pool, &message);
-                drop(permit);
-                reply.map(|reply| (message.changes(&reply), reply))
-            });
-            match work.await {
-                Ok(Ok((changes, reply))) => {
-                    if let Some((user, changes)) = changes {
-                        watchers.borrow_mut().tell(user, &changes);
-                    }
-                    Ok(reply)
-                }
-                Ok(Err(error)) => Err(error.into()),
-                // The thread caught a panic; its connection goes away with its lease.
-                Err(_) => Err(StorageError::corrupt("a query panicked").into()),
-            }
-        })
-    }
-}
-
 impl Handler<Watch> for JournalActor {
     type Result = ();
 
     fn handle(&mut self, watch: Watch, _: &mut Context<Self>) {
-        self.watchers
-            .borrow_mut()
-            .add(watch.user, watch.watcher.downgrade());
+        self.watchers.add(watch.user, watch.watcher.downgrade());
+        self.note_whether_any();
     }
 }
 
-fn run<M: JournalMessage>(pool: &Pool, message: &M) -> Result<M::Reply, StorageError> {
-    let mut lease = pool.get()?;
-    match message.run(&mut lease) {
-        // Connections that a restart of the database cut are noticed when they are used. A read
-        // starts over with a new one; a write may have been done before the connection broke.
-        Err(StorageError::Unavailable { .. }) if lease.is_broken() && M::KIND == Kind::Read => {
-            drop(lease);
-            let mut lease = pool.get()?;
-            message.run(&mut lease)
+impl Handler<Changed> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, changed: Changed, _: &mut Context<Self>) {
+        self.watchers.tell(changed.user, &changed.changes);
+        self.note_whether_any();
+    }
+}
+
+impl Means {
+    pub(super) fn new(
+        pool: Pool,
+        connect_timeout: Duration,
+        address: Addr<JournalActor>,
+        any_watchers: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            pool,
+            connect_timeout,
+            address,
+            any_watchers,
         }
-        reply => reply,
+    }
+
+    /// Does what a message asks for, and answers it. Blocks.
+    pub(super) fn work<M: JournalMessage>(&self, admitted: Admitted<M>) {
+        let Admitted {
+            message,
+            permit,
+            answer,
+            since,
+        } = admitted;
+        // A read ends with its caller.
+        if M::KIND == Kind::Read && answer.is_closed() {
+            return;
+        }
+        let reply = self.run(&message, since);
+        match &reply {
+            Ok(reply) => self.announce(message.changes(reply), permit),
+            Err(_) => drop(permit),
+        }
+        // Nobody may be waiting any more: a write was what mattered.
+        let _ = answer.send(reply.map_err(JournalError::from));
+    }
+
+    fn run<M: JournalMessage>(&self, message: &M, since: Instant) -> Result<M::Reply, StorageError> {
+        let patience = self.connect_timeout.saturating_sub(since.elapsed());
+        let mut lease = self.pool.get_within(patience)?;
+        match message.run(&mut lease) {
+            // Connections that a restart of the database cut are noticed when they are used. A read
+            // starts over with a new one; a write may have been done before the connection broke.
+            Err(StorageError::Unavailable { .. }) if lease.is_broken() && M::KIND == Kind::Read => {
+                drop(lease);
+                let mut lease = self.pool.get_within(self.connect_timeout)?;
+                message.run(&mut lease)
+            }
+            reply => reply,
+        }
+    }
+
+    /// Has the actor tell those who watch, before the caller has its answer. Where nobody watches any
+    /// journal, its thread need not be woken for that.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the place behind the gate bounds what is sent, and nobody waits for an answer"
+    )]
+    fn announce(&self, changes: Option<(UserId, Vec<Change>)>, permit: Permit) {
+        if let Some((user, changes)) = changes
+            && self.any_watchers.load(Ordering::SeqCst)
+        {
+            self.address.do_send(Changed {
+                user,
+                changes,
+                permit,
+            });
+        }
     }
 }

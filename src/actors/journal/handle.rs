@@ -3,14 +3,14 @@
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use actix::{Actor, Addr, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
 use secrecy::SecretString;
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     actors::gate::Gate,
@@ -19,15 +19,16 @@ use crate::{
         principal::UserId,
     },
     metrics::{JournalOutcome, Metrics},
-    storage::{Pool, PoolSettings},
+    storage::{Pool, PoolSettings, StorageError},
 };
 
 use super::{
     activity::{self, Recorder},
-    actor::{Admitted, JournalActor},
+    actor::{Admitted, JournalActor, Means},
     housekeeping,
-    messages::{JournalMessage, Kind},
+    messages::JournalMessage,
     schema::{self, Schema, SchemaCheck},
+    threads::Threads,
     watchers::{JournalChanged, Watch},
 };
 
@@ -79,6 +80,8 @@ pub struct JournalHandle(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     address: Addr<JournalActor>,
     gate: Gate,
+    means: Arc<Means>,
+    threads: Threads,
     pool: Pool,
     metrics: Arc<Metrics>,
     recorder: Recorder,
@@ -109,13 +112,21 @@ impl JournalHandle {
         );
         let arbiter = Arbiter::new();
         let runner = arbiter.handle();
+        let any_watchers = Arc::<AtomicBool>::default();
         let address = JournalActor::start_in_arbiter(&runner, {
-            let pool = pool.clone();
-            |_| JournalActor::new(pool)
+            let any_watchers = Arc::clone(&any_watchers);
+            |_| JournalActor::new(any_watchers)
         });
         let inner = Arc::new(Inner {
-            address,
+            address: address.clone(),
             gate,
+            means: Arc::new(Means::new(
+                pool.clone(),
+                settings.connect_timeout,
+                address,
+                any_watchers,
+            )),
+            threads: Threads::start(settings.pool.get()),
             pool,
             metrics: Arc::clone(&settings.metrics),
             recorder: Recorder::default(),
@@ -176,21 +187,34 @@ impl JournalHandle {
         let Ok(permit) = self.0.gate.admit().await else {
             return Err(JournalError::Busy);
         };
-        let admitted = Admitted { message, permit };
-        match M::KIND {
-            Kind::Read => self.0.send(admitted).await,
-            Kind::Write => {
-                let (answer, answered) = oneshot::channel();
-                let inner = Arc::clone(&self.0);
-                // actix drops a queued message whose sender has gone, so the sender is a task of
-                // the journal's own arbiter.
-                self.0.runner.spawn(async move {
-                    // Nobody may be waiting any more: the write was what mattered.
-                    let _ = answer.send(inner.send(admitted).await);
-                });
-                answered.await.unwrap_or_else(|_| Err(stopped()))
+        let (answer, mut answered) = oneshot::channel();
+        let admitted = Arc::new(Mutex::new(Some(Admitted {
+            message,
+            permit,
+            answer,
+            since: Instant::now(),
+        })));
+        // Straight to a thread that may block, and back: another thread between would cost every call
+        // two more wake-ups.
+        let is_begun = self.0.threads.begin({
+            let (means, admitted) = (Arc::clone(&self.0.means), Arc::clone(&admitted));
+            move || {
+                if let Some(admitted) = take(&admitted) {
+                    means.work(admitted);
+                }
+            }
+        });
+        if !is_begun {
+            let patience = self.0.means.connect_timeout;
+            match timeout(patience, &mut answered).await {
+                Ok(reply) => return reply.unwrap_or_else(|_| Err(panicked())),
+                // Nothing has been done, and nothing will be.
+                Err(_) if take(&admitted).is_some() => return Err(no_connection()),
+                Err(_) => {}
             }
         }
+        // Without an answer, the work panicked; its connection goes away with its lease.
+        answered.await.unwrap_or_else(|_| Err(panicked()))
     }
 
     /// Has a watcher told of what becomes different in a user's journal, for as long as it lives.
@@ -243,18 +267,6 @@ impl JournalHandle {
     }
 }
 
-impl Inner {
-    async fn send<M: JournalMessage>(
-        &self,
-        message: Admitted<M>,
-    ) -> Result<M::Reply, JournalError> {
-        match self.address.send(message).await {
-            Ok(reply) => reply,
-            Err(_) => Err(stopped()),
-        }
-    }
-}
-
 impl Drop for Inner {
     fn drop(&mut self) {
         self.arbiter.stop();
@@ -264,6 +276,22 @@ impl Drop for Inner {
 impl fmt::Debug for JournalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JournalHandle({} under way)", self.under_way())
+    }
+}
+
+/// What was admitted, if neither a thread nor its caller's patience has come to an end with it before.
+fn take<M: JournalMessage>(admitted: &Mutex<Option<Admitted<M>>>) -> Option<Admitted<M>> {
+    let mut admitted = admitted.lock().unwrap_or_else(PoisonError::into_inner);
+    admitted.take()
+}
+
+fn panicked() -> JournalError {
+    StorageError::corrupt("a query panicked").into()
+}
+
+fn no_connection() -> JournalError {
+    JournalError::Unavailable {
+        source: Cause::new("no connection to the database came free in time"),
     }
 }
 

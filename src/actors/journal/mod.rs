@@ -1,5 +1,5 @@
 //! **Lives here:** the JournalActor: typed messages that read and write the journal, the handle that
-//! callers hold, and the actor that runs them over `storage`.
+//! callers hold, the threads that run them over `storage`, and the actor that tells of changes.
 //!
 //! **May enter:** `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
 //!
@@ -7,8 +7,9 @@
 //! that ends because its caller left; a query on an actor's thread (Diesel blocks).
 //!
 //! **Begin with** `messages.rs`: each message stands beside its answer and what it does. Then
-//! `handle.rs` (admission, and why writes are spawned) and `actor.rs`. `activity.rs` counts calls apart
-//! from all that, and hands the counts in as a message like any other.
+//! `handle.rs` (admission), `threads.rs` (where an admitted message is run) and `actor.rs`, which tells
+//! of what became different. `activity.rs` counts calls apart from all that, and hands the counts in as a
+//! message like any other.
 
 mod activity;
 mod actor;
@@ -18,6 +19,7 @@ mod housekeeping;
 mod messages;
 mod request_states;
 mod schema;
+mod threads;
 mod watchers;
 
 pub use activity::{ListActivity, ListClients};

@@ -37,6 +37,11 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
+    /// Whether nobody has watched any journal lately.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_user.is_empty()
+    }
+
     pub(super) fn add(&mut self, user: UserId, watcher: WeakRecipient<JournalChanged>) {
         if self.by_user.len() >= 2 * self.watched.max(FEW) {
             self.by_user.retain(|_, watchers| {
