@@ -13,7 +13,7 @@ use diesel::{Connection, RunQueryDsl, sql_query, sql_types::Text};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::support::{ALL, Answer, Issuer, MortalCluster, RESOURCE, TestApp};
+use super::support::{ALL, Answer, Issuer, MortalCluster, RESOURCE, TestApp, TestDatabase};
 
 /// How long anything may take to come about.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -215,4 +215,48 @@ async fn the_authorization_server_dies_under_load_and_nobody_is_turned_away_for_
     }
     assert_eq!(ask(known).await.0, 200);
     server.stop(false).await;
+}
+
+#[actix_rt::test]
+async fn a_connection_that_a_fail_over_left_with_a_read_only_server_is_let_go() {
+    let app = TestApp::spawn();
+    let ann = app.journal("ann");
+    ann.entry("before").await;
+    let url = app.database.url.expose_secret();
+    let name = url.rsplit('/').next().unwrap();
+    let elsewhere = TestDatabase::new();
+    let set = |what: &str| {
+        elsewhere
+            .execute(&format!("ALTER DATABASE {name} {what}"))
+            .unwrap();
+    };
+    // Every connection that is made from now on takes no writes.
+    set("SET default_transaction_read_only = on");
+    let cut =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    elsewhere.execute(&cut).unwrap();
+    let write = async |title: &str| {
+        let arguments = json!({ "title": title, "content": "c" });
+        let reply = app
+            .tool(&ann.token, "create_entry", &arguments)
+            .send()
+            .await;
+        assert!([200, 503].contains(&reply.status), "{}", reply.text());
+        reply.status == 200
+    };
+    let began = Instant::now();
+    while app.get("/readyz").await.status != 503 {
+        assert!(began.elapsed() < PATIENCE, "it is not ready");
+    }
+    assert!(!write("refused").await);
+    set("RESET default_transaction_read_only");
+    // Nobody cuts those connections: they are let go.
+    let began = Instant::now();
+    while !write("after").await {
+        assert!(began.elapsed() < PATIENCE, "it recovers");
+    }
+    assert_eq!(app.database.count("entries WHERE title = 'refused'"), 0);
+    while app.get("/readyz").await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "it is ready again");
+    }
 }

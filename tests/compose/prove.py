@@ -53,7 +53,7 @@ def prove(variant):
             return
         for name, proof in proofs.ONE_PROCESS:
             check(name, lambda: proof(stack))
-        for name, proof in proofs.LOADED + proofs.TWO_PROCESSES + proofs.OBSERVED:
+        for name, proof in proofs.TWO_PROCESSES + proofs.OBSERVED + proofs.LOADED:
             check(name, lambda: proof(stack))
         # Debian has no Grafana that could stand in.
         if can_be_had(proofs.GRAFANA):

@@ -257,7 +257,7 @@ async fn a_statement_is_given_its_time_and_no_more() {
 async fn a_pool_that_is_used_up_is_an_outage_and_not_a_wait_without_end() {
     let journal = Journal::start_with(|settings| {
         settings.pool = 1.try_into().unwrap();
-        settings.connect_timeout = Duration::from_millis(50);
+        settings.connect_timeout = Duration::from_millis(500);
     });
     journal.ask(Ping).await.unwrap();
     let ann = owner("ann");

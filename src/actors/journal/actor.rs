@@ -133,7 +133,11 @@ impl Means {
         let _ = answer.send(reply.map_err(JournalError::from));
     }
 
-    fn run<M: JournalMessage>(&self, message: &M, since: Instant) -> Result<M::Reply, StorageError> {
+    fn run<M: JournalMessage>(
+        &self,
+        message: &M,
+        since: Instant,
+    ) -> Result<M::Reply, StorageError> {
         let patience = self.connect_timeout.saturating_sub(since.elapsed());
         let mut lease = self.pool.get_within(patience)?;
         match message.run(&mut lease) {

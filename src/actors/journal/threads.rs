@@ -120,6 +120,9 @@ mod tests {
         drop((threads, done));
         let mut all: Vec<i32> = is_done.iter().collect();
         all.sort_unstable();
-        assert_eq!(all, Vec::from_iter((0..100).filter(|number| number % 3 != 0)));
+        assert_eq!(
+            all,
+            Vec::from_iter((0..100).filter(|number| number % 3 != 0))
+        );
     }
 }
