@@ -4,7 +4,10 @@
 //! The whole call needs PostgreSQL's binaries, as `epicme dev` does.
 
 #![expect(missing_docs, reason = "criterion's macros document nothing")]
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot go on has failed"
+)]
 
 #[path = "call/server.rs"]
 mod server;
@@ -209,7 +212,10 @@ fn shaping(criterion: &mut Criterion) {
         .collect();
     let links = (1..=20).map(|id| Content::from(entry_link(EntryId(id), &format!("Entry {id}"))));
     let answer = Answer::Tool(ToolAnswer::Done(ToolOutput {
-        content: [Content::text("Found 20 entries.")].into_iter().chain(links).collect(),
+        content: [Content::text("Found 20 entries.")]
+            .into_iter()
+            .chain(links)
+            .collect(),
         structured: Some(to_raw_value(&json!({ "entries": entries })).unwrap()),
     }));
     let id = Id::parse(&to_raw_value(&1).unwrap()).unwrap();
@@ -221,7 +227,10 @@ fn shaping(criterion: &mut Criterion) {
     let text = shape::response(&id, &answer, ProtocolVersion::V2025_11_25).unwrap();
     let text = String::from_utf8(text).unwrap();
     criterion.bench_function("sse: list_entries as an event", |bencher| {
-        let event = sse::EventId { stream: 3, event: 7 };
+        let event = sse::EventId {
+            stream: 3,
+            event: 7,
+        };
         bencher.iter(|| sse::message(Some(event), black_box(&text)));
     });
 }
@@ -249,9 +258,7 @@ fn present(header: &str) -> BearerToken {
 
 async fn introspect(auth: &AuthHandle, token: &BearerToken) -> Arc<Principal> {
     let admit = || Ok::<(), AuthError>(());
-    auth.introspect(token, trace().into(), admit)
-        .await
-        .unwrap()
+    auth.introspect(token, trace().into(), admit).await.unwrap()
 }
 
 /// Whole calls on one connection: HTTP, authentication, protocol, journal and PostgreSQL.
@@ -260,12 +267,19 @@ fn whole(criterion: &mut Criterion) {
     authentication(criterion, &server);
     for (title, method, name, body) in [
         ("whole call: tools/list", "tools/list", None, tools_list()),
-        ("whole call: list_entries", "tools/call", Some("list_entries"), list_entries()),
+        (
+            "whole call: list_entries",
+            "tools/call",
+            Some("list_entries"),
+            list_entries(),
+        ),
     ] {
         let mut wire = Wire::connect(server.address());
         let request = wire.request(&server.token(), method, name, &body);
         assert!(wire.answer(&request).contains("\"result\""));
-        criterion.bench_function(title, |bencher| bencher.iter(|| wire.answer(&request).len()));
+        criterion.bench_function(title, |bencher| {
+            bencher.iter(|| wire.answer(&request).len())
+        });
     }
     server.stop();
 }

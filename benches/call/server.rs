@@ -17,9 +17,7 @@ use epicme::{
     domain::clock::Clock,
     mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant},
     oauth::{
-        client_authentication::{
-            ClientAuthentication, ClientAuthenticationMethod, SecretSource,
-        },
+        client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
         dpop::Window,
         url::PlainHttpHosts,
     },

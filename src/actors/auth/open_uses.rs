@@ -96,9 +96,7 @@ impl OpenUses {
                 .map(|(number, _)| *number)
                 .take(AT_ONCE)
                 .collect(),
-            CutOff::Credential(credential) => {
-                register.some_of(Whom::Credential(*credential), end)
-            }
+            CutOff::Credential(credential) => register.some_of(Whom::Credential(*credential), end),
             CutOff::User(user) => register.some_of(Whom::User(*user), end),
             CutOff::Client { issuer, client } => {
                 register.some_of(register.client(issuer, client), end)
