@@ -192,6 +192,8 @@ pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
     format!("Found {count} {noun}.{rest}")
 }
 
+/// Named by its number: the title stands beside it in the data, and a list is read by models, to whom
+/// every word of it counts.
 fn link(item: &EntryListItem) -> ResourceLink {
-    entry_link(item.id, &item.title)
+    entry_link(item.id, &format!("entry {}", item.id.0))
 }
