@@ -29,9 +29,6 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use url::Url;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
 /// Something that the program needs is not there (`EX_UNAVAILABLE`).
