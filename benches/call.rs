@@ -3,7 +3,6 @@
 //!
 //! The whole call needs PostgreSQL's binaries, as `epicme dev` does.
 
-#![expect(missing_docs, reason = "criterion's macros document nothing")]
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark that cannot go on has failed"

@@ -75,7 +75,7 @@ impl Server {
                 let app = App::start(config, listener, Clock::system()).unwrap();
                 started.send(()).unwrap();
                 let _ = stopped.await;
-                app.stop().await;
+                app.stop().await.unwrap();
             });
         });
         has_started.recv().unwrap();
