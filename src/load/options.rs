@@ -92,7 +92,7 @@ fn arguments(text: &str) -> Result<(String, String), String> {
     after_long_help = AFTER
 )]
 pub struct Options {
-    /// The MCP endpoint, such as https://journal.example/mcp
+    /// The MCP endpoint, by its URL
     pub(super) url: Url,
 
     /// How many clients there are at once, each on a connection of its own; in the legacy era each has a session
