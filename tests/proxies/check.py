@@ -477,6 +477,7 @@ try:
     ENVIRONMENT = {
         "DATABASE_URL": database_url,
         "EPICME_MIGRATE": "on",
+        "EPICME_METRICS_BIND": "off",
         "EPICME_BIND": f"127.0.0.1:{UPSTREAM}",
         "EPICME_PUBLIC_URL": f"https://{HOST}",
         "EPICME_ISSUER": ISSUER,
