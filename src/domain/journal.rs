@@ -71,7 +71,7 @@ pub struct EntryListItem {
     /// The entry's title.
     pub title: String,
     /// How many tags it has.
-    pub tag_count: i64,
+    pub tag_count: i32,
     /// Whether its owner marked it as a favorite.
     pub is_favorite: bool,
     /// When it was written.

@@ -17,7 +17,7 @@ use crate::{
         journal::{Entry, EntryId, EntryListItem, Tag, TagId, TagName},
         principal::Principal,
     },
-    mcp::answer::ResourceLink,
+    mcp::answer::{Phrase, ResourceLink},
 };
 
 /// An entry.
@@ -43,7 +43,7 @@ pub struct EntryView {
 pub struct EntryListItemView {
     id: i64,
     title: String,
-    tag_count: i64,
+    tag_count: i32,
     is_favorite: bool,
     created_at: Instant,
 }
@@ -143,10 +143,10 @@ impl From<&Principal> for UserView {
 
 /// A link to an entry.
 #[must_use]
-pub fn entry_link(id: EntryId, title: &str) -> ResourceLink {
+pub fn entry_link(id: EntryId, name: Phrase) -> ResourceLink {
     ResourceLink {
         uri: uri::expand(Entries::URI, id.0),
-        name: title.to_owned(),
+        name,
         description: "Journal entry",
         mime_type: "application/json",
     }
@@ -157,7 +157,7 @@ pub fn entry_link(id: EntryId, title: &str) -> ResourceLink {
 pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
     ResourceLink {
         uri: uri::expand(Tags::URI, id.0),
-        name: name.to_owned(),
+        name: name.to_owned().into(),
         description: "Tag",
         mime_type: "application/json",
     }

@@ -3,7 +3,7 @@
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,
     data_types::PgTimestamp,
-    sql_types::{Array, BigInt, Bool, Text, Timestamptz, Uuid},
+    sql_types::{Array, BigInt, Bool, Integer, Text, Timestamptz, Uuid},
 };
 
 use crate::domain::{
@@ -109,14 +109,14 @@ pub fn search_entries(
     // that knows the words can choose.
     let rows: Vec<HitRow> = Statement::<HitSql>::fit_to_binds(
         "WITH hits AS MATERIALIZED (
-           SELECT id, title, is_favorite, created_at, content
+           SELECT id, title, is_favorite, created_at, tag_count, content
              FROM entries
             WHERE user_id = $1 AND (created_at, id) < ($2, $3)
               AND search @@ websearch_to_tsquery('english', $5)
             ORDER BY created_at DESC, id DESC
             LIMIT $4)
          SELECT h.id, h.title, h.is_favorite, h.created_at,
-                (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = h.id),
+                h.tag_count,
                 left(ts_headline('english', h.content, websearch_to_tsquery('english', $5),
                                  'StartSel=\"\", StopSel=\"\", MaxFragments=1, MinWords=10, MaxWords=30'), 500)
            FROM hits h
@@ -151,9 +151,8 @@ use bind_window;
 macro_rules! list_all {
     ($condition:literal) => {
         concat!(
-            "SELECT e.id, e.title, e.is_favorite, e.created_at,
-                    (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = e.id)
-               FROM (SELECT id, title, is_favorite, created_at
+            "SELECT e.id, e.title, e.is_favorite, e.created_at, e.tag_count
+               FROM (SELECT id, title, is_favorite, created_at, tag_count
                        FROM entries
                       WHERE user_id = $1 AND (created_at, id) < ($2, $3) ",
             $condition,
@@ -168,8 +167,7 @@ use list_all;
 macro_rules! list_tagged {
     ($($more:tt)*) => {
         concat!(
-            "SELECT e.id, e.title, e.is_favorite, e.created_at,
-                    (SELECT count(*) FROM entry_tags l WHERE l.user_id = $1 AND l.entry_id = e.id)
+            "SELECT e.id, e.title, e.is_favorite, e.created_at, e.tag_count
                FROM (SELECT DISTINCT head.entry_created_at, head.entry_id
                        FROM unnest($6) AS wanted (tag_id)
                       CROSS JOIN LATERAL (
@@ -199,8 +197,8 @@ macro_rules! join_entries {
 }
 use join_entries;
 
-type ItemSql = (BigInt, Text, Bool, Timestamptz, BigInt);
-type HitSql = (BigInt, Text, Bool, Timestamptz, BigInt, Text);
+type ItemSql = (BigInt, Text, Bool, Timestamptz, Integer);
+type HitSql = (BigInt, Text, Bool, Timestamptz, Integer, Text);
 
 #[derive(Queryable)]
 struct ItemRow {
@@ -208,7 +206,7 @@ struct ItemRow {
     title: String,
     is_favorite: bool,
     created_at: PgTimestamp,
-    tag_count: i64,
+    tag_count: i32,
 }
 
 #[derive(Queryable)]
@@ -217,7 +215,7 @@ struct HitRow {
     title: String,
     is_favorite: bool,
     created_at: PgTimestamp,
-    tag_count: i64,
+    tag_count: i32,
     excerpt: String,
 }
 

@@ -216,16 +216,22 @@ pub fn delete_tag(
     user: UserId,
     id: TagId,
 ) -> Result<Option<Tag>, StorageError> {
-    let own = tags::table
-        .filter(tags::user_id.eq(user.as_uuid()))
-        .filter(tags::id.eq(id.0));
-    diesel::delete(own)
-        .returning(TagRow::as_select())
-        .get_result(connection)
-        .optional()?
-        .map(Tag::try_from)
-        .transpose()
+    // Of one user's tags one is deleted at a time: each takes its entries' rows to count their tags, and
+    // two would wait for each other.
+    Statement::<TagSql>::new(
+        "WITH alone AS MATERIALIZED (SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE)
+         DELETE FROM tags WHERE user_id = $1 AND id = $2 AND EXISTS (SELECT FROM alone)
+         RETURNING id, name, description, created_at, updated_at",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<BigInt, _>(id.0)
+    .get_result::<TagRow>(connection)
+    .optional()?
+    .map(Tag::try_from)
+    .transpose()
 }
+
+type TagSql = (BigInt, Text, Nullable<Text>, Timestamptz, Timestamptz);
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = tags)]

@@ -1,14 +1,15 @@
 use epicme::{
     actors::journal::{
-        AddTagToEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry, UpdateTag,
+        AddTagToEntry, DeleteEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry,
+        UpdateTag,
     },
     domain::{
-        journal::{EntryId, JournalError, TagChanges, TagId},
+        journal::{EntryId, JournalError, NewEntry, TagChanges, TagId},
         page::NameCursor,
     },
 };
 
-use super::support::{Journal, create_tag, key, new_entry, owner, page};
+use super::support::{Journal, create_entry, create_tag, key, new_entry, owner, page};
 
 #[actix_rt::test]
 async fn a_name_is_taken_without_regard_to_case_in_every_alphabet() {
@@ -178,4 +179,92 @@ async fn a_tag_is_put_on_twice_and_taken_off_once() {
         })
         .await;
     assert!(matches!(no_tag, Err(JournalError::NoSuchTag(_))));
+}
+
+/// Entries whose row says another number of tags than there are links.
+const MISCOUNTED: &str = "entries e WHERE e.tag_count <> (SELECT count(*) FROM entry_tags l WHERE l.user_id = e.user_id AND l.entry_id = e.id)";
+
+#[actix_rt::test]
+async fn an_entry_knows_how_many_tags_it_has_whatever_happens_to_them() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let user = ann.user;
+    let mut tags = Vec::new();
+    for name in ["a", "b", "c"] {
+        tags.push(journal.tag(&ann, name).await.id);
+    }
+    let tagged = |tags: &[TagId]| NewEntry {
+        tags: tags.to_vec(),
+        ..new_entry("tagged")
+    };
+    let count = |tags: i32| {
+        let counted = format!("entries WHERE tag_count = {tags}");
+        assert_eq!(journal.database.count(MISCOUNTED), 0);
+        journal.database.count(&counted)
+    };
+    let first = journal.entry(&ann, tagged(&tags)).await.id;
+    let once = create_entry(&ann, tagged(&tags[..2]), key("once", 1));
+    let second = journal.ask(once.clone()).await.unwrap().id;
+    assert_eq!(journal.ask(once).await.unwrap().id, second);
+    let third = journal.entry(&ann, new_entry("bare")).await.id;
+    assert_eq!((count(0), count(2), count(3)), (1, 1, 1));
+
+    let add = |entry_id, tag_id| AddTagToEntry {
+        user,
+        entry_id,
+        tag_id,
+    };
+    for _ in 0..2 {
+        journal.ask(add(third, tags[0])).await.unwrap();
+    }
+    assert_eq!((count(1), count(2), count(3)), (1, 1, 1));
+    for _ in 0..2 {
+        let remove = RemoveTagFromEntry {
+            user,
+            entry_id: first,
+            tag_id: tags[2],
+        };
+        journal.ask(remove).await.unwrap();
+    }
+    assert_eq!((count(1), count(2)), (1, 2));
+    let id = tags[0];
+    journal.ask(DeleteTag { user, id }).await.unwrap();
+    assert_eq!((count(0), count(1)), (1, 2));
+    let id = second;
+    journal.ask(DeleteEntry { user, id }).await.unwrap();
+    assert_eq!((count(0), count(1)), (1, 1));
+}
+
+#[actix_rt::test]
+async fn tags_of_the_same_entries_are_deleted_at_once_without_waiting_for_each_other_forever() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let user = ann.user;
+    let mut tags = Vec::new();
+    for number in 0..4 {
+        tags.push(journal.tag(&ann, &format!("tag {number}")).await.id);
+    }
+    // Each tag's links in an order of their own.
+    for number in 0..40 {
+        journal.entry(&ann, new_entry(&number.to_string())).await;
+    }
+    let links: String = tags
+        .iter()
+        .map(|tag| {
+            format!(
+                "INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
+                 SELECT user_id, id, {0}, created_at FROM entries ORDER BY (id * {0} * 7919) % 41;",
+                tag.0
+            )
+        })
+        .collect();
+    diesel::connection::SimpleConnection::batch_execute(&mut journal.database.connect(), &links)
+        .unwrap();
+    let deletions = tags
+        .iter()
+        .map(|id| journal.ask(DeleteTag { user, id: *id }));
+    for deleted in futures_util::future::join_all(deletions).await {
+        assert!(deleted.unwrap().is_some());
+    }
+    assert_eq!(journal.database.count("entries WHERE tag_count = 0"), 40);
 }
