@@ -36,6 +36,7 @@ use epicme::{
     },
     mcp::{
         answer::{Answer, Content, ToolAnswer, ToolOutput},
+        data::Data,
         envelope::Params,
         era::{self, Admitted},
         headers::{Field, Headers},
@@ -209,13 +210,14 @@ fn shaping(criterion: &mut Criterion) {
             })
         })
         .collect();
-    let links = (1..=20).map(|id| Content::from(entry_link(EntryId(id), &format!("Entry {id}"))));
+    let links =
+        (1..=20).map(|id| Content::from(entry_link(EntryId(id), format!("Entry {id}").into())));
     let answer = Answer::Tool(ToolAnswer::Done(ToolOutput {
         content: [Content::text("Found 20 entries.")]
             .into_iter()
             .chain(links)
             .collect(),
-        structured: Some(to_raw_value(&json!({ "entries": entries })).unwrap()),
+        structured: Some(Data::of(&json!({ "entries": entries })).unwrap()),
     }));
     let id = Id::parse(&to_raw_value(&1).unwrap()).unwrap();
     for version in [ProtocolVersion::V2026_07_28, ProtocolVersion::V2025_11_25] {

@@ -267,7 +267,7 @@ pub async fn read_one<T: Template>(
     reader: Reader,
     id: i64,
 ) -> Result<ResourceContents, JournalError> {
-    let uri = uri::expand(T::URI, id);
+    let uri = uri::expand(T::URI, id).to_string();
     Ok(contents(uri, &T::read(reader, id).await?))
 }
 
@@ -290,7 +290,7 @@ pub fn contents(uri: String, said: &impl Serialize) -> ResourceContents {
 /// A resource of a template in a list.
 #[must_use]
 pub fn listed<T: Template>(id: i64, name: String) -> model::Resource {
-    model::Resource::new(uri::expand(T::URI, id), name.clone())
+    model::Resource::new(uri::expand(T::URI, id).to_string(), name.clone())
         .with_title(name)
         .with_mime_type(MIME_TYPE)
 }

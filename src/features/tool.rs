@@ -8,10 +8,7 @@ use serde::{
     Deserializer, Serialize,
     de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::{
-    Map, Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     arguments,
@@ -20,7 +17,10 @@ use super::{
 use crate::{
     actors::journal::JournalHandle,
     domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
-    mcp::answer::{Content, ToolOutput},
+    mcp::{
+        answer::{Content, ToolOutput},
+        data::Data,
+    },
 };
 
 /// A tool, declared once.
@@ -290,7 +290,7 @@ fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFutu
         let done = T::call(context, arguments.map_err(ToolError::BadArguments)?).await?;
         let mut content = vec![Content::text(done.summary)];
         content.extend(done.about);
-        let structured = to_raw_value(&done.output)
+        let structured = Data::of(&done.output)
             .expect("outputs are made of strings, numbers, lists and structs");
         Ok(ToolOutput {
             content,

@@ -1,6 +1,6 @@
 //! Where resources are: `epicme://tags/7`.
 
-use std::fmt::Write;
+use crate::mcp::answer::Phrase;
 
 /// Longer than any URI that leads somewhere, in bytes.
 const LONGEST: usize = 128;
@@ -53,18 +53,17 @@ impl<'a> Uri<'a> {
 
 /// A template with the id in its place.
 #[must_use]
-pub fn expand(template: &str, id: i64) -> String {
+pub fn expand(template: &'static str, id: i64) -> Phrase {
     // By hand, for lists have a link for each item: a search for a text costs many times what the rest does.
     let place = template.bytes().position(|byte| byte == b'{');
-    let place = place.filter(|place| template[*place..].starts_with(ID));
-    let Some(place) = place else {
-        return template.to_owned();
-    };
-    let mut uri = String::with_capacity(template.len() + 20);
-    uri.push_str(&template[..place]);
-    write!(uri, "{id}").expect("a String takes everything");
-    uri.push_str(&template[place + ID.len()..]);
-    uri
+    match place.filter(|place| template[*place..].starts_with(ID)) {
+        Some(place) => Phrase::Numbered {
+            before: &template[..place],
+            number: id,
+            after: &template[place + ID.len()..],
+        },
+        None => Phrase::Text(template.to_owned()),
+    }
 }
 
 /// An id in the one way that it is written: decimal digits, no sign, no leading zero.
@@ -172,7 +171,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_id_survives_its_template(number in 1i64..) {
-            prop_assert_eq!(id(&expand(TEMPLATE, number)), Some(number));
+            prop_assert_eq!(id(&expand(TEMPLATE, number).to_string()), Some(number));
         }
 
         #[test]
@@ -184,7 +183,7 @@ mod tests {
         fn what_leads_somewhere_is_the_one_way_to_write_it(tail in "[0-9+\\-./%?# ]{0,22}") {
             let uri = format!("epicme://entries/{tail}");
             if let Some(number) = id(&uri) {
-                prop_assert_eq!(expand(TEMPLATE, number), uri);
+                prop_assert_eq!(expand(TEMPLATE, number).to_string(), uri);
             }
         }
     }

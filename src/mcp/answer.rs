@@ -4,10 +4,9 @@ use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rmcp::model::Resource;
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde::{Serialize, Serializer};
 
-use super::outgoing::Question;
+use super::{data::Data, outgoing::Question};
 use crate::domain::journal::Cause;
 
 /// The answer to a request that went well.
@@ -209,9 +208,8 @@ pub enum ToolAnswer {
 pub struct ToolOutput {
     /// For people and models.
     pub content: Vec<Content>,
-    /// The result as data, if the tool promises any, serialised once: it is sent both as structured
-    /// content and as text.
-    pub structured: Option<Box<RawValue>>,
+    /// The result as data, if the tool promises any.
+    pub structured: Option<Data>,
 }
 
 /// A link to a resource of this server (MCP 2025-06-18 and later, Tools, Resource Links).
@@ -219,11 +217,53 @@ pub struct ToolOutput {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceLink {
     /// Where it can be read.
-    pub uri: String,
+    pub uri: Phrase,
     /// Its name for people.
-    pub name: String,
+    pub name: Phrase,
     /// What it is.
     pub description: &'static str,
     /// What reading it gives.
     pub mime_type: &'static str,
+}
+
+/// A text, or a number between two texts of this server's own, which is put together only where it is
+/// written: a list has two of them for each of its items.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phrase {
+    /// Any text.
+    Text(String),
+    /// With a number in it.
+    Numbered {
+        /// What stands before the number, of characters that stand in JSON as they are.
+        before: &'static str,
+        /// The number.
+        number: i64,
+        /// What stands after it, of the same characters.
+        after: &'static str,
+    },
+}
+
+impl From<String> for Phrase {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl fmt::Display for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Numbered {
+                before,
+                number,
+                after,
+            } => write!(f, "{before}{number}{after}"),
+        }
+    }
+}
+
+impl Serialize for Phrase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }

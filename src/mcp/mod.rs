@@ -12,6 +12,7 @@
 
 pub mod answer;
 pub mod completion;
+pub mod data;
 pub mod envelope;
 pub mod era;
 pub mod headers;

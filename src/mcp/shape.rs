@@ -11,9 +11,10 @@ use serde_json::{
 
 use super::{
     answer::{
-        Answer, Completion, Content, Document, PromptOutput, ResourceContents, ResourcePage,
-        ToolAnswer, ToolOutput,
+        Answer, Completion, Content, Document, Phrase, PromptOutput, ResourceContents,
+        ResourcePage, ToolAnswer, ToolOutput,
     },
+    data::is_plain,
     jsonrpc::{Id, RpcError, around_result, code},
     outgoing::{Ability, Question},
     version::ProtocolVersion,
@@ -331,13 +332,12 @@ fn shaped_tool(tool: &Tool, version: ProtocolVersion) -> Tool {
 }
 
 /// Written by hand where it is long, which is measured (docs/PERFORMANCE.md): the names of members that
-/// are the same in every link, and data that is JSON already, need not be looked through for what has to
-/// be escaped.
+/// are the same in every link need not be looked through for what has to be escaped.
 fn write_done(json: &mut Vec<u8>, output: &ToolOutput, version: ProtocolVersion) {
-    let structured = output.structured.as_deref().map(RawValue::get);
-    // Twice the data, once escaped, and some room for each block: so that it seldom has to grow.
-    let data = structured.map_or(0, str::len);
-    json.reserve(2 * data + data / 4 + 200 * output.content.len() + 300);
+    let data = output.structured.as_ref();
+    // Some room for each block: so that it seldom has to grow.
+    let room = data.map_or(0, |data| data.json().len() + data.within_string().len());
+    json.reserve(room + 160 * output.content.len() + 300);
     json.extend_from_slice(b"{\"content\":[");
     let mut is_first = true;
     let mut comma = |json: &mut Vec<u8>| {
@@ -349,18 +349,18 @@ fn write_done(json: &mut Vec<u8>, output: &ToolOutput, version: ProtocolVersion)
         comma(json);
         write_block(json, block);
     }
-    if let Some(data) = structured {
+    if let Some(data) = data {
         // The data stands in the last text block as well, for clients and models that read no
         // structured content (S-06).
         comma(json);
         json.extend_from_slice(b"{\"type\":\"text\",\"text\":\"");
-        write_json_in_string(json, data);
+        json.extend_from_slice(data.within_string().as_bytes());
         json.extend_from_slice(b"\"}");
     }
     json.push(b']');
-    if let Some(data) = structured.filter(|_| version.has_structured_content()) {
+    if let Some(data) = data.filter(|_| version.has_structured_content()) {
         json.extend_from_slice(b",\"structuredContent\":");
-        json.extend_from_slice(data.as_bytes());
+        json.extend_from_slice(data.json().as_bytes());
     }
     if version.is_modern() {
         json.extend_from_slice(b",\"resultType\":\"complete\",\"_meta\":");
@@ -375,9 +375,9 @@ fn write_block(json: &mut Vec<u8>, block: &Content) {
         return;
     };
     json.extend_from_slice(b"{\"type\":\"resource_link\",\"uri\":");
-    write(json, &link.uri);
+    write_phrase(json, &link.uri);
     json.extend_from_slice(b",\"name\":");
-    write(json, &link.name);
+    write_phrase(json, &link.name);
     json.extend_from_slice(b",\"description\":");
     write(json, &link.description);
     json.extend_from_slice(b",\"mimeType\":");
@@ -385,19 +385,22 @@ fn write_block(json: &mut Vec<u8>, block: &Content) {
     json.push(b'}');
 }
 
-/// JSON as a part of a JSON string: it has no control characters, so quotes and backslashes are all that
-/// has to be escaped (RFC 8259 §7).
-fn write_json_in_string(json: &mut Vec<u8>, data: &str) {
-    let bytes = data.as_bytes();
-    let mut plain = 0;
-    for (place, byte) in bytes.iter().enumerate() {
-        if matches!(byte, b'"' | b'\\') {
-            json.extend_from_slice(&bytes[plain..place]);
-            json.push(b'\\');
-            plain = place;
+fn write_phrase(json: &mut Vec<u8>, phrase: &Phrase) {
+    match phrase {
+        Phrase::Text(text) => write(json, text),
+        Phrase::Numbered {
+            before,
+            number,
+            after,
+        } => {
+            debug_assert!(is_plain(before) && is_plain(after), "{phrase}");
+            json.push(b'"');
+            json.extend_from_slice(before.as_bytes());
+            json.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
+            json.extend_from_slice(after.as_bytes());
+            json.push(b'"');
         }
     }
-    json.extend_from_slice(&bytes[plain..]);
 }
 
 /// The blocks that a revision knows: links came with structured content.
@@ -575,21 +578,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::mcp::answer::ResourceLink;
+    use crate::mcp::{answer::ResourceLink, data::Data};
 
     proptest! {
         #[test]
-        fn what_is_written_by_hand_is_what_serde_writes(words in any::<String>(), name in any::<String>()) {
+        fn what_is_written_by_hand_is_what_serde_writes(words in any::<String>(), name in any::<String>(), number in any::<i64>()) {
             let data = json!({ "name": name, "n": [1, null] });
             let link = ResourceLink {
-                uri: "epicme://entries/7".to_owned(),
-                name,
+                uri: Phrase::Numbered { before: "epicme://entries/", number, after: "/tags" },
+                name: name.into(),
                 description: "Journal entry",
                 mime_type: "application/json",
             };
             let output = ToolOutput {
                 content: vec![Content::text(words), link.into()],
-                structured: Some(to_raw_value(&data).unwrap()),
+                structured: Some(Data::of(&data).unwrap()),
             };
             let mut content = json!(output.content);
             let text = json!({ "type": "text", "text": data.to_string() });

@@ -106,7 +106,7 @@ impl Prompt for SummarizeEntries {
             .await?;
         let mut messages = vec![Content::text(instruction(&which, &digest, &zone))];
         messages.extend(digest.entries.into_iter().map(|entry| {
-            let uri = uri::expand(Entry::URI, entry.id.0);
+            let uri = uri::expand(Entry::URI, entry.id.0).to_string();
             Content::Resource {
                 resource: contents(uri, &EntryView::from(entry)),
             }

@@ -38,7 +38,7 @@ async fn read(reader: Reader, id: i64) -> Result<Document, JournalError> {
     let id = ExportId(id);
     let export = reader.journal.ask(GetExport { user, id }).await?;
     Ok(Document {
-        uri: uri::expand(URI, id.0),
+        uri: uri::expand(URI, id.0).to_string(),
         mime_type: export.format.media_type(),
         pieces: Arc::new(Parts {
             journal: reader.journal,

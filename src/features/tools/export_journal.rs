@@ -112,7 +112,7 @@ impl Tool for ExportJournal {
             .await?;
         let (entries, tags) = export.writer.counts();
         let output = ExportJournalOutput {
-            uri: uri::expand(URI, id.0),
+            uri: uri::expand(URI, id.0).to_string(),
             mime_type: format.media_type(),
             bytes: export.bytes,
             entries,
@@ -271,8 +271,8 @@ fn about(output: &ExportJournalOutput, document: Option<&str>) -> Content {
             },
         },
         None => Content::ResourceLink(ResourceLink {
-            uri,
-            name: "Journal".to_owned(),
+            uri: uri.into(),
+            name: "Journal".to_owned().into(),
             description: "The whole journal",
             mime_type: output.mime_type,
         }),

@@ -16,7 +16,7 @@ use crate::{
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{EntryListItemView, entry_link},
     },
-    mcp::answer::ResourceLink,
+    mcp::answer::{Phrase, ResourceLink},
 };
 
 /// `list_entries`
@@ -195,5 +195,10 @@ pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
 /// Named by its number: the title stands beside it in the data, and a list is read by models, to whom
 /// every word of it counts.
 fn link(item: &EntryListItem) -> ResourceLink {
-    entry_link(item.id, &format!("entry {}", item.id.0))
+    let name = Phrase::Numbered {
+        before: "entry ",
+        number: item.id.0,
+        after: "",
+    };
+    entry_link(item.id, name)
 }

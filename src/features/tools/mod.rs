@@ -61,7 +61,7 @@ pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
 fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
     let data = json!({
         "message": "Deleted without asking the user, because the client cannot ask",
-        "uri": deleted.uri,
+        "uri": &deleted.uri,
     });
     context.conversation.log(Level::Notice, "journal", &data);
     context.conversation.skip_confirmation();
