@@ -178,6 +178,7 @@ fn main() -> ExitCode {
         Some(Command::Scopes) => scopes(),
         Some(Command::CutOff(options)) => cut_off(options),
     };
+    telemetry::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -325,6 +326,7 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
 
 /// Ends the program at once. To return would wait for the very threads that did not end in time.
 fn leave(failure: &Failure) -> ! {
+    telemetry::flush();
     eprintln!("epicme: {}", failure.reason);
     std::process::exit(failure.code.into())
 }

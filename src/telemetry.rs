@@ -1,15 +1,19 @@
 //! The log: text for people, JSON lines for machines. Keys are listed in `docs/LOGGING.md`.
 
+mod lines;
+
 use std::{
     cell::Cell,
     fmt::{self, Display, Write as _},
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal, Stderr, Write},
+    sync::OnceLock,
 };
 
 use clap::ValueEnum;
 use env_logger::{Builder, Target, WriteStyle, fmt::Formatter};
+use lines::Lines;
 use log::{
-    Record,
+    Level, Record,
     kv::{self, Key, Value, VisitSource},
 };
 
@@ -42,13 +46,28 @@ pub fn start(filter: &str, format: LogFormat) {
         // There is no style in these lines, and nothing that could be taken for one: they need not be
         // looked through for what has to be left out. Of a pipe it is known that it is no terminal, of
         // standard error that is asked anew for every line.
+        let lines = LINES.get_or_init(|| Lines::start(io::stderr()));
         builder
             .write_style(WriteStyle::Always)
-            .target(Target::Pipe(Box::new(io::stderr())));
+            .target(Target::Pipe(Box::new(lines.clone())));
     }
     // A logger that is there already, as in tests, stays.
     let _ = builder.try_init();
 }
+
+/// Writes the lines that wait for others to be written with. To be called before the program ends.
+pub fn flush() {
+    if let Some(lines) = LINES.get() {
+        // There is nowhere left to complain to.
+        let _ = lines.write_waiting();
+    }
+}
+
+static LINES: OnceLock<Lines<Stderr>> = OnceLock::new();
+
+/// The target of the access log (`http::access`), whose lines come with every request and may wait for each
+/// other.
+const ACCESS: &str = "epicme::access";
 
 thread_local! {
     /// What a line is put together in: most requests have one, and it need not be allocated for each.
@@ -66,6 +85,7 @@ fn write_whole(
 ) -> io::Result<()> {
     let mut whole = LINE.take();
     whole.clear();
+    lines::next_may_wait(record.target() == ACCESS && record.level() >= Level::Info);
     let written = put(&mut whole, line, record).and_then(|()| line.write_all(&whole));
     if whole.capacity() <= ORDINARY {
         LINE.set(whole);

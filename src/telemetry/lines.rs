@@ -1,0 +1,178 @@
+//! Where log lines go: to standard error. A line that may wait is written together with those that come
+//! within the next few milliseconds, for a system call for each was a twentieth of what a request costs
+//! (docs/PERFORMANCE.md). One that may not is written at once, behind those that wait: their order stays.
+
+use std::{
+    cell::Cell,
+    io::{self, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// How long a line waits at most.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// With so many bytes waiting, nothing waits any longer.
+const FULL: usize = 64 * 1_024;
+
+thread_local! {
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says of the line that this thread writes next whether it may wait.
+pub(super) fn next_may_wait(may_wait: bool) {
+    MAY_WAIT.set(may_wait);
+}
+
+/// Takes lines, each by one call of `write`. Clones write to the same place.
+pub(super) struct Lines<W>(Arc<Shared<W>>);
+
+struct Shared<W> {
+    /// Held while it is written to, so that what was taken first is written first.
+    out: Mutex<W>,
+    waiting: Mutex<Vec<u8>>,
+    some_wait: Condvar,
+}
+
+impl<W> Clone for Lines<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<W: Write + Send + 'static> Lines<W> {
+    /// Lines on their way to `out`, with a thread of their own for those that wait.
+    ///
+    /// # Panics
+    /// If the operating system has no thread to give.
+    pub(super) fn start(out: W) -> Self {
+        let lines = Self(Arc::new(Shared {
+            out: Mutex::new(out),
+            waiting: Mutex::default(),
+            some_wait: Condvar::new(),
+        }));
+        let writer = lines.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.write_now_and_then())
+            .expect("the operating system gives threads");
+        lines
+    }
+
+    /// Writes what waits.
+    pub(super) fn write_waiting(&self) -> io::Result<()> {
+        let mut out = lock(&self.0.out);
+        let lines = mem::take(&mut *lock(&self.0.waiting));
+        out.write_all(&lines)
+    }
+
+    fn write_now_and_then(&self) {
+        let Shared {
+            waiting, some_wait, ..
+        } = &*self.0;
+        loop {
+            let some = some_wait.wait_while(lock(waiting), |lines| lines.is_empty());
+            let some = some.unwrap_or_else(PoisonError::into_inner);
+            // Until others have come, or all have been written for the sake of one that may not wait.
+            drop(some_wait.wait_timeout_while(some, WAIT, |lines| !lines.is_empty()));
+            // There is nowhere left to complain to.
+            let _ = self.write_waiting();
+        }
+    }
+}
+
+impl<W: Write + Send + 'static> Write for Lines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut waiting = lock(&self.0.waiting);
+        let is_first = waiting.is_empty();
+        waiting.extend_from_slice(line);
+        let is_full = waiting.len() >= FULL;
+        drop(waiting);
+        if !MAY_WAIT.take() || is_full {
+            self.write_waiting()?;
+        } else if is_first {
+            self.0.some_wait.notify_one();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_waiting()
+    }
+}
+
+/// Nothing panics while it is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    struct Out(Sender<String>);
+
+    impl Write for Out {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines() -> (Lines<Out>, Receiver<String>) {
+        let (sender, written) = channel();
+        (Lines::start(Out(sender)), written)
+    }
+
+    fn write(lines: &mut Lines<Out>, line: &str, may_wait: bool) {
+        next_may_wait(may_wait);
+        lines.write_all(line.as_bytes()).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_may_wait_is_written_all_the_same() {
+        let (mut lines, written) = lines();
+        for line in ["a\n", "b\n"] {
+            write(&mut lines, line, true);
+            assert_eq!(written.recv().unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn a_line_that_may_not_wait_is_written_at_once_and_in_its_place() {
+        let (mut lines, written) = lines();
+        let mut all = String::new();
+        for number in 0..1_000 {
+            let line = format!("{number}\n");
+            write(&mut lines, &line, true);
+            all.push_str(&line);
+        }
+        write(&mut lines, "audit\n", false);
+        all.push_str("audit\n");
+        assert_eq!(written.try_iter().collect::<String>(), all);
+    }
+
+    #[test]
+    fn what_waits_takes_a_bounded_room() {
+        let (mut lines, written) = lines();
+        let line = format!("{}\n", "x".repeat(999));
+        for _ in 0..1_000 {
+            write(&mut lines, &line, true);
+        }
+        lines.flush().unwrap();
+        let pieces: Vec<usize> = written.try_iter().map(|piece| piece.len()).collect();
+        assert_eq!(pieces.iter().sum::<usize>(), 1_000_000);
+        assert!(
+            pieces.iter().all(|piece| *piece < FULL + 1_000),
+            "{pieces:?}"
+        );
+    }
+}
