@@ -2,15 +2,19 @@
 //! the line's shape: what can be in it is listed here and in `docs/LOGGING.md`, and nothing else gets
 //! in: no argument, no title or text, no tag, no token.
 
-use log::{Level, Record};
+use log::{
+    Level, Record,
+    kv::{self, Key, Source, Value, VisitSource},
+};
 
 use crate::{
     domain::{
         activity::{Feature, Outcome},
-        principal::Principal,
+        principal::{Principal, UserId},
         printable::Printable,
+        request_id::RequestId,
         scope::ScopeSet,
-        trace_context::Trace,
+        trace_context::{SpanId, Trace, TraceId},
     },
     mcp::version::ProtocolVersion,
     oauth::{bearer::BearerToken, judge::Refusal},
@@ -110,39 +114,113 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
         return;
     }
     let (name, outcome) = words(event);
-    let mut pairs = vec![
-        ("event", name.to_owned()),
-        ("outcome", outcome.to_owned()),
-        ("request_id", origin.trace.request_id.to_string()),
-    ];
-    if let Some(trace_id) = origin.trace.trace_id() {
-        pairs.push(("trace_id", trace_id.to_string()));
-        pairs.push(("span_id", origin.trace.span_id().to_string()));
-    }
-    pairs.extend(details(event));
-    if let Some(principal) = origin.principal {
-        pairs.push(("issuer", printable(&principal.issuer)));
-        pairs.push(("subject", principal.fingerprint.clone()));
-        pairs.push(("user", principal.user.to_string()));
-        pairs.extend(
-            principal
-                .client
-                .as_ref()
-                .map(|client| ("client", printable(client))),
-        );
-    }
-    if let Some(version) = origin.version {
-        pairs.push(("era", version.era_name().to_owned()));
-        pairs.push(("version", version.as_str().to_owned()));
-    }
+    let line = Line {
+        name,
+        outcome,
+        request_id: origin.trace.request_id,
+        trace: origin
+            .trace
+            .trace_id()
+            .map(|trace_id| (trace_id, origin.trace.span_id())),
+        details: details(event),
+        whose: origin.principal.map(|principal| Whose {
+            issuer: Printable(&principal.issuer),
+            subject: &principal.fingerprint,
+            user: principal.user,
+            client: principal.client.as_deref().map(Printable),
+        }),
+        version: origin.version,
+    };
     log::logger().log(
         &Record::builder()
             .target(TARGET)
             .level(Level::Info)
-            .key_values(&pairs.as_slice())
+            .key_values(&line)
             .args(format_args!("{name} {outcome}"))
             .build(),
     );
+}
+
+/// One line. Nothing is made into text before a logger asks for it: every write has one.
+struct Line<'a> {
+    name: &'static str,
+    outcome: &'static str,
+    request_id: RequestId,
+    trace: Option<(TraceId, SpanId)>,
+    details: Details<'a>,
+    whose: Option<Whose<'a>>,
+    version: Option<ProtocolVersion>,
+}
+
+struct Whose<'a> {
+    issuer: Printable<'a>,
+    subject: &'a str,
+    user: UserId,
+    client: Option<Printable<'a>>,
+}
+
+enum Details<'a> {
+    Nothing,
+    Reason {
+        reason: &'static str,
+        token: Option<String>,
+    },
+    Needed(String),
+    Feature {
+        kind: &'static str,
+        name: Printable<'a>,
+    },
+    CutOff {
+        kind: &'static str,
+        by: &'static str,
+    },
+}
+
+impl Source for Line<'_> {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), kv::Error> {
+        let mut pair = |key: &'static str, value: Value<'kvs>| {
+            // In this order, which is that of `docs/LOGGING.md`.
+            visitor.visit_pair(Key::from_str(key), value)
+        };
+        pair("event", self.name.into())?;
+        pair("outcome", self.outcome.into())?;
+        pair("request_id", Value::from_dyn_display(&self.request_id))?;
+        if let Some((trace_id, span_id)) = &self.trace {
+            pair("trace_id", Value::from_dyn_display(trace_id))?;
+            pair("span_id", Value::from_dyn_display(span_id))?;
+        }
+        match &self.details {
+            Details::Nothing => {}
+            Details::Reason { reason, token } => {
+                pair("reason", (*reason).into())?;
+                if let Some(token) = token {
+                    pair("token", token.as_str().into())?;
+                }
+            }
+            Details::Needed(needed) => pair("needed", needed.as_str().into())?,
+            Details::Feature { kind, name } => {
+                pair("kind", (*kind).into())?;
+                pair("feature", Value::from_dyn_display(name))?;
+            }
+            Details::CutOff { kind, by } => {
+                pair("kind", (*kind).into())?;
+                pair("by", (*by).into())?;
+            }
+        }
+        if let Some(whose) = &self.whose {
+            pair("issuer", Value::from_dyn_display(&whose.issuer))?;
+            pair("subject", whose.subject.into())?;
+            pair("user", Value::from_dyn_display(&whose.user))?;
+            if let Some(client) = &whose.client {
+                pair("client", Value::from_dyn_display(client))?;
+            }
+        }
+        if let Some(version) = self.version {
+            pair("era", version.era_name().into())?;
+            pair("version", version.as_str().into())?;
+        }
+        Ok(())
+    }
 }
 
 fn words(event: Event<'_>) -> (&'static str, &'static str) {
@@ -171,31 +249,30 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
     }
 }
 
-fn details(event: Event<'_>) -> Vec<(&'static str, String)> {
+fn details(event: Event<'_>) -> Details<'_> {
     match event {
-        Event::TokenRefused { refusal, token } => {
-            let mut details = vec![("reason", reason(refusal).to_owned())];
-            details.extend(token.map(|token| ("token", token.fingerprint())));
-            details
-        }
+        Event::TokenRefused { refusal, token } => Details::Reason {
+            reason: reason(refusal),
+            token: token.map(BearerToken::fingerprint),
+        },
         // With commas, so that no value has a space in it.
-        Event::ScopeRefused { needed } => vec![("needed", needed.to_string().replace(' ', ","))],
-        Event::SessionRefused { to_stranger } => {
-            let reason = if to_stranger { "stranger" } else { "unknown" };
-            vec![("reason", reason.to_owned())]
-        }
+        Event::ScopeRefused { needed } => Details::Needed(needed.to_string().replace(' ', ",")),
+        Event::SessionRefused { to_stranger } => Details::Reason {
+            reason: if to_stranger { "stranger" } else { "unknown" },
+            token: None,
+        },
         Event::RequestStateRefused { feature }
         | Event::Confirmation { feature, .. }
-        | Event::Write { feature, .. } => vec![
-            ("kind", feature.kind.as_str().to_owned()),
-            ("feature", printable(&feature.name)),
-        ],
-        Event::CutOff { kind, by } => vec![("kind", kind.to_owned()), ("by", by.to_owned())],
+        | Event::Write { feature, .. } => Details::Feature {
+            kind: feature.kind.as_str(),
+            name: Printable(&feature.name),
+        },
+        Event::CutOff { kind, by } => Details::CutOff { kind, by },
         Event::HostRefused
         | Event::OriginRefused
         | Event::SessionOpened
         | Event::SessionClosed
-        | Event::CutOffRefused => Vec::new(),
+        | Event::CutOffRefused => Details::Nothing,
     }
 }
 
@@ -218,8 +295,4 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::NoSubject => "no_subject",
         Refusal::TooFewScopes { .. } => "too_few_scopes",
     }
-}
-
-fn printable(name: &str) -> String {
-    Printable(name).to_string()
 }
