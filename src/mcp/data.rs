@@ -5,6 +5,8 @@
 //! Beside that it differs from serde_json in one thing: the names of a struct's members, which no user chooses,
 //! are not looked through for what has to be escaped. Both are measured (docs/PERFORMANCE.md).
 
+use std::cell::Cell;
+
 use serde::{
     Serialize, Serializer,
     ser::{
@@ -17,9 +19,17 @@ use serde_json::Error;
 /// A value, written.
 #[derive(Clone, Debug)]
 pub struct Data {
-    json: String,
-    within_string: String,
+    json: Vec<u8>,
+    within_string: Vec<u8>,
 }
+
+thread_local! {
+    /// What values are written to: it has grown already.
+    static WRITER: Cell<Writer> = const { Cell::new(Writer { json: Vec::new(), within_string: Vec::new() }) };
+}
+
+/// A value longer than this does not keep its memory, in bytes.
+const ORDINARY: usize = 64 * 1_024;
 
 impl Data {
     /// Writes a value.
@@ -27,27 +37,29 @@ impl Data {
     /// # Errors
     /// For maps whose keys are no strings, for bytes, and for whatever refuses to be serialised.
     pub fn of(value: &impl Serialize) -> Result<Self, Error> {
-        let mut writer = Writer {
-            json: Vec::with_capacity(1_024),
-            within_string: Vec::with_capacity(1_280),
-        };
+        let mut writer = WRITER.take();
+        writer.json.clear();
+        writer.within_string.clear();
         value.serialize(&mut writer)?;
-        let text = |bytes| String::from_utf8(bytes).expect("JSON is written in UTF-8");
-        Ok(Self {
-            json: text(writer.json),
-            within_string: text(writer.within_string),
-        })
+        let data = Self {
+            json: writer.json.clone(),
+            within_string: writer.within_string.clone(),
+        };
+        if writer.within_string.capacity() <= ORDINARY {
+            WRITER.set(writer);
+        }
+        Ok(data)
     }
 
     /// The JSON.
     #[must_use]
-    pub fn json(&self) -> &str {
+    pub fn json(&self) -> &[u8] {
         &self.json
     }
 
     /// The JSON as it stands within the quotes of a string of JSON (RFC 8259 §7).
     #[must_use]
-    pub fn within_string(&self) -> &str {
+    pub fn within_string(&self) -> &[u8] {
         &self.within_string
     }
 }
@@ -60,6 +72,7 @@ pub(super) fn is_plain(text: &str) -> bool {
     !text.bytes().fold(false, |any, byte| any | special(byte))
 }
 
+#[derive(Default)]
 struct Writer {
     json: Vec<u8>,
     within_string: Vec<u8>,
@@ -431,9 +444,10 @@ mod tests {
             let inner = Inner { some_text: text, left_out };
             let value = Outer { inner, list, none, map, unit: (), empty: [] };
             let data = Data::of(&value).unwrap();
-            prop_assert_eq!(data.json(), serde_json::to_string(&value).unwrap());
-            let text = format!("\"{}\"", data.within_string());
-            prop_assert_eq!(serde_json::from_str::<String>(&text).unwrap(), data.json());
+            prop_assert_eq!(data.json(), serde_json::to_vec(&value).unwrap());
+            let text = [b"\"", data.within_string(), b"\""].concat();
+            let read: String = serde_json::from_slice(&text).unwrap();
+            prop_assert_eq!(read.as_bytes(), data.json());
         }
     }
 

@@ -354,13 +354,13 @@ fn write_done(json: &mut Vec<u8>, output: &ToolOutput, version: ProtocolVersion)
         // structured content (S-06).
         comma(json);
         json.extend_from_slice(b"{\"type\":\"text\",\"text\":\"");
-        json.extend_from_slice(data.within_string().as_bytes());
+        json.extend_from_slice(data.within_string());
         json.extend_from_slice(b"\"}");
     }
     json.push(b']');
     if let Some(data) = data.filter(|_| version.has_structured_content()) {
         json.extend_from_slice(b",\"structuredContent\":");
-        json.extend_from_slice(data.json().as_bytes());
+        json.extend_from_slice(data.json());
     }
     if version.is_modern() {
         json.extend_from_slice(b",\"resultType\":\"complete\",\"_meta\":");
