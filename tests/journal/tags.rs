@@ -1,10 +1,13 @@
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
 use epicme::{
     actors::journal::{
         AddTagToEntry, DeleteEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry,
         UpdateTag,
     },
     domain::{
-        journal::{EntryId, JournalError, NewEntry, TagChanges, TagId},
+        journal::{EntryId, JournalError, JournalOwner, NewEntry, TagChanges, TagId},
         page::NameCursor,
     },
 };
@@ -236,35 +239,29 @@ async fn an_entry_knows_how_many_tags_it_has_whatever_happens_to_them() {
 }
 
 #[actix_rt::test]
-async fn tags_of_the_same_entries_are_deleted_at_once_without_waiting_for_each_other_forever() {
-    let journal = Journal::start();
-    let ann = owner("ann");
-    let user = ann.user;
-    let mut tags = Vec::new();
-    for number in 0..4 {
-        tags.push(journal.tag(&ann, &format!("tag {number}")).await.id);
-    }
-    // Each tag's links in an order of their own.
-    for number in 0..40 {
-        journal.entry(&ann, new_entry(&number.to_string())).await;
-    }
-    let links: String = tags
-        .iter()
-        .map(|tag| {
-            format!(
-                "INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
-                 SELECT user_id, id, {0}, created_at FROM entries ORDER BY (id * {0} * 7919) % 41;",
-                tag.0
-            )
-        })
-        .collect();
-    diesel::connection::SimpleConnection::batch_execute(&mut journal.database.connect(), &links)
-        .unwrap();
-    let deletions = tags
-        .iter()
-        .map(|id| journal.ask(DeleteTag { user, id: *id }));
-    for deleted in futures_util::future::join_all(deletions).await {
-        assert!(deleted.unwrap().is_some());
-    }
-    assert_eq!(journal.database.count("entries WHERE tag_count = 0"), 40);
+async fn of_one_users_tags_one_is_deleted_at_a_time_and_nobody_else_waits() {
+    let journal = Journal::start_with(|settings| settings.lock_timeout = Duration::from_millis(50));
+    let (ann, bob) = (owner("ann"), owner("bob"));
+    let delete = async |owner: &JournalOwner, name| {
+        let id = journal.tag(owner, name).await.id;
+        let user = owner.user;
+        journal.ask(DeleteTag { user, id }).await
+    };
+    assert!(delete(&ann, "before").await.unwrap().is_some());
+    // As another deletion of hers does until it ends.
+    let mut another = journal.database.connect();
+    let hold = format!(
+        "BEGIN; SELECT FROM users WHERE id = '{}' FOR NO KEY UPDATE",
+        ann.user
+    );
+    another.batch_execute(&hold).unwrap();
+    let waited = delete(&ann, "meanwhile").await;
+    assert!(
+        matches!(waited, Err(JournalError::Unavailable { .. })),
+        "{waited:?}"
+    );
+    assert!(delete(&bob, "meanwhile").await.unwrap().is_some());
+    another.batch_execute("ROLLBACK").unwrap();
+    assert!(delete(&ann, "afterwards").await.unwrap().is_some());
+    assert_eq!(journal.database.count("tags"), 1);
 }
