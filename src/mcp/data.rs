@@ -18,14 +18,11 @@ use serde_json::Error;
 
 /// A value, written.
 #[derive(Clone, Debug)]
-pub struct Data {
-    json: Vec<u8>,
-    within_string: Vec<u8>,
-}
+pub struct Data(Writer);
 
 thread_local! {
     /// What values are written to: it has grown already.
-    static WRITER: Cell<Writer> = const { Cell::new(Writer { json: Vec::new(), within_string: Vec::new() }) };
+    static WRITER: Cell<Writer> = Cell::default();
 }
 
 /// A value longer than this does not keep its memory, in bytes.
@@ -41,10 +38,7 @@ impl Data {
         writer.json.clear();
         writer.within_string.clear();
         value.serialize(&mut writer)?;
-        let data = Self {
-            json: writer.json.clone(),
-            within_string: writer.within_string.clone(),
-        };
+        let data = Self(writer.clone());
         if writer.within_string.capacity() <= ORDINARY {
             WRITER.set(writer);
         }
@@ -54,13 +48,13 @@ impl Data {
     /// The JSON.
     #[must_use]
     pub fn json(&self) -> &[u8] {
-        &self.json
+        &self.0.json
     }
 
     /// The JSON as it stands within the quotes of a string of JSON (RFC 8259 §7).
     #[must_use]
     pub fn within_string(&self) -> &[u8] {
-        &self.within_string
+        &self.0.within_string
     }
 }
 
@@ -72,7 +66,7 @@ pub(super) fn is_plain(text: &str) -> bool {
     !text.bytes().fold(false, |any, byte| any | special(byte))
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Writer {
     json: Vec<u8>,
     within_string: Vec<u8>,
@@ -314,43 +308,18 @@ impl<'a> Serializer for &'a mut Writer {
     }
 }
 
-macro_rules! items {
-    ($($kind:ident::$method:ident),*) => {
+macro_rules! compounds {
+    ($($kind:ident::$method:ident($($name:ident)?) by $put:ident),*) => {
         $(impl $kind for Items<'_> {
             type Ok = ();
             type Error = Error;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-                self.item(value)
-            }
-
-            fn end(self) -> Result<(), Error> {
-                self.close();
-                Ok(())
-            }
-        })*
-    };
-}
-
-items!(
-    SerializeSeq::serialize_element,
-    SerializeTuple::serialize_element,
-    SerializeTupleStruct::serialize_field,
-    SerializeTupleVariant::serialize_field
-);
-
-macro_rules! members {
-    ($($kind:ident),*) => {
-        $(impl $kind for Items<'_> {
-            type Ok = ();
-            type Error = Error;
-
-            fn serialize_field<T: Serialize + ?Sized>(
+            fn $method<T: Serialize + ?Sized>(
                 &mut self,
-                name: &'static str,
+                $($name: &'static str,)?
                 value: &T,
             ) -> Result<(), Error> {
-                self.member(name, value)
+                self.$put($($name,)? value)
             }
 
             fn end(self) -> Result<(), Error> {
@@ -361,7 +330,14 @@ macro_rules! members {
     };
 }
 
-members!(SerializeStruct, SerializeStructVariant);
+compounds!(
+    SerializeSeq::serialize_element() by item,
+    SerializeTuple::serialize_element() by item,
+    SerializeTupleStruct::serialize_field() by item,
+    SerializeTupleVariant::serialize_field() by item,
+    SerializeStruct::serialize_field(name) by member,
+    SerializeStructVariant::serialize_field(name) by member
+);
 
 /// As in a map made of a struct that is flattened into another: its keys come as any text.
 impl SerializeMap for Items<'_> {
