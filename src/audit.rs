@@ -118,10 +118,7 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
         name,
         outcome,
         request_id: origin.trace.request_id,
-        trace: origin
-            .trace
-            .trace_id()
-            .map(|trace_id| (trace_id, origin.trace.span_id())),
+        trace: origin.trace.names(),
         details: details(event),
         whose: origin.principal.map(|principal| Whose {
             issuer: Printable(&principal.issuer),

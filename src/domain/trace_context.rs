@@ -79,6 +79,12 @@ impl Trace {
             .unwrap_or_else(|| TraceId(self.request_id.whole()))
     }
 
+    /// The name of the trace, and the request's own within it, if the request belongs to one.
+    #[must_use]
+    pub fn names(&self) -> Option<(TraceId, SpanId)> {
+        Some((self.trace_id()?, self.span_id()))
+    }
+
     /// The request's name within a trace.
     #[must_use]
     pub fn span_id(&self) -> SpanId {

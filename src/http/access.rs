@@ -191,10 +191,7 @@ impl Watch {
             rpc: info.method,
             era: info.era,
             feature: info.feature.as_ref(),
-            trace: info
-                .trace
-                .trace_id()
-                .map(|trace_id| (trace_id, info.trace.span_id())),
+            trace: info.trace.names(),
             cause: cause.map(|LoggedCause(cause)| cause.as_str()),
         };
         line.write(level);
