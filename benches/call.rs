@@ -210,8 +210,7 @@ fn shaping(criterion: &mut Criterion) {
             })
         })
         .collect();
-    let links =
-        (1..=20).map(|id| Content::from(entry_link(EntryId(id), format!("Entry {id}").into())));
+    let links = (1..=20).map(|id| Content::from(entry_link(EntryId(id), format!("Entry {id}"))));
     let answer = Answer::Tool(ToolAnswer::Done(ToolOutput {
         content: [Content::text("Found 20 entries.")]
             .into_iter()

@@ -143,10 +143,10 @@ impl From<&Principal> for UserView {
 
 /// A link to an entry.
 #[must_use]
-pub fn entry_link(id: EntryId, name: Phrase) -> ResourceLink {
+pub fn entry_link(id: EntryId, name: impl Into<Phrase>) -> ResourceLink {
     ResourceLink {
         uri: uri::expand(Entries::URI, id.0),
-        name,
+        name: name.into(),
         description: "Journal entry",
         mime_type: "application/json",
     }
@@ -157,7 +157,7 @@ pub fn entry_link(id: EntryId, name: Phrase) -> ResourceLink {
 pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
     ResourceLink {
         uri: uri::expand(Tags::URI, id.0),
-        name: name.to_owned().into(),
+        name: name.into(),
         description: "Tag",
         mime_type: "application/json",
     }

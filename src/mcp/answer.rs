@@ -249,6 +249,12 @@ impl From<String> for Phrase {
     }
 }
 
+impl From<&str> for Phrase {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
 impl fmt::Display for Phrase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -80,8 +80,8 @@ fn features() -> Features {
                     mime_type: "audio/wav".into(),
                 }),
                 Content::ResourceLink(ResourceLink {
-                    uri: "test://fixed".to_owned().into(),
-                    name: "fixed".to_owned().into(),
+                    uri: "test://fixed".into(),
+                    name: "fixed".into(),
                     description: "A resource.",
                     mime_type: "text/x-test",
                 }),

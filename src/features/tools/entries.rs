@@ -95,7 +95,7 @@ impl Tool for CreateEntry {
             })
             .await?;
         context.conversation.suggest_tags(entry.id);
-        let mut about = vec![entry_link(entry.id, entry.title.clone().into()).into()];
+        let mut about = vec![entry_link(entry.id, entry.title.as_str()).into()];
         about.extend(
             entry
                 .tags
@@ -145,7 +145,7 @@ impl Tool for GetEntry {
             .await?;
         Ok(Done {
             summary: format!("Entry {}: {}.", entry.id, entry.title),
-            about: vec![entry_link(entry.id, entry.title.clone().into()).into()],
+            about: vec![entry_link(entry.id, entry.title.as_str()).into()],
             output: EntryOutput {
                 entry: entry.into(),
             },
@@ -240,7 +240,7 @@ impl Tool for UpdateEntry {
             .await?;
         Ok(Done {
             summary: format!("Updated entry {}: {}.", entry.id, entry.title),
-            about: vec![entry_link(entry.id, entry.title.clone().into()).into()],
+            about: vec![entry_link(entry.id, entry.title.as_str()).into()],
             output: EntryOutput {
                 entry: entry.into(),
             },
@@ -290,7 +290,7 @@ impl Tool for DeleteEntry {
             if let Some(why) = answer.forbids() {
                 return Ok(Done {
                     summary: format!("Entry {id} was not deleted: {why}."),
-                    about: vec![entry_link(id, entry.title.clone().into()).into()],
+                    about: vec![entry_link(id, entry.title.as_str()).into()],
                     output: DeleteEntryOutput {
                         success: false,
                         entry: Some(entry.into()),
@@ -306,7 +306,7 @@ impl Tool for DeleteEntry {
             return Ok(gone(id));
         };
         if !can_ask {
-            super::tell_unconfirmed(&context, &entry_link(id, entry.title.clone().into()));
+            super::tell_unconfirmed(&context, &entry_link(id, entry.title.as_str()));
         }
         Ok(Done {
             summary: format!("Deleted entry {id}: {}.", entry.title),

@@ -78,7 +78,7 @@ impl Tool for AddTagToEntry {
             ),
             about: vec![
                 tag_link(tag.id, &tag.name).into(),
-                entry_link(entry_tag.entry_id, entry_tag.entry_title.clone().into()).into(),
+                entry_link(entry_tag.entry_id, entry_tag.entry_title.as_str()).into(),
             ],
             output: AddTagToEntryOutput {
                 success: true,

@@ -272,7 +272,7 @@ fn about(output: &ExportJournalOutput, document: Option<&str>) -> Content {
         },
         None => Content::ResourceLink(ResourceLink {
             uri: uri.into(),
-            name: "Journal".to_owned().into(),
+            name: "Journal".into(),
             description: "The whole journal",
             mime_type: output.mime_type,
         }),
