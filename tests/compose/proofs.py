@@ -271,13 +271,18 @@ def scale_starts(stack):
 
 
 def answered_by(stack, replies):
-    """Which process answered each, by its access log."""
-    seen = {}
-    for name in BEHIND:
-        for line in stack.lines(name):
-            if line.get("target") == "epicme::access":
-                seen[line["request_id"]] = name
-    return [seen.get(reply.request_id) for reply in replies]
+    """Which process answered each, by its access log, which follows the answer within milliseconds."""
+    asked = {reply.request_id for reply in replies}
+    end = time.monotonic() + 10
+    while True:
+        seen = {}
+        for name in BEHIND:
+            for line in stack.lines(name):
+                if line.get("target") == "epicme::access":
+                    seen[line["request_id"]] = name
+        if asked <= seen.keys() or time.monotonic() > end:
+            return [seen.get(reply.request_id) for reply in replies]
+        time.sleep(0.05)
 
 
 def modern_requests_spread(stack):
