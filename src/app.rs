@@ -26,7 +26,7 @@ use crate::{
     actors::{
         auth::AuthHandle,
         journal::JournalHandle,
-        session::{Listeners, Sessions, Threads},
+        session::{Listeners, Sessions},
     },
     config::{Config, DrainConfig, ProofConfig},
     domain::clock::Clock,
@@ -201,17 +201,14 @@ impl App {
             sealer(&config.request_state),
             clock.clone(),
         ));
-        let threads = Arc::new(Threads::start(config.http.workers.get()));
         let listeners = Listeners::new(
             config.http.streams.in_all.get(),
             config.http.streams.per_user.get(),
-            Arc::clone(&threads),
             Arc::clone(&dispatcher),
         );
         let sessions = config.sessions.map(|limits| {
             Sessions::start(
                 session_settings(limits),
-                Arc::clone(&threads),
                 Arc::clone(&dispatcher),
                 clock.clone(),
             )

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use super::{
     Site,
     authenticate::Caller,
-    endpoint::{accepted, forbidden, json},
+    endpoint::{accepted, forbidden},
     error::HttpError,
-    legacy,
+    legacy, whole,
 };
 use crate::{
     actors::session::{Authorized, Reply, SessionError, SessionHandle, last_message},
@@ -78,7 +78,7 @@ pub(super) async fn answer(
     if answers.is_empty() {
         return Ok(accepted());
     }
-    Ok(json(format!("[{}]", answers.join(","))))
+    Ok(whole::json(format!("[{}]", answers.join(","))))
 }
 
 /// Reads the messages, none of which has been done anything for yet.

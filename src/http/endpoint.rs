@@ -2,11 +2,8 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{
-        StatusCode,
-        header::{CACHE_CONTROL, HeaderMap, HeaderName},
-    },
-    web::{Bytes, Data, Payload},
+    http::header::{HeaderMap, HeaderName},
+    web::{Data, Payload},
 };
 
 use super::{
@@ -15,7 +12,7 @@ use super::{
     authenticate::authenticate,
     batch, body, document,
     error::HttpError,
-    legacy, modern, ready,
+    legacy, modern, whole,
 };
 use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
@@ -166,10 +163,10 @@ pub(super) fn respond(
     let era = Era::of(version);
     match outcome {
         Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
-        Ok(Answer::Ready(result)) => Ok(ready::response(result, id)),
+        Ok(Answer::Ready(result)) => Ok(whole::ready(result, id)),
         Ok(answer) => match shape::response(id, &answer, version) {
             Ok(response) => {
-                let mut response = json(response);
+                let mut response = whole::json(response);
                 if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
                     response.extensions_mut().insert(Outcome::ToolError);
                 }
@@ -253,13 +250,6 @@ pub(super) fn id_of(incoming: &Incoming<'_>) -> Option<Id> {
         Incoming::Request(request) => Some(request.id.clone()),
         Incoming::Notification(_) | Incoming::Response(_) => None,
     }
-}
-
-pub(super) fn json(body: impl Into<Bytes>) -> HttpResponse {
-    HttpResponse::build(StatusCode::OK)
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type("application/json")
-        .body(body.into())
 }
 
 pub(super) fn accepted() -> HttpResponse {

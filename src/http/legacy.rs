@@ -10,11 +10,12 @@ use actix_web::{
 use super::{
     Site,
     authenticate::Caller,
-    endpoint::{SESSION_ID, accepted, forbidden, id_of, json, mcp_headers, respond},
+    endpoint::{SESSION_ID, accepted, forbidden, id_of, mcp_headers, respond},
     error::HttpError,
     open_stream,
     scrape::counted,
     token_watch::TokenWatch,
+    whole,
 };
 use crate::{
     actors::session::{Authorized, Reply, SessionHandle, Sessions},
@@ -129,7 +130,7 @@ fn open(
             version: Some(version),
         },
     );
-    let mut response = json(jsonrpc::success(&message.id, &shape::initialized(version)));
+    let mut response = whole::json(jsonrpc::success(&message.id, &shape::initialized(version)));
     response.headers_mut().insert(
         SESSION_ID.clone(),
         session

@@ -27,11 +27,11 @@ mod limits;
 mod modern;
 mod open_stream;
 mod proofs;
-mod ready;
 mod scrape;
 mod source;
 mod stream;
 mod token_watch;
+mod whole;
 
 use std::{sync::Arc, time::Duration};
 

@@ -32,8 +32,15 @@ pub(super) struct Lines<W>(Arc<Shared<W>>);
 struct Shared<W> {
     /// Held while it is written to, so that what was taken first is written first.
     out: Mutex<Out<W>>,
-    waiting: Mutex<Vec<u8>>,
+    waiting: Mutex<Waiting>,
     some_wait: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Whether the thread knows that it has something to write soon.
+    is_noticed: bool,
 }
 
 struct Out<W> {
@@ -75,7 +82,7 @@ impl<W: Write + Send + 'static> Lines<W> {
         let mut out = lock(&self.0.out);
         let Out { to, written } = &mut *out;
         written.clear();
-        mem::swap(written, &mut *lock(&self.0.waiting));
+        mem::swap(written, &mut lock(&self.0.waiting).lines);
         to.write_all(written)
     }
 
@@ -84,10 +91,12 @@ impl<W: Write + Send + 'static> Lines<W> {
             waiting, some_wait, ..
         } = &*self.0;
         loop {
-            let some = some_wait.wait_while(lock(waiting), |lines| lines.is_empty());
-            let some = some.unwrap_or_else(PoisonError::into_inner);
-            // Until others have come, or all have been written for the sake of one that may not wait.
-            drop(some_wait.wait_timeout_while(some, WAIT, |lines| !lines.is_empty()));
+            let noticed = some_wait.wait_while(lock(waiting), |waiting| !waiting.is_noticed);
+            let noticed = noticed.unwrap_or_else(PoisonError::into_inner);
+            // Until others have come. Nobody calls it meanwhile, not even when all were written for the sake
+            // of one that may not wait: to be woken for that costs more than to find nothing left.
+            drop(some_wait.wait_timeout_while(noticed, WAIT, |waiting| waiting.is_noticed));
+            lock(waiting).is_noticed = false;
             // There is nowhere left to complain to.
             let _ = self.write_waiting();
         }
@@ -97,13 +106,12 @@ impl<W: Write + Send + 'static> Lines<W> {
 impl<W: Write + Send + 'static> Write for Lines<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut waiting = lock(&self.0.waiting);
-        let is_first = waiting.is_empty();
-        waiting.extend_from_slice(line);
-        let is_full = waiting.len() >= FULL;
-        drop(waiting);
-        if !MAY_WAIT.take() || is_full {
+        waiting.lines.extend_from_slice(line);
+        if !MAY_WAIT.take() || waiting.lines.len() >= FULL {
+            drop(waiting);
             self.write_waiting()?;
-        } else if is_first {
+        } else if !mem::replace(&mut waiting.is_noticed, true) {
+            drop(waiting);
             self.0.some_wait.notify_one();
         }
         Ok(line.len())

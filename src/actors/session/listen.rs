@@ -2,17 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use actix::{Actor, Addr, Context, Handler};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
-use super::{SessionError, threads::Threads};
+use super::SessionError;
 use crate::{
     actors::journal::JournalChanged,
     domain::{
@@ -31,12 +28,10 @@ const OUTLET: usize = 64;
 pub struct Listeners(Arc<Inner>);
 
 struct Inner {
-    threads: Arc<Threads>,
     dispatcher: Arc<Dispatcher>,
     in_all: usize,
     per_user: usize,
     open: Mutex<Open>,
-    opened: AtomicUsize,
     closing: watch::Sender<bool>,
 }
 
@@ -68,24 +63,18 @@ struct Place {
 impl Listeners {
     /// At most `in_all` streams, and `per_user` of one user.
     #[must_use]
-    pub fn new(
-        in_all: usize,
-        per_user: usize,
-        threads: Arc<Threads>,
-        dispatcher: Arc<Dispatcher>,
-    ) -> Self {
+    pub fn new(in_all: usize, per_user: usize, dispatcher: Arc<Dispatcher>) -> Self {
         Self(Arc::new(Inner {
-            threads,
             dispatcher,
             in_all,
             per_user,
             open: Mutex::default(),
-            opened: AtomicUsize::new(0),
             closing: watch::Sender::new(false),
         }))
     }
 
-    /// Opens a stream on which a principal is told of what it watches, each message under `meta`.
+    /// Opens a stream on which a principal is told of what it watches, each message under `meta`. Its
+    /// actor runs on the calling thread, which serves the client's connection.
     ///
     /// # Errors
     /// [`SessionError::Full`].
@@ -97,17 +86,16 @@ impl Listeners {
     ) -> Result<Listening, SessionError> {
         let place = self.take_place(principal.user)?;
         let (outlet, messages) = mpsc::channel(OUTLET);
-        let number = self.0.opened.fetch_add(1, Ordering::Relaxed);
         let dispatcher = Arc::clone(&self.0.dispatcher);
         let user = principal.user;
-        let address =
-            ListenActor::start_in_arbiter(&self.0.threads.pick(number), move |_| ListenActor {
-                principal,
-                watching,
-                meta,
-                outlet,
-                dispatcher,
-            });
+        let actor = ListenActor {
+            principal,
+            watching,
+            meta,
+            outlet,
+            dispatcher,
+        };
+        let address = actor.start();
         // Watched before the client hears that it is: what changes from then on is told.
         self.0
             .dispatcher
@@ -237,7 +225,7 @@ mod tests {
         ));
         let mut watching = Watching::default();
         assert!(watching.add_list(dispatcher.catalogue(), ScopeSet::ALL));
-        let listeners = Listeners::new(1, 1, Arc::new(Threads::start(1)), dispatcher);
+        let listeners = Listeners::new(1, 1, dispatcher);
         let principal = Arc::new(Principal::of_test("s"));
         let opened = listeners.open(principal, watching, json!({})).await;
         let mut listening = opened.unwrap();

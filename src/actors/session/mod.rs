@@ -16,7 +16,6 @@ mod questions;
 mod registry;
 mod streams;
 mod suggestions;
-mod threads;
 
 use std::{
     fmt,
@@ -51,7 +50,6 @@ pub use self::{
     listen::{Listeners, Listening},
     registry::SessionId,
     streams::Frames,
-    threads::Threads,
 };
 
 /// How many calls of one session may be under way at once.
@@ -99,7 +97,6 @@ pub struct Sessions(Arc<Inner>);
 
 struct Inner {
     registry: Arc<Mutex<Registry<Link>>>,
-    threads: Arc<Threads>,
     dispatcher: Arc<Dispatcher>,
     clock: Clock,
 }
@@ -129,17 +126,12 @@ pub struct Authorized {
 pub struct SessionHandle(Link);
 
 impl Sessions {
-    /// Starts the threads that sessions run on, and the sweep.
+    /// Starts the sweep of sessions that have expired.
     ///
     /// # Panics
-    /// Outside an actix `System`.
+    /// Outside an actix arbiter.
     #[must_use]
-    pub fn start(
-        settings: SessionSettings,
-        threads: Arc<Threads>,
-        dispatcher: Arc<Dispatcher>,
-        clock: Clock,
-    ) -> Self {
+    pub fn start(settings: SessionSettings, dispatcher: Arc<Dispatcher>, clock: Clock) -> Self {
         let limits = Limits {
             in_all: settings.in_all,
             per_user: settings.per_user,
@@ -147,18 +139,16 @@ impl Sessions {
             lifetime: TimeDelta::from_std(settings.lifetime).unwrap_or(TimeDelta::MAX),
         };
         let registry = Arc::new(Mutex::new(Registry::new(limits)));
-        threads
-            .pick(0)
-            .spawn(sweep(Arc::downgrade(&registry), clock.clone()));
+        actix_rt::spawn(sweep(Arc::downgrade(&registry), clock.clone()));
         Self(Arc::new(Inner {
             registry,
-            threads,
             dispatcher,
             clock,
         }))
     }
 
-    /// Opens a session for a principal. It ends when its user or client is cut off.
+    /// Opens a session for a principal. It ends when its user or client is cut off. Its actor runs on the
+    /// calling thread: hosts keep their connection, and what comes on it needs no other thread then.
     ///
     /// # Errors
     /// [`SessionError::Full`].
@@ -170,7 +160,6 @@ impl Sessions {
         open_use: OpenUse,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
-        let arbiter = self.0.threads.pick(id.spread());
         let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
         let mut registry = self.lock();
         // Asked first, so that no actor is started for nothing.
@@ -182,10 +171,9 @@ impl Sessions {
             registry: Arc::downgrade(&self.0.registry),
             id,
         };
-        let address = SessionActor::start_in_arbiter(&arbiter, move |_| {
-            let terms = Terms { version, abilities };
-            SessionActor::new(terms, scopes, dispatcher, clock, open_use, known_as)
-        });
+        let terms = Terms { version, abilities };
+        let address =
+            SessionActor::new(terms, scopes, dispatcher, clock, open_use, known_as).start();
         let link = Link {
             address,
             gate: Gate::new(CALLS_IN_FLIGHT, FAILFAST),

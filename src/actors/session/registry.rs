@@ -38,11 +38,6 @@ impl SessionId {
         }
         URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
     }
-
-    /// A number that spreads sessions evenly.
-    pub(super) fn spread(&self) -> usize {
-        usize::from(self.0[0])
-    }
 }
 
 #[derive(Clone, Copy, Debug)]
