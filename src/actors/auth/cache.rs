@@ -198,11 +198,12 @@ impl Verdicts {
     }
 
     /// Keeps that a token is no good, for a short while: it may be so new that the issuer does not know
-    /// it everywhere. Says whether it was good before.
+    /// it everywhere. One that is not valid yet is not kept, for that mends itself at a time of its own.
+    /// Says whether it was good before.
     pub(super) fn refuse(&self, credential: Credential, refusal: Refusal, now: Timestamp) -> bool {
         let was_good = self.good.remove(&credential).is_some();
         let believed_until = later(now, self.negative_lifetime);
-        if believed_until > now {
+        if believed_until > now && refusal != Refusal::NotYetValid {
             let bad = Bad {
                 refusal,
                 believed_until,
@@ -366,6 +367,14 @@ mod tests {
         assert!(matches!(found(5), Known::Nothing));
         verdicts.keep(verdict(&verdicts, "a", None), at(1));
         assert!(knows(&verdicts, "a", 2), "the later word counts");
+    }
+
+    #[test]
+    fn a_token_that_was_not_valid_yet_is_asked_about_again() {
+        let verdicts = verdicts(settings(60));
+        let credential = verdicts.credential(&token("a"));
+        verdicts.refuse(credential, Refusal::NotYetValid, at(0));
+        assert!(matches!(verdicts.find(&credential, at(1)), Known::Nothing));
     }
 
     #[test]
