@@ -87,7 +87,7 @@ fn read(body: &[u8]) -> (Request<'_>, Params<'_>) {
     let Posted::One(Incoming::Request(request)) = jsonrpc::read(body).unwrap() else {
         panic!("a request");
     };
-    let params = Params::read(request.params).unwrap();
+    let params = request.params().unwrap();
     assert!(params.claims_envelope());
     (request, params)
 }

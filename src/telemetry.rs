@@ -231,6 +231,14 @@ fn put_but(
     put: impl Fn(&mut Vec<u8>, u8),
 ) {
     let bytes = text.as_bytes();
+    // Looked at as a whole first, which a processor does sixteen bytes at a time: few texts have any.
+    if !bytes
+        .iter()
+        .fold(false, |seen, byte| seen | is_special(*byte))
+    {
+        whole.extend_from_slice(bytes);
+        return;
+    }
     let mut plain = 0;
     for (place, byte) in bytes.iter().enumerate() {
         if is_special(*byte) {

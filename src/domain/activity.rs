@@ -1,5 +1,7 @@
 //! What clients did in a user's journal, as it is counted: by client, feature, outcome and hour.
 
+use std::borrow::Cow;
+
 use super::{clock::Timestamp, principal::UserId};
 
 /// Stands for the clients of a user that come after [`CLIENTS_PER_HOUR`] others within an hour. No
@@ -50,7 +52,7 @@ pub struct Feature {
     /// What it is.
     pub kind: FeatureKind,
     /// Its declared name, or its template; never what a client wrote.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Whether it writes.
     pub writes: bool,
 }

@@ -1,6 +1,11 @@
 //! What became of each call, for the user's activity and, if it writes, for the audit log.
 
-use std::{borrow::Borrow, cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    cell::Cell,
+    rc::Rc,
+    sync::Arc,
+};
 
 use super::{
     catalogue::Catalogue,
@@ -83,9 +88,9 @@ pub(super) fn feature_of(
     params: &Params<'_>,
 ) -> Option<Feature> {
     let name = || Params::string(params.name, "name").ok();
-    let feature = |kind, name: &str| Feature {
+    let feature = |kind, name: Cow<'static, str>| Feature {
         kind,
-        name: name.to_owned(),
+        name,
         writes: false,
     };
     match method {
@@ -93,12 +98,15 @@ pub(super) fn feature_of(
             let tool = catalogue.tool(&name()?)?;
             Some(Feature {
                 writes: tool.writes(),
-                ..feature(FeatureKind::Tool, tool.name())
+                ..feature(FeatureKind::Tool, tool.descriptor.name.clone())
             })
         }
         Method::GetPrompt => {
             let prompt = catalogue.prompt(&name()?)?;
-            Some(feature(FeatureKind::Prompt, prompt.name()))
+            Some(feature(
+                FeatureKind::Prompt,
+                prompt.name().to_owned().into(),
+            ))
         }
         Method::ReadResource => {
             let uri = Params::string(params.uri, "uri").ok()?;
@@ -106,17 +114,17 @@ pub(super) fn feature_of(
                 Located::Resource(resource) => &resource.descriptor.uri,
                 Located::OfTemplate(template, _) => &template.descriptor.uri_template,
             };
-            Some(feature(FeatureKind::Resource, declared))
+            Some(feature(FeatureKind::Resource, declared.clone().into()))
         }
         Method::Complete => {
             let declared = match Reference::read(params).ok()? {
                 Reference::Prompt(name) => catalogue.prompt(&name)?.name(),
                 Reference::Template(uri) => &catalogue.template(&uri)?.descriptor.uri_template,
             };
-            Some(feature(FeatureKind::Completion, declared))
+            Some(feature(FeatureKind::Completion, declared.to_owned().into()))
         }
         // The tags are in it.
-        Method::ListResources => Some(feature(FeatureKind::List, "resources")),
+        Method::ListResources => Some(feature(FeatureKind::List, "resources".into())),
         Method::Ping
         | Method::Discover
         | Method::ListTools

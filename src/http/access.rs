@@ -265,7 +265,7 @@ impl Source for Line<'_> {
         }
         if let Some(feature) = self.feature {
             pair("kind", feature.kind.as_str().into())?;
-            pair("feature", feature.name.as_str().into())?;
+            pair("feature", (&*feature.name).into())?;
         }
         if let Some((trace_id, span_id)) = &self.trace {
             pair("trace_id", Value::from_dyn_display(trace_id))?;

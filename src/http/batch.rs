@@ -19,7 +19,6 @@ use crate::{
     domain::{journal::Cause, principal::Principal, scope::ScopeSet},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
-        envelope::Params,
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, RpcError},
         method::Method,
@@ -96,22 +95,24 @@ fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
         .map_err(|unreadable| refused(&unreadable.error.message))?;
     let mut ids = HashSet::new();
     for message in &messages {
-        let (params, is_new) = match message {
+        let is_new = match message {
             Incoming::Request(request) if request.method == "initialize" => {
                 return Err(refused(
                     "Invalid request: initialize must not be part of a batch",
                 ));
             }
-            Incoming::Request(request) => (request.params, ids.insert(request.id.as_json())),
-            Incoming::Notification(notification) => (notification.params, true),
-            Incoming::Response(_) => (None, true),
+            Incoming::Request(request) => ids.insert(request.id.as_json()),
+            Incoming::Notification(_) | Incoming::Response(_) => true,
         };
         if !is_new {
             return Err(refused(
                 "Invalid request: the requests of a batch must have different ids",
             ));
         }
-        if Params::read(params).is_ok_and(|params| params.claims_envelope()) {
+        if message
+            .params()
+            .is_ok_and(|params| params.claims_envelope())
+        {
             return Err(refused(
                 "Invalid request: a batch has no place for requests of another revision",
             ));
@@ -133,7 +134,7 @@ fn check_scopes(
     for message in messages {
         if let Incoming::Request(request) = message
             && let Some(method) = Method::find(&request.method, session.version())
-            && let Ok(params) = Params::read(request.params)
+            && let Ok(params) = request.params()
         {
             let needed = dispatcher.scopes_of(method, &params);
             all = all.union(needed);
@@ -172,11 +173,11 @@ impl Message {
             Incoming::Request(request) => Self::Request {
                 id: request.id.clone(),
                 method: request.method.clone().into_owned(),
-                params: owned(request.params),
+                params: owned(request.raw_params()),
             },
             Incoming::Notification(notification) => Self::Notification {
                 method: notification.method.clone().into_owned(),
-                params: owned(notification.params),
+                params: owned(notification.raw_params()),
             },
             Incoming::Response(response) => Self::Response {
                 id: response.id.clone(),

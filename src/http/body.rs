@@ -1,7 +1,8 @@
 //! Reading the body, within bounds, and what has to be true of it before.
 
 use std::{
-    pin::Pin,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     task::{Context, Poll},
     time::Duration,
 };
@@ -159,9 +160,30 @@ pub(super) async fn read(
     if announced.is_some_and(|length| length > longest) {
         return Err(HttpError::TooLarge { longest });
     }
-    timeout(slowest, collect(payload, longest))
+    let mut body = pin!(collect(payload, longest));
+    // Most bodies come with their head, but are handed over only after the first look: until the second, no
+    // timer is set.
+    if let Some(body) = look_twice(body.as_mut()).await {
+        return body;
+    }
+    timeout(slowest, body)
         .await
         .unwrap_or(Err(HttpError::TooSlow))
+}
+
+/// What a future comes to at once, or when everything else that is ready has had its turn.
+async fn look_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut looked = false;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if looked => Poll::Ready(None),
+        Poll::Pending => {
+            looked = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 async fn collect(payload: &mut Payload, longest: usize) -> Result<Bytes, HttpError> {

@@ -111,7 +111,7 @@ async fn answer(
         id: id_of(&incoming),
         error,
     };
-    let params = Params::read(incoming.params()).map_err(refused)?;
+    let params = incoming.params().map_err(refused)?;
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
     // A request has one trace: the header's, if it has one, for the authorization server was told that.
     caller.trace.parent = caller.trace.parent.or_else(|| params.trace_parent());

@@ -21,7 +21,6 @@ use crate::{
     actors::session::{Authorized, Reply, SessionHandle, Sessions},
     audit::{self, Event, Origin},
     mcp::{
-        envelope::Params,
         era::{self, Era},
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, Request, RpcError},
@@ -55,7 +54,7 @@ pub(super) async fn answer(
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
             let session = find(headers, caller, sessions, None)?;
-            let params = notification.params.map(ToOwned::to_owned);
+            let params = notification.raw_params().map(ToOwned::to_owned);
             session
                 .note(notification.method.into_owned(), params)
                 .await
@@ -81,7 +80,7 @@ pub(super) async fn answer(
         let unknown = Err(RpcError::method_not_found().into());
         return respond(unknown, &message.id, version, principal);
     };
-    let params = message.params.map(ToOwned::to_owned);
+    let params = message.raw_params().map(ToOwned::to_owned);
     let reply = session
         .call(under(caller, site), message.id.clone(), method, params)
         .await
@@ -146,7 +145,7 @@ fn negotiate(
     message: &Request<'_>,
     headers: &Headers<'_>,
 ) -> Result<(ProtocolVersion, Abilities), RpcError> {
-    let params = Params::read(message.params)?;
+    let params = message.params()?;
     let requested = params.requested_version()?;
     era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
     let version = ProtocolVersion::negotiate(&requested);

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    envelope::{Params, as_str, is_object},
-    jsonrpc::{RpcError, present},
+    envelope::Params,
+    jsonrpc::RpcError,
+    object::{as_str, is_object, present},
 };
 
 /// Of what something is to be completed.

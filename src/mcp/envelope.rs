@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use super::{
-    jsonrpc::{CowStr, RpcError, present},
+    jsonrpc::RpcError,
     logging::Level,
+    object::{Members, Object, as_str, first, is_object},
     outgoing::{Abilities, ProgressToken},
 };
 use crate::domain::trace_context::TraceParent;
@@ -22,54 +23,59 @@ pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilitie
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
 /// The members of `params` that any method reads, found in one pass and not looked into yet.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Params<'a> {
     /// Metadata; holds the envelope.
-    #[serde(borrow, default, rename = "_meta", deserialize_with = "present")]
-    pub meta: Option<&'a RawValue>,
+    pub(super) meta: Option<Object<Meta<'a>>>,
     /// `tools/call`, `prompts/get`: which one.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub name: Option<&'a RawValue>,
     /// `tools/call`, `prompts/get`: its arguments.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub arguments: Option<&'a RawValue>,
     /// `resources/read`: which one.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub uri: Option<&'a RawValue>,
     /// `completion/complete`: of what.
-    #[serde(borrow, default, rename = "ref", deserialize_with = "present")]
     pub reference: Option<&'a RawValue>,
     /// `completion/complete`: which argument of it, and what has been typed.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub argument: Option<&'a RawValue>,
     /// `subscriptions/listen`: what the client asks to be told of.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub notifications: Option<&'a RawValue>,
     /// `logging/setLevel`: how much a message has to matter.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub level: Option<&'a RawValue>,
     /// Lists: where to go on.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub cursor: Option<&'a RawValue>,
     /// A retried call: what the client has to say to the questions of the round before.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub input_responses: Option<&'a RawValue>,
     /// A retried call: what the server gave the client to bring back.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub request_state: Option<&'a RawValue>,
     /// `initialize`: the version asked for.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub protocol_version: Option<&'a RawValue>,
     /// `initialize`: what the client can do.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub capabilities: Option<&'a RawValue>,
     /// `initialize`: who the client is.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub client_info: Option<&'a RawValue>,
-    /// What `_meta` says; `None` if it is no object, or names a member twice.
-    #[serde(skip)]
-    pub(super) meta_members: Option<Meta<'a>>,
+}
+
+impl<'a> Members<'a> for Params<'a> {
+    fn take<M: MapAccess<'a>>(&mut self, name: &str, object: &mut M) -> Result<bool, M::Error> {
+        let member = match name {
+            "_meta" => return first(&mut self.meta, object),
+            "name" => &mut self.name,
+            "arguments" => &mut self.arguments,
+            "uri" => &mut self.uri,
+            "ref" => &mut self.reference,
+            "argument" => &mut self.argument,
+            "notifications" => &mut self.notifications,
+            "level" => &mut self.level,
+            "cursor" => &mut self.cursor,
+            "inputResponses" => &mut self.input_responses,
+            "requestState" => &mut self.request_state,
+            "protocolVersion" => &mut self.protocol_version,
+            "capabilities" => &mut self.capabilities,
+            "clientInfo" => &mut self.client_info,
+            _ => return object.next_value().map(|IgnoredAny| true),
+        };
+        first(member, object)
+    }
 }
 
 impl<'a> Params<'a> {
@@ -79,16 +85,21 @@ impl<'a> Params<'a> {
     /// `-32602` if they are not an object, or name a member twice: two readers could then see two
     /// different requests.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, RpcError> {
-        let Some(params) = params else {
-            return Ok(Self::default());
-        };
-        let mut params: Self = read_object(params).ok_or_else(|| {
-            RpcError::invalid_params(
-                "Invalid params: params must be an object whose members appear once each",
-            )
-        })?;
-        params.meta_members = params.meta.and_then(read_object);
-        Ok(params)
+        let read =
+            |params: &'a RawValue| serde_json::from_str(params.get()).unwrap_or(Object(None));
+        Self::given(params.map(read))
+    }
+
+    /// The same of `params` that have been read with their message.
+    pub(super) fn given(params: Option<Object<Self>>) -> Result<Self, RpcError> {
+        params
+            .unwrap_or(Object(Some(Self::default())))
+            .0
+            .ok_or_else(|| {
+                RpcError::invalid_params(
+                    "Invalid params: params must be an object whose members appear once each",
+                )
+            })
     }
 
     /// The member of that name, if it is one that `Mcp-Name` can mirror.
@@ -139,18 +150,7 @@ impl<'a> Params<'a> {
     /// Protocol, `_meta`).
     #[must_use]
     pub fn trace_parent(&self) -> Option<TraceParent> {
-        #[derive(Deserialize)]
-        struct Meta<'a> {
-            #[serde(borrow)]
-            traceparent: Option<&'a RawValue>,
-        }
-        // Most messages have none, and need not be read for it.
-        let meta = self.meta?.get();
-        if !meta.contains("traceparent") {
-            return None;
-        }
-        let meta: Meta<'_> = serde_json::from_str(meta).ok()?;
-        TraceParent::parse(&as_str(meta.traceparent?)?)
+        TraceParent::parse(&as_str(self.meta_members()?.trace_parent?)?)
     }
 
     /// Whether the request claims to be modern, well or badly.
@@ -160,12 +160,10 @@ impl<'a> Params<'a> {
             .is_some_and(|meta| meta.protocol_version.is_some())
     }
 
-    /// The members of `_meta`; those of none if there is none.
+    /// The members of `_meta`; those of none if there is none. `None` if it is no object, or names a member
+    /// twice.
     fn meta_members(&self) -> Option<Meta<'a>> {
-        match self.meta {
-            Some(_) => self.meta_members,
-            None => Some(Meta::default()),
-        }
+        self.meta.unwrap_or(Object(Some(Meta::default()))).0
     }
 }
 
@@ -182,36 +180,27 @@ pub struct Envelope<'a> {
     pub log_level: Option<Level>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Meta<'a> {
-    #[serde(
-        borrow,
-        default,
-        rename = "io.modelcontextprotocol/protocolVersion",
-        deserialize_with = "present"
-    )]
     protocol_version: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "io.modelcontextprotocol/clientCapabilities",
-        deserialize_with = "present"
-    )]
     client_capabilities: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "io.modelcontextprotocol/logLevel",
-        deserialize_with = "present"
-    )]
     log_level: Option<&'a RawValue>,
-    #[serde(
-        borrow,
-        default,
-        rename = "progressToken",
-        deserialize_with = "present"
-    )]
     progress_token: Option<&'a RawValue>,
+    trace_parent: Option<&'a RawValue>,
+}
+
+impl<'a> Members<'a> for Meta<'a> {
+    fn take<M: MapAccess<'a>>(&mut self, name: &str, object: &mut M) -> Result<bool, M::Error> {
+        let member = match name {
+            PROTOCOL_VERSION => &mut self.protocol_version,
+            CLIENT_CAPABILITIES => &mut self.client_capabilities,
+            LOG_LEVEL => &mut self.log_level,
+            "progressToken" => &mut self.progress_token,
+            "traceparent" => &mut self.trace_parent,
+            _ => return object.next_value().map(|IgnoredAny| true),
+        };
+        first(member, object)
+    }
 }
 
 impl<'a> Envelope<'a> {
@@ -251,25 +240,4 @@ impl<'a> Envelope<'a> {
             log_level,
         })
     }
-}
-
-/// Reads an object. serde by itself would take an array for an object whose names were left out.
-fn read_object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    is_object(raw)
-        .then(|| serde_json::from_str(raw.get()).ok())
-        .flatten()
-}
-
-/// Whether a value is a JSON object.
-#[must_use]
-pub fn is_object(raw: &RawValue) -> bool {
-    raw.get().starts_with('{')
-}
-
-/// The text of a JSON string.
-#[must_use]
-pub fn as_str(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<CowStr<'_>>(raw.get())
-        .ok()
-        .map(|CowStr(text)| text)
 }

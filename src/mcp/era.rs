@@ -1,11 +1,12 @@
 //! Which era a message belongs to, and the checks that a modern one has to pass, in their order.
 
 use super::{
-    envelope::{Envelope, Params, as_str},
+    envelope::{Envelope, Params},
     headers::{Field, Headers},
     jsonrpc::{Incoming, Request, RpcError, code},
     logging::Level,
     method::Method,
+    object::as_str,
     outgoing::Abilities,
     version::ProtocolVersion,
 };
@@ -163,7 +164,8 @@ pub fn check_legacy_version(
 #[must_use]
 pub fn legacy_is_off(incoming: &Incoming<'_>, headers: &Headers<'_>) -> RpcError {
     let asked_for = match incoming {
-        Incoming::Request(request) => Params::read(request.params)
+        Incoming::Request(request) => request
+            .params()
             .ok()
             .and_then(|params| params.protocol_version.and_then(as_str)),
         Incoming::Notification(_) | Incoming::Response(_) => None,

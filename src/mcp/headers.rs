@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    envelope::{Params, as_str},
+    envelope::Params,
     jsonrpc::{RpcError, code},
     method::Method,
+    object::as_str,
 };
 
 /// The fields of one name.

@@ -2,8 +2,13 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
+
+use super::{
+    envelope::Params,
+    object::{CowStr, Object, present},
+};
 
 /// The longest request id that is echoed, in bytes of JSON.
 const LONGEST_ID: usize = 256;
@@ -38,8 +43,7 @@ pub struct Request<'a> {
     pub id: Id,
     /// The method's name.
     pub method: Cow<'a, str>,
-    /// `params`, not looked into yet.
-    pub params: Option<&'a RawValue>,
+    given: Given<'a>,
 }
 
 /// A notification.
@@ -47,19 +51,69 @@ pub struct Request<'a> {
 pub struct Notification<'a> {
     /// The method's name.
     pub method: Cow<'a, str>,
-    /// `params`, not looked into yet.
-    pub params: Option<&'a RawValue>,
+    given: Given<'a>,
+}
+
+/// The parameters of a message.
+#[derive(Clone, Copy, Debug)]
+struct Given<'a> {
+    params: Option<Object<Params<'a>>>,
+    /// The whole message.
+    message: &'a str,
+}
+
+impl<'a> Given<'a> {
+    fn params(self) -> Result<Params<'a>, RpcError> {
+        Params::given(self.params)
+    }
+
+    /// Found in a pass of its own: only what goes on to another reader is needed as it was sent.
+    fn raw_params(self) -> Option<&'a RawValue> {
+        #[derive(Deserialize)]
+        struct Members<'a> {
+            #[serde(borrow, default, deserialize_with = "present")]
+            params: Option<&'a RawValue>,
+        }
+        let members: Members<'_> = serde_json::from_str(self.message).ok()?;
+        members.params
+    }
 }
 
 impl<'a> Incoming<'a> {
-    /// The parameters, not looked into yet; a response has none.
-    #[must_use]
-    pub fn params(&self) -> Option<&'a RawValue> {
+    /// The parameters; those of a response are empty.
+    ///
+    /// # Errors
+    /// Those of [`Params::read`].
+    pub fn params(&self) -> Result<Params<'a>, RpcError> {
         match self {
-            Self::Request(request) => request.params,
-            Self::Notification(notification) => notification.params,
-            Self::Response(_) => None,
+            Self::Request(request) => request.params(),
+            Self::Notification(notification) => notification.given.params(),
+            Self::Response(_) => Ok(Params::default()),
         }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// The parameters.
+    ///
+    /// # Errors
+    /// Those of [`Params::read`].
+    pub fn params(&self) -> Result<Params<'a>, RpcError> {
+        self.given.params()
+    }
+
+    /// The parameters as they were sent.
+    #[must_use]
+    pub fn raw_params(&self) -> Option<&'a RawValue> {
+        self.given.raw_params()
+    }
+}
+
+impl<'a> Notification<'a> {
+    /// The parameters as they were sent.
+    #[must_use]
+    pub fn raw_params(&self) -> Option<&'a RawValue> {
+        self.given.raw_params()
     }
 }
 
@@ -191,7 +245,7 @@ pub fn read(body: &[u8]) -> Result<Posted<'_>, Unreadable> {
             parse_error("Parse error: the body is not JSON")
         }
     })?;
-    message(raw).map(Posted::One)
+    message(raw, text).map(Posted::One)
 }
 
 /// Reads one member of a batch.
@@ -203,7 +257,8 @@ pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, Unreadable> {
     if !member.get().starts_with('{') {
         return Err(no_message());
     }
-    message(serde_json::from_str(member.get()).map_err(|_| no_message())?)
+    let raw = serde_json::from_str(member.get()).map_err(|_| no_message())?;
+    message(raw, member.get())
 }
 
 fn nameless(error: RpcError) -> Unreadable {
@@ -216,7 +271,11 @@ fn no_message() -> Unreadable {
     ))
 }
 
-fn message(raw: RawMessage<'_>) -> Result<Incoming<'_>, Unreadable> {
+fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, Unreadable> {
+    let given = Given {
+        params: raw.params,
+        message: text,
+    };
     let id = raw.id.map(Id::read).transpose();
     let invalid = |id: &Result<Option<Id>, _>, message: &str| Unreadable {
         id: id.as_ref().ok().cloned().flatten(),
@@ -244,15 +303,8 @@ fn message(raw: RawMessage<'_>) -> Result<Incoming<'_>, Unreadable> {
         }
     };
     match id {
-        Ok(Some(id)) => Ok(Incoming::Request(Request {
-            id,
-            method,
-            params: raw.params,
-        })),
-        Ok(None) => Ok(Incoming::Notification(Notification {
-            method,
-            params: raw.params,
-        })),
+        Ok(Some(id)) => Ok(Incoming::Request(Request { id, method, given })),
+        Ok(None) => Ok(Incoming::Notification(Notification { method, given })),
         Err(InvalidId) => Err(nameless(RpcError::invalid_request(
             "Invalid request: id must be a string or an integer of at most 256 bytes, never null",
         ))),
@@ -273,10 +325,8 @@ pub fn success(id: &Id, result: &str) -> String {
 /// What stands before and after the result in a successful response.
 #[must_use]
 pub fn around_result(id: &Id) -> (String, &'static str) {
-    (
-        format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":", id.0.get()),
-        "}",
-    )
+    let before = ["{\"jsonrpc\":\"2.0\",\"id\":", id.as_json(), ",\"result\":"];
+    (before.concat(), "}")
 }
 
 /// The text of an error response. The id is left out where it could not be read: the revisions
@@ -298,20 +348,6 @@ pub fn failure(id: Option<&Id>, error: &RpcError) -> String {
     .expect("strings and JSON values serialise")
 }
 
-/// Reads a member that may be absent but keeps a `null` apart from that.
-///
-/// # Errors
-/// Those of the deserializer.
-pub fn present<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
-/// A string that is borrowed where it has no escapes.
-#[derive(Debug, Deserialize)]
-pub(super) struct CowStr<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
 #[derive(Deserialize)]
 struct RawMessage<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
@@ -321,7 +357,7 @@ struct RawMessage<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     method: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
+    params: Option<Object<Params<'a>>>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -512,7 +548,7 @@ mod tests {
             let Ok(Posted::One(Incoming::Request(request))) = read(body.as_bytes()) else {
                 return Err(TestCaseError::fail("a request was not read"));
             };
-            prop_assert_eq!(request.params.map(RawValue::get), Some(params.as_str()));
+            prop_assert_eq!(request.raw_params().map(RawValue::get), Some(params.as_str()));
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{envelope::as_str, jsonrpc::RpcError, outgoing::notification};
+use super::{jsonrpc::RpcError, object::as_str, outgoing::notification};
 
 /// How much a message matters, from least to most (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,6 +19,7 @@ pub mod headers;
 pub mod jsonrpc;
 pub mod logging;
 pub mod method;
+pub mod object;
 pub mod outgoing;
 pub mod request_state;
 pub mod shape;

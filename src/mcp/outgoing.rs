@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    envelope::{as_str, is_object},
+    object::{as_str, is_object},
     version::ProtocolVersion,
 };
 

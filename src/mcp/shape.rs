@@ -37,7 +37,7 @@ const INSTRUCTIONS: &str = "A personal journal: entries (title, content, mood, l
 /// # Errors
 /// `-32600` for a document, which is sent by itself or not at all: see [`around_document`].
 pub fn result(answer: &Answer, version: ProtocolVersion) -> Result<String, RpcError> {
-    let mut json = Vec::new();
+    let mut json = Vec::with_capacity(room(answer));
     write_result(&mut json, answer, version)?;
     Ok(String::from_utf8(json).expect("JSON is written in UTF-8"))
 }
@@ -49,10 +49,24 @@ pub fn result(answer: &Answer, version: ProtocolVersion) -> Result<String, RpcEr
 /// Those of [`result`].
 pub fn response(id: &Id, answer: &Answer, version: ProtocolVersion) -> Result<Vec<u8>, RpcError> {
     let (before, after) = around_result(id);
-    let mut json = before.into_bytes();
+    let mut json = Vec::with_capacity(before.len() + room(answer) + after.len());
+    json.extend_from_slice(before.as_bytes());
     write_result(&mut json, answer, version)?;
     json.extend_from_slice(after.as_bytes());
     Ok(json)
+}
+
+/// About how long a result will be, so that what it is written to seldom has to grow.
+fn room(answer: &Answer) -> usize {
+    match answer {
+        Answer::Ready(result) => result.len(),
+        Answer::Tool(ToolAnswer::Done(output)) => {
+            let data = output.structured.as_ref();
+            let data = data.map_or(0, |data| data.json().len() + data.within_string().len());
+            data + 160 * output.content.len() + 300
+        }
+        _ => 300,
+    }
 }
 
 fn write_result(
@@ -63,10 +77,7 @@ fn write_result(
     match answer {
         Answer::Empty if version.is_modern() => write(json, &Stamp::new(version)),
         Answer::Empty => json.extend_from_slice(b"{}"),
-        Answer::Ready(result) => {
-            json.reserve_exact(result.len() + 1);
-            json.extend_from_slice(result.as_bytes());
-        }
+        Answer::Ready(result) => json.extend_from_slice(result.as_bytes()),
         Answer::InputRequired { questions, state } => {
             write(json, &input_required(questions, state, version));
         }
@@ -335,9 +346,6 @@ fn shaped_tool(tool: &Tool, version: ProtocolVersion) -> Tool {
 /// are the same in every link need not be looked through for what has to be escaped.
 fn write_done(json: &mut Vec<u8>, output: &ToolOutput, version: ProtocolVersion) {
     let data = output.structured.as_ref();
-    // Some room for each block: so that it seldom has to grow.
-    let room = data.map_or(0, |data| data.json().len() + data.within_string().len());
-    json.reserve(room + 160 * output.content.len() + 300);
     json.extend_from_slice(b"{\"content\":[");
     let mut is_first = true;
     let mut comma = |json: &mut Vec<u8>| {

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    envelope::{Params, is_object},
+    envelope::Params,
     jsonrpc::{Id, RpcError},
+    object::is_object,
     outgoing::notification,
     shape,
     version::ProtocolVersion,

@@ -18,7 +18,7 @@ fn call(user: UserId, name: &str, at: DateTime<Utc>) -> EndedCall {
         client: Some("notebook".to_owned()),
         feature: Feature {
             kind: FeatureKind::Tool,
-            name: name.to_owned(),
+            name: name.to_owned().into(),
             writes: true,
         },
         outcome: Outcome::Done,

@@ -279,7 +279,7 @@ mod tests {
             client: Some(client.to_owned()),
             feature: Feature {
                 kind: FeatureKind::Tool,
-                name: name.to_string(),
+                name: name.to_string().into(),
                 writes: false,
             },
             outcome: Outcome::Done,

@@ -17,8 +17,9 @@ use crate::{
     },
     mcp::{
         answer::{Answer, ToolAnswer},
-        envelope::{Params, is_object},
+        envelope::Params,
         jsonrpc::RpcError,
+        object::is_object,
         outgoing::Ability,
         request_state::{self, Binding, Opened},
         shape,

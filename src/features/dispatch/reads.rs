@@ -17,8 +17,9 @@ use crate::{
     mcp::{
         answer::{Answer, ResourcePage},
         completion::{Reference, Typed},
-        envelope::{Params, as_str},
+        envelope::Params,
         jsonrpc::RpcError,
+        object::as_str,
         shape,
     },
 };
