@@ -126,7 +126,7 @@ mod tests {
     #[derive(Default)]
     struct Pair<'a> {
         left: Option<&'a RawValue>,
-        within: Option<Object<Self>>,
+        within: Option<Box<Object<Self>>>,
     }
 
     impl<'a> Members<'a> for Pair<'a> {
