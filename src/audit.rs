@@ -2,6 +2,8 @@
 //! the line's shape: what can be in it is listed here and in `docs/LOGGING.md`, and nothing else gets
 //! in: no argument, no title or text, no tag, no token.
 
+use std::borrow::Cow;
+
 use log::{
     Level, Record,
     kv::{self, Key, Source, Value, VisitSource},
@@ -10,9 +12,8 @@ use log::{
 use crate::{
     domain::{
         activity::{Feature, Outcome},
-        principal::{Principal, UserId},
-        printable::Printable,
-        request_id::RequestId,
+        principal::Principal,
+        printable::printable,
         scope::ScopeSet,
         trace_context::{SpanId, Trace, TraceId},
     },
@@ -114,17 +115,18 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
         return;
     }
     let (name, outcome) = words(event);
+    let (mut request_id, mut user) = ([0; _], [0; _]);
     let line = Line {
         name,
         outcome,
-        request_id: origin.trace.request_id,
+        request_id: origin.trace.request_id.encode(&mut request_id),
         trace: origin.trace.names(),
         details: details(event),
         whose: origin.principal.map(|principal| Whose {
-            issuer: Printable(&principal.issuer),
+            issuer: printable(&principal.issuer),
             subject: &principal.fingerprint,
-            user: principal.user,
-            client: principal.client.as_deref().map(Printable),
+            user: principal.user.encode(&mut user),
+            client: principal.client.as_deref().map(printable),
         }),
         version: origin.version,
     };
@@ -142,7 +144,7 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
 struct Line<'a> {
     name: &'static str,
     outcome: &'static str,
-    request_id: RequestId,
+    request_id: &'a str,
     trace: Option<(TraceId, SpanId)>,
     details: Details<'a>,
     whose: Option<Whose<'a>>,
@@ -150,10 +152,10 @@ struct Line<'a> {
 }
 
 struct Whose<'a> {
-    issuer: Printable<'a>,
+    issuer: Cow<'a, str>,
     subject: &'a str,
-    user: UserId,
-    client: Option<Printable<'a>>,
+    user: &'a str,
+    client: Option<Cow<'a, str>>,
 }
 
 enum Details<'a> {
@@ -165,7 +167,7 @@ enum Details<'a> {
     Needed(String),
     Feature {
         kind: &'static str,
-        name: Printable<'a>,
+        name: Cow<'a, str>,
     },
     CutOff {
         kind: &'static str,
@@ -181,7 +183,7 @@ impl Source for Line<'_> {
         };
         pair("event", self.name.into())?;
         pair("outcome", self.outcome.into())?;
-        pair("request_id", Value::from_dyn_display(&self.request_id))?;
+        pair("request_id", self.request_id.into())?;
         if let Some((trace_id, span_id)) = &self.trace {
             pair("trace_id", Value::from_dyn_display(trace_id))?;
             pair("span_id", Value::from_dyn_display(span_id))?;
@@ -197,7 +199,7 @@ impl Source for Line<'_> {
             Details::Needed(needed) => pair("needed", needed.as_str().into())?,
             Details::Feature { kind, name } => {
                 pair("kind", (*kind).into())?;
-                pair("feature", Value::from_dyn_display(name))?;
+                pair("feature", (&**name).into())?;
             }
             Details::CutOff { kind, by } => {
                 pair("kind", (*kind).into())?;
@@ -205,11 +207,11 @@ impl Source for Line<'_> {
             }
         }
         if let Some(whose) = &self.whose {
-            pair("issuer", Value::from_dyn_display(&whose.issuer))?;
+            pair("issuer", (&*whose.issuer).into())?;
             pair("subject", whose.subject.into())?;
-            pair("user", Value::from_dyn_display(&whose.user))?;
+            pair("user", whose.user.into())?;
             if let Some(client) = &whose.client {
-                pair("client", Value::from_dyn_display(client))?;
+                pair("client", (&**client).into())?;
             }
         }
         if let Some(version) = self.version {
@@ -262,7 +264,7 @@ fn details(event: Event<'_>) -> Details<'_> {
         | Event::Confirmation { feature, .. }
         | Event::Write { feature, .. } => Details::Feature {
             kind: feature.kind.as_str(),
-            name: Printable(&feature.name),
+            name: printable(&feature.name),
         },
         Event::CutOff { kind, by } => Details::CutOff { kind, by },
         Event::HostRefused

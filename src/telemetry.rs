@@ -5,15 +5,17 @@ mod lines;
 use std::{
     cell::Cell,
     fmt::{self, Display, Write as _},
-    io::{self, IsTerminal, Stderr, Write},
+    io::{self, IsTerminal, Stderr},
     sync::OnceLock,
+    time::{Duration, SystemTime},
 };
 
 use clap::ValueEnum;
-use env_logger::{Builder, Target, WriteStyle, fmt::Formatter};
+use env_logger::{Builder, Target};
+use jiff::Timestamp;
 use lines::Lines;
 use log::{
-    Level, Record,
+    Level, Log, Metadata, Record,
     kv::{self, Key, Value, VisitSource},
 };
 
@@ -32,27 +34,22 @@ pub enum LogFormat {
 pub fn start(filter: &str, format: LogFormat) {
     let mut builder = Builder::new();
     builder.parse_filters(filter).target(Target::Stderr);
-    match format {
-        LogFormat::Json => {
-            builder.format(|line, record| write_whole(line, record, json));
-        }
-        // With colours, for a person who watches.
-        LogFormat::Text if io::stderr().is_terminal() => {}
-        LogFormat::Text => {
-            builder.format(|line, record| write_whole(line, record, text));
-        }
-    }
-    if format == LogFormat::Json || !io::stderr().is_terminal() {
-        // There is no style in these lines, and nothing that could be taken for one: they need not be
-        // looked through for what has to be left out. Of a pipe it is known that it is no terminal, of
-        // standard error that is asked anew for every line.
-        let lines = LINES.get_or_init(|| Lines::start(io::stderr()));
-        builder
-            .write_style(WriteStyle::Always)
-            .target(Target::Pipe(Box::new(lines.clone())));
-    }
     // A logger that is there already, as in tests, stays.
-    let _ = builder.try_init();
+    if format == LogFormat::Text && io::stderr().is_terminal() {
+        // With colours, for a person who watches.
+        let _ = builder.try_init();
+        return;
+    }
+    let wanted = builder.build();
+    let level = wanted.filter();
+    let plain = Plain {
+        wanted,
+        format,
+        lines: LINES.get_or_init(|| Lines::start(io::stderr())).clone(),
+    };
+    if log::set_boxed_logger(Box::new(plain)).is_ok() {
+        log::set_max_level(level);
+    }
 }
 
 /// Writes the lines that wait for others to be written with. To be called before the program ends.
@@ -72,74 +69,146 @@ const ACCESS: &str = "epicme::access";
 thread_local! {
     /// What a line is put together in: most requests have one, and it need not be allocated for each.
     static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+
+    /// The second of the last line, and how it is written.
+    static SECOND: Cell<(u64, [u8; SECOND_LENGTH])> = const { Cell::new((u64::MAX, [0; SECOND_LENGTH])) };
 }
 
 /// A line longer than this does not keep its memory.
 const ORDINARY: usize = 4_096;
 
-/// Puts a line together and writes it at once.
-fn write_whole(
-    line: &mut Formatter,
-    record: &Record<'_>,
-    put: impl FnOnce(&mut Vec<u8>, &Formatter, &Record<'_>) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut whole = LINE.take();
-    whole.clear();
-    lines::next_may_wait(record.target() == ACCESS && record.level() >= Level::Info);
-    let written = put(&mut whole, line, record).and_then(|()| line.write_all(&whole));
-    if whole.capacity() <= ORDINARY {
-        LINE.set(whole);
+/// How long `2026-11-27T12:00:00` is, a time of RFC 3339 up to its second.
+const SECOND_LENGTH: usize = 19;
+
+/// Lines without colours. env_logger says which are wanted; its way from there to standard error costs a
+/// third of what an access line does, and every request has one.
+struct Plain {
+    wanted: env_logger::Logger,
+    format: LogFormat,
+    lines: Lines<Stderr>,
+}
+
+impl Log for Plain {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.wanted.enabled(metadata)
     }
-    written
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.wanted.matches(record) {
+            return;
+        }
+        let mut line = LINE.take();
+        line.clear();
+        put_line(&mut line, self.format, SystemTime::now(), record);
+        let may_wait = record.target() == ACCESS && record.level() >= Level::Info;
+        // There is nowhere to complain to.
+        let _ = self.lines.put(&line, may_wait);
+        if line.capacity() <= ORDINARY {
+            LINE.set(line);
+        }
+    }
+
+    fn flush(&self) {
+        let _ = self.lines.write_waiting();
+    }
+}
+
+fn put_line(line: &mut Vec<u8>, format: LogFormat, now: SystemTime, record: &Record<'_>) {
+    match format {
+        LogFormat::Text => text(line, now, record),
+        LogFormat::Json => json(line, now, record),
+    }
+    line.push(b'\n');
 }
 
 /// `[time level target] message key=value`, with control characters escaped: each is one line.
-fn text(whole: &mut Vec<u8>, line: &Formatter, record: &Record<'_>) -> io::Result<()> {
-    let (time, level, target) = (line.timestamp(), record.level(), record.target());
-    write!(whole, "[{time} {level:<5} {target}] ")?;
-    put_escaped(whole, record.args(), put_plain);
+fn text(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
+    line.push(b'[');
+    put_second(line, since_epoch(now));
+    line.extend_from_slice(b"Z ");
+    let level = record.level().as_str();
+    line.extend_from_slice(level.as_bytes());
+    line.extend_from_slice(&b"      "[level.len()..]);
+    line.extend_from_slice(record.target().as_bytes());
+    line.extend_from_slice(b"] ");
+    put_message(line, record, put_plain);
     let mut visitor = |key: &Key<'_>, value: &Value<'_>| {
-        whole.push(b' ');
-        whole.extend_from_slice(key.as_str().as_bytes());
-        whole.push(b'=');
-        put_value(whole, value, put_plain);
+        line.push(b' ');
+        line.extend_from_slice(key.as_str().as_bytes());
+        line.push(b'=');
+        put_value(line, value, put_plain);
     };
     // The visitor never fails.
     let _ = record.key_values().visit(&mut Fields::new(&mut visitor));
-    whole.push(b'\n');
-    Ok(())
 }
 
 /// An object of strings and numbers, written as it comes. Values that are numbers stay numbers; whatever
 /// else there is becomes text.
-fn json(whole: &mut Vec<u8>, line: &Formatter, record: &Record<'_>) -> io::Result<()> {
-    let (time, level) = (line.timestamp_micros(), record.level());
-    write!(whole, r#"{{"time":"{time}","level":"{level}","target":""#)?;
-    put_json(whole, record.target());
-    whole.extend_from_slice(br#"","message":""#);
-    put_escaped(whole, record.args(), put_json);
-    whole.push(b'"');
+fn json(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
+    let now = since_epoch(now);
+    line.extend_from_slice(b"{\"time\":\"");
+    put_second(line, now);
+    line.push(b'.');
+    // All six digits, behind a one that keeps those that are zero.
+    let mut micros = itoa::Buffer::new();
+    let micros = micros.format(1_000_000 + now.subsec_micros());
+    line.extend_from_slice(&micros.as_bytes()[1..]);
+    line.extend_from_slice(b"Z\",\"level\":\"");
+    line.extend_from_slice(record.level().as_str().as_bytes());
+    line.extend_from_slice(b"\",\"target\":\"");
+    put_json(line, record.target());
+    line.extend_from_slice(b"\",\"message\":\"");
+    put_message(line, record, put_json);
+    line.push(b'"');
     let mut visitor = |key: &Key<'_>, value: &Value<'_>| {
         if TAKEN.contains(&key.as_str()) {
             return;
         }
-        whole.extend_from_slice(b",\"");
-        put_json(whole, key.as_str());
-        whole.extend_from_slice(b"\":");
+        line.extend_from_slice(b",\"");
+        put_json(line, key.as_str());
+        line.extend_from_slice(b"\":");
         let is_bare =
             value.to_u64().is_some() || value.to_i64().is_some() || value.to_bool().is_some();
         if !is_bare {
-            whole.push(b'"');
+            line.push(b'"');
         }
-        put_value(whole, value, put_json);
+        put_value(line, value, put_json);
         if !is_bare {
-            whole.push(b'"');
+            line.push(b'"');
         }
     };
     // The visitor never fails.
     let _ = record.key_values().visit(&mut Fields::new(&mut visitor));
-    whole.extend_from_slice(b"}\n");
-    Ok(())
+    line.push(b'}');
+}
+
+fn since_epoch(now: SystemTime) -> Duration {
+    // A clock that stands before 1970 has never been set.
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+/// The time up to its second. Many lines have the same.
+fn put_second(line: &mut Vec<u8>, now: Duration) {
+    let second = now.as_secs();
+    let (last, mut text) = SECOND.get();
+    if last != second {
+        let time = i64::try_from(second)
+            .ok()
+            .and_then(|second| Timestamp::from_second(second).ok())
+            .unwrap_or(Timestamp::MAX)
+            .to_string();
+        text.copy_from_slice(&time.as_bytes()[..SECOND_LENGTH]);
+        SECOND.set((second, text));
+    }
+    line.extend_from_slice(&text);
+}
+
+fn put_message(line: &mut Vec<u8>, record: &Record<'_>, put: Put) {
+    match record.args().as_str() {
+        Some(message) => put(line, message),
+        None => put_escaped(line, record.args(), put),
+    }
 }
 
 /// The members that every object has.
@@ -175,9 +244,12 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_, 'kvs> {
 type Put = fn(&mut Vec<u8>, &str);
 
 fn put_value(whole: &mut Vec<u8>, value: &Value<'_>, put: Put) {
-    match value.to_borrowed_str() {
-        Some(text) => put(whole, text),
-        None => put_escaped(whole, value, put),
+    if let Some(text) = value.to_borrowed_str() {
+        put(whole, text);
+    } else if let Some(number) = value.to_u64() {
+        whole.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    } else {
+        put_escaped(whole, value, put);
     }
 }
 
@@ -258,41 +330,22 @@ fn put_hex(whole: &mut Vec<u8>, begin: &[u8], byte: u8) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use log::{Level, Log};
     use proptest::prelude::*;
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// What is written of a line with these keys.
+    /// What is written of a line with these keys, at a time after 1970.
     fn written(
-        put: fn(&mut Vec<u8>, &Formatter, &Record<'_>) -> io::Result<()>,
+        format: LogFormat,
+        time: Duration,
         message: &str,
         pairs: &[(&str, Value<'_>)],
     ) -> String {
-        let written = Written::default();
-        let logger = Builder::new()
-            .parse_filters("info")
-            .target(Target::Pipe(Box::new(written.clone())))
-            .format(move |line, record| write_whole(line, record, put))
-            .write_style(WriteStyle::Always)
-            .build();
-        logger.log(
+        let mut line = Vec::new();
+        put_line(
+            &mut line,
+            format,
+            SystemTime::UNIX_EPOCH + time,
             &Record::builder()
                 .level(Level::Warn)
                 .target("epicme::x")
@@ -300,13 +353,37 @@ mod tests {
                 .args(format_args!("{message}"))
                 .build(),
         );
-        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn every_line_has_its_own_time() {
+        for (seconds, micros, time) in [
+            (0, 0, "1970-01-01T00:00:00.000000Z"),
+            (0, 999_999, "1970-01-01T00:00:00.999999Z"),
+            (951_782_399, 42, "2000-02-28T23:59:59.000042Z"),
+            (951_782_400, 42_000, "2000-02-29T00:00:00.042000Z"),
+            (951_782_399, 1, "2000-02-28T23:59:59.000001Z"),
+        ] {
+            let at = Duration::new(seconds, micros * 1_000);
+            let line = written(LogFormat::Json, at, "", &[]);
+            assert!(
+                line.starts_with(&format!("{{\"time\":\"{time}\",")),
+                "{line}"
+            );
+            let line = written(LogFormat::Text, at, "", &[]);
+            assert!(
+                line.starts_with(&format!("[{}Z WARN ", &time[..19])),
+                "{line}"
+            );
+        }
     }
 
     #[test]
     fn a_line_is_one_object_in_which_no_key_stands_twice() {
         let line = written(
-            json,
+            LogFormat::Json,
+            Duration::ZERO,
             "it \"fell\"\n",
             &[
                 ("status", 503.into()),
@@ -323,8 +400,7 @@ mod tests {
             line.ends_with("}\n") && line.matches('\n').count() == 1,
             "{line}"
         );
-        let (begin, rest) = line.split_once("\",\"level\"").unwrap();
-        assert!(begin.starts_with("{\"time\":\"20"), "{line}");
+        let (_, rest) = line.split_once("\",\"level\"").unwrap();
         let rest = rest.trim_end();
         let expected = r#":"WARN","target":"epicme::x","message":"it \"fell\"\n","status":503,"path":"/a\\b","left":-1,"fresh":true,"id":"7"}"#;
         assert_eq!(rest, expected);
@@ -339,7 +415,12 @@ mod tests {
             ("a", "again".into()),
             ("cut", Value::from_dyn_display(&"y\r\nz")),
         ];
-        let line = written(text, "fell\n[2026 INFO audit] write done", &pairs);
+        let line = written(
+            LogFormat::Text,
+            Duration::ZERO,
+            "fell\n[2026 INFO audit] write done",
+            &pairs,
+        );
         let (_, rest) = line.split_once("Z ").unwrap();
         let expected = "WARN  epicme::x] fell\\n[2026 INFO audit] write done a=x\\x1b[31m n=1 cut=y\\x0d\\nz\n";
         assert_eq!(rest, expected);

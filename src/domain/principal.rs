@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use uuid::Uuid;
+use uuid::{Uuid, fmt::Hyphenated};
 
 use super::{clock::Timestamp, scope::ScopeSet};
 
@@ -142,6 +142,11 @@ impl UserId {
             name.extend_from_slice(part.as_bytes());
         }
         Self(Uuid::new_v5(&USER_NAMESPACE, &name))
+    }
+
+    /// The id as text, in memory of the caller's.
+    pub fn encode(self, text: &mut [u8; Hyphenated::LENGTH]) -> &str {
+        self.0.hyphenated().encode_lower(text)
     }
 
     /// The id as the database keeps it.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use derive_more::Display;
-use uuid::{Builder, Uuid};
+use uuid::{Builder, Uuid, fmt::Simple};
 
 /// For how many ids random bytes are fetched at once: the operating system is asked once for all of them.
 const AT_ONCE: usize = 64;
@@ -25,6 +25,11 @@ impl RequestId {
         }
         let bytes = DRAWN.with_borrow_mut(Drawn::next);
         Self(Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    /// As text, in memory of the caller's.
+    pub fn encode(self, text: &mut [u8; Simple::LENGTH]) -> &str {
+        self.0.simple().encode_lower(text)
     }
 
     /// The whole of it, as the name of a trace that begins with the request.

@@ -93,11 +93,13 @@ impl Trace {
 }
 
 impl SpanId {
-    /// A new one; `None` if there is no randomness to be had.
+    /// A new one.
+    ///
+    /// # Panics
+    /// If the operating system gives no random bytes.
     #[must_use]
-    pub fn random() -> Option<Self> {
-        let id = getrandom::u64().ok()?;
-        (id != 0).then_some(Self(id))
+    pub fn random() -> Self {
+        Self(RequestId::random().half())
     }
 }
 

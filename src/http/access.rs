@@ -2,6 +2,7 @@
 //! and what the metrics count.
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write},
     sync::Arc,
     time::Instant,
@@ -23,7 +24,7 @@ use crate::{
     domain::{
         activity::Feature,
         principal::Principal,
-        printable::Printable,
+        printable::printable,
         request_id::RequestId,
         trace_context::{SpanId, Trace, TraceContext, TraceId, TraceParent, TraceState},
     },
@@ -179,15 +180,16 @@ impl Watch {
         let client = principal.and_then(|principal| principal.client.as_deref());
         let told = response.map(HttpResponse::extensions);
         let cause = told.as_ref().and_then(|told| told.get::<LoggedCause>());
+        let mut request_id = [0; _];
         let line = Line {
-            request_id: info.trace.request_id,
+            request_id: info.trace.request_id.encode(&mut request_id),
             method: method(&self.request),
-            path: Printable(self.request.path()),
+            path: printable(self.request.path()),
             status: status.map(|status| status.as_u16()),
             outcome,
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             subject: principal.map_or("-", |principal| &principal.fingerprint),
-            client: client.map(Printable),
+            client: client.map(printable),
             rpc: info.method,
             era: info.era,
             feature: info.feature.as_ref(),
@@ -227,14 +229,14 @@ fn method(request: &HttpRequest) -> &str {
 /// One line per request. Neither the query nor a header is in it. Nothing is made into text before a
 /// logger asks for it.
 struct Line<'a> {
-    request_id: RequestId,
+    request_id: &'a str,
     method: &'a str,
-    path: Printable<'a>,
+    path: Cow<'a, str>,
     status: Option<u16>,
     outcome: Outcome,
     micros: u64,
     subject: &'a str,
-    client: Option<Printable<'a>>,
+    client: Option<Cow<'a, str>>,
     rpc: metrics::Method,
     era: metrics::Era,
     feature: Option<&'a Feature>,
@@ -248,16 +250,16 @@ impl Source for Line<'_> {
             // In this order, which is that of `docs/LOGGING.md`.
             visitor.visit_pair(Key::from_str(key), value)
         };
-        pair("request_id", Value::from_dyn_display(&self.request_id))?;
+        pair("request_id", self.request_id.into())?;
         pair("method", self.method.into())?;
-        pair("path", Value::from_dyn_display(&self.path))?;
+        pair("path", (&*self.path).into())?;
         if let Some(status) = self.status {
             pair("status", status.into())?;
         }
         pair("outcome", self.outcome.as_str().into())?;
         pair("subject", self.subject.into())?;
         if let Some(client) = &self.client {
-            pair("client", Value::from_dyn_display(client))?;
+            pair("client", (&**client).into())?;
         }
         if self.rpc != metrics::Method::None {
             pair("rpc", self.rpc.as_str().into())?;

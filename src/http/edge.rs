@@ -156,7 +156,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
     };
     let origin = response.request().headers().get(ORIGIN).cloned();
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&trace.request_id.to_string()) {
+    if let Ok(id) = HeaderValue::from_str(trace.request_id.encode(&mut [0; _])) {
         headers.insert(REQUEST_ID.clone(), id);
     }
     headers.insert(

@@ -3,7 +3,6 @@
 //! (docs/PERFORMANCE.md). One that may not is written at once, behind those that wait: their order stays.
 
 use std::{
-    cell::Cell,
     io::{self, Write},
     mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -17,16 +16,7 @@ const WAIT: Duration = Duration::from_millis(5);
 /// With so many bytes waiting, nothing waits any longer.
 const FULL: usize = 64 * 1_024;
 
-thread_local! {
-    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Says of the line that this thread writes next whether it may wait.
-pub(super) fn next_may_wait(may_wait: bool) {
-    MAY_WAIT.set(may_wait);
-}
-
-/// Takes lines, each by one call of `write`. Clones write to the same place.
+/// Takes lines. Clones write to the same place.
 pub(super) struct Lines<W>(Arc<Shared<W>>);
 
 struct Shared<W> {
@@ -77,6 +67,24 @@ impl<W: Write + Send + 'static> Lines<W> {
         lines
     }
 
+    /// Takes a line, which may wait or not, and those before it with it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub(super) fn put(&self, line: &[u8], may_wait: bool) -> io::Result<()> {
+        let mut waiting = lock(&self.0.waiting);
+        waiting.lines.extend_from_slice(line);
+        if !may_wait || waiting.lines.len() >= FULL {
+            drop(waiting);
+            return self.write_waiting();
+        }
+        if !mem::replace(&mut waiting.is_noticed, true) {
+            drop(waiting);
+            self.0.some_wait.notify_one();
+        }
+        Ok(())
+    }
+
     /// Writes what waits.
     pub(super) fn write_waiting(&self) -> io::Result<()> {
         let mut out = lock(&self.0.out);
@@ -100,26 +108,6 @@ impl<W: Write + Send + 'static> Lines<W> {
             // There is nowhere left to complain to.
             let _ = self.write_waiting();
         }
-    }
-}
-
-impl<W: Write + Send + 'static> Write for Lines<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut waiting = lock(&self.0.waiting);
-        waiting.lines.extend_from_slice(line);
-        if !MAY_WAIT.take() || waiting.lines.len() >= FULL {
-            drop(waiting);
-            self.write_waiting()?;
-        } else if !mem::replace(&mut waiting.is_noticed, true) {
-            drop(waiting);
-            self.0.some_wait.notify_one();
-        }
-        Ok(line.len())
-    }
-
-    /// Nothing: env_logger calls it after every line. See [`Lines::write_waiting`].
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -152,32 +140,25 @@ mod tests {
         (Lines::start(Sent(sender)), written)
     }
 
-    /// As env_logger does.
-    fn write(lines: &mut Lines<Sent>, line: &str, may_wait: bool) {
-        next_may_wait(may_wait);
-        lines.write_all(line.as_bytes()).unwrap();
-        lines.flush().unwrap();
-    }
-
     #[test]
     fn a_line_that_may_wait_is_written_all_the_same() {
-        let (mut lines, written) = lines();
+        let (lines, written) = lines();
         for line in ["a\n", "b\n"] {
-            write(&mut lines, line, true);
+            lines.put(line.as_bytes(), true).unwrap();
             assert_eq!(written.recv().unwrap(), line);
         }
     }
 
     #[test]
     fn a_line_that_may_not_wait_is_written_at_once_and_in_its_place() {
-        let (mut lines, written) = lines();
+        let (lines, written) = lines();
         let mut all = String::new();
         for number in 0..1_000 {
             let line = format!("{number}\n");
-            write(&mut lines, &line, true);
+            lines.put(line.as_bytes(), true).unwrap();
             all.push_str(&line);
         }
-        write(&mut lines, "audit\n", false);
+        lines.put(b"audit\n", false).unwrap();
         all.push_str("audit\n");
         let pieces: Vec<String> = written.try_iter().collect();
         assert_eq!(pieces.concat(), all);
@@ -187,10 +168,10 @@ mod tests {
 
     #[test]
     fn what_waits_takes_a_bounded_room() {
-        let (mut lines, written) = lines();
+        let (lines, written) = lines();
         let line = format!("{}\n", "x".repeat(999));
         for _ in 0..1_000 {
-            write(&mut lines, &line, true);
+            lines.put(line.as_bytes(), true).unwrap();
         }
         lines.write_waiting().unwrap();
         let pieces: Vec<usize> = written.try_iter().map(|piece| piece.len()).collect();

@@ -513,10 +513,11 @@ impl Issuer {
 /// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
 /// Context §4). Each call is a piece of work of its own.
 fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest {
-    let (Some(parent), Some(span)) = (context.trace.parent, SpanId::random()) else {
+    let Some(parent) = context.trace.parent else {
         return request;
     };
-    let request = request.insert_header(("traceparent", parent.of_span(span).to_string()));
+    let parent = parent.of_span(SpanId::random());
+    let request = request.insert_header(("traceparent", parent.to_string()));
     match &context.state {
         Some(state) => request.insert_header(("tracestate", state.as_str())),
         None => request,
