@@ -1,13 +1,10 @@
 //! `epicme cut-off`: tells one process of the server that somebody is to be cut off.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use awc::{
-    Client, Connector,
-    http::{
-        StatusCode,
-        header::{AUTHORIZATION, CONTENT_TYPE, HOST},
-    },
+use awc::http::{
+    StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
 };
 use derive_more::{Display, Error};
 use secrecy::{ExposeSecret, SecretString};
@@ -46,18 +43,7 @@ pub async fn tell(
     secret: &SecretString,
     whom: &Value,
 ) -> Result<(), CutOffError> {
-    let connector = Connector::new().timeout(PATIENCE);
-    let connector = if server.scheme() == "https" {
-        connector.rustls_0_23(Arc::new(auth::tls()))
-    } else {
-        connector
-    };
-    // A redirect would carry the secret elsewhere.
-    let client = Client::builder()
-        .connector(connector)
-        .disable_redirects()
-        .timeout(PATIENCE)
-        .finish();
+    let client = auth::client(PATIENCE, server.scheme() == "http");
     let unreachable = || CutOffError::Unreachable(server.clone());
     let url = server.join("/admin/cut-offs").map_err(|_| unreachable())?;
     let mut response = client

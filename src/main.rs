@@ -1,7 +1,6 @@
 //! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`, `cut-off`.
 
 use std::{
-    error::Error,
     ffi::OsString,
     fmt::Display,
     future::poll_fn,
@@ -378,15 +377,8 @@ fn schema_is_current(database: &DatabaseConfig) -> Result<bool, Failure> {
         Err(StorageError::Unavailable { .. }) => Ok(false),
         Err(error) => Err(Failure::unavailable(format!(
             "the database cannot be used: {}",
-            with_cause(&error)
+            error.with_cause()
         ))),
-    }
-}
-
-fn with_cause(error: &dyn Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

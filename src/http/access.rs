@@ -280,9 +280,11 @@ impl Source for Line<'_> {
 /// What a person reads.
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ", self.method, self.path)?;
+        for part in [self.method, " ", &self.path, " "] {
+            f.write_str(part)?;
+        }
         match self.status {
-            Some(status) => write!(f, "{status}")?,
+            Some(status) => f.write_str(itoa::Buffer::new().format(status))?,
             None => f.write_str(self.outcome.as_str())?,
         }
         let Some(cause) = self.cause else {

@@ -11,7 +11,7 @@ use actix_web::{
     HttpRequest,
     body::{BodySize, BoxBody, MessageBody},
     error::PayloadError,
-    http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
     web::{Bytes, BytesMut, Payload},
 };
 use futures_util::{Stream, StreamExt};
@@ -115,17 +115,25 @@ struct Accepted {
     stream: bool,
 }
 
+/// What most clients say, to the letter.
+const USUAL_ACCEPT: &str = "application/json, text/event-stream";
+
 /// Reads `Accept`. Without one, anything is welcome (RFC 9110 §12.5.1).
 fn accepted(request: &HttpRequest) -> Accepted {
-    let anything = !request.headers().contains_key(ACCEPT);
+    let fields = || request.headers().get_all(ACCEPT);
+    let is_usual = |field: Option<&HeaderValue>| field.is_none_or(|field| field == USUAL_ACCEPT);
+    let (first, second) = (fields().next(), fields().nth(1));
+    if second.is_none() && is_usual(first) {
+        return Accepted {
+            json: true,
+            stream: true,
+        };
+    }
     let mut accepted = Accepted {
-        json: anything,
-        stream: anything,
+        json: false,
+        stream: false,
     };
-    let ranges = request
-        .headers()
-        .get_all(ACCEPT)
-        .flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    let ranges = fields().flat_map(|value| value.to_str().unwrap_or_default().split(','));
     for range in ranges {
         let mut parts = range.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();

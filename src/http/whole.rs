@@ -11,7 +11,7 @@ use std::{
 use actix_web::{
     HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
-    http::header::CACHE_CONTROL,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
     web::Bytes,
 };
 
@@ -40,8 +40,8 @@ pub(super) fn ready(result: Arc<str>, id: &Id) -> HttpResponse {
 
 fn respond(parts: [Bytes; 3]) -> HttpResponse {
     HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type("application/json")
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .body(body(parts))
 }
 

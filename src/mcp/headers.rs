@@ -38,9 +38,12 @@ impl<'a> Field<'a> {
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         match self {
-            Self::One(value) => str::from_utf8(value.trim_ascii())
-                .ok()
-                .filter(|text| text.chars().all(|character| !character.is_control())),
+            Self::One(value) => str::from_utf8(value.trim_ascii()).ok().filter(|text| {
+                // Looked at as a whole first, for few have anything but visible ASCII.
+                let is_visible = |visible, byte: u8| visible & byte.is_ascii_graphic();
+                text.bytes().fold(true, is_visible)
+                    || text.chars().all(|character| !character.is_control())
+            }),
             Self::Absent | Self::Several => None,
         }
     }

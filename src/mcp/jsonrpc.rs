@@ -7,7 +7,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     envelope::Params,
-    object::{CowStr, Object, present},
+    object::{Object, as_str, present},
 };
 
 /// The longest request id that is echoed, in bytes of JSON.
@@ -293,9 +293,9 @@ fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, Unrea
             (id, _) => Err(invalid(&id, "Invalid request: method is missing")),
         };
     };
-    let method = match serde_json::from_str::<CowStr<'_>>(method.get()) {
-        Ok(CowStr(method)) if method.len() <= LONGEST_METHOD => method,
-        Ok(_) | Err(_) => {
+    let method = match as_str(method) {
+        Some(method) if method.len() <= LONGEST_METHOD => method,
+        Some(_) | None => {
             return Err(invalid(
                 &id,
                 "Invalid request: method must be a string of at most 128 bytes",

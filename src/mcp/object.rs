@@ -111,6 +111,12 @@ pub fn is_object(raw: &RawValue) -> bool {
 /// The text of a JSON string.
 #[must_use]
 pub fn as_str(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let quoted = raw.get().strip_prefix('"');
+    if let Some(text) = quoted.and_then(|rest| rest.strip_suffix('"'))
+        && !text.contains('\\')
+    {
+        return Some(Cow::Borrowed(text));
+    }
     serde_json::from_str::<CowStr<'_>>(raw.get())
         .ok()
         .map(|CowStr(text)| text)
@@ -178,6 +184,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_text_of_a_string_is_what_was_written(text in ".*", quoted in "[\"\\\\a]{0,9}") {
+            for text in [text, quoted] {
+                let raw = serde_json::value::to_raw_value(&text).unwrap();
+                prop_assert_eq!(as_str(&raw), Some(Cow::Borrowed(text.as_str())));
+            }
+        }
+
         #[test]
         fn any_value_is_passed_over_to_its_end(text in ".*", number in any::<f64>(), list in any::<Vec<i64>>()) {
             let value = json!({ "other": { &text: [number, text, list, Value::Null] }, "left": text });

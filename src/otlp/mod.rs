@@ -18,7 +18,7 @@ use std::{
 };
 
 use actix_rt::Arbiter;
-use awc::{Client, Connector, http::header::CONTENT_TYPE};
+use awc::{Client, http::header::CONTENT_TYPE};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{timeout, timeout_at},
@@ -26,7 +26,7 @@ use tokio::{
 use url::Url;
 
 use crate::{
-    actors::auth::tls,
+    actors::auth::client,
     domain::{
         activity::Feature,
         clock::Timestamp,
@@ -136,17 +136,7 @@ async fn send_all(
     is_plain: bool,
     metrics: &Metrics,
 ) {
-    let connector = Connector::new().timeout(PATIENCE);
-    let connector = if is_plain {
-        connector
-    } else {
-        connector.rustls_0_23(Arc::new(tls()))
-    };
-    let client = Client::builder()
-        .connector(connector)
-        .disable_redirects()
-        .timeout(PATIENCE)
-        .finish();
+    let client = client(PATIENCE, is_plain);
     let mut told: Option<Instant> = None;
     let mut batch = Vec::with_capacity(BATCH);
     let mut finish = None;

@@ -1,5 +1,7 @@
 //! What can go wrong with the database, by what the caller can do about it.
 
+use std::error::Error as _;
+
 use derive_more::{Display, Error};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
@@ -60,6 +62,16 @@ pub enum Constraint {
 }
 
 impl StorageError {
+    /// The error and its cause in one line, for whoever operates the server: never for a client.
+    #[must_use]
+    pub fn with_cause(&self) -> String {
+        let cause = self
+            .source()
+            .map_or_else(String::new, |cause| format!(": {cause}"));
+        let told = format!("{self}{cause}");
+        Vec::from_iter(told.split_whitespace()).join(" ")
+    }
+
     pub(super) const fn no_entry(id: EntryId) -> Self {
         Self::NotFound {
             missing: Missing::Entry(id),

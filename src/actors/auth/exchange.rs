@@ -51,22 +51,10 @@ impl Exchange {
     /// For requests that take at most so long, to a server that may be known to have nothing but plain
     /// endpoints, on this machine or on hosts that the operator named.
     pub(super) fn new(timeout: Duration, is_plain: bool) -> Self {
-        let connector = Connector::new().timeout(timeout);
-        // Reading the operating system's certificates takes a moment that a server whose
-        // authorization server is on the same machine need not spend.
-        let connector = if is_plain {
-            connector
-        } else {
-            connector.rustls_0_23(Arc::new(tls()))
-        };
-        // A redirect would carry the token and our secret to whom the answer names; none is
-        // followed.
-        let client = Client::builder()
-            .connector(connector)
-            .disable_redirects()
-            .timeout(timeout)
-            .finish();
-        Self { client, timeout }
+        Self {
+            client: client(timeout, is_plain),
+            timeout,
+        }
     }
 
     pub(super) fn get(&self, url: &Url) -> ClientRequest {
@@ -128,12 +116,32 @@ impl Exchange {
     }
 }
 
-/// Trusts whom the operating system trusts, private authorities included.
+/// A client whose requests take at most so long, to a server that may be known to have nothing but plain
+/// endpoints. It stays on the thread that it is made on.
 ///
 /// # Panics
 /// If the provider of cryptography lacks what it is known to have.
 #[must_use]
-pub fn tls() -> rustls::ClientConfig {
+pub fn client(timeout: Duration, is_plain: bool) -> Client {
+    let connector = Connector::new().timeout(timeout);
+    // Reading the operating system's certificates takes a moment that a server whose
+    // authorization server is on the same machine need not spend.
+    let connector = if is_plain {
+        connector
+    } else {
+        connector.rustls_0_23(Arc::new(tls()))
+    };
+    // A redirect would carry what is sent, a token or our secret, to whom the answer names; none is
+    // followed.
+    Client::builder()
+        .connector(connector)
+        .disable_redirects()
+        .timeout(timeout)
+        .finish()
+}
+
+/// Trusts whom the operating system trusts, private authorities included.
+fn tls() -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {

@@ -65,7 +65,7 @@ use crate::{
 
 pub use self::{
     cache::CacheSettings,
-    exchange::tls,
+    exchange::client,
     issuer::{IssuerSettings, JwtSettings},
     logouts::LogoutError,
     open_uses::OpenUse,

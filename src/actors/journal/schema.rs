@@ -2,7 +2,6 @@
 //! when the program starts, that is looked at as soon as it is there, and before anything is asked.
 
 use std::{
-    error::Error,
     future::pending,
     sync::{
         Arc, Weak,
@@ -83,7 +82,7 @@ pub(super) async fn look(journal: Weak<Inner>, url: SecretString, migrate: bool)
             }
             Ok(Err(error)) => {
                 // Said again only if it is something else: it may go on for long.
-                let reason = with_cause(&error);
+                let reason = error.with_cause();
                 if reason != said {
                     log::warn!("waiting for the database: {reason}");
                     said = reason;
@@ -104,13 +103,4 @@ fn look_once(url: &SecretString, migrate: bool) -> Result<Vec<String>, StorageEr
         }
     }
     storage::pending_migrations(url)
-}
-
-/// In one line: libpq's reasons have several.
-fn with_cause(error: &StorageError) -> String {
-    let cause = error
-        .source()
-        .map_or_else(String::new, |cause| format!(": {cause}"));
-    let reason = format!("{error}{cause}");
-    Vec::from_iter(reason.split_whitespace()).join(" ")
 }
