@@ -10,9 +10,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use chrono::{DateTime, SecondsFormat};
 use clap::ValueEnum;
 use env_logger::{Builder, Target};
-use jiff::Timestamp;
 use lines::Lines;
 use log::{
     Level, Log, Metadata, Record,
@@ -195,9 +195,9 @@ fn put_second(line: &mut Vec<u8>, now: Duration) {
     if last != second {
         let time = i64::try_from(second)
             .ok()
-            .and_then(|second| Timestamp::from_second(second).ok())
-            .unwrap_or(Timestamp::MAX)
-            .to_string();
+            .and_then(|second| DateTime::from_timestamp(second, 0))
+            .unwrap_or_default()
+            .to_rfc3339_opts(SecondsFormat::Secs, true);
         text.copy_from_slice(&time.as_bytes()[..SECOND_LENGTH]);
         SECOND.set((second, text));
     }

@@ -18,6 +18,10 @@ const LONGEST_METHOD: usize = 128;
 
 /// What a client posted, borrowed from the body.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "batches are rare, and a box would be allocated for every other message"
+)]
 pub enum Posted<'a> {
     /// One message.
     One(Incoming<'a>),
