@@ -278,6 +278,10 @@ fn has_member(object: &str, name: &str) -> bool {
         }
     }
 
+    // A letter of its name can be written in one other way only (RFC 8259 §7).
+    if !object.contains(name) && !object.contains("\\u") {
+        return false;
+    }
     let mut json = serde_json::Deserializer::from_str(object);
     json.deserialize_map(Members(name))
         .and_then(|has| json.end().map(|()| has))
@@ -371,6 +375,7 @@ mod tests {
         for (object, has) in [
             (r#"{"tags":[1]}"#, true),
             (r#"{"a":{"tags":1},"t\u0061gs":0}"#, true),
+            (r#"{"t\u0061\u0067s":0}"#, true),
             (r#"{"tags":null}"#, false),
             (r#"{"tags":1,"tags":null}"#, false),
             (r#"{"tags":null,"tags":[]}"#, true),

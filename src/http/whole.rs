@@ -11,7 +11,10 @@ use std::{
 use actix_web::{
     HttpResponse,
     body::{BodySize, BoxBody, MessageBody},
-    http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue},
+    },
     web::Bytes,
 };
 
@@ -39,10 +42,11 @@ pub(super) fn ready(result: Arc<str>, id: &Id) -> HttpResponse {
 }
 
 fn respond(parts: [Bytes; 3]) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
-        .body(body(parts))
+    let mut response = HttpResponse::with_body(StatusCode::OK, body(parts));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 fn body(parts: [Bytes; 3]) -> BoxBody {

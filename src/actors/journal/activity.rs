@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DurationRound, TimeDelta};
+use chrono::{TimeDelta, Timelike};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -200,21 +200,25 @@ impl Counts {
     }
 
     fn add(&mut self, call: EndedCall) {
-        let hour = call
-            .at
-            .duration_trunc(TimeDelta::hours(1))
-            .expect("the hours since the epoch can be counted");
-        let client = call
-            .client
-            .map(|client| self.clients.tell_apart(call.user, client, hour));
-        let key = ActivityKey {
+        let hour = call.at - TimeDelta::seconds(call.at.timestamp().rem_euclid(3_600));
+        let hour = hour.with_nanosecond(0).unwrap_or(hour);
+        let mut key = ActivityKey {
             user: call.user,
-            client,
+            client: call.client,
             feature: call.feature,
             outcome: call.outcome,
             hour,
         };
-        self.put(key, Tally::once(call.at));
+        let tally = Tally::once(call.at);
+        // Most calls are like one before, whose client has been told apart.
+        if let Some(counted) = self.by_key.get_mut(&key) {
+            counted.add(tally);
+            return;
+        }
+        let clients = &mut self.clients;
+        let told_apart = |client| clients.tell_apart(key.user, client, hour);
+        key.client = key.client.take().map(told_apart);
+        self.put(key, tally);
     }
 
     fn put(&mut self, key: ActivityKey, tally: Tally) {
