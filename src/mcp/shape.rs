@@ -378,9 +378,18 @@ fn write_done(json: &mut Vec<u8>, output: &ToolOutput, version: ProtocolVersion)
 }
 
 fn write_block(json: &mut Vec<u8>, block: &Content) {
-    let Content::ResourceLink(link) = block else {
-        write(json, block);
-        return;
+    let link = match block {
+        Content::ResourceLink(link) => link,
+        Content::Text { text } => {
+            json.extend_from_slice(b"{\"type\":\"text\",\"text\":");
+            write(json, text);
+            json.push(b'}');
+            return;
+        }
+        Content::Image(_) | Content::Audio(_) | Content::Resource { .. } => {
+            write(json, block);
+            return;
+        }
     };
     json.extend_from_slice(b"{\"type\":\"resource_link\",\"uri\":");
     write_phrase(json, &link.uri);

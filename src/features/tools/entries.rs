@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     actors::journal,
     domain::{
-        journal::{EntryChanges, EntryId, JournalError, NewEntry, TagId},
+        journal::{Entry, EntryChanges, EntryId, JournalError, NewEntry, TagId},
         scope::{Scope, ScopeSet},
     },
     features::{
@@ -103,7 +103,7 @@ impl Tool for CreateEntry {
                 .map(|tag| tag_link(tag.id, &tag.name).into()),
         );
         Ok(Done {
-            summary: format!("Created entry {}: {}.", entry.id, entry.title),
+            summary: told("Created entry", &entry),
             about,
             output: EntryOutput {
                 entry: entry.into(),
@@ -144,7 +144,7 @@ impl Tool for GetEntry {
             })
             .await?;
         Ok(Done {
-            summary: format!("Entry {}: {}.", entry.id, entry.title),
+            summary: told("Entry", &entry),
             about: vec![entry_link(entry.id, entry.title.as_str()).into()],
             output: EntryOutput {
                 entry: entry.into(),
@@ -239,7 +239,7 @@ impl Tool for UpdateEntry {
             })
             .await?;
         Ok(Done {
-            summary: format!("Updated entry {}: {}.", entry.id, entry.title),
+            summary: told("Updated entry", &entry),
             about: vec![entry_link(entry.id, entry.title.as_str()).into()],
             output: EntryOutput {
                 entry: entry.into(),
@@ -309,7 +309,7 @@ impl Tool for DeleteEntry {
             super::tell_unconfirmed(&context, &entry_link(id, entry.title.as_str()));
         }
         Ok(Done {
-            summary: format!("Deleted entry {id}: {}.", entry.title),
+            summary: told("Deleted entry", &entry),
             about: Vec::new(),
             output: DeleteEntryOutput {
                 success: true,
@@ -328,6 +328,12 @@ fn gone(id: EntryId) -> Done<DeleteEntryOutput> {
             entry: None,
         },
     }
+}
+
+/// What was done, to which entry, in a sentence.
+fn told(what: &str, entry: &Entry) -> String {
+    let mut id = itoa::Buffer::new();
+    [what, " ", id.format(entry.id.0), ": ", &entry.title, "."].concat()
 }
 
 /// Models send an empty text where they mean none.
