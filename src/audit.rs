@@ -140,7 +140,7 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
     );
 }
 
-/// One line. Nothing is made into text before a logger asks for it: every write has one.
+/// One line. What is a text already is borrowed, for every write has one.
 struct Line<'a> {
     name: &'static str,
     outcome: &'static str,

@@ -226,8 +226,7 @@ fn method(request: &HttpRequest) -> &str {
     }
 }
 
-/// One line per request. Neither the query nor a header is in it. Nothing is made into text before a
-/// logger asks for it.
+/// One line per request. Neither the query nor a header is in it.
 struct Line<'a> {
     request_id: &'a str,
     method: &'a str,
