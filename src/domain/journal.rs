@@ -173,6 +173,26 @@ pub struct NewEntry {
     pub tags: Vec<TagId>,
 }
 
+impl NewEntry {
+    /// The entry as it is once it has been stored: what was given, and what the database added.
+    #[must_use]
+    pub fn written(self, id: EntryId, created_at: Timestamp, tags: Vec<TagName>) -> Entry {
+        Entry {
+            id,
+            title: self.title,
+            content: self.content,
+            mood: self.mood,
+            location: self.location,
+            weather: self.weather,
+            is_private: self.is_private,
+            is_favorite: self.is_favorite,
+            created_at,
+            updated_at: created_at,
+            tags,
+        }
+    }
+}
+
 /// What to change of an entry: `None` keeps a field, `Some(None)` clears one that can be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryChanges {

@@ -340,12 +340,7 @@ fn create_plain(
     });
     let (id, created_at): (i64, PgTimestamp) =
         bind_entry!(statement, owner, entry).get_result(connection)?;
-    Ok(written(
-        entry,
-        id,
-        time::to_instant(created_at)?,
-        Vec::new(),
-    ))
+    Ok(entry.written(EntryId(id), time::to_instant(created_at)?, Vec::new()))
 }
 
 fn create_tagged(
@@ -369,7 +364,7 @@ fn create_tagged(
         .bind::<Array<BigInt>, _>(tag_ids(&entry))
         .get_result(connection)?;
     match row.created()? {
-        Some((id, created_at)) => Ok(written(entry, id, created_at, tag_names(row.tags))),
+        Some((id, created_at)) => Ok(entry.written(EntryId(id), created_at, tag_names(row.tags))),
         None => Err(row.refusal()),
     }
 }
@@ -413,14 +408,14 @@ fn create_once(
         .bind::<Binary, _>(&key.arguments[..])
         .get_result(connection)?;
     if let Some((id, created_at)) = row.created()? {
-        return Ok(written(entry, id, created_at, tag_names(row.tags)));
+        return Ok(entry.written(EntryId(id), created_at, tag_names(row.tags)));
     }
     match recall(connection, owner.user, "create_entry", key)? {
         Some(Remembered {
             id,
             created_at,
             tags,
-        }) => Ok(written(entry, id, time::to_instant(created_at)?, tags)),
+        }) => Ok(entry.written(EntryId(id), time::to_instant(created_at)?, tags)),
         None => Err(row.refusal()),
     }
 }
@@ -440,23 +435,6 @@ impl CreatedRow {
             // asking again will do.
             None => StorageError::unavailable("the idempotency key changed hands"),
         }
-    }
-}
-
-/// The entry that was stored: what was given, and what the database added.
-fn written(entry: NewEntry, id: i64, created_at: Timestamp, tags: Vec<TagName>) -> Entry {
-    Entry {
-        id: EntryId(id),
-        title: entry.title,
-        content: entry.content,
-        mood: entry.mood,
-        location: entry.location,
-        weather: entry.weather,
-        is_private: entry.is_private,
-        is_favorite: entry.is_favorite,
-        created_at,
-        updated_at: created_at,
-        tags,
     }
 }
 

@@ -5,7 +5,8 @@
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
 //! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything, and
-//! where activity of many users is added at once, under a key each; a row type in a public signature; a
+//! where activity of many users is added at once, under a key each, or entries of many are written at once,
+//! each beside its owner; a row type in a public signature; a
 //! value, a title or SQL text in an error's `Display`.
 //!
 //! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
@@ -14,6 +15,7 @@
 pub mod activity;
 pub mod databases;
 pub mod entries;
+pub mod entry_batches;
 pub mod entry_lists;
 pub mod entry_tags;
 mod error;

@@ -15,3 +15,4 @@ mod rules;
 mod search;
 mod support;
 mod tags;
+mod together;

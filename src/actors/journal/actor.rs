@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -18,11 +18,14 @@ use crate::{
         journal::{Change, JournalError},
         principal::UserId,
     },
-    storage::{Pool, StorageError},
+    storage::{
+        Pool, StorageError,
+        entry_batches::{self, Batch},
+    },
 };
 
 use super::{
-    messages::{JournalMessage, Kind},
+    messages::{CreateEntry, JournalMessage, Kind},
     watchers::{Watch, Watchers},
 };
 
@@ -50,6 +53,38 @@ pub(super) struct Admitted<M: JournalMessage> {
     pub(super) answer: oneshot::Sender<Result<M::Reply, JournalError>>,
     /// When it began to wait for a connection.
     pub(super) since: Instant,
+}
+
+/// A message that no thread has begun yet. Clones are the same one, and the first to take it has it.
+pub struct Waiting<M: JournalMessage>(Arc<Mutex<Option<Admitted<M>>>>);
+
+impl<M: JournalMessage> Waiting<M> {
+    pub(super) fn new(admitted: Admitted<M>) -> Self {
+        Self(Arc::new(Mutex::new(Some(admitted))))
+    }
+
+    /// The message, if nobody has taken it before.
+    pub(super) fn take(&self) -> Option<Admitted<M>> {
+        self.lock().take()
+    }
+
+    /// Whether it still waits, and is such a message.
+    pub(super) fn is(&self, such: impl FnOnce(&M) -> bool) -> bool {
+        self.lock()
+            .as_ref()
+            .is_some_and(|admitted| such(&admitted.message))
+    }
+
+    /// A poisoned lock is taken all the same: nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, Option<Admitted<M>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M: JournalMessage> Clone for Waiting<M> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
 }
 
 /// What the work on a message needs.
@@ -131,6 +166,61 @@ impl Means {
         }
         // Nobody may be waiting any more: a write was what mattered.
         let _ = answer.send(reply.map_err(JournalError::from));
+    }
+
+    /// Writes entries at once and answers for them; returns those that must be written each by itself.
+    /// Blocks.
+    pub(super) fn work_together(
+        &self,
+        mut batch: Vec<Admitted<CreateEntry>>,
+    ) -> Vec<Admitted<CreateEntry>> {
+        let mut left = Vec::new();
+        if batch.len() <= 1 {
+            batch.pop().into_iter().for_each(|only| self.work(only));
+            return left;
+        }
+        match self.write(&batch) {
+            Ok(Batch::Written(added)) => {
+                for (admitted, added) in batch.into_iter().zip(added) {
+                    let Some((id, created_at)) = added else {
+                        left.push(admitted);
+                        continue;
+                    };
+                    drop(admitted.permit);
+                    let entry = admitted.message.entry.written(id, created_at, Vec::new());
+                    // Nobody may be waiting any more: the write was what mattered.
+                    let _ = admitted.answer.send(Ok(entry));
+                }
+            }
+            // So that none is refused for what another brought.
+            Ok(Batch::Refused) => left = batch,
+            Err(error) => {
+                for admitted in batch {
+                    drop(admitted.permit);
+                    let _ = admitted.answer.send(Err(error.clone().into()));
+                }
+            }
+        }
+        left
+    }
+
+    fn write(&self, batch: &[Admitted<CreateEntry>]) -> Result<Batch, StorageError> {
+        let waited = batch.iter().map(|admitted| admitted.since.elapsed()).max();
+        let patience = self
+            .connect_timeout
+            .saturating_sub(waited.unwrap_or_default());
+        let mut lease = self.pool.get_within(patience)?;
+        let entries: Vec<_> = batch
+            .iter()
+            .map(|admitted| (&admitted.message.owner, &admitted.message.entry))
+            .collect();
+        let written = entry_batches::create_entries(&mut lease, &entries);
+        if let Err(StorageError::Unavailable { .. }) = written {
+            // Asked so that a connection that broke does not go back to the pool. A write may have been
+            // done before it did, and is not tried again.
+            lease.is_broken();
+        }
+        written
     }
 
     fn run<M: JournalMessage>(

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::AtomicBool},
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -24,12 +24,13 @@ use crate::{
 
 use super::{
     activity::{self, Recorder},
-    actor::{Admitted, JournalActor, Means},
+    actor::{Admitted, JournalActor, Means, Waiting},
     housekeeping,
     messages::JournalMessage,
     schema::{self, Schema, SchemaCheck},
     threads::Threads,
     watchers::{JournalChanged, Watch},
+    workers::{Start, Workers},
 };
 
 /// Where the journal's database is, and how much may be asked of it at once.
@@ -43,6 +44,9 @@ pub struct JournalSettings {
     pub queue: u32,
     /// How long a message waits for a place in the queue before it is refused as `Busy`.
     pub failfast: Duration,
+    /// How long an entry waits for those before it, to be written together with others. Then it is written
+    /// alone: what holds those up may be nothing to it.
+    pub longest_company: Duration,
     /// How long a message waits for a connection before the database counts as unavailable.
     pub connect_timeout: Duration,
     /// How long one statement may run.
@@ -64,6 +68,7 @@ impl JournalSettings {
             pool: NonZeroU32::new(10).expect("ten is not zero"),
             queue: 40,
             failfast: Duration::from_millis(250),
+            longest_company: Duration::from_millis(250),
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
@@ -80,8 +85,8 @@ pub struct JournalHandle(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     address: Addr<JournalActor>,
     gate: Gate,
-    means: Arc<Means>,
-    threads: Threads,
+    workers: Workers,
+    longest_company: Duration,
     pool: Pool,
     metrics: Arc<Metrics>,
     recorder: Recorder,
@@ -120,13 +125,16 @@ impl JournalHandle {
         let inner = Arc::new(Inner {
             address: address.clone(),
             gate,
-            means: Arc::new(Means::new(
-                pool.clone(),
-                settings.connect_timeout,
-                address,
-                any_watchers,
-            )),
-            threads: Threads::start(settings.pool.get()),
+            workers: Workers::new(
+                Threads::start(settings.pool.get()),
+                Means::new(
+                    pool.clone(),
+                    settings.connect_timeout,
+                    address,
+                    any_watchers,
+                ),
+            ),
+            longest_company: settings.longest_company,
             pool,
             metrics: Arc::clone(&settings.metrics),
             recorder: Recorder::default(),
@@ -188,28 +196,27 @@ impl JournalHandle {
             return Err(JournalError::Busy);
         };
         let (answer, mut answered) = oneshot::channel();
-        let admitted = Arc::new(Mutex::new(Some(Admitted {
+        let waiting = Waiting::new(Admitted {
             message,
             permit,
             answer,
             since: Instant::now(),
-        })));
+        });
         // Straight to a thread that may block, and back: another thread between would cost every call
         // two more wake-ups.
-        let is_begun = self.0.threads.begin({
-            let (means, admitted) = (Arc::clone(&self.0.means), Arc::clone(&admitted));
-            move || {
-                if let Some(admitted) = take(&admitted) {
-                    means.work(admitted);
-                }
+        let mut start = M::begin(waiting.clone(), &self.0.workers);
+        if start == Start::Together {
+            match timeout(self.0.longest_company, &mut answered).await {
+                Ok(reply) => return reply.unwrap_or_else(|_| Err(panicked())),
+                Err(_) => start = self.0.workers.begin_alone(waiting.clone()),
             }
-        });
-        if !is_begun {
-            let patience = self.0.means.connect_timeout;
+        }
+        if start == Start::Later {
+            let patience = self.0.workers.means().connect_timeout;
             match timeout(patience, &mut answered).await {
                 Ok(reply) => return reply.unwrap_or_else(|_| Err(panicked())),
                 // Nothing has been done, and nothing will be.
-                Err(_) if take(&admitted).is_some() => return Err(no_connection()),
+                Err(_) if waiting.take().is_some() => return Err(no_connection()),
                 Err(_) => {}
             }
         }
@@ -277,12 +284,6 @@ impl fmt::Debug for JournalHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "JournalHandle({} under way)", self.under_way())
     }
-}
-
-/// What was admitted, if neither a thread nor its caller's patience has come to an end with it before.
-fn take<M: JournalMessage>(admitted: &Mutex<Option<Admitted<M>>>) -> Option<Admitted<M>> {
-    let mut admitted = admitted.lock().unwrap_or_else(PoisonError::into_inner);
-    admitted.take()
 }
 
 fn panicked() -> JournalError {

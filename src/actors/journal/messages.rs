@@ -17,6 +17,11 @@ use crate::{
     },
 };
 
+use super::{
+    actor::Waiting,
+    workers::{Start, Workers},
+};
+
 /// A message to the JournalActor.
 pub trait JournalMessage: Send + 'static {
     /// What it is answered with.
@@ -31,6 +36,14 @@ pub trait JournalMessage: Send + 'static {
     /// # Errors
     /// Those of the storage function that it stands for.
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError>;
+
+    /// Has a thread do it.
+    fn begin(waiting: Waiting<Self>, workers: &Workers) -> Start
+    where
+        Self: Sized,
+    {
+        workers.begin_alone(waiting)
+    }
 
     /// Whose journal is different now, and in what, after the message was answered so.
     fn changes(&self, _reply: &Self::Reply) -> Option<(UserId, Vec<Change>)> {
@@ -70,6 +83,21 @@ impl JournalMessage for CreateEntry {
             self.entry.clone(),
             self.idempotency_key.as_ref(),
         )
+    }
+
+    fn begin(waiting: Waiting<Self>, workers: &Workers) -> Start {
+        if waiting.is(Self::is_plain) {
+            workers.begin_together(waiting)
+        } else {
+            workers.begin_alone(waiting)
+        }
+    }
+}
+
+impl CreateEntry {
+    /// Whether it is a row and nothing else, and so can be written together with others.
+    fn is_plain(&self) -> bool {
+        self.idempotency_key.is_none() && self.entry.tags.is_empty()
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod activity;
 mod actor;
+mod batches;
 mod exports;
 mod handle;
 mod housekeeping;
@@ -21,6 +22,7 @@ mod request_states;
 mod schema;
 mod threads;
 mod watchers;
+mod workers;
 
 pub use activity::{ListActivity, ListClients};
 pub use actor::JournalActor;

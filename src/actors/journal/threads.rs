@@ -58,6 +58,12 @@ impl Threads {
         }
         is_free
     }
+
+    /// Has something done after what waits already. To be said by one of the threads, which looks for
+    /// more to do before it rests, so that nobody need be woken.
+    pub(super) fn follow(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.lock().waiting.push_back(Box::new(work));
+    }
 }
 
 impl Drop for Threads {

@@ -1,0 +1,91 @@
+//! Entries that come while others are being written are written together when those are done.
+//!
+//! Nobody waits for company: an entry that finds no batch under way begins one, of itself alone.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    actor::{Admitted, Waiting},
+    messages::CreateEntry,
+};
+
+/// A batch has at most so many entries; when as many wait, another begins beside it.
+const MOST: usize = 32;
+/// A batch ends with the entry that brings its text to so many bytes, so that a long one holds up few.
+const ENOUGH_TEXT: usize = 64 * 1024;
+
+/// The entries that wait for a batch under way to be done.
+#[derive(Default)]
+pub(super) struct Batches(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Waiting<CreateEntry>>,
+    under_way: usize,
+    /// Whether a thread has been told to come for the next batch, and is not there yet.
+    is_thread_told: bool,
+}
+
+/// A batch under way, until this is dropped.
+pub(super) struct Turn<'a>(&'a Batches);
+
+impl Batches {
+    /// Has an entry wait for the next batch, and says whether a thread must be told to come for it.
+    pub(super) fn join(&self, entry: Waiting<CreateEntry>) -> bool {
+        let mut state = self.lock();
+        state.waiting.push_back(entry);
+        let is_batch_wanted = state.under_way == 0 || state.waiting.len() >= MOST;
+        let tells = is_batch_wanted && !state.is_thread_told;
+        state.is_thread_told |= tells;
+        tells
+    }
+
+    /// For the thread that was told to come: the next batch, which is empty if everybody who waited
+    /// has gone.
+    pub(super) fn begin(&self) -> (Turn<'_>, Vec<Admitted<CreateEntry>>) {
+        let batch = self.lock().next();
+        (Turn(self), batch)
+    }
+
+    /// Whether a thread must be told to come for those who have come to wait meanwhile. To be asked
+    /// after each batch.
+    pub(super) fn has_next(&self) -> bool {
+        let mut state = self.lock();
+        let tells = !state.waiting.is_empty() && !state.is_thread_told;
+        state.is_thread_told |= tells;
+        tells
+    }
+
+    /// A poisoned lock is taken all the same: nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next(&mut self) -> Vec<Admitted<CreateEntry>> {
+        self.is_thread_told = false;
+        self.under_way += 1;
+        let (mut batch, mut text) = (Vec::new(), 0);
+        while batch.len() < MOST && text < ENOUGH_TEXT {
+            let Some(waiting) = self.waiting.pop_front() else {
+                break;
+            };
+            if let Some(admitted) = waiting.take() {
+                let entry = &admitted.message.entry;
+                text += entry.title.len() + entry.content.len();
+                batch.push(admitted);
+            }
+        }
+        batch
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().under_way -= 1;
+    }
+}

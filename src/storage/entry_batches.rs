@@ -1,0 +1,97 @@
+//! Entries of any number of users, written at once.
+//!
+//! A statement, a transaction and a wait for the disk cost PostgreSQL more than a row does, so that rows
+//! which come at the same time share them. Each row stands beside its own owner from end to end.
+
+use diesel::{
+    PgConnection, RunQueryDsl,
+    data_types::PgTimestamp,
+    result::Error as DieselError,
+    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
+};
+
+use crate::domain::{
+    clock::Timestamp,
+    journal::{EntryId, JournalOwner, NewEntry},
+};
+
+use super::{error::StorageError, statement::Statement, time};
+
+/// What became of entries that were to be written at once.
+#[derive(Debug)]
+pub enum Batch {
+    /// For each, in the order they were given, what the database added to it; nothing for those that are
+    /// not stored, because their owners have never written anything.
+    Written(Vec<Option<(EntryId, Timestamp)>>),
+    /// None is stored, because the database refused one of them, and does not say which.
+    Refused,
+}
+
+/// Writes entries without tags and without keys, each for its owner, in one transaction. Owners who are
+/// new are left out: making one may wait for another transaction that does, and nobody is to wait for what
+/// is about somebody else.
+///
+/// # Errors
+/// `Unavailable` if the database is; nothing is stored then, unless the connection broke.
+pub fn create_entries(
+    connection: &mut PgConnection,
+    entries: &[(&JournalOwner, &NewEntry)],
+) -> Result<Batch, StorageError> {
+    // The ids are drawn first, because the order of what RETURNING returns is not promised.
+    let statement = Statement::<(BigInt, BigInt, Timestamptz), _>::often(|| {
+        "WITH draft AS MATERIALIZED (
+           SELECT nextval('entries_id_seq') AS id, given.*
+             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
+               AS given (user_id, title, content, mood, location, weather, is_private, is_favorite,
+                         place)
+            WHERE EXISTS (SELECT FROM users WHERE id = given.user_id)),
+         entry AS (
+           INSERT INTO entries
+             (id, user_id, title, content, mood, location, weather, is_private, is_favorite)
+           OVERRIDING SYSTEM VALUE
+           SELECT id, user_id, title, content, mood, location, weather, is_private, is_favorite
+             FROM draft)
+         SELECT place, id, now() FROM draft"
+    });
+    let rows = statement
+        .bind::<Array<Uuid>, _>(each(entries, |owner, _| owner.user.as_uuid()))
+        .bind::<Array<Text>, _>(each(entries, |_, entry| &entry.title))
+        .bind::<Array<Text>, _>(each(entries, |_, entry| &entry.content))
+        .bind::<Array<Nullable<Text>>, _>(each(entries, |_, entry| entry.mood.as_ref()))
+        .bind::<Array<Nullable<Text>>, _>(each(entries, |_, entry| entry.location.as_ref()))
+        .bind::<Array<Nullable<Text>>, _>(each(entries, |_, entry| entry.weather.as_ref()))
+        .bind::<Array<Bool>, _>(each(entries, |_, entry| entry.is_private))
+        .bind::<Array<Bool>, _>(each(entries, |_, entry| entry.is_favorite))
+        .load::<(i64, i64, PgTimestamp)>(connection);
+    let rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => return refused(error),
+    };
+    let mut written = vec![None; entries.len()];
+    for (place, id, created_at) in rows {
+        let place = usize::try_from(place - 1).ok();
+        let place = place.and_then(|place| written.get_mut(place));
+        let place = place.ok_or_else(|| StorageError::corrupt("an entry that was not given"))?;
+        *place = Some((EntryId(id), time::to_instant(created_at)?));
+    }
+    Ok(Batch::Written(written))
+}
+
+/// An error that the database raised for what was given ended the transaction.
+fn refused(error: DieselError) -> Result<Batch, StorageError> {
+    let is_from_the_database = matches!(error, DieselError::DatabaseError(..));
+    match StorageError::from(error) {
+        StorageError::Corrupt { .. } if is_from_the_database => Ok(Batch::Refused),
+        error => Err(error),
+    }
+}
+
+fn each<'a, T>(
+    entries: &[(&'a JournalOwner, &'a NewEntry)],
+    part: impl Fn(&'a JournalOwner, &'a NewEntry) -> T,
+) -> Vec<T> {
+    entries
+        .iter()
+        .map(|(owner, entry)| part(owner, entry))
+        .collect()
+}

@@ -1,0 +1,162 @@
+//! Entries of any users that come at the same time are written in one statement.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
+
+use diesel::{PgConnection, connection::SimpleConnection};
+use epicme::{
+    actors::journal::{GetEntry, ListEntries},
+    domain::{
+        journal::{Entry, EntryFilter, JournalError, JournalOwner, NewEntry},
+        page::PageLimit,
+    },
+};
+use futures_util::future::join_all;
+
+use super::support::{Journal, create_entry, new_entry, owner, page, soon};
+
+type Write<'a> = Pin<Box<dyn Future<Output = Result<Entry, JournalError>> + 'a>>;
+
+fn patient_journal() -> Journal {
+    Journal::start_with(|settings| settings.longest_company = Duration::from_secs(60))
+}
+
+/// Begins a write and lets it come as far as it does by itself.
+async fn begin<'a>(journal: &'a Journal, owner: &JournalOwner, entry: NewEntry) -> Write<'a> {
+    let mut write: Write<'a> = Box::pin(journal.ask(create_entry(owner, entry, None)));
+    poll_fn(|context| {
+        assert!(write.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    write
+}
+
+/// Holds up whoever writes entries, until it commits.
+fn hold_up(journal: &Journal) -> PgConnection {
+    let mut blocker = journal.database.connect();
+    blocker
+        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+        .unwrap();
+    blocker
+}
+
+#[actix_rt::test]
+async fn what_comes_at_the_same_time_is_written_at_once_and_each_for_its_owner() {
+    let journal = patient_journal();
+    for number in 0..8 {
+        let user = owner(&format!("user {number}"));
+        journal.entry(&user, new_entry("one before")).await;
+    }
+    let mut blocker = hold_up(&journal);
+    let mut writes = Vec::new();
+    for number in 0..24 {
+        // The last user is new.
+        let user = owner(&format!("user {}", number % 9));
+        let mut entry = new_entry(&format!("entry {number}"));
+        entry.mood = (number % 2 == 0).then(|| format!("mood {number}"));
+        entry.weather = (number % 3 == 0).then(|| "\"{,}\\ NULL".to_owned());
+        entry.is_private = number % 4 == 0;
+        entry.is_favorite = number % 5 == 0;
+        let write = begin(&journal, &user, entry.clone()).await;
+        writes.push(async move { (user, entry, write.await.unwrap()) });
+    }
+    blocker.batch_execute("COMMIT").unwrap();
+    for (owner, given, written) in soon(join_all(writes)).await {
+        let expected = given.written(written.id, written.created_at, Vec::new());
+        assert_eq!(written, expected);
+        let (user, id) = (owner.user, written.id);
+        let stored = journal.ask(GetEntry { user, id }).await.unwrap();
+        assert_eq!(stored, expected);
+    }
+    for number in 0..9 {
+        let list = ListEntries {
+            user: owner(&format!("user {number}")).user,
+            filter: EntryFilter::default(),
+            page: page(PageLimit::LONGEST.get(), None),
+        };
+        let titles = journal.ask(list).await.unwrap().items;
+        let mut titles: Vec<_> = titles.into_iter().map(|item| item.title).collect();
+        titles.retain(|title| title != "one before");
+        titles.sort_unstable();
+        let own = (0..24).filter(|entry| entry % 9 == number);
+        let mut own = Vec::from_iter(own.map(|n| format!("entry {n}")));
+        own.sort_unstable();
+        assert_eq!(titles, own);
+    }
+    // The first may be under way before the others come. Those of the new user are written each by itself.
+    let transactions =
+        "(SELECT DISTINCT e.xmin::text FROM entries e JOIN users u ON u.id = e.user_id
+                          WHERE e.title LIKE 'entry %' AND u.subject <> 'user 8') AS transactions";
+    assert!(journal.database.count(transactions) <= 2);
+}
+
+#[actix_rt::test]
+async fn an_entry_that_the_database_refuses_is_refused_alone() {
+    let journal = patient_journal();
+    let mut blocker = hold_up(&journal);
+    let first = begin(&journal, &owner("ann"), new_entry("first")).await;
+    let good = begin(&journal, &owner("ann"), new_entry("good")).await;
+    // No message of a client comes here with such a title.
+    let bad = begin(&journal, &owner("eve"), new_entry(&"x".repeat(201))).await;
+    let last = begin(&journal, &owner("bob"), new_entry("last")).await;
+    blocker.batch_execute("COMMIT").unwrap();
+    let all = soon(join_all([first, good, bad, last])).await;
+    assert!(
+        all[0].is_ok() && all[1].is_ok() && all[3].is_ok(),
+        "{all:?}"
+    );
+    assert!(
+        matches!(all[2], Err(JournalError::Corrupt { .. })),
+        "{all:?}"
+    );
+    assert_eq!(journal.database.count("entries"), 3);
+    assert_eq!(journal.database.count("users WHERE subject = 'eve'"), 0);
+}
+
+#[actix_rt::test]
+async fn what_is_held_up_for_one_user_holds_up_another_for_a_moment_at_most() {
+    let journal =
+        Journal::start_with(|settings| settings.longest_company = Duration::from_millis(20));
+    let (ann, eve) = (owner("ann"), owner("eve"));
+    let mut blocker = journal.database.connect();
+    // A transaction in which Eve becomes a user; her first entry waits for its end.
+    blocker
+        .batch_execute(&format!(
+            "BEGIN; INSERT INTO users (id, issuer, subject) VALUES ('{}', '{}', '{}')",
+            eve.user.as_uuid(),
+            eve.issuer,
+            eve.subject
+        ))
+        .unwrap();
+    let mut held_up = begin(&journal, &eve, new_entry("late")).await;
+    soon(journal.ask(create_entry(&ann, new_entry("in time"), None)))
+        .await
+        .unwrap();
+    poll_fn(|context| {
+        assert!(held_up.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    blocker.batch_execute("ROLLBACK").unwrap();
+    soon(held_up).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn entries_whose_callers_leave_while_they_wait_for_others_are_written() {
+    let journal = patient_journal();
+    let mut blocker = hold_up(&journal);
+    let mut writes = Vec::new();
+    // More than one batch holds.
+    for number in 0..40 {
+        writes.push(begin(&journal, &owner("ann"), new_entry(&number.to_string())).await);
+    }
+    drop(writes);
+    blocker.batch_execute("COMMIT").unwrap();
+    soon(journal.handle.drained()).await;
+    assert_eq!(journal.database.count("entries"), 40);
+}
