@@ -1,7 +1,8 @@
 //! Lists of entries, newest first, by keyset: a page costs a page, however deep it lies.
 
 use diesel::{
-    PgConnection, Queryable, RunQueryDsl,
+    PgConnection, QueryResult, Queryable, RunQueryDsl,
+    connection::DefaultLoadingMode,
     data_types::PgTimestamp,
     sql_types::{Array, BigInt, Bool, Integer, Text, Timestamptz, Uuid},
 };
@@ -27,9 +28,17 @@ pub fn list_entries(
 ) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
     let window = Window::new(filter, page);
     let is_whole = filter.tags.is_empty() && filter.from.is_none() && filter.is_favorite.is_none();
-    let rows: Vec<ItemRow> = if is_whole {
+    let read = EntryListItem::try_from;
+    let place = |item: &EntryListItem| (item.created_at, item.id);
+    if is_whole {
         let statement = Statement::<ItemSql, _>::often(|| list_all!(""));
-        bind_window!(statement, user, window).load(connection)?
+        let statement = bind_window!(statement, user, window);
+        paged(
+            statement.load_iter::<ItemRow, DefaultLoadingMode>(connection)?,
+            page,
+            read,
+            place,
+        )
     } else if filter.tags.is_empty() {
         // Without a first date, its condition is left out: the planner, which does not know that date,
         // would think that it leaves out most entries.
@@ -41,7 +50,13 @@ pub fn list_entries(
             (Some(_), Some(true)) => list_all!("AND created_at >= $4 AND is_favorite"),
             (Some(_), Some(false)) => list_all!("AND created_at >= $4 AND NOT is_favorite"),
         });
-        bind_window!(statement, user, window).load(connection)?
+        let statement = bind_window!(statement, user, window);
+        paged(
+            statement.load_iter::<ItemRow, DefaultLoadingMode>(connection)?,
+            page,
+            read,
+            place,
+        )
     } else {
         let statement = Statement::<ItemSql>::new(match filter.is_favorite {
             None => list_tagged!(""),
@@ -49,11 +64,14 @@ pub fn list_entries(
             Some(false) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
         });
         let tags: Vec<i64> = filter.tags.iter().map(|tag| tag.0).collect();
-        bind_window!(statement, user, window)
-            .bind::<Array<BigInt>, _>(tags)
-            .load(connection)?
-    };
-    paged(rows, page, EntryListItem::try_from, |item| item)
+        let statement = bind_window!(statement, user, window).bind::<Array<BigInt>, _>(tags);
+        paged(
+            statement.load_iter::<ItemRow, DefaultLoadingMode>(connection)?,
+            page,
+            read,
+            place,
+        )
+    }
 }
 
 /// How many of the user's entries were written in a span of time and have one of these tags, or any
@@ -107,7 +125,7 @@ pub fn search_entries(
     let window = Window::new(&EntryFilter::default(), page);
     // A common word is found fastest along the list, a rare one in the search index. Only a plan
     // that knows the words can choose.
-    let rows: Vec<HitRow> = Statement::<HitSql>::fit_to_binds(
+    let statement = Statement::<HitSql>::fit_to_binds(
         "WITH hits AS MATERIALIZED (
            SELECT id, title, is_favorite, created_at, tag_count, content
              FROM entries
@@ -126,9 +144,11 @@ pub fn search_entries(
     .bind::<Timestamptz, _>(window.before.0)
     .bind::<BigInt, _>(window.before.1)
     .bind::<BigInt, _>(window.rows)
-    .bind::<Text, _>(query)
-    .load(connection)?;
-    paged(rows, page, SearchHit::try_from, |hit| &hit.entry)
+    .bind::<Text, _>(query);
+    let rows = statement.load_iter::<HitRow, DefaultLoadingMode>(connection)?;
+    paged(rows, page, SearchHit::try_from, |hit| {
+        (hit.entry.created_at, hit.entry.id)
+    })
 }
 
 /// `$1` to `$5` of the lists.
@@ -281,20 +301,27 @@ impl Window {
     }
 }
 
+/// Reads each row into the page where it will stay: there are many of them.
 fn paged<Row, Item>(
-    mut rows: Vec<Row>,
+    rows: impl Iterator<Item = QueryResult<Row>>,
     page: &PageRequest<TimeCursor>,
     read: impl Fn(Row) -> Result<Item, StorageError>,
-    entry: impl Fn(&Item) -> &EntryListItem,
+    place: impl Fn(&Item) -> (Timestamp, EntryId),
 ) -> Result<Page<Item, TimeCursor>, StorageError> {
     let limit = usize::from(page.limit.get());
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let items = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut items = Vec::with_capacity(rows.size_hint().0.min(limit));
+    let mut more = false;
+    for row in rows {
+        more = items.len() == limit;
+        if more {
+            break;
+        }
+        items.push(read(row?)?);
+    }
     let next = items
         .last()
-        .map(entry)
+        .map(place)
         .filter(|_| more)
-        .map(|last| time::cursor(last.created_at, last.id.0));
+        .map(|(created_at, id)| time::cursor(created_at, id.0));
     Ok(Page { items, next })
 }
