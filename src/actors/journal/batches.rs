@@ -29,9 +29,6 @@ struct State {
     is_thread_told: bool,
 }
 
-/// A batch under way, until this is dropped.
-pub(super) struct Turn<'a>(&'a Batches);
-
 impl Batches {
     /// Has an entry wait for the next batch, and says whether a thread must be told to come for it.
     pub(super) fn join(&self, entry: Waiting<CreateEntry>) -> bool {
@@ -45,33 +42,13 @@ impl Batches {
 
     /// For the thread that was told to come: the next batch, which is empty if everybody who waited
     /// has gone.
-    pub(super) fn begin(&self) -> (Turn<'_>, Vec<Admitted<CreateEntry>>) {
-        let batch = self.lock().next();
-        (Turn(self), batch)
-    }
-
-    /// Whether a thread must be told to come for those who have come to wait meanwhile. To be asked
-    /// after each batch.
-    pub(super) fn has_next(&self) -> bool {
+    pub(super) fn begin(&self) -> Vec<Admitted<CreateEntry>> {
         let mut state = self.lock();
-        let tells = !state.waiting.is_empty() && !state.is_thread_told;
-        state.is_thread_told |= tells;
-        tells
-    }
-
-    /// A poisoned lock is taken all the same: nothing panics while it is held.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn next(&mut self) -> Vec<Admitted<CreateEntry>> {
-        self.is_thread_told = false;
-        self.under_way += 1;
+        state.is_thread_told = false;
+        state.under_way += 1;
         let (mut batch, mut text) = (Vec::new(), 0);
         while batch.len() < MOST && text < ENOUGH_TEXT {
-            let Some(waiting) = self.waiting.pop_front() else {
+            let Some(waiting) = state.waiting.pop_front() else {
                 break;
             };
             if let Some(admitted) = waiting.take() {
@@ -82,10 +59,19 @@ impl State {
         }
         batch
     }
-}
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0.lock().under_way -= 1;
+    /// For that thread, when the batch is done: whether it must come again, for those who have come to
+    /// wait meanwhile.
+    pub(super) fn end(&self) -> bool {
+        let mut state = self.lock();
+        state.under_way -= 1;
+        let tells = !state.waiting.is_empty() && !state.is_thread_told;
+        state.is_thread_told |= tells;
+        tells
+    }
+
+    /// A poisoned lock is taken all the same: nothing panics while it is held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

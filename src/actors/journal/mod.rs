@@ -7,8 +7,9 @@
 //! that ends because its caller left; a query on an actor's thread (Diesel blocks).
 //!
 //! **Begin with** `messages.rs`: each message stands beside its answer and what it does. Then
-//! `handle.rs` (admission), `threads.rs` (where an admitted message is run) and `actor.rs`, which tells
-//! of what became different. `activity.rs` counts calls apart from all that, and hands the counts in as a
+//! `handle.rs` (admission), `workers.rs` and `threads.rs` (where an admitted message is run),
+//! `batches.rs` (new entries are written together) and `actor.rs`, which does the work and tells of what
+//! became different. `activity.rs` counts calls apart from all that, and hands the counts in as a
 //! message like any other.
 
 mod activity;

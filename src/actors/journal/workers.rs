@@ -62,16 +62,11 @@ impl Workers {
     }
 
     fn write_batch(&self) {
-        let (turn, batch) = self.batches.begin();
-        let left = self.means.work_together(batch);
+        let turn = Turn(self);
+        let left = self.means.work_together(self.batches.begin());
         drop(turn);
         for admitted in left {
             self.begin_alone(Waiting::new(admitted));
-        }
-        if self.batches.has_next() {
-            let workers = self.clone();
-            // Behind what came before them, for reads need a thread as well.
-            self.threads.follow(move || workers.write_batch());
         }
     }
 
@@ -80,6 +75,20 @@ impl Workers {
             Start::Now
         } else {
             Start::Later
+        }
+    }
+}
+
+/// A batch under way. When it is done, or has panicked, those who wait for that have theirs.
+struct Turn<'a>(&'a Workers);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Self(workers) = self;
+        if workers.batches.end() {
+            let next = Workers::clone(workers);
+            // Behind what came before them, for reads need a thread as well.
+            workers.threads.follow(move || next.write_batch());
         }
     }
 }
