@@ -3,8 +3,8 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::{self, Thread},
 };
 
 /// What a thread does. Bounded by whoever hands it in: the queue takes everything.
@@ -14,16 +14,13 @@ type Work = Box<dyn FnOnce() + Send>;
 pub(super) struct Threads(Arc<Queue>);
 
 #[derive(Default)]
-struct Queue {
-    state: Mutex<State>,
-    has_work: Condvar,
-}
+struct Queue(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Work>,
-    /// How many threads have nothing to do, and have not been woken.
-    idle: usize,
+    /// Those that have nothing to do and have not been woken, the last to become so at the end.
+    idle: Vec<Thread>,
     is_closed: bool,
 }
 
@@ -49,14 +46,14 @@ impl Threads {
     pub(super) fn begin(&self, work: impl FnOnce() + Send + 'static) -> bool {
         let mut state = self.0.lock();
         state.waiting.push_back(Box::new(work));
-        // Waking costs a system call, so nobody is woken who is awake.
-        let is_free = state.idle > 0;
-        if is_free {
-            state.idle -= 1;
-            drop(state);
-            self.0.has_work.notify_one();
-        }
-        is_free
+        // Waking costs a system call, so nobody is woken who is awake. The last to rest has most of what
+        // it needs in the processor's caches.
+        let Some(thread) = state.idle.pop() else {
+            return false;
+        };
+        drop(state);
+        thread.unpark();
+        true
     }
 
     /// Has something done after what waits already. To be said by one of the threads, which looks for
@@ -68,41 +65,41 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.0.lock().is_closed = true;
-        self.0.has_work.notify_all();
+        let mut state = self.0.lock();
+        state.is_closed = true;
+        state.idle.drain(..).for_each(|thread| thread.unpark());
     }
 }
 
 impl Queue {
     fn work(&self) {
-        while let Some(work) = self.next() {
+        let me = thread::current();
+        while let Some(work) = self.next(&me) {
             // Said by the hook that every panic passes; whoever waits for an answer gets none.
             let _ = catch_unwind(AssertUnwindSafe(work));
         }
     }
 
-    fn next(&self) -> Option<Work> {
-        let mut state = self.lock();
+    fn next(&self, me: &Thread) -> Option<Work> {
         loop {
+            let mut state = self.lock();
+            // Still among them if it was woken without a reason.
+            state.idle.retain(|thread| thread.id() != me.id());
             if let Some(work) = state.waiting.pop_front() {
                 return Some(work);
             }
             if state.is_closed {
                 return None;
             }
-            state.idle += 1;
-            // Woken without a reason, it is counted as idle twice for a moment: one call more to wake
-            // somebody, and nothing else.
-            state = self
-                .has_work
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state.idle.push(me.clone());
+            drop(state);
+            thread::park();
         }
     }
 
     /// A poisoned lock is taken all the same: nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -130,5 +127,32 @@ mod tests {
             all,
             Vec::from_iter((0..100).filter(|number| number % 3 != 0))
         );
+    }
+    #[test]
+    fn a_thread_is_said_to_be_free_only_if_it_is() {
+        let threads = Threads::start(2);
+        let (done, is_done) = mpsc::channel();
+        let signal = |done: &mpsc::Sender<()>| {
+            let done = done.clone();
+            move || done.send(()).unwrap()
+        };
+        // Threads rest and are woken in every order.
+        for _ in 0..1_000 {
+            threads.begin(signal(&done));
+            threads.begin(signal(&done));
+            is_done.iter().take(2).for_each(drop);
+        }
+        let (releases, held): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel::<()>()).unzip();
+        for release in held {
+            let begun = signal(&done);
+            threads.begin(move || {
+                begun();
+                let _ = release.recv();
+            });
+        }
+        is_done.iter().take(2).for_each(drop);
+        assert!(!threads.begin(signal(&done)), "both have something to do");
+        drop(releases);
+        is_done.recv().unwrap();
     }
 }
