@@ -35,7 +35,10 @@ pub fn create_entry(
 ) -> Result<Entry, StorageError> {
     match key {
         Some(key) => create_once(connection, owner, entry, key),
-        None if entry.tags.is_empty() => create_plain(connection, owner, entry),
+        None if entry.tags.is_empty() => {
+            let (id, created_at) = create_plain(connection, owner, &entry)?;
+            Ok(entry.written(id, created_at, Vec::new()))
+        }
         None => create_tagged(connection, owner, entry),
     }
 }
@@ -309,10 +312,20 @@ impl TryFrom<EntryRow> for Entry {
 /// `$1` to `$10`: the owner and the entry's own columns.
 macro_rules! bind_entry {
     ($statement:expr, $owner:expr, $entry:expr) => {
+        bind_columns!(
+            $statement
+                .bind::<Uuid, _>($owner.user.as_uuid())
+                .bind::<Text, _>(&$owner.issuer)
+                .bind::<Text, _>(&$owner.subject),
+            $entry
+        )
+    };
+}
+
+/// The entry's own columns.
+macro_rules! bind_columns {
+    ($statement:expr, $entry:expr) => {
         $statement
-            .bind::<Uuid, _>($owner.user.as_uuid())
-            .bind::<Text, _>(&$owner.issuer)
-            .bind::<Text, _>(&$owner.subject)
             .bind::<Text, _>(&$entry.title)
             .bind::<Text, _>(&$entry.content)
             .bind::<Nullable<Text>, _>($entry.mood.as_ref())
@@ -323,24 +336,40 @@ macro_rules! bind_entry {
     };
 }
 
-fn create_plain(
+/// Writes an entry without tags and without a key; returns what the database added to it.
+///
+/// # Errors
+/// Those of the database.
+pub fn create_plain(
     connection: &mut PgConnection,
     owner: &JournalOwner,
-    entry: NewEntry,
-) -> Result<Entry, StorageError> {
+    entry: &NewEntry,
+) -> Result<(EntryId, Timestamp), StorageError> {
+    // All but a user's first.
     let statement = Statement::<(BigInt, Timestamptz), _>::often(|| {
-        concat!(
-            "WITH ",
-            new_owner!(""),
-            " INSERT INTO entries
-                (user_id, title, content, mood, location, weather, is_private, is_favorite)
-              VALUES ($1, $4, $5, $6, $7, $8, $9, $10)
-              RETURNING id, created_at"
-        )
+        "INSERT INTO entries (user_id, title, content, mood, location, weather, is_private, is_favorite)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT FROM users WHERE id = $1)
+         RETURNING id, created_at"
     });
-    let (id, created_at): (i64, PgTimestamp) =
-        bind_entry!(statement, owner, entry).get_result(connection)?;
-    Ok(entry.written(EntryId(id), time::to_instant(created_at)?, Vec::new()))
+    let statement = statement.bind::<Uuid, _>(owner.user.as_uuid());
+    let row = bind_columns!(statement, entry)
+        .get_result(connection)
+        .optional()?;
+    let (id, created_at): (i64, PgTimestamp) = match row {
+        Some(row) => row,
+        None => {
+            let statement = Statement::<(BigInt, Timestamptz)>::new(concat!(
+                "WITH ",
+                new_owner!(""),
+                " INSERT INTO entries
+                    (user_id, title, content, mood, location, weather, is_private, is_favorite)
+                  VALUES ($1, $4, $5, $6, $7, $8, $9, $10)
+                  RETURNING id, created_at"
+            ));
+            bind_entry!(statement, owner, entry).get_result(connection)?
+        }
+    };
+    Ok((EntryId(id), time::to_instant(created_at)?))
 }
 
 fn create_tagged(

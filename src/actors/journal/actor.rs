@@ -19,7 +19,7 @@ use crate::{
         principal::UserId,
     },
     storage::{
-        Pool, StorageError,
+        Pool, StorageError, entries,
         entry_batches::{self, Batch},
     },
 };
@@ -172,13 +172,9 @@ impl Means {
     /// Blocks.
     pub(super) fn work_together(
         &self,
-        mut batch: Vec<Admitted<CreateEntry>>,
+        batch: Vec<Admitted<CreateEntry>>,
     ) -> Vec<Admitted<CreateEntry>> {
         let mut left = Vec::new();
-        if batch.len() <= 1 {
-            batch.pop().into_iter().for_each(|only| self.work(only));
-            return left;
-        }
         match self.write(&batch) {
             Ok(Batch::Written(added)) => {
                 for (admitted, added) in batch.into_iter().zip(added) {
@@ -210,11 +206,19 @@ impl Means {
             .connect_timeout
             .saturating_sub(waited.unwrap_or_default());
         let mut lease = self.pool.get_within(patience)?;
-        let entries: Vec<_> = batch
-            .iter()
-            .map(|admitted| (&admitted.message.owner, &admitted.message.entry))
-            .collect();
-        let written = entry_batches::create_entries(&mut lease, &entries);
+        let written = match batch {
+            [only] => {
+                let CreateEntry { owner, entry, .. } = &only.message;
+                entries::create_plain(&mut lease, owner, entry)
+                    .map(|added| Batch::Written(vec![Some(added)]))
+            }
+            batch => {
+                let entries = batch
+                    .iter()
+                    .map(|admitted| (&admitted.message.owner, &admitted.message.entry));
+                entry_batches::create_entries(&mut lease, &Vec::from_iter(entries))
+            }
+        };
         if let Err(StorageError::Unavailable { .. }) = written {
             // Asked so that a connection that broke does not go back to the pool. A write may have been
             // done before it did, and is not tried again.

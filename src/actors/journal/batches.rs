@@ -46,7 +46,8 @@ impl Batches {
         let mut state = self.lock();
         state.is_thread_told = false;
         state.under_way += 1;
-        let (mut batch, mut text) = (Vec::new(), 0);
+        let mut batch = Vec::with_capacity(state.waiting.len().min(MOST));
+        let mut text = 0;
         while batch.len() < MOST && text < ENOUGH_TEXT {
             let Some(waiting) = state.waiting.pop_front() else {
                 break;

@@ -63,7 +63,12 @@ impl Workers {
 
     fn write_batch(&self) {
         let turn = Turn(self);
-        let left = self.means.work_together(self.batches.begin());
+        let batch = self.batches.begin();
+        let left = if batch.is_empty() {
+            batch
+        } else {
+            self.means.work_together(batch)
+        };
         drop(turn);
         for admitted in left {
             self.begin_alone(Waiting::new(admitted));
