@@ -35,9 +35,12 @@ impl Batches {
         let mut state = self.lock();
         state.waiting.push_back(entry);
         let is_batch_wanted = state.under_way == 0 || state.waiting.len() >= MOST;
-        let tells = is_batch_wanted && !state.is_thread_told;
-        state.is_thread_told |= tells;
-        tells
+        is_batch_wanted && state.tell()
+    }
+
+    /// Says whether a thread must be told to come for those who wait, though others are being written.
+    pub(super) fn hurry(&self) -> bool {
+        self.lock().tell()
     }
 
     /// For the thread that was told to come: the next batch, which is empty if everybody who waited
@@ -66,13 +69,20 @@ impl Batches {
     pub(super) fn end(&self) -> bool {
         let mut state = self.lock();
         state.under_way -= 1;
-        let tells = !state.waiting.is_empty() && !state.is_thread_told;
-        state.is_thread_told |= tells;
-        tells
+        state.tell()
     }
 
     /// A poisoned lock is taken all the same: nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Whether a thread is to be told to come now: somebody waits, and none has been told.
+    fn tell(&mut self) -> bool {
+        let tells = !self.waiting.is_empty() && !self.is_thread_told;
+        self.is_thread_told |= tells;
+        tells
     }
 }

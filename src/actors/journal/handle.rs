@@ -44,8 +44,8 @@ pub struct JournalSettings {
     pub queue: u32,
     /// How long a message waits for a place in the queue before it is refused as `Busy`.
     pub failfast: Duration,
-    /// How long an entry waits for those before it, to be written together with others. Then it is written
-    /// alone: what holds those up may be nothing to it.
+    /// How long an entry waits for those before it, to be written together with others. Then those who wait
+    /// are written beside them: what holds those up may be nothing to them.
     pub longest_company: Duration,
     /// How long a message waits for a connection before the database counts as unavailable.
     pub connect_timeout: Duration,
@@ -68,7 +68,7 @@ impl JournalSettings {
             pool: NonZeroU32::new(10).expect("ten is not zero"),
             queue: 40,
             failfast: Duration::from_millis(250),
-            longest_company: Duration::from_millis(250),
+            longest_company: Duration::from_millis(25),
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
@@ -208,7 +208,7 @@ impl JournalHandle {
         if start == Start::Together {
             match timeout(self.0.longest_company, &mut answered).await {
                 Ok(reply) => return reply.unwrap_or_else(|_| Err(panicked())),
-                Err(_) => start = self.0.workers.begin_alone(waiting.clone()),
+                Err(_) => start = self.0.workers.begin_overdue(&waiting),
             }
         }
         if start == Start::Later {

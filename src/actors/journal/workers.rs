@@ -61,6 +61,19 @@ impl Workers {
         self.begin(move || workers.write_batch())
     }
 
+    /// For an entry that has waited for long enough: has a thread write those who wait, whatever is under
+    /// way, unless it is being written or a thread is on its way to it.
+    pub(super) fn begin_overdue<M: JournalMessage>(&self, entry: &Waiting<M>) -> Start {
+        if !entry.is(|_| true) {
+            return Start::Now;
+        }
+        if !self.batches.hurry() {
+            return Start::Later;
+        }
+        let workers = self.clone();
+        self.begin(move || workers.write_batch())
+    }
+
     fn write_batch(&self) {
         let turn = Turn(self);
         let batch = self.batches.begin();
