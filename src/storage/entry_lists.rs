@@ -28,17 +28,10 @@ pub fn list_entries(
 ) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
     let window = Window::new(filter, page);
     let is_whole = filter.tags.is_empty() && filter.from.is_none() && filter.is_favorite.is_none();
-    let read = EntryListItem::try_from;
-    let place = |item: &EntryListItem| (item.created_at, item.id);
-    if is_whole {
+    let rows = if is_whole {
         let statement = Statement::<ItemSql, _>::often(|| list_all!(""));
-        let statement = bind_window!(statement, user, window);
-        paged(
-            statement.load_iter::<ItemRow, DefaultLoadingMode>(connection)?,
-            page,
-            read,
-            place,
-        )
+        bind_window!(statement, user, window)
+            .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
     } else if filter.tags.is_empty() {
         // Without a first date, its condition is left out: the planner, which does not know that date,
         // would think that it leaves out most entries.
@@ -50,13 +43,8 @@ pub fn list_entries(
             (Some(_), Some(true)) => list_all!("AND created_at >= $4 AND is_favorite"),
             (Some(_), Some(false)) => list_all!("AND created_at >= $4 AND NOT is_favorite"),
         });
-        let statement = bind_window!(statement, user, window);
-        paged(
-            statement.load_iter::<ItemRow, DefaultLoadingMode>(connection)?,
-            page,
-            read,
-            place,
-        )
+        bind_window!(statement, user, window)
+            .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
     } else {
         let statement = Statement::<ItemSql>::new(match filter.is_favorite {
             None => list_tagged!(""),
@@ -64,14 +52,11 @@ pub fn list_entries(
             Some(false) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
         });
         let tags: Vec<i64> = filter.tags.iter().map(|tag| tag.0).collect();
-        let statement = bind_window!(statement, user, window).bind::<Array<BigInt>, _>(tags);
-        paged(
-            statement.load_iter::<ItemRow, DefaultLoadingMode>(connection)?,
-            page,
-            read,
-            place,
-        )
-    }
+        bind_window!(statement, user, window)
+            .bind::<Array<BigInt>, _>(tags)
+            .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
+    };
+    paged(rows, page, EntryListItem::try_from, |item| item)
 }
 
 /// How many of the user's entries were written in a span of time and have one of these tags, or any
@@ -146,9 +131,7 @@ pub fn search_entries(
     .bind::<BigInt, _>(window.rows)
     .bind::<Text, _>(query);
     let rows = statement.load_iter::<HitRow, DefaultLoadingMode>(connection)?;
-    paged(rows, page, SearchHit::try_from, |hit| {
-        (hit.entry.created_at, hit.entry.id)
-    })
+    paged(rows, page, SearchHit::try_from, |hit| &hit.entry)
 }
 
 /// `$1` to `$5` of the lists.
@@ -306,7 +289,7 @@ fn paged<Row, Item>(
     rows: impl Iterator<Item = QueryResult<Row>>,
     page: &PageRequest<TimeCursor>,
     read: impl Fn(Row) -> Result<Item, StorageError>,
-    place: impl Fn(&Item) -> (Timestamp, EntryId),
+    entry: impl Fn(&Item) -> &EntryListItem,
 ) -> Result<Page<Item, TimeCursor>, StorageError> {
     let limit = usize::from(page.limit.get());
     let mut items = Vec::with_capacity(rows.size_hint().0.min(limit));
@@ -320,8 +303,8 @@ fn paged<Row, Item>(
     }
     let next = items
         .last()
-        .map(place)
+        .map(entry)
         .filter(|_| more)
-        .map(|(created_at, id)| time::cursor(created_at, id.0));
+        .map(|last| time::cursor(last.created_at, last.id.0));
     Ok(Page { items, next })
 }

@@ -1,4 +1,4 @@
-use std::{future::poll_fn, task::Poll, time::Duration};
+use std::time::Duration;
 
 use diesel::connection::{Connection, SimpleConnection};
 use epicme::{
@@ -11,7 +11,9 @@ use epicme::{
 };
 use secrecy::SecretString;
 
-use super::support::{Journal, create_entry, new_cluster, new_entry, owner, page, soon};
+use super::support::{
+    Journal, create_entry, new_cluster, new_entry, owner, page, soon, still_waits,
+};
 
 #[actix_rt::test]
 async fn a_write_is_done_even_if_its_caller_leaves() {
@@ -19,16 +21,9 @@ async fn a_write_is_done_even_if_its_caller_leaves() {
     let ann = owner("ann");
     journal.entry(&ann, new_entry("warm")).await;
     // The table is held, so that the write cannot be over before its caller leaves.
-    let mut blocker = journal.database.connect();
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
-        .unwrap();
+    let mut blocker = journal.hold_up();
     let mut write = Box::pin(journal.ask(create_entry(&ann, new_entry("kept"), None)));
-    poll_fn(|context| {
-        assert!(write.as_mut().poll(context).is_pending());
-        Poll::Ready(())
-    })
-    .await;
+    still_waits(&mut write).await;
     drop(write);
     assert_eq!(journal.handle.under_way(), 1);
     blocker.batch_execute("COMMIT").unwrap();
@@ -45,20 +40,13 @@ async fn a_full_gate_says_busy_and_gives_its_places_back() {
     });
     let ann = owner("ann");
     journal.entry(&ann, new_entry("warm")).await;
-    let mut blocker = journal.database.connect();
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
-        .unwrap();
+    let mut blocker = journal.hold_up();
     let mut writes = [
         Box::pin(journal.ask(create_entry(&ann, new_entry("one"), None))),
         Box::pin(journal.ask(create_entry(&ann, new_entry("two"), None))),
     ];
     for write in &mut writes {
-        poll_fn(|context| {
-            assert!(write.as_mut().poll(context).is_pending());
-            Poll::Ready(())
-        })
-        .await;
+        still_waits(write).await;
     }
     assert!(matches!(journal.ask(Ping).await, Err(JournalError::Busy)));
     blocker.batch_execute("ROLLBACK").unwrap();
@@ -76,10 +64,7 @@ async fn a_lock_or_a_statement_that_takes_too_long_is_an_outage() {
         settings.lock_timeout = Duration::from_millis(20);
     });
     let ann = owner("ann");
-    let mut blocker = journal.database.connect();
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
-        .unwrap();
+    let mut blocker = journal.hold_up();
     let refused = journal
         .ask(create_entry(&ann, new_entry("late"), None))
         .await;
@@ -262,16 +247,9 @@ async fn a_pool_that_is_used_up_is_an_outage_and_not_a_wait_without_end() {
     });
     journal.ask(Ping).await.unwrap();
     let ann = owner("ann");
-    let mut blocker = journal.database.connect();
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
-        .unwrap();
+    let mut blocker = journal.hold_up();
     let mut write = Box::pin(journal.ask(create_entry(&ann, new_entry("slow"), None)));
-    poll_fn(|context| {
-        assert!(write.as_mut().poll(context).is_pending());
-        Poll::Ready(())
-    })
-    .await;
+    still_waits(&mut write).await;
     // It answers until the write has taken the connection.
     let answer = soon(async {
         loop {

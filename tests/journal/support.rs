@@ -3,8 +3,9 @@
 #[path = "../support/database.rs"]
 mod database;
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
+use diesel::{PgConnection, connection::SimpleConnection};
 use epicme::{
     actors::journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
     domain::{
@@ -49,6 +50,15 @@ impl Journal {
 
     pub(crate) async fn entry(&self, owner: &JournalOwner, entry: NewEntry) -> Entry {
         self.ask(create_entry(owner, entry, None)).await.unwrap()
+    }
+
+    /// Holds up whoever comes to the table of entries, until the connection commits.
+    pub(crate) fn hold_up(&self) -> PgConnection {
+        let mut blocker = self.database.connect();
+        blocker
+            .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
+            .unwrap();
+        blocker
     }
 
     pub(crate) async fn tag(&self, owner: &JournalOwner, name: &str) -> Tag {
@@ -117,6 +127,15 @@ pub(crate) fn page<C>(limit: u16, after: Option<C>) -> PageRequest<C> {
         limit: PageLimit::new(limit).unwrap(),
         after,
     }
+}
+
+/// Lets something come as far as it does by itself, which is not to its end.
+pub(crate) async fn still_waits(work: &mut (impl Future + Unpin)) {
+    poll_fn(|context| {
+        assert!(Pin::new(&mut *work).poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// Bounds what a test waits for, so that a broken promise fails instead of hanging.

@@ -1,13 +1,8 @@
 //! Entries of any users that come at the same time are written in one statement.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::Future, pin::Pin, time::Duration};
 
-use diesel::{PgConnection, connection::SimpleConnection};
+use diesel::connection::SimpleConnection;
 use epicme::{
     actors::journal::{GetEntry, ListEntries},
     domain::{
@@ -17,7 +12,7 @@ use epicme::{
 };
 use futures_util::future::join_all;
 
-use super::support::{Journal, create_entry, new_entry, owner, page, soon};
+use super::support::{Journal, create_entry, new_entry, owner, page, soon, still_waits};
 
 type Write<'a> = Pin<Box<dyn Future<Output = Result<Entry, JournalError>> + 'a>>;
 
@@ -28,21 +23,8 @@ fn patient_journal() -> Journal {
 /// Begins a write and lets it come as far as it does by itself.
 async fn begin<'a>(journal: &'a Journal, owner: &JournalOwner, entry: NewEntry) -> Write<'a> {
     let mut write: Write<'a> = Box::pin(journal.ask(create_entry(owner, entry, None)));
-    poll_fn(|context| {
-        assert!(write.as_mut().poll(context).is_pending());
-        Poll::Ready(())
-    })
-    .await;
+    still_waits(&mut write).await;
     write
-}
-
-/// Holds up whoever writes entries, until it commits.
-fn hold_up(journal: &Journal) -> PgConnection {
-    let mut blocker = journal.database.connect();
-    blocker
-        .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
-        .unwrap();
-    blocker
 }
 
 #[actix_rt::test]
@@ -52,7 +34,7 @@ async fn what_comes_at_the_same_time_is_written_at_once_and_each_for_its_owner()
         let user = owner(&format!("user {number}"));
         journal.entry(&user, new_entry("one before")).await;
     }
-    let mut blocker = hold_up(&journal);
+    let mut blocker = journal.hold_up();
     let mut writes = Vec::new();
     for number in 0..24 {
         // The last user is new.
@@ -98,7 +80,7 @@ async fn what_comes_at_the_same_time_is_written_at_once_and_each_for_its_owner()
 #[actix_rt::test]
 async fn an_entry_that_the_database_refuses_is_refused_alone() {
     let journal = patient_journal();
-    let mut blocker = hold_up(&journal);
+    let mut blocker = journal.hold_up();
     let first = begin(&journal, &owner("ann"), new_entry("first")).await;
     let good = begin(&journal, &owner("ann"), new_entry("good")).await;
     // No message of a client comes here with such a title.
@@ -116,6 +98,34 @@ async fn an_entry_that_the_database_refuses_is_refused_alone() {
     );
     assert_eq!(journal.database.count("entries"), 3);
     assert_eq!(journal.database.count("users WHERE subject = 'eve'"), 0);
+}
+
+#[actix_rt::test]
+async fn an_entry_that_is_refused_among_others_in_one_statement_takes_none_with_it() {
+    let journal = patient_journal();
+    // New users' entries are not in the statement.
+    for user in ["ann", "bob", "eve"] {
+        journal.entry(&owner(user), new_entry("before")).await;
+    }
+    let mut blocker = journal.hold_up();
+    let first = begin(&journal, &owner("ann"), new_entry("first")).await;
+    let good = begin(&journal, &owner("ann"), new_entry("good")).await;
+    let bad = begin(&journal, &owner("eve"), new_entry(&"x".repeat(201))).await;
+    let last = begin(&journal, &owner("bob"), new_entry("last")).await;
+    blocker.batch_execute("COMMIT").unwrap();
+    let all = soon(join_all([first, good, bad, last])).await;
+    assert!(
+        matches!(
+            &all[..],
+            [Ok(_), Ok(_), Err(JournalError::Corrupt { .. }), Ok(_)]
+        ),
+        "{all:?}"
+    );
+    assert_eq!(
+        journal.database.count("entries WHERE title <> 'before'"),
+        3,
+        "each of the others once"
+    );
 }
 
 #[actix_rt::test]
@@ -138,11 +148,7 @@ async fn what_is_held_up_for_one_user_holds_up_another_for_a_moment_at_most() {
     for written in soon(join_all(in_time)).await {
         written.unwrap();
     }
-    poll_fn(|context| {
-        assert!(held_up.as_mut().poll(context).is_pending());
-        Poll::Ready(())
-    })
-    .await;
+    still_waits(&mut held_up).await;
     blocker.batch_execute("ROLLBACK").unwrap();
     soon(held_up).await.unwrap();
 }
@@ -150,7 +156,7 @@ async fn what_is_held_up_for_one_user_holds_up_another_for_a_moment_at_most() {
 #[actix_rt::test]
 async fn entries_whose_callers_leave_while_they_wait_for_others_are_written() {
     let journal = patient_journal();
-    let mut blocker = hold_up(&journal);
+    let mut blocker = journal.hold_up();
     let mut writes = Vec::new();
     // More than one batch holds.
     for number in 0..40 {

@@ -19,7 +19,7 @@ use crate::{
         principal::UserId,
     },
     storage::{
-        Pool, StorageError, entries,
+        Lease, Pool, StorageError, entries,
         entry_batches::{self, Batch},
     },
 };
@@ -201,11 +201,8 @@ impl Means {
     }
 
     fn write(&self, batch: &[Admitted<CreateEntry>]) -> Result<Batch, StorageError> {
-        let waited = batch.iter().map(|admitted| admitted.since.elapsed()).max();
-        let patience = self
-            .connect_timeout
-            .saturating_sub(waited.unwrap_or_default());
-        let mut lease = self.pool.get_within(patience)?;
+        let oldest = batch.iter().map(|admitted| admitted.since).min();
+        let mut lease = self.lease(oldest.unwrap_or_else(Instant::now))?;
         let written = match batch {
             [only] => {
                 let CreateEntry { owner, entry, .. } = &only.message;
@@ -232,8 +229,7 @@ impl Means {
         message: &M,
         since: Instant,
     ) -> Result<M::Reply, StorageError> {
-        let patience = self.connect_timeout.saturating_sub(since.elapsed());
-        let mut lease = self.pool.get_within(patience)?;
+        let mut lease = self.lease(since)?;
         match message.run(&mut lease) {
             // Connections that a restart of the database cut are noticed when they are used. A read
             // starts over with a new one; a write may have been done before the connection broke.
@@ -244,6 +240,12 @@ impl Means {
             }
             reply => reply,
         }
+    }
+
+    /// A connection for what has waited for one since then.
+    fn lease(&self, since: Instant) -> Result<Lease, StorageError> {
+        let patience = self.connect_timeout.saturating_sub(since.elapsed());
+        self.pool.get_within(patience)
     }
 
     /// Has the actor tell those who watch, before the caller has its answer. Where nobody watches any
