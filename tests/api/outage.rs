@@ -274,7 +274,7 @@ async fn a_queue_that_is_full_is_said_to_be_busy_at_once() {
     blocker
         .batch_execute("BEGIN; LOCK TABLE entries IN ACCESS EXCLUSIVE MODE")
         .unwrap();
-    let asks = (0..60).map(|_| app.tool(&ann.token, "list_entries", &json!({})).send());
+    let asks = (0..120).map(|_| app.tool(&ann.token, "list_entries", &json!({})).send());
     let mut waiting: futures_util::stream::FuturesUnordered<_> = asks.collect();
     let first = futures_util::StreamExt::next(&mut waiting).await.unwrap();
     assert_unavailable(&first, "1", "The server is busy; try again soon");

@@ -66,7 +66,7 @@ impl JournalSettings {
         Self {
             database_url,
             pool: NonZeroU32::new(10).expect("ten is not zero"),
-            queue: 40,
+            queue: 96,
             failfast: Duration::from_millis(250),
             longest_company: Duration::from_millis(25),
             connect_timeout: Duration::from_secs(2),
