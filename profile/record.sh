@@ -5,9 +5,9 @@
 #   profile/record.sh           record anew: builds the program with counters and puts load on it
 #   profile/record.sh --check   does the recorded profile belong to this toolchain and these dependencies?
 #
-# To record takes about ten minutes on two cores. It needs bash, python3, a PostgreSQL as `epicme dev` does,
-# and llvm-profdata of LLVM 19 or later: `rustup component add llvm-tools`, Debian's package llvm-19, or
-# the program that LLVM_PROFDATA names.
+# To record takes six minutes on two cores. It needs a PostgreSQL as `epicme dev` does, and llvm-profdata of
+# LLVM 19 or later: `rustup component add llvm-tools`, Debian's package llvm-19, or the program that
+# LLVM_PROFDATA names.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -35,16 +35,16 @@ case ${1:-} in
     ;;
   "") ;;
   *)
-    sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-    exit 64
+    sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+    [[ $1 == --help || $1 == -h ]] || exit 64
+    exit
     ;;
 esac
 
-profdata=${LLVM_PROFDATA:-}
-for candidate in "$(rustc --print sysroot)"/lib/rustlib/*/bin/llvm-profdata /usr/lib/llvm-*/bin/llvm-profdata; do
-  # The newest is last.
-  [[ -n ${LLVM_PROFDATA:-} || ! -x $candidate ]] || profdata=$candidate
-done
+newest_profdata() {
+  find "$(rustc --print sysroot)/lib/rustlib" /usr/lib/llvm-* -path '*/bin/llvm-profdata' 2>/dev/null | sort -V | tail -1
+}
+profdata=${LLVM_PROFDATA:-$(newest_profdata || true)}
 [[ -n $profdata ]] || { echo "llvm-profdata is missing: rustup component add llvm-tools" >&2; exit 69; }
 
 target=$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)
