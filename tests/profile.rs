@@ -1,8 +1,6 @@
 //! The profile that release builds are optimised by is no use to other names than those it was recorded
 //! for, and the compiler does not say so.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::{path::Path, process::Command};
 
 #[test]
