@@ -24,9 +24,14 @@ use epicme::{
     storage::{self, StorageError},
     telemetry::{self, LogFormat},
 };
+use mimalloc::MiMalloc;
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use url::Url;
+
+/// Calls allocate much, and hand what they allocated from one thread to another.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
