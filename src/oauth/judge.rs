@@ -80,12 +80,11 @@ pub enum Refusal {
 }
 
 /// An introspection reply, as far as it concerns us. Members that are not listed are ignored.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub struct IntrospectionReply {
     /// Whether the token is currently active. The only REQUIRED member.
     pub active: bool,
     /// The members of an active token.
-    #[serde(flatten)]
     pub claims: Claims,
 }
 
@@ -144,14 +143,13 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(serde::de::Error::custom("not an object"));
     }
-    if serde_json::from_slice::<Active>(body)?.active {
-        serde_json::from_slice(body)
+    let Active { active } = serde_json::from_slice(body)?;
+    let claims = if active {
+        serde_json::from_slice(body)?
     } else {
-        Ok(IntrospectionReply {
-            active: false,
-            claims: Claims::default(),
-        })
-    }
+        Claims::default()
+    };
+    Ok(IntrospectionReply { active, claims })
 }
 
 /// Decides whether a token is accepted, for whom it speaks, and which key its presenter has to prove.
