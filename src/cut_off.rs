@@ -43,7 +43,7 @@ pub async fn tell(
     secret: &SecretString,
     whom: &Value,
 ) -> Result<(), CutOffError> {
-    let client = auth::client(PATIENCE, server.scheme() == "http");
+    let client = auth::client(PATIENCE, Some(PATIENCE), server.scheme() == "http");
     let unreachable = || CutOffError::Unreachable(server.clone());
     let url = server.join("/admin/cut-offs").map_err(|_| unreachable())?;
     let mut response = client

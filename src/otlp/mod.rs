@@ -136,7 +136,7 @@ async fn send_all(
     is_plain: bool,
     metrics: &Metrics,
 ) {
-    let client = client(PATIENCE, is_plain);
+    let client = client(PATIENCE, Some(PATIENCE), is_plain);
     let mut told: Option<Instant> = None;
     let mut batch = Vec::with_capacity(BATCH);
     let mut finish = None;

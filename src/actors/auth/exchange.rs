@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::http::{
-    StatusCode,
-    header::{ACCEPT, HeaderMap, RETRY_AFTER},
+use actix_web::{
+    http::{
+        StatusCode, Uri,
+        header::{ACCEPT, HeaderMap, RETRY_AFTER},
+    },
+    web::Bytes,
 };
 use awc::{Client, ClientRequest, Connector};
 use tokio::time::timeout;
-use url::Url;
 
 use super::AuthError;
 use crate::domain::journal::Cause;
@@ -38,7 +40,7 @@ impl From<AuthError> for Trouble {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
 }
 
 /// Sends requests to one authorization server.
@@ -52,78 +54,80 @@ impl Exchange {
     /// endpoints, on this machine or on hosts that the operator named.
     pub(super) fn new(timeout: Duration, is_plain: bool) -> Self {
         Self {
-            client: client(timeout, is_plain),
+            // What is sent is bounded by `fetch`, or by whoever sends it.
+            client: client(timeout, None, is_plain),
             timeout,
         }
     }
 
-    pub(super) fn get(&self, url: &Url) -> ClientRequest {
-        self.client.get(url.as_str())
+    pub(super) fn post(&self, uri: &Uri) -> ClientRequest {
+        self.client.post(uri)
     }
 
-    pub(super) fn post(&self, url: &Url) -> ClientRequest {
-        self.client.post(url.as_str())
+    /// A document, bounded in time and size.
+    pub(super) async fn fetch(&self, uri: &Uri) -> Result<Reply, AuthError> {
+        let fetched = self.send(self.client.get(uri), String::new());
+        match timeout(self.timeout, fetched).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(Trouble { error, .. })) => Err(error),
+            Err(_) => Err(late(self.timeout)),
+        }
     }
 
-    /// One request and its answer, bounded in time and size.
+    /// One request and its answer, bounded in size alone: its caller bounds the time, of all that it
+    /// sends for one purpose.
     pub(super) async fn send(
         &self,
         request: ClientRequest,
         body: String,
     ) -> Result<Reply, Trouble> {
-        let exchange = async {
-            let mut response = request
-                .insert_header_if_none((ACCEPT, "application/json"))
-                .send_body(body)
-                .await
-                .map_err(|error| Trouble {
-                    error: down(error.to_string()),
+        let mut response = request
+            .insert_header_if_none((ACCEPT, "application/json"))
+            .send_body(body)
+            .await
+            .map_err(|error| Trouble {
+                error: down(error.to_string()),
+                may_pass: true,
+            })?;
+        let body = response
+            .body()
+            .limit(LONGEST_REPLY)
+            .await
+            .map_err(|error| match error {
+                awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB").into(),
+                other => Trouble {
+                    error: down(other.to_string()),
                     may_pass: true,
-                })?;
-            let body = response
-                .body()
-                .limit(LONGEST_REPLY)
-                .await
-                .map_err(|error| match error {
-                    awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB").into(),
-                    other => Trouble {
-                        error: down(other.to_string()),
-                        may_pass: true,
-                    },
-                })?;
-            let reply = Reply {
-                status: response.status(),
-                retry_after: retry_after(response.headers()),
-                body: body.to_vec(),
-            };
-            let status = reply.status;
-            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-                return Err(Trouble {
-                    error: AuthError::IssuerDown {
-                        source: Cause::new(format!("status {}", status.as_u16())),
-                        retry_after: reply.retry_after,
-                    },
-                    // Who says when to come back is not bothered before.
-                    may_pass: status.is_server_error() && reply.retry_after.is_none(),
-                });
-            }
-            Ok(reply)
+                },
+            })?;
+        let reply = Reply {
+            status: response.status(),
+            retry_after: retry_after(response.headers()),
+            body,
         };
-        timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
-            let limit = self.timeout.as_millis();
-            Err(down(format!("no answer within {limit} ms")).into())
-        })
+        let status = reply.status;
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Trouble {
+                error: AuthError::IssuerDown {
+                    source: Cause::new(format!("status {}", status.as_u16())),
+                    retry_after: reply.retry_after,
+                },
+                // Who says when to come back is not bothered before.
+                may_pass: status.is_server_error() && reply.retry_after.is_none(),
+            });
+        }
+        Ok(reply)
     }
 }
 
-/// A client whose requests take at most so long, to a server that may be known to have nothing but plain
-/// endpoints. It stays on the thread that it is made on.
+/// A client whose connections, and whose requests if `whole` is given, take at most so long, to a server
+/// that may be known to have nothing but plain endpoints. It stays on the thread that it is made on.
 ///
 /// # Panics
 /// If the provider of cryptography lacks what it is known to have.
 #[must_use]
-pub fn client(timeout: Duration, is_plain: bool) -> Client {
-    let connector = Connector::new().timeout(timeout);
+pub fn client(connecting: Duration, whole: Option<Duration>, is_plain: bool) -> Client {
+    let connector = Connector::new().timeout(connecting);
     // Reading the operating system's certificates takes a moment that a server whose
     // authorization server is on the same machine need not spend.
     let connector = if is_plain {
@@ -133,11 +137,12 @@ pub fn client(timeout: Duration, is_plain: bool) -> Client {
     };
     // A redirect would carry what is sent, a token or our secret, to whom the answer names; none is
     // followed.
-    Client::builder()
-        .connector(connector)
-        .disable_redirects()
-        .timeout(timeout)
-        .finish()
+    let builder = Client::builder().connector(connector).disable_redirects();
+    match whole {
+        Some(whole) => builder.timeout(whole),
+        None => builder.disable_timeout(),
+    }
+    .finish()
 }
 
 /// Trusts whom the operating system trusts, private authorities included.
@@ -169,6 +174,10 @@ pub(super) fn down(why: impl Into<String>) -> AuthError {
         source: Cause::new(why.into()),
         retry_after: None,
     }
+}
+
+pub(super) fn late(limit: Duration) -> AuthError {
+    down(format!("no answer within {} ms", limit.as_millis()))
 }
 
 pub(super) fn nonsense(why: impl Into<String>) -> AuthError {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix_web::http::{
-    StatusCode,
+    StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use awc::ClientRequest;
@@ -23,7 +23,7 @@ use super::{
     breaker::Breaker,
     cache::CacheSettings,
     credentials::{Attempt, Secret},
-    exchange::{Exchange, Reply, Trouble, down, nonsense},
+    exchange::{Exchange, Reply, Trouble, late, nonsense},
     fetched::Fetched,
 };
 use crate::{
@@ -101,14 +101,16 @@ pub struct JwtSettings {
 /// The issuer's metadata, as far as it concerns us, and as it stands.
 pub(super) struct Metadata {
     pub(super) document: Arc<str>,
-    introspection: Option<Url>,
-    keys: Option<Url>,
+    introspection: Option<Uri>,
+    keys: Option<Uri>,
 }
 
 /// The authorization server, as one thread talks to it.
 pub(super) struct Issuer {
     settings: IssuerSettings,
     exchange: Exchange,
+    /// The endpoint of introspection that was configured.
+    introspection: Option<Result<Uri, AuthError>>,
     secret: Option<Secret>,
     breaker: RefCell<Breaker>,
     metadata: Fetched<Metadata>,
@@ -142,6 +144,7 @@ impl Issuer {
                 .map(|client| Secret::new(&client.secret)),
             breaker: RefCell::new(Breaker::new(settings.timeout)),
             exchange: Exchange::new(settings.timeout, is_plain),
+            introspection: settings.introspection_url.as_ref().map(uri),
             settings,
             metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
             keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
@@ -185,10 +188,7 @@ impl Issuer {
         let began = Instant::now();
         let outcome = timeout(self.settings.timeout, self.introspect_twice(token, context))
             .await
-            .unwrap_or_else(|_| {
-                let limit = self.settings.timeout.as_millis();
-                Err(down(format!("no answer within {limit} ms")))
-            });
+            .unwrap_or_else(|_| Err(late(self.settings.timeout)));
         let mut breaker = self.breaker.borrow_mut();
         match &outcome {
             Ok(_) => breaker.succeeded(),
@@ -239,8 +239,8 @@ impl Issuer {
         token: &BearerToken,
         context: &TraceContext,
     ) -> Result<IntrospectionReply, Trouble> {
-        let url = match &self.settings.introspection_url {
-            Some(url) => url.clone(),
+        let uri = match &self.introspection {
+            Some(uri) => uri.clone()?,
             None => self
                 .metadata()
                 .await?
@@ -254,7 +254,7 @@ impl Issuer {
             return Err(nonsense("no client is configured to introspect with").into());
         };
         for attempt in secret.attempts(self.clock.now()) {
-            let (request, body) = match self.request(&url, token, client, &attempt) {
+            let (request, body) = match self.request(&uri, token, client, &attempt) {
                 Ok(request) => request,
                 Err(error) => {
                     // Half a key in the file must not keep us from using the whole one before it.
@@ -281,7 +281,7 @@ impl Issuer {
     /// An introspection request with one of our secrets, and its body.
     fn request(
         &self,
-        url: &Url,
+        uri: &Uri,
         token: &BearerToken,
         client: &ClientAuthentication,
         attempt: &Attempt,
@@ -290,10 +290,12 @@ impl Issuer {
             method, client_id, ..
         } = client;
         let secret = attempt.secret.expose_secret();
-        let mut form = form_urlencoded::Serializer::new(String::new());
+        // Room for the token and what stands beside it, unless that has much to be encoded.
+        let room = String::with_capacity(token.expose().len() + 64);
+        let mut form = form_urlencoded::Serializer::new(room);
         form.append_pair("token", token.expose())
             .append_pair("token_type_hint", "access_token");
-        let mut request = self.exchange.post(url);
+        let mut request = self.exchange.post(uri);
         match method {
             ClientAuthenticationMethod::SecretBasic => {
                 request =
@@ -435,8 +437,8 @@ impl Issuer {
     }
 
     async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
-        let url = match &self.settings.keys_url {
-            Some(url) => url.clone(),
+        let uri = match &self.settings.keys_url {
+            Some(url) => uri(url)?,
             None => self
                 .metadata()
                 .await?
@@ -444,11 +446,7 @@ impl Issuer {
                 .clone()
                 .ok_or_else(|| nonsense("the issuer's metadata names no usable jwks_uri"))?,
         };
-        let reply = self
-            .exchange
-            .send(self.exchange.get(&url), String::new())
-            .await
-            .map_err(|trouble| trouble.error)?;
+        let reply = self.exchange.fetch(&uri).await?;
         if reply.status != StatusCode::OK {
             return Err(nonsense(format!(
                 "status {} for keys",
@@ -465,15 +463,11 @@ impl Issuer {
             None => self.settings.url.metadata_urls(),
         };
         for url in urls {
-            let reply = self
-                .exchange
-                .send(self.exchange.get(&url), String::new())
-                .await
-                .map_err(|trouble| trouble.error)?;
+            let reply = self.exchange.fetch(&uri(&url)?).await?;
             if reply.status != StatusCode::OK {
                 continue;
             }
-            match self.read_metadata(reply.body) {
+            match self.read_metadata(&reply.body) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => last = error,
             }
@@ -481,19 +475,19 @@ impl Issuer {
         Err(last)
     }
 
-    fn read_metadata(&self, body: Vec<u8>) -> Result<Metadata, AuthError> {
+    fn read_metadata(&self, body: &[u8]) -> Result<Metadata, AuthError> {
         #[derive(Deserialize)]
         struct Document {
             issuer: String,
             introspection_endpoint: Option<String>,
             jwks_uri: Option<String>,
         }
-        let text = String::from_utf8(body).map_err(|_| nonsense("metadata that is not UTF-8"))?;
+        let text = str::from_utf8(body).map_err(|_| nonsense("metadata that is not UTF-8"))?;
         // serde would take an array for an object whose names were left out.
         let document: Document = text
             .trim_start()
             .starts_with('{')
-            .then(|| serde_json::from_str(&text).ok())
+            .then(|| serde_json::from_str(text).ok())
             .flatten()
             .ok_or_else(|| nonsense("metadata that is not a JSON object with an issuer"))?;
         // RFC 8414 §3.3: metadata of another issuer must not be used, wherever it was fetched.
@@ -501,13 +495,18 @@ impl Issuer {
             return Err(nonsense("metadata of another issuer"));
         }
         let plain = &self.settings.plain_http_hosts;
-        let usable = |url: Option<String>| url.and_then(|url| endpoint(&url, plain).ok());
+        let usable = |url: Option<String>| uri(&endpoint(&url?, plain).ok()?).ok();
         Ok(Metadata {
             introspection: usable(document.introspection_endpoint),
             keys: usable(document.jwks_uri),
             document: text.into(),
         })
     }
+}
+
+/// An address as the HTTP client takes it.
+fn uri(url: &Url) -> Result<Uri, AuthError> {
+    Uri::try_from(url.as_str()).map_err(|_| nonsense("an address that cannot be called"))
 }
 
 /// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
