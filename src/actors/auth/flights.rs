@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use super::AuthError;
 use crate::domain::principal::{Credential, Principal};
@@ -14,73 +15,80 @@ use crate::domain::principal::{Credential, Principal};
 /// What became of a question.
 pub(super) type Outcome = Result<Arc<Principal>, AuthError>;
 
-/// The questions under way, one for each token. There are never more than may pass the gate, and those
-/// that wait for it, each of which is a request that somebody waits for.
+/// The questions under way, one for each token, and who waits for the answer. There are never more than
+/// may pass the gate, and those that wait for it, each of which is a request that somebody waits for.
 #[derive(Clone, Default)]
-pub(super) struct Flights(Arc<Mutex<HashMap<Credential, Landing>>>);
+pub(super) struct Flights(Arc<Mutex<UnderWay>>);
+
+type UnderWay = HashMap<Credential, Vec<oneshot::Sender<Outcome>>>;
 
 /// Where an answer will be.
-pub(super) type Landing = watch::Receiver<Option<Outcome>>;
+pub(super) type Landing = oneshot::Receiver<Outcome>;
 
 /// The duty to bring an answer. Dropped without one, it leaves whoever waits to ask again.
 pub(super) struct Flight {
     credential: Credential,
-    outcome: watch::Sender<Option<Outcome>>,
     flights: Flights,
+    has_left: bool,
 }
 
 impl Flights {
     /// Where the answer about this token will be, and for the first that asks, the duty to bring it.
     pub(super) fn join(&self, credential: Credential) -> (Landing, Option<Flight>) {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(landing) = under_way.get(&credential) {
-            return (landing.clone(), None);
+        let (waiter, landing) = oneshot::channel();
+        let mut under_way = self.lock();
+        if let Some(waiting) = under_way.get_mut(&credential) {
+            // Whoever went away makes room, however many come and go during one flight.
+            if waiting.len() == waiting.capacity() {
+                waiting.retain(|waiter| !waiter.is_closed());
+            }
+            waiting.push(waiter);
+            return (landing, None);
         }
-        let (outcome, landing) = watch::channel(None);
-        under_way.insert(credential, landing.clone());
+        under_way.insert(credential, vec![waiter]);
         let flight = Flight {
             credential,
-            outcome,
             flights: self.clone(),
+            has_left: false,
         };
         (landing, Some(flight))
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Flight {
     /// Brings the answer to everybody who waits for it.
-    pub(super) fn land(self, outcome: Outcome) {
+    pub(super) fn land(mut self, outcome: Outcome) {
         // Before the answer is out, so that whoever comes after it asks anew: what is worth keeping is
         // in the cache by now, and a failure is for those alone who waited for it.
-        self.leave();
-        self.outcome.send_replace(Some(outcome));
+        let mut waiting = self.leave();
+        let last = waiting.pop();
+        for waiter in waiting {
+            // Whoever went away needs no answer.
+            let _ = waiter.send(outcome.clone());
+        }
+        if let Some(last) = last {
+            let _ = last.send(outcome);
+        }
     }
 
-    fn leave(&self) {
-        let mut under_way = self
-            .flights
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // Another may have taken its place since.
-        if under_way
-            .get(&self.credential)
-            .is_some_and(|landing| landing.same_channel(&self.outcome.subscribe()))
-        {
-            under_way.remove(&self.credential);
+    /// Gives its place up, once: after that it is another flight's. Gives whoever waits.
+    fn leave(&mut self) -> Vec<oneshot::Sender<Outcome>> {
+        if mem::replace(&mut self.has_left, true) {
+            return Vec::new();
         }
+        let waiting = self.flights.lock().remove(&self.credential);
+        waiting.unwrap_or_default()
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        // Before the channel closes, so that nobody joins a flight that brings nothing any more.
-        self.leave();
+        // Nobody joins a flight any more by the time that those who wait hear that it brings nothing.
+        drop(self.leave());
     }
 }
 
@@ -95,18 +103,17 @@ mod tests {
     #[actix_rt::test]
     async fn everybody_who_asks_the_same_gets_the_first_ones_answer() {
         let flights = Flights::default();
-        let (mut first, flight) = flights.join(credential(1));
-        let (mut second, none) = flights.join(credential(1));
+        let (first, flight) = flights.join(credential(1));
+        let (second, none) = flights.join(credential(1));
         assert!(none.is_none());
         let (_, other) = flights.join(credential(2));
         assert!(other.is_some());
         flight.unwrap().land(Err(AuthError::Busy));
-        for landing in [&mut first, &mut second] {
-            let outcome = landing.wait_for(Option::is_some).await.unwrap();
-            assert!(matches!(*outcome, Some(Err(AuthError::Busy))));
+        for landing in [first, second] {
+            assert!(matches!(landing.await, Ok(Err(AuthError::Busy))));
         }
         drop(other);
-        assert_eq!(flights.len(), 0);
+        assert!(flights.lock().is_empty());
         assert!(flights.join(credential(1)).1.is_some(), "it is asked anew");
     }
 
@@ -114,9 +121,32 @@ mod tests {
     async fn a_flight_that_brings_nothing_leaves_nobody_waiting() {
         let flights = Flights::default();
         let (_, flight) = flights.join(credential(1));
-        let (mut waiting, _) = flights.join(credential(1));
+        let (waiting, _) = flights.join(credential(1));
         drop(flight);
-        assert!(waiting.wait_for(Option::is_some).await.is_err());
+        assert!(waiting.await.is_err());
         assert!(flights.join(credential(1)).1.is_some());
+    }
+
+    #[test]
+    fn who_comes_and_goes_while_a_question_is_under_way_takes_no_room() {
+        let flights = Flights::default();
+        let (_stays, flight) = flights.join(credential(1));
+        for _ in 0..10_000 {
+            drop(flights.join(credential(1)));
+        }
+        assert!(flights.lock()[&credential(1)].len() < 10);
+        drop(flight);
+    }
+
+    #[test]
+    fn a_flight_that_has_landed_leaves_the_next_alone() {
+        let flights = Flights::default();
+        let (_, first) = flights.join(credential(1));
+        let mut first = first.unwrap();
+        first.leave();
+        let (_, second) = flights.join(credential(1));
+        assert!(second.is_some());
+        drop(first);
+        assert!(flights.join(credential(1)).1.is_none());
     }
 }

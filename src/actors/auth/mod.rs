@@ -269,7 +269,7 @@ impl AuthHandle {
                 });
                 return known.map_err(E::from);
             }
-            let (mut landing, flight) = self.shared.flights.join(credential);
+            let (landing, flight) = self.shared.flights.join(credential);
             metrics.introspection_cache(match flight {
                 Some(_) => CacheResult::Miss,
                 None => CacheResult::Coalesced,
@@ -289,11 +289,8 @@ impl AuthHandle {
                     Err(_) => flight.land(Err(AuthError::Busy)),
                 }
             }
-            let landed = landing.wait_for(Option::is_some).await;
-            if let Ok(outcome) = landed.as_deref()
-                && let Some(outcome) = outcome
-            {
-                return outcome.clone().map_err(E::from);
+            if let Ok(outcome) = landing.await {
+                return outcome.map_err(E::from);
             }
             // Whoever asked first has gone without an answer; somebody else asks now.
         }
