@@ -1,6 +1,6 @@
 //! Where log lines go: to standard error. A line that may wait is written together with those that come
-//! within the next twentieth of a second, for a system call for each was a twentieth of what a request costs
-//! (docs/PERFORMANCE.md). One that may not is written at once, behind those that wait: their order stays.
+//! soon after it, for a system call for each was a twentieth of what a request costs (docs/PERFORMANCE.md).
+//! One that may not is written at once, behind those that wait: their order stays.
 
 use std::{
     io::{self, Write},
