@@ -1,7 +1,5 @@
 //! What is not counted but looked at when somebody asks.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
 use super::{
     labels::{CircuitState, ConnectionState, Gate, Label},
     text::Text,
@@ -18,25 +16,6 @@ pub struct Gauges {
     pub connections: Vec<(ConnectionState, u32)>,
     /// Whether each authorization server is asked.
     pub circuits: Vec<(String, CircuitState)>,
-}
-
-/// Whether an authorization server is asked, as others than the one who decides it may know.
-#[derive(Debug, Default)]
-pub struct Circuit(AtomicU8);
-
-impl Circuit {
-    /// Tells how it is from now on.
-    pub fn set(&self, state: CircuitState) {
-        let place = u8::try_from(state.index()).unwrap_or_default();
-        self.0.store(place, Ordering::Relaxed);
-    }
-
-    /// How it is.
-    #[must_use]
-    pub fn get(&self) -> CircuitState {
-        let place = usize::from(self.0.load(Ordering::Relaxed));
-        CircuitState::ALL[place]
-    }
 }
 
 impl Gauges {
@@ -67,21 +46,6 @@ impl Gauges {
                 let labels = [("issuer", issuer.as_str()), ("state", state.as_str())];
                 text.sample(name, &labels, u8::from(state == now));
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_circuit_is_in_the_state_that_was_told_last() {
-        let circuit = Circuit::default();
-        assert_eq!(circuit.get(), CircuitState::Closed);
-        for state in CircuitState::ALL {
-            circuit.set(*state);
-            assert_eq!(circuit.get(), *state);
         }
     }
 }

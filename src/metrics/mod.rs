@@ -32,7 +32,7 @@ use self::{
 };
 
 pub use self::{
-    gauges::{Circuit, Gauges},
+    gauges::Gauges,
     labels::{
         CacheResult, CircuitState, ConnectionState, Era, Gate, Introspection, JournalOutcome,
         Label, Method, Operation, Outcome, StreamKind,

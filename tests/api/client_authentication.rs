@@ -1,12 +1,13 @@
 //! How the server shows an authorization server who it is, and how its secret changes while it runs.
 
-use std::sync::Arc;
+use std::{fs, pin::pin, process::Command, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use epicme::{
     config::Config,
     oauth::client_authentication::{ClientAuthenticationMethod, SecretSource},
 };
+use futures_util::future::{Either, select};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -178,6 +179,34 @@ async fn half_a_key_in_the_file_leaves_the_whole_one_in_use() {
     app.clock.advance(TimeDelta::seconds(1));
     assert_eq!(status(&app).await, 200);
     assert!(!signed(app.issuer.seen().last().unwrap()));
+}
+
+/// What a secret is on may hang, such as a file system of the network.
+#[actix_rt::test]
+async fn a_file_that_hangs_costs_one_request_and_keeps_up_nobody_else() {
+    let file = SecretFile::new("old");
+    let method = ClientAuthenticationMethod::Bearer;
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].timeout = Duration::from_millis(500);
+        with(method, file.source(), None)(config);
+    });
+    assert_eq!(status(&app).await, 200);
+    fs::remove_file(file.path()).unwrap();
+    let made = Command::new("mkfifo").arg(file.path()).status().unwrap();
+    assert!(made.success());
+    app.clock.advance(TimeDelta::seconds(1));
+    let (hangs, alive) = (pin!(status(&app)), pin!(app.get("/livez")));
+    let Either::Right((alive, hangs)) = select(hangs, alive).await else {
+        panic!("the thread that serves was kept up");
+    };
+    assert_eq!(alive.status, 200);
+    assert_eq!(hangs.await, 503);
+    for _ in 0..2 {
+        assert_eq!(status(&app).await, 200, "with the secret before");
+        app.clock.advance(TimeDelta::seconds(1));
+    }
+    // Whoever reads it comes to an end, and the server with it.
+    fs::write(file.path(), "newer").unwrap();
 }
 
 async fn status_at(program: &Program) -> u16 {

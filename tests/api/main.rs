@@ -50,6 +50,7 @@ mod streams;
 mod subscriptions;
 mod support;
 mod surface;
+mod threads;
 mod timeouts;
 mod tls;
 mod tools;

@@ -1,15 +1,15 @@
 //! The actor: it asks the authorization servers, and keeps what they said.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    AuthError, AuthSettings,
+    AuthError,
     flights::{Flight, Outcome},
     issuer::Issuer,
-    logouts::{LogoutError, Used},
+    logouts::LogoutError,
     shared::Shared,
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     metrics::CacheResult,
     oauth::{
         bearer::BearerToken,
-        judge::{Expectation, Refusal, judge},
+        judge::{Refusal, judge},
         jws::JwsFault,
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
@@ -68,57 +68,24 @@ pub(super) struct VerifyLogout {
     pub(super) permit: Permit,
 }
 
-/// Look at the files of secrets again.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Reload;
-
 /// Answer, if there is somebody to.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Ping;
 
-/// Introspects and remembers. Lives on one thread, because its HTTP client does.
+/// Introspects and remembers. Lives on one thread, because its HTTP client does; what it knows, all of
+/// them know.
 pub(super) struct AuthActor {
-    desks: Vec<Rc<Desk>>,
+    issuers: Vec<Rc<Issuer>>,
     shared: Arc<Shared>,
 }
 
-/// One issuer, and what its tokens have to be.
-struct Desk {
-    issuer: Issuer,
-    expectation: Expectation,
-    used_logouts: RefCell<Used>,
-}
-
 impl AuthActor {
-    pub(super) fn new(settings: AuthSettings, shared: Arc<Shared>) -> Self {
-        let resource = settings.resource;
-        let circuits = shared.circuits.iter().map(Arc::clone);
-        let desks = settings
-            .issuers
-            .into_iter()
-            .zip(circuits)
-            .map(|(issuer, circuit)| {
-                let expectation = Expectation {
-                    issuer: issuer.url.clone(),
-                    resource: resource.clone(),
-                    audience_may_be_absent: issuer.audience_may_be_absent,
-                };
-                Rc::new(Desk {
-                    issuer: Issuer::new(
-                        issuer,
-                        shared.clock.clone(),
-                        circuit,
-                        Arc::clone(&shared.metrics),
-                    ),
-                    expectation,
-                    used_logouts: RefCell::default(),
-                })
-            });
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        let issuers = shared.issuers.iter().map(Arc::clone);
         Self {
-            desks: desks.collect(),
-            shared,
+            issuers: issuers.map(|state| Rc::new(Issuer::new(state))).collect(),
+            shared: Arc::clone(shared),
         }
     }
 }
@@ -132,24 +99,24 @@ impl Handler<Introspect> for AuthActor {
 
     fn handle(&mut self, message: Introspect, _: &mut Context<Self>) -> Self::Result {
         let Introspect {
-            issuer,
+            issuer: place,
             token,
             credential,
             context,
             flight,
             permit,
         } = message;
-        let desk = Rc::clone(&self.desks[issuer]);
+        let issuer = Rc::clone(&self.issuers[place]);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let outcome = find_out(issuer, &desk, &shared, &token, credential, &context).await;
+            let outcome = find_out(place, &issuer, &shared, &token, credential, &context).await;
             let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
             let outcome = outcome.or_else(|error| match error {
                 // A word about the token is final; only an outage is bridged.
                 AuthError::Refused(_) | AuthError::Busy => Err(error),
                 AuthError::IssuerDown { .. } | AuthError::IssuerNonsense { .. } => {
-                    match shared.verdicts[issuer].find_stale(&credential, shared.clock.now()) {
+                    match shared.verdicts[place].find_stale(&credential, shared.clock.now()) {
                         Some(principal) => {
                             shared.metrics.introspection_cache(CacheResult::Stale);
                             log::warn!(
@@ -171,39 +138,39 @@ impl Handler<Introspect> for AuthActor {
 
 /// Asks until the answer is younger than every cut-off that it could matter to.
 async fn find_out(
-    issuer: usize,
-    desk: &Desk,
+    place: usize,
+    issuer: &Issuer,
     shared: &Shared,
     token: &BearerToken,
     credential: Credential,
     context: &TraceContext,
 ) -> Outcome {
-    let verdicts = &shared.verdicts[issuer];
+    let verdicts = &shared.verdicts[place];
     for _ in 0..CUT_OFF_MEANWHILE {
         let mark = shared.cut_offs.mark();
-        let verified = match desk.issuer.verify(token).await {
+        let verified = match issuer.verify(token).await {
             Err(AuthError::Refused(refusal)) => {
-                shared.refuse(issuer, credential, refusal, shared.clock.now());
+                shared.refuse(place, credential, refusal, shared.clock.now());
                 return Err(AuthError::Refused(refusal));
             }
             outcome => outcome?,
         };
         let (reply, was_asked) = match verified {
-            Some(reply) if !desk.issuer.introspects_what_is_verified() => (reply, false),
-            _ => (desk.issuer.introspect(token, context).await?, true),
+            Some(reply) if !issuer.introspects_what_is_verified() => (reply, false),
+            _ => (issuer.introspect(token, context).await?, true),
         };
         let now = shared.clock.now();
-        let verdict = match judge(reply, &desk.expectation, credential, now) {
+        let verdict = match judge(reply, &issuer.state().expectation, credential, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
-                shared.refuse(issuer, credential, refusal, now);
+                shared.refuse(place, credential, refusal, now);
                 return Err(AuthError::Refused(refusal));
             }
         };
         // Where nobody was asked, whoever was cut off since the token was issued stays so.
         let issued_at = verdict.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
         if !was_asked && shared.cut_offs.cover_issued(&verdict.principal, issued_at) {
-            shared.refuse(issuer, credential, Refusal::Inactive, now);
+            shared.refuse(place, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }
         let principal = verdicts.keep(verdict, now);
@@ -223,10 +190,10 @@ impl Handler<FetchMetadata> for AuthActor {
     type Result = ResponseFuture<Result<Arc<str>, AuthError>>;
 
     fn handle(&mut self, message: FetchMetadata, _: &mut Context<Self>) -> Self::Result {
-        let desk = Rc::clone(&self.desks[0]);
+        let issuer = Rc::clone(&self.issuers[0]);
         Box::pin(async move {
             let FetchMetadata { permit: _permit } = message;
-            Ok(Arc::clone(&desk.issuer.metadata().await?.document))
+            Ok(Arc::clone(&issuer.metadata().await?.document))
         })
     }
 }
@@ -236,22 +203,19 @@ impl Handler<VerifyLogout> for AuthActor {
 
     fn handle(&mut self, message: VerifyLogout, _: &mut Context<Self>) -> Self::Result {
         let claimed = peek_issuer(message.token.expose_secret());
-        let desk = self
-            .desks
+        let issuer = self
+            .issuers
             .iter()
-            .find(|desk| Some(desk.expectation.issuer.as_str()) == claimed.as_deref())
+            .find(|issuer| Some(issuer.state().expectation.issuer.as_str()) == claimed.as_deref())
             .cloned();
         let clock = self.shared.clock.clone();
         Box::pin(async move {
             let VerifyLogout { token, permit } = message;
             let _permit = permit;
-            let desk = desk.ok_or(LogoutError::UnknownIssuer)?;
-            let logout = desk
-                .verify_logout(token.expose_secret(), clock.now())
-                .await?;
+            let issuer = issuer.ok_or(LogoutError::UnknownIssuer)?;
+            let logout = read_logout(&issuer, token.expose_secret(), clock.now()).await?;
             let subject = logout.subject.ok_or(LogoutError::SubjectNeeded)?;
-            let mut used = desk.used_logouts.borrow_mut();
-            if !used.take(&logout.token_id, logout.until, clock.now()) {
+            if !issuer.state().use_logout(&logout.token_id, logout.until) {
                 return Err(LogoutError::Replayed);
             }
             Ok(CutOff::User(UserId::derive(&logout.issuer, &subject)))
@@ -259,35 +223,23 @@ impl Handler<VerifyLogout> for AuthActor {
     }
 }
 
-impl Desk {
-    async fn verify_logout(&self, token: &str, now: Timestamp) -> Result<Logout, LogoutError> {
-        let expected = ExpectedLogout {
-            issuer: &self.expectation.issuer,
-            client_id: self
-                .issuer
-                .client_id()
-                .ok_or(LogoutError::Refused(LogoutFault::WrongAudience))?,
-        };
-        let keys = self.issuer.keys().await.map_err(LogoutError::Unavailable)?;
-        let mut outcome = read_logout_token(token, &keys, expected, now);
-        if outcome.as_ref().err() == Some(&LogoutFault::Jws(JwsFault::UnknownKey)) {
-            let newer = self.issuer.newer_keys(&keys).await;
-            if let Some(newer) = newer.map_err(LogoutError::Unavailable)? {
-                outcome = read_logout_token(token, &newer, expected, now);
-            }
-        }
-        outcome.map_err(LogoutError::Refused)
-    }
-}
-
-impl Handler<Reload> for AuthActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Reload, _: &mut Context<Self>) {
-        for desk in &self.desks {
-            desk.issuer.reload();
+/// What a logout token says, if its issuer's keys verify it.
+async fn read_logout(issuer: &Issuer, token: &str, now: Timestamp) -> Result<Logout, LogoutError> {
+    let expected = ExpectedLogout {
+        issuer: &issuer.state().expectation.issuer,
+        client_id: issuer
+            .client_id()
+            .ok_or(LogoutError::Refused(LogoutFault::WrongAudience))?,
+    };
+    let keys = issuer.keys().await.map_err(LogoutError::Unavailable)?;
+    let mut outcome = read_logout_token(token, &keys, expected, now);
+    if outcome.as_ref().err() == Some(&LogoutFault::Jws(JwsFault::UnknownKey)) {
+        let newer = issuer.newer_keys(&keys).await;
+        if let Some(newer) = newer.map_err(LogoutError::Unavailable)? {
+            outcome = read_logout_token(token, &newer, expected, now);
         }
     }
+    outcome.map_err(LogoutError::Refused)
 }
 
 impl Handler<Ping> for AuthActor {

@@ -1,10 +1,20 @@
 //! How this resource server shows the authorization server who it is (RFC 7662 §2.1: whoever
 //! introspects must be authenticated), and how its secret changes without a restart.
 
-use std::{cell::RefCell, fs, path::PathBuf, time::SystemTime};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
+use actix_rt::task::spawn_blocking;
 use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
 
 use crate::{domain::clock::Timestamp, oauth::client_authentication::SecretSource, secret_file};
 
@@ -15,10 +25,14 @@ const LOOKED_AT: TimeDelta = TimeDelta::seconds(1);
 /// authorization server knows it.
 const TRIED_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
-/// A secret, and the one that may be about to take its place.
+/// A secret, and the one that may be about to take its place. Its file is read where it keeps no thread
+/// that serves, for whatever it is on may hang.
 pub(super) struct Secret {
     file: Option<PathBuf>,
-    state: RefCell<State>,
+    state: Mutex<State>,
+    is_to_be_reloaded: AtomicBool,
+    /// Shared with whoever reads the file, so that nobody else does meanwhile.
+    reading: Arc<()>,
 }
 
 struct State {
@@ -53,30 +67,89 @@ impl Secret {
         };
         Self {
             file,
-            state: RefCell::new(State {
+            state: Mutex::new(State {
                 proven,
                 candidate: None,
                 looked_at: None,
                 stamp: None,
             }),
+            is_to_be_reloaded: AtomicBool::new(false),
+            reading: Arc::default(),
         }
     }
 
-    /// Has the file looked at before the next call, however recently it was.
+    /// Has the file looked at before the next call, however recently it was, and what it holds tried again
+    /// if it was refused.
     pub(super) fn reload(&self) {
-        let mut state = self.state.borrow_mut();
-        state.looked_at = None;
-        state.stamp = None;
-        if let Some(candidate) = &mut state.candidate {
+        self.is_to_be_reloaded.store(true, Ordering::Release);
+    }
+
+    /// The secrets to call with, the likeliest first: a new one, and the one that worked so far.
+    pub(super) async fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
+        let mut state = self.state.lock().await;
+        if let Some(file) = &self.file {
+            if self.is_to_be_reloaded.swap(false, Ordering::AcqRel) {
+                state.forget_looks();
+            }
+            if state.is_to_be_looked_for(now) && Arc::strong_count(&self.reading) == 1 {
+                state.looked_at = Some(now);
+                let (file, stamp) = (file.clone(), state.stamp);
+                let reading = Arc::clone(&self.reading);
+                let read = spawn_blocking(move || {
+                    let read = read_if_changed(&file, stamp);
+                    drop(reading);
+                    read
+                });
+                match read.await.unwrap_or_else(|error| Err(error.into())) {
+                    Ok(Some((stamp, secret))) => state.offer(stamp, secret),
+                    Ok(None) => {}
+                    Err(error) => log::error!(
+                        "the file of a secret cannot be read, the one before stays in use: {error}"
+                    ),
+                }
+            }
+        }
+        state.attempts(now)
+    }
+
+    /// What became of a call: `accepted` says whether the authorization server took the secret.
+    pub(super) async fn learn(&self, attempt: &Attempt, accepted: bool, now: Timestamp) {
+        if attempt.is_candidate {
+            self.state.lock().await.learn(attempt, accepted, now);
+        }
+    }
+}
+
+impl State {
+    fn forget_looks(&mut self) {
+        self.looked_at = None;
+        self.stamp = None;
+        if let Some(candidate) = &mut self.candidate {
             candidate.refused_at = None;
         }
     }
 
-    /// The secrets to call with, the likeliest first: a new one, and the one that worked so far.
-    pub(super) fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
-        self.look(now);
-        let state = self.state.borrow();
-        let candidate = state
+    fn is_to_be_looked_for(&self, now: Timestamp) -> bool {
+        // A clock that was put back must not keep us from looking.
+        self.looked_at
+            .is_none_or(|at| now < at || at + LOOKED_AT <= now)
+    }
+
+    /// Takes what the file holds since.
+    fn offer(&mut self, stamp: Stamp, secret: SecretString) {
+        self.stamp = Some(stamp);
+        let is_known = self
+            .proven
+            .as_ref()
+            .is_some_and(|proven| proven.expose_secret() == secret.expose_secret());
+        self.candidate = (!is_known).then_some(Candidate {
+            secret,
+            refused_at: None,
+        });
+    }
+
+    fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
+        let candidate = self
             .candidate
             .as_ref()
             .filter(|candidate| {
@@ -88,26 +161,21 @@ impl Secret {
                 secret: candidate.secret.clone(),
                 is_candidate: true,
             });
-        let proven = state.proven.as_ref().map(|secret| Attempt {
+        let proven = self.proven.as_ref().map(|secret| Attempt {
             secret: secret.clone(),
             is_candidate: false,
         });
         candidate.into_iter().chain(proven).collect()
     }
 
-    /// What became of a call: `accepted` says whether the authorization server took the secret.
-    pub(super) fn learn(&self, attempt: &Attempt, accepted: bool, now: Timestamp) {
-        if !attempt.is_candidate {
-            return;
-        }
-        let mut state = self.state.borrow_mut();
+    fn learn(&mut self, attempt: &Attempt, accepted: bool, now: Timestamp) {
         let is_same = |candidate: &Candidate| {
             candidate.secret.expose_secret() == attempt.secret.expose_secret()
         };
-        match &mut state.candidate {
+        match &mut self.candidate {
             Some(candidate) if is_same(candidate) => {
                 if accepted {
-                    state.proven = state.candidate.take().map(|candidate| candidate.secret);
+                    self.proven = self.candidate.take().map(|candidate| candidate.secret);
                     log::info!("a new secret for the authorization server is in use");
                 } else {
                     candidate.refused_at = Some(now);
@@ -119,49 +187,16 @@ impl Secret {
             _ => {}
         }
     }
+}
 
-    fn look(&self, now: Timestamp) {
-        let Some(path) = &self.file else { return };
-        let mut state = self.state.borrow_mut();
-        // A clock that was put back must not keep us from looking.
-        if state
-            .looked_at
-            .is_some_and(|at| at <= now && now < at + LOOKED_AT)
-        {
-            return;
-        }
-        state.looked_at = Some(now);
-        let stamp = match fs::metadata(path) {
-            Ok(metadata) => (metadata.modified().ok(), metadata.len()),
-            Err(error) => {
-                log::error!(
-                    "the file of a secret cannot be read, the one before stays in use: {error}"
-                );
-                return;
-            }
-        };
-        if state.stamp == Some(stamp) {
-            return;
-        }
-        match secret_file::read(path) {
-            Ok(secret) => {
-                state.stamp = Some(stamp);
-                let is_known = state
-                    .proven
-                    .as_ref()
-                    .is_some_and(|proven| proven.expose_secret() == secret.expose_secret());
-                state.candidate = (!is_known).then_some(Candidate {
-                    secret,
-                    refused_at: None,
-                });
-            }
-            Err(error) => {
-                log::error!(
-                    "the file of a secret cannot be read, the one before stays in use: {error}"
-                );
-            }
-        }
+/// What a file holds, if its stamp is another than that.
+fn read_if_changed(file: &Path, seen: Option<Stamp>) -> io::Result<Option<(Stamp, SecretString)>> {
+    let metadata = fs::metadata(file)?;
+    let stamp = (metadata.modified().ok(), metadata.len());
+    if seen == Some(stamp) {
+        return Ok(None);
     }
+    Ok(Some((stamp, secret_file::read(file)?)))
 }
 
 #[cfg(test)]
@@ -199,72 +234,72 @@ mod tests {
         }
     }
 
-    fn offered(secret: &Secret, now: i64) -> Vec<String> {
-        let attempts = secret.attempts(at(now));
+    async fn offered(secret: &Secret, now: i64) -> Vec<String> {
+        let attempts = secret.attempts(at(now)).await;
         let texts = attempts
             .iter()
             .map(|attempt| attempt.secret.expose_secret().to_owned());
         texts.collect()
     }
 
-    fn learn(secret: &Secret, text: &str, accepted: bool, now: i64) {
-        let attempts = secret.attempts(at(now));
+    async fn learn(secret: &Secret, text: &str, accepted: bool, now: i64) {
+        let attempts = secret.attempts(at(now)).await;
         let attempt = attempts
             .iter()
             .find(|attempt| attempt.secret.expose_secret() == text)
             .unwrap();
-        secret.learn(attempt, accepted, at(now));
+        secret.learn(attempt, accepted, at(now)).await;
     }
 
-    #[test]
-    fn a_given_secret_stays_what_it_is() {
+    #[actix_rt::test]
+    async fn a_given_secret_stays_what_it_is() {
         let secret = Secret::new(&SecretSource::Given("a".into()));
-        assert_eq!(offered(&secret, 0), ["a"]);
-        learn(&secret, "a", false, 0);
+        assert_eq!(offered(&secret, 0).await, ["a"]);
+        learn(&secret, "a", false, 0).await;
         secret.reload();
-        assert_eq!(offered(&secret, 100), ["a"]);
+        assert_eq!(offered(&secret, 100).await, ["a"]);
     }
 
-    #[test]
-    fn a_new_secret_is_tried_first_and_the_old_one_kept_until_it_has_worked() {
+    #[actix_rt::test]
+    async fn a_new_secret_is_tried_first_and_the_old_one_kept_until_it_has_worked() {
         let file = File::new("rotate", "old\n");
         let secret = file.secret();
-        assert_eq!(offered(&secret, 0), ["old"]);
-        learn(&secret, "old", true, 0);
+        assert_eq!(offered(&secret, 0).await, ["old"]);
+        learn(&secret, "old", true, 0).await;
         file.write("newer\n");
-        assert_eq!(offered(&secret, 0), ["old"], "looked at a moment ago");
-        assert_eq!(offered(&secret, 1), ["newer", "old"]);
-        learn(&secret, "newer", false, 1);
-        assert_eq!(offered(&secret, 2), ["old"]);
-        assert_eq!(offered(&secret, 31), ["newer", "old"]);
-        learn(&secret, "newer", true, 31);
-        assert_eq!(offered(&secret, 32), ["newer"]);
+        assert_eq!(offered(&secret, 0).await, ["old"], "looked at a moment ago");
+        assert_eq!(offered(&secret, 1).await, ["newer", "old"]);
+        learn(&secret, "newer", false, 1).await;
+        assert_eq!(offered(&secret, 2).await, ["old"]);
+        assert_eq!(offered(&secret, 31).await, ["newer", "old"]);
+        learn(&secret, "newer", true, 31).await;
+        assert_eq!(offered(&secret, 32).await, ["newer"]);
     }
 
-    #[test]
-    fn reloading_looks_at_once_and_tries_again_what_was_refused() {
+    #[actix_rt::test]
+    async fn reloading_looks_at_once_and_tries_again_what_was_refused() {
         let file = File::new("reload", "old");
         let secret = file.secret();
-        learn(&secret, "old", true, 0);
+        learn(&secret, "old", true, 0).await;
         file.write("newer");
         secret.reload();
-        assert_eq!(offered(&secret, 0), ["newer", "old"]);
-        learn(&secret, "newer", false, 0);
-        assert_eq!(offered(&secret, 0), ["old"]);
+        assert_eq!(offered(&secret, 0).await, ["newer", "old"]);
+        learn(&secret, "newer", false, 0).await;
+        assert_eq!(offered(&secret, 0).await, ["old"]);
         secret.reload();
-        assert_eq!(offered(&secret, 0), ["newer", "old"]);
+        assert_eq!(offered(&secret, 0).await, ["newer", "old"]);
     }
 
-    #[test]
-    fn a_file_that_goes_away_or_is_empty_takes_nothing_away() {
+    #[actix_rt::test]
+    async fn a_file_that_goes_away_or_is_empty_takes_nothing_away() {
         let file = File::new("gone", "old");
         let secret = file.secret();
-        learn(&secret, "old", true, 0);
+        learn(&secret, "old", true, 0).await;
         file.write("  \n");
-        assert_eq!(offered(&secret, 2), ["old"]);
+        assert_eq!(offered(&secret, 2).await, ["old"]);
         fs::remove_file(&file.0).unwrap();
-        assert_eq!(offered(&secret, 4), ["old"]);
+        assert_eq!(offered(&secret, 4).await, ["old"]);
         file.write("back again");
-        assert_eq!(offered(&secret, 6), ["back again", "old"]);
+        assert_eq!(offered(&secret, 6).await, ["back again", "old"]);
     }
 }

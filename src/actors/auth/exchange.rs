@@ -50,12 +50,12 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    /// For requests that take at most so long, to a server that may be known to have nothing but plain
-    /// endpoints, on this machine or on hosts that the operator named.
-    pub(super) fn new(timeout: Duration, is_plain: bool) -> Self {
+    /// For requests that take at most so long, to a server whose certificate may be signed by those; `None`
+    /// for one that has nothing but plain endpoints, on this machine or on hosts that the operator named.
+    pub(super) fn new(timeout: Duration, trust: Option<Arc<rustls::ClientConfig>>) -> Self {
         Self {
             // What is sent is bounded by `fetch`, or by whoever sends it.
-            client: client(timeout, None, is_plain),
+            client: client_trusting(timeout, None, trust),
             timeout,
         }
     }
@@ -127,13 +127,20 @@ impl Exchange {
 /// If the provider of cryptography lacks what it is known to have.
 #[must_use]
 pub fn client(connecting: Duration, whole: Option<Duration>, is_plain: bool) -> Client {
-    let connector = Connector::new().timeout(connecting);
     // Reading the operating system's certificates takes a moment that a server whose
     // authorization server is on the same machine need not spend.
-    let connector = if is_plain {
-        connector
-    } else {
-        connector.rustls_0_23(Arc::new(tls()))
+    client_trusting(connecting, whole, (!is_plain).then(trust))
+}
+
+fn client_trusting(
+    connecting: Duration,
+    whole: Option<Duration>,
+    trust: Option<Arc<rustls::ClientConfig>>,
+) -> Client {
+    let connector = Connector::new().timeout(connecting);
+    let connector = match trust {
+        Some(trust) => connector.rustls_0_23(trust),
+        None => connector,
     };
     // A redirect would carry what is sent, a token or our secret, to whom the answer names; none is
     // followed.
@@ -146,7 +153,10 @@ pub fn client(connecting: Duration, whole: Option<Duration>, is_plain: bool) -> 
 }
 
 /// Trusts whom the operating system trusts, private authorities included.
-fn tls() -> rustls::ClientConfig {
+///
+/// # Panics
+/// As [`client`].
+pub(super) fn trust() -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
@@ -156,11 +166,13 @@ fn tls() -> rustls::ClientConfig {
     if added == 0 {
         log::error!("the operating system trusts nobody; install its ca-certificates");
     }
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring offers the protocol versions that rustls has by default")
         .with_root_certificates(roots)
-        .with_no_client_auth()
+        .with_no_client_auth();
+    Arc::new(config)
 }
 
 /// `Retry-After` in seconds; the form with a date is left alone.

@@ -1,7 +1,6 @@
 //! The calls to the authorization server. Whatever it does, they end in time and in bounds.
 
 use std::{
-    cell::RefCell,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,20 +19,18 @@ use url::{Url, form_urlencoded};
 
 use super::{
     AuthError,
-    breaker::Breaker,
     cache::CacheSettings,
-    credentials::{Attempt, Secret},
+    credentials::Attempt,
     exchange::{Exchange, Reply, Trouble, late, nonsense},
-    fetched::Fetched,
+    issuer_state::IssuerState,
 };
 use crate::{
     domain::{
-        clock::Clock,
         journal::Cause,
         request_id::RequestId,
         trace_context::{SpanId, TraceContext},
     },
-    metrics::{Circuit, Introspection, Metrics},
+    metrics::Introspection,
     oauth::{
         bearer::BearerToken,
         client_assertion::{ASSERTION_TYPE, ClientKey},
@@ -46,15 +43,6 @@ use crate::{
         url::{IssuerUrl, PlainHttpHosts, endpoint},
     },
 };
-
-/// How long the issuer's metadata is believed, and how long an old one serves on while no new one can
-/// be had: it names endpoints, which seldom move.
-const METADATA_LIFETIME: TimeDelta = TimeDelta::minutes(10);
-const LONGEST_METADATA: TimeDelta = TimeDelta::days(7);
-
-/// The same for the issuer's keys: an issuer that has lost one takes it out of its set.
-const KEYS_LIFETIME: TimeDelta = TimeDelta::minutes(10);
-const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
 
 /// How often a key that is not in the set may have the set fetched anew.
 const KEYS_PAUSE: TimeDelta = TimeDelta::seconds(30);
@@ -107,64 +95,27 @@ pub(super) struct Metadata {
 
 /// The authorization server, as one thread talks to it.
 pub(super) struct Issuer {
-    settings: IssuerSettings,
+    state: Arc<IssuerState>,
     exchange: Exchange,
-    /// The endpoint of introspection that was configured.
-    introspection: Option<Result<Uri, AuthError>>,
-    secret: Option<Secret>,
-    breaker: RefCell<Breaker>,
-    metadata: Fetched<Metadata>,
-    keys: Fetched<KeySet>,
-    clock: Clock,
-    /// For whoever wants to know how the breaker is.
-    circuit: Arc<Circuit>,
-    metrics: Arc<Metrics>,
 }
 
 impl Issuer {
-    pub(super) fn new(
-        settings: IssuerSettings,
-        clock: Clock,
-        circuit: Arc<Circuit>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let is_plain = settings.url.as_str().starts_with("http:")
-            && [
-                &settings.metadata_url,
-                &settings.introspection_url,
-                &settings.keys_url,
-            ]
-            .into_iter()
-            .flatten()
-            .all(|url| url.scheme() == "http");
+    pub(super) fn new(state: Arc<IssuerState>) -> Self {
         Self {
-            secret: settings
-                .client
-                .as_ref()
-                .map(|client| Secret::new(&client.secret)),
-            breaker: RefCell::new(Breaker::new(settings.timeout)),
-            exchange: Exchange::new(settings.timeout, is_plain),
-            introspection: settings.introspection_url.as_ref().map(uri),
-            settings,
-            metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
-            keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
-            clock,
-            circuit,
-            metrics,
+            exchange: Exchange::new(state.settings.timeout, state.trust.clone()),
+            state,
         }
+    }
+
+    /// What of it is the same on every thread.
+    pub(super) fn state(&self) -> &IssuerState {
+        &self.state
     }
 
     /// As whom this server is known there.
     pub(super) fn client_id(&self) -> Option<&str> {
-        let client = self.settings.client.as_ref()?;
+        let client = self.state.settings.client.as_ref()?;
         Some(&client.client_id)
-    }
-
-    /// Has the files of secrets looked at before the next call.
-    pub(super) fn reload(&self) {
-        if let Some(secret) = &self.secret {
-            secret.reload();
-        }
     }
 
     /// Asks what stands behind a token (RFC 7662 §2). A call that fails in a way that may pass is made
@@ -174,10 +125,8 @@ impl Issuer {
         token: &BearerToken,
         context: &TraceContext,
     ) -> Result<IntrospectionReply, AuthError> {
-        let admitted = self.breaker.borrow_mut().admit(self.clock.now());
-        self.tell_circuit();
-        admitted.map_err(|wait| {
-            self.metrics.introspection_left_out();
+        self.state.admit().map_err(|wait| {
+            self.state.metrics.introspection_left_out();
             AuthError::IssuerDown {
                 source: Cause::new(
                     "it failed several times in a row, and is left alone for a while",
@@ -186,31 +135,19 @@ impl Issuer {
             }
         })?;
         let began = Instant::now();
-        let outcome = timeout(self.settings.timeout, self.introspect_twice(token, context))
+        let limit = self.state.settings.timeout;
+        let outcome = timeout(limit, self.introspect_twice(token, context))
             .await
-            .unwrap_or_else(|_| Err(late(self.settings.timeout)));
-        let mut breaker = self.breaker.borrow_mut();
-        match &outcome {
-            Ok(_) => breaker.succeeded(),
-            Err(AuthError::IssuerDown { retry_after, .. }) => {
-                breaker.failed(*retry_after, self.clock.now());
-            }
-            Err(_) => breaker.failed(None, self.clock.now()),
-        }
-        drop(breaker);
-        self.tell_circuit();
+            .unwrap_or_else(|_| Err(late(limit)));
+        self.state.learn(&outcome);
         let told = match &outcome {
             Ok(reply) if reply.active => Introspection::Active,
             Ok(_) => Introspection::Inactive,
             Err(AuthError::IssuerDown { .. }) => Introspection::Unavailable,
             Err(_) => Introspection::Nonsense,
         };
-        self.metrics.introspection(told, began.elapsed());
+        self.state.metrics.introspection(told, began.elapsed());
         outcome
-    }
-
-    fn tell_circuit(&self) {
-        self.circuit.set(self.breaker.borrow().circuit());
     }
 
     async fn introspect_twice(
@@ -224,7 +161,7 @@ impl Issuer {
                 error,
                 may_pass: true,
             }) => {
-                log::debug!(issuer:% = self.settings.url; "introspection is tried once more: {error}");
+                log::debug!(issuer:% = self.state.settings.url; "introspection is tried once more: {error}");
                 sleep(jitter()).await;
                 self.introspect_once(token, context)
                     .await
@@ -239,7 +176,7 @@ impl Issuer {
         token: &BearerToken,
         context: &TraceContext,
     ) -> Result<IntrospectionReply, Trouble> {
-        let uri = match &self.introspection {
+        let uri = match &self.state.introspection {
             Some(uri) => uri.clone()?,
             None => self
                 .metadata()
@@ -250,29 +187,35 @@ impl Issuer {
                     nonsense("the issuer's metadata names no usable introspection_endpoint")
                 })?,
         };
-        let (Some(client), Some(secret)) = (&self.settings.client, &self.secret) else {
+        let (Some(client), Some(secret)) = (&self.state.settings.client, &self.state.secret) else {
             return Err(nonsense("no client is configured to introspect with").into());
         };
-        for attempt in secret.attempts(self.clock.now()) {
+        let attempts = secret.attempts(self.state.clock.now()).await;
+        if attempts.is_empty() {
+            return Err(nonsense("our own secret cannot be read off its file").into());
+        }
+        for attempt in attempts {
             let (request, body) = match self.request(&uri, token, client, &attempt) {
                 Ok(request) => request,
                 Err(error) => {
                     // Half a key in the file must not keep us from using the whole one before it.
-                    secret.learn(&attempt, false, self.clock.now());
-                    log::error!(issuer:% = self.settings.url; "a secret is of no use: {error}");
+                    secret.learn(&attempt, false, self.state.clock.now()).await;
+                    log::error!(issuer:% = self.state.settings.url; "a secret is of no use: {error}");
                     continue;
                 }
             };
             let request = within_trace(request, context);
             let reply = self.exchange.send(request, body).await?;
             let accepted = !refuses_us(&reply);
-            secret.learn(&attempt, accepted, self.clock.now());
+            secret
+                .learn(&attempt, accepted, self.state.clock.now())
+                .await;
             if accepted {
                 return self.read(client, &reply).await;
             }
         }
         log::error!(
-            issuer:% = self.settings.url;
+            issuer:% = self.state.settings.url;
             "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET, or clientId and clientSecretFile of this issuer"
         );
         Err(nonsense("our own credentials are refused").into())
@@ -317,7 +260,7 @@ impl Issuer {
                 request = request.insert_header((AUTHORIZATION, credentials));
             }
         }
-        if self.settings.signed_replies {
+        if self.state.settings.signed_replies {
             request = request.insert_header((ACCEPT, MEDIA_TYPE));
         }
         let request = request.insert_header((CONTENT_TYPE, "application/x-www-form-urlencoded"));
@@ -333,10 +276,10 @@ impl Issuer {
         let key = ClientKey::from_pem(pem, None, client.key_id.clone())
             .map_err(|fault| nonsense(format!("our own private key cannot be used: {fault}")))?;
         let token_id = RequestId::random().to_string();
-        let now = self.clock.now();
+        let now = self.state.clock.now();
         key.assertion(
             &client.client_id,
-            self.settings.url.as_str(),
+            self.state.settings.url.as_str(),
             &token_id,
             now,
         )
@@ -349,14 +292,14 @@ impl Issuer {
         client: &ClientAuthentication,
         reply: &Reply,
     ) -> Result<IntrospectionReply, Trouble> {
-        if !self.settings.signed_replies || reply.status != StatusCode::OK {
+        if !self.state.settings.signed_replies || reply.status != StatusCode::OK {
             return read(reply);
         }
         let expected = ExpectedReply {
-            issuer: &self.settings.url,
+            issuer: &self.state.settings.url,
             client_id: &client.client_id,
         };
-        let now = self.clock.now();
+        let now = self.state.clock.now();
         let mut keys = self.keys().await?;
         let mut outcome = read_signed_reply(&reply.body, &keys, expected, now);
         if outcome.as_ref().err() == Some(&SignedReplyFault::Jws(JwsFault::UnknownKey))
@@ -375,11 +318,11 @@ impl Issuer {
         &self,
         token: &BearerToken,
     ) -> Result<Option<IntrospectionReply>, AuthError> {
-        let Some(settings) = &self.settings.jwt else {
+        let Some(settings) = &self.state.settings.jwt else {
             return Ok(None);
         };
         if jwt::peek_issuer(token).is_none() {
-            return match self.settings.client {
+            return match self.state.settings.client {
                 Some(_) => Ok(None),
                 None => Err(AuthError::Refused(Refusal::NobodysToken)),
             };
@@ -390,7 +333,7 @@ impl Issuer {
             return Err(refused(JwsFault::Algorithm));
         }
         let keys = self.keys().await?;
-        let now = self.clock.now();
+        let now = self.state.clock.now();
         let fault = match jwt::access_token(token, &keys, now) {
             Ok(reply) => return Ok(Some(reply)),
             Err(fault) => fault,
@@ -407,7 +350,8 @@ impl Issuer {
 
     /// Whether a token has to be asked about even if it was verified.
     pub(super) fn introspects_what_is_verified(&self) -> bool {
-        self.settings
+        self.state
+            .settings
             .jwt
             .as_ref()
             .is_some_and(|jwt| jwt.introspected)
@@ -416,13 +360,13 @@ impl Issuer {
     /// The issuer's metadata. An old one serves on for a while if no new one can be had.
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, AuthError> {
         let fetch = async || self.fetch_metadata().await;
-        self.metadata.get(self.clock.now(), fetch).await
+        self.state.metadata.get(self.state.clock.now(), fetch).await
     }
 
     /// The keys with which the issuer signs.
     pub(super) async fn keys(&self) -> Result<Arc<KeySet>, AuthError> {
         let fetch = async || self.fetch_keys().await;
-        self.keys.get(self.clock.now(), fetch).await
+        self.state.keys.get(self.state.clock.now(), fetch).await
     }
 
     /// Newer keys than these, among which one was missed; `None` if there are none.
@@ -431,13 +375,14 @@ impl Issuer {
         seen: &Arc<KeySet>,
     ) -> Result<Option<Arc<KeySet>>, AuthError> {
         let fetch = async || self.fetch_keys().await;
-        self.keys
-            .renew(seen, KEYS_PAUSE, self.clock.now(), fetch)
+        self.state
+            .keys
+            .renew(seen, KEYS_PAUSE, self.state.clock.now(), fetch)
             .await
     }
 
     async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
-        let uri = match &self.settings.keys_url {
+        let uri = match &self.state.settings.keys_url {
             Some(url) => uri(url)?,
             None => self
                 .metadata()
@@ -458,9 +403,9 @@ impl Issuer {
 
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
         let mut last = nonsense("the issuer has no metadata where it should be");
-        let urls = match &self.settings.metadata_url {
+        let urls = match &self.state.settings.metadata_url {
             Some(url) => vec![url.clone()],
-            None => self.settings.url.metadata_urls(),
+            None => self.state.settings.url.metadata_urls(),
         };
         for url in urls {
             let reply = self.exchange.fetch(&uri(&url)?).await?;
@@ -491,10 +436,10 @@ impl Issuer {
             .flatten()
             .ok_or_else(|| nonsense("metadata that is not a JSON object with an issuer"))?;
         // RFC 8414 §3.3: metadata of another issuer must not be used, wherever it was fetched.
-        if document.issuer != self.settings.url.as_str() {
+        if document.issuer != self.state.settings.url.as_str() {
             return Err(nonsense("metadata of another issuer"));
         }
-        let plain = &self.settings.plain_http_hosts;
+        let plain = &self.state.settings.plain_http_hosts;
         let usable = |url: Option<String>| uri(&endpoint(&url?, plain).ok()?).ok();
         Ok(Metadata {
             introspection: usable(document.introspection_endpoint),
@@ -505,7 +450,7 @@ impl Issuer {
 }
 
 /// An address as the HTTP client takes it.
-fn uri(url: &Url) -> Result<Uri, AuthError> {
+pub(super) fn uri(url: &Url) -> Result<Uri, AuthError> {
     Uri::try_from(url.as_str()).map_err(|_| nonsense("an address that cannot be called"))
 }
 
@@ -552,9 +497,13 @@ fn read(reply: &Reply) -> Result<IntrospectionReply, Trouble> {
 
 /// `client_secret_basic`, both parts form-encoded first (RFC 6749 §2.3.1).
 fn basic_credentials(client_id: &str, secret: &str) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encode(client_id), encode(secret));
-    format!("Basic {}", STANDARD.encode(pair))
+    let mut pair = String::with_capacity(client_id.len() + 1 + secret.len());
+    pair.extend(form_urlencoded::byte_serialize(client_id.as_bytes()));
+    pair.push(':');
+    pair.extend(form_urlencoded::byte_serialize(secret.as_bytes()));
+    let mut credentials = String::from("Basic ");
+    STANDARD.encode_string(pair, &mut credentials);
+    credentials
 }
 
 /// Whether a body is an OAuth error of that name (RFC 6749 §5.2).

@@ -1,16 +1,19 @@
 //! **Lives here:** the `AuthActor`: it asks the authorization servers who stands behind a token
-//! (RFC 7662), each about its own tokens alone, and keeps what they said for a while.
+//! (RFC 7662), each about its own tokens alone, and keeps what they said for a while. There is one on each
+//! thread that serves, and all of them know the same.
 //!
 //! **May enter:** `http`, `app`.
 //!
 //! **Never here:** a decision about scopes; a token at rest (the caches keep keyed hashes); a verdict
 //! (that is `oauth::judge`, which is pure).
 //!
-//! **Begin with** this file: the handle, and what it answers without a message. Then `actor.rs`,
-//! `issuer.rs` and `exchange.rs` (the only code that talks to an authorization server), `cache.rs`, `breaker.rs`; and for
-//! who is cut off `cut_offs.rs` and `open_uses.rs`.
+//! **Begin with** this file: the handle, and what it answers without a message. Then `actors.rs` and
+//! `actor.rs`; `issuer.rs` and `exchange.rs` (the only code that talks to an authorization server); what is
+//! the same on all threads, in `shared.rs`, `issuer_state.rs`, `cache.rs` and `breaker.rs`; and for who is
+//! cut off `cut_offs.rs` and `open_uses.rs`.
 
 mod actor;
+mod actors;
 mod breaker;
 mod cache;
 mod credentials;
@@ -19,6 +22,7 @@ mod exchange;
 mod fetched;
 mod flights;
 mod issuer;
+mod issuer_state;
 mod logouts;
 mod open_uses;
 mod proofs;
@@ -36,10 +40,12 @@ use derive_more::{Display, Error};
 use secrecy::SecretString;
 
 use self::{
-    actor::{AuthActor, FetchMetadata, Introspect, Ping, Reload, VerifyLogout},
+    actor::{AuthActor, FetchMetadata, Introspect, Ping, VerifyLogout},
+    actors::Actors,
     cache::{Known, Verdicts},
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
+    issuer_state::IssuerState,
     open_uses::{OpenUses, OpenUsesActor},
     proofs::Proofs,
     shared::Shared,
@@ -134,9 +140,8 @@ pub struct Mark(u64);
 /// Where the rest of the program meets the actor.
 #[derive(Clone)]
 pub struct AuthHandle {
-    introspect: Recipient<Introspect>,
+    actors: Actors,
     metadata: Recipient<FetchMetadata>,
-    reload: Recipient<Reload>,
     verify_logout: Recipient<VerifyLogout>,
     ping: Recipient<Ping>,
     gate: Gate,
@@ -147,7 +152,8 @@ pub struct AuthHandle {
 }
 
 impl AuthHandle {
-    /// Starts the actor on its own thread.
+    /// Starts an actor for what no thread that serves is to be kept by. Others follow, each on a thread that
+    /// has a token introspected.
     #[must_use]
     pub fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
         let gate = Gate::new(settings.in_flight, settings.failfast);
@@ -169,19 +175,27 @@ impl AuthHandle {
             );
             Verdicts::new(issuer.cache, issuer.url.as_str(), &rules)
         });
+        let issuers = settings.issuers.iter().map(|issuer| {
+            Arc::new(IssuerState::new(
+                issuer.clone(),
+                settings.resource.clone(),
+                clock.clone(),
+                Arc::clone(&settings.metrics),
+            ))
+        });
         let shared = Arc::new(Shared {
             routes: Routes::new(&tokens),
             verdicts: verdicts.collect(),
             flights: Flights::default(),
             cut_offs: CutOffs::default(),
             watchers: Mutex::default(),
-            circuits: settings.issuers.iter().map(|_| Arc::default()).collect(),
+            issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
-            clock,
+            clock: clock.clone(),
         });
         let address = AuthActor::start_in_arbiter(arbiter, {
             let shared = Arc::clone(&shared);
-            move |_| AuthActor::new(settings, shared)
+            move |_| AuthActor::new(&shared)
         });
         let open_uses = OpenUses::default();
         let told = OpenUsesActor::start_in_arbiter(arbiter, {
@@ -189,9 +203,8 @@ impl AuthHandle {
             move |_| OpenUsesActor(open_uses)
         });
         let handle = Self {
-            introspect: address.clone().recipient(),
+            actors: Actors::new(Arc::clone(&shared)),
             metadata: address.clone().recipient(),
-            reload: address.clone().recipient(),
             verify_logout: address.clone().recipient(),
             ping: address.recipient(),
             gate,
@@ -278,7 +291,7 @@ impl AuthHandle {
                 // Who is not admitted leaves the question to others, who may be.
                 admit()?;
                 match self.gate.admit().await {
-                    Ok(permit) => self.introspect.do_send(Introspect {
+                    Ok(permit) => self.actors.here().do_send(Introspect {
                         issuer,
                         token: token.clone(),
                         credential,
@@ -370,7 +383,7 @@ impl AuthHandle {
     /// Whether each issuer is asked at the moment.
     pub fn circuits(&self) -> impl Iterator<Item = (&str, CircuitState)> {
         let issuers = self.shared.verdicts.iter().map(Verdicts::issuer);
-        let states = self.shared.circuits.iter().map(|circuit| circuit.get());
+        let states = self.shared.issuers.iter().map(|issuer| issuer.circuit());
         issuers.zip(states)
     }
 
@@ -409,12 +422,10 @@ impl AuthHandle {
     }
 
     /// Has the files of secrets looked at before the next call.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an operator sends it, and nobody waits for an answer"
-    )]
     pub fn reload(&self) {
-        self.reload.do_send(Reload);
+        for issuer in &self.shared.issuers {
+            issuer.reload();
+        }
     }
 
     /// Whose token this is, and its name in that issuer's cache.

@@ -1,16 +1,16 @@
-//! What the actor and its handles share: what is known, what is being asked, who was cut off.
+//! What the actors and their handles share: what is known, what is being asked, who was cut off.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Message, Recipient};
 
-use super::{cache::Verdicts, cut_offs::CutOffs, flights::Flights};
+use super::{cache::Verdicts, cut_offs::CutOffs, flights::Flights, issuer_state::IssuerState};
 use crate::{
     domain::{
         clock::{Clock, Timestamp},
         principal::{Credential, CutOff},
     },
-    metrics::{Circuit, Metrics},
+    metrics::Metrics,
     oauth::{judge::Refusal, routing::Routes},
 };
 
@@ -27,7 +27,7 @@ pub(super) struct Shared {
     pub(super) cut_offs: CutOffs,
     pub(super) watchers: Mutex<Vec<Recipient<WasCutOff>>>,
     /// Of each issuer, in their order.
-    pub(super) circuits: Vec<Arc<Circuit>>,
+    pub(super) issuers: Vec<Arc<IssuerState>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
 }

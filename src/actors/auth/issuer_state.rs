@@ -1,0 +1,134 @@
+//! What of an authorization server is the same on every thread that asks it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use actix_web::http::Uri;
+use chrono::TimeDelta;
+use url::Url;
+
+use super::{
+    AuthError,
+    breaker::Breaker,
+    credentials::Secret,
+    exchange::trust,
+    fetched::Fetched,
+    issuer::{IssuerSettings, Metadata, uri},
+    logouts::Used,
+};
+use crate::{
+    domain::clock::{Clock, Timestamp},
+    metrics::{CircuitState, Metrics},
+    oauth::{judge::Expectation, keys::KeySet, url::ResourceUri},
+};
+
+/// How long the issuer's metadata is believed, and how long an old one serves on while no new one can
+/// be had: it names endpoints, which seldom move.
+const METADATA_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+const LONGEST_METADATA: TimeDelta = TimeDelta::days(7);
+
+/// The same for the issuer's keys: an issuer that has lost one takes it out of its set.
+const KEYS_LIFETIME: TimeDelta = TimeDelta::minutes(10);
+const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
+
+/// An authorization server: how to reach it, whether it may be asked now, and what it published.
+pub(super) struct IssuerState {
+    pub(super) settings: IssuerSettings,
+    /// What its tokens have to be.
+    pub(super) expectation: Expectation,
+    /// The endpoint of introspection that was configured.
+    pub(super) introspection: Option<Result<Uri, AuthError>>,
+    /// Whom its certificate may be signed by; `None` if it has nothing but plain endpoints.
+    pub(super) trust: Option<Arc<rustls::ClientConfig>>,
+    pub(super) secret: Option<Secret>,
+    pub(super) metadata: Fetched<Metadata>,
+    pub(super) keys: Fetched<KeySet>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    breaker: Mutex<Breaker>,
+    used_logouts: Mutex<Used>,
+}
+
+impl IssuerState {
+    pub(super) fn new(
+        settings: IssuerSettings,
+        resource: ResourceUri,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let is_plain = settings.url.as_str().starts_with("http:")
+            && [
+                &settings.metadata_url,
+                &settings.introspection_url,
+                &settings.keys_url,
+            ]
+            .into_iter()
+            .flatten()
+            .all(|url: &Url| url.scheme() == "http");
+        Self {
+            expectation: Expectation {
+                issuer: settings.url.clone(),
+                resource,
+                audience_may_be_absent: settings.audience_may_be_absent,
+            },
+            introspection: settings.introspection_url.as_ref().map(uri),
+            trust: (!is_plain).then(trust),
+            secret: settings
+                .client
+                .as_ref()
+                .map(|client| Secret::new(&client.secret)),
+            metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
+            keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
+            clock,
+            metrics,
+            breaker: Mutex::new(Breaker::new(settings.timeout)),
+            used_logouts: Mutex::default(),
+            settings,
+        }
+    }
+
+    /// Lets an introspection through.
+    ///
+    /// # Errors
+    /// How long to wait, if the circuit is open.
+    pub(super) fn admit(&self) -> Result<(), Duration> {
+        self.breaker().admit(self.clock.now())
+    }
+
+    /// Takes note of what became of an introspection that was let through.
+    pub(super) fn learn<T>(&self, outcome: &Result<T, AuthError>) {
+        let wait = match outcome {
+            Ok(_) => return self.breaker().succeeded(),
+            Err(AuthError::IssuerDown { retry_after, .. }) => *retry_after,
+            Err(_) => None,
+        };
+        self.breaker().failed(wait, self.clock.now());
+    }
+
+    /// Whether it is asked at the moment.
+    pub(super) fn circuit(&self) -> CircuitState {
+        self.breaker().circuit()
+    }
+
+    /// Uses a logout token up, which is good until then; `false` if it was used before.
+    pub(super) fn use_logout(&self, token_id: &str, until: Timestamp) -> bool {
+        let mut used = self
+            .used_logouts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        used.take(token_id, until, self.clock.now())
+    }
+
+    /// Has the files of secrets looked at before the next call.
+    pub(super) fn reload(&self) {
+        if let Some(secret) = &self.secret {
+            secret.reload();
+        }
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
