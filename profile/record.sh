@@ -82,9 +82,9 @@ start() { # LOG WORDS PROGRAM ARGUMENTS...: waits until it prints the words
 }
 
 # For its PostgreSQL, which ends with it.
-start dev "MCP server" "$target/debug/epicme" dev --ephemeral --bind 127.0.0.1:0 --auth-bind 127.0.0.1:0
-socket=$(find "${TMPDIR:-/tmp}/epicme-${started[0]}" -name '.s.PGSQL.*' ! -name '*.lock')
-export DATABASE_URL="postgresql://epicme@/epicme?host=$(dirname "$socket")&port=${socket##*.}"
+start dev "Look into it" "$target/debug/epicme" dev --ephemeral --bind 127.0.0.1:0 --auth-bind 127.0.0.1:0
+DATABASE_URL=$(sed -n 's/^ *Look into it *psql //p' "$scratch/dev.log")
+export DATABASE_URL
 MOCK_AUTH_BIND=${issuer#http://} MOCK_AUTH_INTROSPECTION_CLIENT_SECRET=$secret MOCK_AUTH_DEFAULT_RESOURCE=$resource \
   start mock-auth "is ready at" "$target/debug/mock-auth"
 

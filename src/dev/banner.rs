@@ -10,6 +10,8 @@ pub(super) struct Banner<'a> {
     pub(super) token: &'a str,
     pub(super) users: &'a [User],
     pub(super) kept: &'a Kept,
+    /// The URL of the database, unless somebody else looks after it, whose secret may be in it.
+    pub(super) database: Option<&'a str>,
 }
 
 /// Where the journal is kept.
@@ -30,6 +32,7 @@ impl fmt::Display for Banner<'_> {
             token,
             users,
             kept,
+            database,
         } = self;
         let names: Vec<_> = users
             .iter()
@@ -40,6 +43,9 @@ impl fmt::Display for Banner<'_> {
             Kept::In(directory) => format!("in {}", directory.display()),
             Kept::Nowhere => "nowhere: it is gone when this program ends".to_owned(),
         };
+        let database = database.map_or_else(String::new, |url| {
+            format!("  Look into it          psql {url}\n")
+        });
         write!(
             f,
             r#"
@@ -49,7 +55,7 @@ EpicMe is running. Press Ctrl-C to stop it.
   Authorization server  {issuer}   (a mock: it has people, but no passwords)
   Demo users            {names}
   The journal is kept   {kept}
-
+{database}
 Write a first entry, as {first}:
 
 curl -sS {mcp_url} \
@@ -69,5 +75,32 @@ Or connect a host; it finds out by itself how to sign you in:
             names = names.join(", "),
             first = users.first().map_or("nobody", |user| user.name.as_str()),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn banner(kept: &Kept, database: Option<&str>) -> String {
+        let banner = Banner {
+            mcp_url: "http://127.0.0.1:1/mcp",
+            issuer: "http://127.0.0.1:2",
+            token: "token",
+            users: &[],
+            kept,
+            database,
+        };
+        banner.to_string()
+    }
+
+    #[test]
+    fn a_database_that_is_its_own_is_named_and_another_is_not() {
+        let own = banner(&Kept::Nowhere, Some("postgresql://epicme@host/epicme"));
+        let line = "  Look into it          psql postgresql://epicme@host/epicme\n\nWrite a";
+        assert!(own.contains(line), "{own}");
+        let another = banner(&Kept::InYourDatabase, None);
+        assert!(another.contains("DATABASE_URL\n\nWrite a"), "{another}");
+        assert!(!another.contains("psql"), "{another}");
     }
 }

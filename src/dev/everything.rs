@@ -190,12 +190,14 @@ impl Dev {
     /// What to do next.
     #[must_use]
     pub fn banner(&self) -> String {
+        let database = self.cluster.as_ref().map(|cluster| cluster.url(DATABASE));
         Banner {
             mcp_url: &self.mcp_url,
             issuer: self.mock_auth.issuer(),
             token: self.token.expose_secret(),
             users: &demo_users(),
             kept: &self.kept,
+            database: database.as_ref().map(ExposeSecret::expose_secret),
         }
         .to_string()
     }

@@ -14,6 +14,11 @@ use std::{
     time::Duration,
 };
 
+use diesel::{
+    Connection, PgConnection, RunQueryDsl,
+    dsl::sql,
+    sql_types::{BigInt, Text},
+};
 use serde_json::{Value, json};
 
 /// How long the program may take for anything.
@@ -85,6 +90,16 @@ impl Program {
             rest.split_whitespace().next()
         });
         line.unwrap_or_else(|| panic!("no {label} in {}", self.banner))
+    }
+
+    /// How many entries of this title are in the database that the banner names.
+    fn entries_titled(&self, title: &str) -> i64 {
+        let (_, url) = self.banner.split_once(" psql ").expect("a database");
+        let mut database = PgConnection::establish(url.lines().next().unwrap()).unwrap();
+        let count = "(SELECT count(*) FROM entries WHERE title = ";
+        diesel::select(sql::<BigInt>(count).bind::<Text, _>(title).sql(")"))
+            .get_result(&mut database)
+            .unwrap()
     }
 
     fn mcp_url(&self) -> &str {
@@ -255,6 +270,7 @@ async fn a_kept_journal_is_there_after_a_restart_and_belongs_to_one_program() {
     assert!(program.banner.contains(directory.path()));
     let entry = json!({"title": "To be kept", "content": "Over a restart."});
     call(&program, "create_entry", entry).await;
+    assert_eq!(program.entries_titled("To be kept"), 1);
 
     let (code, said) = fails(&arguments);
     assert_eq!(code, Some(69), "{said}");

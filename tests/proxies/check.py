@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.request
@@ -477,14 +476,7 @@ try:
             stop=signal.SIGINT,
         )
         programs.append(dev)
-        dev.wait_for("MCP server")
-        cluster = f"{tempfile.gettempdir()}/epicme-{dev.process.pid}"
-        socket_file = subprocess.run(
-            ["find", cluster, "-name", ".s.PGSQL.*", "!", "-name", "*.lock"],
-            capture_output=True, text=True, check=True,
-        ).stdout.split()[0]
-        directory, name = os.path.split(socket_file)
-        database_url = f"postgresql://epicme@/epicme?host={directory}&port={name.split('.')[-1]}"
+        database_url = dev.wait_for(r"Look into it +psql (\S+)\n").group(1)
     ENVIRONMENT = {
         "DATABASE_URL": database_url,
         "EPICME_MIGRATE": "on",
