@@ -342,6 +342,12 @@ async fn two_hundred_and_fifty_six_introspections_are_under_way_at_once() {
     for _ in 256..300 {
         assert_busy(&patiently(waiting.next()).await.unwrap());
     }
+    let asked = async {
+        while app.issuer.calls() < 256 {
+            actix_rt::task::yield_now().await;
+        }
+    };
+    patiently(asked).await;
     app.issuer.release();
     let rest: Vec<Reply> = patiently(waiting.collect()).await;
     assert_eq!(rest.len(), 256);

@@ -137,7 +137,8 @@ fn client_trusting(
     whole: Option<Duration>,
     trust: Option<Arc<rustls::ClientConfig>>,
 ) -> Client {
-    let connector = Connector::new().timeout(connecting);
+    // How much is sent at once is up to who sends: behind a gate it would only wait a second time.
+    let connector = Connector::new().timeout(connecting).limit(0);
     let connector = match trust {
         Some(trust) => connector.rustls_0_23(trust),
         None => connector,
