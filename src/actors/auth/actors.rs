@@ -51,31 +51,10 @@ impl Actors {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use actix_rt::Arbiter;
 
     use super::*;
-    use crate::{
-        actors::auth::{AuthHandle, AuthSettings},
-        domain::clock::Clock,
-        oauth::{dpop::Window, url::PublicUrl},
-    };
-
-    fn actors() -> Actors {
-        let settings = AuthSettings {
-            proof_window: Window::default(),
-            issuers: Vec::new(),
-            resource: "https://journal.example"
-                .parse::<PublicUrl>()
-                .unwrap()
-                .resource(),
-            in_flight: 1,
-            failfast: Duration::ZERO,
-            metrics: Arc::default(),
-        };
-        AuthHandle::start(settings, Clock::system(), &Arbiter::current()).actors
-    }
+    use crate::actors::auth::AuthHandle;
 
     /// The address of one whose thread has ended.
     fn gone(actors: &Actors) -> Addr<AuthActor> {
@@ -89,7 +68,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_thread_keeps_its_actor_and_is_given_another_if_that_is_gone() {
-        let actors = actors();
+        let actors = AuthHandle::of_test().actors;
         let first = actors.here();
         assert!(actors.here() == first && first.connected());
         let here = thread::current().id();
@@ -101,7 +80,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn threads_that_have_ended_leave_nothing_behind() {
-        let actors = actors();
+        let actors = AuthHandle::of_test().actors;
         for _ in 0..3 {
             let (ended, gone) = (thread::spawn(|| thread::current().id()), gone(&actors));
             let ended = ended.join().unwrap();

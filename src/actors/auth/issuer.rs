@@ -192,7 +192,8 @@ impl Issuer {
         };
         let attempts = secret.attempts(self.state.clock.now()).await;
         if attempts.is_empty() {
-            return Err(nonsense("our own secret cannot be read off its file").into());
+            return Err(nonsense(
+"there is no secret to call with: its file cannot be read, or it was refused a moment ago").into());
         }
         for attempt in attempts {
             let (request, body) = match self.request(&uri, token, client, &attempt) {

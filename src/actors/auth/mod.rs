@@ -447,3 +447,22 @@ impl AuthHandle {
         }
     }
 }
+
+#[cfg(test)]
+impl AuthHandle {
+    /// One that knows no authorization server, on this thread.
+    fn of_test() -> Self {
+        let settings = AuthSettings {
+            issuers: Vec::new(),
+            resource: "https://journal.example"
+                .parse::<crate::oauth::url::PublicUrl>()
+                .expect("a URL")
+                .resource(),
+            proof_window: Window::default(),
+            in_flight: 1,
+            failfast: Duration::ZERO,
+            metrics: Arc::default(),
+        };
+        Self::start(settings, Clock::system(), &actix_rt::Arbiter::current())
+    }
+}

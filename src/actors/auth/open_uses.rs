@@ -197,18 +197,10 @@ impl Handler<WasCutOff> for OpenUsesActor {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use actix_rt::Arbiter;
-
     use super::*;
     use crate::{
-        actors::auth::{AuthHandle, AuthSettings},
-        domain::{
-            clock::Clock,
-            principal::{Credential, UserId},
-        },
-        oauth::url::PublicUrl,
+        actors::auth::AuthHandle,
+        domain::principal::{Credential, UserId},
     };
 
     fn principal(subject: &str, client: &str, credential: u8) -> Principal {
@@ -274,19 +266,7 @@ mod tests {
     /// Between the look at its token and its beginning nothing slips through.
     #[actix_rt::test]
     async fn what_begins_after_a_cut_off_that_its_token_came_before_is_cut_off() {
-        let settings = AuthSettings {
-            proof_window: crate::oauth::dpop::Window::default(),
-            issuers: Vec::new(),
-            resource: "https://journal.example"
-                .parse::<PublicUrl>()
-                .unwrap()
-                .resource(),
-            in_flight: 1,
-            failfast: Duration::ZERO,
-            metrics: std::sync::Arc::default(),
-        };
-        let arbiter = Arbiter::current();
-        let auth = AuthHandle::start(settings, Clock::system(), &arbiter);
+        let auth = AuthHandle::of_test();
         let (ann, bob) = (principal("ann", "c", 1), principal("bob", "c", 2));
         let before = auth.mark();
         auth.cut_off(&CutOff::User(ann.user));
