@@ -25,7 +25,7 @@ use rmcp::model;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::support::{ALL, Answer, Ask, Events, RESOURCE, Reply, Session, TestApp, patiently};
+use super::support::{ALL, Answer, Ask, Events, Reply, Session, TestApp, patiently};
 
 /// A session of a client that shows forms.
 async fn asking(app: &TestApp) -> Session {
@@ -327,28 +327,16 @@ async fn four_messages_of_a_batch_are_under_way_at_once() {
 #[actix_rt::test]
 async fn two_hundred_and_fifty_six_introspections_are_under_way_at_once() {
     let app = TestApp::spawn_with(|config| config.issuers[0].timeout = Duration::from_secs(60));
-    let usual = |n: i64| {
-        let token = json!({
-            "active": true, "sub": n.to_string(), "scope": ALL, "aud": RESOURCE,
-            "iss": app.issuer.url(), "exp": app.clock.now().timestamp() + 60,
-        });
-        Answer::json(token)
-    };
-    let asks = (0..300).map(|n| {
-        let token = app.token_for(Answer::Hang(Box::new(usual(n))));
+    let asks = (0..300).map(|n: i64| {
+        let usual = app.usual(json!({ "sub": n.to_string() }));
+        let token = app.token_for(Answer::Hang(Box::new(usual)));
         app.modern(&token, "tools/list", json!({})).send()
     });
     let mut waiting: FuturesUnordered<_> = asks.collect();
     for _ in 256..300 {
         assert_busy(&patiently(waiting.next()).await.unwrap());
     }
-    let asked = async {
-        while app.issuer.calls() < 256 {
-            actix_rt::task::yield_now().await;
-        }
-    };
-    patiently(asked).await;
-    app.issuer.release();
+    patiently(app.issuer.releases_once_asked(256)).await;
     let rest: Vec<Reply> = patiently(waiting.collect()).await;
     assert_eq!(rest.len(), 256);
     for reply in rest {

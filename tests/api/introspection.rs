@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use epicme::oauth::client_authentication::SecretSource;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use super::support::{ALL, Answer, Issuer, Reply, TestApp, log_contains};
@@ -444,13 +444,7 @@ async fn however_many_ask_about_a_token_at_once_the_issuer_is_asked_once() {
     let answer = Answer::Hang(Box::new(Answer::json(active(&app))));
     let token = app.token_for(answer);
     let askers = join_all((0..1_000).map(|_| list(&app, &token)));
-    let release = async {
-        while app.issuer.calls() == 0 {
-            actix_rt::task::yield_now().await;
-        }
-        app.issuer.release();
-    };
-    let (replies, ()) = futures_util::future::join(askers, release).await;
+    let (replies, ()) = join(askers, app.issuer.releases_once_asked(1)).await;
     assert!(replies.iter().all(|reply| reply.status == 200));
     assert_eq!(app.issuer.calls(), 1);
 }
@@ -461,13 +455,11 @@ async fn who_shares_a_question_shares_its_failure_and_the_next_to_come_asks_anew
     let token = app.token_for(Answer::Hang(Box::new(Answer::text(404, "{}"))));
     let askers = join_all((0..50).map(|_| list(&app, &token)));
     let release = async {
-        while app.issuer.calls() == 0 {
-            actix_rt::task::yield_now().await;
-        }
+        app.issuer.is_asked(1).await;
         app.issuer.answer(&token, Answer::json(active(&app)));
         app.issuer.release();
     };
-    let (replies, ()) = futures_util::future::join(askers, release).await;
+    let (replies, ()) = join(askers, release).await;
     let failed = replies.iter().filter(|reply| reply.status == 503).count();
     let good = replies.iter().filter(|reply| reply.status == 200).count();
     assert_eq!(failed + good, 50);

@@ -6,7 +6,7 @@ use epicme::config::LimitConfig;
 use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use serde_json::json;
 
-use super::support::{ALL, Answer, Ask, RESOURCE, Reply, TestApp, patiently};
+use super::support::{ALL, Answer, Ask, Reply, TestApp, patiently};
 
 /// A server with these limits and no others, which trusts a proxy at this address, if it is one.
 fn limited(proxy: &str, edit: impl FnOnce(&mut LimitConfig)) -> TestApp {
@@ -90,11 +90,8 @@ async fn good_tokens_and_outages_do_not_count() {
 async fn a_token_counts_once_however_many_ask_with_it_and_until_it_is_known_to_be_good() {
     let app = unknown_tokens("", 2);
     let tokens = ["ann", "bob", "cleo"].map(|user| {
-        let usual = json!({
-            "active": true, "sub": user, "scope": ALL, "aud": RESOURCE,
-            "iss": app.issuer.url(), "exp": app.clock.now().timestamp() + 60,
-        });
-        app.token_for(Answer::Hang(Box::new(Answer::json(usual))))
+        let usual = app.usual(json!({ "sub": user }));
+        app.token_for(Answer::Hang(Box::new(usual)))
     });
     let asks = tokens
         .iter()

@@ -182,15 +182,8 @@ async fn a_client_that_leaves_is_counted_too() {
     ))));
     let ask = app.modern(&token, "tools/list", json!({}));
     let asked = Box::pin(ask.begin());
-    let left = futures_util::future::select(
-        asked,
-        Box::pin(async {
-            while app.issuer.calls() == 0 {
-                tokio::task::yield_now().await;
-            }
-        }),
-    );
-    drop(left.await);
+    let reached = Box::pin(app.issuer.is_asked(1));
+    drop(futures_util::future::select(asked, reached).await);
     let series = requests("none", "none", "cancelled");
     while scrape(&app).await.get(&series) != Some(&1.0) {
         tokio::task::yield_now().await;

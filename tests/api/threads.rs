@@ -2,7 +2,7 @@
 //! of these tests is a connection of its own, and connections go to the threads in turn.
 
 use epicme::{config::JwtConfig, oauth::keys::Algorithm};
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 use super::support::{ALL, Answer, RESOURCE, Reply, SigningKey, TestApp};
@@ -32,18 +32,9 @@ async fn each_thread_introspects_by_a_connection_of_its_own_and_finds_the_endpoi
 #[actix_rt::test]
 async fn a_token_that_comes_to_all_threads_at_once_is_asked_about_once() {
     let app = spawn();
-    let good = app.token("ann", ALL);
-    let answer = json!({ "active": true, "sub": "ann", "scope": ALL, "aud": RESOURCE, "iss": app.issuer.url() });
-    app.issuer
-        .answer(&good, Answer::Hang(Box::new(Answer::json(answer))));
+    let good = app.token_for(Answer::Hang(Box::new(app.usual(json!({})))));
     let askers = join_all((0..25 * THREADS).map(|_| list(&app, &good)));
-    let release = async {
-        while app.issuer.calls() == 0 {
-            actix_rt::task::yield_now().await;
-        }
-        app.issuer.release();
-    };
-    let (replies, ()) = futures_util::future::join(askers, release).await;
+    let (replies, ()) = join(askers, app.issuer.releases_once_asked(1)).await;
     assert!(replies.iter().all(|reply| reply.status == 200));
     assert_eq!(app.issuer.calls(), 1);
     // What one thread was told, all know.

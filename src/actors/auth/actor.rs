@@ -208,12 +208,11 @@ impl Handler<VerifyLogout> for AuthActor {
             .iter()
             .find(|issuer| Some(issuer.state().expectation.issuer.as_str()) == claimed.as_deref())
             .cloned();
-        let clock = self.shared.clock.clone();
         Box::pin(async move {
             let VerifyLogout { token, permit } = message;
             let _permit = permit;
             let issuer = issuer.ok_or(LogoutError::UnknownIssuer)?;
-            let logout = read_logout(&issuer, token.expose_secret(), clock.now()).await?;
+            let logout = read_logout(&issuer, token.expose_secret()).await?;
             let subject = logout.subject.ok_or(LogoutError::SubjectNeeded)?;
             if !issuer.state().use_logout(&logout.token_id, logout.until) {
                 return Err(LogoutError::Replayed);
@@ -224,7 +223,8 @@ impl Handler<VerifyLogout> for AuthActor {
 }
 
 /// What a logout token says, if its issuer's keys verify it.
-async fn read_logout(issuer: &Issuer, token: &str, now: Timestamp) -> Result<Logout, LogoutError> {
+async fn read_logout(issuer: &Issuer, token: &str) -> Result<Logout, LogoutError> {
+    let now = issuer.state().clock.now();
     let expected = ExpectedLogout {
         issuer: &issuer.state().expectation.issuer,
         client_id: issuer

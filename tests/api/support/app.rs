@@ -125,8 +125,13 @@ impl TestApp {
         self.token_with(json!({ "sub": subject, "scope": scope }))
     }
 
-    /// A fresh token about which the issuer says the usual with these changes; null takes away.
+    /// A fresh token about which the issuer says the usual with these changes.
     pub(crate) fn token_with(&self, changes: Value) -> String {
+        self.token_for(self.usual(changes))
+    }
+
+    /// What the issuer says of a good token, with these changes; null takes away.
+    pub(crate) fn usual(&self, changes: Value) -> Answer {
         let mut claims = json!({
             "active": true,
             "sub": "ann",
@@ -145,7 +150,7 @@ impl TestApp {
                 claims[name] = value.clone();
             }
         }
-        self.token_for(Answer::json(claims))
+        Answer::json(claims)
     }
 
     /// A fresh token to which the issuer answers that.

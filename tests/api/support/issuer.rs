@@ -197,6 +197,19 @@ impl Issuer {
         self.0.gate.add_permits(1_000);
     }
 
+    /// Waits until it was asked so often about tokens.
+    pub(crate) async fn is_asked(&self, times: usize) {
+        while self.calls() < times {
+            actix_rt::task::yield_now().await;
+        }
+    }
+
+    /// The same, and lets go of every answer that hangs.
+    pub(crate) async fn releases_once_asked(&self, times: usize) {
+        self.is_asked(times).await;
+        self.release();
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state().seen.clone()
     }
