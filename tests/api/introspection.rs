@@ -1,15 +1,13 @@
 //! How the authorization server is asked, for how long it is believed, and that its outage is never
 //! the client's fault.
 
-use std::net::TcpListener;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::TimeDelta;
 use epicme::oauth::client_authentication::SecretSource;
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
-use super::support::{ALL, Answer, Issuer, Reply, TestApp, log_contains};
+use super::support::{ALL, Answer, Issuer, Reply, Silence, TestApp, log_contains};
 
 async fn list(app: &TestApp, token: &str) -> Reply {
     app.modern(token, "tools/list", json!({})).send().await
@@ -253,17 +251,15 @@ async fn an_issuer_that_hangs_is_an_outage_within_the_timeout() {
 
 #[actix_rt::test]
 async fn an_issuer_that_is_down_is_an_outage() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let silence = Silence::new();
+    let nobody = silence.address();
     for with_metadata in [true, false] {
         let app = TestApp::spawn_with(|config| {
             if with_metadata {
                 config.issuers[0].introspection_url =
-                    Some(format!("http://{free}/introspect").parse().unwrap());
+                    Some(format!("http://{nobody}/introspect").parse().unwrap());
             } else {
-                config.issuers[0].url = format!("http://{free}").parse().unwrap();
+                config.issuers[0].url = format!("http://{nobody}").parse().unwrap();
             }
         });
         let token = app.token("ann", ALL);

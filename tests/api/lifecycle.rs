@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::support::{
-    ALL, Answer, Issuer, MortalCluster, Program, TestDatabase, envelope, patiently,
+    ALL, Answer, Issuer, MortalCluster, Program, Silence, TestDatabase, envelope, patiently,
 };
 
 const RESOURCE: &str = "http://127.0.0.1:8787/mcp";
@@ -203,14 +203,13 @@ async fn or_has_them_run_if_it_may() {
 
 #[actix_rt::test]
 async fn nobody_is_healthy_where_nobody_listens() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let free = taken.local_addr().unwrap().to_string();
-    drop(taken);
-    let asked = super::support::epicme(&["healthcheck", "--bind", &free], &[]).output();
+    let silence = Silence::new();
+    let nobody = silence.address().to_string();
+    let asked = super::support::epicme(&["healthcheck", "--bind", &nobody], &[]).output();
     let asked = asked.unwrap();
     assert_eq!(asked.status.code(), Some(1));
     let said = String::from_utf8(asked.stderr).unwrap();
-    assert_eq!(said, format!("epicme: {free} gives no answer\n"));
+    assert_eq!(said, format!("epicme: {nobody} gives no answer\n"));
 }
 
 #[actix_rt::test]

@@ -1,6 +1,6 @@
 //! What is refused before anything is asked.
 
-use super::tester::run;
+use super::{silence::Silence, tester::run};
 
 #[actix_rt::test]
 async fn a_wrong_command_line_is_64_with_the_reason() {
@@ -41,13 +41,10 @@ async fn a_wrong_command_line_is_64_with_the_reason() {
 
 #[actix_rt::test]
 async fn a_server_that_is_not_there_is_69() {
-    // Nobody listens where somebody has just stopped to.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let silence = Silence::new();
+    let nobody = silence.address();
     let run = run(&[
-        &format!("http://{gone}/mcp"),
+        &format!("http://{nobody}/mcp"),
         "--dev-tokens=http://127.0.0.1:1",
     ])
     .await;

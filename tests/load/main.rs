@@ -7,4 +7,6 @@ mod command_line;
 mod honest;
 mod liar;
 mod lies;
+#[path = "../support/silence.rs"]
+mod silence;
 mod tester;

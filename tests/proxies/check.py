@@ -31,9 +31,14 @@ UNKNOWN_TOKENS = 5
 STREAMS = 3
 
 
+# Where the proxies listen. No connection comes from there, so that none can take the port of a proxy
+# between its being chosen and its being listened on.
+PROXY_ADDRESS = "127.0.0.9"
+
+
 def free_port():
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((PROXY_ADDRESS, 0))
         return probe.getsockname()[1]
 
 
@@ -69,10 +74,11 @@ class Program:
         raise SystemExit(f"{self.name} did not start:\n{self.log()}")
 
     def wait_for_port(self, port):
+        """Until the proxy takes connections."""
         until = time.monotonic() + STARTS_WITHIN
         while time.monotonic() < until and self.process.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
+                socket.create_connection((PROXY_ADDRESS, port), 1).close()
                 return
             except OSError:
                 time.sleep(0.05)
@@ -98,7 +104,7 @@ class Connection(http.client.HTTPSConnection):
 
     def connect(self):
         plain = socket.create_connection(
-            ("127.0.0.1", PORT), self.timeout, source_address=(self.address, 0)
+            (PROXY_ADDRESS, PORT), self.timeout, source_address=(self.address, 0)
         )
         self.sock = self.context.wrap_socket(plain, server_hostname=HOST)
 
@@ -379,14 +385,8 @@ def internals():
 def several():
     """Two processes behind nginx, chosen by the token."""
     global PORT
-    second_at, PORT = free_port(), free_port()
-    second = Program(
-        "epicme-2",
-        [os.environ["EPICME"], "serve"],
-        {**ENVIRONMENT, "EPICME_BIND": f"127.0.0.1:{second_at}"},
-    )
-    programs.append(second)
-    second.wait_for("serving https")
+    PORT = free_port()
+    second, second_at = start_epicme("epicme-2")
     programs.append(start_proxy(second_at))
     programs[-1].wait_for_port(PORT)
     seen, processes = [], (EPICME, second)
@@ -422,7 +422,7 @@ def config(text, second_at):
     if second_at:
         put("# hash $http_authorization", f"server 127.0.0.1:{second_at}; hash $http_authorization")
     if PROXY == "nginx":
-        put("listen 443 ssl", f"listen 127.0.0.1:{PORT} ssl")
+        put("listen 443 ssl", f"listen {PROXY_ADDRESS}:{PORT} ssl")
         put("/etc/ssl/journal.example.pem", f"{SCRATCH}/certificate.pem")
         put("/etc/ssl/journal.example.key", f"{SCRATCH}/key.pem")
         put("worker_processes auto", "worker_processes 2")
@@ -433,7 +433,8 @@ def config(text, second_at):
         return f"daemon off; pid {SCRATCH}/{PORT}.pid; error_log stderr;\n{text}"
     put(
         "\njournal.example {",
-        f"\nhttps://journal.example:{PORT} {{\n\ttls {SCRATCH}/certificate.pem {SCRATCH}/key.pem",
+        f"\nhttps://journal.example:{PORT} {{\n\tbind {PROXY_ADDRESS}\n"
+        f"\ttls {SCRATCH}/certificate.pem {SCRATCH}/key.pem",
     )
     return "{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + text
 
@@ -454,18 +455,24 @@ def start_proxy(second_at=None):
     return Program("caddy", arguments, {"HOME": SCRATCH, "XDG_DATA_HOME": SCRATCH})
 
 
-PORT, UPSTREAM, AUTH = free_port(), free_port(), free_port()
-ISSUER = f"http://127.0.0.1:{AUTH}"
+def start_epicme(name):
+    """The program and its port."""
+    program = Program(name, [os.environ["EPICME"], "serve"], ENVIRONMENT)
+    programs.append(program)
+    return program, program.wait_for(rf"serving {RESOURCE} on 127\.0\.0\.1:(\d+);").group(1)
+
+
+PORT = free_port()
 programs = []
 try:
     environment = {
-        "MOCK_AUTH_BIND": f"127.0.0.1:{AUTH}",
+        "MOCK_AUTH_BIND": "127.0.0.1:0",
         "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET": SECRET,
         "MOCK_AUTH_DEFAULT_RESOURCE": RESOURCE,
     }
     auth = Program("mock-auth", [os.environ["MOCK_AUTH"]], environment)
     programs.append(auth)
-    auth.wait_for_port(AUTH)
+    ISSUER = auth.wait_for(r"mock-auth is ready at (\S+)\n").group(1)
     # For its PostgreSQL, which ends with it.
     database_url = os.environ.get("DATABASE_URL")
     if not database_url:
@@ -481,7 +488,7 @@ try:
         "DATABASE_URL": database_url,
         "EPICME_MIGRATE": "on",
         "EPICME_METRICS_BIND": "off",
-        "EPICME_BIND": f"127.0.0.1:{UPSTREAM}",
+        "EPICME_BIND": "127.0.0.1:0",
         "EPICME_PUBLIC_URL": f"https://{HOST}",
         "EPICME_ISSUER": ISSUER,
         "EPICME_INTROSPECTION_CLIENT_ID": "epicme",
@@ -491,9 +498,7 @@ try:
         "EPICME_STREAMS_PER_USER": str(STREAMS),
         "EPICME_REVOCATION_SECRET": SECRET,
     }
-    EPICME = Program("epicme", [os.environ["EPICME"], "serve"], ENVIRONMENT)
-    programs.append(EPICME)
-    EPICME.wait_for("serving https")
+    EPICME, UPSTREAM = start_epicme("epicme")
     proxy = start_proxy()
     programs.append(proxy)
     proxy.wait_for_port(PORT)

@@ -15,6 +15,8 @@ mod program;
 mod schema;
 mod secret_file;
 mod signing;
+#[path = "../../support/silence.rs"]
+mod silence;
 mod wire;
 
 pub(crate) use app::{ISSUER_SECRET, PUBLIC_HOST, PUBLIC_URL, RESOURCE, TestApp};
@@ -31,4 +33,5 @@ pub(crate) use program::{Program, epicme};
 pub(crate) use schema::complaints;
 pub(crate) use secret_file::SecretFile;
 pub(crate) use signing::SigningKey;
+pub(crate) use silence::Silence;
 pub(crate) use wire::header_lines;
