@@ -99,24 +99,25 @@ impl Handler<Introspect> for AuthActor {
 
     fn handle(&mut self, message: Introspect, _: &mut Context<Self>) -> Self::Result {
         let Introspect {
-            issuer: place,
+            issuer,
             token,
             credential,
             context,
             flight,
             permit,
         } = message;
-        let issuer = Rc::clone(&self.issuers[place]);
+        let issuer = Rc::clone(&self.issuers[issuer]);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let outcome = find_out(place, &issuer, &shared, &token, credential, &context).await;
+            let outcome = find_out(&issuer, &shared, &token, credential, &context).await;
             let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
             let outcome = outcome.or_else(|error| match error {
                 // A word about the token is final; only an outage is bridged.
                 AuthError::Refused(_) | AuthError::Busy => Err(error),
                 AuthError::IssuerDown { .. } | AuthError::IssuerNonsense { .. } => {
-                    match shared.verdicts[place].find_stale(&credential, shared.clock.now()) {
+                    let verdicts = &issuer.state().verdicts;
+                    match verdicts.find_stale(&credential, shared.clock.now()) {
                         Some(principal) => {
                             shared.metrics.introspection_cache(CacheResult::Stale);
                             log::warn!(
@@ -138,19 +139,18 @@ impl Handler<Introspect> for AuthActor {
 
 /// Asks until the answer is younger than every cut-off that it could matter to.
 async fn find_out(
-    place: usize,
     issuer: &Issuer,
     shared: &Shared,
     token: &BearerToken,
     credential: Credential,
     context: &TraceContext,
 ) -> Outcome {
-    let verdicts = &shared.verdicts[place];
+    let state = issuer.state();
     for _ in 0..CUT_OFF_MEANWHILE {
         let mark = shared.cut_offs.mark();
         let verified = match issuer.verify(token).await {
             Err(AuthError::Refused(refusal)) => {
-                shared.refuse(place, credential, refusal, shared.clock.now());
+                shared.refuse(state, credential, refusal, shared.clock.now());
                 return Err(AuthError::Refused(refusal));
             }
             outcome => outcome?,
@@ -160,25 +160,25 @@ async fn find_out(
             _ => (issuer.introspect(token, context).await?, true),
         };
         let now = shared.clock.now();
-        let verdict = match judge(reply, &issuer.state().expectation, credential, now) {
+        let verdict = match judge(reply, &state.expectation, credential, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
-                shared.refuse(place, credential, refusal, now);
+                shared.refuse(state, credential, refusal, now);
                 return Err(AuthError::Refused(refusal));
             }
         };
         // Where nobody was asked, whoever was cut off since the token was issued stays so.
         let issued_at = verdict.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
         if !was_asked && shared.cut_offs.cover_issued(&verdict.principal, issued_at) {
-            shared.refuse(place, credential, Refusal::Inactive, now);
+            shared.refuse(state, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }
-        let principal = verdicts.keep(verdict, now);
+        let principal = state.verdicts.keep(verdict, now);
         // Looked at after it was kept: whoever is cut off from now on is forgotten by that.
         if !shared.cut_offs.cover_since(&principal, mark) {
             return Ok(principal);
         }
-        verdicts.forget(&CutOff::Credential(credential));
+        state.verdicts.forget(&CutOff::Credential(credential));
     }
     Err(AuthError::IssuerDown {
         source: Cause::new("the token was cut off again and again while it was asked about"),
@@ -206,7 +206,7 @@ impl Handler<VerifyLogout> for AuthActor {
         let issuer = self
             .issuers
             .iter()
-            .find(|issuer| Some(issuer.state().expectation.issuer.as_str()) == claimed.as_deref())
+            .find(|issuer| Some(issuer.state().name()) == claimed.as_deref())
             .cloned();
         Box::pin(async move {
             let VerifyLogout { token, permit } = message;

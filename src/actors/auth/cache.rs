@@ -108,11 +108,6 @@ impl Verdicts {
         }
     }
 
-    /// Whose answers these are.
-    pub(super) fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
     /// How long an answer counts for anything at most.
     pub(super) fn patience(&self) -> TimeDelta {
         self.lifetime

@@ -12,6 +12,7 @@ use url::Url;
 use super::{
     AuthError,
     breaker::Breaker,
+    cache::Verdicts,
     credentials::Secret,
     exchange::trust,
     fetched::Fetched,
@@ -33,7 +34,8 @@ const LONGEST_METADATA: TimeDelta = TimeDelta::days(7);
 const KEYS_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
 
-/// An authorization server: how to reach it, whether it may be asked now, and what it published.
+/// An authorization server: how to reach it, whether it may be asked now, what it published, and what it
+/// said of tokens.
 pub(super) struct IssuerState {
     pub(super) settings: IssuerSettings,
     /// What its tokens have to be.
@@ -45,6 +47,7 @@ pub(super) struct IssuerState {
     pub(super) secret: Option<Secret>,
     pub(super) metadata: Fetched<Metadata>,
     pub(super) keys: Fetched<KeySet>,
+    pub(super) verdicts: Verdicts,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     breaker: Mutex<Breaker>,
@@ -67,7 +70,9 @@ impl IssuerState {
             .into_iter()
             .flatten()
             .all(|url: &Url| url.scheme() == "http");
+        let rules = format!("{} {}", resource.as_str(), settings.audience_may_be_absent);
         Self {
+            verdicts: Verdicts::new(settings.cache, settings.url.as_str(), &rules),
             expectation: Expectation {
                 issuer: settings.url.clone(),
                 resource,
@@ -87,6 +92,11 @@ impl IssuerState {
             used_logouts: Mutex::default(),
             settings,
         }
+    }
+
+    /// Its identifier.
+    pub(super) fn name(&self) -> &str {
+        self.expectation.issuer.as_str()
     }
 
     /// Lets an introspection through.

@@ -42,7 +42,7 @@ use secrecy::SecretString;
 use self::{
     actor::{AuthActor, FetchMetadata, Introspect, Ping, VerifyLogout},
     actors::Actors,
-    cache::{Known, Verdicts},
+    cache::Known,
     cut_offs::CutOffs,
     flights::{Flights, Outcome},
     issuer_state::IssuerState,
@@ -167,14 +167,6 @@ impl AuthHandle {
                 prefixes: issuer.token_prefixes.clone(),
             })
             .collect();
-        let verdicts = settings.issuers.iter().map(|issuer| {
-            let rules = format!(
-                "{} {}",
-                settings.resource.as_str(),
-                issuer.audience_may_be_absent
-            );
-            Verdicts::new(issuer.cache, issuer.url.as_str(), &rules)
-        });
         let issuers = settings.issuers.iter().map(|issuer| {
             Arc::new(IssuerState::new(
                 issuer.clone(),
@@ -185,7 +177,6 @@ impl AuthHandle {
         });
         let shared = Arc::new(Shared {
             routes: Routes::new(&tokens),
-            verdicts: verdicts.collect(),
             flights: Flights::default(),
             cut_offs: CutOffs::default(),
             watchers: Mutex::default(),
@@ -248,11 +239,8 @@ impl AuthHandle {
     /// How long what the principal's issuer says is believed, an outage included.
     #[must_use]
     pub fn patience(&self, principal: &Principal) -> TimeDelta {
-        self.shared
-            .verdicts
-            .iter()
-            .find(|verdicts| verdicts.issuer() == principal.issuer)
-            .map_or(TimeDelta::zero(), Verdicts::patience)
+        self.issuer(&principal.issuer)
+            .map_or(TimeDelta::zero(), |issuer| issuer.verdicts.patience())
     }
 
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
@@ -382,18 +370,14 @@ impl AuthHandle {
 
     /// Whether each issuer is asked at the moment.
     pub fn circuits(&self) -> impl Iterator<Item = (&str, CircuitState)> {
-        let issuers = self.shared.verdicts.iter().map(Verdicts::issuer);
-        let states = self.shared.issuers.iter().map(|issuer| issuer.circuit());
-        issuers.zip(states)
+        let issuers = self.shared.issuers.iter();
+        issuers.map(|issuer| (issuer.name(), issuer.circuit()))
     }
 
     /// Whether tokens of an issuer are good here.
     #[must_use]
     pub fn knows_issuer(&self, issuer: &str) -> bool {
-        self.shared
-            .verdicts
-            .iter()
-            .any(|verdicts| verdicts.issuer() == issuer)
+        self.issuer(issuer).is_some()
     }
 
     /// Cuts somebody off: what is known of them is forgotten, and what is open for them ends. Whether
@@ -406,9 +390,9 @@ impl AuthHandle {
     #[must_use]
     pub fn credentials_of_digest(&self, digest: &[u8; 32]) -> Vec<CutOff> {
         self.shared
-            .verdicts
+            .issuers
             .iter()
-            .map(|verdicts| CutOff::Credential(verdicts.credential_of_digest(digest)))
+            .map(|issuer| CutOff::Credential(issuer.verdicts.credential_of_digest(digest)))
             .collect()
     }
 
@@ -428,6 +412,11 @@ impl AuthHandle {
         }
     }
 
+    fn issuer(&self, name: &str) -> Option<&Arc<IssuerState>> {
+        let mut issuers = self.shared.issuers.iter();
+        issuers.find(|issuer| issuer.name() == name)
+    }
+
     /// Whose token this is, and its name in that issuer's cache.
     fn locate(&self, token: &BearerToken) -> Result<(usize, Credential), AuthError> {
         let issuer = self
@@ -435,12 +424,13 @@ impl AuthHandle {
             .routes
             .issuer_of(token, || jwt::peek_issuer(token))
             .ok_or(AuthError::Refused(Refusal::NobodysToken))?;
-        Ok((issuer, self.shared.verdicts[issuer].credential(token)))
+        let verdicts = &self.shared.issuers[issuer].verdicts;
+        Ok((issuer, verdicts.credential(token)))
     }
 
     fn known(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
         let now = self.shared.clock.now();
-        match self.shared.verdicts[issuer].find(credential, now) {
+        match self.shared.issuers[issuer].verdicts.find(credential, now) {
             Known::Good(principal) => Some(Ok(principal)),
             Known::Bad(refusal) => Some(Err(AuthError::Refused(refusal))),
             Known::Nothing => None,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Message, Recipient};
 
-use super::{cache::Verdicts, cut_offs::CutOffs, flights::Flights, issuer_state::IssuerState};
+use super::{cut_offs::CutOffs, flights::Flights, issuer_state::IssuerState};
 use crate::{
     domain::{
         clock::{Clock, Timestamp},
@@ -21,12 +21,10 @@ pub struct WasCutOff(pub CutOff);
 
 pub(super) struct Shared {
     pub(super) routes: Routes,
-    /// Of each issuer, in their order.
-    pub(super) verdicts: Vec<Verdicts>,
     pub(super) flights: Flights,
     pub(super) cut_offs: CutOffs,
     pub(super) watchers: Mutex<Vec<Recipient<WasCutOff>>>,
-    /// Of each issuer, in their order.
+    /// In the order of the routes.
     pub(super) issuers: Vec<Arc<IssuerState>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
@@ -40,8 +38,8 @@ impl Shared {
     )]
     pub(super) fn cut_off(&self, cut_off: &CutOff) {
         self.cut_offs.add(cut_off.clone(), self.clock.now());
-        for verdicts in &self.verdicts {
-            verdicts.forget(cut_off);
+        for issuer in &self.issuers {
+            issuer.verdicts.forget(cut_off);
         }
         let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         for watcher in &*watchers {
@@ -52,13 +50,12 @@ impl Shared {
     /// Keeps that a token is no good. If it was good before, what was opened with it has to end.
     pub(super) fn refuse(
         &self,
-        issuer: usize,
+        issuer: &IssuerState,
         credential: Credential,
         refusal: Refusal,
         now: Timestamp,
     ) {
-        let verdicts = &self.verdicts[issuer];
-        let was_good = verdicts.refuse(credential, refusal, now);
+        let was_good = issuer.verdicts.refuse(credential, refusal, now);
         if was_good {
             self.cut_off(&CutOff::Credential(credential));
         }
