@@ -3,6 +3,7 @@
 
 #[cfg(all(test, feature = "dev"))]
 mod app_tests;
+mod listener;
 mod settings;
 
 use std::{
@@ -14,10 +15,9 @@ use std::{
 };
 
 use actix_rt::{Arbiter, task::JoinHandle, time::sleep};
-use actix_web::{App as Routes, HttpServer, dev::ServerHandle, http::KeepAlive, web::Data};
+use actix_web::{App as Routes, dev::ServerHandle, web::Data};
 use derive_more::{Display, Error};
 use futures_util::future::select;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
 #[cfg(feature = "otlp")]
@@ -36,20 +36,15 @@ use crate::{
     oauth::{
         metadata::ProtectedResourceMetadata, policy::ScopePolicy, shared_secret::SharedSecret,
     },
-    tls::{Identities, Serving},
+    tls::Identities,
 };
 
-use self::settings::{auth_settings, journal_settings, proof_rules, sealer, session_settings};
+use self::{
+    listener::{Serving, serve},
+    settings::{auth_settings, journal_settings, proof_rules, sealer, session_settings},
+};
 
-/// How many connections may wait to be accepted.
-const BACKLOG: i32 = 2_048;
-
-/// How long a client may take over a request's head.
-const SLOWEST_HEAD: Duration = Duration::from_secs(10);
-
-/// How long an idle connection is kept for the next request: longer than the usual 60 s of a proxy
-/// in front, so that it is the proxy that closes and no request meets a closing connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub use self::listener::listen;
 
 /// How often it is looked whether the actors still live.
 const ACTOR_WATCH: Duration = Duration::from_secs(1);
@@ -122,22 +117,6 @@ pub struct App {
 struct MetricsServer {
     handle: ServerHandle,
     address: SocketAddr,
-}
-
-/// Opens a listener at an address; port 0 takes a free one.
-///
-/// # Errors
-/// Those of the operating system, such as that the address is in use.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 /// What each feature needs, as a table for people.
@@ -262,36 +241,13 @@ impl App {
             public_url: config.http.public_url,
         });
         let routes = move || Routes::new().configure(http::configure(&site));
-        let shutdown_timeout = drain.timeout.as_secs().saturating_add(1);
-        let server = match &tls {
-            Some(tls) => tls.serve(
-                listener,
-                Serving {
-                    workers,
-                    keep_alive: KEEP_ALIVE,
-                    slowest_head: SLOWEST_HEAD,
-                    drain: shutdown_timeout,
-                },
-                routes,
-            )?,
-            None => HttpServer::new(routes)
-                .workers(workers)
-                .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-                .client_request_timeout(SLOWEST_HEAD)
-                // No lingering on a connection that is closed for its endless body: while one
-                // lingers, whatever comes is read without a pause (`http::body::drain` has done
-                // what is due).
-                .client_disconnect_timeout(Duration::ZERO)
-                // A client that closes its end has gone: what it asked for is cancelled at once, and
-                // its stream's place is free (T-27).
-                .h1_allow_half_closed(false)
-                // Answers are written whole; waiting for more to send would only delay them.
-                .tcp_nodelay(true)
-                .shutdown_timeout(shutdown_timeout)
-                .disable_signals()
-                .listen(listener)?
-                .run(),
+        let serving = Serving {
+            workers,
+            drain: drain.timeout.as_secs().saturating_add(1),
+            tls: tls.as_ref().map(Identities::acceptor).transpose()?,
+            ..Serving::default()
         };
+        let server = serve(listener, serving, routes)?;
         let scrape = Scrape {
             metrics,
             auth: auth.clone(),
@@ -427,14 +383,11 @@ impl MetricsServer {
         let address = listener.local_addr()?;
         let scrape = Data::new(scrape);
         let routes = move || Routes::new().configure(http::configure_scrape(&scrape));
-        let server = HttpServer::new(routes)
-            .workers(1)
-            .max_connections(MOST_SCRAPERS)
-            .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-            .client_request_timeout(SLOWEST_HEAD)
-            .disable_signals()
-            .listen(listener)?
-            .run();
+        let serving = Serving {
+            most_connections: MOST_SCRAPERS,
+            ..Serving::default()
+        };
+        let server = serve(listener, serving, routes)?;
         let handle = server.handle();
         actix_rt::spawn(server);
         Ok(Self { handle, address })

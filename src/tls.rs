@@ -3,21 +3,12 @@
 use std::{
     fs::{self, File},
     io::{self, Read},
-    net::TcpListener,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
-use actix_http::{HttpService, KeepAlive};
-use actix_server::Server;
-use actix_service::map_config;
-use actix_web::{
-    App,
-    body::MessageBody,
-    dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse},
-};
 use chrono::TimeDelta;
 use derive_more::{Debug, Display, Error};
 use rustls::{
@@ -98,19 +89,6 @@ impl Identity {
     }
 }
 
-/// How connections are served, as they are without TLS.
-#[derive(Clone, Copy, Debug)]
-pub struct Serving {
-    /// How many threads.
-    pub workers: usize,
-    /// How long an idle connection is kept.
-    pub keep_alive: Duration,
-    /// How long a client may take over a request's head.
-    pub slowest_head: Duration,
-    /// How long requests that are under way may take when the server stops, in seconds.
-    pub drain: u64,
-}
-
 /// The identity that is served with. It follows its files: a pair that is broken, as while one of them was
 /// written and the other was not yet, leaves the one before in use.
 #[derive(Debug)]
@@ -148,67 +126,20 @@ impl Identities {
         })
     }
 
-    /// How connections are accepted: TLS 1.2 and 1.3, of which rustls allows nothing that is known to be
-    /// weak. Clients are known by their tokens, not by certificates.
+    /// How connections are accepted: for HTTP/1.1 alone, over TLS 1.2 and 1.3, of which rustls allows
+    /// nothing that is known to be weak. Clients are known by their tokens, not by certificates.
     ///
     /// # Errors
     /// None with the cryptography that this is built with.
-    fn acceptor(self: &Arc<Self>) -> Result<ServerConfig, rustls::Error> {
+    pub fn acceptor(self: &Arc<Self>) -> io::Result<ServerConfig> {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
             .with_no_client_auth();
         let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
         let mut config = config.with_cert_resolver(resolver);
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
-    }
-
-    /// Serves over TLS, HTTP/1.1 alone. Over HTTP/2 actix goes on with a request whose client has gone, and
-    /// lets a connection have any number of them. A handshake may take 3 s, and 256 may be under way on
-    /// each thread (actix-tls).
-    ///
-    /// # Errors
-    /// Those of the operating system.
-    pub fn serve<T, B>(
-        self: &Arc<Self>,
-        listener: TcpListener,
-        serving: Serving,
-        routes: impl Fn() -> App<T> + Send + Clone + 'static,
-    ) -> io::Result<Server>
-    where
-        T: ServiceFactory<
-                ServiceRequest,
-                Config = (),
-                Response = ServiceResponse<B>,
-                Error = actix_web::Error,
-                InitError = (),
-            > + 'static,
-        B: MessageBody + 'static,
-    {
-        let acceptor = self.acceptor().map_err(io::Error::other)?;
-        let server = Server::build()
-            .workers(serving.workers)
-            .shutdown_timeout(serving.drain)
-            .disable_signals();
-        let stops = server.graceful_shutdown_signal();
-        let server = server.listen("tls", listener, move || {
-            let stops = stops.clone();
-            HttpService::build()
-                .graceful_shutdown_signal(move || {
-                    let stops = stops.clone();
-                    async move { stops.notified().await }
-                })
-                .keep_alive(KeepAlive::Timeout(serving.keep_alive))
-                .client_request_timeout(serving.slowest_head)
-                // The reasons for these stand in `app`.
-                .client_disconnect_timeout(Duration::ZERO)
-                .h1_allow_half_closed(false)
-                .tcp_nodelay(true)
-                // Nothing is built from the address or the host that a request came by.
-                .h1(map_config(routes(), |()| AppConfig::default()))
-                .rustls_0_23(acceptor.clone())
-        })?;
-        Ok(server.run())
     }
 
     /// Reads the files again at once, also if they look the same.

@@ -105,10 +105,7 @@ const TOOLS: [(&str, &[&str]); 17] = [
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
     ),
-    (
-        "actix_web",
-        &["actors::auth", "app", "http", "mock_auth", "tls"],
-    ),
+    ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
     (
         "awc",
         &[
