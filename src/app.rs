@@ -28,20 +28,21 @@ use crate::{
         journal::JournalHandle,
         session::{Listeners, Sessions},
     },
-    config::{Config, DrainConfig, ProofConfig},
+    config::{Config, DrainConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
-    http::{self, Discovery, Doors, Health, Limits, RateLimits, Scrape, Site},
+    http::{self, Health, Scrape, Site},
     metrics::Metrics,
-    oauth::{
-        metadata::ProtectedResourceMetadata, policy::ScopePolicy, shared_secret::SharedSecret,
-    },
+    oauth::{policy::ScopePolicy, shared_secret::SharedSecret},
     tls::Identities,
 };
 
 use self::{
     listener::{Serving, serve},
-    settings::{auth_settings, journal_settings, proof_rules, sealer, session_settings},
+    settings::{
+        auth_settings, discovery, doors, journal_settings, limits, proof_rules, sealer,
+        session_settings,
+    },
 };
 
 pub use self::listener::listen;
@@ -160,15 +161,7 @@ impl App {
         let journal = JournalHandle::start(&journal_settings(config.database, &metrics));
         journal.keep_house();
         let auth_arbiter = Arbiter::new();
-        let discovery = Discovery::new(
-            &ProtectedResourceMetadata::new(
-                &config.http.public_url,
-                config.issuers.iter().map(|issuer| &issuer.url),
-                config.http.proofs != ProofConfig::Off,
-            ),
-            config.http.public_url.resource().as_str(),
-            config.http.relays_authorization_server,
-        );
+        let discovery = discovery(&config.http, &config.issuers);
         let auth = AuthHandle::start(
             auth_settings(config.issuers, &config.http, Arc::clone(&metrics)),
             clock.clone(),
@@ -199,13 +192,8 @@ impl App {
             .as_ref()
             .map(|collector| otlp::Exporter::start(collector, Arc::clone(&metrics)));
         let workers = config.http.workers.get();
-        let proofs = proof_rules(&config.http, &config.request_state);
         let health = Health::new(journal.clone(), auth.clone());
         let drain = config.drain;
-        let tls = config
-            .http
-            .tls
-            .map(|identity| Identities::new(identity, clock.clone()));
         let site = Data::new(Site {
             health: health.clone(),
             auth: auth.clone(),
@@ -220,27 +208,21 @@ impl App {
             metrics: Arc::clone(&metrics),
             #[cfg(feature = "otlp")]
             spans: spans.clone(),
-            clock,
+            clock: clock.clone(),
             body_timeout: timeouts.body,
             silence: timeouts.silence,
-            doors: Doors::new(
-                &config.http.public_url,
-                config.http.allowed_hosts,
-                config.http.allowed_origins,
-                config.http.loopback_origins,
-            ),
-            limits: Limits::new(RateLimits {
-                trusted_proxies: config.http.trusted_proxies,
-                unknown_tokens: config.http.limits.unknown_tokens,
-                requests_per_user: config.http.limits.requests_per_user,
-                requests_per_client: config.http.limits.requests_per_client,
-            }),
+            doors: doors(&config.http),
+            limits: limits(&config.http),
             discovery,
             baseline: config.http.baseline,
-            proofs,
+            proofs: proof_rules(&config.http, &config.request_state),
             public_url: config.http.public_url,
         });
         let routes = move || Routes::new().configure(http::configure(&site));
+        let tls = config
+            .http
+            .tls
+            .map(|identity| Identities::new(identity, clock));
         let serving = Serving {
             workers,
             drain: drain.timeout.as_secs().saturating_add(1),

@@ -14,10 +14,10 @@ use crate::{
         DatabaseConfig, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig, RequestStateConfig,
         SessionConfig,
     },
-    http::ProofRules,
+    http::{Discovery, Doors, Limits, ProofRules, RateLimits},
     mcp::request_state::Sealer,
     metrics::Metrics,
-    oauth::{dpop::Window, dpop_nonce::Nonces},
+    oauth::{dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata},
 };
 
 /// How many introspections may be under way at once.
@@ -25,6 +25,38 @@ const INTROSPECTIONS_IN_FLIGHT: usize = 256;
 
 /// How long a request waits for its introspection to begin.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
+
+pub(super) fn discovery(http: &HttpConfig, issuers: &[IssuerConfig]) -> Discovery {
+    let metadata = ProtectedResourceMetadata::new(
+        &http.public_url,
+        issuers.iter().map(|issuer| &issuer.url),
+        http.proofs != ProofConfig::Off,
+    );
+    let resource = http.public_url.resource();
+    Discovery::new(
+        &metadata,
+        resource.as_str(),
+        http.relays_authorization_server,
+    )
+}
+
+pub(super) fn doors(http: &HttpConfig) -> Doors {
+    Doors::new(
+        &http.public_url,
+        http.allowed_hosts.clone(),
+        http.allowed_origins.clone(),
+        http.loopback_origins,
+    )
+}
+
+pub(super) fn limits(http: &HttpConfig) -> Limits {
+    Limits::new(RateLimits {
+        trusted_proxies: http.trusted_proxies.clone(),
+        unknown_tokens: http.limits.unknown_tokens,
+        requests_per_user: http.limits.requests_per_user,
+        requests_per_client: http.limits.requests_per_client,
+    })
+}
 
 pub(super) fn proof_rules(http: &HttpConfig, keys: &RequestStateConfig) -> ProofRules {
     let nonces = match (http.proofs, &keys.key) {
