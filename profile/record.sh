@@ -5,7 +5,7 @@
 #   profile/record.sh           record anew: builds the program with counters and puts load on it
 #   profile/record.sh --check   does the recorded profile belong to this toolchain and these dependencies?
 #
-# To record takes six minutes on two cores. It needs a PostgreSQL as `epicme dev` does, and llvm-profdata of
+# To record takes seven minutes on two cores. It needs a PostgreSQL as `epicme dev` does, and llvm-profdata of
 # LLVM 19 or later: `rustup component add llvm-tools`, Debian's package llvm-19, or the program that
 # LLVM_PROFDATA names.
 
