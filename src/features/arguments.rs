@@ -77,8 +77,9 @@ pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Res
     serde_json::from_str(text).map_err(|_| {
         // Only what failed is read a second time, slowly and with a finger on the place. A
         // `Value` keeps positions out of the message; what it cannot show is a doubled name.
-        let explained = serde_json::from_str::<Value>(text)
-            .map_err(|_| "they are not readable JSON".to_owned())
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let explained = serde_path_to_error::deserialize::<_, Value>(&mut deserializer)
+            .map_err(|error| unreadable(&error))
             .and_then(|value| {
                 serde_path_to_error::deserialize::<_, T>(value)
                     .map(|_| "each argument may appear only once".to_owned())
@@ -89,6 +90,15 @@ pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Res
         let (Ok(reason) | Err(reason)) = explained;
         format!("Invalid arguments: {reason}.")
     })
+}
+
+/// What of well-formed JSON is nothing that a value can hold, and why: half of a surrogate pair, a number
+/// beyond all bounds, nesting that is too deep.
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let finding = error.inner().to_string();
+    let reason = finding.split(" at line ").next().unwrap_or_default();
+    let path: String = error.path().to_string().chars().take(60).collect();
+    format!("`{path}` cannot be read as JSON: {reason}")
 }
 
 /// Puts serde's finding into a sentence. Whatever stands before `expected` may hold the value that
@@ -366,6 +376,30 @@ mod tests {
     fn refusal(arguments: &str) -> String {
         let raw: Box<RawValue> = serde_json::from_str(arguments).unwrap();
         read::<Sample>(Some(&raw)).unwrap_err()
+    }
+
+    #[test]
+    fn what_no_value_can_hold_is_named_with_its_place() {
+        for (arguments, reason) in [
+            (
+                r#"{"title":"\ud800 secret"}"#,
+                "`title` cannot be read as JSON: unexpected end of hex escape",
+            ),
+            (
+                r#"{"title":"\udc00"}"#,
+                "`title` cannot be read as JSON: lone leading surrogate in hex escape",
+            ),
+            (
+                r#"{"title":"a","tags":[1,1e999]}"#,
+                "`tags[1]` cannot be read as JSON: number out of range",
+            ),
+        ] {
+            assert_eq!(
+                refusal(arguments),
+                format!("Invalid arguments: {reason}."),
+                "{arguments}"
+            );
+        }
     }
 
     #[test]

@@ -411,7 +411,10 @@ async fn nesting_without_end_is_no_reason_to_fall_over() {
     let reply = good(&app, &token).body(body).send().await;
     assert_eq!(
         reply.result()["content"][0]["text"],
-        "Invalid arguments: they are not readable JSON."
+        format!(
+            "Invalid arguments: `{}` cannot be read as JSON: recursion limit exceeded.",
+            "a.".repeat(30)
+        )
     );
 }
 

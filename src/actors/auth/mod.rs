@@ -244,7 +244,8 @@ impl AuthHandle {
     }
 
     /// Who stands behind a token. Its issuer is asked if that is not known; however many ask about one
-    /// token at once, the issuer is asked once, within the trace of whoever asked first. `admit` has its say before each time that it is asked.
+    /// token at once, the issuer is asked once, within the trace of whoever asked first. `admit` has its
+    /// say before each time that it is asked.
     ///
     /// # Errors
     /// [`AuthError::Refused`] only if the authorization server said no, or said something of the
