@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 # KiB each, as docs/BOUNDS.md has them: so near to what was measured that a buffer too many fails, and
 # that an allocator with huge pages did.
 MOST_PER_SESSION = 6
-MOST_PER_STREAM = 24
+MOST_PER_STREAM = 21
 
 # KiB in all, however many there are.
 MOST_FROM_RANDOM_TOKENS = 8 * 1024
