@@ -9,6 +9,7 @@ use serde::{
     de::{self, DeserializeOwned, Visitor},
 };
 use serde_json::{Value, value::RawValue};
+use serde_path_to_error::Segment;
 
 use crate::domain::{
     journal::{EntryId, TagId},
@@ -97,6 +98,10 @@ pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Res
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let finding = error.inner().to_string();
     let reason = finding.split(" at line ").next().unwrap_or_default();
+    // A name that cannot be read is none to tell.
+    if let Some(Segment::Unknown) = error.path().iter().next_back() {
+        return format!("an argument's name cannot be read as JSON: {reason}");
+    }
     let path: String = error.path().to_string().chars().take(60).collect();
     format!("`{path}` cannot be read as JSON: {reason}")
 }
@@ -388,6 +393,10 @@ mod tests {
             (
                 r#"{"title":"\udc00"}"#,
                 "`title` cannot be read as JSON: lone leading surrogate in hex escape",
+            ),
+            (
+                r#"{"title":"a","\ud800":1}"#,
+                "an argument's name cannot be read as JSON: unexpected end of hex escape",
             ),
             (
                 r#"{"title":"a","tags":[1,1e999]}"#,
