@@ -239,7 +239,8 @@ fn normalized_path(path: &str) -> String {
                 normal.push_str(&piece[2..]);
             }
             None => {
-                normal.push('%');
+                // As itself it could begin an encoding with what is decoded after it.
+                normal.push_str("%25");
                 normal.push_str(piece);
             }
         }

@@ -164,6 +164,7 @@ fn a_url_is_compared_in_its_normal_form() {
     assert!(same("https://a.example/%e4%7e", "https://a.example/%E4~"));
     assert!(same("https://a.example/100%", "https://a.example/100%"));
     assert!(!same("https://a.example/a%2fb", "https://a.example/a/b"));
+    assert!(!same("https://a.example/%0%61", "https://a.example/%0a"));
 }
 
 #[test]
