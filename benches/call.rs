@@ -17,10 +17,7 @@ use actix_rt::System;
 use chrono::{DateTime, Utc};
 use criterion::{Criterion, criterion_group, criterion_main};
 use epicme::{
-    actors::{
-        auth::{AuthError, AuthHandle},
-        journal::{JournalHandle, JournalSettings},
-    },
+    auth::{AuthError, AuthHandle},
     domain::{
         clock::Clock,
         journal::EntryId,
@@ -34,6 +31,7 @@ use epicme::{
         dispatch::{Begun, Call, Dispatcher},
         views::entry_link,
     },
+    journal::{JournalHandle, JournalSettings},
     mcp::{
         answer::{Answer, Content, ToolAnswer, ToolOutput},
         data::Data,

@@ -23,17 +23,15 @@ use tokio::time::timeout;
 #[cfg(feature = "otlp")]
 use crate::otlp;
 use crate::{
-    actors::{
-        auth::AuthHandle,
-        journal::JournalHandle,
-        session::{Listeners, Sessions},
-    },
+    auth::AuthHandle,
     config::{Config, DrainConfig},
     domain::clock::Clock,
     features::{catalogue::Catalogue, dispatch::Dispatcher, scope_table},
     http::{self, Health, Scrape, Site},
+    journal::JournalHandle,
     metrics::Metrics,
     oauth::{policy::ScopePolicy, shared_secret::SharedSecret},
+    session::{Listeners, Sessions},
     tls::Identities,
 };
 

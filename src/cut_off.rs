@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use crate::{actors::auth, oauth::url::PublicUrl};
+use crate::{auth, oauth::url::PublicUrl};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

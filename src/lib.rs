@@ -2,17 +2,20 @@
 //!
 //! Begin with `docs/ARCHITECTURE.md`; each room's `mod.rs` says what lives there and what never does.
 
-pub mod actors;
 pub mod app;
 pub mod audit;
+pub mod auth;
+pub mod cause;
 pub mod config;
 pub mod cut_off;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
 pub mod features;
+pub mod gate;
 pub mod healthcheck;
 pub mod http;
+pub mod journal;
 #[cfg(feature = "load")]
 pub mod load;
 pub mod mcp;
@@ -23,6 +26,7 @@ pub mod oauth;
 #[cfg(feature = "otlp")]
 pub mod otlp;
 pub mod secret_file;
+pub mod session;
 pub mod storage;
 pub mod telemetry;
 pub mod tls;

@@ -10,8 +10,8 @@ use std::{
 
 use actix_rt::{Arbiter, System};
 use epicme::{
-    actors::auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings},
     app::{self, App},
+    auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings},
     config::{Config, Options, Sources},
     dev::postgres::{Cluster, ClusterOptions},
     domain::clock::Clock,

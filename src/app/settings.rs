@@ -5,19 +5,17 @@ use std::{sync::Arc, time::Duration};
 use secrecy::ExposeSecret;
 
 use crate::{
-    actors::{
-        auth::{AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
-        journal::{JournalSettings, SchemaCheck},
-        session::SessionSettings,
-    },
+    auth::{AuthSettings, CacheSettings, IssuerSettings, JwtSettings},
     config::{
         DatabaseConfig, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig, RequestStateConfig,
         SessionConfig,
     },
     http::{Discovery, Doors, Limits, ProofRules, RateLimits},
+    journal::{JournalSettings, SchemaCheck},
     mcp::request_state::Sealer,
     metrics::Metrics,
     oauth::{dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata},
+    session::SessionSettings,
 };
 
 /// How many introspections may be under way at once.

@@ -1,11 +1,11 @@
 //! A small journal for each demo user, so that there is something to read.
 
 use crate::{
-    actors::journal::{AddTagToEntry, CreateEntry, CreateTag, HasEntries, JournalHandle},
     domain::{
         journal::{JournalError, JournalOwner, NewEntry, NewTag},
         principal::UserId,
     },
+    journal::{AddTagToEntry, CreateEntry, CreateTag, HasEntries, JournalHandle},
     mock_auth::User,
 };
 

@@ -1,11 +1,10 @@
 //! Entries, tags, what is asked of a journal, and what can go wrong with it.
 
-use std::{error::Error, fmt, sync::Arc};
-
 use derive_more::{Display, Error};
 use serde::Serialize;
 
 use super::{clock::Timestamp, principal::UserId};
+use crate::cause::Cause;
 
 /// The id of an entry, unique over all users. Not a secret: ownership is checked in every query.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -297,35 +296,6 @@ pub enum JournalError {
         /// What was wrong, for the log alone.
         source: Cause,
     },
-}
-
-/// The private cause of an error: logged once, never shown to a client.
-#[derive(Clone)]
-pub struct Cause(Arc<dyn Error + Send + Sync>);
-
-impl Cause {
-    /// Keeps a cause.
-    pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::from(cause.into()))
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for Cause {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
 }
 
 #[cfg(test)]

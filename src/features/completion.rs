@@ -6,11 +6,11 @@ use jiff::tz;
 
 use super::tool::Reader;
 use crate::{
-    actors::journal,
     domain::{
         journal::{JournalError, MOST_SUGGESTIONS, Suggestions},
         scope::{Scope, ScopeSet},
     },
+    journal,
     mcp::answer::Completion,
 };
 

@@ -15,12 +15,12 @@ use super::{
     tool::Reader, tools::journal_owner, views::TagNameView,
 };
 use crate::{
-    actors::journal,
     domain::{
         journal::{Entry, EntryId, JournalError, NewTag, TagId, fold},
         principal::Principal,
         scope::{Scope, ScopeSet},
     },
+    journal,
     mcp::{
         logging::Level,
         outgoing::{Ability, Question},

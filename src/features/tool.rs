@@ -15,8 +15,8 @@ use super::{
     conversation::{Conversation, Unheard},
 };
 use crate::{
-    actors::journal::JournalHandle,
     domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
+    journal::JournalHandle,
     mcp::{
         answer::{Content, ToolOutput},
         data::Data,

@@ -7,8 +7,8 @@ use url::form_urlencoded;
 
 use super::{Site, access::trace_context, error::HttpError};
 use crate::{
-    actors::auth::{Mark, Presented},
     audit::{self, Event, Origin},
+    auth::{Mark, Presented},
     domain::{principal::Principal, trace_context::Trace},
     oauth::{
         bearer::{BearerToken, Presentation, Scheme},

@@ -15,14 +15,15 @@ use super::{
     legacy, whole,
 };
 use crate::{
-    actors::session::{Authorized, Reply, SessionError, SessionHandle, last_message},
-    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
+    cause::Cause,
+    domain::{principal::Principal, scope::ScopeSet},
     features::dispatch::{Dispatcher, Failure},
     mcp::{
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, RpcError},
         method::Method,
     },
+    session::{Authorized, Reply, SessionError, SessionHandle, last_message},
 };
 
 /// How many messages a batch has at most.

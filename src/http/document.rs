@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Bytes};
 use futures_util::{Stream, stream};
 
 use crate::{
-    domain::journal::Cause,
+    cause::Cause,
     mcp::{
         answer::{Document, Pieces},
         jsonrpc::{self, Id},

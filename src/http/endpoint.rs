@@ -15,7 +15,8 @@ use super::{
     legacy, modern, whole,
 };
 use crate::{
-    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
+    cause::Cause,
+    domain::{principal::Principal, scope::ScopeSet},
     features::dispatch::Failure,
     mcp::{
         answer::{Answer, ToolAnswer},
@@ -226,7 +227,7 @@ pub(super) fn forbidden(
 fn legacy_sessions<'a>(
     request: &HttpRequest,
     site: &'a Site,
-) -> Result<&'a crate::actors::session::Sessions, HttpError> {
+) -> Result<&'a crate::session::Sessions, HttpError> {
     let is_modern = era::has_modern_header(&mcp_headers(request.headers()));
     match &site.sessions {
         Some(sessions) if !is_modern => Ok(sessions),

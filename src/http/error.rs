@@ -25,18 +25,17 @@ use super::{
     limits::Exceeded,
 };
 use crate::{
-    actors::{
-        auth::{AuthError, LogoutError},
-        session::SessionError,
-    },
     audit::{self, Event, Origin},
-    domain::{journal::Cause, principal::Principal, scope::ScopeSet},
+    auth::{AuthError, LogoutError},
+    cause::Cause,
+    domain::{principal::Principal, scope::ScopeSet},
     mcp::{
         jsonrpc::{self, Id, RpcError, Unreadable, code},
         status,
     },
     metrics::Outcome,
     oauth::{bearer::Scheme, challenge::Challenge, dpop::ProofFault, judge::Refusal, metadata},
+    session::SessionError,
 };
 
 /// Where a client finds the nonce for its next proof (RFC 9449 §9).

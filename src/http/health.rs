@@ -18,11 +18,9 @@ use tokio::{sync::Mutex, time::timeout};
 
 use super::Site;
 use crate::{
-    actors::{
-        auth::AuthHandle,
-        journal::{JournalHandle, Ping},
-    },
+    auth::AuthHandle,
     domain::journal::JournalError,
+    journal::{JournalHandle, Ping},
     metrics::Label,
 };
 

@@ -13,8 +13,8 @@ use url::form_urlencoded;
 
 use super::{Site, access::trace, body, error::HttpError};
 use crate::{
-    actors::auth::{AuthHandle, LogoutError},
     audit::{self, Event, Origin},
+    auth::{AuthHandle, LogoutError},
     domain::principal::{CutOff, UserId},
 };
 

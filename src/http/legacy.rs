@@ -18,7 +18,6 @@ use super::{
     whole,
 };
 use crate::{
-    actors::session::{Authorized, Reply, SessionHandle, Sessions},
     audit::{self, Event, Origin},
     mcp::{
         era::{self, Era},
@@ -32,6 +31,7 @@ use crate::{
         version::ProtocolVersion,
     },
     metrics::StreamKind,
+    session::{Authorized, Reply, SessionHandle, Sessions},
 };
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");

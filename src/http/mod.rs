@@ -42,14 +42,12 @@ use actix_web::{
 };
 
 use crate::{
-    actors::{
-        auth::AuthHandle,
-        session::{Listeners, Sessions},
-    },
+    auth::AuthHandle,
     domain::{clock::Clock, scope::ScopeSet},
     features::dispatch::Dispatcher,
     metrics::Metrics,
     oauth::{metadata, shared_secret::SharedSecret, url::PublicUrl},
+    session::{Listeners, Sessions},
 };
 
 use self::error::HttpError;

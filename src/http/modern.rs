@@ -15,7 +15,6 @@ use super::{
     token_watch::TokenWatch,
 };
 use crate::{
-    actors::session::last_message,
     features::{
         dispatch::{Begun, Call, Failure},
         watching::{Unwatchable, Watching},
@@ -30,6 +29,7 @@ use crate::{
         subscription::{self, Filter},
     },
     metrics::StreamKind,
+    session::last_message,
 };
 
 pub(super) async fn answer(

@@ -18,8 +18,8 @@ use super::{
     token_watch::Authority,
 };
 use crate::{
-    actors::session::{Frames, Listening},
     mcp::sse::{self, KEEP_ALIVE},
+    session::{Frames, Listening},
 };
 
 /// What happens next on a stream.

@@ -11,8 +11,10 @@ use actix_web::{
 
 use super::{Site, body::Keeping};
 use crate::{
-    actors::{auth::AuthHandle, journal::JournalHandle, session::Sessions},
+    auth::AuthHandle,
+    journal::JournalHandle,
     metrics::{ConnectionState, Gate, Gauges, MEDIA_TYPE, Metrics, StreamKind},
+    session::Sessions,
 };
 
 /// What there is to tell of a server.

@@ -12,7 +12,7 @@ use futures_util::future::{Either, select};
 
 use super::{Site, authenticate::Caller};
 use crate::{
-    actors::auth::{AuthError, AuthHandle, OpenUse},
+    auth::{AuthError, AuthHandle, OpenUse},
     domain::{
         clock::{Clock, Timestamp},
         principal::{CutOff, Principal},

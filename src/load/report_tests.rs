@@ -2,15 +2,13 @@
 
 use clap::Parser;
 
-use super::{
-    super::{
-        failure::{Failure, Kind},
-        measure::Recorder,
-        options::Options,
-        page, table,
-        worker::Held,
-    },
-    *,
+use super::*;
+use crate::load::{
+    failure::{Failure, Kind},
+    measure::Recorder,
+    options::Options,
+    page, table,
+    worker::Held,
 };
 
 /// A plan of a server that nobody asks.

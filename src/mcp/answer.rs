@@ -7,7 +7,7 @@ use rmcp::model::Resource;
 use serde::{Serialize, Serializer};
 
 use super::{data::Data, outgoing::Question};
-use crate::domain::journal::Cause;
+use crate::cause::Cause;
 
 /// The answer to a request that went well.
 #[derive(Clone, Debug)]

@@ -166,11 +166,9 @@ impl fmt::Display for Quoted<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{
-        super::{dpop::ProofFault, jws::JwsFault},
-        *,
-    };
+    use super::*;
     use crate::domain::scope::Scope;
+    use crate::oauth::{dpop::ProofFault, jws::JwsFault};
 
     const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
 

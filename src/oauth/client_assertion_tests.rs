@@ -1,11 +1,9 @@
 use serde_json::{Value, json};
 
-use super::{
-    super::{
-        jws::Unverified,
-        test_keys::{TestKey, now},
-    },
-    *,
+use super::*;
+use crate::oauth::{
+    jws::Unverified,
+    test_keys::{TestKey, now},
 };
 
 fn secret(text: &str) -> SecretString {

@@ -2,14 +2,12 @@ use chrono::DateTime;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{
-    super::{
-        keys::Algorithm,
-        test_keys::{TestKey, changed, now},
-    },
-    *,
-};
+use super::*;
 use crate::oauth::bearer::Presentation;
+use crate::oauth::{
+    keys::Algorithm,
+    test_keys::{TestKey, changed, now},
+};
 
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
 const TOKEN_HASH: &str = "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo";

@@ -2,10 +2,8 @@ use proptest::prelude::*;
 use ring::hmac;
 use serde_json::json;
 
-use super::{
-    super::test_keys::{TestKey, changed, key_set},
-    *,
-};
+use super::*;
+use crate::oauth::test_keys::{TestKey, changed, key_set};
 
 const LONGEST: usize = 4_096;
 

@@ -1,15 +1,13 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{
-    super::{
-        judge::{Expectation, check_presentation, judge},
-        test_keys::{TestKey, changed, key_set, now},
-    },
-    *,
-};
+use super::*;
 use crate::domain::principal::{Credential, Principal};
 use crate::oauth::bearer::Presentation;
+use crate::oauth::{
+    judge::{Expectation, check_presentation, judge},
+    test_keys::{TestKey, changed, key_set, now},
+};
 
 fn bearer(text: &str) -> BearerToken {
     let field = format!("Bearer {text}");

@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 
-use super::{
-    super::test_keys::{TestKey, changed, key_set},
-    *,
-};
+use super::*;
+use crate::oauth::test_keys::{TestKey, changed, key_set};
 
 fn fault(key: &Value, changes: &Value) -> Option<KeyFault> {
     PublicKey::from_jwk(changed(key, changes).as_object().unwrap()).err()

@@ -1,12 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{
-    super::{
-        keys::Algorithm,
-        test_keys::{TestKey, changed, now},
-    },
-    *,
+use super::*;
+use crate::oauth::{
+    keys::Algorithm,
+    test_keys::{TestKey, changed, now},
 };
 
 fn read(key: &TestKey, token: &str) -> Result<Logout, LogoutFault> {

@@ -1,15 +1,13 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{
-    super::{
-        judge::{Expectation, Refusal, judge},
-        keys::Algorithm,
-        test_keys::{TestKey, changed, now},
-    },
-    *,
-};
+use super::*;
 use crate::domain::principal::Credential;
+use crate::oauth::{
+    judge::{Expectation, Refusal, judge},
+    keys::Algorithm,
+    test_keys::{TestKey, changed, now},
+};
 
 fn read(key: &TestKey, body: &str) -> Result<IntrospectionReply, SignedReplyFault> {
     let issuer = "https://issuer.example".parse().unwrap();

@@ -26,7 +26,7 @@ use tokio::{
 use url::Url;
 
 use crate::{
-    actors::auth::client,
+    auth::client,
     domain::{
         activity::Feature,
         clock::Timestamp,

@@ -5,7 +5,10 @@ use std::error::Error as _;
 use derive_more::{Display, Error};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use crate::domain::journal::{Cause, EntryId, JournalError, TagId};
+use crate::{
+    cause::Cause,
+    domain::journal::{EntryId, JournalError, TagId},
+};
 
 /// What the database refused, or why it could not answer.
 #[derive(Clone, Debug, Display, Error)]

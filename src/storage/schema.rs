@@ -19,7 +19,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
-    use super::sql_types::Tsvector;
+    use crate::storage::schema::sql_types::Tsvector;
 
     entries (id) {
         id -> BigInt,

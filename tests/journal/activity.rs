@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use epicme::{
-    actors::journal::{ListActivity, ListClients},
     domain::{
         activity::{EndedCall, Feature, FeatureKind, Outcome},
         principal::UserId,
     },
+    journal::{ListActivity, ListClients},
 };
 
 use crate::support::{Journal, owner, page, soon};

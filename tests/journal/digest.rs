@@ -1,10 +1,10 @@
 use chrono::{DateTime, TimeDelta};
 use epicme::{
-    actors::journal::{DigestEntries, ListEntries},
     domain::{
         journal::{EntryDigest, EntryFilter, TagId},
         page::PageLimit,
     },
+    journal::{DigestEntries, ListEntries},
 };
 
 use super::support::{Journal, new_entry, owner, page};

@@ -1,6 +1,6 @@
 use epicme::{
-    actors::journal::{DeleteEntry, GetEntry, HasEntries, UpdateEntry},
     domain::journal::{EntryChanges, EntryId, JournalError, NewEntry, TagId},
+    journal::{DeleteEntry, GetEntry, HasEntries, UpdateEntry},
 };
 
 use super::support::{Journal, create_entry, new_entry, owner};

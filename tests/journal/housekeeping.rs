@@ -1,5 +1,5 @@
 use diesel::connection::SimpleConnection;
-use epicme::actors::journal::{DeleteExpired, UseRequestState};
+use epicme::journal::{DeleteExpired, UseRequestState};
 
 use super::support::{Journal, create_tag, key, owner};
 

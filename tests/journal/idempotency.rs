@@ -1,6 +1,6 @@
 use epicme::{
-    actors::journal::{DeleteEntry, DeleteTag},
     domain::journal::JournalError,
+    journal::{DeleteEntry, DeleteTag},
 };
 use futures_util::future::join_all;
 

@@ -1,15 +1,15 @@
 use std::{future::Future, pin::Pin};
 
 use epicme::{
-    actors::journal::{
-        AddTagToEntry, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag, HasEntries,
-        ListEntries, ListTags, RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags,
-        UpdateEntry, UpdateTag,
-    },
     domain::{
         journal::{EntryChanges, EntryFilter, EntryId, TagChanges, TagId},
         page::PageLimit,
         principal::UserId,
+    },
+    journal::{
+        AddTagToEntry, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag, HasEntries,
+        ListEntries, ListTags, RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags,
+        UpdateEntry, UpdateTag,
     },
 };
 

@@ -2,12 +2,12 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use epicme::{
-    actors::journal::ListEntries,
     domain::{
         journal::{EntryFilter, EntryListItem, TagId},
         page::TimeCursor,
         principal::UserId,
     },
+    journal::ListEntries,
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 

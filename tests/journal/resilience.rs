@@ -2,10 +2,8 @@ use std::time::Duration;
 
 use diesel::connection::{Connection, SimpleConnection};
 use epicme::{
-    actors::journal::{
-        GetEntry, JournalHandle, JournalMessage, JournalSettings, Kind, ListEntries, Ping,
-    },
     domain::journal::{EntryFilter, JournalError},
+    journal::{GetEntry, JournalHandle, JournalMessage, JournalSettings, Kind, ListEntries, Ping},
     metrics::Operation,
     storage::{Connection as Session, StorageError},
 };

@@ -1,4 +1,4 @@
-use epicme::actors::journal::SearchEntries;
+use epicme::journal::SearchEntries;
 
 use super::support::{Journal, new_entry, owner, page};
 

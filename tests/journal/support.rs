@@ -7,12 +7,12 @@ use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use diesel::{PgConnection, connection::SimpleConnection};
 use epicme::{
-    actors::journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
     domain::{
         journal::{Entry, IdempotencyKey, JournalError, JournalOwner, NewEntry, NewTag, Tag},
         page::{PageLimit, PageRequest},
         principal::UserId,
     },
+    journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
 };
 
 pub(crate) use database::{TestDatabase, new_cluster};

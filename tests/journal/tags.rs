@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use epicme::{
-    actors::journal::{
-        AddTagToEntry, DeleteEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry,
-        UpdateTag,
-    },
     domain::{
         journal::{EntryId, JournalError, JournalOwner, NewEntry, TagChanges, TagId},
         page::NameCursor,
+    },
+    journal::{
+        AddTagToEntry, DeleteEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry,
+        UpdateTag,
     },
 };
 

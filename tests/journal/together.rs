@@ -4,11 +4,11 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use diesel::connection::SimpleConnection;
 use epicme::{
-    actors::journal::{GetEntry, ListEntries},
     domain::{
         journal::{Entry, EntryFilter, JournalError, JournalOwner, NewEntry},
         page::PageLimit,
     },
+    journal::{GetEntry, ListEntries},
 };
 use futures_util::future::join_all;
 

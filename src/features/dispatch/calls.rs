@@ -8,13 +8,13 @@ use super::{
     require,
 };
 use crate::{
-    actors::journal::UseRequestState,
-    domain::journal::Cause,
+    cause::Cause,
     features::{
         conversation::{Client, Conversation, Round, Step, Unheard},
         prompt::PromptError,
         tool::{Context, ToolError},
     },
+    journal::UseRequestState,
     mcp::{
         answer::{Answer, ToolAnswer},
         envelope::Params,

@@ -3,10 +3,8 @@
 use derive_more::Display;
 
 use crate::{
-    domain::{
-        journal::{Cause, JournalError},
-        scope::ScopeSet,
-    },
+    cause::Cause,
+    domain::{journal::JournalError, scope::ScopeSet},
     mcp::jsonrpc::{RpcError, code},
 };
 

@@ -20,7 +20,6 @@ use super::{
     recording::{feature_of, recorded},
 };
 use crate::{
-    actors::journal::JournalHandle,
     domain::{
         activity::Feature,
         clock::{Clock, Timestamp},
@@ -28,6 +27,7 @@ use crate::{
         scope::ScopeSet,
         trace_context::Trace,
     },
+    journal::JournalHandle,
     mcp::{
         answer::Answer,
         completion::{Reference, Typed},

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use super::DATA_NOT_INSTRUCTIONS;
 use crate::{
-    actors::journal,
     domain::{
         clock::Timestamp,
         journal::{EntryDigest, TagId},
@@ -22,6 +21,7 @@ use crate::{
         uri,
         views::EntryView,
     },
+    journal,
     mcp::answer::Content,
 };
 

@@ -1,12 +1,12 @@
 //! Entries, one by one.
 
 use crate::{
-    actors::journal,
     domain::{
         journal::{Change, EntryId, JournalError},
         scope::{Scope, ScopeSet},
     },
     features::{completion::Source, resource::Template, tool::Reader, views::EntryView},
+    journal,
 };
 
 /// `epicme://entries/{id}`

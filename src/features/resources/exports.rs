@@ -5,14 +5,15 @@ use std::sync::Arc;
 use rmcp::model;
 
 use crate::{
-    actors::journal::{GetExport, JournalHandle, ReadExportPart},
+    cause::Cause,
     domain::{
         export::{Export, ExportId},
-        journal::{Cause, JournalError},
+        journal::JournalError,
         principal::UserId,
         scope::{Scope, ScopeSet},
     },
     features::{resource::DeclaredTemplate, tool::Reader, uri},
+    journal::{GetExport, JournalHandle, ReadExportPart},
     mcp::answer::{Document, PieceFuture, Pieces},
 };
 

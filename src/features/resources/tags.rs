@@ -3,7 +3,6 @@
 use rmcp::model;
 
 use crate::{
-    actors::journal,
     domain::{
         journal::{Change, JournalError, TagId, TagName},
         page::{NameCursor, Page, PageLimit, PageRequest},
@@ -15,6 +14,7 @@ use crate::{
         tool::Reader,
         views::{TagNameView, TagView},
     },
+    journal,
 };
 
 /// How many tags are read at most.

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::lists::{found, page_request};
 use crate::{
-    actors::journal,
     domain::{
         activity::{Activity, ConnectedClient},
         clock::Timestamp,
@@ -16,6 +15,7 @@ use crate::{
         arguments::{After, Limit, Text},
         tool::{Context, Done, Effect, Tool, ToolError},
     },
+    journal,
 };
 
 /// `list_connected_clients`

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::journal,
     domain::{
         journal::{Entry, EntryChanges, EntryId, JournalError, NewEntry, TagId},
         scope::{Scope, ScopeSet},
@@ -14,6 +13,7 @@ use crate::{
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{EntryView, entry_link, tag_link},
     },
+    journal,
     mcp::outgoing::Ability,
 };
 

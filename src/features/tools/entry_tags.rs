@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::journal,
     domain::{
         clock::Timestamp,
         journal::EntryId,
@@ -15,6 +14,7 @@ use crate::{
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{entry_link, tag_link},
     },
+    journal,
 };
 
 /// Both tools show the tag's name, so both need to be allowed to read tags.

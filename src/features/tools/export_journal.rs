@@ -6,9 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::journal::{
-        AppendToExport, BeginExport, FinishExport, JournalHandle, NextEntries, NextTags,
-    },
     domain::{
         clock::Timestamp,
         export::{ExportFormat, ExportId},
@@ -23,6 +20,7 @@ use crate::{
         tool::{Context, Done, Effect, Tool, ToolError},
         uri,
     },
+    journal::{AppendToExport, BeginExport, FinishExport, JournalHandle, NextEntries, NextTags},
     mcp::answer::{Content, ResourceBody, ResourceContents, ResourceLink},
 };
 

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actors::journal,
     domain::{
         journal::{EntryFilter, EntryListItem, TagId},
         page::{Cursor, PageRequest, TimeCursor},
@@ -16,6 +15,7 @@ use crate::{
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{EntryListItemView, entry_link},
     },
+    journal,
     mcp::answer::{Phrase, ResourceLink},
 };
 

@@ -8,7 +8,6 @@ use super::{
     lists::{found, page_request},
 };
 use crate::{
-    actors::journal,
     domain::{
         journal::{JournalError, NewTag, TagChanges, TagId},
         page::{Cursor, NameCursor},
@@ -19,6 +18,7 @@ use crate::{
         tool::{Context, Done, Effect, Tool, ToolError},
         views::{TagNameView, TagView, tag_link},
     },
+    journal,
     mcp::outgoing::Ability,
 };
 

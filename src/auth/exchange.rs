@@ -13,7 +13,7 @@ use awc::{Client, ClientRequest, Connector};
 use tokio::time::timeout;
 
 use super::AuthError;
-use crate::domain::journal::Cause;
+use crate::cause::Cause;
 
 /// The longest answer that is read, in bytes.
 const LONGEST_REPLY: usize = 64 * 1024;

@@ -54,7 +54,7 @@ mod tests {
     use actix_rt::Arbiter;
 
     use super::*;
-    use crate::actors::auth::AuthHandle;
+    use crate::auth::AuthHandle;
 
     /// The address of one whose thread has ended.
     fn gone(actors: &Actors) -> Addr<AuthActor> {

@@ -11,12 +11,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::SessionError;
 use crate::{
-    actors::journal::JournalChanged,
     domain::{
         principal::{Principal, UserId},
         scope::ScopeSet,
     },
     features::{dispatch::Dispatcher, watching::Watching},
+    journal::JournalChanged,
 };
 
 /// How many messages may wait for a client that reads slowly; what finds no place is lost, and the
@@ -205,9 +205,9 @@ mod tests {
     use super::*;
 
     use crate::{
-        actors::journal::{JournalHandle, JournalSettings},
         domain::{clock::Clock, journal::Change},
         features::catalogue::Catalogue,
+        journal::{JournalHandle, JournalSettings},
         mcp::request_state::Sealer,
         oauth::policy::ScopePolicy,
     };

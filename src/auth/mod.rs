@@ -50,11 +50,11 @@ use self::{
     proofs::Proofs,
     shared::Shared,
 };
-use super::gate::Gate;
+use crate::gate::Gate;
 use crate::{
+    cause::Cause,
     domain::{
         clock::Clock,
-        journal::Cause,
         principal::{Credential, CutOff, Principal},
         trace_context::TraceContext,
     },

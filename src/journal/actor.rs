@@ -13,11 +13,11 @@ use actix::{Actor, Addr, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::{
-    actors::gate::Permit,
     domain::{
         journal::{Change, JournalError},
         principal::UserId,
     },
+    gate::Permit,
     storage::{
         Lease, Pool, StorageError, entries,
         entry_batches::{self, Batch},

@@ -8,7 +8,7 @@ use futures_util::future::select;
 
 use super::{actor::SessionActor, calls::Wire, listen::scopes_now, streams::GENERAL};
 use crate::{
-    actors::auth::OpenUse,
+    auth::OpenUse,
     domain::{journal::EntryId, scope::ScopeSet},
     features::{
         conversation::{AnswerFuture, Client, Conversation},

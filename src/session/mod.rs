@@ -33,7 +33,7 @@ use self::{
     actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle, Terms},
     registry::{Limits, Registry},
 };
-use super::{
+use crate::{
     auth::OpenUse,
     gate::{Gate, Permit},
 };

@@ -15,7 +15,7 @@ use super::{
     streams::{Frames, Streams},
 };
 use crate::{
-    actors::auth::OpenUse,
+    auth::OpenUse,
     domain::{journal::EntryId, principal::Principal},
     features::{
         conversation::{AnswerFuture, Client, NoAnswer},

@@ -25,8 +25,8 @@ use super::{
     issuer_state::IssuerState,
 };
 use crate::{
+    cause::Cause,
     domain::{
-        journal::Cause,
         request_id::RequestId,
         trace_context::{SpanId, TraceContext},
     },

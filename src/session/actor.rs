@@ -25,7 +25,7 @@ use super::{
     suggestions::Suggestion,
 };
 use crate::{
-    actors::{auth::OpenUse, gate::Permit, journal::JournalChanged},
+    auth::OpenUse,
     domain::{
         clock::Clock,
         principal::{Principal, UserId},
@@ -37,6 +37,8 @@ use crate::{
         suggesting::Suggesting,
         watching::{Unwatchable, Watching},
     },
+    gate::Permit,
+    journal::JournalChanged,
     mcp::{
         answer::Answer,
         envelope::Params,

@@ -13,13 +13,13 @@ use super::{
     shared::Shared,
 };
 use crate::{
-    actors::gate::Permit,
+    cause::Cause,
     domain::{
         clock::Timestamp,
-        journal::Cause,
         principal::{Credential, CutOff, UserId},
         trace_context::TraceContext,
     },
+    gate::Permit,
     metrics::CacheResult,
     oauth::{
         bearer::BearerToken,

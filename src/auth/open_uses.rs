@@ -199,7 +199,7 @@ impl Handler<WasCutOff> for OpenUsesActor {
 mod tests {
     use super::*;
     use crate::{
-        actors::auth::AuthHandle,
+        auth::AuthHandle,
         domain::principal::{Credential, UserId},
     };
 

@@ -13,11 +13,9 @@ use secrecy::SecretString;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    actors::gate::Gate,
-    domain::{
-        journal::{Cause, JournalError},
-        principal::UserId,
-    },
+    cause::Cause,
+    domain::{journal::JournalError, principal::UserId},
+    gate::Gate,
     metrics::{JournalOutcome, Metrics},
     storage::{Pool, PoolSettings, StorageError},
 };
