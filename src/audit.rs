@@ -11,12 +11,11 @@ use log::{
 
 use crate::{
     domain::{
-        activity::{Feature, Outcome},
         principal::Principal,
         printable::printable,
-        scope::ScopeSet,
         trace_context::{SpanId, Trace, TraceId},
     },
+    features::call_record::{Feature, Outcome},
     mcp::version::ProtocolVersion,
     oauth::{bearer::BearerToken, judge::Refusal},
 };
@@ -47,8 +46,8 @@ pub enum Event<'a> {
     },
     /// The token did not reach far enough.
     ScopeRefused {
-        /// What was needed, as the challenge names it.
-        needed: ScopeSet,
+        /// The names of what was needed, with commas between them.
+        needed: &'a str,
     },
     /// `Host` named another server.
     HostRefused,
@@ -164,7 +163,7 @@ enum Details<'a> {
         reason: &'static str,
         token: Option<String>,
     },
-    Needed(String),
+    Needed(&'a str),
     Feature {
         kind: &'static str,
         name: Cow<'a, str>,
@@ -196,7 +195,7 @@ impl Source for Line<'_> {
                     pair("token", token.as_str().into())?;
                 }
             }
-            Details::Needed(needed) => pair("needed", needed.as_str().into())?,
+            Details::Needed(needed) => pair("needed", (*needed).into())?,
             Details::Feature { kind, name } => {
                 pair("kind", (*kind).into())?;
                 pair("feature", (&**name).into())?;
@@ -254,8 +253,7 @@ fn details(event: Event<'_>) -> Details<'_> {
             reason: reason(refusal),
             token: token.map(BearerToken::fingerprint),
         },
-        // With commas, so that no value has a space in it.
-        Event::ScopeRefused { needed } => Details::Needed(needed.to_string().replace(' ', ",")),
+        Event::ScopeRefused { needed } => Details::Needed(needed),
         Event::SessionRefused { to_stranger } => Details::Reason {
             reason: if to_stranger { "stranger" } else { "unknown" },
             token: None,

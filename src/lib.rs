@@ -25,7 +25,9 @@ pub mod mock_auth;
 pub mod oauth;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+pub mod scopes;
 pub mod secret_file;
+pub mod server;
 pub mod session;
 pub mod storage;
 pub mod telemetry;

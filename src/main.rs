@@ -295,7 +295,7 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
     let mut config = Config::read(options, sources).map_err(Failure::usage)?;
     config.database.awaited = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
-    let resource = config.http.public_url.resource();
+    let resource = config.http.public_url.join("/mcp");
     actix_rt::System::new().block_on(async move {
         let listener = app::listen(bind)
             .map_err(|error| Failure::unavailable(format!("cannot listen on {bind}: {error}")))?;

@@ -16,7 +16,7 @@ async fn a_server_without_one_of_its_actors_cannot_go_on() {
     );
     let config = Config::read(&options, &Sources::default()).unwrap();
     let app = App::start(config, listener, Clock::system()).unwrap();
-    app.auth_arbiter.stop();
-    assert_eq!(app.failed().await, Failure::ActorDied("AuthActor"));
+    app.changes_arbiter.stop();
+    assert_eq!(app.failed().await, Failure::ActorDied("ChangeNotifier"));
     app.stop().await.unwrap();
 }

@@ -10,7 +10,7 @@ use crate::{
     domain::{
         clock::Timestamp,
         principal::{Credential, CutOff, Principal},
-        scope::{Scope, ScopeSet},
+        scope::ScopeSet,
     },
     oauth::{
         bearer::BearerToken,
@@ -20,10 +20,6 @@ use crate::{
 
 /// How long before a token's end the issuer is asked afresh each time, for its clock may be ahead.
 const EXPIRY_SKEW: TimeDelta = TimeDelta::seconds(30);
-
-/// What of a token still counts when it was last asked about too long ago and the issuer cannot be
-/// asked: reading alone.
-const READING: ScopeSet = ScopeSet::of(&[Scope::UserRead, Scope::EntriesRead, Scope::TagsRead]);
 
 /// How much is kept of what one issuer said, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +34,17 @@ pub struct CacheSettings {
     /// For how long beyond its lifetime an answer still lets its user read while the issuer cannot be
     /// asked; never past the token's end.
     pub stale: Duration,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            lifetime: Duration::from_secs(60),
+            entries: 10_000,
+            negative_lifetime: Duration::from_secs(5),
+            stale: Duration::ZERO,
+        }
+    }
 }
 
 /// Bounded maps from tokens to what was said of them. Keys are keyed hashes, under a key that is drawn
@@ -55,6 +62,9 @@ pub(super) struct Verdicts {
     lifetime: TimeDelta,
     negative_lifetime: TimeDelta,
     stale: TimeDelta,
+    /// What of a token still counts when it was last asked about too long ago and the issuer cannot be
+    /// asked.
+    stale_scopes: ScopeSet,
 }
 
 #[derive(Clone)]
@@ -84,7 +94,12 @@ pub(super) enum Known {
 impl Verdicts {
     /// For the answers of one issuer. `rules` is what else they depend on: what was said under one
     /// configuration never answers under another.
-    pub(super) fn new(settings: CacheSettings, issuer: &str, rules: &str) -> Self {
+    pub(super) fn new(
+        settings: CacheSettings,
+        issuer: &str,
+        rules: &str,
+        stale_scopes: ScopeSet,
+    ) -> Self {
         let mut key = [0; 32];
         getrandom::fill(&mut key).expect("the operating system gives random bytes");
         let mut keyed = Sha256::new();
@@ -105,6 +120,7 @@ impl Verdicts {
             lifetime: delta(settings.lifetime),
             negative_lifetime: delta(settings.negative_lifetime),
             stale: delta(settings.stale),
+            stale_scopes,
         }
     }
 
@@ -155,7 +171,7 @@ impl Verdicts {
             return None;
         }
         let principal = &good.principal;
-        let withheld = principal.scopes.minus(READING);
+        let withheld = principal.scopes.minus(self.stale_scopes);
         let scopes = principal.scopes.minus(withheld);
         (!scopes.is_empty()).then(|| {
             Arc::new(Principal {
@@ -248,7 +264,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{domain::principal::UserId, oauth::bearer::Presentation};
+    use crate::{
+        domain::{principal::UserId, scope::Scopes},
+        oauth::bearer::Presentation,
+    };
 
     fn token(text: &str) -> BearerToken {
         Presentation::from_authorization([format!("Bearer {text}").as_bytes()].into_iter())
@@ -266,7 +285,7 @@ mod tests {
     }
 
     fn verdicts(settings: CacheSettings) -> Verdicts {
-        Verdicts::new(settings, "i", "")
+        Verdicts::new(settings, "i", "", Scopes::of_test().parse("files:read"))
     }
 
     fn verdict(verdicts: &Verdicts, text: &str, end: Option<i64>) -> Verdict {
@@ -339,7 +358,7 @@ mod tests {
         let ours = verdicts(settings(60));
         let good = verdict(&ours, "a", None);
         for (issuer, rules) in [("j", ""), ("i", "x")] {
-            let other = Verdicts::new(settings(60), issuer, rules);
+            let other = Verdicts::new(settings(60), issuer, rules, ScopeSet::EMPTY);
             assert_ne!(other.credential(&token("a")), ours.credential(&token("a")));
         }
         // Even if the key were the same.
@@ -430,8 +449,8 @@ mod tests {
             let may = was_kept && !ended && asked < until.saturating_add(i64::try_from(stale).unwrap());
             prop_assert_eq!(found.is_some(), may);
             if let Some(principal) = found {
-                prop_assert_eq!(principal.scopes, READING);
-                prop_assert_eq!(principal.scopes.union(principal.withheld), ScopeSet::ALL);
+                prop_assert_eq!(principal.scopes, Scopes::of_test().parse("files:read"));
+                prop_assert_eq!(principal.scopes.union(principal.withheld), Scopes::of_test().all());
             }
         }
     }

@@ -77,6 +77,28 @@ pub struct IssuerSettings {
     pub audience_may_be_absent: bool,
 }
 
+impl IssuerSettings {
+    /// An authorization server with this identifier, which nobody is known to as yet: without a client
+    /// to introspect as and without JWTs, no token of it is accepted.
+    #[must_use]
+    pub fn new(url: IssuerUrl) -> Self {
+        Self {
+            url,
+            token_prefixes: Vec::new(),
+            metadata_url: None,
+            plain_http_hosts: PlainHttpHosts::default(),
+            introspection_url: None,
+            client: None,
+            signed_replies: false,
+            jwt: None,
+            keys_url: None,
+            timeout: Duration::from_secs(3),
+            cache: CacheSettings::default(),
+            audience_may_be_absent: false,
+        }
+    }
+}
+
 /// How tokens that are JWTs are verified (RFC 9068).
 #[derive(Clone, Debug)]
 pub struct JwtSettings {

@@ -20,8 +20,11 @@ use super::{
     logouts::Used,
 };
 use crate::{
-    domain::clock::{Clock, Timestamp},
-    metrics::{CircuitState, Metrics},
+    domain::{
+        clock::{Clock, Timestamp},
+        scope::{ScopeSet, Scopes},
+    },
+    metrics::{AuthMetrics, CircuitState},
     oauth::{judge::Expectation, keys::KeySet, url::ResourceUri},
 };
 
@@ -49,7 +52,7 @@ pub(super) struct IssuerState {
     pub(super) keys: Fetched<KeySet>,
     pub(super) verdicts: Verdicts,
     pub(super) clock: Clock,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<AuthMetrics>,
     breaker: Mutex<Breaker>,
     used_logouts: Mutex<Used>,
 }
@@ -58,8 +61,10 @@ impl IssuerState {
     pub(super) fn new(
         settings: IssuerSettings,
         resource: ResourceUri,
+        scopes: &Scopes,
+        stale_scopes: ScopeSet,
         clock: Clock,
-        metrics: Arc<Metrics>,
+        metrics: Arc<AuthMetrics>,
     ) -> Self {
         let is_plain = settings.url.as_str().starts_with("http:")
             && [
@@ -72,11 +77,12 @@ impl IssuerState {
             .all(|url: &Url| url.scheme() == "http");
         let rules = format!("{} {}", resource.as_str(), settings.audience_may_be_absent);
         Self {
-            verdicts: Verdicts::new(settings.cache, settings.url.as_str(), &rules),
+            verdicts: Verdicts::new(settings.cache, settings.url.as_str(), &rules, stale_scopes),
             expectation: Expectation {
                 issuer: settings.url.clone(),
                 resource,
                 audience_may_be_absent: settings.audience_may_be_absent,
+                scopes: scopes.clone(),
             },
             introspection: settings.introspection_url.as_ref().map(uri),
             trust: (!is_plain).then(trust),

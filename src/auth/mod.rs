@@ -56,9 +56,10 @@ use crate::{
     domain::{
         clock::Clock,
         principal::{Credential, CutOff, Principal},
+        scope::{ScopeSet, Scopes},
         trace_context::TraceContext,
     },
-    metrics::{self, CacheResult, CircuitState, Metrics},
+    metrics::{AuthMetrics, CacheResult, CircuitState},
     oauth::{
         bearer::BearerToken,
         dpop::{Proof, Window},
@@ -123,6 +124,11 @@ pub struct AuthSettings {
     pub issuers: Vec<IssuerSettings>,
     /// The resource that a token has to be meant for.
     pub resource: ResourceUri,
+    /// The scopes that are declared; a token keeps no others.
+    pub scopes: Scopes,
+    /// The scopes that a token keeps while its issuer cannot be asked and the last answer is older than
+    /// its lifetime: those that only read.
+    pub stale_scopes: ScopeSet,
     /// When a proof of a key may have been made.
     pub proof_window: Window,
     /// How many introspections may be under way at once.
@@ -130,7 +136,7 @@ pub struct AuthSettings {
     /// How long a request waits for its introspection to begin.
     pub failfast: Duration,
     /// Counts.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<AuthMetrics>,
 }
 
 /// How many cut-offs there had been at some moment.
@@ -171,6 +177,8 @@ impl AuthHandle {
             Arc::new(IssuerState::new(
                 issuer.clone(),
                 settings.resource.clone(),
+                &settings.scopes,
+                settings.stale_scopes,
                 clock.clone(),
                 Arc::clone(&settings.metrics),
             ))
@@ -361,12 +369,9 @@ impl AuthHandle {
 
     /// How many places of each gate are taken, and how many there are.
     #[must_use]
-    pub fn gates(&self) -> [(metrics::Gate, usize, usize); 2] {
-        [
-            (metrics::Gate::Introspection, &self.gate),
-            (metrics::Gate::Logout, &self.logout_gate),
-        ]
-        .map(|(name, gate)| (name, gate.taken(), gate.depth()))
+    pub fn gates(&self) -> [(&'static str, usize, usize); 2] {
+        [("introspection", &self.gate), ("logout", &self.logout_gate)]
+            .map(|(name, gate)| (name, gate.taken(), gate.depth()))
     }
 
     /// Whether each issuer is asked at the moment.
@@ -448,7 +453,9 @@ impl AuthHandle {
             resource: "https://journal.example"
                 .parse::<crate::oauth::url::PublicUrl>()
                 .expect("a URL")
-                .resource(),
+                .resource("/mcp"),
+            scopes: Scopes::of_test(),
+            stale_scopes: ScopeSet::EMPTY,
             proof_window: Window::default(),
             in_flight: 1,
             failfast: Duration::ZERO,

@@ -10,7 +10,7 @@ use crate::{
         clock::{Clock, Timestamp},
         principal::{Credential, CutOff},
     },
-    metrics::Metrics,
+    metrics::AuthMetrics,
     oauth::{judge::Refusal, routing::Routes},
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Shared {
     pub(super) watchers: Mutex<Vec<Recipient<WasCutOff>>>,
     /// In the order of the routes.
     pub(super) issuers: Vec<Arc<IssuerState>>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<AuthMetrics>,
     pub(super) clock: Clock,
 }
 

@@ -31,7 +31,7 @@ use secrecy::{SecretBox, SecretString};
 use url::Url;
 
 use crate::{
-    domain::{address_range::AddressRange, scope::ScopeSet},
+    domain::address_range::AddressRange,
     oauth::{
         client_authentication::ClientAuthentication,
         keys::Algorithm,
@@ -98,7 +98,7 @@ pub struct HttpConfig {
     /// How often what may be asked.
     pub limits: LimitConfig,
     /// What a client is told to ask for to begin with.
-    pub baseline: ScopeSet,
+    pub baseline: Vec<String>,
     /// Whether and how proofs of a token's key are taken.
     pub proofs: ProofConfig,
     /// How many `subscriptions/listen` streams there may be.

@@ -20,7 +20,7 @@ use super::{
     options::{Options, Source, Sources},
     units,
 };
-use crate::domain::scope::{Scope, ScopeSet};
+use crate::scopes;
 
 /// Every key, by its name in the environment, in the order in which `check-config` prints them.
 pub(super) const KEYS: &[&str] = &[
@@ -148,7 +148,7 @@ impl Config {
                 "EPICME_PLAIN_HTTP_HOSTS" => {
                     Some(self.issuers[0].plain_http_hosts.names().join(" "))
                 }
-                "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.to_string()),
+                "EPICME_BASELINE_SCOPES" => Some(self.http.baseline.join(" ")),
                 "EPICME_DPOP" => Some(
                     match self.http.proofs {
                         ProofConfig::Off => "off",
@@ -485,16 +485,16 @@ impl Reader<'_> {
         }
     }
 
-    fn scopes(&mut self, key: &'static str, text: &str) -> Option<ScopeSet> {
+    fn scopes(&mut self, key: &'static str, text: &str) -> Option<Vec<String>> {
         for token in text.split_ascii_whitespace() {
             self.hold(
                 key,
-                Scope::parse(token).is_some(),
-                "names a scope that there is none of",
+                scopes::declared().set(&[token]).is_ok(),
+                "names a scope that does not exist",
             );
         }
         self.hold(key, !text.trim().is_empty(), "must name at least one scope")
-            .then(|| ScopeSet::parse(text))
+            .then(|| text.split_ascii_whitespace().map(str::to_owned).collect())
     }
 }
 
@@ -527,7 +527,7 @@ mod tests {
         let config = Config::read(&complete(), &Sources::default()).unwrap();
         assert_eq!(config.http.bind.to_string(), "127.0.0.1:8787");
         assert_eq!(config.issuers[0].cache_lifetime, Duration::from_secs(60));
-        assert_eq!(config.http.baseline, ScopeSet::ALL);
+        assert_eq!(config.http.baseline.len(), scopes::DESCRIPTIONS.len());
         assert!(config.http.limits.unknown_tokens.is_some());
         assert!(config.sessions.is_some());
         let keys: Vec<_> = faults(&Options::default())

@@ -21,9 +21,9 @@ use super::{
 use crate::{
     app::{self, App, DrainOverdue},
     config::{Config, ConfigErrors, Options, Sources},
-    domain::{clock::Clock, journal::JournalError, scope::ScopeSet},
+    domain::{clock::Clock, journal::JournalError},
     mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant, demo_users},
-    storage,
+    scopes, storage,
 };
 
 /// The one database of the private cluster.
@@ -166,7 +166,7 @@ impl Dev {
         let token = mock_auth.issue_token(TokenGrant {
             subject: demo_users()[0].subject.clone(),
             client_id: "epicme-dev".to_owned(),
-            scopes: ScopeSet::ALL.to_string(),
+            scopes: scopes::declared().list(scopes::declared().all()),
             audience: vec![mcp_url.clone()],
             lifetime: TOKEN_LIFETIME,
         });

@@ -1,11 +1,9 @@
 //! What clients did in a user's journal, as it is counted: by client, feature, outcome and hour.
 
-use std::{
-    borrow::Cow,
-    hash::{Hash, Hasher},
-};
+use std::hash::{Hash, Hasher};
 
 use super::{clock::Timestamp, principal::UserId};
+use crate::features::call_record::{CallRecord, Feature, FeatureKind, Outcome};
 
 /// Stands for the clients of a user that come after [`CLIENTS_PER_HOUR`] others within an hour. No
 /// client is named so: RFC 6749 Appendix A.1 has an id consist of visible ASCII.
@@ -16,49 +14,6 @@ pub const CLIENTS_PER_HOUR: usize = 200;
 
 /// How many clients a list of clients has at most: those that were seen last.
 pub const MOST_CLIENTS: u16 = 200;
-
-/// What kind of thing was used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FeatureKind {
-    /// A tool was called.
-    Tool,
-    /// A prompt was filled in.
-    Prompt,
-    /// A resource was read.
-    Resource,
-    /// An argument was completed.
-    Completion,
-    /// What is in the journal was listed.
-    List,
-}
-
-/// What a call came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
-    /// What was asked for.
-    Done,
-    /// A question to the user or the client, who has yet to answer it.
-    Asked,
-    /// Nothing: the user was asked, and did not say yes.
-    Declined,
-    /// Nothing: the arguments were wrong, or it could not be done.
-    Failed,
-    /// Nothing: the token does not reach so far.
-    Refused,
-    /// Nobody knows: the client left before the answer. A write that was accepted is done all the same.
-    Cancelled,
-}
-
-/// A feature of those that are declared, which is a closed set: a client cannot add to it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Feature {
-    /// What it is.
-    pub kind: FeatureKind,
-    /// Its declared name, or its template; never what a client wrote.
-    pub name: Cow<'static, str>,
-    /// Whether it writes.
-    pub writes: bool,
-}
 
 /// A call that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +28,18 @@ pub struct EndedCall {
     pub outcome: Outcome,
     /// When.
     pub at: Timestamp,
+}
+
+impl From<CallRecord> for EndedCall {
+    fn from(call: CallRecord) -> Self {
+        Self {
+            user: call.principal.user,
+            client: call.principal.client.clone(),
+            feature: call.feature,
+            outcome: call.outcome,
+            at: call.at,
+        }
+    }
 }
 
 /// What is counted together.
@@ -139,54 +106,6 @@ pub struct ConnectedClient {
     pub writes: i64,
     /// How many calls its token did not reach far enough for.
     pub refusals: i64,
-}
-
-impl FeatureKind {
-    /// All kinds.
-    pub const ALL: [Self; 5] = [
-        Self::Tool,
-        Self::Prompt,
-        Self::Resource,
-        Self::Completion,
-        Self::List,
-    ];
-
-    /// The kind in a word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tool => "tool",
-            Self::Prompt => "prompt",
-            Self::Resource => "resource",
-            Self::Completion => "completion",
-            Self::List => "list",
-        }
-    }
-}
-
-impl Outcome {
-    /// All outcomes.
-    pub const ALL: [Self; 6] = [
-        Self::Done,
-        Self::Asked,
-        Self::Declined,
-        Self::Failed,
-        Self::Refused,
-        Self::Cancelled,
-    ];
-
-    /// The outcome in a word.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Asked => "asked",
-            Self::Declined => "declined",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
-            Self::Cancelled => "cancelled",
-        }
-    }
 }
 
 impl Tally {

@@ -20,3 +20,4 @@ pub mod printable;
 pub mod request_id;
 pub mod scope;
 pub mod trace_context;
+pub mod uris;

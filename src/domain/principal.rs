@@ -118,7 +118,7 @@ impl Principal {
             fingerprint: super::fingerprint::fingerprint(subject),
             client: None,
             username: None,
-            scopes: ScopeSet::ALL,
+            scopes: super::scope::Scopes::of_test().all(),
             withheld: ScopeSet::EMPTY,
             expires_at: None,
             issued_at: None,

@@ -1,165 +1,244 @@
-//! The five scopes, and sets of them.
+//! The scopes that a server declares, and sets of them.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-/// A permission that a token may carry. Matching is exact and case-sensitive, and none implies
-/// another (RFC 6749 §3.3 leaves the meaning of scope tokens to the resource server).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Scope {
-    /// `user:read`: who the token speaks for.
-    UserRead = 1,
-    /// `entries:read`: stored entries.
-    EntriesRead = 1 << 1,
-    /// `entries:write`: create entries, and with `entries:read` change and delete them.
-    EntriesWrite = 1 << 2,
-    /// `tags:read`: stored tags.
-    TagsRead = 1 << 3,
-    /// `tags:write`: create tags, and with `tags:read` change and delete them.
-    TagsWrite = 1 << 4,
+use derive_more::{Display, Error};
+
+/// The most scopes that one server can declare.
+const MOST_SCOPES: usize = 64;
+
+/// The scopes of one server: their names, what each permits, and which imply others. Declared when the
+/// server is built; from then on a set of scopes is a number, and no name is looked up for a decision.
+///
+/// Names are compared exactly and with regard to case (RFC 6749 §3.3). Clones share one declaration.
+#[derive(Clone, Debug, Default)]
+pub struct Scopes(Arc<Declared>);
+
+#[derive(Clone, Debug, Default)]
+struct Declared {
+    scopes: Vec<Scope>,
+    /// MCP 2026-07-28, Authorization, has a server account for scopes that imply others.
+    implications: Vec<(ScopeSet, ScopeSet)>,
 }
 
-impl Scope {
-    /// Every scope, in the order in which they are listed to clients.
-    pub const ALL: [Self; 5] = [
-        Self::UserRead,
-        Self::EntriesRead,
-        Self::EntriesWrite,
-        Self::TagsRead,
-        Self::TagsWrite,
-    ];
-
+/// One declared scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
     /// The scope token as it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UserRead => "user:read",
-            Self::EntriesRead => "entries:read",
-            Self::EntriesWrite => "entries:write",
-            Self::TagsRead => "tags:read",
-            Self::TagsWrite => "tags:write",
-        }
-    }
-
+    pub name: String,
     /// What a person reads on a consent page.
+    pub description: String,
+}
+
+/// A set of the scopes that one server declared. Meaningless without its [`Scopes`], which has the
+/// names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ScopeSet(u64);
+
+/// A declaration of scopes that cannot be used.
+#[derive(Clone, Debug, Display, Error, PartialEq, Eq)]
+pub enum ScopeError {
+    /// RFC 6749 §3.3 allows visible ASCII but `"` and `\`, and at least one character.
+    #[display("{_0:?} is not a scope token (RFC 6749 §3.3)")]
+    Malformed(#[error(not(source))] String),
+    /// A name was declared twice.
+    #[display("the scope {_0} is declared twice")]
+    Doubled(#[error(not(source))] String),
+    /// More than 64 scopes were declared.
+    #[display("a server can declare at most {MOST_SCOPES} scopes")]
+    TooMany,
+    /// A name that was not declared is used.
+    #[display("the scope {_0} is not declared")]
+    Undeclared(#[error(not(source))] String),
+}
+
+impl Scopes {
+    /// Declares scopes, each by its name and what it permits, in the order in which clients are shown
+    /// them.
+    ///
+    /// # Errors
+    /// See [`ScopeError`].
+    pub fn declare<N: Into<String>, D: Into<String>>(
+        scopes: impl IntoIterator<Item = (N, D)>,
+    ) -> Result<Self, ScopeError> {
+        let mut declared = Declared::default();
+        for (name, description) in scopes {
+            let scope = Scope {
+                name: name.into(),
+                description: description.into(),
+            };
+            if !is_scope_token(&scope.name) {
+                return Err(ScopeError::Malformed(scope.name));
+            }
+            if declared.scopes.iter().any(|known| known.name == scope.name) {
+                return Err(ScopeError::Doubled(scope.name));
+            }
+            if declared.scopes.len() == MOST_SCOPES {
+                return Err(ScopeError::TooMany);
+            }
+            declared.scopes.push(scope);
+        }
+        Ok(Self(Arc::new(declared)))
+    }
+
+    /// These scopes, where a token with `broad` is treated as one that has `narrow` too, and what
+    /// those imply. Nothing implies anything unless it is said here.
+    ///
+    /// # Errors
+    /// [`ScopeError::Undeclared`].
+    pub fn implying(mut self, broad: &str, narrow: &[&str]) -> Result<Self, ScopeError> {
+        let implication = (self.set(&[broad])?, self.set(narrow)?);
+        Arc::make_mut(&mut self.0).implications.push(implication);
+        Ok(self)
+    }
+
+    /// The set of these scopes.
+    ///
+    /// # Errors
+    /// [`ScopeError::Undeclared`] with the first name that was not declared.
+    pub fn set(&self, names: &[&str]) -> Result<ScopeSet, ScopeError> {
+        names.iter().try_fold(ScopeSet::EMPTY, |set, name| {
+            let scope = self.find(name);
+            let scope = scope.ok_or_else(|| ScopeError::Undeclared((*name).to_owned()))?;
+            Ok(set.union(scope))
+        })
+    }
+
+    /// Every declared scope.
     #[must_use]
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::UserRead => "See who you are",
-            Self::EntriesRead => "Read your journal entries",
-            Self::EntriesWrite => "Write journal entries",
-            Self::TagsRead => "Read your tags",
-            Self::TagsWrite => "Write tags",
+    pub fn all(&self) -> ScopeSet {
+        match self.0.scopes.len() {
+            MOST_SCOPES => ScopeSet(u64::MAX),
+            count => ScopeSet((1 << count) - 1),
         }
     }
 
-    /// The scope that a scope token names, if it is one of ours.
+    /// Reads a `scope` value: split on white space; scopes that are not declared are left out, so that
+    /// they take part in no decision.
     #[must_use]
-    pub fn parse(token: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == token)
+    pub fn parse(&self, list: &str) -> ScopeSet {
+        list.split_ascii_whitespace()
+            .filter_map(|name| self.find(name))
+            .fold(ScopeSet::EMPTY, ScopeSet::union)
+    }
+
+    /// The scopes of a set, in the order of their declaration.
+    pub fn scopes(&self, set: ScopeSet) -> impl Iterator<Item = &Scope> {
+        self.0
+            .scopes
+            .iter()
+            .enumerate()
+            .filter(move |(place, _)| set.0 & (1 << place) != 0)
+            .map(|(_, scope)| scope)
+    }
+
+    /// The names of a set, in the order of their declaration.
+    pub fn names(&self, set: ScopeSet) -> impl Iterator<Item = &str> {
+        self.scopes(set).map(|scope| scope.name.as_str())
+    }
+
+    /// A set as RFC 6749 §3.3 writes it: names with a space between them.
+    #[must_use]
+    pub fn list(&self, set: ScopeSet) -> String {
+        Vec::from_iter(self.names(set)).join(" ")
+    }
+
+    /// Whether what a token carries is enough for what an operation needs.
+    ///
+    /// # Errors
+    /// The whole of `needed` if any scope of it is missing, so that a client can ask for all of it at
+    /// once.
+    #[inline]
+    pub fn require(&self, granted: ScopeSet, needed: ScopeSet) -> Result<(), ScopeSet> {
+        if granted.contains(needed)
+            || !self.0.implications.is_empty() && self.expand(granted).contains(needed)
+        {
+            Ok(())
+        } else {
+            Err(needed)
+        }
+    }
+
+    fn expand(&self, granted: ScopeSet) -> ScopeSet {
+        let mut expanded = granted;
+        loop {
+            let implications = self.0.implications.iter();
+            let next = implications
+                .filter(|(broad, _)| expanded.contains(*broad))
+                .fold(expanded, |set, (_, narrow)| set.union(*narrow));
+            if next == expanded {
+                return expanded;
+            }
+            expanded = next;
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<ScopeSet> {
+        let place = self.0.scopes.iter().position(|scope| scope.name == name)?;
+        Some(ScopeSet(1 << place))
     }
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+/// RFC 6749 §3.3: `1*( %x21 / %x23-5B / %x5D-7E )`.
+fn is_scope_token(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
-
-/// A set of scopes. Prints as the space-separated list of RFC 6749 §3.3, in the order of
-/// [`Scope::ALL`].
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct ScopeSet(u8);
 
 impl ScopeSet {
     /// No scope.
     pub const EMPTY: Self = Self(0);
-    /// All five.
-    pub const ALL: Self = Self::of(&Scope::ALL);
-
-    /// How many different sets there are.
-    pub const COMBINATIONS: usize = 1 << Scope::ALL.len();
-
-    /// A number below [`ScopeSet::COMBINATIONS`] for each set, for tables.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    /// The set of the scopes listed.
-    #[must_use]
-    pub const fn of(scopes: &[Scope]) -> Self {
-        let mut bits = 0;
-        let mut i = 0;
-        while i < scopes.len() {
-            bits |= scopes[i] as u8;
-            i += 1;
-        }
-        Self(bits)
-    }
-
-    /// Reads a `scope` value: split on white space, empty members dropped, scopes that are not ours
-    /// left out, so that they take part in no decision.
-    #[must_use]
-    pub fn parse(list: &str) -> Self {
-        list.split_ascii_whitespace()
-            .filter_map(Scope::parse)
-            .fold(Self::EMPTY, |set, scope| set.with(scope))
-    }
-
-    /// This set and one scope more.
-    #[must_use]
-    pub const fn with(self, scope: Scope) -> Self {
-        Self(self.0 | scope as u8)
-    }
 
     /// The scopes in either set.
     #[must_use]
+    #[inline]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
+    /// The scopes in both sets.
+    #[must_use]
+    #[inline]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The scopes of this set that are not in the other.
     #[must_use]
+    #[inline]
     pub const fn minus(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
     /// Whether every scope of the other set is in this one.
     #[must_use]
+    #[inline]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
     /// Whether there is no scope in it.
     #[must_use]
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
+}
 
-    /// The scopes, in the order of [`Scope::ALL`].
-    pub fn iter(self) -> impl Iterator<Item = Scope> {
-        Scope::ALL
-            .into_iter()
-            .filter(move |scope| self.contains(Self::of(&[*scope])))
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }
 
-impl fmt::Display for ScopeSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, scope) in self.iter().enumerate() {
-            if i > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(scope.as_str())?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for ScopeSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ScopeSet({self})")
+#[cfg(test)]
+impl Scopes {
+    /// `files:read`, `files:write`, `people:read`.
+    pub(crate) fn of_test() -> Self {
+        let names = ["files:read", "files:write", "people:read"];
+        Self::declare(names.map(|name| (name, ""))).expect("they are scope tokens")
     }
 }
 
@@ -169,32 +248,80 @@ mod tests {
 
     use super::*;
 
+    fn set(names: &[&str]) -> ScopeSet {
+        Scopes::of_test().set(names).unwrap()
+    }
+
     #[test]
     fn white_space_and_unknown_scopes_leave_no_trace() {
-        let set =
-            ScopeSet::parse("  entries:read   user:write\tENTRIES:WRITE tags:read tags:read ");
-        assert_eq!(set.to_string(), "entries:read tags:read");
-        assert!(ScopeSet::parse("").is_empty());
+        let scopes = Scopes::of_test();
+        let read = scopes.parse("  people:read   user:write\tFILES:WRITE files:read files:read ");
+        assert_eq!(scopes.list(read), "files:read people:read");
+        assert_eq!(scopes.parse(""), ScopeSet::EMPTY);
+    }
+
+    #[test]
+    fn what_is_not_declared_is_named() {
+        let error = Scopes::of_test().set(&["files:read", "files:burn"]);
+        let error = error.unwrap_err();
+        assert_eq!(error, ScopeError::Undeclared("files:burn".to_owned()));
+        assert_eq!(error.to_string(), "the scope files:burn is not declared");
+        assert!(Scopes::of_test().implying("x", &[]).is_err());
+    }
+
+    #[test]
+    fn a_scope_is_declared_once_and_as_rfc_6749_writes_it() {
+        let declare = |names: &[&str]| Scopes::declare(names.iter().map(|name| (*name, "")));
+        for name in ["", "a b", "a\"", "a\\b", "ä", "a\n"] {
+            let refused = declare(&[name]).unwrap_err();
+            assert_eq!(refused, ScopeError::Malformed(name.to_owned()));
+        }
+        assert!(matches!(declare(&["a", "a"]), Err(ScopeError::Doubled(_))));
+        let many: Vec<String> = (0..=64).map(|number| format!("s{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let most = declare(&many[..64]).unwrap();
+        assert_eq!(most.names(most.all()).count(), 64);
+        assert_eq!(declare(&many).unwrap_err(), ScopeError::TooMany);
+    }
+
+    /// A-14.
+    #[test]
+    fn nothing_implies_anything_unless_it_is_declared_to() {
+        let scopes = Scopes::of_test();
+        let (read, write) = (set(&["files:read"]), set(&["files:write"]));
+        assert_eq!(scopes.require(write, read), Err(read));
+        assert_eq!(scopes.require(write, write), Ok(()));
+        assert_eq!(
+            scopes.require(write, read.union(write)),
+            Err(read.union(write))
+        );
+    }
+
+    /// A-14.
+    #[test]
+    fn implications_chain_and_may_go_in_a_circle() {
+        let scopes = Scopes::of_test()
+            .implying("people:read", &["files:write"])
+            .and_then(|scopes| scopes.implying("files:write", &["files:read"]))
+            .and_then(|scopes| scopes.implying("files:read", &["people:read"]))
+            .unwrap();
+        let read = set(&["files:read"]);
+        assert_eq!(scopes.require(set(&["people:read"]), read), Ok(()));
+        assert_eq!(scopes.require(ScopeSet::EMPTY, read), Err(read));
     }
 
     proptest! {
         #[test]
-        fn a_set_reads_back_what_it_prints(bits in 0u8..32) {
+        fn a_list_survives_being_written_and_read(bits in 0u64..8) {
+            let scopes = Scopes::of_test();
             let set = ScopeSet(bits);
-            prop_assert_eq!(ScopeSet::parse(&set.to_string()), set);
+            prop_assert_eq!(scopes.parse(&scopes.list(set)), set);
         }
 
         #[test]
-        fn union_contains_both_and_minus_takes_away(a in 0u8..32, b in 0u8..32) {
-            let (a, b) = (ScopeSet(a), ScopeSet(b));
-            prop_assert!(a.union(b).contains(a) && a.union(b).contains(b));
-            prop_assert!(a.minus(b).iter().all(|scope| !b.contains(ScopeSet::of(&[scope]))));
-            prop_assert_eq!(a.contains(b), b.minus(a).is_empty());
-        }
-
-        #[test]
-        fn any_text_parses(list in ".*") {
-            let _ = ScopeSet::parse(&list);
+        fn any_list_is_read(list in "\\PC{0,60}") {
+            let scopes = Scopes::of_test();
+            prop_assert!(scopes.all().contains(scopes.parse(&list)));
         }
     }
 }

@@ -11,13 +11,8 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 use serde_path_to_error::Segment;
 
-use crate::domain::{
-    journal::{EntryId, TagId},
-    page::{Cursor, PageLimit},
-};
-
 /// A text of `MIN` to `MAX` characters (Unicode scalar values, as JSON Schema counts them) without
-/// NUL, which PostgreSQL cannot store.
+/// NUL, which databases cannot store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
@@ -33,33 +28,19 @@ impl<const MIN: usize, const MAX: usize> AsRef<str> for Text<MIN, MAX> {
     }
 }
 
-/// The id of an entry or a tag: an integer from 1 up.
+/// The id of something: an integer from 1 up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(i64);
 
-impl From<Id> for EntryId {
+impl From<Id> for i64 {
     fn from(id: Id) -> Self {
-        Self(id.0)
-    }
-}
-
-impl From<Id> for TagId {
-    fn from(id: Id) -> Self {
-        Self(id.0)
+        id.0
     }
 }
 
 /// At most `MAX` items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpTo<T, const MAX: usize>(pub Vec<T>);
-
-/// How many items a page has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limit(pub PageLimit);
-
-/// Where a list goes on, as an earlier page said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct After<C>(pub C);
 
 /// Reads a tool's arguments; absent ones are an empty object.
 ///
@@ -169,6 +150,18 @@ pub fn clearable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Reads an integer argument by a function that refuses with `None`.
+///
+/// # Errors
+/// The rule.
+pub fn ruled_integer<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    rule: &'static str,
+    read: impl FnOnce(i64) -> Option<T>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_i64(Number(rule, read))
+}
+
 /// A visitor for the types of this file: `rule` is what is expected, and what an error says.
 struct Ruled<R, F> {
     rule: R,
@@ -258,9 +251,9 @@ impl<'de, T, F: FnOnce(i64) -> Option<T>> Visitor<'de> for Number<F> {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i64(Number("an integer from 1 up", |number| {
+        ruled_integer(deserializer, "an integer from 1 up", |number| {
             (number >= 1).then_some(Self(number))
-        }))
+        })
     }
 }
 
@@ -275,31 +268,6 @@ impl JsonSchema for Id {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "integer", "minimum": 1 })
-    }
-}
-
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i64(Number("an integer from 1 to 200", |number| {
-            u16::try_from(number)
-                .ok()
-                .and_then(PageLimit::new)
-                .map(Self)
-        }))
-    }
-}
-
-impl JsonSchema for Limit {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Limit".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": PageLimit::MAX })
     }
 }
 
@@ -333,30 +301,6 @@ impl<T: JsonSchema, const MAX: usize> JsonSchema for UpTo<T, MAX> {
     }
 }
 
-impl<'de, C: Cursor> Deserialize<'de> for After<C> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
-            deserializer,
-            "the nextCursor of an earlier page of this list",
-            |text| C::decode(text).map(Self),
-        )
-    }
-}
-
-impl<C> JsonSchema for After<C> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Cursor".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string" })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -371,7 +315,6 @@ mod tests {
         title: Text<1, 3>,
         entry_id: Option<Id>,
         tags: Option<UpTo<Id, 2>>,
-        limit: Option<Limit>,
         #[serde(default, deserialize_with = "clearable")]
         mood: Option<Option<Text<1, 3>>>,
         #[serde(default, deserialize_with = "not_null")]
@@ -464,10 +407,6 @@ mod tests {
                 "`tags` must be an array of at most 2 items",
             ),
             (r#"{"title":"a","tags":"1"}"#, "`tags` must be an array"),
-            (
-                r#"{"title":"a","limit":201}"#,
-                "`limit` must be an integer from 1 to 200",
-            ),
             (r#"{"title":"a","flag":null}"#, "`flag` must be a boolean"),
             (r#"{"title":"a","flag":1}"#, "`flag` must be a boolean"),
             (
@@ -476,7 +415,7 @@ mod tests {
             ),
             (
                 r#"{"title":"a","userId":1}"#,
-                "`userId` is not an argument of this tool; there are `title`, `entryId`, `tags`, `limit`, `mood`, `flag`",
+                "`userId` is not an argument of this tool; there are `title`, `entryId`, `tags`, `mood`, `flag`",
             ),
         ] {
             assert_eq!(

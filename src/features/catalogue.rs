@@ -1,32 +1,40 @@
-//! Every feature there is, and who may see which.
+//! The catalogue: every feature of a server, and which tokens are shown which.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use quick_cache::sync::Cache;
 use serde_json::json;
 
 use super::{
+    declaration::DeclarationError,
     prompt::DeclaredPrompt,
-    prompts,
-    resource::{DeclaredResource, DeclaredTemplate, Listing, Located},
-    resources,
+    resource::{DeclaredResource, DeclaredTemplate, Located},
+    target::Target,
     tool::DeclaredTool,
-    tools,
     uri::Uri,
 };
 use crate::{
-    domain::scope::ScopeSet,
-    mcp::{outgoing::notification, shape, version::ProtocolVersion},
-    oauth::policy::ScopePolicy,
+    domain::scope::{ScopeSet, Scopes},
+    mcp::{
+        outgoing::notification,
+        server_info::{Capabilities, ServerInfo},
+        version::ProtocolVersion,
+        wire_format::WireFormat,
+    },
 };
 
-/// All features, in the order in which lists show them, and the policy that says which scopes
-/// suffice for which.
+/// How many different lists of one kind are kept: one for each set of scopes that tokens have, and
+/// each revision. Tokens of one client have the same scopes, so there are few.
+const LISTS: usize = 256;
+
+/// All features, in the order in which lists show them.
 pub struct Catalogue {
     tools: Vec<DeclaredTool>,
     resources: Vec<DeclaredResource>,
     templates: Vec<DeclaredTemplate>,
     prompts: Vec<DeclaredPrompt>,
-    policy: ScopePolicy,
+    scopes: Scopes,
+    wire: WireFormat,
     tool_lists: Lists,
     template_lists: Lists,
     prompt_lists: Lists,
@@ -47,26 +55,65 @@ pub struct Features {
 }
 
 impl Features {
-    /// The journal's.
-    #[must_use]
-    pub fn of_the_journal() -> Self {
-        Self {
-            tools: tools::all(),
-            resources: resources::all(),
-            templates: resources::templates(),
-            prompts: prompts::all(),
+    /// Has every declaration name its scopes by their sets.
+    fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
+        let tools = self.tools.iter_mut().map(|tool| tool.resolve(scopes));
+        let resources = self.resources.iter_mut().map(|one| one.resolve(scopes));
+        let templates = self.templates.iter_mut().map(|one| one.resolve(scopes));
+        let prompts = self.prompts.iter_mut().map(|one| one.resolve(scopes));
+        let mut all = tools.chain(resources).chain(templates).chain(prompts);
+        all.try_for_each(|resolved| resolved)?;
+        self.check_names()
+    }
+
+    fn check_names(&self) -> Result<(), DeclarationError> {
+        let tools = self.tools.iter().map(DeclaredTool::name);
+        let resources = self.resources.iter().map(|one| &*one.descriptor.uri);
+        let templates = self.templates.iter();
+        let templates = templates.map(|one| &*one.descriptor.uri_template);
+        let prompts = self.prompts.iter().map(DeclaredPrompt::name);
+        unique("tool", tools)?;
+        unique("resource", resources)?;
+        unique("resource template", templates)?;
+        unique("prompt", prompts)?;
+        let mut listed = self.templates.iter().filter(|one| one.is_listed()).skip(1);
+        listed.next().map_or(Ok(()), |second| {
+            let template = second.descriptor.uri_template.clone();
+            Err(DeclarationError::SecondListing(template))
+        })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            tools: !self.tools.is_empty(),
+            resources: !self.resources.is_empty() || !self.templates.is_empty(),
+            prompts: !self.prompts.is_empty(),
+            completions: self.templates.iter().any(|one| one.completer().is_some())
+                || self.prompts.iter().any(DeclaredPrompt::has_completers),
         }
     }
 }
 
-/// A list of declarations depends on the scopes and the revision alone, so each of the few that there
-/// can be is made once.
-struct Lists(Vec<OnceLock<Arc<str>>>);
+fn unique<'a>(
+    kind: &'static str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), DeclarationError> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            let name = name.to_owned();
+            return Err(DeclarationError::Doubled { kind, name });
+        }
+    }
+    Ok(())
+}
+
+/// A list of declarations depends on the scopes and the revision alone, so it is made once for each.
+struct Lists(Cache<(ScopeSet, ProtocolVersion), Arc<str>>);
 
 impl Lists {
     fn new() -> Self {
-        let kinds = ScopeSet::COMBINATIONS * ProtocolVersion::ALL.len();
-        Self((0..kinds).map(|_| OnceLock::new()).collect())
+        Self(Cache::new(LISTS))
     }
 
     fn get(
@@ -75,38 +122,51 @@ impl Lists {
         version: ProtocolVersion,
         make: impl FnOnce() -> String,
     ) -> Arc<str> {
-        let index = granted.index() * ProtocolVersion::ALL.len() + version as usize;
-        Arc::clone(self.0[index].get_or_init(|| make().into()))
+        let key = (granted, version);
+        self.0.get(&key).unwrap_or_else(|| {
+            let list = Arc::<str>::from(make());
+            self.0.insert(key, Arc::clone(&list));
+            list
+        })
     }
 }
 
 impl Catalogue {
-    /// The journal's features under a scope policy.
-    #[must_use]
-    pub fn new(policy: ScopePolicy) -> Self {
-        Self::of(Features::of_the_journal(), policy)
-    }
-
-    /// Features under a scope policy.
-    #[must_use]
-    pub fn of(features: Features, policy: ScopePolicy) -> Self {
+    /// The catalogue of a server with these features and scopes.
+    ///
+    /// # Errors
+    /// See [`DeclarationError`].
+    pub fn new(
+        mut features: Features,
+        scopes: Scopes,
+        info: ServerInfo,
+    ) -> Result<Self, DeclarationError> {
+        features.resolve(&scopes)?;
+        let wire = WireFormat::new(info, features.capabilities());
         let Features {
             tools,
             resources,
             templates,
             prompts,
         } = features;
-        Self {
+        Ok(Self {
             tools,
             resources,
             templates,
             prompts,
-            policy,
+            scopes,
             tool_lists: Lists::new(),
             template_lists: Lists::new(),
             prompt_lists: Lists::new(),
-            discovery: shape::discover().into(),
-        }
+            discovery: wire.discover().into(),
+            wire,
+        })
+    }
+
+    /// Gives answers the shape of a revision.
+    #[must_use]
+    pub fn wire(&self) -> &WireFormat {
+        &self.wire
     }
 
     /// The result of `server/discover`.
@@ -121,7 +181,7 @@ impl Catalogue {
         self.tool_lists.get(granted, version, || {
             let (visible, is_whole) = self.visible(granted, &self.tools, DeclaredTool::scopes);
             let descriptors = visible.into_iter().map(|tool| &tool.descriptor);
-            shape::tool_list(descriptors, is_whole, version)
+            self.wire.tool_list(descriptors, is_whole, version)
         })
     }
 
@@ -132,7 +192,7 @@ impl Catalogue {
             let (visible, is_whole) =
                 self.visible(granted, &self.templates, DeclaredTemplate::scopes);
             let descriptors = visible.into_iter().map(|template| &template.descriptor);
-            shape::template_list(descriptors, is_whole, version)
+            self.wire.template_list(descriptors, is_whole, version)
         })
     }
 
@@ -142,7 +202,7 @@ impl Catalogue {
         self.prompt_lists.get(granted, version, || {
             let (visible, is_whole) = self.visible(granted, &self.prompts, DeclaredPrompt::scopes);
             let descriptors = visible.into_iter().map(|prompt| &prompt.descriptor);
-            shape::prompt_list(descriptors, is_whole, version)
+            self.wire.prompt_list(descriptors, is_whole, version)
         })
     }
 
@@ -186,23 +246,19 @@ impl Catalogue {
             .0
     }
 
-    /// How the resources of templates are listed for a token with these scopes. There is one template
-    /// at most whose resources are listed, so that a cursor is a place in one list.
+    /// The template whose resources are listed one by one, if a token with these scopes may see them.
     #[must_use]
-    pub fn listing_for(&self, granted: ScopeSet) -> Option<Listing> {
-        self.visible(granted, &self.templates, DeclaredTemplate::scopes)
-            .0
-            .into_iter()
-            .find_map(DeclaredTemplate::listing)
+    pub fn listed_template(&self, granted: ScopeSet) -> Option<&DeclaredTemplate> {
+        let listed = self.templates.iter().find(|template| template.is_listed());
+        listed.filter(|template| self.scopes.require(granted, template.scopes()).is_ok())
     }
 
-    /// What a token needs for the list of resources to show more than what is always there.
+    /// The scopes with which the list of resources shows more than what is always there; `None` if it
+    /// never does.
     #[must_use]
     pub fn scopes_of_listing(&self) -> Option<ScopeSet> {
-        self.templates
-            .iter()
-            .find(|template| template.listing().is_some())
-            .map(DeclaredTemplate::scopes)
+        let listed = self.templates.iter().find(|template| template.is_listed());
+        listed.map(DeclaredTemplate::scopes)
     }
 
     /// What is shown to a token with these scopes, and whether that is everything.
@@ -214,44 +270,83 @@ impl Catalogue {
     ) -> (Vec<&'a T>, bool) {
         let visible: Vec<_> = all
             .iter()
-            .filter(|one| self.policy.require(granted, scopes(one)).is_ok())
+            .filter(|one| self.scopes.require(granted, scopes(one)).is_ok())
             .collect();
         let is_whole = visible.len() == all.len();
         (visible, is_whole)
     }
 
-    /// What a URI leads to, hidden or not.
+    /// The place of the tool of that name, shown or not.
     #[must_use]
-    pub fn locate(&self, uri: &str) -> Option<Located<'_>> {
-        let uri = Uri::parse(uri)?;
-        let of_template = |template| {
-            DeclaredTemplate::id_in(template, uri).map(|id| Located::OfTemplate(template, id))
-        };
-        self.resources
-            .iter()
-            .find(|resource| resource.is_at(uri))
-            .map(Located::Resource)
-            .or_else(|| self.templates.iter().find_map(of_template))
+    pub fn tool_place(&self, name: &str) -> Option<usize> {
+        self.tools.iter().position(|tool| tool.name() == name)
     }
 
-    /// The template that is written so, hidden or not.
+    /// The place of the prompt of that name, shown or not.
     #[must_use]
-    pub fn template(&self, uri_template: &str) -> Option<&DeclaredTemplate> {
+    pub fn prompt_place(&self, name: &str) -> Option<usize> {
+        self.prompts.iter().position(|prompt| prompt.name() == name)
+    }
+
+    /// The place of the template that is written so, shown or not.
+    #[must_use]
+    pub fn template_place(&self, uri_template: &str) -> Option<usize> {
         self.templates
             .iter()
-            .find(|template| template.descriptor.uri_template == uri_template)
+            .position(|template| template.descriptor.uri_template == uri_template)
     }
 
-    /// The prompt of that name, hidden or not.
+    /// The place of what a URI leads to, shown or not.
     #[must_use]
-    pub fn prompt(&self, name: &str) -> Option<&DeclaredPrompt> {
-        self.prompts.iter().find(|prompt| prompt.name() == name)
+    pub fn locate_place(&self, uri: &str) -> Option<Target> {
+        let uri = Uri::parse(uri)?;
+        let mut resources = self.resources.iter();
+        let resource = resources.position(|resource| resource.is_at(uri));
+        resource.map(Target::Resource).or_else(|| {
+            let mut templates = self.templates.iter();
+            templates
+                .position(|template| template.id_in(uri).is_some())
+                .map(Target::Template)
+        })
     }
 
-    /// The tool of that name, hidden or not.
+    /// What a URI leads to, shown or not.
     #[must_use]
-    pub fn tool(&self, name: &str) -> Option<&DeclaredTool> {
-        self.tools.iter().find(|tool| tool.name() == name)
+    pub fn locate<'a>(&'a self, uri: &'a str) -> Option<Located<'a>> {
+        let parsed = Uri::parse(uri)?;
+        match self.locate_place(uri)? {
+            Target::Resource(place) => Some(Located::Resource(&self.resources[place])),
+            Target::Template(place) => {
+                let template = &self.templates[place];
+                let id = template.id_in(parsed)?;
+                Some(Located::OfTemplate(template, id))
+            }
+            _ => None,
+        }
+    }
+
+    /// The tool at a place.
+    #[must_use]
+    pub fn tool(&self, place: usize) -> &DeclaredTool {
+        &self.tools[place]
+    }
+
+    /// The prompt at a place.
+    #[must_use]
+    pub fn prompt(&self, place: usize) -> &DeclaredPrompt {
+        &self.prompts[place]
+    }
+
+    /// The resource at a place.
+    #[must_use]
+    pub fn resource(&self, place: usize) -> &DeclaredResource {
+        &self.resources[place]
+    }
+
+    /// The template at a place.
+    #[must_use]
+    pub fn template(&self, place: usize) -> &DeclaredTemplate {
+        &self.templates[place]
     }
 
     /// All tools.
@@ -274,59 +369,96 @@ impl Catalogue {
         self.prompts.iter()
     }
 
-    /// Which scopes suffice for which.
+    /// The declared scopes.
     #[must_use]
-    pub fn policy(&self) -> &ScopePolicy {
-        &self.policy
+    pub fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
-    use crate::domain::scope::Scope;
+    use crate::domain::scope::ScopeError;
+    use crate::features::{
+        context::ReadContext,
+        resource::{Contents, Resource},
+        tool_error::ToolError,
+    };
 
-    #[test]
-    fn a_list_that_a_step_up_would_lengthen_is_not_to_be_kept() {
-        let catalogue = Catalogue::new(ScopePolicy::default());
-        for list in [
-            Catalogue::tool_list,
-            Catalogue::template_list,
-            Catalogue::prompt_list,
-        ] {
-            let kept_for = |granted| {
-                let list = list(&catalogue, granted, ProtocolVersion::V2026_07_28);
-                let list: Value = serde_json::from_str(&list).unwrap();
-                list["ttlMs"].as_u64().unwrap()
-            };
-            assert!(kept_for(ScopeSet::ALL) > 0);
-            assert_eq!(kept_for(ScopeSet::of(&[Scope::EntriesRead])), 0);
+    struct File;
+
+    impl Resource for File {
+        const URI: &'static str = "files://current";
+        const NAME: &'static str = "current";
+        const DESCRIPTION: &'static str = "The current file.";
+        const SCOPES: &'static [&'static str] = &["files:read"];
+
+        async fn read(&self, _: ReadContext) -> Result<Contents, ToolError> {
+            Ok(Contents::text("text"))
         }
     }
 
-    #[test]
-    fn at_most_one_template_is_listed_one_by_one() {
-        let catalogue = Catalogue::new(ScopePolicy::default());
-        let listed = catalogue
-            .templates()
-            .filter(|template| template.listing().is_some());
-        assert!(listed.count() <= 1);
+    struct Burn;
+
+    impl Resource for Burn {
+        const URI: &'static str = "files://ashes";
+        const NAME: &'static str = "ashes";
+        const DESCRIPTION: &'static str = "What is left.";
+        const SCOPES: &'static [&'static str] = &["files:burn"];
+
+        async fn read(&self, _: ReadContext) -> Result<Contents, ToolError> {
+            Ok(Contents::text("text"))
+        }
+    }
+
+    fn with(resources: Vec<DeclaredResource>) -> Result<Catalogue, DeclarationError> {
+        let features = Features {
+            resources,
+            ..Features::default()
+        };
+        Catalogue::new(
+            features,
+            Scopes::of_test(),
+            ServerInfo::new("files", "1.0.0"),
+        )
     }
 
     #[test]
-    fn what_an_update_lets_out_its_schema_lets_out_too() {
-        let catalogue = Catalogue::new(ScopePolicy::default());
-        for name in ["update_entry", "update_tag"] {
-            let schema = &catalogue.tool(name).unwrap().descriptor.input_schema;
-            assert_eq!(schema["required"], serde_json::json!(["id"]), "{name}");
-            for (field, rule) in schema["properties"].as_object().unwrap() {
-                assert!(
-                    rule.get("default").is_none(),
-                    "{name}: {field} has no default"
-                );
+    fn a_scope_that_is_not_declared_stops_the_start_with_its_name_and_the_features() {
+        let error = with(vec![DeclaredResource::new(Burn)]).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the resource `files://ashes`: the scope files:burn is not declared"
+        );
+        let DeclarationError::Scope { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(source, ScopeError::Undeclared("files:burn".to_owned()));
+    }
+
+    #[test]
+    fn a_name_is_declared_once() {
+        let twice = || DeclaredResource::new(File);
+        let error = with(vec![twice(), twice()]).err().unwrap();
+        assert!(matches!(
+            error,
+            DeclarationError::Doubled {
+                kind: "resource",
+                ..
             }
+        ));
+        assert!(with(vec![twice()]).is_ok());
+    }
+
+    #[test]
+    fn a_server_claims_only_what_it_has() {
+        let catalogue = with(vec![DeclaredResource::new(File)]).unwrap();
+        let discovery: serde_json::Value = serde_json::from_str(&catalogue.discovery()).unwrap();
+        let capabilities = discovery["capabilities"].as_object().unwrap();
+        assert!(capabilities.contains_key("resources"));
+        for absent in ["tools", "prompts", "completions"] {
+            assert!(!capabilities.contains_key(absent), "{absent}");
         }
     }
 }

@@ -1,152 +1,65 @@
-//! What can be suggested to somebody who fills in an argument of a prompt or the id of a template.
+//! Completions: what is suggested to somebody who fills in an argument of a prompt or the id of a
+//! resource template (MCP, Completion).
 
-use std::{fmt::Display, sync::OnceLock};
+use std::{future::Future, pin::Pin, sync::Arc};
 
-use jiff::tz;
-
-use super::tool::Reader;
+use super::{
+    context::ReadContext,
+    declaration::{DeclarationError, FeatureScopes},
+    tool_error::ToolError,
+};
 use crate::{
-    domain::{
-        journal::{JournalError, MOST_SUGGESTIONS, Suggestions},
-        scope::{Scope, ScopeSet},
-    },
-    journal,
+    domain::scope::{ScopeSet, Scopes},
     mcp::answer::Completion,
 };
 
-/// The longest list that is completed any further, in bytes: fifty ids of the longest kind, with
-/// commas and spaces. Each value repeats what stands before.
-const LONGEST_LIST: usize = 1_100;
-
-/// Where suggestions come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The id of an entry, by the beginning of the id or a part of the title.
-    Entry,
-    /// The id of a tag, by the beginning of the id or a part of the name.
-    Tag,
-    /// Ids of tags with commas between them; the last is the one that is being typed.
-    TagList,
-    /// A time zone, by the beginning of its name or of a part of it.
-    TimeZone,
-    /// Nowhere.
-    Nothing,
+/// Suggests values for what has been typed. Clones suggest the same.
+#[derive(Clone)]
+pub struct Completer {
+    scopes: FeatureScopes,
+    suggest: Arc<Suggest>,
 }
 
-impl Source {
-    /// What suggestions give away, and therefore need besides what they are suggested for.
+type Suggest = dyn Fn(ReadContext, String) -> CompletionFuture + Send + Sync;
+
+/// Suggestions on their way.
+pub type CompletionFuture = Pin<Box<dyn Future<Output = Result<Completion, ToolError>>>>;
+
+impl Completer {
+    /// A completer from a function of the context and what has been typed. The scopes are those that
+    /// its suggestions give away, and are needed besides those of the prompt or template.
     #[must_use]
-    pub const fn scopes(self) -> ScopeSet {
-        match self {
-            Self::Entry => ScopeSet::of(&[Scope::EntriesRead]),
-            Self::Tag | Self::TagList => ScopeSet::of(&[Scope::TagsRead]),
-            Self::TimeZone | Self::Nothing => ScopeSet::EMPTY,
+    pub fn new<F>(
+        scopes: &'static [&'static str],
+        suggest: impl Fn(ReadContext, String) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Completion, ToolError>> + 'static,
+    {
+        Self {
+            scopes: FeatureScopes::of(scopes),
+            suggest: Arc::new(move |context, typed| Box::pin(suggest(context, typed))),
         }
     }
 
-    /// Suggestions for what was typed, for the user of the reader.
-    ///
-    /// # Errors
-    /// Those of the journal.
-    pub async fn suggest(self, reader: Reader, typed: &str) -> Result<Completion, JournalError> {
-        match self {
-            Self::Nothing => Ok(nothing()),
-            Self::TimeZone => Ok(time_zones(typed)),
-            Self::Entry => {
-                let found = reader
-                    .journal
-                    .ask(journal::SuggestEntries {
-                        user: reader.principal.user,
-                        typed: typed.to_owned(),
-                    })
-                    .await?;
-                Ok(from_ids(found, ""))
-            }
-            Self::Tag => suggest_tags(reader, "", typed).await,
-            Self::TagList => {
-                let last = typed.rfind(',').map_or(0, |comma| comma + 1);
-                let (before, last) = typed.split_at(last);
-                suggest_tags(reader, before, last.trim_start()).await
-            }
-        }
+    pub(super) fn resolve(
+        &mut self,
+        scopes: &Scopes,
+        kind: &str,
+        name: &str,
+    ) -> Result<(), DeclarationError> {
+        self.scopes.resolve(scopes, kind, name)
     }
-}
 
-async fn suggest_tags(
-    reader: Reader,
-    before: &str,
-    typed: &str,
-) -> Result<Completion, JournalError> {
-    if before.len() > LONGEST_LIST {
-        return Ok(nothing());
+    /// The scopes that its suggestions need besides.
+    #[must_use]
+    pub fn scopes(&self) -> ScopeSet {
+        self.scopes.set()
     }
-    let found = reader
-        .journal
-        .ask(journal::SuggestTags {
-            user: reader.principal.user,
-            typed: typed.to_owned(),
-        })
-        .await?;
-    Ok(from_ids(found, before))
-}
 
-fn nothing() -> Completion {
-    Completion {
-        values: Vec::new(),
-        total: Some(0),
-        has_more: false,
-    }
-}
-
-fn from_ids<Id: Display>(found: Suggestions<Id>, before: &str) -> Completion {
-    Completion {
-        has_more: found.total.is_none_or(|total| total > found.ids.len()),
-        total: found.total,
-        values: found
-            .ids
-            .into_iter()
-            .map(|id| format!("{before}{id}"))
-            .collect(),
-    }
-}
-
-fn time_zones(typed: &str) -> Completion {
-    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
-    let names = NAMES.get_or_init(|| {
-        let mut names: Vec<String> = tz::db().available().map(|name| name.to_string()).collect();
-        names.sort_unstable();
-        names
-    });
-    let typed = typed.to_ascii_lowercase();
-    let fits = |name: &&String| {
-        let name = name.to_ascii_lowercase();
-        name.starts_with(&typed) || name.split('/').any(|part| part.starts_with(&typed))
-    };
-    let mut values: Vec<String> = names.iter().filter(fits).cloned().collect();
-    let total = values.len();
-    values.truncate(MOST_SUGGESTIONS);
-    Completion {
-        values,
-        total: Some(total),
-        has_more: total > MOST_SUGGESTIONS,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_zones_are_found_by_any_part_of_their_names() {
-        assert_eq!(time_zones("europe/berl").values, ["Europe/Berlin"]);
-        assert!(
-            time_zones("Berlin")
-                .values
-                .contains(&"Europe/Berlin".to_owned())
-        );
-        assert_eq!(time_zones("nowhere"), nothing());
-        let all = time_zones("");
-        assert_eq!((all.values.len(), all.has_more), (100, true));
-        assert!(all.total > Some(400));
+    /// Suggests values for what has been typed.
+    #[must_use]
+    pub fn suggest(&self, context: ReadContext, typed: String) -> CompletionFuture {
+        (self.suggest)(context, typed)
     }
 }

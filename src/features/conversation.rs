@@ -14,7 +14,6 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     audit,
-    domain::journal::EntryId,
     mcp::{
         jsonrpc::RpcError,
         logging::{self, Level},
@@ -48,12 +47,30 @@ pub trait Client {
     /// Asks, and waits for the answer. Legacy only.
     fn ask(&self, question: &Question) -> AnswerFuture;
 
-    /// Has tags suggested for an entry when the call has ended, where that can be: in a session.
-    fn suggest_tags(&self, _: EntryId) {}
+    /// Has something done with the client once the call has ended, where that is possible: in a session
+    /// of the legacy era. Elsewhere it is not done.
+    fn after(&self, _: FollowUp) {}
 
     /// Hears, for the audit log, of a step that is none of the client's business.
     fn overhear(&self, _: Step) {}
 }
+
+/// Something that a tool wants done with the client after its answer, such as to ask the client's model
+/// (MCP, Sampling). It is done in the legacy era alone, while somebody listens on the session's own
+/// stream; one at a time for each session, and not twice in a row for the same key.
+pub struct FollowUp {
+    /// What it is about, such as an id.
+    pub key: String,
+    /// What the client must be able to do.
+    pub needs: Ability,
+    /// The scopes that the listener's token must have: it is shown what is asked.
+    pub scopes: &'static [&'static str],
+    /// Does it, in a conversation of its own.
+    pub run: Box<dyn FnOnce(Conversation) -> FollowUpFuture>,
+}
+
+/// See [`FollowUp::run`].
+pub type FollowUpFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// What the audit log hears of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +95,7 @@ pub enum NoAnswer {
 
 /// Why a feature cannot go on: it needs something of the client first.
 #[derive(Debug)]
-pub enum Unheard {
+pub enum NeedsClient {
     /// The client has to answer first, and then call again.
     InputRequired {
         /// The questions, each under the key that its answer comes back under.
@@ -194,10 +211,10 @@ impl Conversation {
         }
     }
 
-    /// Has tags suggested for an entry that was just written. The call does not wait for it, and never
-    /// hears what became of it.
-    pub fn suggest_tags(&self, entry: EntryId) {
-        self.client.suggest_tags(entry);
+    /// Has something done with the client once this call has ended: see [`FollowUp`]. The call does not
+    /// wait for it, and does not learn whether it was done.
+    pub fn after(&self, follow_up: FollowUp) {
+        self.client.after(follow_up);
     }
 
     /// Has the audit log know that something was done about which nobody could be asked.
@@ -215,12 +232,12 @@ impl Conversation {
     /// Insists on something that the client can do for the server.
     ///
     /// # Errors
-    /// [`Unheard::Unable`] if it cannot.
-    pub fn require(&self, ability: Ability) -> Result<(), Unheard> {
+    /// [`NeedsClient::Unable`] if it cannot.
+    pub fn require(&self, ability: Ability) -> Result<(), NeedsClient> {
         if self.can(ability) {
             Ok(())
         } else {
-            Err(Unheard::Unable(ability))
+            Err(NeedsClient::Unable(ability))
         }
     }
 
@@ -237,16 +254,16 @@ impl Conversation {
     /// Asks, each question under a key of its own. The answers are untrusted.
     ///
     /// # Errors
-    /// [`Unheard::Unable`] if the client cannot answer one of them: nobody is asked for what they did
-    /// not offer (P-05). [`Unheard::InputRequired`], with what the client is to carry, while a modern client has yet
+    /// [`NeedsClient::Unable`] if the client cannot answer one of them: nobody is asked for what they did
+    /// not offer (P-05). [`NeedsClient::InputRequired`], with what the client is to carry, while a modern client has yet
     /// to answer one of them. An answer that is no JSON object is refused.
-    /// [`Unheard::TooManyOpen`] if a legacy client could not be asked. `None` stands for a
+    /// [`NeedsClient::TooManyOpen`] if a legacy client could not be asked. `None` stands for a
     /// question to which it gave no answer.
     pub async fn ask<const N: usize>(
         &self,
         questions: [(&'static str, Question); N],
         carry: &str,
-    ) -> Result<[Option<Value>; N], Unheard> {
+    ) -> Result<[Option<Value>; N], NeedsClient> {
         for (_, question) in &questions {
             self.require(question.needs)?;
         }
@@ -257,7 +274,7 @@ impl Conversation {
                     *answer = match self.client.ask(question).await {
                         Ok(raw) => serde_json::from_str(raw.get()).ok(),
                         Err(NoAnswer::Unanswered) => None,
-                        Err(NoAnswer::TooManyOpen) => return Err(Unheard::TooManyOpen),
+                        Err(NoAnswer::TooManyOpen) => return Err(NeedsClient::TooManyOpen),
                     };
                 }
                 Ok(answers)
@@ -270,7 +287,7 @@ impl Conversation {
                 if answers.iter().all(Option::is_some) {
                     Ok(answers)
                 } else {
-                    Err(Unheard::InputRequired {
+                    Err(NeedsClient::InputRequired {
                         questions: questions.into(),
                         carry: carry.to_owned(),
                     })
@@ -283,7 +300,7 @@ impl Conversation {
     ///
     /// # Errors
     /// Those of [`Conversation::ask`] that are no [`Confirmation`].
-    pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, Unheard> {
+    pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, NeedsClient> {
         #[derive(Deserialize)]
         struct Answer {
             action: String,
@@ -321,11 +338,11 @@ impl Conversation {
             }
         };
         let [answer] = match asked {
-            Err(Unheard::TooManyOpen) => {
+            Err(NeedsClient::TooManyOpen) => {
                 overhear(audit::Confirmation::NotAsked);
                 return Ok(Confirmation::NotAsked);
             }
-            Err(unheard @ Unheard::InputRequired { .. }) => {
+            Err(unheard @ NeedsClient::InputRequired { .. }) => {
                 overhear(audit::Confirmation::Asked);
                 return Err(unheard);
             }
@@ -359,11 +376,11 @@ impl Round {
         Ok(Self { carried, answers })
     }
 
-    fn answer(&self, key: &str) -> Result<Option<Value>, Unheard> {
+    fn answer(&self, key: &str) -> Result<Option<Value>, NeedsClient> {
         match self.answers.get(key) {
             None => Ok(None),
             Some(answer @ Value::Object(_)) => Ok(Some(answer.clone())),
-            Some(_) => Err(Unheard::BadAnswer(RpcError::invalid_params(format!(
+            Some(_) => Err(NeedsClient::BadAnswer(RpcError::invalid_params(format!(
                 "Invalid params: inputResponses.{key} must be an object"
             )))),
         }
@@ -457,7 +474,7 @@ mod tests {
                     assert!(all, "{answers}");
                     assert_eq!(found, [Some(json!({})), Some(json!({ "x": 1 }))]);
                 }
-                Err(Unheard::InputRequired { questions, carry }) => {
+                Err(NeedsClient::InputRequired { questions, carry }) => {
                     assert!(!all, "{answers}");
                     assert_eq!(questions.len(), 2);
                     assert_eq!(carry, "so far");
@@ -481,7 +498,10 @@ mod tests {
             Conversation::at_once(None, forms(), client.clone()),
         ] {
             let asked = conversation.ask([("a", question()), ("b", sample.clone())], "");
-            assert!(matches!(asked.await, Err(Unheard::Unable(Ability::Sample))));
+            assert!(matches!(
+                asked.await,
+                Err(NeedsClient::Unable(Ability::Sample))
+            ));
         }
         assert_eq!(client.answers.borrow().len(), 1, "nothing was asked");
     }

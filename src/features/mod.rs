@@ -12,20 +12,30 @@
 //! `resource.rs` and `prompt.rs` are the same for resources and prompts.
 
 pub mod arguments;
+pub mod call_record;
 pub mod catalogue;
+pub mod changes;
+mod completers;
 pub mod completion;
+pub mod context;
 pub mod conversation;
 pub mod dates;
+pub mod declaration;
 pub mod dispatch;
 pub mod export;
+mod id_arguments;
+mod journal_error;
+pub mod page_arguments;
 pub mod prompt;
 pub mod prompts;
-mod recording;
+pub mod replay_store;
 pub mod resource;
 pub mod resources;
 pub mod scope_table;
-pub mod suggesting;
+mod tag_suggestions;
+pub mod target;
 pub mod tool;
+pub mod tool_error;
 pub mod tools;
 pub mod uri;
 pub mod views;

@@ -1,6 +1,6 @@
-//! What a declaration of a prompt looks like, and what the catalogue makes of it.
+//! Prompts: how one is declared, and what it says once it is filled in.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin};
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use rmcp::model::{self, PromptArgument};
 use serde::{
@@ -10,41 +10,48 @@ use serde::{
 use serde_json::value::RawValue;
 
 use super::{
-    arguments::{self, ruled_string},
-    completion::Source,
-    conversation::Unheard,
-    tool::{Begin, Context, Reader},
-    uri::parse_id,
+    arguments,
+    completion::Completer,
+    context::{Context, ReadContext},
+    declaration::{DeclarationError, FeatureScopes},
+    tool::Call,
+    tool_error::ToolError,
 };
 use crate::{
-    domain::{
-        journal::{EntryId, JournalError, TagId},
-        scope::ScopeSet,
-    },
+    domain::scope::{ScopeSet, Scopes},
     mcp::answer::{Content, PromptOutput},
 };
 
-/// A prompt, declared once.
-pub trait Prompt {
+/// A prompt that people choose (MCP, Prompts).
+pub trait Prompt: Send + Sync + 'static {
     /// The name that clients get it by.
     const NAME: &'static str;
-    /// The name that people read.
-    const TITLE: &'static str;
+    /// The name for people.
+    const TITLE: &'static str = "";
     /// What people read to decide whether to use it.
     const DESCRIPTION: &'static str;
-    /// What getting it needs.
-    const SCOPES: ScopeSet;
-    /// What people are asked for, in that order. A test compares it with [`Prompt::Arguments`].
-    const ARGUMENTS: &'static [Argument];
+    /// The scopes that getting it needs. Lists show it to tokens that have them.
+    const SCOPES: &'static [&'static str];
+    /// What people are asked for, in that order: the fields of [`Prompt::Arguments`].
+    const ARGUMENTS: &'static [Argument] = &[];
 
-    /// Its arguments, each a string (MCP, Prompts).
+    /// The arguments, each a string (MCP, Prompts).
     type Arguments: DeserializeOwned;
 
-    /// Fills it in, for the user of the reader.
+    /// Fills it in, for the user of the context.
+    ///
+    /// # Errors
+    /// See [`ToolError`].
     fn get(
-        reader: Reader,
+        &self,
+        context: ReadContext,
         arguments: Self::Arguments,
-    ) -> impl Future<Output = Result<Vec<Content>, PromptError>>;
+    ) -> impl Future<Output = Result<Vec<Content>, ToolError>>;
+
+    /// Suggests values for arguments, by their names.
+    fn completers(&self) -> Vec<(&'static str, Completer)> {
+        Vec::new()
+    }
 }
 
 /// What people are asked for.
@@ -52,55 +59,30 @@ pub trait Prompt {
 pub struct Argument {
     /// The name that clients send it by.
     pub name: &'static str,
-    /// The name that people read.
+    /// The name for people.
     pub title: &'static str,
     /// What it is.
     pub description: &'static str,
     /// Whether there is no prompt without it.
     pub required: bool,
-    /// What may be suggested for it.
-    pub source: Source,
 }
 
-/// Why there is no prompt.
-#[derive(Debug)]
-pub enum PromptError {
-    /// The arguments break a rule; a sentence that says which.
-    BadArguments(String),
-    /// The client is needed first.
-    Unheard(Unheard),
-    /// The journal could not.
-    Journal(JournalError),
-}
-
-impl From<Unheard> for PromptError {
-    fn from(error: Unheard) -> Self {
-        Self::Unheard(error)
-    }
-}
-
-impl From<JournalError> for PromptError {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
-
-/// A prompt in the catalogue, its types forgotten.
+/// A prompt in the catalogue, whose types are erased.
 pub struct DeclaredPrompt {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::Prompt,
-    scopes: ScopeSet,
-    sources: Vec<(String, Source)>,
-    get: Box<Begin<GetFuture>>,
+    scopes: FeatureScopes,
+    completers: Vec<(&'static str, Completer)>,
+    get: Box<Call<GetFuture>>,
 }
 
-/// A prompt being filled in, which has all that it needs.
-pub type GetFuture = Pin<Box<dyn Future<Output = Result<PromptOutput, PromptError>>>>;
+/// A prompt being filled in, which owns all that it needs.
+pub type GetFuture = Pin<Box<dyn Future<Output = Result<PromptOutput, ToolError>>>>;
 
 impl DeclaredPrompt {
-    /// Enters a declaration into the catalogue.
+    /// The declaration of a prompt.
     #[must_use]
-    pub fn of<P: Prompt + 'static>() -> Self {
+    pub fn new<P: Prompt>(prompt: P) -> Self {
         let arguments = P::ARGUMENTS
             .iter()
             .map(|argument| {
@@ -110,44 +92,50 @@ impl DeclaredPrompt {
                     .with_required(argument.required)
             })
             .collect();
+        let mut descriptor = model::Prompt::new(P::NAME, Some(P::DESCRIPTION), Some(arguments));
+        if !P::TITLE.is_empty() {
+            descriptor = descriptor.with_title(P::TITLE);
+        }
+        let prompt = Arc::new(prompt);
         Self {
-            descriptor: model::Prompt::new(P::NAME, Some(P::DESCRIPTION), Some(arguments))
-                .with_title(P::TITLE),
-            scopes: P::SCOPES,
-            sources: P::ARGUMENTS
-                .iter()
-                .map(|argument| (argument.name.to_owned(), argument.source))
-                .collect(),
-            get: Box::new(get::<P>),
+            descriptor,
+            scopes: FeatureScopes::of(P::SCOPES),
+            completers: prompt.completers(),
+            get: Box::new(move |context, raw| get(Arc::clone(&prompt), &context, raw)),
         }
     }
 
-    /// Enters a prompt that is known by its wire form only, and takes any arguments. Nothing is
-    /// suggested for them.
+    /// A prompt that is known by its wire form alone and takes any arguments.
     #[must_use]
     pub fn raw<F>(
         descriptor: model::Prompt,
-        scopes: ScopeSet,
+        scopes: &'static [&'static str],
         get: impl Fn(Context, BTreeMap<String, String>) -> F + Send + Sync + 'static,
     ) -> Self
     where
-        F: Future<Output = Result<PromptOutput, PromptError>> + 'static,
+        F: Future<Output = Result<PromptOutput, ToolError>> + 'static,
     {
         let get = move |context, raw: Option<&RawValue>| -> GetFuture {
             match arguments::read_for::<BTreeMap<String, String>>("prompt", raw) {
                 Ok(arguments) => Box::pin(get(context, arguments)),
-                Err(reason) => Box::pin(async { Err(PromptError::BadArguments(reason)) }),
+                Err(reason) => Box::pin(async { Err(ToolError::Refused(reason)) }),
             }
         };
-        let names = descriptor.arguments.iter().flatten();
         Self {
-            sources: names
-                .map(|argument| (argument.name.clone(), Source::Nothing))
-                .collect(),
             descriptor,
-            scopes,
+            scopes: FeatureScopes::of(scopes),
+            completers: Vec::new(),
             get: Box::new(get),
         }
+    }
+
+    pub(super) fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
+        let name = &self.descriptor.name;
+        self.scopes.resolve(scopes, "prompt", name)?;
+        let completers = self.completers.iter_mut();
+        completers
+            .into_iter()
+            .try_for_each(|(_, completer)| completer.resolve(scopes, "prompt", name))
     }
 
     /// The name that clients get it by.
@@ -156,19 +144,32 @@ impl DeclaredPrompt {
         &self.descriptor.name
     }
 
-    /// What getting it needs; lists show it to whoever may.
+    /// The scopes that getting it needs.
     #[must_use]
     pub fn scopes(&self) -> ScopeSet {
-        self.scopes
+        self.scopes.set()
     }
 
-    /// What may be suggested for an argument; `None` if the prompt has no such argument.
+    /// Whether it has an argument of this name.
     #[must_use]
-    pub fn source(&self, argument: &str) -> Option<Source> {
-        self.sources
-            .iter()
-            .find(|(name, _)| name == argument)
-            .map(|(_, source)| *source)
+    pub fn has_argument(&self, name: &str) -> bool {
+        let mut arguments = self.descriptor.arguments.iter().flatten();
+        arguments.any(|argument| argument.name == name)
+    }
+
+    /// What suggests values for an argument, if anything does.
+    #[must_use]
+    pub fn completer(&self, argument: &str) -> Option<&Completer> {
+        let mut completers = self.completers.iter();
+        completers
+            .find(|(name, _)| *name == argument)
+            .map(|(_, completer)| completer)
+    }
+
+    /// Whether anything suggests values for any of its arguments.
+    #[must_use]
+    pub fn has_completers(&self) -> bool {
+        !self.completers.is_empty()
     }
 
     /// Validates the arguments at once, and fills it in when it is polled.
@@ -178,65 +179,16 @@ impl DeclaredPrompt {
     }
 }
 
-fn get<P: Prompt + 'static>(context: Context, raw: Option<&RawValue>) -> GetFuture {
-    let reader = Reader {
-        principal: context.principal,
-        journal: context.journal,
-    };
+fn get<P: Prompt>(prompt: Arc<P>, context: &Context, raw: Option<&RawValue>) -> GetFuture {
+    let context = context.reads().clone();
     let arguments = arguments::read_for::<P::Arguments>("prompt", raw);
     Box::pin(async move {
-        let arguments = arguments.map_err(PromptError::BadArguments)?;
+        let arguments = arguments.map_err(ToolError::Refused)?;
         Ok(PromptOutput {
             description: P::DESCRIPTION.into(),
-            messages: P::get(reader, arguments).await?,
+            messages: prompt.get(context, arguments).await?,
         })
     })
-}
-
-/// An id, written as a string: arguments of prompts have no other type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdText(i64);
-
-impl From<IdText> for EntryId {
-    fn from(id: IdText) -> Self {
-        Self(id.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for IdText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(deserializer, "an id, such as \"7\"", |text| {
-            parse_id(text.trim()).map(Self)
-        })
-    }
-}
-
-/// Ids of tags with commas between them, `MAX` at most.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdList<const MAX: usize>(Vec<i64>);
-
-impl<const MAX: usize> From<IdList<MAX>> for Vec<TagId> {
-    fn from(ids: IdList<MAX>) -> Self {
-        ids.0.into_iter().map(TagId).collect()
-    }
-}
-
-impl<'de, const MAX: usize> Deserialize<'de> for IdList<MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
-            deserializer,
-            format_args!("a list of at most {MAX} ids, such as \"3,7\""),
-            |text| {
-                if text.split(',').nth(MAX).is_some() {
-                    return None;
-                }
-                text.split(',')
-                    .map(|id| parse_id(id.trim()))
-                    .collect::<Option<_>>()
-                    .map(Self)
-            },
-        )
-    }
 }
 
 /// Reads an optional argument. Hosts send a field that was left empty as an empty string.
@@ -251,52 +203,4 @@ pub fn unless_blank<'de, D: Deserializer<'de>, T: DeserializeOwned>(
         return Ok(None);
     }
     T::deserialize(text.into_deserializer()).map(Some)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::{Value, from_value, json};
-
-    use super::*;
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Sample {
-        #[serde(default, deserialize_with = "unless_blank")]
-        ids: Option<IdList<3>>,
-    }
-
-    fn ids(value: &Value) -> Option<Option<Vec<i64>>> {
-        let sample: Sample = from_value(json!({ "ids": value })).ok()?;
-        Some(sample.ids.map(|ids| ids.0))
-    }
-
-    #[test]
-    fn a_list_of_ids_is_read_to_the_letter_and_a_blank_is_none() {
-        assert_eq!(ids(&json!("3")), Some(Some(vec![3])));
-        assert_eq!(ids(&json!("3, 7,9")), Some(Some(vec![3, 7, 9])));
-        assert_eq!(ids(&json!("")), Some(None));
-        assert_eq!(ids(&json!("  ")), Some(None));
-        for refused in [
-            json!(","),
-            json!("3,"),
-            json!("03"),
-            json!("-3"),
-            json!("3;7"),
-            json!("1,2,3,4"),
-            json!("three"),
-            json!(3),
-            json!([3]),
-            json!(null),
-        ] {
-            assert_eq!(ids(&refused), None, "{refused}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,80}") {
-            let _ = ids(&json!(text));
-        }
-    }
 }

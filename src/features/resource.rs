@@ -1,155 +1,284 @@
-//! What a declaration of a resource looks like, or of a template of resources, and what the catalogue
-//! makes of it.
+//! Resources and templates of resources: how one is declared, and what reading it gives.
 
-use std::{future::Future, pin::Pin};
+use std::{borrow::Cow, fmt::Display, future::Future, pin::Pin, sync::Arc};
 
 use rmcp::model;
 use serde::Serialize;
 
 use super::{
-    completion::Source,
-    tool::Reader,
-    uri::{self, Uri},
+    completion::Completer,
+    context::ReadContext,
+    declaration::{DeclarationError, FeatureScopes},
+    tool_error::ToolError,
+    uri::{self, ResourceId, Uri},
 };
 use crate::{
-    domain::{
-        journal::{Change, JournalError},
-        page::{NameCursor, Page},
-        scope::ScopeSet,
-    },
-    mcp::answer::{Answer, ResourceBody, ResourceContents},
+    domain::scope::{ScopeSet, Scopes},
+    mcp::answer::{Answer, Document, Pieces, ResourceBody, ResourceContents},
 };
 
-/// What every resource is written in.
-const MIME_TYPE: &str = "application/json";
+/// The media type of resources that do not say another.
+const JSON: &str = "application/json";
 
-/// One resource, declared once.
-pub trait Resource {
-    /// Where it is.
+/// A resource at a URI of its own (MCP, Resources).
+pub trait Resource: Send + Sync + 'static {
+    /// Where it is, such as `files://current`.
     const URI: &'static str;
-    /// The name that programs read.
+    /// The name for programs.
     const NAME: &'static str;
-    /// The name that people read.
-    const TITLE: &'static str;
-    /// What it says.
+    /// The name for people.
+    const TITLE: &'static str = "";
+    /// What it contains.
     const DESCRIPTION: &'static str;
-    /// What reading it needs.
-    const SCOPES: ScopeSet;
-    /// The change of the journal with which it reads differently, if there is one.
-    const CHANGES_WITH: Option<Change>;
+    /// The scopes that reading it needs. Lists show it to tokens that have them.
+    const SCOPES: &'static [&'static str];
+    /// Its media type.
+    const MIME_TYPE: &'static str = JSON;
 
-    /// What reading it gives.
-    type Contents: Serialize;
-
-    /// Reads it, for the user of the reader.
-    fn read(reader: Reader) -> impl Future<Output = Result<Self::Contents, JournalError>>;
+    /// Reads it, for the user of the context.
+    ///
+    /// # Errors
+    /// See [`ToolError`].
+    fn read(&self, context: ReadContext) -> impl Future<Output = Result<Contents, ToolError>>;
 }
 
-/// Many resources of one kind, each with an id, declared once.
-pub trait Template {
-    /// Where they are: a URI with `{id}` in its path (RFC 6570).
-    const URI: &'static str;
-    /// The name that programs read.
+/// Many resources of one kind, each with an id (MCP, Resource Templates).
+pub trait ResourceTemplate: Send + Sync + 'static {
+    /// Where they are: a URI with `{id}` in its path (RFC 6570, level 1), such as `files://reports/{id}`.
+    const URI_TEMPLATE: &'static str;
+    /// The name for programs.
     const NAME: &'static str;
-    /// The name that people read.
-    const TITLE: &'static str;
-    /// What each says.
+    /// The name for people.
+    const TITLE: &'static str = "";
+    /// What each contains.
     const DESCRIPTION: &'static str;
-    /// What reading one needs.
-    const SCOPES: ScopeSet;
-    /// What may be suggested for the id.
-    const IDS: Source;
-    /// How they are listed one by one, if they are few enough for that.
-    const LISTING: Option<Listing> = None;
-    /// The change of the journal with which the one with that id reads differently.
-    const CHANGES_WITH: fn(i64) -> Change;
+    /// The scopes that reading one needs. Lists show the template to tokens that have them.
+    const SCOPES: &'static [&'static str];
+    /// Their media type.
+    const MIME_TYPE: Option<&'static str> = Some(JSON);
+    /// Whether `resources/list` lists them one by one. One template of a server can be listed so.
+    const LISTED: bool = false;
 
-    /// What reading one gives.
-    type Contents: Serialize;
+    /// How one is named: [`i64`] for numbers from 1 up, [`String`] for texts.
+    type Id: ResourceId;
 
-    /// Reads the one with that id, for the user of the reader.
-    fn read(reader: Reader, id: i64) -> impl Future<Output = Result<Self::Contents, JournalError>>;
+    /// Reads the one with that id, for the user of the context.
+    ///
+    /// # Errors
+    /// [`ToolError::NotFound`] if this user has none of that id; see [`ToolError`].
+    fn read(
+        &self,
+        context: ReadContext,
+        id: Self::Id,
+    ) -> impl Future<Output = Result<Contents, ToolError>>;
+
+    /// Lists them one by one, from the beginning or after a cursor of an earlier page, if
+    /// [`ResourceTemplate::LISTED`].
+    ///
+    /// # Errors
+    /// [`ToolError::Refused`] for a cursor that was never given out; see [`ToolError`].
+    fn list(
+        &self,
+        context: ReadContext,
+        cursor: Option<String>,
+    ) -> impl Future<Output = Result<Listed<Self::Id>, ToolError>> {
+        drop((context, cursor));
+        async { Ok(Listed::default()) }
+    }
+
+    /// Suggests ids for what has been typed, if it can.
+    fn completer(&self) -> Option<Completer> {
+        None
+    }
 }
 
-/// Gives a page of the resources of a template, for the user of the reader.
-pub type Listing = fn(Reader, Option<NameCursor>) -> ListFuture;
+/// A page of the resources of a template.
+#[derive(Clone, Debug)]
+pub struct Listed<Id> {
+    /// Each resource's id, and its name for people.
+    pub resources: Vec<(Id, String)>,
+    /// Where the next page begins; absent on the last page.
+    pub next_cursor: Option<String>,
+}
 
-/// See [`Listing`].
-pub type ListFuture =
-    Pin<Box<dyn Future<Output = Result<Page<model::Resource, NameCursor>, JournalError>>>>;
+impl<Id> Default for Listed<Id> {
+    fn default() -> Self {
+        Self {
+            resources: Vec::new(),
+            next_cursor: None,
+        }
+    }
+}
+
+/// What reading a resource gives.
+#[derive(Debug)]
+pub struct Contents {
+    mime_type: Option<Cow<'static, str>>,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Whole(ResourceBody),
+    Streamed(StreamedBody),
+}
+
+struct StreamedBody(Arc<dyn Pieces>);
+
+impl std::fmt::Debug for StreamedBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} pieces", self.0.count())
+    }
+}
+
+impl Contents {
+    /// A value, as JSON.
+    ///
+    /// # Errors
+    /// [`ToolError::Internal`] if it cannot be written as JSON.
+    pub fn json(value: &impl Serialize) -> Result<Self, ToolError> {
+        serde_json::to_string(value)
+            .map(Self::text)
+            .map_err(ToolError::internal)
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            mime_type: None,
+            body: Body::Whole(ResourceBody::Text(text.into())),
+        }
+    }
+
+    /// Bytes.
+    #[must_use]
+    pub fn bytes(bytes: &[u8]) -> Self {
+        Self {
+            mime_type: None,
+            body: Body::Whole(ResourceBody::Blob(bytes.into())),
+        }
+    }
+
+    /// A text that is too long to be held at once: it is fetched piece by piece as the client takes it.
+    #[must_use]
+    pub fn streamed(pieces: Arc<dyn Pieces>) -> Self {
+        Self {
+            mime_type: None,
+            body: Body::Streamed(StreamedBody(pieces)),
+        }
+    }
+
+    /// These contents, of another media type than the declared one.
+    #[must_use]
+    pub fn with_mime_type(mut self, mime_type: impl Into<Cow<'static, str>>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    fn answer(self, uri: String, declared: Option<&'static str>) -> Answer {
+        let mime_type = self
+            .mime_type
+            .unwrap_or(Cow::Borrowed(declared.unwrap_or(JSON)));
+        match self.body {
+            Body::Whole(body) => Answer::Contents(ResourceContents {
+                uri,
+                mime_type,
+                body,
+            }),
+            Body::Streamed(StreamedBody(pieces)) => Answer::Document(Document {
+                uri,
+                mime_type,
+                pieces,
+            }),
+        }
+    }
+}
+
+/// The contents of a JSON resource for a message of a prompt or the content of a tool.
+///
+/// # Errors
+/// [`ToolError::Internal`] if the value cannot be written as JSON.
+pub fn embedded(uri: impl Display, value: &impl Serialize) -> Result<ResourceContents, ToolError> {
+    Ok(ResourceContents {
+        uri: uri.to_string(),
+        mime_type: JSON.into(),
+        body: ResourceBody::Text(serde_json::to_string(value).map_err(ToolError::internal)?),
+    })
+}
 
 /// A resource being read.
-pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, JournalError>>>>;
+pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, ToolError>>>>;
 
-/// A resource in the catalogue, its types forgotten.
+/// A page of resources on its way.
+pub type ListFuture =
+    Pin<Box<dyn Future<Output = Result<(Vec<model::Resource>, Option<String>), ToolError>>>>;
+
+/// A resource in the catalogue, whose types are erased.
 pub struct DeclaredResource {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::Resource,
-    scopes: ScopeSet,
-    changes_with: Option<Change>,
-    read: Box<dyn Fn(Reader) -> ReadFuture + Send + Sync>,
+    scopes: FeatureScopes,
+    read: Box<dyn Fn(ReadContext) -> ReadFuture + Send + Sync>,
 }
 
-/// A template in the catalogue, its types forgotten.
+/// A template in the catalogue, whose types are erased.
 pub struct DeclaredTemplate {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::ResourceTemplate,
-    scopes: ScopeSet,
-    ids: Source,
-    listing: Option<Listing>,
-    changes_with: Option<fn(i64) -> Change>,
-    read: Box<dyn Fn(Reader, i64) -> ReadFuture + Send + Sync>,
+    scopes: FeatureScopes,
+    completer: Option<Completer>,
+    is_id: fn(&str) -> bool,
+    list: Option<Box<List>>,
+    read: Box<Read>,
 }
 
-/// What a URI leads to. Whether there is anything with that id is another question.
+type Read = dyn Fn(ReadContext, &str) -> ReadFuture + Send + Sync;
+type List = dyn Fn(ReadContext, Option<String>) -> ListFuture + Send + Sync;
+
+/// What a URI leads to. Whether this user has anything of that id is another question.
 #[derive(Clone, Copy)]
 pub enum Located<'a> {
     /// A resource of its own.
     Resource(&'a DeclaredResource),
-    /// The one of a template that has this id.
-    OfTemplate(&'a DeclaredTemplate, i64),
+    /// The resource of a template that has this id.
+    OfTemplate(&'a DeclaredTemplate, &'a str),
 }
 
 impl DeclaredResource {
-    /// Enters a declaration into the catalogue.
+    /// The declaration of a resource.
     #[must_use]
-    pub fn of<R: Resource + 'static>() -> Self {
-        Self {
-            descriptor: model::Resource::new(R::URI, R::NAME)
-                .with_title(R::TITLE)
-                .with_description(R::DESCRIPTION)
-                .with_mime_type(MIME_TYPE),
-            scopes: R::SCOPES,
-            changes_with: R::CHANGES_WITH,
-            read: Box::new(|reader| Box::pin(async { read::<R>(reader).await.map(Answer::from) })),
+    pub fn new<R: Resource>(resource: R) -> Self {
+        let mut descriptor = model::Resource::new(R::URI, R::NAME)
+            .with_description(R::DESCRIPTION)
+            .with_mime_type(R::MIME_TYPE);
+        if !R::TITLE.is_empty() {
+            descriptor = descriptor.with_title(R::TITLE);
         }
-    }
-
-    /// Enters a resource that is known by its wire form only, and never reads differently.
-    #[must_use]
-    pub fn raw<F>(
-        descriptor: model::Resource,
-        scopes: ScopeSet,
-        read: impl Fn(Reader) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<ResourceContents, JournalError>> + 'static,
-    {
+        let resource = Arc::new(resource);
         Self {
             descriptor,
-            scopes,
-            changes_with: None,
-            read: Box::new(move |reader| {
-                let read = read(reader);
-                Box::pin(async { read.await.map(Answer::from) })
+            scopes: FeatureScopes::of(R::SCOPES),
+            read: Box::new(move |context| {
+                let resource = Arc::clone(&resource);
+                Box::pin(async move {
+                    let contents = resource.read(context).await?;
+                    Ok(contents.answer(R::URI.to_owned(), Some(R::MIME_TYPE)))
+                })
             }),
         }
     }
 
-    /// What reading it needs; lists show it to whoever may.
+    pub(super) fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
+        let uri = &self.descriptor.uri;
+        check_uri("resource", uri, Uri::parse(uri).is_some())?;
+        self.scopes.resolve(scopes, "resource", uri)
+    }
+
+    /// The scopes that reading it needs.
     #[must_use]
     pub fn scopes(&self) -> ScopeSet {
-        self.scopes
+        self.scopes.set()
     }
 
     pub(super) fn is_at(&self, uri: Uri<'_>) -> bool {
@@ -158,139 +287,139 @@ impl DeclaredResource {
 }
 
 impl DeclaredTemplate {
-    /// Enters a declaration into the catalogue.
+    /// The declaration of a template.
     #[must_use]
-    pub fn of<T: Template + 'static>() -> Self {
-        Self {
-            descriptor: model::ResourceTemplate::new(T::URI, T::NAME)
-                .with_title(T::TITLE)
-                .with_description(T::DESCRIPTION)
-                .with_mime_type(MIME_TYPE),
-            scopes: T::SCOPES,
-            ids: T::IDS,
-            listing: T::LISTING,
-            changes_with: Some(T::CHANGES_WITH),
-            read: Box::new(|reader, id| {
-                Box::pin(async move { read_one::<T>(reader, id).await.map(Answer::from) })
-            }),
+    pub fn new<T: ResourceTemplate>(template: T) -> Self {
+        let mut descriptor =
+            model::ResourceTemplate::new(T::URI_TEMPLATE, T::NAME).with_description(T::DESCRIPTION);
+        if !T::TITLE.is_empty() {
+            descriptor = descriptor.with_title(T::TITLE);
         }
-    }
-
-    /// Enters a template that is known by its wire form only, whose resources never read
-    /// differently. Nothing is suggested for its ids.
-    #[must_use]
-    pub fn raw<F, C>(
-        descriptor: model::ResourceTemplate,
-        scopes: ScopeSet,
-        read: impl Fn(Reader, i64) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = Result<C, JournalError>> + 'static,
-        C: Into<Answer>,
-    {
+        if let Some(mime_type) = T::MIME_TYPE {
+            descriptor = descriptor.with_mime_type(mime_type);
+        }
+        let template = Arc::new(template);
+        let listed = Arc::clone(&template);
+        let list = move |context, cursor| -> ListFuture {
+            let template = Arc::clone(&listed);
+            Box::pin(async move {
+                let page = template.list(context, cursor).await?;
+                let resources = page.resources.into_iter();
+                let resources = resources.map(|(id, name)| listed_resource::<T>(&id, name));
+                Ok((resources.collect(), page.next_cursor))
+            })
+        };
         Self {
             descriptor,
-            scopes,
-            ids: Source::Nothing,
-            listing: None,
-            changes_with: None,
-            read: Box::new(move |reader, id| {
-                let read = read(reader, id);
-                Box::pin(async { read.await.map(C::into) })
+            scopes: FeatureScopes::of(T::SCOPES),
+            completer: template.completer(),
+            is_id: |text| T::Id::parse(text).is_some(),
+            list: T::LISTED.then(|| Box::new(list) as Box<List>),
+            read: Box::new(move |context, id| {
+                let (template, id) = (Arc::clone(&template), T::Id::parse(id));
+                Box::pin(async move {
+                    let id =
+                        id.ok_or_else(|| ToolError::not_found("There is no such resource."))?;
+                    let uri = uri::expand(T::URI_TEMPLATE, &id);
+                    let contents = template.read(context, id).await?;
+                    Ok(contents.answer(uri, T::MIME_TYPE))
+                })
             }),
         }
     }
 
-    /// What reading one needs; lists show the template to whoever may.
+    pub(super) fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
+        let (kind, template) = ("resource template", &self.descriptor.uri_template);
+        check_uri(kind, template, uri::is_template(template))?;
+        self.scopes.resolve(scopes, kind, template)?;
+        if let Some(completer) = &mut self.completer {
+            completer.resolve(scopes, kind, template)?;
+        }
+        Ok(())
+    }
+
+    /// The scopes that reading one needs.
     #[must_use]
     pub fn scopes(&self) -> ScopeSet {
-        self.scopes
+        self.scopes.set()
     }
 
-    /// How its resources are listed one by one, if they are.
+    /// Whether its resources are listed one by one.
     #[must_use]
-    pub fn listing(&self) -> Option<Listing> {
-        self.listing
+    pub fn is_listed(&self) -> bool {
+        self.list.is_some()
     }
 
-    /// What may be suggested for a variable; `None` if the template has no such variable.
+    /// A page of its resources, from the beginning or after a cursor; `None` if they are not listed.
     #[must_use]
-    pub fn source(&self, variable: &str) -> Option<Source> {
-        (variable == "id").then_some(self.ids)
+    pub fn list(&self, context: ReadContext, cursor: Option<String>) -> Option<ListFuture> {
+        let list = self.list.as_ref()?;
+        Some(list(context, cursor))
     }
 
-    pub(super) fn id_in(&self, uri: Uri<'_>) -> Option<i64> {
-        uri.id_in(Uri::parse(&self.descriptor.uri_template)?)
+    /// Whether it has a variable of this name.
+    #[must_use]
+    pub fn has_variable(&self, name: &str) -> bool {
+        name == "id"
+    }
+
+    /// What suggests ids, if anything does.
+    #[must_use]
+    pub fn completer(&self) -> Option<&Completer> {
+        self.completer.as_ref()
+    }
+
+    pub(super) fn id_in<'u>(&self, uri: Uri<'u>) -> Option<&'u str> {
+        let id = uri.id_in(Uri::parse(&self.descriptor.uri_template)?)?;
+        (self.is_id)(id).then_some(id)
     }
 }
 
 impl Located<'_> {
-    /// What reading it needs.
+    /// The scopes that reading it needs.
     #[must_use]
     pub fn scopes(self) -> ScopeSet {
         match self {
-            Self::Resource(resource) => resource.scopes,
-            Self::OfTemplate(template, _) => template.scopes,
+            Self::Resource(resource) => resource.scopes(),
+            Self::OfTemplate(template, _) => template.scopes(),
         }
     }
 
-    /// The change of the journal with which it reads differently, if there is one.
+    /// The one way in which the server writes this URI, by which changes are published.
     #[must_use]
-    pub fn changes_with(self) -> Option<Change> {
+    pub fn canonical_uri(self) -> String {
         match self {
-            Self::Resource(resource) => resource.changes_with,
-            Self::OfTemplate(template, id) => template.changes_with.map(|with| with(id)),
+            Self::Resource(resource) => resource.descriptor.uri.clone(),
+            Self::OfTemplate(template, id) => uri::expand(&template.descriptor.uri_template, &id),
         }
     }
 
-    /// Reads it, for the user of the reader.
-    ///
-    /// # Errors
-    /// Those of the journal.
-    pub fn read(self, reader: Reader) -> ReadFuture {
+    /// Reads it, for the user of the context.
+    #[must_use]
+    pub fn read(self, context: ReadContext) -> ReadFuture {
         match self {
-            Self::Resource(resource) => (resource.read)(reader),
-            Self::OfTemplate(template, id) => (template.read)(reader, id),
+            Self::Resource(resource) => (resource.read)(context),
+            Self::OfTemplate(template, id) => (template.read)(context, id),
         }
     }
 }
 
-async fn read<R: Resource>(reader: Reader) -> Result<ResourceContents, JournalError> {
-    Ok(contents(R::URI.to_owned(), &R::read(reader).await?))
-}
-
-/// Reads the resource of a template that has this id.
-///
-/// # Errors
-/// Those of the journal.
-pub async fn read_one<T: Template>(
-    reader: Reader,
-    id: i64,
-) -> Result<ResourceContents, JournalError> {
-    let uri = uri::expand(T::URI, id).to_string();
-    Ok(contents(uri, &T::read(reader, id).await?))
-}
-
-/// The contents of a resource that has been read already.
-///
-/// # Panics
-/// If they cannot be written as JSON, which views can.
-#[must_use]
-pub fn contents(uri: String, said: &impl Serialize) -> ResourceContents {
-    ResourceContents {
-        uri,
-        mime_type: MIME_TYPE.into(),
-        body: ResourceBody::Text(
-            serde_json::to_string(said)
-                .expect("contents are made of strings, numbers, lists and structs"),
-        ),
+fn listed_resource<T: ResourceTemplate>(id: &T::Id, name: String) -> model::Resource {
+    let resource = model::Resource::new(uri::expand(T::URI_TEMPLATE, id), name.clone());
+    let resource = resource.with_title(name);
+    match T::MIME_TYPE {
+        Some(mime_type) => resource.with_mime_type(mime_type),
+        None => resource,
     }
 }
 
-/// A resource of a template in a list.
-#[must_use]
-pub fn listed<T: Template>(id: i64, name: String) -> model::Resource {
-    model::Resource::new(uri::expand(T::URI, id).to_string(), name.clone())
-        .with_title(name)
-        .with_mime_type(MIME_TYPE)
+fn check_uri(kind: &'static str, uri: &str, is_usable: bool) -> Result<(), DeclarationError> {
+    if is_usable {
+        return Ok(());
+    }
+    Err(DeclarationError::Uri {
+        kind,
+        name: uri.to_owned(),
+        reason: "it must have the form scheme://host/path, with {id} once in the path of a template",
+    })
 }

@@ -2,17 +2,20 @@
 
 use std::fmt::Write;
 
-use super::{catalogue::Catalogue, completion::Source};
-use crate::domain::scope::ScopeSet;
+use super::{catalogue::Catalogue, completion::Completer};
+use crate::domain::scope::{ScopeSet, Scopes};
 
 /// The table, in Markdown.
 #[must_use]
 pub fn markdown(catalogue: &Catalogue) -> String {
-    let mut table = Table(HEADER.to_owned());
+    let mut table = Table {
+        text: HEADER.to_owned(),
+        scopes: catalogue.scopes(),
+    };
     for tool in catalogue.tools() {
         let scopes = tool.scopes();
         table.row("tool", tool.name(), scopes);
-        if let Some((argument, more)) = tool.with_argument() {
+        for (argument, more) in tool.scopes_of_arguments() {
             let name = format!("{}` with `{argument}", tool.name());
             table.row("tool", &name, scopes.union(more));
         }
@@ -23,16 +26,16 @@ pub fn markdown(catalogue: &Catalogue) -> String {
     for template in catalogue.templates() {
         let uri = &template.descriptor.uri_template;
         table.row("resource template", uri, template.scopes());
-        table.completion(uri, "id", template.scopes(), template.source("id"));
+        table.completion(uri, "id", template.scopes(), template.completer());
     }
     for prompt in catalogue.prompts() {
         table.row("prompt", prompt.name(), prompt.scopes());
         for argument in prompt.descriptor.arguments.iter().flatten() {
-            let source = prompt.source(&argument.name);
-            table.completion(prompt.name(), &argument.name, prompt.scopes(), source);
+            let completer = prompt.completer(&argument.name);
+            table.completion(prompt.name(), &argument.name, prompt.scopes(), completer);
         }
     }
-    table.0
+    table.text
 }
 
 const HEADER: &str = "\
@@ -47,19 +50,29 @@ Write does not imply read: a client that dictates may append to a journal that i
 |---|---|---|
 ";
 
-struct Table(String);
+struct Table<'a> {
+    text: String,
+    scopes: &'a Scopes,
+}
 
-impl Table {
+impl Table<'_> {
     fn row(&mut self, kind: &str, name: &str, scopes: ScopeSet) {
-        writeln!(self.0, "| {kind} | `{name}` | `{scopes}` |")
-            .expect("a string takes whatever is written to it");
+        let scopes = self.scopes.list(scopes);
+        writeln!(self.text, "| {kind} | `{name}` | `{scopes}` |")
+            .expect("a string takes what is written to it");
     }
 
     /// Where something is suggested.
-    fn completion(&mut self, of: &str, name: &str, scopes: ScopeSet, source: Option<Source>) {
-        if let Some(source) = source.filter(|source| *source != Source::Nothing) {
+    fn completion(
+        &mut self,
+        of: &str,
+        name: &str,
+        scopes: ScopeSet,
+        completer: Option<&Completer>,
+    ) {
+        if let Some(completer) = completer {
             let name = format!("{of}`: `{name}");
-            self.row("completion", &name, scopes.union(source.scopes()));
+            self.row("completion", &name, scopes.union(completer.scopes()));
         }
     }
 }

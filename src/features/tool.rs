@@ -1,4 +1,4 @@
-//! What a declaration of a tool looks like, and what the catalogue makes of it.
+//! Tools: how one is declared, what it is called with, and what it answers.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -12,157 +12,153 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     arguments,
-    conversation::{Conversation, Unheard},
+    context::Context,
+    declaration::{DeclarationError, FeatureScopes},
+    tool_error::ToolError,
 };
 use crate::{
-    domain::{journal::JournalError, principal::Principal, scope::ScopeSet},
-    journal::JournalHandle,
+    domain::scope::{ScopeSet, Scopes},
     mcp::{
         answer::{Content, ToolOutput},
         data::Data,
     },
 };
 
-/// A tool, declared once.
-pub trait Tool {
+/// A tool that models call (MCP, Tools).
+///
+/// A tool is a value: what it needs, such as a database, it has in its own fields.
+pub trait Tool: Send + Sync + 'static {
     /// The name that clients call it by.
     const NAME: &'static str;
-    /// The name that people read.
-    const TITLE: &'static str;
+    /// The name for people.
+    const TITLE: &'static str = "";
     /// What a model reads to decide whether to call it.
     const DESCRIPTION: &'static str;
-    /// What a call needs, whatever its arguments.
-    const SCOPES: ScopeSet;
-    /// What a call needs besides if it has a certain argument.
-    const WITH_ARGUMENT: Option<(&'static str, ScopeSet)> = None;
-    /// What the host may assume of it.
-    const EFFECT: Effect;
+    /// The scopes that every call needs. Lists show the tool to tokens that have them.
+    const SCOPES: &'static [&'static str];
+    /// Arguments that make a call need more scopes, and which ones.
+    const SCOPES_OF_ARGUMENTS: &'static [(&'static str, &'static [&'static str])] = &[];
+    /// What the host may assume of a call.
+    const EFFECT: Effect = Effect::Destructive;
+    /// Whether a call reaches beyond this server's own data (MCP, `openWorldHint`).
+    const OPEN_WORLD: bool = false;
 
-    /// Its arguments.
+    /// The arguments. What deserialises is within the rules; the same type writes the JSON Schema.
     type Arguments: DeserializeOwned + JsonSchema;
-    /// Its structured result.
+    /// The structured result.
     type Output: Serialize + JsonSchema;
 
-    /// Does it, for the user of the context.
+    /// Does what the tool is for, on behalf of the user of the context.
+    ///
+    /// # Errors
+    /// See [`ToolError`].
     fn call(
+        &self,
         context: Context,
         arguments: Self::Arguments,
-    ) -> impl Future<Output = Result<Done<Self::Output>, ToolError>>;
+    ) -> impl Future<Output = Result<ToolResult<Self::Output>, ToolError>>;
 }
 
-/// What a tool does to the journal (MCP, Tools, Annotations). Every tool stays within the journal,
-/// so `openWorldHint` is always false.
+/// What a call does to the data behind a tool (MCP, `ToolAnnotations`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing.
-    Reads,
-    /// Adds, and would add again.
-    Adds,
-    /// Sets something to a value; again makes no difference.
-    Sets,
-    /// Takes away; again makes no difference.
-    Removes,
+    /// It changes nothing (`readOnlyHint`).
+    ReadOnly,
+    /// It adds something, and adds another when it is repeated.
+    Additive,
+    /// It sets something to a value; a repetition changes nothing more (`idempotentHint`).
+    Idempotent,
+    /// It takes something away or overwrites it; a repetition changes nothing more
+    /// (`destructiveHint`, `idempotentHint`).
+    Destructive,
 }
 
-/// For whom, and with what at hand.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The user, from the token of this very request.
-    pub principal: Arc<Principal>,
-    /// The journal.
-    pub journal: JournalHandle,
-    /// The client's end of this call.
-    pub conversation: Conversation,
-}
-
-/// For whom something is read, where nothing is said on the way.
-#[derive(Clone, Debug)]
-pub struct Reader {
-    /// The user, from the token of this very request.
-    pub principal: Arc<Principal>,
-    /// The journal.
-    pub journal: JournalHandle,
-}
-
-/// What a tool did.
+/// The result of a call that went well.
 #[derive(Debug)]
-pub struct Done<T> {
-    /// A sentence for people.
-    pub summary: String,
-    /// What it is about: links, or the thing itself.
-    pub about: Vec<Content>,
-    /// The result.
-    pub output: T,
+pub struct ToolResult<T> {
+    /// A sentence for people and for models that read no structured content.
+    pub text: String,
+    /// Further content: links to resources, embedded resources, images.
+    pub content: Vec<Content>,
+    /// The result as data.
+    pub structured: T,
 }
 
-/// Why a tool could not.
-#[derive(Debug)]
-pub enum ToolError {
-    /// The arguments break a rule; a sentence that says which.
-    BadArguments(String),
-    /// What was asked for cannot be done; a sentence that says why.
-    Failed(String),
-    /// The client is needed first.
-    Unheard(Unheard),
-    /// The journal could not.
-    Journal(JournalError),
-}
+impl<T> ToolResult<T> {
+    /// A result of data alone.
+    #[must_use]
+    pub fn new(structured: T) -> Self {
+        Self {
+            text: String::new(),
+            content: Vec::new(),
+            structured,
+        }
+    }
 
-impl From<Unheard> for ToolError {
-    fn from(error: Unheard) -> Self {
-        Self::Unheard(error)
+    /// This result, with a sentence.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
+        self
+    }
+
+    /// This result, with more content.
+    #[must_use]
+    pub fn content(mut self, content: impl IntoIterator<Item = Content>) -> Self {
+        self.content.extend(content);
+        self
     }
 }
 
-impl From<JournalError> for ToolError {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
-
-/// A tool in the catalogue, its types forgotten.
+/// A tool in the catalogue, whose types are erased.
 pub struct DeclaredTool {
     /// Its wire form, with everything that any revision shows.
     pub descriptor: model::Tool,
-    scopes: ScopeSet,
-    with_argument: Option<(&'static str, ScopeSet)>,
-    call: Box<Begin<CallFuture>>,
+    scopes: FeatureScopes,
+    scopes_of_arguments: Vec<(&'static str, FeatureScopes)>,
+    call: Box<Call<CallFuture>>,
 }
 
-/// Reads arguments at once; what it gives does the rest when it is polled.
-pub(super) type Begin<F> = dyn Fn(Context, Option<&RawValue>) -> F + Send + Sync;
+/// Reads the arguments at once; the future does the rest when it is polled.
+pub(super) type Call<F> = dyn Fn(Context, Option<&RawValue>) -> F + Send + Sync;
 
-/// A call under way, which has all that it needs.
+/// A call under way, which owns all that it needs.
 pub type CallFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>>>>;
 
 impl DeclaredTool {
-    /// Enters a declaration into the catalogue.
+    /// The declaration of a tool.
     #[must_use]
-    pub fn of<T: Tool + 'static>() -> Self {
-        let descriptor = model::Tool::new(
+    pub fn new<T: Tool>(tool: T) -> Self {
+        let mut descriptor = model::Tool::new(
             T::NAME,
             T::DESCRIPTION,
             Arc::new(schema_of::<T::Arguments>(SchemaSettings::draft2020_12())),
         )
-        .with_title(T::TITLE)
         .with_raw_output_schema(Arc::new(schema_of::<T::Output>(
             SchemaSettings::draft2020_12().for_serialize(),
         )))
-        .with_annotations(annotations(T::TITLE, T::EFFECT));
+        .with_annotations(annotations(T::TITLE, T::EFFECT, T::OPEN_WORLD));
+        if !T::TITLE.is_empty() {
+            descriptor = descriptor.with_title(T::TITLE);
+        }
+        let scopes_of_arguments = T::SCOPES_OF_ARGUMENTS.iter();
+        let tool = Arc::new(tool);
         Self {
             descriptor,
-            scopes: T::SCOPES,
-            with_argument: T::WITH_ARGUMENT,
-            call: Box::new(call::<T>),
+            scopes: FeatureScopes::of(T::SCOPES),
+            scopes_of_arguments: scopes_of_arguments
+                .map(|(argument, scopes)| (*argument, FeatureScopes::of(scopes)))
+                .collect(),
+            call: Box::new(move |context, raw| call(Arc::clone(&tool), context, raw)),
         }
     }
 
-    /// Enters a tool that is known by its wire form only, and takes any arguments: whoever made the
-    /// schema answers for what does not fit it.
+    /// A tool that is known by its wire form alone and takes any arguments: the closure checks them
+    /// against the schema.
     #[must_use]
     pub fn raw<F>(
         descriptor: model::Tool,
-        scopes: ScopeSet,
+        scopes: &'static [&'static str],
         call: impl Fn(Context, Map<String, Value>) -> F + Send + Sync + 'static,
     ) -> Self
     where
@@ -171,15 +167,25 @@ impl DeclaredTool {
         let call = move |context, raw: Option<&RawValue>| -> CallFuture {
             match arguments::read::<Map<String, Value>>(raw) {
                 Ok(arguments) => Box::pin(call(context, arguments)),
-                Err(reason) => Box::pin(async { Err(ToolError::BadArguments(reason)) }),
+                Err(reason) => Box::pin(async { Err(ToolError::Refused(reason)) }),
             }
         };
         Self {
             descriptor,
-            scopes,
-            with_argument: None,
+            scopes: FeatureScopes::of(scopes),
+            scopes_of_arguments: Vec::new(),
             call: Box::new(call),
         }
+    }
+
+    pub(super) fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
+        let name = &self.descriptor.name;
+        let arguments = self.scopes_of_arguments.iter_mut();
+        let arguments = arguments.map(|(_, of_argument)| of_argument);
+        for declared in std::iter::once(&mut self.scopes).chain(arguments) {
+            declared.resolve(scopes, "tool", name)?;
+        }
+        Ok(())
     }
 
     /// The name that clients call it by.
@@ -188,42 +194,36 @@ impl DeclaredTool {
         &self.descriptor.name
     }
 
-    /// Whether a call may change something, which a tool that is known by its wire form only does
-    /// unless that says otherwise (MCP, `readOnlyHint`).
+    /// Whether a call may change something. A tool that is known by its wire form alone does, unless its
+    /// annotations say otherwise (MCP, `readOnlyHint`).
     #[must_use]
     pub fn writes(&self) -> bool {
         let annotations = self.descriptor.annotations.as_ref();
         annotations.and_then(|annotations| annotations.read_only_hint) != Some(true)
     }
 
-    /// What a token needs for the tool to be of any use to it; lists show it if so.
+    /// The scopes that every call needs.
     #[must_use]
     pub fn scopes(&self) -> ScopeSet {
-        self.scopes
+        self.scopes.set()
     }
 
-    /// The argument that makes a call need more, and what it then needs besides.
-    #[must_use]
-    pub fn with_argument(&self) -> Option<(&'static str, ScopeSet)> {
-        self.with_argument
+    /// The arguments that make a call need more scopes, and which ones.
+    pub fn scopes_of_arguments(&self) -> impl Iterator<Item = (&'static str, ScopeSet)> {
+        let arguments = self.scopes_of_arguments.iter();
+        arguments.map(|(argument, scopes)| (*argument, scopes.set()))
     }
 
-    /// What this very call needs. The arguments have not been validated yet, and a caller without
-    /// the scopes must not learn whether they would have been valid.
+    /// The scopes that this call needs. The arguments have not been validated yet: a caller without the
+    /// scopes must not learn whether they would have been valid.
     #[must_use]
     pub fn scopes_of_call(&self, arguments: Option<&RawValue>) -> ScopeSet {
-        let Some((name, scopes)) = self.with_argument else {
-            return self.scopes;
-        };
-        let has_argument = arguments.is_some_and(|raw| has_member(raw.get(), name));
-        if has_argument {
-            self.scopes.union(scopes)
-        } else {
-            self.scopes
-        }
+        self.scopes_of_arguments()
+            .filter(|(name, _)| arguments.is_some_and(|raw| has_member(raw.get(), name)))
+            .fold(self.scopes(), |all, (_, scopes)| all.union(scopes))
     }
 
-    /// Validates the arguments at once, and does it when it is polled.
+    /// Validates the arguments at once, and does the call when it is polled.
     #[must_use]
     pub fn call(&self, context: Context, arguments: Option<&RawValue>) -> CallFuture {
         (self.call)(context, arguments)
@@ -231,7 +231,7 @@ impl DeclaredTool {
 }
 
 /// Whether a JSON object has a member of this name that is not null; of several, the last counts. Nothing
-/// else is read of it, and of what is no object, nothing at all.
+/// else is read of it, and of other JSON nothing at all.
 fn has_member(object: &str, name: &str) -> bool {
     struct Members<'a>(&'a str);
 
@@ -288,14 +288,17 @@ fn has_member(object: &str, name: &str) -> bool {
         .unwrap_or(false)
 }
 
-fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFuture {
+fn call<T: Tool>(tool: Arc<T>, context: Context, raw: Option<&RawValue>) -> CallFuture {
     let arguments = arguments::read::<T::Arguments>(raw);
     Box::pin(async move {
-        let done = T::call(context, arguments.map_err(ToolError::BadArguments)?).await?;
-        let mut content = vec![Content::text(done.summary)];
-        content.extend(done.about);
-        let structured = Data::of(&done.output)
-            .expect("outputs are made of strings, numbers, lists and structs");
+        let arguments = arguments.map_err(ToolError::Refused)?;
+        let result = tool.call(context, arguments).await?;
+        let mut content = Vec::with_capacity(1 + result.content.len());
+        if !result.text.is_empty() {
+            content.push(Content::text(result.text));
+        }
+        content.extend(result.content);
+        let structured = Data::of(&result.structured).map_err(ToolError::internal)?;
         Ok(ToolOutput {
             content,
             structured: Some(structured),
@@ -303,19 +306,24 @@ fn call<T: Tool + 'static>(context: Context, raw: Option<&RawValue>) -> CallFutu
     })
 }
 
-fn annotations(title: &str, effect: Effect) -> ToolAnnotations {
-    let annotations = ToolAnnotations::with_title(title).open_world(false);
+fn annotations(title: &str, effect: Effect, open_world: bool) -> ToolAnnotations {
+    let annotations = if title.is_empty() {
+        ToolAnnotations::new()
+    } else {
+        ToolAnnotations::with_title(title)
+    };
+    let annotations = annotations.open_world(open_world);
     match effect {
-        Effect::Reads => annotations.read_only(true),
-        Effect::Adds => annotations
+        Effect::ReadOnly => annotations.read_only(true),
+        Effect::Additive => annotations
             .read_only(false)
             .destructive(false)
             .idempotent(false),
-        Effect::Sets => annotations
+        Effect::Idempotent => annotations
             .read_only(false)
             .destructive(false)
             .idempotent(true),
-        Effect::Removes => annotations
+        Effect::Destructive => annotations
             .read_only(false)
             .destructive(true)
             .idempotent(true),
@@ -347,7 +355,7 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
 }
 
 /// A doc comment's line breaks are the source file's, not the reader's; and the formats by which
-/// schemars names Rust's integers are none of JSON Schema's, of which clients warn at every call.
+/// schemars names Rust's integers are not JSON Schema's, and clients warn of them at every call.
 fn tidy(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\n') => *text = text.replace('\n', " "),

@@ -1,14 +1,49 @@
-//! Where resources are: `epicme://tags/7`.
+//! Where resources are: `files://reports/7`.
+
+use std::fmt::Display;
 
 use crate::mcp::answer::Phrase;
 
 /// Longer than any URI that leads somewhere, in bytes.
 const LONGEST: usize = 128;
 
-/// How a template says where the id stands.
+/// The longest id that is a text, in bytes.
+const LONGEST_ID: usize = 64;
+
+/// How a template marks the place of the id.
 const ID: &str = "{id}";
 
-/// A URI like those of this server, taken apart. Scheme and host are compared without regard to case
+/// How the resources of a template are told apart. There is one way to write each id, so that a resource
+/// has one URI.
+pub trait ResourceId: Display + Sized + 'static {
+    /// Reads an id from its place in a URI; `None` for what is not one.
+    fn parse(text: &str) -> Option<Self>;
+}
+
+/// A number from 1 up, in decimal digits without sign or leading zero.
+impl ResourceId for i64 {
+    fn parse(text: &str) -> Option<Self> {
+        text.parse()
+            .ok()
+            .filter(|id: &Self| *id >= 1 && id.to_string() == text)
+    }
+}
+
+/// A text of 1 to 64 characters that stand in a URI as they are (RFC 3986 §2.3: letters, digits, `-`,
+/// `.`, `_`, `~`), and not `.` or `..`, which are not names.
+impl ResourceId for String {
+    fn parse(text: &str) -> Option<Self> {
+        let is_unreserved =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        ((1..=LONGEST_ID).contains(&text.len())
+            && text.bytes().all(is_unreserved)
+            && text != "."
+            && text != "..")
+            .then(|| text.to_owned())
+    }
+}
+
+/// A URI of this server's form, taken apart. Scheme and host are compared without regard to case
 /// (RFC 3986 §6.2.2.1); everything else is compared to the letter, so that a resource has one URI: no
 /// escapes, no ports, no queries, no empty segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,20 +75,34 @@ impl<'a> Uri<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.host.eq_ignore_ascii_case(other.host)
     }
 
-    /// The id in a template's place for it, if the URI is of the template (RFC 6570, level 1).
+    /// The text at a template's place for the id, if the URI is of the template (RFC 6570, level 1).
     #[must_use]
-    pub fn id_in(self, template: Uri<'_>) -> Option<i64> {
+    pub fn id_in(self, template: Uri<'_>) -> Option<&'a str> {
         let (before, after) = template.path.split_once(ID)?;
         if !self.is_beside(template) {
             return None;
         }
-        parse_id(self.path.strip_prefix(before)?.strip_suffix(after)?)
+        self.path.strip_prefix(before)?.strip_suffix(after)
     }
+}
+
+/// Whether a text is a URI with `{id}` once, in its path.
+#[must_use]
+pub fn is_template(text: &str) -> bool {
+    let uri = Uri::parse(text);
+    uri.is_some_and(|uri| uri.path.matches(ID).count() == 1)
+        && text.matches(['{', '}']).count() == 2
 }
 
 /// A template with the id in its place.
 #[must_use]
-pub fn expand(template: &'static str, id: i64) -> Phrase {
+pub fn expand(template: &str, id: &impl Display) -> String {
+    template.replacen(ID, &id.to_string(), 1)
+}
+
+/// The same for the links of long lists: the number is put in its place when the answer is written.
+#[must_use]
+pub fn expand_number(template: &'static str, id: i64) -> Phrase {
     // By hand, for lists have a link for each item: a search for a text costs many times what the rest does.
     let place = template.bytes().position(|byte| byte == b'{');
     match place.filter(|place| template[*place..].starts_with(ID)) {
@@ -66,85 +115,77 @@ pub fn expand(template: &'static str, id: i64) -> Phrase {
     }
 }
 
-/// An id in the one way that it is written: decimal digits, no sign, no leading zero.
-#[must_use]
-pub fn parse_id(text: &str) -> Option<i64> {
-    text.parse()
-        .ok()
-        .filter(|id: &i64| *id >= 1 && id.to_string() == text)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
-    const TEMPLATE: &str = "epicme://entries/{id}";
+    const TEMPLATE: &str = "files://reports/{id}";
 
     fn id(uri: &str) -> Option<i64> {
-        Uri::parse(uri)?.id_in(Uri::parse(TEMPLATE).unwrap())
+        i64::parse(Uri::parse(uri)?.id_in(Uri::parse(TEMPLATE).unwrap())?)
     }
 
     #[test]
     fn an_id_is_written_in_one_way_only() {
-        assert_eq!(id("epicme://entries/7"), Some(7));
-        assert_eq!(id("EpicMe://ENTRIES/7"), Some(7));
-        assert_eq!(id("epicme://entries/9223372036854775807"), Some(i64::MAX));
+        assert_eq!(id("files://reports/7"), Some(7));
+        assert_eq!(id("Files://REPORTS/7"), Some(7));
+        assert_eq!(id("files://reports/9223372036854775807"), Some(i64::MAX));
         for uri in [
             "",
-            "epicme",
-            "epicme:entries/7",
-            "epicme:/entries/7",
-            "epicme:///entries/7",
-            "epicme://entries",
-            "epicme://entries/",
-            "epicme://entries//7",
-            "epicme://entries/7/",
-            "epicme://entries/07",
-            "epicme://entries/0",
-            "epicme://entries/-7",
-            "epicme://entries/+7",
-            "epicme://entries/7.0",
-            "epicme://entries/ 7",
-            "epicme://entries/7 ",
-            "epicme://entries/7\n",
-            "epicme://entries/%37",
-            "epicme://%65ntries/7",
-            "epicme://entries/\u{667}",
-            "epicme://entries/7?",
-            "epicme://entries/7#",
-            "epicme://entries/7?x=1",
-            "epicme://entries:80/7",
-            "epicme://me@entries/7",
-            "epicme://entries./7",
-            "epicme://entries/./7",
-            "epicme://entries/../entries/7",
-            "epicme://entries\\7",
-            "epicme://entries/{id}",
-            "epicme://entries/9223372036854775808",
-            "epicme://entries/99999999999999999999999999999999999999",
-            " epicme://entries/7",
-            "epicmé://entries/7",
-            "https://entries/7",
-            "file:///entries/7",
+            "files",
+            "files:reports/7",
+            "files:/reports/7",
+            "files:///reports/7",
+            "files://reports",
+            "files://reports/",
+            "files://reports//7",
+            "files://reports/7/",
+            "files://reports/07",
+            "files://reports/0",
+            "files://reports/-7",
+            "files://reports/+7",
+            "files://reports/7.0",
+            "files://reports/ 7",
+            "files://reports/7 ",
+            "files://reports/7\n",
+            "files://reports/%37",
+            "files://%72eports/7",
+            "files://reports/\u{667}",
+            "files://reports/7?",
+            "files://reports/7#",
+            "files://reports/7?x=1",
+            "files://reports:80/7",
+            "files://me@reports/7",
+            "files://reports./7",
+            "files://reports/./7",
+            "files://reports/../reports/7",
+            "files://reports\\7",
+            "files://reports/{id}",
+            "files://reports/9223372036854775808",
+            "files://reports/99999999999999999999999999999999999999",
+            " files://reports/7",
+            "filés://reports/7",
+            "https://reports/7",
+            "file:///reports/7",
         ] {
             assert_eq!(id(uri), None, "{uri}");
         }
-        assert_eq!(id(&format!("epicme://entries/{}", "7".repeat(200))), None);
+        assert_eq!(id(&format!("files://reports/{}", "7".repeat(200))), None);
     }
 
     #[test]
     fn an_id_may_stand_in_the_middle() {
-        let template = Uri::parse("epicme://entries/{id}/tags").unwrap();
-        let id = |uri| Uri::parse(uri)?.id_in(template);
-        assert_eq!(id("epicme://entries/7/tags"), Some(7));
+        let template = Uri::parse("files://reports/{id}/tags").unwrap();
+        let id = |uri| i64::parse(Uri::parse(uri)?.id_in(template)?);
+        assert_eq!(id("files://reports/7/tags"), Some(7));
         for uri in [
-            "epicme://entries/7",
-            "epicme://entries//tags",
-            "epicme://entries/7/8/tags",
-            "epicme://entries/7/tags/",
-            "epicme://entries/tags",
+            "files://reports/7",
+            "files://reports//tags",
+            "files://reports/7/8/tags",
+            "files://reports/7/tags/",
+            "files://reports/tags",
             "other://entries/7/tags",
         ] {
             assert_eq!(id(uri), None, "{uri}");
@@ -153,25 +194,60 @@ mod tests {
 
     #[test]
     fn only_the_case_of_scheme_and_host_makes_no_difference() {
-        let place = Uri::parse("epicme://users/current").unwrap();
+        let place = Uri::parse("files://users/current").unwrap();
         let is = |uri: &str| Uri::parse(uri).is_some_and(|uri| uri.is(place));
-        assert!(is("epicme://users/current"));
-        assert!(is("EPICME://Users/current"));
+        assert!(is("files://users/current"));
+        assert!(is("FILES://Users/current"));
         for uri in [
-            "epicme://users/Current",
-            "epicme://users/current/",
-            "epicme://users//current",
-            "epicme://users",
-            "epicme://users/%63urrent",
+            "files://users/Current",
+            "files://users/current/",
+            "files://users//current",
+            "files://users",
+            "files://users/%63urrent",
         ] {
             assert!(!is(uri), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_text_id_is_written_as_it_stands() {
+        for text in ["a", "2026-07-28", "a.b_c~d", &"x".repeat(64)] {
+            assert_eq!(String::parse(text).as_deref(), Some(text));
+        }
+        for text in [
+            "",
+            ".",
+            "..",
+            "a b",
+            "a/b",
+            "%61",
+            "\u{e4}",
+            &"x".repeat(65),
+        ] {
+            assert_eq!(String::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_template_has_one_place_for_an_id() {
+        for template in ["files://reports/{id}", "a://b/{id}/c"] {
+            assert!(is_template(template), "{template}");
+        }
+        for text in [
+            "files://reports",
+            "files://{id}",
+            "{id}",
+            "a://b/{id}/{x}",
+            "a://b/{name}",
+        ] {
+            assert!(!is_template(text), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn an_id_survives_its_template(number in 1i64..) {
-            prop_assert_eq!(id(&expand(TEMPLATE, number).to_string()), Some(number));
+            prop_assert_eq!(id(&expand_number(TEMPLATE, number).to_string()), Some(number));
         }
 
         #[test]
@@ -181,9 +257,9 @@ mod tests {
 
         #[test]
         fn what_leads_somewhere_is_the_one_way_to_write_it(tail in "[0-9+\\-./%?# ]{0,22}") {
-            let uri = format!("epicme://entries/{tail}");
+            let uri = format!("files://reports/{tail}");
             if let Some(number) = id(&uri) {
-                prop_assert_eq!(expand(TEMPLATE, number).to_string(), uri);
+                prop_assert_eq!(expand_number(TEMPLATE, number).to_string(), uri);
             }
         }
     }

@@ -6,16 +6,13 @@ use chrono::{Datelike, Timelike};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::{
-    resource::Template,
-    resources::{entries::Entry as Entries, tags::Tag as Tags},
-    uri,
-};
+use super::uri;
 use crate::{
     domain::{
         clock::Timestamp,
         journal::{Entry, EntryId, EntryListItem, Tag, TagId, TagName},
         principal::Principal,
+        uris,
     },
     mcp::answer::{Phrase, ResourceLink},
 };
@@ -145,7 +142,7 @@ impl From<&Principal> for UserView {
 #[must_use]
 pub fn entry_link(id: EntryId, name: impl Into<Phrase>) -> ResourceLink {
     ResourceLink {
-        uri: uri::expand(Entries::URI, id.0),
+        uri: uri::expand_number(uris::ENTRY, id.0),
         name: name.into(),
         description: "Journal entry",
         mime_type: "application/json",
@@ -156,7 +153,7 @@ pub fn entry_link(id: EntryId, name: impl Into<Phrase>) -> ResourceLink {
 #[must_use]
 pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
     ResourceLink {
-        uri: uri::expand(Tags::URI, id.0),
+        uri: uri::expand_number(uris::TAG, id.0),
         name: name.into(),
         description: "Tag",
         mime_type: "application/json",

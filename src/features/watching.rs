@@ -1,18 +1,15 @@
-//! Which changes of a journal a client wants to hear of, and what it then hears.
+//! Which changes a client has subscribed to, and what it is notified of.
 
 use serde_json::json;
 
-use super::catalogue::Catalogue;
+use super::{catalogue::Catalogue, changes::Change};
 use crate::{
-    domain::{journal::Change, scope::ScopeSet},
+    domain::scope::ScopeSet,
     mcp::{jsonrpc::RpcError, outgoing::notification},
 };
 
 /// How many resources one client may watch at once.
 const MOST_WATCHED: usize = 100;
-
-/// The change with which the list of resources becomes another.
-const LIST_CHANGES_WITH: Change = Change::TagList;
 
 /// What one client watches.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +20,10 @@ pub struct Watching {
 
 #[derive(Clone, Debug)]
 struct Watched {
+    /// As the client wrote it, for its notifications.
     uri: String,
-    changes_with: Option<Change>,
+    /// As changes are published.
+    canonical: String,
     scopes: ScopeSet,
 }
 
@@ -56,7 +55,7 @@ impl Watching {
     ) -> Result<(), Unwatchable> {
         let located = catalogue.locate(uri).ok_or(Unwatchable::NotFound)?;
         catalogue
-            .policy()
+            .scopes()
             .require(granted, located.scopes())
             .map_err(|needed| Unwatchable::Forbidden { needed })?;
         if self.resources.iter().any(|watched| watched.uri == uri) {
@@ -69,7 +68,7 @@ impl Watching {
         }
         self.resources.push(Watched {
             uri: uri.to_owned(),
-            changes_with: located.changes_with(),
+            canonical: located.canonical_uri(),
             scopes: located.scopes(),
         });
         Ok(())
@@ -85,7 +84,7 @@ impl Watching {
     pub fn add_list(&mut self, catalogue: &Catalogue, granted: ScopeSet) -> bool {
         self.list = catalogue
             .scopes_of_listing()
-            .filter(|scopes| catalogue.policy().require(granted, *scopes).is_ok());
+            .filter(|scopes| catalogue.scopes().require(granted, *scopes).is_ok());
         self.list.is_some()
     }
 
@@ -101,19 +100,23 @@ impl Watching {
         &self,
         catalogue: &Catalogue,
         granted: ScopeSet,
-        change: Change,
+        change: &Change,
     ) -> Vec<Notification> {
-        let may = |needed: ScopeSet| catalogue.policy().require(granted, needed).is_ok();
-        let mut notifications: Vec<_> = self
-            .resources
-            .iter()
-            .filter(|watched| watched.changes_with == Some(change) && may(watched.scopes))
-            .map(|watched| Notification::Updated(watched.uri.clone()))
-            .collect();
-        if change == LIST_CHANGES_WITH && self.list.is_some_and(may) {
-            notifications.push(Notification::ListChanged);
+        let may = |needed: ScopeSet| catalogue.scopes().require(granted, needed).is_ok();
+        match change {
+            Change::ListChanged => self
+                .list
+                .filter(|scopes| may(*scopes))
+                .map(|_| Notification::ListChanged)
+                .into_iter()
+                .collect(),
+            Change::Updated(uri) => self
+                .resources
+                .iter()
+                .filter(|watched| *watched.canonical == **uri && may(watched.scopes))
+                .map(|watched| Notification::Updated(watched.uri.clone()))
+                .collect(),
         }
-        notifications
     }
 }
 
@@ -145,70 +148,102 @@ impl Notification {
 mod tests {
     use super::*;
     use crate::{
-        domain::{
-            journal::{EntryId, TagId},
-            scope::Scope,
+        domain::scope::Scopes,
+        features::{
+            catalogue::Features,
+            context::ReadContext,
+            resource::{Contents, DeclaredTemplate, ResourceTemplate},
+            tool_error::ToolError,
         },
-        oauth::policy::ScopePolicy,
+        mcp::server_info::ServerInfo,
     };
 
-    const ENTRIES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
+    struct Report;
+
+    impl ResourceTemplate for Report {
+        const URI_TEMPLATE: &'static str = "files://reports/{id}";
+        const NAME: &'static str = "report";
+        const DESCRIPTION: &'static str = "A report.";
+        const SCOPES: &'static [&'static str] = &["files:read"];
+        const LISTED: bool = true;
+
+        type Id = i64;
+
+        async fn read(&self, _: ReadContext, _: i64) -> Result<Contents, ToolError> {
+            Ok(Contents::text(""))
+        }
+    }
+
+    fn catalogue() -> Catalogue {
+        let features = Features {
+            templates: vec![DeclaredTemplate::new(Report)],
+            ..Features::default()
+        };
+        Catalogue::new(
+            features,
+            Scopes::of_test(),
+            ServerInfo::new("files", "1.0.0"),
+        )
+        .unwrap()
+    }
 
     /// D-21.
     #[test]
-    fn a_change_is_told_to_whom_it_concerns_and_who_may_still_read_it() {
-        let catalogue = Catalogue::new(ScopePolicy::default());
+    fn a_change_is_notified_to_subscribers_whose_token_may_still_read_the_resource() {
+        let catalogue = catalogue();
+        let granted = catalogue.scopes().all();
         let mut watching = Watching::default();
-        for uri in ["epicme://entries/1", "epicme://tags/1", "epicme://tags"] {
-            watching.add(&catalogue, ScopeSet::ALL, uri).unwrap();
+        for uri in ["files://reports/1", "FILES://Reports/2"] {
+            watching.add(&catalogue, granted, uri).unwrap();
         }
-        assert!(watching.add_list(&catalogue, ScopeSet::ALL));
-        let told = |granted, change| watching.notifications(&catalogue, granted, change);
+        assert!(watching.add_list(&catalogue, granted));
+        let notified = |granted, change| watching.notifications(&catalogue, granted, &change);
         let updated = |uri: &str| Notification::Updated(uri.to_owned());
+        let change = |uri: &str| Change::updated(uri);
         assert_eq!(
-            told(ScopeSet::ALL, Change::Entry(EntryId(1))),
-            [updated("epicme://entries/1")]
-        );
-        assert_eq!(told(ScopeSet::ALL, Change::Entry(EntryId(2))), []);
-        assert_eq!(
-            told(ScopeSet::ALL, Change::Tag(TagId(1))),
-            [updated("epicme://tags/1")]
+            notified(granted, change("files://reports/1")),
+            [updated("files://reports/1")]
         );
         assert_eq!(
-            told(ScopeSet::ALL, Change::TagList),
-            [updated("epicme://tags"), Notification::ListChanged]
+            notified(granted, change("files://reports/2")),
+            [updated("FILES://Reports/2")],
+            "in the client's own words"
         );
-        assert_eq!(told(ENTRIES, Change::TagList), []);
-        assert_eq!(told(ScopeSet::EMPTY, Change::Entry(EntryId(1))), []);
+        assert_eq!(notified(granted, change("files://reports/3")), []);
+        assert_eq!(
+            notified(granted, Change::ListChanged),
+            [Notification::ListChanged]
+        );
+        for change in [change("files://reports/1"), Change::ListChanged] {
+            assert_eq!(notified(ScopeSet::EMPTY, change), []);
+        }
     }
 
     #[test]
-    fn what_cannot_be_read_cannot_be_watched() {
-        let catalogue = Catalogue::new(ScopePolicy::default());
+    fn what_cannot_be_read_cannot_be_subscribed_to() {
+        let catalogue = catalogue();
+        let granted = catalogue.scopes().all();
         let mut watching = Watching::default();
         assert!(matches!(
-            watching.add(&catalogue, ENTRIES, "epicme://tags"),
+            watching.add(&catalogue, ScopeSet::EMPTY, "files://reports/1"),
             Err(Unwatchable::Forbidden { .. })
         ));
         assert!(matches!(
-            watching.add(&catalogue, ENTRIES, "epicme://entries/x"),
+            watching.add(&catalogue, granted, "files://reports/x"),
             Err(Unwatchable::NotFound)
         ));
-        assert!(!watching.add_list(&catalogue, ENTRIES));
+        assert!(!watching.add_list(&catalogue, ScopeSet::EMPTY));
         for id in 1..=MOST_WATCHED {
             watching
-                .add(&catalogue, ENTRIES, &format!("epicme://entries/{id}"))
+                .add(&catalogue, granted, &format!("files://reports/{id}"))
                 .unwrap();
         }
+        let one_more = "files://reports/1000";
         assert!(matches!(
-            watching.add(&catalogue, ENTRIES, "epicme://entries/1000"),
+            watching.add(&catalogue, granted, one_more),
             Err(Unwatchable::TooMany(_))
         ));
-        watching.remove("epicme://entries/1");
-        assert!(
-            watching
-                .add(&catalogue, ENTRIES, "epicme://entries/1000")
-                .is_ok()
-        );
+        watching.remove("files://reports/1");
+        assert!(watching.add(&catalogue, granted, one_more).is_ok());
     }
 }

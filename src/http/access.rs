@@ -22,12 +22,12 @@ use log::{
 use super::{Site, edge::path_of};
 use crate::{
     domain::{
-        activity::Feature,
         principal::Principal,
         printable::printable,
         request_id::RequestId,
         trace_context::{SpanId, Trace, TraceContext, TraceId, TraceParent, TraceState},
     },
+    features::call_record::Feature,
     metrics::{self, Label, Outcome},
 };
 

@@ -85,14 +85,17 @@ pub(super) async fn authenticate(request: &HttpRequest, site: &Site) -> Result<C
     site.limits
         .admit(&principal, site.clock.now())
         .map_err(HttpError::LimitExceeded)?;
-    if principal.scopes.is_empty() {
-        let needed = site.baseline;
+    // Where scopes are declared, a token without any of them is good for nothing.
+    let declared = &site.challenger.scopes;
+    if principal.scopes.is_empty() && !declared.all().is_empty() {
+        let needed = site.challenger.baseline;
         let origin = Origin {
             trace,
             principal: Some(&principal),
             version: None,
         };
-        audit::log(Event::ScopeRefused { needed }, origin);
+        let names = Vec::from_iter(declared.names(needed)).join(",");
+        audit::log(Event::ScopeRefused { needed: &names }, origin);
         return Err(HttpError::Refused(Refusal::TooFewScopes { needed }));
     }
     Ok(Caller {

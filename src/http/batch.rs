@@ -1,7 +1,7 @@
 //! Several messages in one POST, which 2025-03-26 alone has (L-13, D-14). A batch is taken whole or
 //! refused whole; what is taken is answered message by message.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use actix_web::HttpResponse;
 use futures_util::{StreamExt, stream};
@@ -17,13 +17,18 @@ use super::{
 use crate::{
     cause::Cause,
     domain::{principal::Principal, scope::ScopeSet},
-    features::dispatch::{Dispatcher, Failure},
+    features::{
+        dispatch::{Dispatcher, Failure},
+        target::Target,
+    },
     mcp::{
+        envelope::OwnedParams,
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, RpcError},
         method::Method,
+        version::ProtocolVersion,
     },
-    session::{Authorized, Reply, SessionError, SessionHandle, last_message},
+    session::{Authorized, Reply, SessionError, SessionHandle, SessionRequest, last_message},
 };
 
 /// How many messages a batch has at most.
@@ -57,14 +62,18 @@ pub(super) async fn answer(
         .admit_batch()
         .await
         .map_err(|error| HttpError::session(error, None))?;
-    let messages: Vec<_> = messages.iter().map(Message::of).collect();
+    let (version, dispatcher) = (session.version(), Arc::clone(&site.dispatcher));
+    let messages: Vec<_> = messages
+        .iter()
+        .map(|message| Message::of(message, version, &dispatcher))
+        .collect();
     let authorized: Vec<_> = messages
         .iter()
         .map(|_| legacy::under(caller, site))
         .collect();
     let run = async move {
         let _permit = permit;
-        run(messages, session, authorized).await
+        run(messages, session, authorized, &dispatcher).await
     };
     // Like any call of a session, what has been taken does not end with the connection (L-19).
     let answers = actix_web::rt::spawn(run)
@@ -130,16 +139,23 @@ fn check_scopes(
     dispatcher: &Dispatcher,
     principal: &Principal,
 ) -> Result<(), HttpError> {
-    let policy = dispatcher.catalogue().policy();
+    let catalogue = dispatcher.catalogue();
+    let version = session.version();
     let (mut all, mut lacking) = (ScopeSet::EMPTY, None);
     for message in messages {
         if let Incoming::Request(request) = message
             && let Some(method) = Method::find(&request.method, session.version())
             && let Ok(params) = request.params()
         {
-            let needed = dispatcher.scopes_of(method, &params);
+            let target = dispatcher.find(method, &params, version);
+            let needed = target.map_or(ScopeSet::EMPTY, |target| target.scopes(catalogue, &params));
             all = all.union(needed);
-            if lacking.is_none() && policy.require(principal.scopes, needed).is_err() {
+            if lacking.is_none()
+                && dispatcher
+                    .scopes()
+                    .require(principal.scopes, needed)
+                    .is_err()
+            {
                 lacking = Some(request.id.clone());
             }
         }
@@ -154,8 +170,9 @@ fn check_scopes(
 enum Message {
     Request {
         id: Id,
-        method: String,
-        params: Option<Box<RawValue>>,
+        method: Option<Method>,
+        target: Result<Target, RpcError>,
+        params: OwnedParams,
     },
     Notification {
         method: String,
@@ -168,14 +185,24 @@ enum Message {
 }
 
 impl Message {
-    fn of(incoming: &Incoming<'_>) -> Self {
+    fn of(incoming: &Incoming<'_>, version: ProtocolVersion, dispatcher: &Dispatcher) -> Self {
         let owned = |params: Option<&RawValue>| params.map(ToOwned::to_owned);
         match incoming {
-            Incoming::Request(request) => Self::Request {
-                id: request.id.clone(),
-                method: request.method.clone().into_owned(),
-                params: owned(request.raw_params()),
-            },
+            Incoming::Request(request) => {
+                let method = Method::find(&request.method, version);
+                let params = request.params();
+                let target = match (method, &params) {
+                    (Some(method), Ok(params)) => dispatcher.find(method, params, version),
+                    (_, Err(error)) => Err(error.clone()),
+                    (None, Ok(_)) => Ok(Target::Method),
+                };
+                Self::Request {
+                    id: request.id.clone(),
+                    method,
+                    target,
+                    params: params.as_ref().map(OwnedParams::from).unwrap_or_default(),
+                }
+            }
             Incoming::Notification(notification) => Self::Notification {
                 method: notification.method.clone().into_owned(),
                 params: owned(notification.raw_params()),
@@ -196,9 +223,10 @@ async fn run(
     messages: Vec<Message>,
     session: SessionHandle,
     authorized: Vec<Authorized>,
+    dispatcher: &Dispatcher,
 ) -> Result<Vec<String>, SessionError> {
     let mut answers = stream::iter(messages.into_iter().zip(authorized))
-        .map(|(message, authorized)| run_one(message, &session, authorized))
+        .map(|(message, authorized)| run_one(message, &session, authorized, dispatcher))
         .buffered(AT_ONCE);
     let mut texts = Vec::new();
     while let Some(answer) = answers.next().await {
@@ -211,6 +239,7 @@ async fn run_one(
     message: Message,
     session: &SessionHandle,
     authorized: Authorized,
+    dispatcher: &Dispatcher,
 ) -> Result<Option<String>, SessionError> {
     let version = session.version();
     match message {
@@ -225,21 +254,29 @@ async fn run_one(
                 .await?;
             Ok(None)
         }
-        Message::Request { id, method, params } => {
-            let outcome = match Method::find(&method, version) {
+        Message::Request {
+            id,
+            method,
+            target,
+            params,
+        } => {
+            let outcome = match method {
                 None => Err(Failure::Rpc(RpcError::method_not_found())),
                 Some(method) => {
-                    match session
-                        .call_quietly(authorized, id.clone(), method, params)
-                        .await?
-                    {
+                    let request = SessionRequest {
+                        id: id.clone(),
+                        method,
+                        target,
+                        params,
+                    };
+                    match session.call_quietly(authorized, request).await? {
                         Reply::Whole(outcome) => outcome,
                         // The client called it off, and wants no answer.
                         Reply::Cancelled | Reply::Stream(_) => return Ok(None),
                     }
                 }
             };
-            Ok(Some(last_message(outcome, &id, version)))
+            Ok(Some(last_message(outcome, &id, version, dispatcher)))
         }
     }
 }

@@ -27,6 +27,7 @@ impl Discovery {
     #[must_use]
     pub fn new(
         metadata: &ProtectedResourceMetadata,
+        headline: &str,
         mcp_url: &str,
         relays_authorization_server: bool,
     ) -> Self {
@@ -41,9 +42,9 @@ impl Discovery {
             protected_resource: document.into(),
             protected_resource_tag: tag,
             front_page: format!(
-                "EpicMe: a personal journal over MCP.\n\n\
+                "{headline}\n\n\
                  Connect an MCP host to {mcp_url}\n\
-                 It finds out by itself how to sign you in.\n"
+                 The client discovers the sign-in flow automatically.\n"
             )
             .into(),
             relays_authorization_server,

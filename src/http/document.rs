@@ -10,16 +10,21 @@ use crate::{
     mcp::{
         answer::{Document, Pieces},
         jsonrpc::{self, Id},
-        shape,
         version::ProtocolVersion,
+        wire_format::{self, WireFormat},
     },
 };
 
 /// The successful response to whoever reads a document. If a piece cannot be fetched, the connection
 /// breaks off: the status has been sent, and half a document must not look like a whole one.
-pub(super) fn response(document: &Document, id: &Id, version: ProtocolVersion) -> HttpResponse {
+pub(super) fn response(
+    document: &Document,
+    id: &Id,
+    version: ProtocolVersion,
+    wire: &WireFormat,
+) -> HttpResponse {
     let (mut before, end) = jsonrpc::around_result(id);
-    let (opening, closing) = shape::around_document(document, version);
+    let (opening, closing) = wire.around_document(document, version);
     before.push_str(&opening);
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -45,10 +50,11 @@ fn body(
             let (text, next) = match next {
                 Next::Before(text) => (text, Next::Piece(0)),
                 Next::Piece(place) if place < pieces.count() => {
-                    let piece = pieces.fetch(place).await.inspect_err(|cause| {
+                    let piece = pieces.fetch(place).await.map_err(|cause| {
                         log::warn!("a document broke off at piece {place}: {cause}");
+                        Cause::new(cause)
                     })?;
-                    (shape::escaped(&piece), Next::Piece(place + 1))
+                    (wire_format::escaped(&piece), Next::Piece(place + 1))
                 }
                 Next::Piece(_) => (after.clone(), Next::Nothing),
                 Next::Nothing => return Ok(None),

@@ -128,7 +128,7 @@ pub(super) async fn pass<B: MessageBody + 'static>(
         .cloned()
         .expect("every route has the site");
     let path = request.match_info().as_str();
-    let under_mcp = path == super::MCP;
+    let under_mcp = path == site.endpoint;
     // Load balancers ask after the server's health by its address.
     let any_host = super::is_probe(path);
     let origin = Origin {
@@ -207,7 +207,8 @@ pub(super) async fn preflight(request: HttpRequest) -> HttpResponse {
         .fold(ALLOWED_HEADERS.to_owned(), |list, name| {
             format!("{list}, {name}")
         });
-    let methods = if path_of(&request) == super::MCP {
+    let site = request.app_data::<Data<Site>>();
+    let methods = if site.is_some_and(|site| path_of(&request) == site.endpoint) {
         ALLOWED_METHODS
     } else {
         "GET, HEAD, OPTIONS"

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     cause::Cause,
-    domain::{principal::Principal, scope::ScopeSet},
-    features::dispatch::Failure,
+    domain::{principal::Principal, scope::ScopeSet, trace_context::TraceParent},
+    features::{dispatch::Failure, target::Target},
     mcp::{
         answer::{Answer, ToolAnswer},
         envelope::Params,
@@ -25,7 +25,7 @@ use crate::{
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, Posted, RpcError, code},
         method::Method,
-        shape, status,
+        status,
         version::ProtocolVersion,
     },
     metrics::{self, Outcome},
@@ -115,29 +115,32 @@ async fn answer(
     let params = incoming.params().map_err(refused)?;
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
     // A request has one trace: the header's, if it has one, for the authorization server was told that.
-    caller.trace.parent = caller.trace.parent.or_else(|| params.trace_parent());
+    let parent = || TraceParent::parse(&params.trace_parent()?);
+    caller.trace.parent = caller.trace.parent.or_else(parent);
+    let found = find(&incoming, &params, era, site);
     note(request, |info| {
         info.trace = caller.trace;
-        note_message(info, &incoming, &params, era, site);
+        note_message(info, &incoming, era);
+        info.feature = found.as_ref().and_then(|(method, target)| {
+            let target = target.as_ref().ok()?;
+            target.feature(site.dispatcher.catalogue(), *method)
+        });
     });
+    let target = found.map(|(_, target)| target);
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
-            modern::answer(&message, params, &headers, &caller, site).await
+            modern::answer(&message, params, target, &headers, &caller, site).await
         }
         // Nothing that a modern client may notify us of concerns us (D-16).
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
-        (Era::Legacy, incoming) => legacy::answer(incoming, &headers, &caller, site).await,
+        (Era::Legacy, incoming) => {
+            legacy::answer(incoming, &params, target, &headers, &caller, site).await
+        }
     }
 }
 
 /// Notes what a message asks for, for the access log and the metrics.
-fn note_message(
-    info: &mut access::RequestInfo,
-    incoming: &Incoming<'_>,
-    params: &Params<'_>,
-    era: Era,
-    site: &Site,
-) {
+fn note_message(info: &mut access::RequestInfo, incoming: &Incoming<'_>, era: Era) {
     info.era = match era {
         Era::Modern => metrics::Era::Modern,
         Era::Legacy => metrics::Era::Legacy,
@@ -147,11 +150,25 @@ fn note_message(
         Incoming::Notification(_) => metrics::Method::Notification,
         Incoming::Response(_) => metrics::Method::Response,
     };
-    if let Incoming::Request(message) = incoming
-        && let Some(method) = Method::named(&message.method)
-    {
-        info.feature = site.dispatcher.feature_of(method, params);
-    }
+}
+
+/// What a request asks for, and what it is about.
+fn find(
+    incoming: &Incoming<'_>,
+    params: &Params<'_>,
+    era: Era,
+    site: &Site,
+) -> Option<(Method, Result<Target, RpcError>)> {
+    let Incoming::Request(message) = incoming else {
+        return None;
+    };
+    let method = Method::named(&message.method)?;
+    // All that depends on the revision is the error code for a URI that leads nowhere.
+    let version = match era {
+        Era::Modern => ProtocolVersion::V2026_07_28,
+        Era::Legacy => ProtocolVersion::V2025_11_25,
+    };
+    Some((method, site.dispatcher.find(method, params, version)))
 }
 
 /// Gives an outcome the status and the body of its era.
@@ -160,12 +177,14 @@ pub(super) fn respond(
     id: &Id,
     version: ProtocolVersion,
     principal: &Principal,
+    site: &Site,
 ) -> Result<HttpResponse, HttpError> {
+    let wire = site.dispatcher.wire();
     let era = Era::of(version);
     match outcome {
-        Ok(Answer::Document(document)) => Ok(document::response(&document, id, version)),
+        Ok(Answer::Document(document)) => Ok(document::response(&document, id, version, wire)),
         Ok(Answer::Ready(result)) => Ok(whole::ready(result, id)),
-        Ok(answer) => match shape::response(id, &answer, version) {
+        Ok(answer) => match wire.response(id, &answer, version) {
             Ok(response) => {
                 let mut response = whole::json(response);
                 if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
@@ -173,7 +192,7 @@ pub(super) fn respond(
                 }
                 Ok(response)
             }
-            Err(error) => respond(Err(error.into()), id, version, principal),
+            Err(error) => respond(Err(error.into()), id, version, principal, site),
         },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {
             status: status::of_error(era, &error),
@@ -184,8 +203,9 @@ pub(super) fn respond(
             Err(forbidden(id.clone(), needed, version, principal))
         }
         Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
-        Err(Failure::Unavailable { source }) => Err(HttpError::JournalUnavailable {
+        Err(Failure::Unavailable { message, source }) => Err(HttpError::Unavailable {
             id: id.clone(),
+            message,
             source,
         }),
         Err(Failure::Internal { source }) => Err(HttpError::Internal {

@@ -3,7 +3,7 @@
 //! Every variant has two faces: what the client reads, from the fixed words of this file, and the
 //! private cause, which the access log writes once under the request id that the response carries.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
@@ -34,7 +34,7 @@ use crate::{
         status,
     },
     metrics::Outcome,
-    oauth::{bearer::Scheme, challenge::Challenge, dpop::ProofFault, judge::Refusal, metadata},
+    oauth::{bearer::Scheme, dpop::ProofFault, judge::Refusal},
     session::SessionError,
 };
 
@@ -78,7 +78,7 @@ pub(super) enum HttpError {
     #[display("{_0}")]
     Refused(Refusal),
     /// Good credentials, which do not reach as far as this very request.
-    #[display("needs {needed}")]
+    #[display("insufficient scope")]
     Forbidden {
         /// To answer under; a response has none of its own.
         id: Option<Id>,
@@ -99,11 +99,13 @@ pub(super) enum HttpError {
     /// As much is under way as may be.
     #[display("busy")]
     Busy(Option<Id>),
-    /// The database cannot be reached.
-    #[display("the journal is unavailable")]
-    JournalUnavailable {
+    /// Something that a feature needs cannot be reached.
+    #[display("a feature is unavailable")]
+    Unavailable {
         /// To answer under.
         id: Id,
+        /// What the client reads.
+        message: Cow<'static, str>,
         /// What went wrong.
         source: Cause,
     },
@@ -215,8 +217,10 @@ impl HttpError {
         if let Self::Forbidden { needed, .. } = self {
             let extensions = request.extensions();
             let principal = extensions.get::<Arc<Principal>>();
+            let scopes = &site(request).challenger.scopes;
+            let needed = Vec::from_iter(scopes.names(needed)).join(",");
             audit::log(
-                Event::ScopeRefused { needed },
+                Event::ScopeRefused { needed: &needed },
                 Origin {
                     trace,
                     principal: principal.map(|principal| &**principal),
@@ -229,8 +233,8 @@ impl HttpError {
             StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         );
         response.insert_header((CACHE_CONTROL, "no-store"));
-        for challenge in face.challenge.iter().flat_map(Challenge::fields) {
-            response.append_header((WWW_AUTHENTICATE, challenge));
+        for challenge in &face.challenges {
+            response.append_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
         if let Self::Refused(Refusal::Proof(ProofFault::Nonce)) = &self
             && let Some(nonce) = site(request).nonce()
@@ -238,7 +242,7 @@ impl HttpError {
             response.insert_header((DPOP_NONCE.clone(), nonce));
         }
         if matches!(self, Self::WrongSecret) {
-            response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"cut-offs\""));
+            response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"revocations\""));
         }
         if let Some(allow) = face.allow {
             response.insert_header((ALLOW, allow));
@@ -260,7 +264,7 @@ impl HttpError {
         if !matches!(self, Self::UnknownSession(_)) {
             data["request_id"] = request_id.to_string().into();
         }
-        let body = if path_of(request) == super::MCP {
+        let body = if path_of(request) == site(request).endpoint {
             let error = match &self {
                 Self::Rpc { error, .. } => error.clone(),
                 _ => RpcError::new(face.code, face.description.clone()).with_data(data),
@@ -270,9 +274,15 @@ impl HttpError {
             data.to_string()
         };
         let mut response = response.content_type("application/json").body(body);
-        let cause = self
-            .cause()
-            .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}"));
+        let cause = match &self {
+            Self::Forbidden { needed, .. } | Self::Refused(Refusal::TooFewScopes { needed }) => {
+                let scopes = &site(request).challenger.scopes;
+                format!("needs scope {}", scopes.list(*needed))
+            }
+            _ => self
+                .cause()
+                .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}")),
+        };
         let mut told = response.extensions_mut();
         told.insert(LoggedCause(cause));
         told.insert(self.outcome());
@@ -302,7 +312,7 @@ impl HttpError {
             | Self::Rpc { id, .. }
             | Self::Forbidden { id, .. }
             | Self::Internal { id, .. } => id.as_ref(),
-            Self::JournalUnavailable { id, .. } => Some(id),
+            Self::Unavailable { id, .. } => Some(id),
             _ => None,
         }
     }
@@ -310,7 +320,7 @@ impl HttpError {
     fn cause(&self) -> Option<&dyn fmt::Display> {
         match self {
             Self::IssuerUnavailable { source, .. }
-            | Self::JournalUnavailable { source, .. }
+            | Self::Unavailable { source, .. }
             | Self::Internal { source, .. } => Some(source),
             _ => None,
         }
@@ -327,9 +337,7 @@ impl HttpError {
                 Outcome::Forbidden
             }
             Self::Refused(_) | Self::WrongSecret => Outcome::Unauthorized,
-            Self::IssuerUnavailable { .. } | Self::JournalUnavailable { .. } => {
-                Outcome::Unavailable
-            }
+            Self::IssuerUnavailable { .. } | Self::Unavailable { .. } => Outcome::Unavailable,
             Self::LimitExceeded(_) => Outcome::Limited,
             Self::Busy(_) => Outcome::Busy,
             Self::Internal { .. } => Outcome::Internal,
@@ -396,14 +404,10 @@ impl HttpError {
                     "The server is busy; try again soon",
                 )
             },
-            Self::JournalUnavailable { .. } => Face {
+            Self::Unavailable { message, .. } => Face {
                 retry_after: Some(RETRY_LATER),
                 code: code::INTERNAL_ERROR,
-                ..Face::new(
-                    503,
-                    "temporarily_unavailable",
-                    "The journal cannot be reached at the moment; try again later",
-                )
+                ..Face::new(503, "temporarily_unavailable", message.clone())
             },
             Self::UnsupportedMediaType { expected } => Face::new(
                 415,
@@ -484,7 +488,7 @@ struct Face {
     error: &'static str,
     description: String,
     code: i32,
-    challenge: Option<Challenge>,
+    challenges: Vec<String>,
     allow: Option<&'static str>,
     retry_after: Option<Duration>,
 }
@@ -496,7 +500,7 @@ impl Face {
             error,
             description: description.into(),
             code: code::INVALID_REQUEST,
-            challenge: None,
+            challenges: Vec::new(),
             allow: None,
             retry_after: None,
         }
@@ -505,15 +509,9 @@ impl Face {
         let site = site(request);
         let values = request.headers().get_all(AUTHORIZATION);
         let scheme = Scheme::of(values.map(|value| value.as_bytes())).unwrap_or(Scheme::Bearer);
-        let challenge = Challenge::new(
-            refusal,
-            scheme,
-            site.baseline,
-            &metadata::url(&site.public_url),
-            site.proofs.are_taken(),
-        );
+        let challenge = site.challenger.challenge(refusal, scheme);
         Self {
-            challenge: Some(challenge.clone()),
+            challenges: challenge.fields().collect(),
             ..Self::new(
                 challenge.status,
                 challenge.body_error(),

@@ -1,6 +1,8 @@
 //! How the server is: `/livez`, whether the process answers at all; `/readyz`, whether it can serve.
 
 use std::{
+    future::Future,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,30 +15,51 @@ use actix_web::{
     http::{StatusCode, header::CACHE_CONTROL},
     web::{Bytes, Data},
 };
+use futures_util::future::{join, join_all};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::Site;
-use crate::{
-    auth::AuthHandle,
-    domain::journal::JournalError,
-    journal::{JournalHandle, Ping},
-    metrics::Label,
-};
+use crate::{auth::AuthHandle, metrics::Label};
 
 /// How long one part may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const LONGEST_CHECK: Duration = Duration::from_secs(3);
 
 /// How long a finding is good for: whoever may reach `/readyz` must not have the database asked as often
 /// as they like.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// Tells how the server is.
+/// Tells how the server is. Clones tell of the same one.
 #[derive(Clone)]
 pub struct Health(Arc<Inner>);
 
+/// A part of a server that has to work for the server to be ready.
+pub struct HealthCheck {
+    /// The part's name in the answer of `/readyz`.
+    pub name: &'static str,
+    /// Finds out how the part is; it may take three seconds.
+    pub check: Box<dyn Fn() -> HealthFuture + Send + Sync>,
+}
+
+/// A part being asked how it is.
+pub type HealthFuture = Pin<Box<dyn Future<Output = PartHealth>>>;
+
+/// How a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartHealth {
+    /// It works.
+    Ok,
+    /// It works at the limit of what it can do. That is not unhealthy: taking the server out of rotation
+    /// would only overload the others.
+    Busy,
+    /// It does not work.
+    Unavailable,
+}
+
 struct Inner {
-    journal: JournalHandle,
+    checks: Vec<HealthCheck>,
     auth: AuthHandle,
     draining: AtomicBool,
     // Held while one asks, so that the others wait for what it finds.
@@ -51,11 +74,11 @@ struct Found {
 }
 
 impl Health {
-    /// Of a server with this journal and these issuers.
+    /// The health of a server of these parts, which introspects by this handle.
     #[must_use]
-    pub fn new(journal: JournalHandle, auth: AuthHandle) -> Self {
+    pub fn new(checks: Vec<HealthCheck>, auth: AuthHandle) -> Self {
         Self(Arc::new(Inner {
-            journal,
+            checks,
             auth,
             draining: AtomicBool::new(false),
             last: Mutex::default(),
@@ -72,8 +95,7 @@ impl Health {
             return found(&Report {
                 status: Status::Draining,
                 outage: Some(Outage::of("The server is stopping")),
-                journal: None,
-                introspection: None,
+                parts: Map::new(),
                 issuers: Vec::new(),
             });
         }
@@ -83,26 +105,21 @@ impl Health {
         {
             return found.clone();
         }
-        let (journal, auth) = futures_util::future::join(
-            timeout(PATIENCE, self.0.journal.ask(Ping)),
-            timeout(PATIENCE, self.0.auth.ping()),
-        )
-        .await;
-        let journal = match journal {
-            Ok(Ok(())) => Part::Ok,
-            // It has all hands full, and is well: whoever takes it for unfit has others drown as well.
-            Ok(Err(JournalError::Busy)) => Part::Busy,
-            Ok(Err(error)) => {
-                log::debug!("the journal is not ready: {error}");
-                Part::Unavailable
+        let introspection = async {
+            match timeout(LONGEST_CHECK, self.0.auth.ping()).await {
+                Ok(Ok(())) => PartHealth::Ok,
+                Ok(Err(_)) | Err(_) => PartHealth::Unavailable,
             }
-            Err(_) => Part::Unavailable,
         };
-        let introspection = match auth {
-            Ok(Ok(())) => Part::Ok,
-            Ok(Err(_)) | Err(_) => Part::Unavailable,
-        };
-        let ready = journal != Part::Unavailable && introspection != Part::Unavailable;
+        let checks = self.0.checks.iter().map(|part| async {
+            let health = timeout(LONGEST_CHECK, (part.check)()).await;
+            (part.name, health.unwrap_or(PartHealth::Unavailable))
+        });
+        let (mut parts, introspection) = join(join_all(checks), introspection).await;
+        parts.push(("introspection", introspection));
+        let ready = parts
+            .iter()
+            .all(|(_, health)| *health != PartHealth::Unavailable);
         let found = found(&Report {
             status: if ready {
                 Status::Ready
@@ -110,8 +127,10 @@ impl Health {
                 Status::NotReady
             },
             outage: (!ready).then(|| Outage::of("A part that every request needs does not answer")),
-            journal: Some(journal),
-            introspection: Some(introspection),
+            parts: parts
+                .into_iter()
+                .map(|(name, health)| (name.to_owned(), json!(health)))
+                .collect(),
             // Shown, and not counted: known tokens go on while an issuer is down, and another process
             // would do no better.
             issuers: self
@@ -135,10 +154,8 @@ struct Report<'a> {
     status: Status,
     #[serde(flatten)]
     outage: Option<Outage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    journal: Option<Part>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    introspection: Option<Part>,
+    #[serde(flatten)]
+    parts: Map<String, Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     issuers: Vec<IssuerReport<'a>>,
 }
@@ -171,14 +188,6 @@ enum Status {
     Ready,
     NotReady,
     Draining,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Part {
-    Ok,
-    Busy,
-    Unavailable,
 }
 
 fn found(report: &Report<'_>) -> Found {

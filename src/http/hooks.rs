@@ -24,7 +24,10 @@ pub(super) const BACKCHANNEL_LOGOUT: &str = "/oauth/backchannel-logout";
 /// Where an authorization server says that a token was revoked.
 pub(super) const REVOKED: &str = "/oauth/revoked";
 
-/// Where an operator cuts somebody off.
+/// Where an operator revokes tokens, users and clients.
+pub(super) const REVOCATIONS: &str = "/admin/revocations";
+
+/// The same under the name of earlier releases.
 pub(super) const CUT_OFFS: &str = "/admin/cut-offs";
 
 /// The longest body that is read here: a logout token of 8 KiB, with room for the rest.
@@ -144,7 +147,7 @@ impl Whom {
             if auth.knows_issuer(&issuer) {
                 Ok(issuer)
             } else {
-                Err(HttpError::Invalid("issuer is no issuer of this server's"))
+                Err(HttpError::Invalid("unknown issuer"))
             }
         };
         match (

@@ -19,25 +19,28 @@ use super::{
 };
 use crate::{
     audit::{self, Event, Origin},
+    features::target::Target,
     mcp::{
+        envelope::{OwnedParams, Params},
         era::{self, Era},
         headers::{Field, Headers},
         jsonrpc::{self, Id, Incoming, Request, RpcError},
         method::Method,
         outgoing::Abilities,
-        shape,
         sse::EventId,
         status,
         version::ProtocolVersion,
     },
     metrics::StreamKind,
-    session::{Authorized, Reply, SessionHandle, Sessions},
+    session::{Authorized, Reply, SessionHandle, SessionRequest, Sessions},
 };
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 pub(super) async fn answer(
     incoming: Incoming<'_>,
+    params: &Params<'_>,
+    target: Option<Result<Target, RpcError>>,
     headers: &Headers<'_>,
     caller: &Caller,
     site: &Site,
@@ -78,15 +81,20 @@ pub(super) async fn answer(
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
-        return respond(unknown, &message.id, version, principal);
+        return respond(unknown, &message.id, version, principal, site);
     };
-    let params = message.raw_params().map(ToOwned::to_owned);
+    let request = SessionRequest {
+        id: message.id.clone(),
+        method,
+        target: target.unwrap_or(Ok(Target::Method)),
+        params: OwnedParams::from(params),
+    };
     let reply = session
-        .call(under(caller, site), message.id.clone(), method, params)
+        .call(under(caller, site), request)
         .await
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
-        Reply::Whole(outcome) => respond(outcome, &message.id, version, principal),
+        Reply::Whole(outcome) => respond(outcome, &message.id, version, principal, site),
         Reply::Stream(frames) => {
             let watch = TokenWatch::of_call(caller, site);
             let response = open_stream::of_frames(frames, site.silence, watch, || ());
@@ -129,7 +137,10 @@ fn open(
             version: Some(version),
         },
     );
-    let mut response = whole::json(jsonrpc::success(&message.id, &shape::initialized(version)));
+    let mut response = whole::json(jsonrpc::success(
+        &message.id,
+        &site.dispatcher.wire().initialized(version),
+    ));
     response.headers_mut().insert(
         SESSION_ID.clone(),
         session

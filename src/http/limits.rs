@@ -25,7 +25,7 @@ use crate::domain::{
 };
 
 /// How often what may be asked in a minute, and at once; `None` is as often as anybody likes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RateLimits {
     /// Proxies that are believed when they say for whom they ask.
     pub trusted_proxies: Vec<AddressRange>,
@@ -35,6 +35,19 @@ pub struct RateLimits {
     pub requests_per_user: Option<NonZeroU32>,
     /// Requests of one client of one issuer.
     pub requests_per_client: Option<NonZeroU32>,
+}
+
+impl Default for RateLimits {
+    /// 60 unknown tokens from one address and 6,000 requests of one user in a minute; no proxy is
+    /// trusted.
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            unknown_tokens: NonZeroU32::new(60),
+            requests_per_user: NonZeroU32::new(6_000),
+            requests_per_client: None,
+        }
+    }
 }
 
 /// The limits, shared by all workers. Each that is switched on has a table of its own, and costs a

@@ -36,17 +36,17 @@ mod whole;
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, Route,
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 use crate::{
     auth::AuthHandle,
-    domain::{clock::Clock, scope::ScopeSet},
+    domain::clock::Clock,
     features::dispatch::Dispatcher,
     metrics::Metrics,
-    oauth::{metadata, shared_secret::SharedSecret, url::PublicUrl},
+    oauth::{challenge::Challenger, metadata, shared_secret::SharedSecret, url::PublicUrl},
     session::{Listeners, Sessions},
 };
 
@@ -54,14 +54,11 @@ use self::error::HttpError;
 pub use self::{
     discovery::Discovery,
     edge::Doors,
-    health::Health,
+    health::{Health, HealthCheck, PartHealth},
     limits::{Limits, RateLimits},
     proofs::ProofRules,
     scrape::{Scrape, configure_scrape},
 };
-
-/// The one endpoint of MCP.
-const MCP: &str = "/mcp";
 
 /// Where load balancers and orchestrators ask how the server is: whether it is there, whether the
 /// process lives, whether it can serve.
@@ -102,8 +99,12 @@ pub struct Site {
     pub discovery: Discovery,
     /// What proofs of a token's key have to be.
     pub proofs: ProofRules,
-    /// The scopes that a client is told to begin with.
-    pub baseline: ScopeSet,
+    /// What challenges say.
+    pub challenger: Challenger,
+    /// The path of the MCP endpoint.
+    pub endpoint: String,
+    /// The path of the protected resource metadata, as clients are told it.
+    pub metadata_path: String,
     /// Where clients reach this server.
     pub public_url: PublicUrl,
 }
@@ -115,12 +116,15 @@ impl Site {
     }
 }
 
-/// The paths under which the protected resource metadata is served.
-fn metadata_paths(public_url: &PublicUrl) -> Vec<String> {
-    let mut paths = vec![metadata::PATH.to_owned(), metadata::ROOT_PATH.to_owned()];
-    let under_a_path = metadata::path(public_url);
-    if !paths.contains(&under_a_path) {
-        paths.push(under_a_path);
+/// The paths under which the protected resource metadata is served. Behind a proxy that takes the public
+/// path off, it is found under both.
+fn metadata_paths(site: &Site) -> Vec<String> {
+    let mut paths = vec![
+        format!("{}{}", metadata::ROOT_PATH, site.endpoint),
+        metadata::ROOT_PATH.to_owned(),
+    ];
+    if !paths.contains(&site.metadata_path) {
+        paths.push(site.metadata_path.clone());
     }
     paths
 }
@@ -133,18 +137,23 @@ fn is_probe(path: &str) -> bool {
 
 /// Whether a path is one on which others tell this server something.
 fn is_hook(path: &str) -> bool {
-    [hooks::BACKCHANNEL_LOGOUT, hooks::REVOKED, hooks::CUT_OFFS].contains(&path)
+    [
+        hooks::BACKCHANNEL_LOGOUT,
+        hooks::REVOKED,
+        hooks::REVOCATIONS,
+        hooks::CUT_OFFS,
+    ]
+    .contains(&path)
 }
 
-/// All routes of the server.
+/// The MCP endpoint, health, revocation and the page at `/`, and what [`configure_well_known`] has.
 pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let site = site.clone();
     move |service| {
-        let paths = metadata_paths(&site.public_url);
-        let takes_cut_offs = site.revocation_secret.is_some();
-        service.app_data(site);
+        let accepts_revocations = site.revocation_secret.is_some();
+        service.app_data(site.clone());
         service.service(
-            web::resource(MCP)
+            web::resource(site.endpoint.clone())
                 .wrap(from_fn(edge::pass))
                 .route(web::post().to(endpoint::post))
                 .route(web::get().to(endpoint::get))
@@ -158,66 +167,60 @@ pub fn configure(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + us
                 .route(web::post().to(hooks::backchannel_logout))
                 .default_service(web::to(hooks::other_method)),
         );
-        if takes_cut_offs {
+        if accepts_revocations {
             service.service(
                 web::resource(hooks::REVOKED)
                     .wrap(from_fn(edge::pass))
                     .route(web::post().to(hooks::revoked))
                     .default_service(web::to(hooks::other_method)),
             );
-            service.service(
-                web::resource(hooks::CUT_OFFS)
-                    .wrap(from_fn(edge::pass))
-                    .route(web::post().to(hooks::cut_off))
-                    .default_service(web::to(hooks::other_method)),
-            );
+            for path in [hooks::REVOCATIONS, hooks::CUT_OFFS] {
+                service.service(
+                    web::resource(path)
+                        .wrap(from_fn(edge::pass))
+                        .route(web::post().to(hooks::cut_off))
+                        .default_service(web::to(hooks::other_method)),
+                );
+            }
         }
-        for path in paths {
-            service.service(
-                web::resource(path)
-                    .wrap(from_fn(edge::pass))
-                    .route(web::get().to(discovery::protected_resource))
-                    .route(web::head().to(discovery::protected_resource))
-                    .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
-                    .default_service(web::to(discovery::other_method)),
-            );
-        }
-        service.service(
-            web::resource("/.well-known/oauth-authorization-server")
-                .wrap(from_fn(edge::pass))
-                .route(web::get().to(discovery::authorization_server))
-                .route(web::head().to(discovery::authorization_server))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
-                .default_service(web::to(discovery::other_method)),
-        );
-        service.service(
-            web::resource("/")
-                .wrap(from_fn(edge::pass))
-                .route(web::get().to(discovery::front_page))
-                .route(web::head().to(discovery::front_page))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
-                .default_service(web::to(discovery::other_method)),
-        );
+        document(service, "/", || web::to(discovery::front_page));
         for path in [HEALTHCHECK, LIVEZ] {
-            service.service(
-                web::resource(path)
-                    .wrap(from_fn(edge::pass))
-                    .route(web::get().to(health::alive))
-                    .route(web::head().to(health::alive))
-                    .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
-                    .default_service(web::to(discovery::other_method)),
-            );
+            document(service, path, || web::to(health::alive));
         }
-        service.service(
-            web::resource(READYZ)
-                .wrap(from_fn(edge::pass))
-                .route(web::get().to(health::ready))
-                .route(web::head().to(health::ready))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
-                .default_service(web::to(discovery::other_method)),
-        );
+        document(service, READYZ, || web::to(health::ready));
+        well_known(service, &site);
         service.default_service(web::to(nothing_here).wrap(from_fn(edge::pass)));
     }
+}
+
+/// The documents that clients look for at the root of the host, whatever the path of the server.
+pub fn configure_well_known(site: &web::Data<Site>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let site = site.clone();
+    move |service| {
+        service.app_data(site.clone());
+        well_known(service, &site);
+    }
+}
+
+fn well_known(service: &mut ServiceConfig, site: &Site) {
+    for path in metadata_paths(site) {
+        document(service, &path, || web::to(discovery::protected_resource));
+    }
+    document(service, "/.well-known/oauth-authorization-server", || {
+        web::to(discovery::authorization_server)
+    });
+}
+
+/// A document that is read by GET and HEAD.
+fn document(service: &mut ServiceConfig, path: &str, read: impl Fn() -> Route) {
+    service.service(
+        web::resource(path)
+            .wrap(from_fn(edge::pass))
+            .route(read().method(actix_web::http::Method::GET))
+            .route(read().method(actix_web::http::Method::HEAD))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(edge::preflight))
+            .default_service(web::to(discovery::other_method)),
+    );
 }
 
 async fn nothing_here(request: HttpRequest, body: web::Payload) -> HttpResponse {

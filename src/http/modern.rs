@@ -17,13 +17,14 @@ use super::{
 use crate::{
     features::{
         dispatch::{Begun, Call, Failure},
+        target::Target,
         watching::{Unwatchable, Watching},
     },
     mcp::{
         envelope::Params,
         era::{self, Admitted},
         headers::Headers,
-        jsonrpc::{self, Id, Request},
+        jsonrpc::{self, Id, Request, RpcError},
         method::Method,
         status,
         subscription::{self, Filter},
@@ -35,6 +36,7 @@ use crate::{
 pub(super) async fn answer(
     message: &Request<'_>,
     params: Params<'_>,
+    target: Option<Result<Target, RpcError>>,
     headers: &Headers<'_>,
     caller: &Caller,
     site: &Site,
@@ -51,8 +53,9 @@ pub(super) async fn answer(
     }
     let progress_token = admitted.params.progress_token();
     let (client, inbox) = stream::channel(progress_token.is_some(), admitted.log_level);
-    let begun = site.dispatcher.begin(&Call {
+    let begun = site.dispatcher.begin(Call {
         method: admitted.method,
+        target: target.unwrap_or(Ok(Target::Method)),
         version,
         params: &admitted.params,
         progress_token,
@@ -64,16 +67,17 @@ pub(super) async fn answer(
     let work = match begun {
         Ok(Begun::UnderWay(work)) => work,
         Ok(Begun::Answered(answer)) => {
-            return respond(Ok(answer), &message.id, version, principal);
+            return respond(Ok(answer), &message.id, version, principal, site);
         }
-        Err(failure) => return respond(Err(failure), &message.id, version, principal),
+        Err(failure) => return respond(Err(failure), &message.id, version, principal, site),
     };
     let id = message.id.clone();
+    let dispatcher = Arc::clone(&site.dispatcher);
     let outcome = stream::run(work, inbox, site.silence, move |outcome| {
-        last_message(outcome, &id, version)
+        last_message(outcome, &id, version, &dispatcher)
     });
     match outcome.await {
-        Outcome::Whole(outcome) => respond(outcome, &message.id, version, principal),
+        Outcome::Whole(outcome) => respond(outcome, &message.id, version, principal, site),
         Outcome::Streamed(response) => Ok(counted(response, StreamKind::Call, site)),
     }
 }
@@ -87,7 +91,7 @@ async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.principal;
     let version = admitted.version;
-    let refuse = |failure| respond(Err(failure), id, version, principal);
+    let refuse = |failure| respond(Err(failure), id, version, principal, site);
     let filter = match Filter::read(&admitted.params) {
         Ok(filter) => filter,
         Err(error) => return refuse(error.into()),
@@ -117,7 +121,10 @@ async fn listen(
     let response = open_stream::of_listening(
         listening,
         subscription::acknowledged(&meta, &honoured),
-        jsonrpc::success(id, &subscription::ended(&meta, version)),
+        jsonrpc::success(
+            id,
+            &site.dispatcher.wire().subscription_ended(&meta, version),
+        ),
         site.silence,
         watch,
     );

@@ -9,7 +9,7 @@ use crate::{
         dpop::{Proof, ProvedRequest, Window, proof_in, verify_proof},
         dpop_nonce::Nonces,
         judge::Refusal,
-        url::PublicUrl,
+        url::ResourceUri,
     },
 };
 
@@ -25,14 +25,14 @@ pub struct ProofRules {
 }
 
 impl ProofRules {
-    /// For the resource under this URL. With `nonces`, a proof has to have one of them; without `taken`,
+    /// The rules for a resource. With `nonces`, a proof has to have one of them; without `taken`,
     /// none is taken, and no token that is bound to a key can be used.
     #[must_use]
-    pub fn new(public_url: &PublicUrl, taken: bool, nonces: Option<Nonces>) -> Self {
+    pub fn new(resource: &ResourceUri, taken: bool, nonces: Option<Nonces>) -> Self {
         Self {
             taken,
             nonces,
-            url: public_url.resource().as_str().to_owned(),
+            url: resource.as_str().to_owned(),
             window: Window::default(),
         }
     }

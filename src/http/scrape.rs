@@ -12,8 +12,7 @@ use actix_web::{
 use super::{Site, body::Keeping};
 use crate::{
     auth::AuthHandle,
-    journal::JournalHandle,
-    metrics::{ConnectionState, Gate, Gauges, MEDIA_TYPE, Metrics, StreamKind},
+    metrics::{CircuitState, Gate, Label, MEDIA_TYPE, MetricSource, Metrics, StreamKind, Text},
     session::Sessions,
 };
 
@@ -23,8 +22,8 @@ pub struct Scrape {
     pub metrics: Arc<Metrics>,
     /// Has gates and circuits.
     pub auth: AuthHandle,
-    /// Has a gate and connections.
-    pub journal: JournalHandle,
+    /// What other parts have to add.
+    pub sources: Vec<Arc<dyn MetricSource>>,
     /// Has sessions.
     pub sessions: Option<Sessions>,
 }
@@ -43,24 +42,50 @@ async fn metrics(scrape: Data<Scrape>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .content_type(MEDIA_TYPE)
-        .body(scrape.metrics.text(&scrape.gauges()))
+        .body(scrape.text())
 }
 
 impl Scrape {
-    fn gauges(&self) -> Gauges {
-        let journal = &self.journal;
-        let (idle, busy) = journal.connections();
-        let gates = self.auth.gates().into_iter();
-        let circuits = self.auth.circuits();
-        Gauges {
-            sessions: self.sessions.as_ref().map_or(0, Sessions::open_sessions),
-            gates: gates
-                .chain([(Gate::Journal, journal.under_way(), journal.places())])
-                .collect(),
-            connections: vec![(ConnectionState::Idle, idle), (ConnectionState::Busy, busy)],
-            circuits: circuits
-                .map(|(issuer, state)| (issuer.to_owned(), state))
-                .collect(),
+    fn text(&self) -> String {
+        let sessions = OpenSessions(self.sessions.as_ref());
+        let own: [&dyn MetricSource; 2] = [&sessions, &self.auth];
+        let others = self.sources.iter().map(|source| &**source);
+        self.metrics
+            .text(&Vec::from_iter(own.into_iter().chain(others)))
+    }
+}
+
+struct OpenSessions<'a>(Option<&'a Sessions>);
+
+impl MetricSource for OpenSessions<'_> {
+    fn write(&self, text: &mut Text) {
+        let name = "sessions_open";
+        text.family(name, "gauge", "Legacy sessions that are open.");
+        text.sample(name, &[], self.0.map_or(0, Sessions::open_sessions));
+    }
+}
+
+impl MetricSource for AuthHandle {
+    fn gates(&self) -> Vec<Gate> {
+        let gates = self.gates().into_iter();
+        gates
+            .map(|(name, depth, capacity)| Gate {
+                name,
+                depth,
+                capacity,
+            })
+            .collect()
+    }
+
+    fn write(&self, text: &mut Text) {
+        let name = "issuer_circuit_state";
+        let help = "1 at the state that an authorization server is in, 0 at the others.";
+        text.family(name, "gauge", help);
+        for (issuer, now) in self.circuits() {
+            for state in CircuitState::ALL {
+                let labels = [("issuer", issuer), ("state", state.as_str())];
+                text.sample(name, &labels, u8::from(*state == now));
+            }
         }
     }
 }

@@ -257,6 +257,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::domain::scope::Scopes;
     use crate::mcp::jsonrpc::RpcError;
 
     /// Longer than any of these tests.
@@ -265,7 +266,7 @@ mod tests {
     fn last(outcome: Result<Answer, Failure>) -> String {
         match outcome {
             Ok(_) => "done".to_owned(),
-            Err(failure) => failure.in_band().message,
+            Err(failure) => failure.in_band(&Scopes::of_test()).message,
         }
     }
 

@@ -22,10 +22,10 @@ use crate::{
         page::{Page, PageRequest, TimeCursor},
         principal::UserId,
     },
-    metrics::Operation,
     storage::{Connection, StorageError, activity},
 };
 
+use super::metrics::Operation;
 use super::{
     handle::{Inner, JournalHandle},
     messages::{JournalMessage, Kind},
@@ -275,7 +275,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::activity::{Feature, FeatureKind, Outcome};
+    use crate::features::call_record::{Feature, FeatureKind, Outcome};
 
     fn call(user: &str, client: &str, name: usize, seconds: i64) -> EndedCall {
         EndedCall {

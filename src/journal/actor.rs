@@ -1,15 +1,10 @@
-//! The actor: it tells those who watch a journal what became different in it. And the work on a message,
-//! which runs on a thread that may block.
+//! The work on a message, which runs on a thread that may block.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -17,6 +12,7 @@ use crate::{
         journal::{Change, JournalError},
         principal::UserId,
     },
+    features::changes::Changes,
     gate::Permit,
     storage::{
         Lease, Pool, StorageError, entries,
@@ -26,25 +22,8 @@ use crate::{
 
 use super::{
     messages::{CreateEntry, JournalMessage, Kind},
-    watchers::{Watch, Watchers},
+    published::published,
 };
-
-/// Tells those who watch a journal what became different in it.
-pub struct JournalActor {
-    watchers: Watchers,
-    any_watchers: Arc<AtomicBool>,
-}
-
-/// Something became different in a user's journal. Holds the place of the message that did it, so that
-/// no more of these are under way than messages may be.
-#[derive(Message)]
-#[rtype(result = "()")]
-struct Changed {
-    user: UserId,
-    changes: Vec<Change>,
-    #[expect(dead_code, reason = "held until those who watch have been told")]
-    permit: Permit,
-}
 
 /// A message with its place behind the gate, which it keeps until the work has ended.
 pub(super) struct Admitted<M: JournalMessage> {
@@ -92,58 +71,15 @@ pub(super) struct Means {
     pool: Pool,
     /// How long a message waits for a connection.
     pub(super) connect_timeout: Duration,
-    address: Addr<JournalActor>,
-    any_watchers: Arc<AtomicBool>,
-}
-
-impl JournalActor {
-    pub(super) fn new(any_watchers: Arc<AtomicBool>) -> Self {
-        Self {
-            watchers: Watchers::default(),
-            any_watchers,
-        }
-    }
-
-    fn note_whether_any(&self) {
-        let any = !self.watchers.is_empty();
-        self.any_watchers.store(any, Ordering::SeqCst);
-    }
-}
-
-impl Actor for JournalActor {
-    type Context = Context<Self>;
-}
-
-impl Handler<Watch> for JournalActor {
-    type Result = ();
-
-    fn handle(&mut self, watch: Watch, _: &mut Context<Self>) {
-        self.watchers.add(watch.user, watch.watcher.downgrade());
-        self.note_whether_any();
-    }
-}
-
-impl Handler<Changed> for JournalActor {
-    type Result = ();
-
-    fn handle(&mut self, changed: Changed, _: &mut Context<Self>) {
-        self.watchers.tell(changed.user, &changed.changes);
-        self.note_whether_any();
-    }
+    changes: Changes,
 }
 
 impl Means {
-    pub(super) fn new(
-        pool: Pool,
-        connect_timeout: Duration,
-        address: Addr<JournalActor>,
-        any_watchers: Arc<AtomicBool>,
-    ) -> Self {
+    pub(super) fn new(pool: Pool, connect_timeout: Duration, changes: Changes) -> Self {
         Self {
             pool,
             connect_timeout,
-            address,
-            any_watchers,
+            changes,
         }
     }
 
@@ -248,21 +184,14 @@ impl Means {
         self.pool.get_within(patience)
     }
 
-    /// Has the actor tell those who watch, before the caller has its answer. Where nobody watches any
-    /// journal, its thread need not be woken for that.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the place behind the gate bounds what is sent, and nobody waits for an answer"
-    )]
+    /// Tells sessions and streams what changed, before the caller has its answer. The permit is held
+    /// until they have been told, so that no more of this is under way than messages may be.
     fn announce(&self, changes: Option<(UserId, Vec<Change>)>, permit: Permit) {
         if let Some((user, changes)) = changes
-            && self.any_watchers.load(Ordering::SeqCst)
+            && self.changes.is_anybody_subscribed()
         {
-            self.address.do_send(Changed {
-                user,
-                changes,
-                permit,
-            });
+            let published = changes.into_iter().flat_map(published).collect();
+            self.changes.publish_holding(user, published, permit);
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::{
         page::TimeCursor,
         principal::UserId,
     },
-    metrics::Operation,
     storage::{Connection, StorageError, exports, tags},
 };
 
 use super::messages::{JournalMessage, Kind};
+use super::metrics::Operation;
 
 /// Begin an export.
 #[derive(Clone, Copy, Debug)]

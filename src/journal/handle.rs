@@ -3,31 +3,31 @@
 use std::{
     fmt,
     num::NonZeroU32,
-    sync::{Arc, Weak, atomic::AtomicBool},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr, Recipient};
 use actix_rt::{Arbiter, ArbiterHandle};
 use secrecy::SecretString;
 use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     cause::Cause,
-    domain::{journal::JournalError, principal::UserId},
+    domain::journal::JournalError,
+    features::changes::Changes,
     gate::Gate,
-    metrics::{JournalOutcome, Metrics},
+    metrics::{Gate as GateMetric, Label, MetricSource, Text},
     storage::{Pool, PoolSettings, StorageError},
 };
 
 use super::{
     activity::{self, Recorder},
-    actor::{Admitted, JournalActor, Means, Waiting},
+    actor::{Admitted, Means, Waiting},
     housekeeping,
     messages::JournalMessage,
+    metrics::{ConnectionState, JournalMetrics, JournalOutcome},
     schema::{self, Schema, SchemaCheck},
     threads::Threads,
-    watchers::{JournalChanged, Watch},
     workers::{Start, Workers},
 };
 
@@ -53,14 +53,14 @@ pub struct JournalSettings {
     pub lock_timeout: Duration,
     /// Whether the schema has been looked at.
     pub schema: SchemaCheck,
-    /// Counts.
-    pub metrics: Arc<Metrics>,
+    /// Tells sessions and streams what changed.
+    pub changes: Changes,
 }
 
 impl JournalSettings {
     /// Settings for a machine of ordinary size.
     #[must_use]
-    pub fn new(database_url: SecretString) -> Self {
+    pub fn new(database_url: SecretString, changes: Changes) -> Self {
         Self {
             database_url,
             pool: NonZeroU32::new(10).expect("ten is not zero"),
@@ -71,7 +71,7 @@ impl JournalSettings {
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
             schema: SchemaCheck::Done,
-            metrics: Arc::default(),
+            changes,
         }
     }
 }
@@ -81,12 +81,11 @@ impl JournalSettings {
 pub struct JournalHandle(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    address: Addr<JournalActor>,
     gate: Gate,
     workers: Workers,
     longest_company: Duration,
     pool: Pool,
-    metrics: Arc<Metrics>,
+    metrics: JournalMetrics,
     recorder: Recorder,
     pub(super) schema: Schema,
     arbiter: Arbiter,
@@ -115,26 +114,19 @@ impl JournalHandle {
         );
         let arbiter = Arbiter::new();
         let runner = arbiter.handle();
-        let any_watchers = Arc::<AtomicBool>::default();
-        let address = JournalActor::start_in_arbiter(&runner, {
-            let any_watchers = Arc::clone(&any_watchers);
-            |_| JournalActor::new(any_watchers)
-        });
         let inner = Arc::new(Inner {
-            address: address.clone(),
             gate,
             workers: Workers::new(
                 Threads::start(settings.pool.get()),
                 Means::new(
                     pool.clone(),
                     settings.connect_timeout,
-                    address,
-                    any_watchers,
+                    settings.changes.clone(),
                 ),
             ),
             longest_company: settings.longest_company,
             pool,
-            metrics: Arc::clone(&settings.metrics),
+            metrics: JournalMetrics::default(),
             recorder: Recorder::default(),
             schema: Schema::new(settings.schema),
             arbiter,
@@ -222,19 +214,6 @@ impl JournalHandle {
         answered.await.unwrap_or_else(|_| Err(panicked()))
     }
 
-    /// Has a watcher told of what becomes different in a user's journal, for as long as it lives.
-    ///
-    /// # Errors
-    /// `Unavailable` if the journal has stopped.
-    pub async fn watch(
-        &self,
-        user: UserId,
-        watcher: Recipient<JournalChanged>,
-    ) -> Result<(), JournalError> {
-        let watch = Watch { user, watcher };
-        self.0.address.send(watch).await.map_err(|_| stopped())
-    }
-
     /// Waits until it is found that the schema lacks migrations; returns their names. Does not return
     /// if it lacks none.
     pub async fn schema_is_behind(&self) -> Arc<[String]> {
@@ -257,12 +236,6 @@ impl JournalHandle {
     #[must_use]
     pub fn connections(&self) -> (u32, u32) {
         self.0.pool.connections()
-    }
-
-    /// Whether the actor still takes messages.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.0.address.connected()
     }
 
     /// Waits until everything that was admitted has been answered. For shutdown: nothing may be
@@ -310,8 +283,22 @@ fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
     }
 }
 
-fn stopped() -> JournalError {
-    JournalError::Unavailable {
-        source: Cause::new("the journal has stopped"),
+impl MetricSource for JournalHandle {
+    fn gates(&self) -> Vec<GateMetric> {
+        vec![GateMetric {
+            name: "journal",
+            depth: self.under_way(),
+            capacity: self.places(),
+        }]
+    }
+
+    fn write(&self, text: &mut Text) {
+        self.0.metrics.write(text);
+        let name = "database_connections";
+        text.family(name, "gauge", "Connections to the database.");
+        let (idle, busy) = self.connections();
+        for (state, count) in [(ConnectionState::Idle, idle), (ConnectionState::Busy, busy)] {
+            text.sample(name, &[("state", state.as_str())], count);
+        }
     }
 }

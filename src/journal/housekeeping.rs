@@ -2,11 +2,9 @@
 
 use std::{sync::Weak, time::Duration};
 
-use crate::{
-    metrics::Operation,
-    storage::{Connection, StorageError, housekeeping},
-};
+use crate::storage::{Connection, StorageError, housekeeping};
 
+use super::metrics::Operation;
 use super::{
     handle::{Inner, JournalHandle},
     messages::{JournalMessage, Kind},

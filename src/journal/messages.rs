@@ -11,12 +11,12 @@ use crate::{
         page::{NameCursor, Page, PageLimit, PageRequest, TimeCursor},
         principal::UserId,
     },
-    metrics::Operation,
     storage::{
         self, Connection, StorageError, entries, entry_lists, entry_tags, suggestions, tags,
     },
 };
 
+use super::metrics::Operation;
 use super::{
     actor::Waiting,
     workers::{Start, Workers},

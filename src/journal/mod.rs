@@ -1,5 +1,5 @@
 //! **Lives here:** the JournalActor: typed messages that read and write the journal, the handle that
-//! callers hold, the threads that run them over `storage`, and the actor that tells of changes.
+//! callers hold, and the threads that run them over `storage`.
 //!
 //! **May enter:** `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
 //!
@@ -19,14 +19,14 @@ mod exports;
 mod handle;
 mod housekeeping;
 mod messages;
+mod metrics;
+mod published;
 mod request_states;
 mod schema;
 mod threads;
-mod watchers;
 mod workers;
 
 pub use activity::{ListActivity, ListClients};
-pub use actor::JournalActor;
 pub use exports::{
     AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,
 };
@@ -39,4 +39,3 @@ pub use messages::{
 };
 pub use request_states::UseRequestState;
 pub use schema::SchemaCheck;
-pub use watchers::{JournalChanged, Watch};

@@ -2,11 +2,11 @@
 
 use crate::{
     domain::principal::UserId,
-    metrics::Operation,
     storage::{Connection, StorageError, request_states},
 };
 
 use super::messages::{JournalMessage, Kind};
+use super::metrics::Operation;
 
 /// Use up a state that was found to be good; answered with whether it had not been used before, in
 /// any process. What it confirms may be done only then. If the database fails, it may have been used up

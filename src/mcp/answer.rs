@@ -1,13 +1,12 @@
 //! Canonical answers: what a method has to say, before a revision gives it its shape.
 
-use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rmcp::model::Resource;
 use serde::{Serialize, Serializer};
 
 use super::{data::Data, outgoing::Question};
-use crate::cause::Cause;
 
 /// The answer to a request that went well.
 #[derive(Clone, Debug)]
@@ -65,7 +64,7 @@ pub struct Document {
     /// Where it was read.
     pub uri: String,
     /// How to read it.
-    pub mime_type: &'static str,
+    pub mime_type: Cow<'static, str>,
     /// What it says.
     pub pieces: Arc<dyn Pieces>,
 }
@@ -80,7 +79,8 @@ pub trait Pieces: Send + Sync {
 }
 
 /// A piece on its way.
-pub type PieceFuture = Pin<Box<dyn Future<Output = Result<String, Cause>> + Send>>;
+pub type PieceFuture =
+    Pin<Box<dyn Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send>>;
 
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,6 +192,18 @@ pub struct Completion {
     pub total: Option<usize>,
     /// Whether there are more, or may be.
     pub has_more: bool,
+}
+
+impl Completion {
+    /// No value.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            values: Vec::new(),
+            total: Some(0),
+            has_more: false,
+        }
+    }
 }
 
 /// What a tool has to say.

@@ -11,7 +11,6 @@ use super::{
     object::{Members, Object, as_str, first, is_object},
     outgoing::{Abilities, ProgressToken},
 };
-use crate::domain::trace_context::TraceParent;
 
 /// The envelope's member for the protocol version; its presence makes a request modern (D-01).
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -146,11 +145,11 @@ impl<'a> Params<'a> {
         ProgressToken::read(self.meta_members()?.progress_token?)
     }
 
-    /// The trace that the message belongs to, if it says so and says it well (MCP 2026-07-28, Base
-    /// Protocol, `_meta`).
+    /// The `traceparent` of the trace that the message belongs to, if there is one (MCP 2026-07-28, Base
+    /// Protocol, `_meta`). It has not been looked at.
     #[must_use]
-    pub fn trace_parent(&self) -> Option<TraceParent> {
-        TraceParent::parse(&as_str(self.meta_members()?.trace_parent?)?)
+    pub fn trace_parent(&self) -> Option<Cow<'a, str>> {
+        as_str(self.meta_members()?.trace_parent?)
     }
 
     /// Whether the request claims to be modern, well or badly.
@@ -164,6 +163,57 @@ impl<'a> Params<'a> {
     /// twice.
     fn meta_members(&self) -> Option<Meta<'a>> {
         self.meta.unwrap_or(Object(Some(Meta::default()))).0
+    }
+}
+
+/// The parameters of a request, on their way to a reader that outlives the body they came in: what a
+/// session's actor needs of them.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedParams {
+    name: Option<Box<RawValue>>,
+    arguments: Option<Box<RawValue>>,
+    uri: Option<Box<RawValue>>,
+    reference: Option<Box<RawValue>>,
+    argument: Option<Box<RawValue>>,
+    level: Option<Box<RawValue>>,
+    cursor: Option<Box<RawValue>>,
+    progress_token: Option<Box<RawValue>>,
+}
+
+impl OwnedParams {
+    /// The parameters as they were read.
+    #[must_use]
+    pub fn borrow(&self) -> Params<'_> {
+        Params {
+            meta: Some(Object(Some(Meta {
+                progress_token: self.progress_token.as_deref(),
+                ..Meta::default()
+            }))),
+            name: self.name.as_deref(),
+            arguments: self.arguments.as_deref(),
+            uri: self.uri.as_deref(),
+            reference: self.reference.as_deref(),
+            argument: self.argument.as_deref(),
+            level: self.level.as_deref(),
+            cursor: self.cursor.as_deref(),
+            ..Params::default()
+        }
+    }
+}
+
+impl From<&Params<'_>> for OwnedParams {
+    fn from(params: &Params<'_>) -> Self {
+        let owned = |member: Option<&RawValue>| member.map(ToOwned::to_owned);
+        Self {
+            name: owned(params.name),
+            arguments: owned(params.arguments),
+            uri: owned(params.uri),
+            reference: owned(params.reference),
+            argument: owned(params.argument),
+            level: owned(params.level),
+            cursor: owned(params.cursor),
+            progress_token: owned(params.meta_members().and_then(|meta| meta.progress_token)),
+        }
     }
 }
 

@@ -1,19 +1,18 @@
 //! `requestState`: what a modern server hands a client to bring back with its answers. To the client
 //! it is opaque; to the server it is what an attacker may have written (P-06, SEC-10).
 //!
-//! What is here is pure: that a state counts once is remembered by the journal, for every process that
+//! What is here is pure: that a state counts once is remembered elsewhere, for every process that
 //! has the key.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
 use super::jsonrpc::RpcError;
-use crate::domain::{clock::Timestamp, principal::Principal};
 
-/// How long a person may think about a question. The journal remembers a used state for longer.
+/// How long a person may think about a question. A used state is remembered for longer.
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
 /// What is written in front, so that another form can follow one day.
@@ -52,7 +51,8 @@ impl Binding {
     /// of the arguments and the space between them do not matter.
     #[must_use]
     pub fn new(
-        principal: &Principal,
+        user: &[u8],
+        client: Option<&str>,
         method: &str,
         name: &str,
         arguments: Option<&RawValue>,
@@ -61,10 +61,9 @@ impl Binding {
             .and_then(|raw| serde_json::from_str(raw.get()).ok())
             .unwrap_or_default();
         let digest = Sha256::digest(arguments.to_string());
-        let client = principal.client.as_deref();
         let mut bytes = Vec::new();
         for part in [
-            principal.user.as_uuid().as_bytes().as_slice(),
+            user,
             // An absent client and one without a name are not the same.
             &[u8::from(client.is_some())],
             client.unwrap_or_default().as_bytes(),
@@ -83,7 +82,7 @@ impl Key {
     fn new(bytes: &[u8; 32]) -> Self {
         // Names the key without giving it away.
         let digest = Sha256::new()
-            .chain_update("epicme request state key")
+            .chain_update("mcp request state key")
             .chain_update(bytes)
             .finalize();
         let mut id = [0; KEY_ID_LEN];
@@ -123,7 +122,7 @@ impl Sealer {
     /// # Panics
     /// If the operating system gives no random bytes.
     #[must_use]
-    pub fn seal(&self, binding: &Binding, carried: &str, now: Timestamp) -> String {
+    pub fn seal(&self, binding: &Binding, carried: &str, now: DateTime<Utc>) -> String {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
         let expires = (now + LIFETIME).timestamp();
@@ -145,11 +144,16 @@ impl Sealer {
     ///
     /// # Errors
     /// [`refused`]: not ours, another's, expired.
-    pub fn open(&self, binding: &Binding, state: &str, now: Timestamp) -> Result<Opened, RpcError> {
+    pub fn open(
+        &self,
+        binding: &Binding,
+        state: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Opened, RpcError> {
         self.try_open(binding, state, now).ok_or_else(refused)
     }
 
-    fn try_open(&self, binding: &Binding, state: &str, now: Timestamp) -> Option<Opened> {
+    fn try_open(&self, binding: &Binding, state: &str, now: DateTime<Utc>) -> Option<Opened> {
         let mut bytes = URL_SAFE_NO_PAD.decode(state.strip_prefix(VERSION)?).ok()?;
         let (id, rest) = bytes.split_first_chunk_mut::<KEY_ID_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
@@ -191,20 +195,18 @@ mod tests {
 
     use super::*;
 
-    fn principal(subject: &str, client: Option<&str>) -> Principal {
-        Principal {
-            client: client.map(str::to_owned),
-            ..Principal::of_test(subject)
-        }
-    }
-
-    fn binding(subject: &str, client: Option<&str>, name: &str, arguments: &str) -> Binding {
+    fn binding(user: &str, client: Option<&str>, name: &str, arguments: &str) -> Binding {
         let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
-        let principal = principal(subject, client);
-        Binding::new(&principal, "tools/call", name, Some(&arguments))
+        Binding::new(
+            user.as_bytes(),
+            client,
+            "tools/call",
+            name,
+            Some(&arguments),
+        )
     }
 
-    fn at(seconds: i64) -> Timestamp {
+    fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 

@@ -8,8 +8,6 @@ use super::{
     jsonrpc::{Id, RpcError},
     object::is_object,
     outgoing::notification,
-    shape,
-    version::ProtocolVersion,
 };
 
 /// The member of `_meta` that names the subscription: the id of the request that opened it, of the
@@ -67,10 +65,4 @@ pub fn acknowledged(meta: &Value, honoured: &Filter) -> String {
         "notifications/subscriptions/acknowledged",
         &json!({ "_meta": meta, "notifications": notifications }),
     )
-}
-
-/// The result with which a subscription ends in order.
-#[must_use]
-pub fn ended(meta: &Value, version: ProtocolVersion) -> String {
-    shape::subscription_ended(meta, version)
 }

@@ -8,18 +8,30 @@ use std::{
 use super::text::Text;
 
 /// Counters of one family, by place.
-pub(super) struct Counters(Box<[AtomicU64]>);
+#[derive(Debug)]
+pub struct Counters(Box<[AtomicU64]>);
 
 impl Counters {
-    pub(super) fn new(count: usize) -> Self {
+    /// Counters at zero.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
         Self((0..count).map(|_| AtomicU64::new(0)).collect())
     }
 
-    pub(super) fn add(&self, place: usize) {
+    /// Counts one.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn add(&self, place: usize) {
         self.0[place].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn get(&self, place: usize) -> u64 {
+    /// The count at a place.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    #[must_use]
+    pub fn get(&self, place: usize) -> u64 {
         self.0[place].load(Ordering::Relaxed)
     }
 }
@@ -43,22 +55,32 @@ const BOUNDS: [(u64, &str); 15] = [
     (10_000_000, "10"),
 ];
 
-/// How long something took, how often.
-pub(super) struct Histogram {
+/// How long something took, and how often it was done.
+#[derive(Debug)]
+pub struct Histogram {
     /// Those within each bound and above the one before; last, those above all.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Histogram {
-    pub(super) fn new() -> Self {
+    /// Nothing observed.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
             micros: AtomicU64::new(0),
         }
     }
 
-    pub(super) fn observe(&self, took: Duration) {
+    /// Something took so long.
+    pub fn observe(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS
             .iter()
@@ -68,15 +90,17 @@ impl Histogram {
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    pub(super) fn count(&self) -> u64 {
+    /// How often something was observed.
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.buckets
             .iter()
             .map(|bucket| bucket.load(Ordering::Relaxed))
             .sum()
     }
 
-    /// Prometheus's buckets each hold those below them as well.
-    pub(super) fn write(&self, text: &mut Text, name: &str, labels: &[(&str, &str)]) {
+    /// Writes the series of a family. Prometheus's buckets each hold those below them as well.
+    pub fn write(&self, text: &mut Text, name: &str, labels: &[(&str, &str)]) {
         let mut count = 0;
         let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
         for (bucket, bound) in self.buckets.iter().zip(bounds) {
@@ -100,7 +124,7 @@ mod tests {
         for micros in [0, 250, 251, 1_000_000, 11_000_000] {
             histogram.observe(Duration::from_micros(micros));
         }
-        let mut text = Text::default();
+        let mut text = Text::new("");
         histogram.write(&mut text, "x", &[("a", "b")]);
         let text = text.finish();
         for line in [

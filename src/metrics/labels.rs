@@ -1,43 +1,8 @@
-//! The labels and all the values that each can have.
+//! The labels of a server's own metrics.
 
-/// A label, the values of which are a closed set.
-pub trait Label: Copy + Sized + 'static {
-    /// All values, each at its place.
-    const ALL: &'static [Self];
+use crate::metric_label;
 
-    /// The value's place among all.
-    fn index(self) -> usize;
-
-    /// The value as Prometheus is told it.
-    fn as_str(self) -> &'static str;
-}
-
-/// Declares a label with its values.
-macro_rules! label {
-    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $value:ident = $text:literal,)+ }) => {
-        $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name {
-            $($(#[$what])* $value,)+
-        }
-
-        impl Label for $name {
-            const ALL: &'static [Self] = &[$(Self::$value,)+];
-
-            fn index(self) -> usize {
-                self as usize
-            }
-
-            fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$value => $text,)+
-                }
-            }
-        }
-    };
-}
-
-label! {
+metric_label! {
     /// The era of a request, if it came so far as to have one.
     Era {
         /// 2026-07-28.
@@ -49,7 +14,7 @@ label! {
     }
 }
 
-label! {
+metric_label! {
     /// What a request asks for.
     Method {
         /// `initialize`.
@@ -120,7 +85,7 @@ impl Method {
     }
 }
 
-label! {
+metric_label! {
     /// What became of a request.
     Outcome {
         /// It was answered.
@@ -141,7 +106,7 @@ label! {
         Limited = "limited",
         /// 503: as much is under way as may be.
         Busy = "busy",
-        /// 503: the authorization server or the database cannot be reached.
+        /// 503: the authorization server or something else that is needed cannot be reached.
         Unavailable = "unavailable",
         /// Our own fault.
         Internal = "internal",
@@ -150,63 +115,7 @@ label! {
     }
 }
 
-label! {
-    /// What became of an introspection (RFC 7662).
-    Introspection {
-        /// The authorization server vouches for the token.
-        Active = "active",
-        /// It does not.
-        Inactive = "inactive",
-        /// It could not be reached, or had an error of its own, or took too long.
-        Unavailable = "unavailable",
-        /// It answered what it should not, or refuses us.
-        Nonsense = "nonsense",
-        /// It was not asked: it failed several times in a row.
-        CircuitOpen = "circuit_open",
-    }
-}
-
-label! {
-    /// What was known of a token before anybody was asked.
-    CacheResult {
-        /// That it is good.
-        Hit = "hit",
-        /// Nothing.
-        Miss = "miss",
-        /// That it is no good.
-        NegativeHit = "negative_hit",
-        /// That it was good, which has to do while its authorization server cannot be asked.
-        Stale = "stale",
-        /// Nothing, but somebody was asking already.
-        Coalesced = "coalesced",
-    }
-}
-
-label! {
-    /// Whether an authorization server is asked.
-    CircuitState {
-        /// It is.
-        Closed = "closed",
-        /// One call is let through to find out.
-        HalfOpen = "half_open",
-        /// It is left alone for a while.
-        Open = "open",
-    }
-}
-
-label! {
-    /// What bounds the work of an actor.
-    Gate {
-        /// Introspections, and metadata for the relay.
-        Introspection = "introspection",
-        /// Logout tokens.
-        Logout = "logout",
-        /// Messages to the journal.
-        Journal = "journal",
-    }
-}
-
-label! {
+metric_label! {
     /// What an event stream is of.
     StreamKind {
         /// `subscriptions/listen`.
@@ -218,89 +127,12 @@ label! {
     }
 }
 
-label! {
-    /// What a connection to the database does.
-    ConnectionState {
-        /// It waits to be used.
-        Idle = "idle",
-        /// It is in use.
-        Busy = "busy",
-    }
-}
-
-label! {
-    /// What the journal was asked.
-    Operation {
-        /// Write an entry.
-        CreateEntry = "create_entry",
-        /// Read an entry.
-        GetEntry = "get_entry",
-        /// List entries.
-        ListEntries = "list_entries",
-        /// Search entries.
-        SearchEntries = "search_entries",
-        /// Read the newest entries of a span of time.
-        DigestEntries = "digest_entries",
-        /// Suggest entries to somebody who types.
-        SuggestEntries = "suggest_entries",
-        /// Change an entry.
-        UpdateEntry = "update_entry",
-        /// Delete an entry.
-        DeleteEntry = "delete_entry",
-        /// Whether there is any entry.
-        HasEntries = "has_entries",
-        /// Make a tag.
-        CreateTag = "create_tag",
-        /// Read a tag.
-        GetTag = "get_tag",
-        /// List tags.
-        ListTags = "list_tags",
-        /// Suggest tags to somebody who types.
-        SuggestTags = "suggest_tags",
-        /// Change a tag.
-        UpdateTag = "update_tag",
-        /// Delete a tag.
-        DeleteTag = "delete_tag",
-        /// Put a tag on an entry.
-        AddTagToEntry = "add_tag_to_entry",
-        /// Take a tag off an entry.
-        RemoveTagFromEntry = "remove_tag_from_entry",
-        /// Any step of writing an export or of reading one.
-        Export = "export",
-        /// Use a confirmation up.
-        UseRequestState = "use_request_state",
-        /// Read activity or connected clients.
-        ReadActivity = "read_activity",
-        /// Write activity down.
-        AddActivity = "add_activity",
-        /// Delete what has expired.
-        DeleteExpired = "delete_expired",
-        /// Whether the database answers.
-        Ping = "ping",
-    }
-}
-
-label! {
-    /// What became of what the journal was asked.
-    JournalOutcome {
-        /// It was done.
-        Ok = "ok",
-        /// It could not be done: no such thing, a name that is taken, a key that was used.
-        Refused = "refused",
-        /// There was no place behind the gate in time.
-        Busy = "busy",
-        /// The database could not be reached, or broke off.
-        Unavailable = "unavailable",
-        /// The database answered what it should not.
-        Corrupt = "corrupt",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::metrics::Label;
 
     fn check<L: Label>() {
         for (place, value) in L::ALL.iter().enumerate() {
@@ -315,14 +147,7 @@ mod tests {
         check::<Era>();
         check::<Method>();
         check::<Outcome>();
-        check::<Introspection>();
-        check::<CacheResult>();
-        check::<CircuitState>();
-        check::<Gate>();
         check::<StreamKind>();
-        check::<ConnectionState>();
-        check::<Operation>();
-        check::<JournalOutcome>();
     }
 
     #[test]

@@ -11,10 +11,12 @@
 //! `prometheus` and `prometheus-client` are behind locks or keep their labels as text. What is left to
 //! write is an array of atomics for each family, and one function that prints it.
 
+mod auth;
 mod counting;
-mod gauges;
+mod label;
 mod labels;
 mod process;
+mod source;
 mod text;
 
 use std::{
@@ -26,17 +28,13 @@ use std::{
     time::Duration,
 };
 
-use self::{
-    counting::{Counters, Histogram},
-    text::Text,
-};
-
 pub use self::{
-    gauges::Gauges,
-    labels::{
-        CacheResult, CircuitState, ConnectionState, Era, Gate, Introspection, JournalOutcome,
-        Label, Method, Operation, Outcome, StreamKind,
-    },
+    auth::{AuthMetrics, CacheResult, CircuitState, Introspection},
+    counting::{Counters, Histogram},
+    label::Label,
+    labels::{Era, Method, Outcome, StreamKind},
+    source::{Gate, MetricSource},
+    text::Text,
 };
 
 /// The media type of what [`Metrics::text`] writes.
@@ -46,10 +44,9 @@ pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Metrics {
     requests: Counters,
     request_durations: Vec<Histogram>,
-    introspections: Counters,
-    introspection_durations: Histogram,
-    introspection_cache: Counters,
-    journal_durations: Vec<Histogram>,
+    auth: Arc<AuthMetrics>,
+    prefix: String,
+    version: String,
     streams: Vec<AtomicU64>,
     spans_dropped: AtomicU64,
 }
@@ -73,25 +70,17 @@ impl fmt::Debug for Metrics {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Metrics {
-    /// Nothing counted yet.
+    /// Nothing counted yet, for a server of this version whose metrics have this prefix.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(prefix: &str, version: &str) -> Self {
         let kinds = Method::ALL.len() * Era::ALL.len();
-        let operations = Operation::ALL.len() * JournalOutcome::ALL.len();
         Self {
+            auth: Arc::default(),
+            prefix: prefix.to_owned(),
+            version: version.to_owned(),
             requests: Counters::new(kinds * Outcome::ALL.len()),
             request_durations: (0..kinds).map(|_| Histogram::new()).collect(),
-            introspections: Counters::new(Introspection::ALL.len()),
-            introspection_durations: Histogram::new(),
-            introspection_cache: Counters::new(CacheResult::ALL.len()),
-            journal_durations: (0..operations).map(|_| Histogram::new()).collect(),
             spans_dropped: AtomicU64::new(0),
             streams: StreamKind::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         }
@@ -105,26 +94,10 @@ impl Metrics {
         self.request_durations[kind].observe(took);
     }
 
-    /// An authorization server was asked about a token.
-    pub fn introspection(&self, outcome: Introspection, took: Duration) {
-        self.introspections.add(outcome.index());
-        self.introspection_durations.observe(took);
-    }
-
-    /// An authorization server was not asked about a token, because it is left alone for a while.
-    pub fn introspection_left_out(&self) {
-        self.introspections.add(Introspection::CircuitOpen.index());
-    }
-
-    /// A token was looked up.
-    pub fn introspection_cache(&self, result: CacheResult) {
-        self.introspection_cache.add(result.index());
-    }
-
-    /// The journal was asked something.
-    pub fn journal(&self, operation: Operation, outcome: JournalOutcome, took: Duration) {
-        let place = operation.index() * JournalOutcome::ALL.len() + outcome.index();
-        self.journal_durations[place].observe(took);
+    /// What the AuthActors count.
+    #[must_use]
+    pub fn auth(&self) -> &Arc<AuthMetrics> {
+        &self.auth
     }
 
     /// An event stream was opened.
@@ -143,28 +116,28 @@ impl Metrics {
         self.spans_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Everything, as Prometheus reads it (text format 0.0.4).
+    /// Everything, as Prometheus reads it (text format 0.0.4), what the sources have to add included.
     #[must_use]
-    pub fn text(&self, gauges: &Gauges) -> String {
-        let mut text = Text::default();
-        let name = "epicme_build_info";
+    pub fn text(&self, sources: &[&dyn MetricSource]) -> String {
+        let mut text = Text::new(&self.prefix);
+        let name = "build_info";
         text.family(name, "gauge", "The program's version.");
-        text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        text.sample(name, &[("version", &*self.version)], 1);
         self.write_requests(&mut text);
-        self.write_introspections(&mut text);
-        self.write_journal(&mut text);
-        let name = "epicme_streams_open";
+        self.auth.write(&mut text);
+        let name = "streams_open";
         text.family(name, "gauge", "Event streams that are open.");
         for kind in StreamKind::ALL {
             let count = self.streams[kind.index()].load(Ordering::Relaxed);
             text.sample(name, &[("kind", kind.as_str())], count);
         }
-        let name = "epicme_spans_dropped_total";
+        let name = "spans_dropped_total";
         let help = "Spans that the collector was to be sent and was not.";
         text.family(name, "counter", help);
         let count = self.spans_dropped.load(Ordering::Relaxed);
         text.sample(name, &[], count);
-        gauges.write(&mut text);
+        source::write(sources, &mut text);
+        text.without_prefix();
         process::write(&mut text);
         text.finish()
     }
@@ -179,7 +152,7 @@ impl Metrics {
                 // are shown, so that the first of them is an increase that can be seen.
                 .filter(|(kind, _)| self.request_durations[*kind].count() > 0)
         };
-        let name = "epicme_requests_total";
+        let name = "requests_total";
         text.family(name, "counter", "Requests answered.");
         for (kind, (method, era)) in kinds() {
             for outcome in Outcome::ALL {
@@ -192,52 +165,12 @@ impl Metrics {
                 text.sample(name, &labels, self.requests.get(place));
             }
         }
-        let name = "epicme_request_duration_seconds";
+        let name = "request_duration_seconds";
         let help = "From a request's head to the head of its response.";
         text.family(name, "histogram", help);
         for (kind, (method, era)) in kinds() {
             let labels = [("method", method.as_str()), ("era", era.as_str())];
             self.request_durations[kind].write(text, name, &labels);
-        }
-    }
-
-    fn write_introspections(&self, text: &mut Text) {
-        let name = "epicme_introspections_total";
-        let help = "Tokens that an authorization server was asked about.";
-        text.family(name, "counter", help);
-        for outcome in Introspection::ALL {
-            let count = self.introspections.get(outcome.index());
-            text.sample(name, &[("outcome", outcome.as_str())], count);
-        }
-        let name = "epicme_introspection_duration_seconds";
-        let help = "How long an introspection took, a second try included.";
-        text.family(name, "histogram", help);
-        self.introspection_durations.write(text, name, &[]);
-        let name = "epicme_introspection_cache_total";
-        let help = "Tokens that were looked up, by what was known of them.";
-        text.family(name, "counter", help);
-        for result in CacheResult::ALL {
-            let count = self.introspection_cache.get(result.index());
-            text.sample(name, &[("result", result.as_str())], count);
-        }
-    }
-
-    fn write_journal(&self, text: &mut Text) {
-        let name = "epicme_journal_duration_seconds";
-        let help = "From a question to the journal to its answer, waiting included.";
-        text.family(name, "histogram", help);
-        let kinds = Operation::ALL.iter().flat_map(|operation| {
-            let outcomes = JournalOutcome::ALL.iter();
-            outcomes.map(move |outcome| (operation, outcome))
-        });
-        for ((operation, outcome), durations) in kinds.zip(&self.journal_durations) {
-            if durations.count() > 0 {
-                let labels = [
-                    ("operation", operation.as_str()),
-                    ("outcome", outcome.as_str()),
-                ];
-                durations.write(text, name, &labels);
-            }
         }
     }
 }

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn linux_tells_everything() {
-        let mut text = Text::default();
+        let mut text = Text::new("");
         write(&mut text);
         let text = text.finish();
         let value = |name: &str| -> f64 { word_after(&text, name).unwrap().parse().unwrap() };

@@ -2,68 +2,91 @@
 
 use std::fmt::{Display, Write};
 
-/// What is written so far.
-#[derive(Default)]
-pub(super) struct Text(String);
+/// A page of metrics on its way.
+#[derive(Debug)]
+pub struct Text {
+    text: String,
+    /// Stands before the name of every family, with an underscore; may be empty.
+    prefix: String,
+}
 
 impl Text {
+    /// An empty page, whose families are named with this prefix.
+    #[must_use]
+    pub fn new(prefix: &str) -> Self {
+        let prefix = match prefix {
+            "" => String::new(),
+            prefix => format!("{prefix}_"),
+        };
+        Self {
+            text: String::new(),
+            prefix,
+        }
+    }
+
+    /// Has what is written from here on named without the prefix: the families that Prometheus's own
+    /// libraries name.
+    pub fn without_prefix(&mut self) {
+        self.prefix.clear();
+    }
+
     /// Begins a family of series.
-    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let prefix = &self.prefix;
+        let head = format!("# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}\n");
+        self.text.push_str(&head);
     }
 
     /// A series and its value.
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.part(name, "", labels, value);
     }
 
     /// A part of a histogram.
-    pub(super) fn part(
-        &mut self,
-        name: &str,
-        suffix: &str,
-        labels: &[(&str, &str)],
-        value: impl Display,
-    ) {
+    pub fn part(&mut self, name: &str, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+        self.text.push_str(&self.prefix);
         self.write(format_args!("{name}{suffix}"));
         self.labels(labels, None);
         self.write(format_args!(" {value}\n"));
     }
 
     /// A bucket of a histogram.
-    pub(super) fn bucket(&mut self, name: &str, labels: &[(&str, &str)], bound: &str, count: u64) {
+    pub fn bucket(&mut self, name: &str, labels: &[(&str, &str)], bound: &str, count: u64) {
+        self.text.push_str(&self.prefix);
         self.write(format_args!("{name}_bucket"));
         self.labels(labels, Some(("le", bound)));
         self.write(format_args!(" {count}\n"));
     }
 
-    pub(super) fn finish(self) -> String {
-        self.0
+    /// The page.
+    #[must_use]
+    pub fn finish(self) -> String {
+        self.text
     }
 
     fn labels(&mut self, labels: &[(&str, &str)], last: Option<(&str, &str)>) {
         let mut before = '{';
         for (name, value) in labels.iter().copied().chain(last) {
-            self.0.push(before);
+            self.text.push(before);
             self.write(format_args!("{name}=\""));
             for character in value.chars() {
                 match character {
-                    '\\' => self.0.push_str("\\\\"),
-                    '"' => self.0.push_str("\\\""),
-                    '\n' => self.0.push_str("\\n"),
-                    other => self.0.push(other),
+                    '\\' => self.text.push_str("\\\\"),
+                    '"' => self.text.push_str("\\\""),
+                    '\n' => self.text.push_str("\\n"),
+                    other => self.text.push(other),
                 }
             }
-            self.0.push('"');
+            self.text.push('"');
             before = ',';
         }
         if before == ',' {
-            self.0.push('}');
+            self.text.push('}');
         }
     }
 
     fn write(&mut self, arguments: std::fmt::Arguments<'_>) {
-        self.0
+        self.text
             .write_fmt(arguments)
             .expect("a string takes what is written to it");
     }
@@ -74,8 +97,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_prefix_stands_before_every_name_until_it_is_dropped() {
+        let mut text = Text::new("files");
+        text.family("x", "gauge", "Help.");
+        text.sample("x", &[], 1);
+        text.without_prefix();
+        text.sample("y", &[], 2);
+        let page = "# HELP files_x Help.\n# TYPE files_x gauge\nfiles_x 1\ny 2\n";
+        assert_eq!(text.finish(), page);
+    }
+
+    #[test]
     fn no_value_ends_its_label() {
-        let mut text = Text::default();
+        let mut text = Text::new("");
         text.sample("x", &[("a", "\"} 1\nb\\")], 1);
         text.sample("y", &[], 2);
         assert_eq!(text.finish(), "x{a=\"\\\"} 1\\nb\\\\\"} 1\ny 2\n");

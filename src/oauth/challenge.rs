@@ -3,16 +3,31 @@
 use std::fmt;
 
 use super::{bearer::Scheme, judge::Refusal, keys::Algorithm};
-use crate::domain::scope::ScopeSet;
+use crate::domain::scope::{ScopeSet, Scopes};
 
 /// What a client reads of a token that is not accepted, whatever the reason: the reason is in the
 /// log, where it helps nobody who probes.
 pub const INVALID_TOKEN: &str = "The access token is invalid or expired";
 
+/// What every challenge of a server says, whatever the refusal.
+#[derive(Clone, Debug)]
+pub struct Challenger {
+    /// The `realm` (RFC 9110 §11.5).
+    pub realm: String,
+    /// The scopes of the server.
+    pub scopes: Scopes,
+    /// The scopes that a client should ask for to begin with.
+    pub baseline: ScopeSet,
+    /// Where the protected resource metadata is (RFC 9728 §5.1).
+    pub resource_metadata: String,
+    /// Whether a token may be presented with a proof of its key (RFC 9449).
+    pub accepts_proofs: bool,
+}
+
 /// A refusal as the client sees it: a status, and a `WWW-Authenticate` field (RFC 6750 §3,
 /// RFC 9728 §5.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Challenge {
+#[derive(Clone, Debug)]
+pub struct Challenge<'a> {
     /// 400, 401 or 403.
     pub status: u16,
     /// The `error` code of RFC 6750 §3.1 or RFC 9449 §7.1; absent if no credential came.
@@ -21,25 +36,17 @@ pub struct Challenge {
     pub description: String,
     /// The scopes to ask for; absent where asking would not help.
     pub scope: Option<ScopeSet>,
-    /// Where the protected resource metadata is.
-    pub resource_metadata: String,
     /// How the credentials came, which is what the error is about.
     pub scheme: Scheme,
-    /// Whether tokens may be presented with a proof here.
-    pub takes_proofs: bool,
+    /// The server that says so.
+    pub challenger: &'a Challenger,
 }
 
-impl Challenge {
-    /// The challenge for a refusal of credentials that came by this scheme. `baseline` is what a client
-    /// should ask for to begin with.
+impl Challenger {
+    /// The challenge for a refusal of credentials that came by this scheme.
     #[must_use]
-    pub fn new(
-        refusal: Refusal,
-        scheme: Scheme,
-        baseline: ScopeSet,
-        resource_metadata: &str,
-        takes_proofs: bool,
-    ) -> Self {
+    pub fn challenge(&self, refusal: Refusal, scheme: Scheme) -> Challenge<'_> {
+        let baseline = self.baseline;
         let (status, error, description, scope) = match refusal {
             Refusal::Missing => (
                 401,
@@ -74,21 +81,22 @@ impl Challenge {
             Refusal::TooFewScopes { needed } => (
                 403,
                 Some("insufficient_scope"),
-                format!("This needs a token with: {needed}"),
+                format!("This needs a token with: {}", self.scopes.list(needed)),
                 Some(needed),
             ),
         };
-        Self {
+        Challenge {
             status,
             error,
             description,
             scope,
-            resource_metadata: resource_metadata.to_owned(),
             scheme,
-            takes_proofs,
+            challenger: self,
         }
     }
+}
 
+impl Challenge<'_> {
     /// The `error` code for a body, which has one even where the header has none.
     #[must_use]
     pub fn body_error(&self) -> &'static str {
@@ -98,16 +106,16 @@ impl Challenge {
 
 /// The value of one `WWW-Authenticate` field.
 struct Field<'a> {
-    challenge: &'a Challenge,
+    challenge: &'a Challenge<'a>,
     scheme: Scheme,
 }
 
-impl Challenge {
+impl Challenge<'_> {
     /// The values of the `WWW-Authenticate` fields. Whoever has to bring another token is told of every
     /// way to present it, bearer first, which is the one that every client knows; whoever has the right
     /// token but not its scope, of the way that it came.
     pub fn fields(&self) -> impl Iterator<Item = String> {
-        let schemes: &[Scheme] = if self.status == 401 && self.takes_proofs {
+        let schemes: &[Scheme] = if self.status == 401 && self.challenger.accepts_proofs {
             &[Scheme::Bearer, Scheme::Dpop]
         } else {
             std::slice::from_ref(&self.scheme)
@@ -125,7 +133,8 @@ impl Challenge {
 impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { challenge, scheme } = self;
-        write!(f, "{} realm=\"EpicMe\"", scheme.as_str())?;
+        let challenger = challenge.challenger;
+        write!(f, "{} realm={}", scheme.as_str(), Quoted(&challenger.realm))?;
         if let Some(error) = challenge.error
             && *scheme == challenge.scheme
         {
@@ -137,9 +146,9 @@ impl fmt::Display for Field<'_> {
             write!(f, ", algs={}", Quoted(&algorithms))?;
         }
         if let Some(scope) = challenge.scope {
-            write!(f, ", scope={}", Quoted(&scope.to_string()))?;
+            write!(f, ", scope={}", Quoted(&challenger.scopes.list(scope)))?;
         }
-        let metadata = Quoted(&challenge.resource_metadata);
+        let metadata = Quoted(&challenger.resource_metadata);
         write!(f, ", resource_metadata={metadata}")
     }
 }
@@ -167,29 +176,40 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::scope::Scope;
     use crate::oauth::{dpop::ProofFault, jws::JwsFault};
 
     const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
 
+    fn challenger(accepts_proofs: bool) -> Challenger {
+        let scopes = Scopes::of_test();
+        Challenger {
+            realm: "Files".to_owned(),
+            baseline: scopes.set(&["files:read"]).unwrap(),
+            scopes,
+            resource_metadata: METADATA.to_owned(),
+            accepts_proofs,
+        }
+    }
+
     fn challenge(refusal: Refusal) -> String {
-        let scopes = ScopeSet::of(&[Scope::EntriesRead]);
-        let challenge = Challenge::new(refusal, Scheme::Bearer, scopes, METADATA, false);
+        let challenger = challenger(false);
+        let challenge = challenger.challenge(refusal, Scheme::Bearer);
         challenge.fields().collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn where_proofs_are_taken_both_schemes_are_named_and_the_error_is_about_the_one_that_was_used()
     {
-        let scopes = ScopeSet::of(&[Scope::EntriesRead]);
+        let challenger = challenger(true);
+        let scopes = challenger.baseline;
         let fields = |refusal, scheme| {
-            let challenge = Challenge::new(refusal, scheme, scopes, METADATA, true);
+            let challenge = challenger.challenge(refusal, scheme);
             challenge.fields().collect::<Vec<_>>()
         };
         let algorithms = Algorithm::ALL.map(Algorithm::as_str).join(" ");
-        let rest = format!(r#", scope="entries:read", resource_metadata="{METADATA}""#);
+        let rest = format!(r#", scope="files:read", resource_metadata="{METADATA}""#);
         let error = r#", error="invalid_token", error_description="The access token is invalid or expired""#;
-        let (bearer, dpop) = (r#"Bearer realm="EpicMe""#, r#"DPoP realm="EpicMe""#);
+        let (bearer, dpop) = (r#"Bearer realm="Files""#, r#"DPoP realm="Files""#);
         let algs = format!(r#", algs="{algorithms}""#);
         assert_eq!(
             fields(Refusal::Missing, Scheme::Bearer),
@@ -221,9 +241,7 @@ mod tests {
     fn a_missing_token_is_no_error() {
         assert_eq!(
             challenge(Refusal::Missing),
-            format!(
-                r#"Bearer realm="EpicMe", scope="entries:read", resource_metadata="{METADATA}""#
-            )
+            format!(r#"Bearer realm="Files", scope="files:read", resource_metadata="{METADATA}""#)
         );
     }
 
@@ -246,7 +264,7 @@ mod tests {
             assert_eq!(
                 challenge(refusal),
                 format!(
-                    r#"Bearer realm="EpicMe", error="invalid_token", error_description="The access token is invalid or expired", scope="entries:read", resource_metadata="{METADATA}""#
+                    r#"Bearer realm="Files", error="invalid_token", error_description="The access token is invalid or expired", scope="files:read", resource_metadata="{METADATA}""#
                 )
             );
         }
@@ -254,11 +272,12 @@ mod tests {
 
     #[test]
     fn a_step_up_names_all_scopes_at_once() {
-        let needed = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead]);
+        let needed = Scopes::of_test().set(&["files:write", "files:read"]);
+        let needed = needed.unwrap();
         assert_eq!(
             challenge(Refusal::TooFewScopes { needed }),
             format!(
-                r#"Bearer realm="EpicMe", error="insufficient_scope", error_description="This needs a token with: entries:read entries:write", scope="entries:read entries:write", resource_metadata="{METADATA}""#
+                r#"Bearer realm="Files", error="insufficient_scope", error_description="This needs a token with: files:read files:write", scope="files:read files:write", resource_metadata="{METADATA}""#
             )
         );
     }

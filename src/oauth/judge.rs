@@ -16,7 +16,7 @@ use crate::domain::{
     clock::Timestamp,
     fingerprint::fingerprint,
     principal::{Credential, Principal, UserId},
-    scope::ScopeSet,
+    scope::{ScopeSet, Scopes},
 };
 
 /// The longest `sub` and `client_id` that are accepted, in bytes; both are kept.
@@ -72,7 +72,7 @@ pub enum Refusal {
     #[display("token without a subject")]
     NoSubject,
     /// Good credentials, which do not reach so far.
-    #[display("needs scope {needed}")]
+    #[display("insufficient scope")]
     TooFewScopes {
         /// What has to be granted, as the challenge names it.
         needed: ScopeSet,
@@ -125,6 +125,8 @@ pub struct Expectation {
     /// token has to say that it is an access token: some servers mark a refresh token by nothing but
     /// the absence of both `aud` and `token_type`.
     pub audience_may_be_absent: bool,
+    /// The scopes that are declared here; a token keeps no others.
+    pub scopes: Scopes,
 }
 
 /// Reads the body of an introspection reply.
@@ -221,7 +223,7 @@ pub fn judge(
         scopes: claims
             .scope
             .as_deref()
-            .map(ScopeSet::parse)
+            .map(|list| expected.scopes.parse(list))
             .unwrap_or_default(),
         withheld: ScopeSet::EMPTY,
         expires_at,
@@ -293,6 +295,7 @@ mod tests {
             issuer: "https://issuer.example".parse().unwrap(),
             resource: "https://journal.example/mcp".parse().unwrap(),
             audience_may_be_absent: false,
+            scopes: Scopes::of_test(),
         }
     }
 
@@ -311,7 +314,7 @@ mod tests {
             "active": true,
             "sub": "ada",
             "client_id": "host",
-            "scope": "entries:read user:write",
+            "scope": "files:read user:write",
             "aud": "https://journal.example/mcp",
             "iss": "https://issuer.example",
             "token_type": "Bearer",
@@ -333,7 +336,7 @@ mod tests {
         let principal = verdict(json!({})).unwrap();
         assert_eq!(principal.subject, "ada");
         assert_eq!(principal.client.as_deref(), Some("host"));
-        assert_eq!(principal.scopes.to_string(), "entries:read");
+        assert_eq!(Scopes::of_test().list(principal.scopes), "files:read");
         assert_eq!(principal.expires_at.unwrap().timestamp(), 1_000_060);
     }
 

@@ -25,7 +25,7 @@ fn good() -> Value {
         "exp": 1_000_060,
         "iat": 1_000_000,
         "jti": "t1",
-        "scope": "entries:read",
+        "scope": "files:read",
     })
 }
 
@@ -34,6 +34,7 @@ fn judged(reply: IntrospectionReply) -> Result<Principal, Refusal> {
         issuer: "https://issuer.example".parse().unwrap(),
         resource: "https://journal.example/mcp".parse().unwrap(),
         audience_may_be_absent: true,
+        scopes: crate::domain::scope::Scopes::of_test(),
     };
     let principal = judge(reply, &expected, Credential([0; 32]), now())?.principal;
     check_presentation(&principal, None)?;
@@ -54,7 +55,10 @@ fn a_good_token_names_its_user_and_its_scopes() {
     let principal = accepted(&good()).unwrap();
     assert_eq!(principal.subject, "ada");
     assert_eq!(principal.client.as_deref(), Some("host"));
-    assert_eq!(principal.scopes.to_string(), "entries:read");
+    assert_eq!(
+        crate::domain::scope::Scopes::of_test().list(principal.scopes),
+        "files:read"
+    );
     assert_eq!(principal.expires_at.unwrap().timestamp(), 1_000_060);
 }
 

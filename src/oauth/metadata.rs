@@ -4,80 +4,89 @@ use serde::Serialize;
 
 use super::{
     keys::Algorithm,
-    url::{IssuerUrl, PublicUrl},
+    url::{IssuerUrl, ResourceUri},
 };
-use crate::domain::scope::Scope;
+use crate::domain::scope::Scopes;
 
-/// The path of the metadata in the form that challenges name: the well-known part inserted before
-/// the resource's path (RFC 9728 §3.1).
-pub const PATH: &str = "/.well-known/oauth-protected-resource/mcp";
-
-/// The path at the root, which clients fall back to (MCP, Authorization Server Discovery).
+/// The path at the root of the host, which clients fall back to (MCP, Authorization Server Discovery).
 pub const ROOT_PATH: &str = "/.well-known/oauth-protected-resource";
+
+/// What the metadata says of a resource, besides what the other settings of a server say already.
+#[derive(Clone, Debug, Default)]
+pub struct ResourceDescription {
+    /// The resource's name for people.
+    pub name: String,
+    /// Where people read about the resource, if anywhere.
+    pub documentation: Option<String>,
+}
 
 /// The document, built from configuration alone.
 #[derive(Clone, Debug, Serialize)]
 pub struct ProtectedResourceMetadata {
     resource: String,
     authorization_servers: Vec<String>,
-    scopes_supported: Vec<&'static str>,
+    scopes_supported: Vec<String>,
     bearer_methods_supported: [&'static str; 1],
     #[serde(skip_serializing_if = "Option::is_none")]
     dpop_signing_alg_values_supported: Option<[&'static str; Algorithm::ALL.len()]>,
-    resource_name: &'static str,
-    resource_documentation: String,
+    resource_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_documentation: Option<String>,
 }
 
 impl ProtectedResourceMetadata {
-    /// The metadata of the MCP endpoint at `public_url`, whose tokens come from `issuers`. Whether proofs
-    /// of a token's key are taken is told by the algorithms that they may have.
+    /// The metadata of a resource whose tokens come from `issuers`. Whether proofs of a token's key are
+    /// accepted is said by the algorithms that they may use (RFC 9728 §2).
     #[must_use]
     pub fn new<'a>(
-        public_url: &PublicUrl,
+        resource: &ResourceUri,
         issuers: impl IntoIterator<Item = &'a IssuerUrl>,
-        takes_proofs: bool,
+        scopes: &Scopes,
+        accepts_proofs: bool,
+        description: ResourceDescription,
     ) -> Self {
         Self {
-            resource: public_url.resource().as_str().to_owned(),
+            resource: resource.as_str().to_owned(),
             authorization_servers: issuers
                 .into_iter()
                 .map(|issuer| issuer.as_str().to_owned())
                 .collect(),
             // Never `offline_access`: whether a client may hold a refresh token is between it and
             // the authorization server (MCP 2026-07-28, Authorization).
-            scopes_supported: Scope::ALL.map(Scope::as_str).to_vec(),
+            scopes_supported: scopes.names(scopes.all()).map(str::to_owned).collect(),
             bearer_methods_supported: ["header"],
-            dpop_signing_alg_values_supported: takes_proofs
+            dpop_signing_alg_values_supported: accepts_proofs
                 .then(|| Algorithm::ALL.map(Algorithm::as_str)),
-            resource_name: "EpicMe Journal",
-            resource_documentation: public_url.join("/"),
+            resource_name: description.name,
+            resource_documentation: description.documentation,
         }
     }
 }
 
-/// Where challenges send a client. A server under a path of its host has its metadata inserted
-/// before the whole of the resource's path.
+/// Where challenges send a client: the well-known part inserted before the resource's path
+/// (RFC 9728 §3.1).
 #[must_use]
-pub fn url(public_url: &PublicUrl) -> String {
-    format!("{}{}", public_url.origin(), path(public_url))
+pub fn url(resource: &ResourceUri) -> String {
+    format!("{}{}", resource.origin(), path(resource))
 }
 
-/// The path form for this public URL, as it is reached from outside.
+/// The path of that URL, as it is reached from outside.
 #[must_use]
-pub fn path(public_url: &PublicUrl) -> String {
-    format!("{ROOT_PATH}{}/mcp", public_url.path())
+pub fn path(resource: &ResourceUri) -> String {
+    format!("{ROOT_PATH}{}", resource.path())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oauth::url::PublicUrl;
 
     #[test]
     fn the_metadata_of_a_server_under_a_path_is_found_where_rfc_9728_puts_it() {
-        let url_of = |text: &str| url(&text.parse::<PublicUrl>().unwrap());
+        let url_of = |text: &str| url(&text.parse::<PublicUrl>().unwrap().resource("/mcp"));
         assert_eq!(
             url_of("https://journal.example"),
-            format!("https://journal.example{PATH}")
+            "https://journal.example/.well-known/oauth-protected-resource/mcp"
         );
         assert_eq!(
             url_of("https://a.example/journal/"),

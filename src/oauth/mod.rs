@@ -25,7 +25,6 @@ pub mod jwt;
 pub mod keys;
 pub mod logout_token;
 pub mod metadata;
-pub mod policy;
 pub mod routing;
 pub mod shared_secret;
 pub mod signed_reply;

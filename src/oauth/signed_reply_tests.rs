@@ -43,6 +43,7 @@ fn the_reply_inside_is_judged_as_any_other() {
         issuer: "https://issuer.example".parse().unwrap(),
         resource: "https://journal.example/mcp".parse().unwrap(),
         audience_may_be_absent: false,
+        scopes: crate::domain::scope::Scopes::of_test(),
     };
     let judged = |reply| judge(reply, &expected, Credential([0; 32]), now());
     let reply = read_changed(&json!({})).unwrap();

@@ -16,7 +16,7 @@ pub enum UrlFault {
     NotSecure,
     /// The same of an endpoint, for which more hosts may have been named.
     #[display(
-        "must use https (http is allowed on a loopback host and on those of EPICME_PLAIN_HTTP_HOSTS only)"
+        "must use https (http is allowed on a loopback host and on those that are named for it only)"
     )]
     EndpointNotSecure,
     /// Not the name of a host.
@@ -84,10 +84,10 @@ impl PlainHttpHosts {
 }
 
 impl PublicUrl {
-    /// The resource identifier of the MCP endpoint.
+    /// The identifier of the resource at a path of this server. The path begins with a slash.
     #[must_use]
-    pub fn resource(&self) -> ResourceUri {
-        ResourceUri(self.join("/mcp"))
+    pub fn resource(&self, path: &str) -> ResourceUri {
+        ResourceUri(self.join(path))
     }
 
     /// An absolute URL of this server. `path` begins with a slash.
@@ -126,6 +126,24 @@ impl ResourceUri {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Scheme, host and port as an `Origin` field names them.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.0.split_at(self.path_start()).0
+    }
+
+    /// The path; empty where the resource is the whole of its host.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.0.split_at(self.path_start()).1.trim_end_matches('/')
+    }
+
+    fn path_start(&self) -> usize {
+        let host = self.0.find("://").map_or(0, |scheme| scheme + 3);
+        let path = self.0[host..].find('/');
+        path.map_or(self.0.len(), |path| host + path)
     }
 
     /// Whether an audience value names this resource. Scheme and host are compared without regard
@@ -339,7 +357,10 @@ mod tests {
     ///
     #[test]
     fn the_resource_is_the_public_url_and_the_endpoint() {
-        let resource = |text: &str| text.parse::<PublicUrl>().unwrap().resource().to_string();
+        let resource = |text: &str| {
+            let url = text.parse::<PublicUrl>().unwrap();
+            url.resource("/mcp").to_string()
+        };
         assert_eq!(
             resource("https://Journal.example/"),
             "https://journal.example/mcp"

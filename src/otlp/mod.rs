@@ -28,10 +28,10 @@ use url::Url;
 use crate::{
     auth::client,
     domain::{
-        activity::Feature,
         clock::Timestamp,
         trace_context::{SpanId, TraceId},
     },
+    features::call_record::Feature,
     metrics::Metrics,
 };
 

@@ -19,10 +19,10 @@ use serde_json::value::RawValue;
 use super::{
     Authorized, KnownAs,
     calls::{CallClient, Reply, Wire},
+    follow_ups::FollowUps,
     listen::scopes_now,
     questions::Questions,
     streams::{Frames, GENERAL, Streams},
-    suggestions::Suggestion,
 };
 use crate::{
     auth::OpenUse,
@@ -32,23 +32,23 @@ use crate::{
         scope::ScopeSet,
     },
     features::{
+        changes::ChangePublished,
         conversation::Client,
         dispatch::{self, Begun, Dispatcher, Failure},
-        suggesting::Suggesting,
+        target::Target,
         watching::{Unwatchable, Watching},
     },
     gate::Permit,
-    journal::JournalChanged,
     mcp::{
         answer::Answer,
-        envelope::Params,
+        envelope::{OwnedParams, Params},
         jsonrpc::{Id, RpcError},
         logging::Level,
         method::Method,
         outgoing::Abilities,
-        shape,
         sse::EventId,
         version::ProtocolVersion,
+        wire_format,
     },
 };
 
@@ -66,8 +66,10 @@ pub(super) struct Call {
     pub(super) id: Id,
     /// For what.
     pub(super) method: Method,
+    /// About which feature.
+    pub(super) target: Result<Target, RpcError>,
     /// With which parameters.
-    pub(super) params: Option<Box<RawValue>>,
+    pub(super) params: OwnedParams,
     /// Whether it can only be answered: a call in a batch has no stream.
     pub(super) quiet: bool,
     /// The place behind the session's gate, held until the call has ended.
@@ -131,7 +133,7 @@ pub(super) struct SessionActor {
     // Whose token opened the general stream; nobody is told anything before.
     pub(super) listener: Option<Arc<Principal>>,
     under_way: HashMap<String, SpawnHandle>,
-    pub(super) suggestion: Suggestion,
+    pub(super) follow_ups: FollowUps,
 }
 
 impl SessionActor {
@@ -159,7 +161,7 @@ impl SessionActor {
             watching: Watching::default(),
             listener: None,
             under_way: HashMap::new(),
-            suggestion: Suggestion::default(),
+            follow_ups: FollowUps::default(),
         }
     }
 }
@@ -204,20 +206,18 @@ impl Handler<Call> for SessionActor {
             call.authorized,
             Arc::clone(&self.dispatcher),
         );
-        let begun = Params::read(call.params.as_deref())
-            .map_err(Failure::from)
-            .and_then(|params| {
-                self.dispatcher.begin(&dispatch::Call {
-                    method: call.method,
-                    version: self.version,
-                    params: &params,
-                    progress_token: params.progress_token(),
-                    trace,
-                    principal: Arc::clone(&principal),
-                    abilities: self.abilities,
-                    client: Rc::clone(&client) as Rc<dyn Client>,
-                })
-            });
+        let params = call.params.borrow();
+        let begun = self.dispatcher.begin(dispatch::Call {
+            method: call.method,
+            target: call.target,
+            version: self.version,
+            params: &params,
+            progress_token: params.progress_token(),
+            trace,
+            principal: Arc::clone(&principal),
+            abilities: self.abilities,
+            client: Rc::clone(&client) as Rc<dyn Client>,
+        });
         let work = match begun {
             Ok(Begun::UnderWay(work)) => work,
             Ok(Begun::Answered(answer)) => return whole(Ok(answer)),
@@ -231,17 +231,20 @@ impl Handler<Call> for SessionActor {
                 Either::Left((outcome, _)) => client.finish(outcome, &id, version),
                 Either::Right(((), _)) => return None,
             }
-            client.wants_tags().map(|entry| (entry, client.open_use()))
+            client
+                .follow_up()
+                .map(|follow_up| (follow_up, client.open_use()))
         };
         let ended = key.clone();
-        let handle = context.spawn(run.into_actor(self).map(
-            move |wants_tags, session, context| {
-                session.under_way.remove(&ended);
-                if let Some((entry, open_use)) = wants_tags {
-                    session.suggest_tags(Suggesting { entry, principal }, open_use, context);
-                }
-            },
-        ));
+        let handle = context.spawn(
+            run.into_actor(self)
+                .map(move |follow_up, session, context| {
+                    session.under_way.remove(&ended);
+                    if let Some((follow_up, open_use)) = follow_up {
+                        session.follow_up(follow_up, principal.scopes, open_use, context);
+                    }
+                }),
+        );
         self.under_way.insert(key, handle);
         let replied = async { replied.await.unwrap_or(Reply::Cancelled) };
         Box::pin(replied.into_actor(self))
@@ -249,13 +252,13 @@ impl Handler<Call> for SessionActor {
 }
 
 impl SessionActor {
-    /// Has the journal tell this session of changes, for as long as the session lives.
+    /// Has this session told of changes, for as long as it lives.
     fn watch(&self, user: UserId, context: &mut Context<Self>) {
-        let journal = self.dispatcher.journal().clone();
-        let watcher = context.address().recipient();
+        let changes = self.dispatcher.changes().clone();
+        let subscriber = context.address().recipient();
         let watching = async move {
-            if let Err(error) = journal.watch(user, watcher).await {
-                log::warn!("a session hears of no changes: {error}");
+            if let Err(error) = changes.subscribe(user, subscriber).await {
+                log::warn!("a session is not told of changes: {error}");
             }
         };
         context.spawn(watching.into_actor(self));
@@ -274,13 +277,13 @@ impl SessionActor {
 
     /// For the whole session, from now on (L-27).
     fn set_log_level(&self, call: &Call) -> Result<Answer, Failure> {
-        let params = Params::read(call.params.as_deref())?;
+        let params = call.params.borrow();
         self.wire.log_level.set(Level::read(params.level, "level")?);
         Ok(Answer::Empty)
     }
 
     fn subscribe(&mut self, call: &Call) -> Result<Answer, Failure> {
-        let params = Params::read(call.params.as_deref())?;
+        let params = call.params.borrow();
         let uri = Params::string(params.uri, "uri")?;
         if call.method == Method::Unsubscribe {
             self.watching.remove(&uri);
@@ -292,27 +295,26 @@ impl SessionActor {
             .add(catalogue, call.authorized.principal.scopes, &uri)
         {
             Ok(()) => Ok(Answer::Empty),
-            Err(Unwatchable::NotFound) => Err(shape::resource_not_found(&uri, self.version).into()),
+            Err(Unwatchable::NotFound) => {
+                Err(wire_format::resource_not_found(&uri, self.version).into())
+            }
             Err(Unwatchable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),
             Err(Unwatchable::TooMany(error)) => Err(error.into()),
         }
     }
 }
 
-impl Handler<JournalChanged> for SessionActor {
+impl Handler<ChangePublished> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, changed: JournalChanged, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(change): ChangePublished, _: &mut Context<Self>) {
         let Some(listener) = &self.listener else {
             return;
         };
         let granted = scopes_now(listener, &self.dispatcher);
         let catalogue = self.dispatcher.catalogue();
         let mut streams = self.wire.streams.borrow_mut();
-        for told in self
-            .watching
-            .notifications(catalogue, granted, changed.change)
-        {
+        for told in self.watching.notifications(catalogue, granted, &change) {
             streams.say(GENERAL, &told.message(None));
         }
     }

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     auth::OpenUse,
-    domain::{journal::EntryId, principal::Principal},
+    domain::principal::Principal,
     features::{
-        conversation::{AnswerFuture, Client, NoAnswer},
+        conversation::{AnswerFuture, Client, FollowUp, NoAnswer},
         dispatch::{Dispatcher, Failure},
     },
     mcp::{
@@ -26,7 +26,6 @@ use crate::{
         jsonrpc::{self, Id},
         logging::Level,
         outgoing::Question,
-        shape,
         version::ProtocolVersion,
     },
 };
@@ -60,7 +59,7 @@ pub(super) struct CallClient {
     principal: Arc<Principal>,
     open_use: Rc<OpenUse>,
     dispatcher: Arc<Dispatcher>,
-    wants_tags: Cell<Option<EntryId>>,
+    follow_up: Cell<Option<FollowUp>>,
 }
 
 impl CallClient {
@@ -81,14 +80,14 @@ impl CallClient {
             principal: authorized.principal,
             open_use: Rc::new(authorized.open_use),
             dispatcher,
-            wants_tags: Cell::new(None),
+            follow_up: Cell::new(None),
         });
         (client, replied)
     }
 
-    /// The entry that the call wants tags suggested for.
-    pub(super) fn wants_tags(&self) -> Option<EntryId> {
-        self.wants_tags.get()
+    /// What the call wants done after it, if anything.
+    pub(super) fn follow_up(&self) -> Option<FollowUp> {
+        self.follow_up.take()
     }
 
     /// What says that the call's token was cut off.
@@ -137,7 +136,7 @@ impl CallClient {
                 }
             }
             Some(stream) => {
-                self.say(&last_message(outcome, id, version));
+                self.say(&last_message(outcome, id, version, &self.dispatcher));
                 self.wire.streams.borrow_mut().end(stream);
             }
         }
@@ -146,10 +145,15 @@ impl CallClient {
 
 /// The answer to a request, where it is a message among others.
 #[must_use]
-pub fn last_message(outcome: Result<Answer, Failure>, id: &Id, version: ProtocolVersion) -> String {
+pub fn last_message(
+    outcome: Result<Answer, Failure>,
+    id: &Id,
+    version: ProtocolVersion,
+    dispatcher: &Dispatcher,
+) -> String {
     let result = outcome
-        .map_err(Failure::in_band)
-        .and_then(|answer| shape::result(&answer, version));
+        .map_err(|failure| failure.in_band(dispatcher.scopes()))
+        .and_then(|answer| dispatcher.wire().result(&answer, version));
     match result {
         Ok(result) => jsonrpc::success(id, &result),
         Err(error) => jsonrpc::failure(Some(id), &error),
@@ -198,7 +202,7 @@ impl Client for CallClient {
         })
     }
 
-    fn suggest_tags(&self, entry: EntryId) {
-        self.wants_tags.set(Some(entry));
+    fn after(&self, follow_up: FollowUp) {
+        self.follow_up.set(Some(follow_up));
     }
 }

@@ -15,8 +15,7 @@ use crate::{
         principal::{Principal, UserId},
         scope::ScopeSet,
     },
-    features::{dispatch::Dispatcher, watching::Watching},
-    journal::JournalChanged,
+    features::{changes::ChangePublished, dispatch::Dispatcher, watching::Watching},
 };
 
 /// How many messages may wait for a client that reads slowly; what finds no place is lost, and the
@@ -99,8 +98,8 @@ impl Listeners {
         // Watched before the client hears that it is: what changes from then on is told.
         self.0
             .dispatcher
-            .journal()
-            .watch(user, address.clone().recipient())
+            .changes()
+            .subscribe(user, address.clone().recipient())
             .await
             .map_err(|_| SessionError::Full)?;
         Ok(Listening {
@@ -173,16 +172,13 @@ impl Actor for ListenActor {
     type Context = Context<Self>;
 }
 
-impl Handler<JournalChanged> for ListenActor {
+impl Handler<ChangePublished> for ListenActor {
     type Result = ();
 
-    fn handle(&mut self, changed: JournalChanged, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(change): ChangePublished, _: &mut Context<Self>) {
         let granted = scopes_now(&self.principal, &self.dispatcher);
         let catalogue = self.dispatcher.catalogue();
-        for told in self
-            .watching
-            .notifications(catalogue, granted, changed.change)
-        {
+        for told in self.watching.notifications(catalogue, granted, &change) {
             let _ = self.outlet.try_send(told.message(Some(&self.meta)));
         }
     }
@@ -199,39 +195,23 @@ pub(super) fn scopes_now(principal: &Principal, dispatcher: &Dispatcher) -> Scop
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
     use serde_json::json;
 
     use super::*;
 
-    use crate::{
-        domain::{clock::Clock, journal::Change},
-        features::catalogue::Catalogue,
-        journal::{JournalHandle, JournalSettings},
-        mcp::request_state::Sealer,
-        oauth::policy::ScopePolicy,
-    };
+    use crate::features::changes::Change;
 
     #[actix_rt::test]
     async fn a_client_that_does_not_read_misses_changes_and_hears_of_later_ones() {
-        // Nothing is asked of the database.
-        let nowhere = JournalSettings::new("postgres://127.0.0.1:1/nowhere".into());
-        let clock = Clock::manual(DateTime::UNIX_EPOCH);
-        let dispatcher = Arc::new(Dispatcher::new(
-            Arc::new(Catalogue::new(ScopePolicy::default())),
-            JournalHandle::start(&nowhere),
-            Sealer::random(),
-            clock,
-        ));
+        let dispatcher = Arc::new(Dispatcher::of_test());
+        let granted = dispatcher.scopes().all();
         let mut watching = Watching::default();
-        assert!(watching.add_list(dispatcher.catalogue(), ScopeSet::ALL));
+        assert!(watching.add_list(dispatcher.catalogue(), granted));
         let listeners = Listeners::new(1, 1, dispatcher);
         let principal = Arc::new(Principal::of_test("s"));
         let opened = listeners.open(principal, watching, json!({})).await;
         let mut listening = opened.unwrap();
-        let change = || JournalChanged {
-            change: Change::TagList,
-        };
+        let change = || ChangePublished(Change::ListChanged);
         for _ in 0..OUTLET + 10 {
             listening.address.send(change()).await.unwrap();
         }

@@ -6,16 +6,16 @@
 //! own token; a modern request, which has no session.
 //!
 //! **Begin with** this file: messages, handles, actor; then `actor.rs` (what each message does),
-//! `calls.rs`, `questions.rs` and `suggestions.rs` (what it does it with), and `registry.rs`, which is
+//! `calls.rs`, `questions.rs` and `follow_ups.rs` (what it does it with), and `registry.rs`, which is
 //! pure.
 
 mod actor;
 mod calls;
+mod follow_ups;
 mod listen;
 mod questions;
 mod registry;
 mod streams;
-mod suggestions;
 
 use std::{
     fmt,
@@ -39,9 +39,17 @@ use crate::{
 };
 use crate::{
     domain::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace},
-    features::dispatch::{Dispatcher, Failure},
+    features::{
+        dispatch::{Dispatcher, Failure},
+        target::Target,
+    },
     mcp::{
-        jsonrpc::Id, method::Method, outgoing::Abilities, sse::EventId, version::ProtocolVersion,
+        envelope::OwnedParams,
+        jsonrpc::{Id, RpcError},
+        method::Method,
+        outgoing::Abilities,
+        sse::EventId,
+        version::ProtocolVersion,
     },
 };
 
@@ -91,6 +99,17 @@ pub struct SessionSettings {
     pub lifetime: Duration,
 }
 
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            in_all: 20_000,
+            per_user: 200,
+            idle: Duration::from_secs(30 * 60),
+            lifetime: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
 /// Opens, finds and closes sessions.
 #[derive(Clone)]
 pub struct Sessions(Arc<Inner>);
@@ -119,6 +138,18 @@ pub struct Authorized {
     pub open_use: OpenUse,
     /// In which HTTP request, for the log.
     pub trace: Trace,
+}
+
+/// A request within a session, read.
+pub struct SessionRequest {
+    /// Its id.
+    pub id: Id,
+    /// What is asked for.
+    pub method: Method,
+    /// What it is about.
+    pub target: Result<Target, RpcError>,
+    /// With which parameters.
+    pub params: OwnedParams,
 }
 
 /// A session that was found to be the caller's.
@@ -268,11 +299,9 @@ impl SessionHandle {
     pub async fn call(
         &self,
         authorized: Authorized,
-        id: Id,
-        method: Method,
-        params: Option<Box<RawValue>>,
+        request: SessionRequest,
     ) -> Result<Reply, SessionError> {
-        self.ask(authorized, id, method, params, false).await
+        self.ask(authorized, request, false).await
     }
 
     /// Asks the session for an answer and nothing but: nothing is said on the way, and the reply is
@@ -283,21 +312,23 @@ impl SessionHandle {
     pub async fn call_quietly(
         &self,
         authorized: Authorized,
-        id: Id,
-        method: Method,
-        params: Option<Box<RawValue>>,
+        request: SessionRequest,
     ) -> Result<Reply, SessionError> {
-        self.ask(authorized, id, method, params, true).await
+        self.ask(authorized, request, true).await
     }
 
     async fn ask(
         &self,
         authorized: Authorized,
-        id: Id,
-        method: Method,
-        params: Option<Box<RawValue>>,
+        request: SessionRequest,
         quiet: bool,
     ) -> Result<Reply, SessionError> {
+        let SessionRequest {
+            id,
+            method,
+            target,
+            params,
+        } = request;
         let Ok(permit) = self.0.gate.admit().await else {
             return Ok(Reply::Whole(Err(Failure::Busy)));
         };
@@ -307,6 +338,7 @@ impl SessionHandle {
                 authorized,
                 id,
                 method,
+                target,
                 params,
                 quiet,
                 permit,

@@ -7,10 +7,11 @@ use diesel::{
 };
 
 use crate::domain::{
-    activity::{Activity, ActivityKey, ConnectedClient, FeatureKind, MOST_CLIENTS, Outcome, Tally},
+    activity::{Activity, ActivityKey, ConnectedClient, MOST_CLIENTS, Tally},
     page::{Page, PageRequest, TimeCursor},
     principal::UserId,
 };
+use crate::features::call_record::{FeatureKind, Outcome};
 
 use super::{error::StorageError, statement::Statement, time};
 

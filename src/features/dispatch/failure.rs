@@ -1,10 +1,13 @@
 //! Why there is no answer, and what is said of it.
 
+use std::borrow::Cow;
+
 use derive_more::Display;
 
 use crate::{
     cause::Cause,
-    domain::{journal::JournalError, scope::ScopeSet},
+    domain::scope::{ScopeSet, Scopes},
+    features::tool_error::ToolError,
     mcp::jsonrpc::{RpcError, code},
 };
 
@@ -14,22 +17,24 @@ pub enum Failure {
     /// The request is wrong, in the protocol's words.
     #[display("{}", _0.message)]
     Rpc(RpcError),
-    /// The token does not reach so far. Found before anything ran.
-    #[display("the call needs {needed}")]
+    /// The token lacks a scope. Found before anything ran.
+    #[display("insufficient scope")]
     Forbidden {
         /// Everything that this call needs.
         needed: ScopeSet,
     },
     /// As much is under way as may be; try again soon.
-    #[display("the journal is busy")]
+    #[display("busy")]
     Busy,
-    /// The journal's database is out of reach; try again later.
-    #[display("the journal is unavailable")]
+    /// Something that the feature needs is out of reach; try again later.
+    #[display("{message}")]
     Unavailable {
+        /// What the client reads.
+        message: Cow<'static, str>,
         /// Why, for the log alone.
         source: Cause,
     },
-    /// Our fault.
+    /// The server is at fault.
     #[display("internal error")]
     Internal {
         /// Why, for the log alone.
@@ -38,22 +43,21 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The failure as a message among others, where no status can tell of it: at the end of a stream,
-    /// or in a batch. The words for what is not the client's fault are fixed; the cause is for the
-    /// log.
+    /// The failure as a message among others, where no status can say it: at the end of a stream, or in
+    /// a batch. The words for what is not the client's fault are fixed; the cause is for the log.
     #[must_use]
-    pub fn in_band(self) -> RpcError {
+    pub fn in_band(self, scopes: &Scopes) -> RpcError {
         let (text, cause) = match self {
             Self::Rpc(error) => return error,
             Self::Forbidden { needed } => {
+                let needed = scopes.list(needed);
                 return RpcError::invalid_request(format!("This needs a token with: {needed}"));
             }
-            Self::Busy => ("The server is busy; try again soon", None),
-            Self::Unavailable { source } => (
-                "The journal cannot be reached at the moment; try again later",
-                Some(source),
-            ),
-            Self::Internal { source } => ("Something went wrong on the server", Some(source)),
+            Self::Busy => ("The server is busy; try again soon".into(), None),
+            Self::Unavailable { message, source } => (message, Some(source)),
+            Self::Internal { source } => {
+                ("Something went wrong on the server".into(), Some(source))
+            }
         };
         log::warn!(
             "a call failed where no status could say so: {text}{}",
@@ -70,7 +74,7 @@ impl From<RpcError> for Failure {
 }
 
 /// What went wrong where nothing that was asked can mend it.
-pub(super) fn failure(error: JournalError) -> Failure {
+pub(super) fn failure(error: ToolError) -> Failure {
     match sentence(error) {
         Ok(text) => Failure::Internal {
             source: Cause::new(text),
@@ -79,26 +83,17 @@ pub(super) fn failure(error: JournalError) -> Failure {
     }
 }
 
-/// What whoever asked can mend, in a sentence; the rest is the client's or the operator's business.
-pub(super) fn sentence(error: JournalError) -> Result<String, Failure> {
-    Ok(match error {
-        JournalError::NoSuchEntry(id) => format!("There is no entry {id}."),
-        JournalError::NoSuchTag(id) => format!("There is no tag {id}."),
-        JournalError::NoSuchExport => {
-            "The export gave way to a newer one, or has expired; export the journal again."
-                .to_owned()
-        }
-        JournalError::TagNameTaken => {
-            "There is a tag of that name already; names are compared without regard to case."
-                .to_owned()
-        }
-        JournalError::IdempotencyKeyReused => {
-            "`idempotencyKey` was used within the last 24 hours with other arguments; choose another key for another write."
-                .to_owned()
-        }
-        JournalError::Busy => return Err(Failure::Busy),
-        JournalError::Unavailable { source } => return Err(Failure::Unavailable { source }),
-        JournalError::Corrupt { source } => return Err(Failure::Internal { source }),
+/// The sentence for what the model or the user can mend; the rest is the client's or the operator's
+/// business.
+pub(super) fn sentence(error: ToolError) -> Result<String, Failure> {
+    Err(match error {
+        ToolError::Refused(reason) | ToolError::NotFound(reason) => return Ok(reason),
+        ToolError::Busy => Failure::Busy,
+        ToolError::Unavailable { message, source } => Failure::Unavailable { message, source },
+        ToolError::Internal { source } => Failure::Internal { source },
+        ToolError::NeedsClient(_) => Failure::Internal {
+            source: Cause::new("a feature needs the client where there is none to ask"),
+        },
     })
 }
 

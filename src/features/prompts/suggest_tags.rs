@@ -4,28 +4,31 @@ use serde::Deserialize;
 
 use super::DATA_NOT_INSTRUCTIONS;
 use crate::{
-    domain::{
-        journal::EntryId,
-        scope::{Scope, ScopeSet},
-    },
+    domain::{journal::EntryId, uris},
     features::{
-        completion::Source,
-        prompt::{Argument, IdText, Prompt, PromptError},
-        resource::{Resource, contents, read_one},
-        resources::{
-            entries::Entry,
-            tags::{Tags, first_tags},
-        },
-        tool::Reader,
+        completers,
+        completion::Completer,
+        context::ReadContext,
+        id_arguments::IdText,
+        prompt::{Argument, Prompt},
+        resource::embedded,
+        resources::tags::first_tags,
+        tool_error::ToolError,
+        uri::expand,
+        views::EntryView,
     },
+    journal::{GetEntry, JournalHandle},
     mcp::answer::Content,
+    scopes,
 };
 
 /// How many tags a model is shown at most; more would crowd out the entry.
 const MOST_TAGS: usize = 1_000;
 
 /// `suggest_tags`
-pub(super) struct SuggestTags;
+pub(super) struct SuggestTags {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -37,24 +40,25 @@ impl Prompt for SuggestTags {
     const NAME: &'static str = "suggest_tags";
     const TITLE: &'static str = "Suggest Tags";
     const DESCRIPTION: &'static str = "Find tags that fit a journal entry.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead, Scope::TagsRead]);
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ, scopes::TAGS_READ];
     const ARGUMENTS: &'static [Argument] = &[Argument {
         name: "entryId",
         title: "Entry",
         description: "The id of the entry.",
         required: true,
-        source: Source::Entry,
     }];
 
     type Arguments = SuggestTagsArguments;
 
     async fn get(
-        reader: Reader,
+        &self,
+        context: ReadContext,
         arguments: SuggestTagsArguments,
-    ) -> Result<Vec<Content>, PromptError> {
-        let EntryId(id) = arguments.entry_id.into();
-        let entry = read_one::<Entry>(reader.clone(), id).await?;
-        let tags = first_tags(&reader, MOST_TAGS).await?;
+    ) -> Result<Vec<Content>, ToolError> {
+        let (user, id) = (context.principal().user, EntryId::from(arguments.entry_id));
+        let entry = self.journal.ask(GetEntry { user, id }).await?;
+        let entry = embedded(expand(uris::ENTRY, &id), &EntryView::from(entry))?;
+        let tags = first_tags(&self.journal, user, MOST_TAGS).await?;
         let not_all = if tags.next.is_some() {
             " I have more tags than those that follow; `list_tags` shows the others."
         } else {
@@ -71,9 +75,13 @@ impl Prompt for SuggestTags {
                  `create_tag` first."
             )),
             Content::Resource {
-                resource: contents(Tags::URI.to_owned(), &tags.items),
+                resource: embedded(uris::TAGS, &tags.items)?,
             },
             Content::Resource { resource: entry },
         ])
+    }
+
+    fn completers(&self) -> Vec<(&'static str, Completer)> {
+        vec![("entryId", completers::entry(&self.journal))]
     }
 }

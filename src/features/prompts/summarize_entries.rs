@@ -9,20 +9,23 @@ use crate::{
         clock::Timestamp,
         journal::{EntryDigest, TagId},
         page::PageLimit,
-        scope::{Scope, ScopeSet},
+        uris,
     },
     features::{
-        completion::Source,
+        completers,
+        completion::Completer,
+        context::ReadContext,
         dates::{self, Moment, Zone},
-        prompt::{Argument, IdList, Prompt, PromptError, unless_blank},
-        resource::{Template, contents},
-        resources::entries::Entry,
-        tool::Reader,
-        uri,
+        id_arguments::IdList,
+        prompt::{Argument, Prompt, unless_blank},
+        resource::embedded,
+        tool_error::ToolError,
+        uri::expand,
         views::EntryView,
     },
-    journal,
+    journal::{DigestEntries, JournalHandle},
     mcp::answer::Content,
+    scopes,
 };
 
 /// How much of the entries' content a model is shown at most, in bytes. The newest entry is shown
@@ -30,7 +33,9 @@ use crate::{
 const MOST_BYTES: u32 = 200_000;
 
 /// `summarize_entries`
-pub(super) struct SummarizeEntries;
+pub(super) struct SummarizeEntries {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -50,53 +55,50 @@ impl Prompt for SummarizeEntries {
     const TITLE: &'static str = "Summarize Entries";
     const DESCRIPTION: &'static str =
         "Tell what the journal says about a span of time or some tags.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
     const ARGUMENTS: &'static [Argument] = &[
         Argument {
             name: "from",
             title: "From",
             description: "The first day, such as 2026-07-01, or an RFC 3339 time.",
             required: false,
-            source: Source::Nothing,
         },
         Argument {
             name: "to",
             title: "To",
             description: "The day or time before which it ends: with 2026-08-01, July 31 is the last day.",
             required: false,
-            source: Source::Nothing,
         },
         Argument {
             name: "timeZone",
             title: "Time zone",
             description: "The time zone in which days begin, such as Europe/Berlin. UTC unless said otherwise.",
             required: false,
-            source: Source::TimeZone,
         },
         Argument {
             name: "tags",
             title: "Tags",
             description: "Ids of tags with commas between them: only entries that have at least one of them.",
             required: false,
-            source: Source::TagList,
         },
     ];
 
     type Arguments = SummarizeEntriesArguments;
 
     async fn get(
-        reader: Reader,
+        &self,
+        context: ReadContext,
         arguments: SummarizeEntriesArguments,
-    ) -> Result<Vec<Content>, PromptError> {
+    ) -> Result<Vec<Content>, ToolError> {
         let zone = arguments.time_zone.unwrap_or_default();
         let (from, to) =
-            dates::span(arguments.from, arguments.to, &zone).map_err(PromptError::BadArguments)?;
+            dates::span(arguments.from, arguments.to, &zone).map_err(ToolError::Refused)?;
         let tags: Vec<TagId> = arguments.tags.map(Vec::from).unwrap_or_default();
         let which = which(from, to, &tags);
-        let digest = reader
+        let digest = self
             .journal
-            .ask(journal::DigestEntries {
-                user: reader.principal.user,
+            .ask(DigestEntries {
+                user: context.principal().user,
                 tags,
                 from,
                 to,
@@ -105,13 +107,20 @@ impl Prompt for SummarizeEntries {
             })
             .await?;
         let mut messages = vec![Content::text(instruction(&which, &digest, &zone))];
-        messages.extend(digest.entries.into_iter().map(|entry| {
-            let uri = uri::expand(Entry::URI, entry.id.0).to_string();
-            Content::Resource {
-                resource: contents(uri, &EntryView::from(entry)),
-            }
-        }));
+        for entry in digest.entries {
+            let uri = expand(uris::ENTRY, &entry.id);
+            messages.push(Content::Resource {
+                resource: embedded(uri, &EntryView::from(entry))?,
+            });
+        }
         Ok(messages)
+    }
+
+    fn completers(&self) -> Vec<(&'static str, Completer)> {
+        vec![
+            ("timeZone", completers::time_zone()),
+            ("tags", completers::tag_list(&self.journal)),
+        ]
     }
 }
 

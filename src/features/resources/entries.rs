@@ -1,32 +1,41 @@
 //! Entries, one by one.
 
 use crate::{
-    domain::{
-        journal::{Change, EntryId, JournalError},
-        scope::{Scope, ScopeSet},
+    domain::{journal::EntryId, uris},
+    features::{
+        completers,
+        completion::Completer,
+        context::ReadContext,
+        resource::{Contents, ResourceTemplate},
+        tool_error::ToolError,
+        views::EntryView,
     },
-    features::{completion::Source, resource::Template, tool::Reader, views::EntryView},
-    journal,
+    journal::{GetEntry, JournalHandle},
+    scopes,
 };
 
 /// `epicme://entries/{id}`
-pub(in crate::features) struct Entry;
+pub(in crate::features) struct Entry {
+    pub(super) journal: JournalHandle,
+}
 
-impl Template for Entry {
-    const URI: &'static str = "epicme://entries/{id}";
+impl ResourceTemplate for Entry {
+    const URI_TEMPLATE: &'static str = uris::ENTRY;
     const NAME: &'static str = "entry";
     const TITLE: &'static str = "Journal Entry";
     const DESCRIPTION: &'static str = "One journal entry with its tags.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
-    const IDS: Source = Source::Entry;
-    const CHANGES_WITH: fn(i64) -> Change = |id| Change::Entry(EntryId(id));
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
 
-    type Contents = EntryView;
+    type Id = i64;
 
-    async fn read(reader: Reader, id: i64) -> Result<EntryView, JournalError> {
-        let user = reader.principal.user;
+    async fn read(&self, context: ReadContext, id: i64) -> Result<Contents, ToolError> {
+        let user = context.principal().user;
         let id = EntryId(id);
-        let entry = reader.journal.ask(journal::GetEntry { user, id }).await?;
-        Ok(entry.into())
+        let entry = self.journal.ask(GetEntry { user, id }).await?;
+        Contents::json(&EntryView::from(entry))
+    }
+
+    fn completer(&self) -> Option<Completer> {
+        Some(completers::entry(&self.journal))
     }
 }

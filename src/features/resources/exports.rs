@@ -2,51 +2,53 @@
 
 use std::sync::Arc;
 
-use rmcp::model;
-
 use crate::{
-    cause::Cause,
     domain::{
         export::{Export, ExportId},
-        journal::JournalError,
         principal::UserId,
-        scope::{Scope, ScopeSet},
+        uris,
     },
-    features::{resource::DeclaredTemplate, tool::Reader, uri},
+    features::{
+        context::ReadContext,
+        resource::{Contents, ResourceTemplate},
+        tool_error::ToolError,
+    },
     journal::{GetExport, JournalHandle, ReadExportPart},
-    mcp::answer::{Document, PieceFuture, Pieces},
+    mcp::answer::{PieceFuture, Pieces},
+    scopes,
 };
 
-/// Where exports are.
-pub(in crate::features) const URI: &str = "epicme://exports/{id}";
-
 /// What making or reading one needs: it has every entry and every tag in it.
-pub(in crate::features) const SCOPES: ScopeSet =
-    ScopeSet::of(&[Scope::EntriesRead, Scope::TagsRead]);
+pub(in crate::features) const SCOPES: &[&str] = &[scopes::ENTRIES_READ, scopes::TAGS_READ];
 
 /// `epicme://exports/{id}`. Its media type is that of the single export.
-pub(super) fn template() -> DeclaredTemplate {
-    let descriptor = model::ResourceTemplate::new(URI, "export")
-        .with_title("Journal Export")
-        .with_description(
-            "The whole journal as one document, made by the tool export_journal and kept for an hour.",
-        );
-    DeclaredTemplate::raw(descriptor, SCOPES, read)
+pub(super) struct ExportedJournal {
+    pub(super) journal: JournalHandle,
 }
 
-async fn read(reader: Reader, id: i64) -> Result<Document, JournalError> {
-    let user = reader.principal.user;
-    let id = ExportId(id);
-    let export = reader.journal.ask(GetExport { user, id }).await?;
-    Ok(Document {
-        uri: uri::expand(URI, id.0).to_string(),
-        mime_type: export.format.media_type(),
-        pieces: Arc::new(Parts {
-            journal: reader.journal,
+impl ResourceTemplate for ExportedJournal {
+    const URI_TEMPLATE: &'static str = uris::EXPORT;
+    const NAME: &'static str = "export";
+    const TITLE: &'static str = "Journal Export";
+    const DESCRIPTION: &'static str =
+        "The whole journal as one document, made by the tool export_journal and kept for an hour.";
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const MIME_TYPE: Option<&'static str> = None;
+
+    type Id = i64;
+
+    async fn read(&self, context: ReadContext, id: i64) -> Result<Contents, ToolError> {
+        let user = context.principal().user;
+        let id = ExportId(id);
+        let export = self.journal.ask(GetExport { user, id }).await?;
+        let mime_type = export.format.media_type();
+        let parts = Parts {
+            journal: self.journal.clone(),
             user,
             export,
-        }),
-    })
+        };
+        Ok(Contents::streamed(Arc::new(parts)).with_mime_type(mime_type))
+    }
 }
 
 /// The parts of an export, as the journal keeps them.
@@ -68,6 +70,6 @@ impl Pieces for Parts {
             id: self.export.id,
             number: place,
         };
-        Box::pin(async move { journal.ask(part).await.map_err(Cause::new) })
+        Box::pin(async move { Ok(journal.ask(part).await?) })
     }
 }

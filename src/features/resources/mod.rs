@@ -9,22 +9,26 @@ pub(super) mod tags;
 mod user;
 
 use super::resource::{DeclaredResource, DeclaredTemplate};
+use crate::journal::JournalHandle;
 
 /// Every resource that has a URI of its own.
 #[must_use]
-pub fn all() -> Vec<DeclaredResource> {
+pub fn all(journal: &JournalHandle) -> Vec<DeclaredResource> {
     vec![
-        DeclaredResource::of::<user::CurrentUser>(),
-        DeclaredResource::of::<tags::Tags>(),
+        DeclaredResource::new(user::CurrentUser),
+        DeclaredResource::new(tags::Tags {
+            journal: journal.clone(),
+        }),
     ]
 }
 
 /// Every template.
 #[must_use]
-pub fn templates() -> Vec<DeclaredTemplate> {
+pub fn templates(journal: &JournalHandle) -> Vec<DeclaredTemplate> {
+    let journal = || journal.clone();
     vec![
-        DeclaredTemplate::of::<tags::Tag>(),
-        DeclaredTemplate::of::<entries::Entry>(),
-        exports::template(),
+        DeclaredTemplate::new(tags::Tag { journal: journal() }),
+        DeclaredTemplate::new(entries::Entry { journal: journal() }),
+        DeclaredTemplate::new(exports::ExportedJournal { journal: journal() }),
     ]
 }

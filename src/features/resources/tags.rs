@@ -1,80 +1,89 @@
 //! Tags, all at once and one by one.
 
-use rmcp::model;
-
 use crate::{
     domain::{
-        journal::{Change, JournalError, TagId, TagName},
-        page::{NameCursor, Page, PageLimit, PageRequest},
-        scope::{Scope, ScopeSet},
+        journal::{JournalError, TagId, TagName},
+        page::{Cursor, NameCursor, Page, PageLimit, PageRequest},
+        principal::UserId,
+        uris,
     },
     features::{
-        completion::Source,
-        resource::{Listing, Resource, Template, listed},
-        tool::Reader,
+        completers,
+        completion::Completer,
+        context::ReadContext,
+        resource::{Contents, Listed, Resource, ResourceTemplate},
+        tool_error::ToolError,
         views::{TagNameView, TagView},
     },
-    journal,
+    journal::{GetTag, JournalHandle, ListTags},
+    scopes,
 };
 
 /// How many tags are read at most.
 const MOST_TAGS: usize = 10_000;
 
 /// `epicme://tags`
-pub(in crate::features) struct Tags;
+pub(in crate::features) struct Tags {
+    pub(super) journal: JournalHandle,
+}
 
 impl Resource for Tags {
-    const URI: &'static str = "epicme://tags";
+    const URI: &'static str = uris::TAGS;
     const NAME: &'static str = "tags";
     const TITLE: &'static str = "Tags";
     const DESCRIPTION: &'static str =
         "All of the user's tags by name, each with its id; the first 10,000 if there are more.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
-    const CHANGES_WITH: Option<Change> = Some(Change::TagList);
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_READ];
 
-    type Contents = Vec<TagNameView>;
-
-    async fn read(reader: Reader) -> Result<Vec<TagNameView>, JournalError> {
-        Ok(first_tags(&reader, MOST_TAGS).await?.items)
+    async fn read(&self, context: ReadContext) -> Result<Contents, ToolError> {
+        let user = context.principal().user;
+        let tags = first_tags(&self.journal, user, MOST_TAGS).await?;
+        Contents::json(&tags.items)
     }
 }
 
 /// `epicme://tags/{id}`
-pub(in crate::features) struct Tag;
+pub(in crate::features) struct Tag {
+    pub(super) journal: JournalHandle,
+}
 
-impl Template for Tag {
-    const URI: &'static str = "epicme://tags/{id}";
+impl ResourceTemplate for Tag {
+    const URI_TEMPLATE: &'static str = uris::TAG;
     const NAME: &'static str = "tag";
     const TITLE: &'static str = "Tag";
     const DESCRIPTION: &'static str = "One tag with its description.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
-    const IDS: Source = Source::Tag;
-    const CHANGES_WITH: fn(i64) -> Change = |id| Change::Tag(TagId(id));
-    const LISTING: Option<Listing> = Some(|reader, after| Box::pin(list(reader, after)));
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_READ];
+    const LISTED: bool = true;
 
-    type Contents = TagView;
+    type Id = i64;
 
-    async fn read(reader: Reader, id: i64) -> Result<TagView, JournalError> {
-        let user = reader.principal.user;
+    async fn read(&self, context: ReadContext, id: i64) -> Result<Contents, ToolError> {
+        let user = context.principal().user;
         let id = TagId(id);
-        let tag = reader.journal.ask(journal::GetTag { user, id }).await?;
-        Ok(tag.into())
+        let tag = self.journal.ask(GetTag { user, id }).await?;
+        Contents::json(&TagView::from(tag))
     }
-}
 
-async fn list(
-    reader: Reader,
-    after: Option<NameCursor>,
-) -> Result<Page<model::Resource, NameCursor>, JournalError> {
-    let page = ask(&reader, after).await?;
-    Ok(Page {
-        items: page
-            .items
-            .into_iter()
-            .map(|tag| listed::<Tag>(tag.id.0, tag.name))
-            .collect(),
-        next: page.next,
-    })
+    async fn list(
+        &self,
+        context: ReadContext,
+        cursor: Option<String>,
+    ) -> Result<Listed<i64>, ToolError> {
+        let unknown = || ToolError::refused("unknown cursor");
+        let after = cursor
+            .map(|cursor| NameCursor::decode(&cursor).ok_or_else(unknown))
+            .transpose()?;
+        let page = page(&self.journal, context.principal().user, after).await?;
+        let resources = page.items.into_iter();
+        Ok(Listed {
+            resources: resources.map(|tag| (tag.id.0, tag.name)).collect(),
+            next_cursor: page.next.map(|cursor| cursor.encode()),
+        })
+    }
+
+    fn completer(&self) -> Option<Completer> {
+        Some(completers::tag(&self.journal))
+    }
 }
 
 /// The user's first tags by name, in whole pages until there are so many.
@@ -82,13 +91,14 @@ async fn list(
 /// # Errors
 /// Those of the journal.
 pub(in crate::features) async fn first_tags(
-    reader: &Reader,
+    journal: &JournalHandle,
+    user: UserId,
     most: usize,
 ) -> Result<Page<TagNameView, NameCursor>, JournalError> {
     let mut items = Vec::new();
     let mut after = None;
     loop {
-        let page = ask(reader, after).await?;
+        let page = page(journal, user, after).await?;
         items.extend(page.items.into_iter().map(TagNameView::from));
         if page.next.is_none() || items.len() >= most {
             return Ok(Page {
@@ -100,14 +110,14 @@ pub(in crate::features) async fn first_tags(
     }
 }
 
-async fn ask(
-    reader: &Reader,
+async fn page(
+    journal: &JournalHandle,
+    user: UserId,
     after: Option<NameCursor>,
 ) -> Result<Page<TagName, NameCursor>, JournalError> {
-    reader
-        .journal
-        .ask(journal::ListTags {
-            user: reader.principal.user,
+    journal
+        .ask(ListTags {
+            user,
             page: PageRequest {
                 limit: PageLimit::LONGEST,
                 after,

@@ -1,27 +1,27 @@
 //! Who the token speaks for.
 
 use crate::{
-    domain::{
-        journal::{Change, JournalError},
-        scope::{Scope, ScopeSet},
+    domain::uris,
+    features::{
+        context::ReadContext,
+        resource::{Contents, Resource},
+        tool_error::ToolError,
+        views::UserView,
     },
-    features::{resource::Resource, tool::Reader, views::UserView},
+    scopes,
 };
 
 /// `epicme://users/current`
 pub(super) struct CurrentUser;
 
 impl Resource for CurrentUser {
-    const URI: &'static str = "epicme://users/current";
+    const URI: &'static str = uris::CURRENT_USER;
     const NAME: &'static str = "user";
     const TITLE: &'static str = "User";
     const DESCRIPTION: &'static str = "The user whom this connection speaks for.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::UserRead]);
-    const CHANGES_WITH: Option<Change> = None;
+    const SCOPES: &'static [&'static str] = &[scopes::USER_READ];
 
-    type Contents = UserView;
-
-    async fn read(reader: Reader) -> Result<UserView, JournalError> {
-        Ok(UserView::from(&*reader.principal))
+    async fn read(&self, context: ReadContext) -> Result<Contents, ToolError> {
+        Contents::json(&UserView::from(&**context.principal()))
     }
 }

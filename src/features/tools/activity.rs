@@ -9,17 +9,22 @@ use crate::{
         activity::{Activity, ConnectedClient},
         clock::Timestamp,
         page::{Cursor, TimeCursor},
-        scope::{Scope, ScopeSet},
     },
     features::{
-        arguments::{After, Limit, Text},
-        tool::{Context, Done, Effect, Tool, ToolError},
+        arguments::Text,
+        context::Context,
+        page_arguments::{After, Limit},
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
     },
-    journal,
+    journal::{self, JournalHandle},
+    scopes,
 };
 
 /// `list_connected_clients`
-pub(super) struct ListConnectedClients;
+pub(super) struct ListConnectedClients {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,23 +56,24 @@ impl Tool for ListConnectedClients {
     const NAME: &'static str = "list_connected_clients";
     const TITLE: &'static str = "List Connected Clients";
     const DESCRIPTION: &'static str = "List the clients that used this user's journal, and how often they called, wrote and were refused; kept for 90 days.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::UserRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::USER_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = ListConnectedClientsArguments;
     type Output = ListConnectedClientsOutput;
 
     async fn call(
+        &self,
         context: Context,
         ListConnectedClientsArguments {}: ListConnectedClientsArguments,
-    ) -> Result<Done<ListConnectedClientsOutput>, ToolError> {
-        context.journal.flush_activity().await;
-        let user = context.principal.user;
-        let clients = context.journal.ask(journal::ListClients { user }).await?;
-        Ok(Done {
-            summary: found(clients.len(), "client", "clients", false),
-            about: Vec::new(),
-            output: ListConnectedClientsOutput {
+    ) -> Result<ToolResult<ListConnectedClientsOutput>, ToolError> {
+        self.journal.flush_activity().await;
+        let user = context.principal().user;
+        let clients = self.journal.ask(journal::ListClients { user }).await?;
+        Ok(ToolResult {
+            text: found(clients.len(), "client", "clients", false),
+            content: Vec::new(),
+            structured: ListConnectedClientsOutput {
                 clients: clients.into_iter().map(ConnectedClientView::from).collect(),
             },
         })
@@ -75,7 +81,9 @@ impl Tool for ListConnectedClients {
 }
 
 /// `list_activity`
-pub(super) struct ListActivity;
+pub(super) struct ListActivity {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -123,29 +131,30 @@ impl Tool for ListActivity {
     const NAME: &'static str = "list_activity";
     const TITLE: &'static str = "List Activity";
     const DESCRIPTION: &'static str = "List what clients did in this user's journal, counted by the hour, newest first, page by page; by client if wanted; kept for 90 days.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::UserRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::USER_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = ListActivityArguments;
     type Output = ListActivityOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: ListActivityArguments,
-    ) -> Result<Done<ListActivityOutput>, ToolError> {
-        context.journal.flush_activity().await;
-        let page = context
+    ) -> Result<ToolResult<ListActivityOutput>, ToolError> {
+        self.journal.flush_activity().await;
+        let page = self
             .journal
             .ask(journal::ListActivity {
-                user: context.principal.user,
+                user: context.principal().user,
                 client: arguments.client_id.map(String::from),
                 page: page_request(arguments.limit, arguments.cursor),
             })
             .await?;
-        Ok(Done {
-            summary: found(page.items.len(), "line", "lines", page.next.is_some()),
-            about: Vec::new(),
-            output: ListActivityOutput {
+        Ok(ToolResult {
+            text: found(page.items.len(), "line", "lines", page.next.is_some()),
+            content: Vec::new(),
+            structured: ListActivityOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 activity: page.items.into_iter().map(ActivityView::from).collect(),
             },

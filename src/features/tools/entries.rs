@@ -4,17 +4,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{
-        journal::{Entry, EntryChanges, EntryId, JournalError, NewEntry, TagId},
-        scope::{Scope, ScopeSet},
-    },
+    domain::journal::{Entry, EntryChanges, EntryId, JournalError, NewEntry, TagId},
     features::{
         arguments::{Id, Text, UpTo, clearable, not_null},
-        tool::{Context, Done, Effect, Tool, ToolError},
+        context::Context,
+        tag_suggestions,
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
         views::{EntryView, entry_link, tag_link},
     },
-    journal,
+    journal::{self, JournalHandle},
     mcp::outgoing::Ability,
+    scopes,
 };
 
 type Title = Text<1, 200>;
@@ -23,7 +24,9 @@ type Note = Text<0, 100>;
 pub(super) type Key = Text<1, 200>;
 
 /// `create_entry`
-pub(super) struct CreateEntry;
+pub(super) struct CreateEntry {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -58,18 +61,19 @@ impl Tool for CreateEntry {
     const NAME: &'static str = "create_entry";
     const TITLE: &'static str = "Create Entry";
     const DESCRIPTION: &'static str = "Create a new journal entry";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite]);
-    const WITH_ARGUMENT: Option<(&'static str, ScopeSet)> =
-        Some(("tags", ScopeSet::of(&[Scope::TagsRead])));
-    const EFFECT: Effect = Effect::Adds;
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_WRITE];
+    const SCOPES_OF_ARGUMENTS: &'static [(&'static str, &'static [&'static str])] =
+        &[("tags", &[scopes::TAGS_READ])];
+    const EFFECT: Effect = Effect::Additive;
 
     type Arguments = CreateEntryArguments;
     type Output = EntryOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: CreateEntryArguments,
-    ) -> Result<Done<EntryOutput>, ToolError> {
+    ) -> Result<ToolResult<EntryOutput>, ToolError> {
         let entry = NewEntry {
             title: arguments.title.into(),
             content: arguments.content.into(),
@@ -86,15 +90,15 @@ impl Tool for CreateEntry {
         let idempotency_key = arguments
             .idempotency_key
             .map(|key| super::idempotency_key(key, &entry));
-        let entry = context
+        let entry = self
             .journal
             .ask(journal::CreateEntry {
-                owner: super::journal_owner(&context.principal),
+                owner: super::journal_owner(&context.principal()),
                 entry,
                 idempotency_key,
             })
             .await?;
-        context.conversation.suggest_tags(entry.id);
+        tag_suggestions::suggest_after(&self.journal, &context, entry.id);
         let mut about = vec![entry_link(entry.id, entry.title.as_str()).into()];
         about.extend(
             entry
@@ -102,10 +106,10 @@ impl Tool for CreateEntry {
                 .iter()
                 .map(|tag| tag_link(tag.id, &tag.name).into()),
         );
-        Ok(Done {
-            summary: told("Created entry", &entry),
-            about,
-            output: EntryOutput {
+        Ok(ToolResult {
+            text: told("Created entry", &entry),
+            content: about,
+            structured: EntryOutput {
                 entry: entry.into(),
             },
         })
@@ -113,7 +117,9 @@ impl Tool for CreateEntry {
 }
 
 /// `get_entry`
-pub(super) struct GetEntry;
+pub(super) struct GetEntry {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -126,27 +132,28 @@ impl Tool for GetEntry {
     const NAME: &'static str = "get_entry";
     const TITLE: &'static str = "Get Entry";
     const DESCRIPTION: &'static str = "Read one journal entry with its tags.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = EntryArguments;
     type Output = EntryOutput;
 
     async fn call(
+        &self,
         context: Context,
         EntryArguments { id }: EntryArguments,
-    ) -> Result<Done<EntryOutput>, ToolError> {
-        let entry = context
+    ) -> Result<ToolResult<EntryOutput>, ToolError> {
+        let entry = self
             .journal
             .ask(journal::GetEntry {
-                user: context.principal.user,
+                user: context.principal().user,
                 id: id.into(),
             })
             .await?;
-        Ok(Done {
-            summary: told("Entry", &entry),
-            about: vec![entry_link(entry.id, entry.title.as_str()).into()],
-            output: EntryOutput {
+        Ok(ToolResult {
+            text: told("Entry", &entry),
+            content: vec![entry_link(entry.id, entry.title.as_str()).into()],
+            structured: EntryOutput {
                 entry: entry.into(),
             },
         })
@@ -154,7 +161,9 @@ impl Tool for GetEntry {
 }
 
 /// `update_entry`
-pub(super) struct UpdateEntry;
+pub(super) struct UpdateEntry {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -212,20 +221,21 @@ impl Tool for UpdateEntry {
     const TITLE: &'static str = "Update Entry";
     const DESCRIPTION: &'static str =
         "Change a journal entry. What is left out stays; null clears mood, location or weather.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead]);
-    const EFFECT: Effect = Effect::Sets;
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_WRITE, scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::Idempotent;
 
     type Arguments = UpdateEntryArguments;
     type Output = EntryOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: UpdateEntryArguments,
-    ) -> Result<Done<EntryOutput>, ToolError> {
-        let entry = context
+    ) -> Result<ToolResult<EntryOutput>, ToolError> {
+        let entry = self
             .journal
             .ask(journal::UpdateEntry {
-                user: context.principal.user,
+                user: context.principal().user,
                 id: arguments.id.into(),
                 changes: EntryChanges {
                     title: arguments.title.map(String::from),
@@ -238,10 +248,10 @@ impl Tool for UpdateEntry {
                 },
             })
             .await?;
-        Ok(Done {
-            summary: told("Updated entry", &entry),
-            about: vec![entry_link(entry.id, entry.title.as_str()).into()],
-            output: EntryOutput {
+        Ok(ToolResult {
+            text: told("Updated entry", &entry),
+            content: vec![entry_link(entry.id, entry.title.as_str()).into()],
+            structured: EntryOutput {
                 entry: entry.into(),
             },
         })
@@ -249,7 +259,9 @@ impl Tool for UpdateEntry {
 }
 
 /// `delete_entry`
-pub(super) struct DeleteEntry;
+pub(super) struct DeleteEntry {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DeleteEntryOutput {
@@ -263,20 +275,21 @@ impl Tool for DeleteEntry {
     const NAME: &'static str = "delete_entry";
     const TITLE: &'static str = "Delete Entry";
     const DESCRIPTION: &'static str = "Delete a journal entry for good. The user is asked to confirm it where the host can ask; otherwise ask first.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead]);
-    const EFFECT: Effect = Effect::Removes;
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_WRITE, scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::Destructive;
 
     type Arguments = EntryArguments;
     type Output = DeleteEntryOutput;
 
     async fn call(
+        &self,
         context: Context,
         EntryArguments { id }: EntryArguments,
-    ) -> Result<Done<DeleteEntryOutput>, ToolError> {
-        let (user, id) = (context.principal.user, id.into());
-        let can_ask = context.conversation.can(Ability::ElicitForm);
+    ) -> Result<ToolResult<DeleteEntryOutput>, ToolError> {
+        let (user, id) = (context.principal().user, id.into());
+        let can_ask = context.conversation().can(Ability::ElicitForm);
         if can_ask {
-            let found = context.journal.ask(journal::GetEntry { user, id }).await;
+            let found = self.journal.ask(journal::GetEntry { user, id }).await;
             let entry = match found {
                 Ok(entry) => entry,
                 Err(JournalError::NoSuchEntry(_)) => return Ok(gone(id)),
@@ -286,32 +299,32 @@ impl Tool for DeleteEntry {
                 "Are you sure you want to delete entry {id}, “{}”? This cannot be undone.",
                 entry.title
             );
-            let answer = context.conversation.confirm(&question, "Delete it").await?;
+            let answer = context
+                .conversation()
+                .confirm(&question, "Delete it")
+                .await?;
             if let Some(why) = answer.forbids() {
-                return Ok(Done {
-                    summary: format!("Entry {id} was not deleted: {why}."),
-                    about: vec![entry_link(id, entry.title.as_str()).into()],
-                    output: DeleteEntryOutput {
+                return Ok(ToolResult {
+                    text: format!("Entry {id} was not deleted: {why}."),
+                    content: vec![entry_link(id, entry.title.as_str()).into()],
+                    structured: DeleteEntryOutput {
                         success: false,
                         entry: Some(entry.into()),
                     },
                 });
             }
         }
-        let entry = context
-            .journal
-            .ask(journal::DeleteEntry { user, id })
-            .await?;
+        let entry = self.journal.ask(journal::DeleteEntry { user, id }).await?;
         let Some(entry) = entry else {
             return Ok(gone(id));
         };
         if !can_ask {
             super::tell_unconfirmed(&context, &entry_link(id, entry.title.as_str()));
         }
-        Ok(Done {
-            summary: told("Deleted entry", &entry),
-            about: Vec::new(),
-            output: DeleteEntryOutput {
+        Ok(ToolResult {
+            text: told("Deleted entry", &entry),
+            content: Vec::new(),
+            structured: DeleteEntryOutput {
                 success: true,
                 entry: Some(entry.into()),
             },
@@ -319,11 +332,11 @@ impl Tool for DeleteEntry {
     }
 }
 
-fn gone(id: EntryId) -> Done<DeleteEntryOutput> {
-    Done {
-        summary: format!("There is no entry {id}, so nothing was deleted."),
-        about: Vec::new(),
-        output: DeleteEntryOutput {
+fn gone(id: EntryId) -> ToolResult<DeleteEntryOutput> {
+    ToolResult {
+        text: format!("There is no entry {id}, so nothing was deleted."),
+        content: Vec::new(),
+        structured: DeleteEntryOutput {
             success: false,
             entry: None,
         },

@@ -4,21 +4,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::{
-        clock::Timestamp,
-        journal::EntryId,
-        scope::{Scope, ScopeSet},
-    },
+    domain::{clock::Timestamp, journal::EntryId},
     features::{
         arguments::Id,
-        tool::{Context, Done, Effect, Tool, ToolError},
+        context::Context,
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
         views::{entry_link, tag_link},
     },
-    journal,
+    journal::{self, JournalHandle},
+    scopes,
 };
 
 /// Both tools show the tag's name, so both need to be allowed to read tags.
-const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesWrite, Scope::EntriesRead, Scope::TagsRead]);
+const SCOPES: &'static [&'static str] = &[
+    scopes::ENTRIES_WRITE,
+    scopes::ENTRIES_READ,
+    scopes::TAGS_READ,
+];
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -30,7 +33,9 @@ pub(super) struct EntryTagArguments {
 }
 
 /// `add_tag_to_entry`
-pub(super) struct AddTagToEntry;
+pub(super) struct AddTagToEntry {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -52,35 +57,36 @@ impl Tool for AddTagToEntry {
     const TITLE: &'static str = "Add Tag to Entry";
     const DESCRIPTION: &'static str =
         "Put a tag on a journal entry. If it is there already, it stays.";
-    const SCOPES: ScopeSet = SCOPES;
-    const EFFECT: Effect = Effect::Sets;
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const EFFECT: Effect = Effect::Idempotent;
 
     type Arguments = EntryTagArguments;
     type Output = AddTagToEntryOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: EntryTagArguments,
-    ) -> Result<Done<AddTagToEntryOutput>, ToolError> {
-        let entry_tag = context
+    ) -> Result<ToolResult<AddTagToEntryOutput>, ToolError> {
+        let entry_tag = self
             .journal
             .ask(journal::AddTagToEntry {
-                user: context.principal.user,
+                user: context.principal().user,
                 entry_id: arguments.entry_id.into(),
                 tag_id: arguments.tag_id.into(),
             })
             .await?;
         let tag = &entry_tag.tag;
-        Ok(Done {
-            summary: format!(
+        Ok(ToolResult {
+            text: format!(
                 "Entry {} has the tag {}: {}.",
                 entry_tag.entry_id, tag.id, tag.name
             ),
-            about: vec![
+            content: vec![
                 tag_link(tag.id, &tag.name).into(),
                 entry_link(entry_tag.entry_id, entry_tag.entry_title.as_str()).into(),
             ],
-            output: AddTagToEntryOutput {
+            structured: AddTagToEntryOutput {
                 success: true,
                 entry_tag: EntryTagView {
                     entry_id: entry_tag.entry_id.0,
@@ -93,7 +99,9 @@ impl Tool for AddTagToEntry {
 }
 
 /// `remove_tag_from_entry`
-pub(super) struct RemoveTagFromEntry;
+pub(super) struct RemoveTagFromEntry {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct RemoveTagFromEntryOutput {
@@ -106,34 +114,35 @@ impl Tool for RemoveTagFromEntry {
     const TITLE: &'static str = "Remove Tag from Entry";
     const DESCRIPTION: &'static str =
         "Take a tag off a journal entry. The tag itself and the entry stay.";
-    const SCOPES: ScopeSet = SCOPES;
-    const EFFECT: Effect = Effect::Sets;
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const EFFECT: Effect = Effect::Idempotent;
 
     type Arguments = EntryTagArguments;
     type Output = RemoveTagFromEntryOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: EntryTagArguments,
-    ) -> Result<Done<RemoveTagFromEntryOutput>, ToolError> {
+    ) -> Result<ToolResult<RemoveTagFromEntryOutput>, ToolError> {
         let entry_id: EntryId = arguments.entry_id.into();
         let tag_id = arguments.tag_id.into();
-        let was_there = context
+        let was_there = self
             .journal
             .ask(journal::RemoveTagFromEntry {
-                user: context.principal.user,
+                user: context.principal().user,
                 entry_id,
                 tag_id,
             })
             .await?;
-        Ok(Done {
-            summary: if was_there {
+        Ok(ToolResult {
+            text: if was_there {
                 format!("Took tag {tag_id} off entry {entry_id}.")
             } else {
                 format!("Entry {entry_id} does not have tag {tag_id}, so nothing was taken off.")
             },
-            about: Vec::new(),
-            output: RemoveTagFromEntryOutput { success: was_there },
+            content: Vec::new(),
+            structured: RemoveTagFromEntryOutput { success: was_there },
         })
     }
 }

@@ -12,12 +12,14 @@ use crate::{
         journal::JournalError,
         page::TimeCursor,
         principal::UserId,
-        scope::ScopeSet,
+        uris,
     },
     features::{
+        context::Context,
         export::Writer,
-        resources::exports::{SCOPES, URI},
-        tool::{Context, Done, Effect, Tool, ToolError},
+        resources::exports::SCOPES,
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
         uri,
     },
     journal::{AppendToExport, BeginExport, FinishExport, JournalHandle, NextEntries, NextTags},
@@ -34,7 +36,9 @@ const PART: usize = 256 << 10;
 const LONGEST_EMBEDDED: usize = 64 << 10;
 
 /// `export_journal`
-pub(super) struct ExportJournal;
+pub(super) struct ExportJournal {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,27 +75,25 @@ impl Tool for ExportJournal {
     const TITLE: &'static str = "Export Journal";
     const DESCRIPTION: &'static str = "Write the whole journal, all entries with their tags, into one JSON or Markdown document. \
         A short document comes with the answer; a long one is linked to, for the client to read and to save. It can be read for an hour.";
-    const SCOPES: ScopeSet = SCOPES;
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = ExportJournalArguments;
     type Output = ExportJournalOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: ExportJournalArguments,
-    ) -> Result<Done<ExportJournalOutput>, ToolError> {
+    ) -> Result<ToolResult<ExportJournalOutput>, ToolError> {
         let format = match arguments.format {
             Format::Json => ExportFormat::Json,
             Format::Markdown => ExportFormat::Markdown,
         };
-        let (user, id) = (context.principal.user, draw_id());
-        let begun = context
-            .journal
-            .ask(BeginExport { user, id, format })
-            .await?;
+        let (user, id) = (context.principal().user, draw_id());
+        let begun = self.journal.ask(BeginExport { user, id, format }).await?;
         let mut export = Parts {
-            journal: &context.journal,
+            journal: &self.journal,
             user,
             id,
             writer: Writer::new(format, begun.at),
@@ -104,13 +106,10 @@ impl Tool for ExportJournal {
         export.writer.end();
         export.keep().await?;
         let parts = export.written;
-        let finished = context
-            .journal
-            .ask(FinishExport { user, id, parts })
-            .await?;
+        let finished = self.journal.ask(FinishExport { user, id, parts }).await?;
         let (entries, tags) = export.writer.counts();
         let output = ExportJournalOutput {
-            uri: uri::expand(URI, id.0).to_string(),
+            uri: uri::expand(uris::EXPORT, &id.0),
             mime_type: format.media_type(),
             bytes: export.bytes,
             entries,
@@ -119,10 +118,10 @@ impl Tool for ExportJournal {
         };
         let is_short = export.bytes <= LONGEST_EMBEDDED;
         let document = is_short.then_some(&*export.first);
-        Ok(Done {
-            summary: summary(&output, is_short),
-            about: vec![about(&output, document)],
-            output,
+        Ok(ToolResult {
+            text: summary(&output, is_short),
+            content: vec![about(&output, document)],
+            structured: output,
         })
     }
 }
@@ -196,7 +195,7 @@ impl Parts<'_> {
                 None => format!("Exported {done} entries"),
             };
             context
-                .conversation
+                .conversation()
                 .progress(float(done), total.map(float), &message);
         }
     }

@@ -7,20 +7,25 @@ use crate::{
     domain::{
         journal::{EntryFilter, EntryListItem, TagId},
         page::{Cursor, PageRequest, TimeCursor},
-        scope::{Scope, ScopeSet},
     },
     features::{
-        arguments::{After, Id, Limit, Text, UpTo},
+        arguments::{Id, Text, UpTo},
+        context::Context,
         dates::{self, Moment, Zone},
-        tool::{Context, Done, Effect, Tool, ToolError},
+        page_arguments::{After, Limit},
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
         views::{EntryListItemView, entry_link},
     },
-    journal,
+    journal::{self, JournalHandle},
     mcp::answer::{Phrase, ResourceLink},
+    scopes,
 };
 
 /// `list_entries`
-pub(super) struct ListEntries;
+pub(super) struct ListEntries {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -56,19 +61,20 @@ impl Tool for ListEntries {
     const TITLE: &'static str = "List Entries";
     const DESCRIPTION: &'static str =
         "List journal entries, newest first, page by page; by tag, date or favorite if wanted.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = ListEntriesArguments;
     type Output = ListEntriesOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: ListEntriesArguments,
-    ) -> Result<Done<ListEntriesOutput>, ToolError> {
+    ) -> Result<ToolResult<ListEntriesOutput>, ToolError> {
         let zone = arguments.time_zone.unwrap_or_default();
         let (from, to) =
-            dates::span(arguments.from, arguments.to, &zone).map_err(ToolError::BadArguments)?;
+            dates::span(arguments.from, arguments.to, &zone).map_err(ToolError::Refused)?;
         let filter = EntryFilter {
             tags: arguments
                 .tag_ids
@@ -78,18 +84,18 @@ impl Tool for ListEntries {
             to,
             is_favorite: arguments.is_favorite,
         };
-        let page = context
+        let page = self
             .journal
             .ask(journal::ListEntries {
-                user: context.principal.user,
+                user: context.principal().user,
                 filter,
                 page: page_request(arguments.limit, arguments.cursor),
             })
             .await?;
-        Ok(Done {
-            summary: found(page.items.len(), "entry", "entries", page.next.is_some()),
-            about: page.items.iter().map(|item| link(item).into()).collect(),
-            output: ListEntriesOutput {
+        Ok(ToolResult {
+            text: found(page.items.len(), "entry", "entries", page.next.is_some()),
+            content: page.items.iter().map(|item| link(item).into()).collect(),
+            structured: ListEntriesOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 entries: page
                     .items
@@ -102,7 +108,9 @@ impl Tool for ListEntries {
 }
 
 /// `search_entries`
-pub(super) struct SearchEntries;
+pub(super) struct SearchEntries {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -139,32 +147,33 @@ impl Tool for SearchEntries {
     const TITLE: &'static str = "Search Entries";
     const DESCRIPTION: &'static str =
         "Search titles and texts of journal entries, newest first, page by page.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::EntriesRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = SearchEntriesArguments;
     type Output = SearchEntriesOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: SearchEntriesArguments,
-    ) -> Result<Done<SearchEntriesOutput>, ToolError> {
-        let page = context
+    ) -> Result<ToolResult<SearchEntriesOutput>, ToolError> {
+        let page = self
             .journal
             .ask(journal::SearchEntries {
-                user: context.principal.user,
+                user: context.principal().user,
                 query: arguments.query.into(),
                 page: page_request(arguments.limit, arguments.cursor),
             })
             .await?;
-        Ok(Done {
-            summary: found(page.items.len(), "entry", "entries", page.next.is_some()),
-            about: page
+        Ok(ToolResult {
+            text: found(page.items.len(), "entry", "entries", page.next.is_some()),
+            content: page
                 .items
                 .iter()
                 .map(|hit| link(&hit.entry).into())
                 .collect(),
-            output: SearchEntriesOutput {
+            structured: SearchEntriesOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 entries: page
                     .items

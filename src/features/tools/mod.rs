@@ -14,36 +14,38 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::tool::{Context, DeclaredTool};
+use super::{context::Context, tool::DeclaredTool};
 use crate::{
     domain::{
         journal::{IdempotencyKey, JournalOwner},
         principal::Principal,
     },
+    journal::JournalHandle,
     mcp::{answer::ResourceLink, logging::Level},
 };
 
 /// Every tool. The first tolerates empty arguments, for hosts that try the first tool they see.
 #[must_use]
-pub fn all() -> Vec<DeclaredTool> {
+pub fn all(journal: &JournalHandle) -> Vec<DeclaredTool> {
+    let journal = || journal.clone();
     vec![
-        DeclaredTool::of::<user::WhoAmI>(),
-        DeclaredTool::of::<entries::CreateEntry>(),
-        DeclaredTool::of::<entries::GetEntry>(),
-        DeclaredTool::of::<lists::ListEntries>(),
-        DeclaredTool::of::<lists::SearchEntries>(),
-        DeclaredTool::of::<entries::UpdateEntry>(),
-        DeclaredTool::of::<entries::DeleteEntry>(),
-        DeclaredTool::of::<tags::CreateTag>(),
-        DeclaredTool::of::<tags::GetTag>(),
-        DeclaredTool::of::<tags::ListTags>(),
-        DeclaredTool::of::<tags::UpdateTag>(),
-        DeclaredTool::of::<tags::DeleteTag>(),
-        DeclaredTool::of::<entry_tags::AddTagToEntry>(),
-        DeclaredTool::of::<entry_tags::RemoveTagFromEntry>(),
-        DeclaredTool::of::<export_journal::ExportJournal>(),
-        DeclaredTool::of::<activity::ListConnectedClients>(),
-        DeclaredTool::of::<activity::ListActivity>(),
+        DeclaredTool::new(user::WhoAmI),
+        DeclaredTool::new(entries::CreateEntry { journal: journal() }),
+        DeclaredTool::new(entries::GetEntry { journal: journal() }),
+        DeclaredTool::new(lists::ListEntries { journal: journal() }),
+        DeclaredTool::new(lists::SearchEntries { journal: journal() }),
+        DeclaredTool::new(entries::UpdateEntry { journal: journal() }),
+        DeclaredTool::new(entries::DeleteEntry { journal: journal() }),
+        DeclaredTool::new(tags::CreateTag { journal: journal() }),
+        DeclaredTool::new(tags::GetTag { journal: journal() }),
+        DeclaredTool::new(tags::ListTags { journal: journal() }),
+        DeclaredTool::new(tags::UpdateTag { journal: journal() }),
+        DeclaredTool::new(tags::DeleteTag { journal: journal() }),
+        DeclaredTool::new(entry_tags::AddTagToEntry { journal: journal() }),
+        DeclaredTool::new(entry_tags::RemoveTagFromEntry { journal: journal() }),
+        DeclaredTool::new(export_journal::ExportJournal { journal: journal() }),
+        DeclaredTool::new(activity::ListConnectedClients { journal: journal() }),
+        DeclaredTool::new(activity::ListActivity { journal: journal() }),
     ]
 }
 
@@ -63,8 +65,8 @@ fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
         "message": "Deleted without asking the user, because the client cannot ask",
         "uri": &deleted.uri,
     });
-    context.conversation.log(Level::Notice, "journal", &data);
-    context.conversation.skip_confirmation();
+    context.conversation().log(Level::Notice, "journal", &data);
+    context.conversation().skip_confirmation();
 }
 
 /// A client's key with a digest of what it asked for under that key. The digest is over what the

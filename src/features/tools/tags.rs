@@ -11,22 +11,27 @@ use crate::{
     domain::{
         journal::{JournalError, NewTag, TagChanges, TagId},
         page::{Cursor, NameCursor},
-        scope::{Scope, ScopeSet},
     },
     features::{
-        arguments::{After, Id, Limit, Text, clearable, not_null},
-        tool::{Context, Done, Effect, Tool, ToolError},
+        arguments::{Id, Text, clearable, not_null},
+        context::Context,
+        page_arguments::{After, Limit},
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
         views::{TagNameView, TagView, tag_link},
     },
-    journal,
+    journal::{self, JournalHandle},
     mcp::outgoing::Ability,
+    scopes,
 };
 
 type Name = Text<1, 60>;
 type Description = Text<0, 500>;
 
 /// `create_tag`
-pub(super) struct CreateTag;
+pub(super) struct CreateTag {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -50,16 +55,17 @@ impl Tool for CreateTag {
     const TITLE: &'static str = "Create Tag";
     const DESCRIPTION: &'static str =
         "Create a tag. See list_tags first: a fitting one may be there already.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite]);
-    const EFFECT: Effect = Effect::Adds;
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_WRITE];
+    const EFFECT: Effect = Effect::Additive;
 
     type Arguments = CreateTagArguments;
     type Output = TagOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: CreateTagArguments,
-    ) -> Result<Done<TagOutput>, ToolError> {
+    ) -> Result<ToolResult<TagOutput>, ToolError> {
         let tag = NewTag {
             name: arguments.name.into(),
             description: description(arguments.description),
@@ -67,24 +73,26 @@ impl Tool for CreateTag {
         let idempotency_key = arguments
             .idempotency_key
             .map(|key| super::idempotency_key(key, &tag));
-        let tag = context
+        let tag = self
             .journal
             .ask(journal::CreateTag {
-                owner: super::journal_owner(&context.principal),
+                owner: super::journal_owner(&context.principal()),
                 tag,
                 idempotency_key,
             })
             .await?;
-        Ok(Done {
-            summary: format!("Created tag {}: {}.", tag.id, tag.name),
-            about: vec![tag_link(tag.id, &tag.name).into()],
-            output: TagOutput { tag: tag.into() },
+        Ok(ToolResult {
+            text: format!("Created tag {}: {}.", tag.id, tag.name),
+            content: vec![tag_link(tag.id, &tag.name).into()],
+            structured: TagOutput { tag: tag.into() },
         })
     }
 }
 
 /// `get_tag`
-pub(super) struct GetTag;
+pub(super) struct GetTag {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,33 +105,36 @@ impl Tool for GetTag {
     const NAME: &'static str = "get_tag";
     const TITLE: &'static str = "Get Tag";
     const DESCRIPTION: &'static str = "Read one tag with its description.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = TagArguments;
     type Output = TagOutput;
 
     async fn call(
+        &self,
         context: Context,
         TagArguments { id }: TagArguments,
-    ) -> Result<Done<TagOutput>, ToolError> {
-        let tag = context
+    ) -> Result<ToolResult<TagOutput>, ToolError> {
+        let tag = self
             .journal
             .ask(journal::GetTag {
-                user: context.principal.user,
+                user: context.principal().user,
                 id: id.into(),
             })
             .await?;
-        Ok(Done {
-            summary: format!("Tag {}: {}.", tag.id, tag.name),
-            about: vec![tag_link(tag.id, &tag.name).into()],
-            output: TagOutput { tag: tag.into() },
+        Ok(ToolResult {
+            text: format!("Tag {}: {}.", tag.id, tag.name),
+            content: vec![tag_link(tag.id, &tag.name).into()],
+            structured: TagOutput { tag: tag.into() },
         })
     }
 }
 
 /// `list_tags`
-pub(super) struct ListTags;
+pub(super) struct ListTags {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -148,31 +159,32 @@ impl Tool for ListTags {
     const NAME: &'static str = "list_tags";
     const TITLE: &'static str = "List Tags";
     const DESCRIPTION: &'static str = "List the user's tags by name, page by page.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = ListTagsArguments;
     type Output = ListTagsOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: ListTagsArguments,
-    ) -> Result<Done<ListTagsOutput>, ToolError> {
-        let page = context
+    ) -> Result<ToolResult<ListTagsOutput>, ToolError> {
+        let page = self
             .journal
             .ask(journal::ListTags {
-                user: context.principal.user,
+                user: context.principal().user,
                 page: page_request(arguments.limit, arguments.cursor),
             })
             .await?;
-        Ok(Done {
-            summary: found(page.items.len(), "tag", "tags", page.next.is_some()),
-            about: page
+        Ok(ToolResult {
+            text: found(page.items.len(), "tag", "tags", page.next.is_some()),
+            content: page
                 .items
                 .iter()
                 .map(|tag| tag_link(tag.id, &tag.name).into())
                 .collect(),
-            output: ListTagsOutput {
+            structured: ListTagsOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 tags: page.items.into_iter().map(TagNameView::from).collect(),
             },
@@ -181,7 +193,9 @@ impl Tool for ListTags {
 }
 
 /// `update_tag`
-pub(super) struct UpdateTag;
+pub(super) struct UpdateTag {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -206,20 +220,21 @@ impl Tool for UpdateTag {
     const NAME: &'static str = "update_tag";
     const TITLE: &'static str = "Update Tag";
     const DESCRIPTION: &'static str = "Rename a tag or change its description. What is left out stays; null clears the description.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite, Scope::TagsRead]);
-    const EFFECT: Effect = Effect::Sets;
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_WRITE, scopes::TAGS_READ];
+    const EFFECT: Effect = Effect::Idempotent;
 
     type Arguments = UpdateTagArguments;
     type Output = TagOutput;
 
     async fn call(
+        &self,
         context: Context,
         arguments: UpdateTagArguments,
-    ) -> Result<Done<TagOutput>, ToolError> {
-        let tag = context
+    ) -> Result<ToolResult<TagOutput>, ToolError> {
+        let tag = self
             .journal
             .ask(journal::UpdateTag {
-                user: context.principal.user,
+                user: context.principal().user,
                 id: arguments.id.into(),
                 changes: TagChanges {
                     name: arguments.name.map(String::from),
@@ -227,16 +242,18 @@ impl Tool for UpdateTag {
                 },
             })
             .await?;
-        Ok(Done {
-            summary: format!("Updated tag {}: {}.", tag.id, tag.name),
-            about: vec![tag_link(tag.id, &tag.name).into()],
-            output: TagOutput { tag: tag.into() },
+        Ok(ToolResult {
+            text: format!("Updated tag {}: {}.", tag.id, tag.name),
+            content: vec![tag_link(tag.id, &tag.name).into()],
+            structured: TagOutput { tag: tag.into() },
         })
     }
 }
 
 /// `delete_tag`
-pub(super) struct DeleteTag;
+pub(super) struct DeleteTag {
+    pub(super) journal: JournalHandle,
+}
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct DeleteTagOutput {
@@ -251,20 +268,21 @@ impl Tool for DeleteTag {
     const TITLE: &'static str = "Delete Tag";
     const DESCRIPTION: &'static str = "Delete a tag for good; it also comes off every entry that has it. \
         The user is asked to confirm it where the host can ask; otherwise ask first.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::TagsWrite, Scope::TagsRead]);
-    const EFFECT: Effect = Effect::Removes;
+    const SCOPES: &'static [&'static str] = &[scopes::TAGS_WRITE, scopes::TAGS_READ];
+    const EFFECT: Effect = Effect::Destructive;
 
     type Arguments = TagArguments;
     type Output = DeleteTagOutput;
 
     async fn call(
+        &self,
         context: Context,
         TagArguments { id }: TagArguments,
-    ) -> Result<Done<DeleteTagOutput>, ToolError> {
-        let (user, id) = (context.principal.user, id.into());
-        let can_ask = context.conversation.can(Ability::ElicitForm);
+    ) -> Result<ToolResult<DeleteTagOutput>, ToolError> {
+        let (user, id) = (context.principal().user, id.into());
+        let can_ask = context.conversation().can(Ability::ElicitForm);
         if can_ask {
-            let tag = match context.journal.ask(journal::GetTag { user, id }).await {
+            let tag = match self.journal.ask(journal::GetTag { user, id }).await {
                 Ok(tag) => tag,
                 Err(JournalError::NoSuchTag(_)) => return Ok(gone(id)),
                 Err(error) => return Err(error.into()),
@@ -273,29 +291,32 @@ impl Tool for DeleteTag {
                 "Are you sure you want to delete tag {id}, “{}”? It comes off every entry that has it. This cannot be undone.",
                 tag.name
             );
-            let answer = context.conversation.confirm(&question, "Delete it").await?;
+            let answer = context
+                .conversation()
+                .confirm(&question, "Delete it")
+                .await?;
             if let Some(why) = answer.forbids() {
-                return Ok(Done {
-                    summary: format!("Tag {id} was not deleted: {why}."),
-                    about: vec![tag_link(id, &tag.name).into()],
-                    output: DeleteTagOutput {
+                return Ok(ToolResult {
+                    text: format!("Tag {id} was not deleted: {why}."),
+                    content: vec![tag_link(id, &tag.name).into()],
+                    structured: DeleteTagOutput {
                         success: false,
                         tag: Some(tag.into()),
                     },
                 });
             }
         }
-        let tag = context.journal.ask(journal::DeleteTag { user, id }).await?;
+        let tag = self.journal.ask(journal::DeleteTag { user, id }).await?;
         let Some(tag) = tag else {
             return Ok(gone(id));
         };
         if !can_ask {
             super::tell_unconfirmed(&context, &tag_link(id, &tag.name));
         }
-        Ok(Done {
-            summary: format!("Deleted tag {id}: {}.", tag.name),
-            about: Vec::new(),
-            output: DeleteTagOutput {
+        Ok(ToolResult {
+            text: format!("Deleted tag {id}: {}.", tag.name),
+            content: Vec::new(),
+            structured: DeleteTagOutput {
                 success: true,
                 tag: Some(tag.into()),
             },
@@ -303,11 +324,11 @@ impl Tool for DeleteTag {
     }
 }
 
-fn gone(id: TagId) -> Done<DeleteTagOutput> {
-    Done {
-        summary: format!("There is no tag {id}, so nothing was deleted."),
-        about: Vec::new(),
-        output: DeleteTagOutput {
+fn gone(id: TagId) -> ToolResult<DeleteTagOutput> {
+    ToolResult {
+        text: format!("There is no tag {id}, so nothing was deleted."),
+        content: Vec::new(),
+        structured: DeleteTagOutput {
             success: false,
             tag: None,
         },

@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::scope::{Scope, ScopeSet},
     features::{
-        tool::{Context, Done, Effect, Tool, ToolError},
+        context::Context,
+        tool::{Effect, Tool, ToolResult},
+        tool_error::ToolError,
         views::UserView,
     },
+    scopes,
 };
 
 /// `whoami`
@@ -25,7 +27,7 @@ pub(super) struct WhoAmIOutput {
     #[serde(rename = "clientId")]
     client_id: Option<String>,
     /// What the token allows, of the scopes that this server knows.
-    scopes: Vec<&'static str>,
+    scopes: Vec<String>,
 }
 
 impl Tool for WhoAmI {
@@ -33,25 +35,26 @@ impl Tool for WhoAmI {
     const TITLE: &'static str = "Who Am I";
     const DESCRIPTION: &'static str =
         "Tell which user this connection speaks for, and what it is allowed to do.";
-    const SCOPES: ScopeSet = ScopeSet::of(&[Scope::UserRead]);
-    const EFFECT: Effect = Effect::Reads;
+    const SCOPES: &'static [&'static str] = &[scopes::USER_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
 
     type Arguments = WhoAmIArguments;
     type Output = WhoAmIOutput;
 
     async fn call(
+        &self,
         context: Context,
         WhoAmIArguments {}: WhoAmIArguments,
-    ) -> Result<Done<WhoAmIOutput>, ToolError> {
-        let principal = &context.principal;
+    ) -> Result<ToolResult<WhoAmIOutput>, ToolError> {
+        let principal = context.principal();
         let name = principal.username.as_ref().unwrap_or(&principal.subject);
-        Ok(Done {
-            summary: format!("Signed in as {name}."),
-            about: Vec::new(),
-            output: WhoAmIOutput {
+        Ok(ToolResult {
+            text: format!("Signed in as {name}."),
+            content: Vec::new(),
+            structured: WhoAmIOutput {
                 user: UserView::from(&**principal),
                 client_id: principal.client.clone(),
-                scopes: principal.scopes.iter().map(Scope::as_str).collect(),
+                scopes: context.reads().scopes().map(str::to_owned).collect(),
             },
         })
     }

@@ -5,38 +5,39 @@
 //! So an answer is held against the rules before any of it is done, and the worst that it can do is
 //! put five tags on the entry.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    arguments::Text, conversation::Conversation, dispatch::Dispatcher, resources::tags::first_tags,
-    tool::Reader, tools::journal_owner, views::TagNameView,
+    arguments::Text,
+    context::{Context, ReadContext},
+    conversation::{Conversation, FollowUp},
+    resources::tags::first_tags,
+    tools::journal_owner,
+    views::TagNameView,
 };
 use crate::{
-    domain::{
-        journal::{Entry, EntryId, JournalError, NewTag, TagId, fold},
-        principal::Principal,
-        scope::{Scope, ScopeSet},
-    },
-    journal,
+    domain::journal::{Entry, EntryId, JournalError, NewTag, TagId, fold},
+    journal::{AddTagToEntry, CreateTag, GetEntry, JournalHandle},
     mcp::{
         logging::Level,
         outgoing::{Ability, Question},
     },
+    scopes,
 };
 
 /// What the call's token needs: the model is shown an entry and tags, and both are written to.
-const NEEDS: ScopeSet = ScopeSet::of(&[
-    Scope::EntriesRead,
-    Scope::EntriesWrite,
-    Scope::TagsRead,
-    Scope::TagsWrite,
-]);
+const NEEDS: &[&str] = &[
+    scopes::ENTRIES_READ,
+    scopes::ENTRIES_WRITE,
+    scopes::TAGS_READ,
+    scopes::TAGS_WRITE,
+];
 
 /// What whoever listens needs: the question shows an entry and tags.
-const SHOWS: ScopeSet = ScopeSet::of(&[Scope::EntriesRead, Scope::TagsRead]);
+const SHOWS: &[&str] = &[scopes::ENTRIES_READ, scopes::TAGS_READ];
 
 /// How many tags are taken of an answer.
 const MOST: usize = 5;
@@ -71,12 +72,30 @@ const SYSTEM_PROMPT: &str = "You file the entries of a personal journal under ta
 type Name = Text<1, 60>;
 
 /// An entry for which tags are to be suggested.
-#[derive(Clone, Debug)]
-pub struct Suggesting {
-    /// Which one.
-    pub entry: EntryId,
-    /// Who wrote it, by the token of that very call.
-    pub principal: Arc<Principal>,
+struct TagSuggestion {
+    journal: JournalHandle,
+    entry: EntryId,
+    /// Of the call that wrote the entry.
+    context: ReadContext,
+}
+
+/// Has tags suggested for an entry that this call wrote, once the call has ended, if its token reaches
+/// far enough for that.
+pub(super) fn suggest_after(journal: &JournalHandle, context: &Context, entry: EntryId) {
+    if !context.may(NEEDS) || !context.conversation().can(Ability::Sample) {
+        return;
+    }
+    let suggestion = TagSuggestion {
+        journal: journal.clone(),
+        entry,
+        context: context.reads().clone(),
+    };
+    context.conversation().after(FollowUp {
+        key: entry.to_string(),
+        needs: Ability::Sample,
+        scopes: SHOWS,
+        run: Box::new(|conversation| Box::pin(suggestion.run(conversation))),
+    });
 }
 
 /// Why no tags were put on an entry. Says nothing of any text.
@@ -104,26 +123,11 @@ impl From<JournalError> for Failed {
     }
 }
 
-impl Suggesting {
-    /// Whether there is any use in it: the client can ask its model, the token of the call reaches
-    /// far enough, and so does at this moment that of whoever listens, who is shown the question.
-    #[must_use]
-    pub fn is_possible(
-        &self,
-        conversation: &Conversation,
-        listener: ScopeSet,
-        dispatcher: &Dispatcher,
-    ) -> bool {
-        let policy = dispatcher.catalogue().policy();
-        conversation.can(Ability::Sample)
-            && policy.require(self.principal.scopes, NEEDS).is_ok()
-            && policy.require(listener, SHOWS).is_ok()
-    }
-
+impl TagSuggestion {
     /// Asks, and puts the tags of the answer on the entry. What goes wrong is told in passing alone.
-    pub async fn run(self, conversation: Conversation, dispatcher: Arc<Dispatcher>) {
+    async fn run(self, conversation: Conversation) {
         let id = self.entry.0;
-        match self.suggest(&conversation, &dispatcher).await {
+        match self.suggest(&conversation).await {
             Ok(tags) => {
                 let tags: Vec<i64> = tags.into_iter().map(|tag| tag.0).collect();
                 let data = json!({ "message": "Suggested tags", "entryId": id, "tagIds": tags });
@@ -139,17 +143,10 @@ impl Suggesting {
     }
 
     /// The tags that were put on the entry.
-    async fn suggest(
-        &self,
-        conversation: &Conversation,
-        dispatcher: &Dispatcher,
-    ) -> Result<Vec<TagId>, Failed> {
-        let reader = Reader {
-            principal: Arc::clone(&self.principal),
-            journal: dispatcher.journal().clone(),
-        };
-        let entry = self.read_entry(&reader).await?;
-        let tags = first_tags(&reader, MOST_TAGS).await?.items;
+    async fn suggest(&self, conversation: &Conversation) -> Result<Vec<TagId>, Failed> {
+        let user = self.context.principal().user;
+        let entry = self.read_entry().await?;
+        let tags = first_tags(&self.journal, user, MOST_TAGS).await?.items;
         let [answer] = conversation
             .ask([("tags", question(&entry, &tags))], "")
             .await
@@ -158,54 +155,53 @@ impl Suggesting {
         let names = names(answer).map_err(Failed::Odd)?;
 
         // The client had time to think: what held before it was asked may hold no more.
-        if dispatcher.has_ended(&self.principal) {
+        if self.context.has_expired() {
             return Err(Failed::TokenEnded);
         }
-        let entry = self.read_entry(&reader).await?;
-        let tags = first_tags(&reader, MOST_TAGS).await?.items;
+        let entry = self.read_entry().await?;
+        let tags = first_tags(&self.journal, user, MOST_TAGS).await?.items;
         let mut added = Vec::new();
         for name in names {
-            let Some(tag) = self.find_or_create(&reader, &tags, name).await? else {
+            let Some(tag) = self.find_or_create(&tags, name).await? else {
                 continue;
             };
             if added.contains(&tag) || entry.tags.iter().any(|known| known.id == tag) {
                 continue;
             }
-            let add = journal::AddTagToEntry {
-                user: self.principal.user,
+            let add = AddTagToEntry {
+                user,
                 entry_id: self.entry,
                 tag_id: tag,
             };
-            reader.journal.ask(add).await?;
+            self.journal.ask(add).await?;
             added.push(tag);
         }
         Ok(added)
     }
 
-    async fn read_entry(&self, reader: &Reader) -> Result<Entry, JournalError> {
-        let (user, id) = (self.principal.user, self.entry);
-        reader.journal.ask(journal::GetEntry { user, id }).await
+    async fn read_entry(&self) -> Result<Entry, JournalError> {
+        let (user, id) = (self.context.principal().user, self.entry);
+        self.journal.ask(GetEntry { user, id }).await
     }
 
     /// The user's tag of that name; `None` if there is one that was not among those that were read.
     async fn find_or_create(
         &self,
-        reader: &Reader,
         tags: &[TagNameView],
         name: String,
     ) -> Result<Option<TagId>, JournalError> {
         if let Some(tag) = tags.iter().find(|tag| fold(&tag.name) == fold(&name)) {
             return Ok(Some(TagId(tag.id)));
         }
-        let create = journal::CreateTag {
-            owner: journal_owner(&self.principal),
+        let create = CreateTag {
+            owner: journal_owner(self.context.principal()),
             tag: NewTag {
                 name,
                 description: None,
             },
             idempotency_key: None,
         };
-        match reader.journal.ask(create).await {
+        match self.journal.ask(create).await {
             Ok(tag) => Ok(Some(tag.id)),
             Err(JournalError::TagNameTaken) => Ok(None),
             Err(error) => Err(error),

@@ -1,0 +1,38 @@
+//! The journal's scopes.
+
+use std::sync::LazyLock;
+
+use crate::domain::scope::Scopes;
+
+/// Who the token speaks for.
+pub const USER_READ: &str = "user:read";
+/// Stored entries.
+pub const ENTRIES_READ: &str = "entries:read";
+/// Create entries, and with [`ENTRIES_READ`] change and delete them.
+pub const ENTRIES_WRITE: &str = "entries:write";
+/// Stored tags.
+pub const TAGS_READ: &str = "tags:read";
+/// Create tags, and with [`TAGS_READ`] change and delete them.
+pub const TAGS_WRITE: &str = "tags:write";
+
+/// Each scope with what a person reads on a consent page, in the order in which clients are shown
+/// them. None implies another: a client that dictates may append to a journal that it cannot read.
+pub const DESCRIPTIONS: [(&str, &str); 5] = [
+    (USER_READ, "See who you are"),
+    (ENTRIES_READ, "Read your journal entries"),
+    (ENTRIES_WRITE, "Write journal entries"),
+    (TAGS_READ, "Read your tags"),
+    (TAGS_WRITE, "Write tags"),
+];
+
+/// The scopes that only read.
+pub const READING: [&str; 3] = [USER_READ, ENTRIES_READ, TAGS_READ];
+
+static DECLARED: LazyLock<Scopes> =
+    LazyLock::new(|| Scopes::declare(DESCRIPTIONS).expect("five different scope tokens"));
+
+/// The scopes, declared.
+#[must_use]
+pub fn declared() -> Scopes {
+    DECLARED.clone()
+}
