@@ -1,33 +1,26 @@
-//! Durations as one writes them on a command line.
+//! Durations of the command line.
 
 use std::time::Duration;
 
-/// The longest that anything may be told to last.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+use jiff::SignedDuration;
 
-/// Reads `250ms`, `30s`, `5m`, `2h`, and 0.
+/// The longest duration of an option.
+const LONGEST: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Reads `250ms`, `30s`, `5m`, `2h`, `1h30m`, and 0: the friendly format of [`jiff::fmt::friendly`].
 ///
 /// # Errors
 /// A sentence for the command line.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || "write it like 250ms, 30s, 5m or 2h".to_owned();
-    let digits = text
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let milliseconds = match unit {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        "" if number == 0 => Some(0),
-        _ => return Err(wrong()),
-    };
-    let duration = milliseconds.map(Duration::from_millis);
-    duration
-        .filter(|duration| *duration <= LONGEST)
-        .ok_or_else(|| "a week is the longest".to_owned())
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let wrong = |_| "write it like 250ms, 30s, 5m or 2h".to_owned();
+    let duration: SignedDuration = text.parse().map_err(wrong)?;
+    if duration > LONGEST {
+        return Err("a week is the longest".to_owned());
+    }
+    Duration::try_from(duration).map_err(|_| "a duration is not negative".to_owned())
 }
 
 /// The same the other way round, for people.
@@ -48,21 +41,35 @@ mod tests {
     fn a_duration_has_a_unit() {
         for (text, milliseconds) in [
             ("0", 0),
+            ("0s", 0),
+            ("0ms", 0),
+            ("007s", 7_000),
             ("250ms", 250),
             ("30s", 30_000),
+            ("90s", 90_000),
             ("5m", 300_000),
             ("2h", 7_200_000),
+            ("168h", 604_800_000),
+            ("604800000ms", 604_800_000),
+            ("1.5s", 1_500),
+            ("1h30m", 5_400_000),
+            ("2 minutes", 120_000),
         ] {
-            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)));
+            assert_eq!(
+                parse(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
         }
         for text in [
             "",
             "5",
             "s",
-            "1.5s",
             "-1s",
+            "1s ago",
             "1d",
             "1000h",
+            "604801s",
             "99999999999999999999s",
             "18446744073709551615h",
         ] {

@@ -1,7 +1,5 @@
 //! A cluster starts, starts again, refuses what is not safe, and stops with the program.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::{
     fs,
     io::{BufRead, BufReader},

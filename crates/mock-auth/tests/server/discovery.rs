@@ -1,7 +1,8 @@
+use mock_auth::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{TestAuth, ok};
+use crate::support::{Browser, TestAuth, ok, query};
 
 #[actix_rt::test]
 async fn metadata_names_every_endpoint_under_the_issuer() {
@@ -48,6 +49,32 @@ async fn the_openid_form_says_the_same_and_what_its_parsers_demand() {
             "{name}"
         );
     }
+}
+
+#[actix_rt::test]
+async fn the_scopes_are_those_of_the_settings() {
+    let server = TestAuth::spawn_with(|settings| {
+        settings.scopes = vec![
+            Scope::new("notes:read", "Read <your> notes"),
+            Scope::new("notes:write", "Write notes"),
+        ];
+    })
+    .await;
+    let metadata = ok(server.get("/.well-known/oauth-authorization-server").await).await;
+    let declared = json!(["notes:read", "notes:write"]);
+    assert_eq!(metadata["scopes_supported"], declared);
+    let client = server.register().await;
+    let path = query("/oauth/authorize", &client, &[]);
+    let consent = Browser::default().sign_in(&server, &path, "1").await;
+    assert!(
+        consent.html.contains("Read &lt;your&gt; notes"),
+        "{}",
+        consent.html
+    );
+    let issued = server.send(Method::POST, "/dev/token", &json!({})).await;
+    assert_eq!(ok(issued).await["scope"], "notes:read notes:write");
+    let tokens = server.tokens(&client, "notes:read entries:read").await;
+    assert_eq!(tokens["scope"], "notes:read");
 }
 
 #[actix_rt::test]

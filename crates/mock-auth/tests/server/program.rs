@@ -57,6 +57,11 @@ fn wrong_settings_are_named_and_end_it_with_64() {
     let (code, said) = refused(|it| it.env("MOCK_AUTH_ISSUER", "https://auth.example/path"));
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("issuer"), "{said}");
+    for scopes in ["=Read", "notes:read=", "a=A,a=A", "a b=AB"] {
+        let (code, said) = refused(|it| it.args(["--scopes", scopes]));
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains("scope"), "{said}");
+    }
     let file = "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET_FILE";
     let (code, said) = refused(|it| it.env(file, "/nowhere/at/all"));
     assert_eq!(code, Some(64), "{said}");
