@@ -1,4 +1,4 @@
-# The programs, each in an image of its own: targets `epicme` (production), `mock-auth` and `epicme-load`.
+# The programs, each in an image of its own: targets `epicme` (production), `mock-auth` and `mcp-load`.
 #
 #   docker build --target epicme -t epicme .
 #
@@ -9,6 +9,9 @@
 FROM rust:1.95-bookworm AS dependencies
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY crates/mcp-load/Cargo.toml crates/mcp-load/Cargo.toml
+COPY crates/mock-auth/Cargo.toml crates/mock-auth/Cargo.toml
+COPY crates/private-postgres/Cargo.toml crates/private-postgres/Cargo.toml
 # What the compiler lays the program out by (profile/README.md); of the other two programs it knows the
 # dependencies alone.
 COPY profile/epicme.profdata profile/epicme.profdata
@@ -20,14 +23,15 @@ RUN mkdir -p src && touch src/lib.rs \
                 $(sed -n '/^\[\[bench\]\]/,/^$/s|^name = "\(.*\)"|benches/\1.rs|p' Cargo.toml); do \
       mkdir -p "$(dirname "$file")" && echo 'fn main() {}' > "$file"; \
     done \
- && cargo build --locked --release --no-default-features --bin epicme \
+ && for crate in crates/*; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done \
+ && cargo build --locked --release --no-default-features --package epicme \
  # Of our own crate nothing may stay: Cargo goes by times, and the stubs are younger than the sources.
  && cargo clean --locked --release --package epicme
 
 FROM dependencies AS build-epicme
 COPY migrations migrations
 COPY src src
-RUN cargo build --locked --release --no-default-features --bin epicme
+RUN cargo build --locked --release --no-default-features --package epicme
 
 # The base of what runs. It is not a user of the machine, has nothing that it could write to, and needs no
 # shell. The trust store is one file: the package would bring OpenSSL along, which nothing here uses.
@@ -46,11 +50,12 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/us
 ENTRYPOINT ["/usr/local/bin/epicme"]
 CMD ["serve"]
 
-# For development and tests, never for production. The feature `dev` needs no dependency more.
+# For development and tests, never for production.
 FROM dependencies AS build-mock-auth
-COPY migrations migrations
-COPY src src
-RUN cargo build --locked --release --no-default-features --features dev --bin mock-auth
+RUN cargo build --locked --release --package mock-auth \
+ && cargo clean --locked --release --package mock-auth
+COPY crates/mock-auth crates/mock-auth
+RUN cargo build --locked --release --package mock-auth
 
 FROM base AS mock-auth
 COPY --from=build-mock-auth /build/target/release/mock-auth /usr/local/bin/mock-auth
@@ -59,14 +64,13 @@ EXPOSE 7788
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/usr/local/bin/mock-auth", "--check-health"]
 ENTRYPOINT ["/usr/local/bin/mock-auth"]
 
-# The load tester has dependencies of its own; last, for the classic builder makes all stages up to a target.
-FROM dependencies AS build-epicme-load
-RUN cargo build --locked --release --no-default-features --features load --bin epicme-load \
- && cargo clean --locked --release --package epicme
-COPY migrations migrations
-COPY src src
-RUN cargo build --locked --release --no-default-features --features load --bin epicme-load
+# The load tester; last, for the classic builder makes all stages up to a target.
+FROM dependencies AS build-mcp-load
+RUN cargo build --locked --release --package mcp-load \
+ && cargo clean --locked --release --package mcp-load
+COPY crates/mcp-load crates/mcp-load
+RUN cargo build --locked --release --package mcp-load
 
-FROM base AS epicme-load
-COPY --from=build-epicme-load /build/target/release/epicme-load /usr/local/bin/epicme-load
-ENTRYPOINT ["/usr/local/bin/epicme-load"]
+FROM base AS mcp-load
+COPY --from=build-mcp-load /build/target/release/mcp-load /usr/local/bin/mcp-load
+ENTRYPOINT ["/usr/local/bin/mcp-load"]

@@ -20,7 +20,7 @@ belongs_to() {
   rustc --version
   sed -n '/^\[profile\.release\]/,/^$/{ /=/p; }' Cargo.toml
   # The path of our own package is not part of it.
-  cargo tree --locked --no-default-features --edges normal,build --target x86_64-unknown-linux-gnu \
+  cargo tree --locked -p epicme --no-default-features --edges normal,build --target x86_64-unknown-linux-gnu \
     --prefix none --no-dedupe --format '{p} {f}' | sed "s| ($root)||" | LC_ALL=C sort -u
 }
 
@@ -63,7 +63,7 @@ echo "2. the program, with counters"
 # Without --target, for the names would be others; so what runs while it is built counts as well, and that
 # is thrown away.
 RUSTFLAGS=-Cprofile-generate CARGO_TARGET_DIR=$target/counted LLVM_PROFILE_FILE=$scratch/built/%p-%m.profraw \
-  cargo build --locked --release --no-default-features --bin epicme
+  cargo build --locked --release --no-default-features -p epicme
 
 resource=http://127.0.0.1:8797/mcp issuer=http://127.0.0.1:7798 secret=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 
@@ -100,7 +100,7 @@ for cache in 60s 0s; do
   echo "3. load, tokens believed for $cache"
   EPICME_INTROSPECTION_CACHE=$cache LLVM_PROFILE_FILE=$scratch/served-$cache.profraw \
     start "served-$cache" "serving http" "$target/counted/release/epicme" serve
-  "$target/debug/epicme-load" "$resource" --dev-tokens "$issuer" --sessions 64 --users 40 --legacy 40% --streams 20% \
+  "$target/debug/mcp-load" "$resource" --dev-tokens "$issuer" --sessions 64 --users 40 --legacy 40% --streams 20% \
     --session-calls 50 --subject-prefix "recorded-$cache-" --mix "$mix" --warm-up 0s --requests 60000 --duration 60s
   # It writes its counts down when it ends by itself.
   kill -TERM "${started[-1]}"

@@ -16,12 +16,8 @@ pub mod gate;
 pub mod healthcheck;
 pub mod http;
 pub mod journal;
-#[cfg(feature = "load")]
-pub mod load;
 pub mod mcp;
 pub mod metrics;
-#[cfg(feature = "dev")]
-pub mod mock_auth;
 pub mod oauth;
 #[cfg(feature = "otlp")]
 pub mod otlp;

@@ -1,12 +1,13 @@
 //! A small journal for each demo user, so that there is something to read.
 
+use mock_auth::User;
+
 use crate::{
     domain::{
         journal::{JournalError, JournalOwner, NewEntry, NewTag},
         principal::UserId,
     },
     journal::{AddTagToEntry, CreateEntry, CreateTag, HasEntries, JournalHandle},
-    mock_auth::User,
 };
 
 struct DemoEntry {

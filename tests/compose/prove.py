@@ -72,7 +72,7 @@ def main():
     check("the dashboard names only metrics that docs/METRICS.md has", lambda: not_empty(dashboard.unknown()))
     for variant in variants:
         prove(variant)
-    for tag in ("epicme:proof", "epicme-mock-auth:proof", "epicme-load:proof") if variants else ():
+    for tag in ("epicme:proof", "epicme-mock-auth:proof", "epicme-mcp-load:proof") if variants else ():
         docker("image", "rm", tag, check=False)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
