@@ -1,0 +1,6 @@
+//! The journal itself, by way of its tools: what it stores, finds, exports and shows to its owner only.
+
+mod activity;
+mod exports;
+mod isolation;
+mod tools;

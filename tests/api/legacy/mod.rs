@@ -1,0 +1,6 @@
+//! What the revisions before 2026-07-28 have of their own: sessions, batches, streams to resume.
+
+mod batches;
+mod elicitation;
+mod sessions;
+mod streams;
