@@ -11,6 +11,7 @@ mod issuers;
 mod issuers_file;
 mod jwt;
 mod revocation;
+mod scopes;
 mod signed_introspection;
 mod token_cache;
 mod worker_threads;

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALL, Journal, TestApp, TestDatabase, complaints, envelope, header_lines, patiently,
+    ERAS, Journal, TestApp, TestDatabase, envelope, header_lines, patiently, samples,
 };
 
 /// The lines of a user's activity, each as `client kind feature outcome ×count`, sorted.
@@ -35,6 +35,32 @@ async fn others(journal: &Journal<'_>) -> Vec<String> {
     let mut lines = lines(journal).await;
     lines.retain(|line| !line.contains("tool list_activity"));
     lines
+}
+
+/// Every feature of the server: a call of it is one line of the user's activity.
+#[actix_rt::test]
+async fn a_call_of_any_feature_is_in_the_users_activity() {
+    let app = TestApp::spawn();
+    for revision in ERAS {
+        for (number, sample) in samples(&app).await.iter().enumerate() {
+            let user = format!("ann {number} of {revision}");
+            let journal = app.journal(&user);
+            let rows = journal.rows("ann").await;
+            let token = app.token_with(json!({ "sub": user, "client_id": "sampler" }));
+            app.client(revision, &token)
+                .await
+                .succeed(sample, &rows)
+                .await;
+            let (kind, name) = (sample.feature.kind.in_activity(), &sample.feature.name);
+            let mut found = lines(&journal).await;
+            found.retain(|line| line.starts_with("sampler "));
+            assert_eq!(
+                found,
+                [format!("sampler {kind} {name} done ×1")],
+                "{revision}"
+            );
+        }
+    }
 }
 
 #[actix_rt::test]
@@ -379,28 +405,4 @@ async fn a_call_whose_client_leaves_is_told_apart() {
     let told = async { while !others(&ann).await.contains(&cancelled) {} };
     patiently(told).await;
     blocker.batch_execute("COMMIT").unwrap();
-}
-
-#[actix_rt::test]
-async fn what_is_told_fits_what_the_schema_says() {
-    let app = TestApp::spawn();
-    let ann = app.journal("ann");
-    ann.entry("One").await;
-    let list = app.modern(&ann.token, "tools/list", json!({}));
-    let list = list.send().await.result();
-    for tool in ["list_connected_clients", "list_activity"] {
-        let mut descriptors = list["tools"].as_array().unwrap().iter();
-        let descriptor = descriptors.find(|one| one["name"] == tool).unwrap();
-        let done = ann.done(tool, json!({})).await;
-        assert_eq!(
-            complaints(&descriptor["outputSchema"], &done),
-            [""; 0],
-            "{tool}"
-        );
-        assert_eq!(descriptor["annotations"]["readOnlyHint"], true);
-        // Whoever may not know who the user is may not know this either.
-        let narrow = app.token("ann", &ALL.replace("user:read ", ""));
-        let reply = app.tool(&narrow, tool, &json!({})).send().await;
-        assert_eq!(reply.status, 403);
-    }
 }

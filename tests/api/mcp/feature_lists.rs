@@ -84,7 +84,7 @@ async fn every_tool_is_named_and_described_by_the_rules() {
                 assert_eq!(output["type"], "object", "{name}");
             }
         }
-        assert!(tools.len() > 10);
+        assert!(!names.is_empty());
     }
 }
 

@@ -419,7 +419,17 @@ fn is_closed(key: &str, value: &str) -> bool {
             "stranger",
             "unknown",
         ],
-        "kind" => &["tool", "token", "user", "client", "everybody"],
+        "kind" => &[
+            "tool",
+            "prompt",
+            "resource",
+            "completion",
+            "list",
+            "token",
+            "user",
+            "client",
+            "everybody",
+        ],
         "by" => &["issuer", "revoker", "operator"],
         "era" => &["modern", "legacy"],
         "request_id" | "token" | "issuer" | "subject" | "user" | "client" | "feature"

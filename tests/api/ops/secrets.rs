@@ -1,82 +1,106 @@
-//! What must never be seen: secrets in the log or in an error, and anything that helps to forge either.
+//! Neither the log nor an error has a secret in it: no token, no text of a journal, nothing that a client
+//! sends to forge a line.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{ALL, Answer, TestApp, lines_with};
+use crate::support::{ALL, Answer, Client, ERAS, Kind, Sample, TestApp, lines_with, samples};
 
 /// A text that occurs in no other test.
-const SECRET: &str = "zq7-private-thought";
+const SECRET: &str = "zq7-private";
 
+/// Puts the secret into each argument in turn, as a text and as a list, also where neither fits.
+fn with_the_secret_in_each(sample: &Sample, arguments: &Value) -> Vec<Value> {
+    // Too long for any argument; a URI also stands in a header.
+    let times = if sample.feature.kind == Kind::Template {
+        1
+    } else {
+        20_000
+    };
+    let names = arguments.as_object().unwrap().keys();
+    let spoilt = names.flat_map(|name| {
+        [json!(SECRET.repeat(times)), json!([SECRET])].map(|value| {
+            let mut spoilt = arguments.clone();
+            spoilt[name] = value;
+            spoilt
+        })
+    });
+    spoilt.collect()
+}
+
+/// Calls the sample with arguments that may be wrong: if it fails, the answer repeats none of them.
+async fn try_to_call(client: &Client<'_>, sample: &Sample, arguments: &Value) {
+    let params = sample.params(arguments);
+    let reply = client.ask(sample.feature.method(), params).send().await;
+    let body = reply.json();
+    if body.get("error").is_some() || body["result"]["isError"] == true {
+        // That a resource is not there is said with its URI, which the client knows.
+        let told = body.to_string();
+        assert!(
+            sample.feature.kind == Kind::Template || !told.contains(SECRET),
+            "{}: {told}",
+            sample.feature
+        );
+    }
+}
+
+/// What each feature is given and what it answers stays out of the log, whether it succeeds, fails or is
+/// refused.
 #[actix_rt::test]
 async fn no_text_of_a_journal_reaches_the_log_or_an_error() {
     let app = TestApp::spawn();
+    for revision in ERAS {
+        for (number, sample) in samples(&app).await.iter().enumerate() {
+            let user = format!("ann {number} of {revision}");
+            let journal = app.journal(&user);
+            let client = app.client(revision, &journal.token).await;
+            let rows = journal.rows(SECRET).await;
+            let arguments = (sample.arguments)(&rows);
+            for spoilt in with_the_secret_in_each(sample, &arguments) {
+                try_to_call(&client, sample, &spoilt).await;
+            }
+            let needed = sample.feature.scopes(&arguments);
+            let others: Vec<_> = ALL
+                .split(' ')
+                .filter(|scope| !needed.contains(scope))
+                .collect();
+            let refused = app
+                .client(revision, &app.token(&user, &others.join(" ")))
+                .await;
+            try_to_call(&refused, sample, &arguments).await;
+            client.succeed(sample, &rows).await;
+            assert_eq!(
+                lines_with(SECRET),
+                [""; 0],
+                "{revision}: {}",
+                sample.feature
+            );
+        }
+        let client = app.client(revision, &app.token("ann", ALL)).await;
+        for (reference, argument) in client.completions().await {
+            let argument = json!({ "name": argument, "value": SECRET });
+            let params = json!({ "ref": reference, "argument": argument });
+            client.result("completion/complete", params).await;
+        }
+        assert_eq!(lines_with(SECRET), [""; 0], "{revision}: completions");
+    }
+}
+
+#[actix_rt::test]
+async fn a_text_that_the_database_refuses_reaches_neither_the_log_nor_the_error() {
+    let app = TestApp::spawn();
     let ann = app.journal("ann");
-    let long = SECRET.repeat(10_000);
-    let done = ann
-        .done(
-            "create_entry",
-            json!({ "title": SECRET, "content": SECRET, "mood": SECRET, "idempotencyKey": SECRET }),
-        )
-        .await;
-    let id = &done["entry"]["id"];
-    for (tool, arguments) in [
-        ("get_entry", json!({ "id": id })),
-        ("list_entries", json!({})),
-        ("search_entries", json!({ "query": SECRET })),
-        (
-            "update_entry",
-            json!({ "id": id, "title": SECRET, "location": SECRET }),
-        ),
-        (
-            "create_tag",
-            json!({ "name": SECRET, "description": SECRET }),
-        ),
-        ("list_tags", json!({})),
-        ("delete_entry", json!({ "id": id })),
-    ] {
-        ann.done(tool, arguments).await;
-    }
-    for (tool, arguments) in [
-        ("create_entry", json!({ "title": SECRET, "content": long })),
-        (
-            "create_entry",
-            json!({ "title": [SECRET], "content": { "x": SECRET } }),
-        ),
-        (
-            "create_entry",
-            json!({ "title": SECRET, "content": SECRET, "tags": [SECRET] }),
-        ),
-        (
-            "create_entry",
-            json!({ "title": SECRET, "content": "other", "idempotencyKey": SECRET }),
-        ),
-        ("create_tag", json!({ "name": SECRET })),
-        (
-            "list_entries",
-            json!({ "from": SECRET, "cursor": SECRET, "timeZone": SECRET }),
-        ),
-        (
-            "search_entries",
-            json!({ "query": SECRET, "limit": SECRET }),
-        ),
-        ("get_entry", json!({ "id": SECRET })),
-    ] {
-        let said = ann.failed(tool, arguments).await;
-        assert!(!said.contains(SECRET), "{said}");
-    }
-    // Nor if the database stumbles over it.
     app.database
-        .execute("ALTER TABLE tags ADD CHECK (name <> 'zq7-private-thought-2')")
+        .execute("ALTER TABLE tags ADD CHECK (name <> 'zq-refused-name')")
         .unwrap();
-    let arguments = json!({ "name": "zq7-private-thought-2" });
+    let arguments = json!({ "name": "zq-refused-name" });
     let reply = app.tool(&ann.token, "create_tag", &arguments).send().await;
     assert_eq!(reply.error(), (500, -32603));
     assert!(
-        !reply.text().contains("zq7") && !reply.text().contains("tags"),
+        !reply.text().contains("zq-refused") && !reply.text().contains("tags"),
         "{}",
         reply.text()
     );
-    assert_eq!(lines_with("zq7"), [""; 0]);
+    assert_eq!(lines_with("zq-refused"), [""; 0]);
 }
 
 ///

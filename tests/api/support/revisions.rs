@@ -8,6 +8,9 @@ pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const OLDEST: &str = "2025-03-26";
 pub(crate) const REVISIONS: [&str; 4] = [MODERN, "2025-11-25", "2025-06-18", OLDEST];
 
+/// One revision of each era, for what does not differ between the legacy revisions.
+pub(crate) const ERAS: [&str; 2] = [MODERN, "2025-11-25"];
+
 /// A client of one revision, with one token.
 pub(crate) struct Client<'a> {
     app: &'a TestApp,
