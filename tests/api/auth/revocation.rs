@@ -1,12 +1,14 @@
-//! Whoever is cut off: what is open for them ends, whether this server is told or finds out.
+//! Revocation: the streams and sessions of a revoked token, client or user end, whether the server is
+//! notified or finds out by introspection.
 
-use std::{process::Command, time::Duration};
+use std::process::Command;
+use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::Engine;
 use chrono::TimeDelta;
-use epicme::{app::ClientTimeouts, features::catalogue::Features};
+use epicme::app::ClientTimeouts;
+use epicme::features::catalogue::Features;
 use futures_util::future::join_all;
-use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -42,7 +44,7 @@ fn told<'a>(app: &'a TestApp, path: &str, media_type: &str, body: impl Into<Vec<
         .body(body)
 }
 
-fn form<'a>(app: &'a TestApp, path: &str, body: impl Into<Vec<u8>>) -> Ask<'a> {
+pub(super) fn form<'a>(app: &'a TestApp, path: &str, body: impl Into<Vec<u8>>) -> Ask<'a> {
     told(app, path, "application/x-www-form-urlencoded", body)
 }
 
@@ -61,7 +63,7 @@ fn cut_off<'a>(app: &'a TestApp, whom: &Value) -> Ask<'a> {
 }
 
 /// A subscription to the lists, its acknowledgement read.
-async fn subscribe(app: &TestApp, token: &str) -> Events {
+pub(super) async fn subscribe(app: &TestApp, token: &str) -> Events {
     let params = json!({ "notifications": { "resourcesListChanged": true } });
     let mut events = app
         .modern(token, "subscriptions/listen", params)
@@ -82,7 +84,7 @@ fn get<'a>(app: &'a TestApp, session: &Session, token: &str) -> Ask<'a> {
         .header("accept", "text/event-stream")
 }
 
-async fn ping(app: &TestApp, session: &Session, token: &str) -> Reply {
+pub(super) async fn ping(app: &TestApp, session: &Session, token: &str) -> Reply {
     app.within(session, "ping", json!({}))
         .header("authorization", &format!("Bearer {token}"))
         .send()
@@ -90,7 +92,7 @@ async fn ping(app: &TestApp, session: &Session, token: &str) -> Reply {
 }
 
 /// Reads the rest of a subscription, which ends in order and says nothing else.
-async fn ends_in_order(mut events: Events) {
+pub(super) async fn ends_in_order(mut events: Events) {
     let ended = async {
         let mut event = events.next().await.unwrap();
         while event == ": keep-alive" {
@@ -105,7 +107,7 @@ async fn ends_in_order(mut events: Events) {
 }
 
 /// The next event that is no comment has this in it.
-async fn goes_on(events: &mut Events, expected: &str) {
+pub(super) async fn goes_on(events: &mut Events, expected: &str) {
     loop {
         let event = events.next().await.expect("the stream goes on");
         if event != ": keep-alive" {
@@ -453,110 +455,6 @@ async fn an_operator_cuts_off_from_the_command_line() {
     assert!(said.contains("the server answers 401"), "{said}");
     assert_eq!(run(SECRET, &[]).0, 64);
     assert_eq!(run(SECRET, &["--everybody", "--subject", "ann"]).0, 64);
-}
-
-/// An issuer that signs.
-struct Signer(Ed25519KeyPair);
-
-impl Signer {
-    fn new(seed: u8) -> Self {
-        Self(Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap())
-    }
-
-    /// Has the issuer publish the key.
-    fn publish(&self, app: &TestApp) {
-        let key = URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref());
-        let keys =
-            json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": key }] });
-        app.issuer.metadata("/keys", Answer::json(keys));
-        let mut metadata = app.issuer.usual_metadata();
-        metadata["jwks_uri"] = format!("{}/keys", app.issuer.url()).into();
-        let path = "/.well-known/oauth-authorization-server";
-        app.issuer.metadata(path, Answer::json(metadata));
-    }
-
-    /// A logout token with these changes; null takes away.
-    fn logout(&self, app: &TestApp, changes: &Value) -> String {
-        let mut claims = json!({
-            "iss": app.issuer.url(), "aud": "epicme", "sub": "ann", "jti": "1",
-            "iat": app.clock.now().timestamp(), "exp": app.clock.now().timestamp() + 120,
-            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            match value {
-                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-                value => claims[name] = value.clone(),
-            }
-        }
-        let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let header = encode(json!({ "alg": "EdDSA", "typ": "logout+jwt" }));
-        let signed = format!("{header}.{}", encode(claims));
-        let signature = URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes()));
-        format!("{signed}.{signature}")
-    }
-}
-
-fn log_out<'a>(app: &'a TestApp, token: &str) -> Ask<'a> {
-    form(
-        app,
-        "/oauth/backchannel-logout",
-        format!("logout_token={token}"),
-    )
-    .without("authorization")
-}
-
-#[actix_rt::test]
-async fn whom_the_issuer_logs_out_is_cut_off_once() {
-    let app = TestApp::spawn();
-    let signer = Signer::new(1);
-    let unavailable = log_out(&app, &signer.logout(&app, &json!({}))).send().await;
-    assert_eq!(unavailable.status, 503, "there are no keys");
-    signer.publish(&app);
-    app.clock.advance(TimeDelta::minutes(10));
-    let (ann, bob) = (app.token("ann", ALL), app.token("bob", ALL));
-    let session = app.open(&ann, "2025-11-25").await;
-    let subscription = subscribe(&app, &ann).await;
-    let mut other = subscribe(&app, &bob).await;
-    for (changes, why) in [
-        (json!({ "sub": null, "sid": "s" }), "needs sub"),
-        (
-            json!({ "iss": "https://other.example" }),
-            "no issuer that is known",
-        ),
-        (json!({ "aud": "other" }), "for another client"),
-        (json!({ "nonce": "n" }), "nonce"),
-        (json!({ "events": {} }), "no back-channel logout event"),
-        (json!({ "iat": 0 }), "not of now"),
-    ] {
-        let reply = log_out(&app, &signer.logout(&app, &changes)).send().await;
-        assert_eq!(reply.status, 400, "{changes}");
-        let body = reply.json();
-        assert_eq!(body["error"], "invalid_request");
-        assert!(
-            body["error_description"].as_str().unwrap().contains(why),
-            "{body}"
-        );
-    }
-    let token = signer.logout(&app, &json!({}));
-    let forged = Signer::new(2).logout(&app, &json!({}));
-    for wrong in [&forged, "x", ""] {
-        assert_eq!(log_out(&app, wrong).send().await.status, 400, "{wrong}");
-    }
-    let reply = log_out(&app, &token).send().await;
-    assert_eq!(
-        (reply.status, reply.body.len()),
-        (200, 0),
-        "{}",
-        reply.text()
-    );
-    assert_eq!(reply.header("cache-control"), Some("no-store"));
-    ends_in_order(subscription).await;
-    let gone = async { while ping(&app, &session, &ann).await.status != 404 {} };
-    patiently(gone).await;
-    let replayed = log_out(&app, &token).send().await;
-    assert_eq!(replayed.status, 400);
-    app.journal("bob").tag("work").await;
-    goes_on(&mut other, "list_changed").await;
 }
 
 #[actix_rt::test]

@@ -7,6 +7,7 @@ mod custom_features;
 mod elicitation;
 mod feature_lists;
 mod logging;
+mod messages;
 mod progress;
 mod prompts;
 mod request_states;

@@ -11,7 +11,7 @@ use crate::support::{ALL, Answer, Ask, Reply, TestApp, lines_with};
 const SECRET: &str = "zq5-private-thought";
 
 /// The audit lines of the request that this is the reply to, without what differs from run to run.
-fn audited(app: &TestApp, reply: &Reply) -> Vec<String> {
+pub(super) fn audited(app: &TestApp, reply: &Reply) -> Vec<String> {
     let id = reply.header("x-request-id").unwrap();
     let lines = lines_with(id)
         .into_iter()
@@ -21,7 +21,7 @@ fn audited(app: &TestApp, reply: &Reply) -> Vec<String> {
         .collect()
 }
 
-fn redacted(line: &str, id: &str, issuer: &str) -> String {
+pub(super) fn redacted(line: &str, id: &str, issuer: &str) -> String {
     let line = line.replace(id, "[id]").replace(issuer, "[issuer]");
     let words = line.split(' ').map(|word| match word.split_once('=') {
         Some(("user", id)) => {
@@ -38,17 +38,17 @@ fn redacted(line: &str, id: &str, issuer: &str) -> String {
 }
 
 /// What is known of whoever had a good token.
-fn ann() -> String {
+pub(super) fn ann() -> String {
     format!(
         "issuer=[issuer] subject={} user=[user] client=notebook",
         fingerprint("ann")
     )
 }
 
-const MODERN: &str = "era=modern version=2026-07-28";
+pub(super) const MODERN: &str = "era=modern version=2026-07-28";
 
 /// A client that shows forms.
-fn with_forms(ask: Ask<'_>) -> Ask<'_> {
+pub(super) fn with_forms(ask: Ask<'_>) -> Ask<'_> {
     ask.edit(|body| {
         body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
             json!({ "elicitation": {} });
@@ -228,147 +228,6 @@ async fn a_session_is_in_it_from_its_opening_to_its_end() {
     assert_eq!(
         audited(&app, &reply),
         [line("refused", " reason=unknown", &ann())]
-    );
-}
-
-/// What the lines say in a word or two.
-fn said(lines: &[String]) -> Vec<&str> {
-    let said = lines.iter().map(|line| {
-        let line = line.strip_prefix("INFO audit ").unwrap();
-        &line[..line.find(" event=").unwrap()]
-    });
-    said.collect()
-}
-
-#[actix_rt::test]
-async fn a_confirmation_is_in_it_step_by_step_in_the_modern_era() {
-    let app = TestApp::spawn();
-    let journal = app.journal("ann");
-    for (answer, steps) in [
-        (
-            json!({ "action": "accept", "content": { "confirmed": true } }),
-            ["confirmation given", "write done"],
-        ),
-        (
-            json!({ "action": "decline" }),
-            ["confirmation declined", "write declined"],
-        ),
-    ] {
-        let id = journal.entry("Rain").await;
-        let ask = with_forms(app.tool(&journal.token, "delete_entry", &json!({ "id": id })));
-        let reply = ask.clone().send().await;
-        let lines = audited(&app, &reply);
-        assert_eq!(said(&lines), ["confirmation asked", "write asked"]);
-        assert_eq!(
-            lines[0],
-            format!(
-                "INFO audit confirmation asked event=confirmation outcome=asked request_id=[id] kind=tool feature=delete_entry {} {MODERN}",
-                ann()
-            )
-        );
-        let state = reply.result()["requestState"].clone();
-        let again = ask.edit(|body| {
-            body["id"] = json!(2);
-            body["params"]["requestState"] = state;
-            body["params"]["inputResponses"] = json!({ "confirm": answer });
-        });
-        let reply = again.clone().send().await;
-        assert_eq!(said(&audited(&app, &reply)), steps);
-        // The same state a second time.
-        let reply = again.send().await;
-        let lines = audited(&app, &reply);
-        assert_eq!(said(&lines), ["request_state refused", "write failed"]);
-        assert!(
-            lines[0].contains(" kind=tool feature=delete_entry "),
-            "{lines:?}"
-        );
-    }
-    let id = journal.entry("Rain").await;
-    let reply = app
-        .tool(&journal.token, "delete_entry", &json!({ "id": id }))
-        .send()
-        .await;
-    assert_eq!(
-        said(&audited(&app, &reply)),
-        ["confirmation impossible", "write done"]
-    );
-}
-
-#[actix_rt::test]
-async fn a_confirmation_is_in_it_step_by_step_in_the_legacy_era() {
-    let app = TestApp::spawn();
-    let journal = app.journal("ann");
-    let forms = json!({ "elicitation": {} });
-    let session = app.open_with(&journal.token, "2025-11-25", forms).await;
-    for (confirmed, steps) in [
-        (
-            true,
-            ["confirmation asked", "confirmation given", "write done"],
-        ),
-        (
-            false,
-            [
-                "confirmation asked",
-                "confirmation declined",
-                "write declined",
-            ],
-        ),
-    ] {
-        let id = journal.entry("Rain").await;
-        let call = json!({ "name": "delete_entry", "arguments": { "id": id } });
-        let mut events = app.within(&session, "tools/call", call).listen().await;
-        // The event that a client resumes from.
-        events.next().await.unwrap();
-        let (_, question) = events.message().await;
-        assert_eq!(question["method"], "elicitation/create");
-        let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": {
-            "action": "accept", "content": { "confirmed": confirmed } } });
-        app.tell(&session, answer).await;
-        while events.next().await.is_some() {}
-        let lines = audited(&app, &events.head);
-        assert_eq!(said(&lines), steps);
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.ends_with("era=legacy version=2025-11-25"))
-        );
-    }
-}
-
-#[actix_rt::test]
-async fn what_was_not_confirmed_for_another_reason_is_told_apart() {
-    let app = TestApp::spawn();
-    let journal = app.journal("ann");
-    let forms = json!({ "elicitation": {} });
-    let session = app.open_with(&journal.token, "2025-06-18", forms).await;
-    let id = journal.entry("Rain").await;
-    let delete = |number: i64| {
-        let call = json!({ "name": "delete_entry", "arguments": { "id": id } });
-        app.within(&session, "tools/call", call)
-            .edit(|body| body["id"] = number.into())
-    };
-    let mut open = Vec::new();
-    for number in 1..=16 {
-        let mut events = delete(number).listen().await;
-        events.message().await;
-        open.push(events);
-    }
-    // One question more than may be open.
-    let reply = delete(17).send().await;
-    assert_eq!(
-        said(&audited(&app, &reply)),
-        ["confirmation not_asked", "write failed"]
-    );
-    journal.done("get_entry", json!({ "id": id })).await;
-    // Called off while its user thinks about it.
-    let mut events = open.pop().unwrap();
-    let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled",
-        "params": { "requestId": 16 } });
-    app.tell(&session, cancel).await;
-    while events.next().await.is_some() {}
-    assert_eq!(
-        said(&audited(&app, &events.head)),
-        ["confirmation asked", "write cancelled"]
     );
 }
 

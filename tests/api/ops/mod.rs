@@ -2,9 +2,11 @@
 
 mod access_log;
 mod audit_log;
+mod audit_of_confirmations;
 mod command_line;
 mod concurrency_limits;
 mod database_outage;
+mod http_attacks;
 mod lifecycle;
 mod metrics;
 #[cfg(feature = "otlp")]
