@@ -161,7 +161,6 @@ async fn an_id_of_another_users_is_answered_like_one_that_does_not_exist() {
     let stored = || app.database.rows_of(user.as_str().unwrap());
     let before = stored();
     app.database.number_from(BOBS);
-    let bob = app.journal("bob");
     let unknown = Rows {
         entry: UNKNOWN,
         tag: UNKNOWN,
@@ -170,8 +169,9 @@ async fn an_id_of_another_users_is_answered_like_one_that_does_not_exist() {
     };
     let mut ids = 0;
     for revision in ERAS {
-        let client = app.client(revision, &bob.token).await;
-        for sample in &samples {
+        for (number, sample) in samples.iter().enumerate() {
+            let bob = app.journal(&format!("bob {number} of {revision}"));
+            let client = app.client(revision, &bob.token).await;
             let own = bob.rows("bob").await;
             let foreign = sample.with_other_ids(&own, &anns);
             for (foreign, unknown) in foreign.iter().zip(&sample.with_other_ids(&own, &unknown)) {
@@ -181,6 +181,7 @@ async fn an_id_of_another_users_is_answered_like_one_that_does_not_exist() {
                 assert!(!theirs.contains("ann thought"), "{theirs}");
                 ids += 1;
             }
+            client.succeed(sample, &own).await;
             assert_eq!(
                 stored(),
                 before,

@@ -109,9 +109,11 @@ impl Feature {
             argument.is_some_and(|argument| !argument.is_null())
         });
         let row = with.or_else(|| rows.iter().find(|row| row.with.is_none()));
-        row.unwrap_or_else(|| panic!("docs/SCOPES.md does not have {self}"))
-            .scopes
-            .clone()
+        row.unwrap_or_else(|| {
+            panic!("docs/SCOPES.md lacks {self}: run `cargo run -- scopes > docs/SCOPES.md`")
+        })
+        .scopes
+        .clone()
     }
 }
 
