@@ -13,7 +13,7 @@ const UNKNOWN: i64 = 7_999_999;
 /// A response without what differs from run to run: times, random ids, cursors, lengths in bytes, and the
 /// address of the authorization server.
 fn shown(app: &TestApp, reply: &Reply) -> String {
-    let body = settled(&app.issuer.url(), reply.json());
+    let body = settled(app.issuer.url(), reply.json());
     format!("{} {body}", reply.status)
 }
 

@@ -74,7 +74,7 @@ pub(super) fn success(message: &Value) -> &Value {
 
 /// L-20, SEC-04, D-11, D-12, D-13, D-26, D-28.
 #[actix_rt::test]
-async fn a_get_is_checked_rung_by_rung() {
+async fn a_get_is_checked_step_by_step() {
     let app = TestApp::spawn();
     let session = app.open(&app.token("ann", ALL), "2025-11-25").await;
     let good = || get(&app, &session);

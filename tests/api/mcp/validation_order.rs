@@ -50,12 +50,12 @@ async fn a_request_without_a_fault_is_answered() {
 
 /// D-05, D-13.
 #[actix_rt::test]
-async fn of_two_faults_the_one_on_the_lower_rung_answers() {
+async fn of_two_faults_the_earlier_check_answers() {
     type Fault = for<'a> fn(Ask<'a>) -> Ask<'a>;
     let app = TestApp::spawn();
     let token = app.token("ann", ALL);
     let narrow = app.token("ann", "entries:read");
-    let rungs: [(&str, (u16, i64), Fault); 14] = [
+    let checks: [(&str, (u16, i64), Fault); 14] = [
         ("host", (421, -32600), |ask| {
             ask.header("host", "evil.example")
         }),
@@ -103,10 +103,10 @@ async fn of_two_faults_the_one_on_the_lower_rung_answers() {
             ask.edit(|body| body["params"]["arguments"] = json!([]))
         }),
     ];
-    for (i, (name, expected, fault)) in rungs.iter().enumerate() {
+    for (i, (name, expected, fault)) in checks.iter().enumerate() {
         let alone = fault(good(&app, &token)).send().await;
         assert_eq!(alone.error(), *expected, "{name} alone: {}", alone.text());
-        for (other, _, second) in &rungs[i + 1..] {
+        for (other, _, second) in &checks[i + 1..] {
             // The higher fault first: it may have to read the body that the lower one breaks.
             let reply = fault(second(good(&app, &token))).send().await;
             assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::support::{ALL, Answer, TestApp, patiently};
+use crate::support::{ALL, Answer, MODERN, TestApp, patiently, samples};
 
 /// A server that tells its metrics.
 fn measured() -> TestApp {
@@ -331,14 +331,12 @@ async fn whatever_clients_send_the_series_are_those_that_are_documented() {
         app.modern(&token, method, json!({})).send().await;
         app.within(&session, method, json!({})).send().await;
     }
-    for (tool, arguments) in [
-        ("create_entry", json!({ "title": "a", "content": "b" })),
-        ("list_entries", json!({})),
-        ("create_tag", json!({ "name": "a" })),
-        ("list_tags", json!({})),
-        ("list_activity", json!({})),
-    ] {
-        app.tool(&token, tool, &arguments).send().await;
+    // Every feature, so that a question to the journal that is new is documented as well.
+    let journal = app.journal("ann");
+    let client = app.client(MODERN, &journal.token).await;
+    for sample in samples(&app).await {
+        let rows = journal.rows("ann").await;
+        client.succeed(&sample, &rows).await;
     }
     let before = scrape(&app).await;
     check(&before);
