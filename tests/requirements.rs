@@ -1,6 +1,9 @@
-//! `docs/REQUIREMENTS.md` and the tests that it names, held together: what the page says of a test, the
-//! test says of itself, in a doc comment such as `/// T-05, D-14.` And `docs/SECURITY.md`, whose tests
-//! have to be there.
+//! Two pages that name tests. `docs/REQUIREMENTS.md` says which tests hold each requirement: that column is
+//! written from the tests, whose doc comments name the requirement: `/// T-05, D-14.` `docs/SECURITY.md` is
+//! written by hand, and every test that it names has to be there.
+//!
+//! `UPDATE_PAGES=1 cargo test --test requirements` writes the column anew, and corrects the files of tests
+//! that have moved in the other page.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -11,6 +14,10 @@ use std::{
 };
 
 const PAGE: &str = "docs/REQUIREMENTS.md";
+const SECURITY_PAGE: &str = "docs/SECURITY.md";
+
+/// What brings the pages up to date.
+const UPDATE: &str = "UPDATE_PAGES=1 cargo test --test requirements";
 
 /// What stands in the last column where there is no test.
 const WITHOUT_A_TEST: [&str; 3] = ["does not apply: ", "left to the operator: ", "not held: "];
@@ -22,34 +29,76 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The rows of the page: an id, and what holds it.
-fn rows() -> Vec<(String, String)> {
-    let page = fs::read_to_string(root().join(PAGE)).unwrap();
-    page.lines().filter_map(row).collect()
+fn is_to_update() -> bool {
+    std::env::var_os("UPDATE_PAGES").is_some()
 }
 
-fn row(line: &str) -> Option<(String, String)> {
+/// Holds a page against what it has to be, or writes it.
+fn hold(page: &str, is: &str, has_to_be: &str) {
+    if is_to_update() {
+        fs::write(root().join(page), has_to_be).unwrap();
+        return;
+    }
+    for (is, has_to_be) in is.lines().zip(has_to_be.lines()) {
+        assert_eq!(is, has_to_be, "{page} is out of date: run `{UPDATE}`");
+    }
+    assert_eq!(is.lines().count(), has_to_be.lines().count());
+}
+
+/// A row of the table: the requirement, and what is said in the last column.
+struct Row<'a> {
+    id: &'a str,
+    /// The line up to the last column.
+    start: &'a str,
+    held: &'a str,
+}
+
+fn row(line: &str) -> Option<Row<'_>> {
     let cells: Vec<_> = line.strip_prefix("| ")?.split(" | ").collect();
     is_id(cells[0]).then(|| {
         assert_eq!(cells.len(), 6, "{line}");
         let held = cells[5].strip_suffix(" |").expect("the row has an end");
-        (cells[0].to_owned(), held.to_owned())
+        let start = line
+            .strip_suffix(" |")
+            .and_then(|line| line.strip_suffix(held));
+        Row {
+            id: cells[0],
+            start: start.expect("the last cell is at the end"),
+            held,
+        }
     })
 }
 
-/// The tests that a cell names.
-fn tests_of(held: &str) -> Vec<Named> {
-    held.split("<br>")
-        .map(|test| {
-            let test = test
-                .strip_prefix('`')
-                .and_then(|test| test.strip_suffix('`'));
-            let (file, name) = test
-                .and_then(|test| test.split_once(": "))
-                .unwrap_or_else(|| panic!("{held} names no test and gives no reason"));
-            (file.to_owned(), name.to_owned())
-        })
-        .collect()
+impl Row<'_> {
+    /// Why there is no test.
+    fn reason(&self) -> Option<&str> {
+        WITHOUT_A_TEST
+            .iter()
+            .find_map(|start| self.held.strip_prefix(start))
+    }
+
+    /// The checks of scripts that the cell names, which have no doc comments: a file and a text in it.
+    fn checks_of_scripts(&self) -> Vec<(&str, &str)> {
+        let checks = self.held.split("<br>").filter_map(|check| {
+            let check = check.strip_prefix('`')?.strip_suffix('`')?;
+            check
+                .split_once(": ")
+                .filter(|(file, _)| !file.ends_with(".rs"))
+        });
+        checks.collect()
+    }
+
+    /// The row with these tests.
+    fn with(&self, tests: &BTreeSet<Named>) -> String {
+        if self.reason().is_some() {
+            return format!("{}{} |", self.start, self.held);
+        }
+        let tests = tests.iter().map(|(file, name)| format!("`{file}: {name}`"));
+        let scripts = self.checks_of_scripts().into_iter();
+        let scripts = scripts.map(|(file, text)| format!("`{file}: {text}`"));
+        let held: Vec<_> = tests.chain(scripts).collect();
+        format!("{}{} |", self.start, held.join("<br>"))
+    }
 }
 
 /// Whether it is an id: letters, a dash, two digits.
@@ -99,13 +148,15 @@ fn read(source: &str) -> (BTreeMap<String, BTreeSet<String>>, Vec<String>) {
 fn sources() -> BTreeMap<String, String> {
     let mut folders: Vec<PathBuf> = ["src", "crates", "tests"]
         .map(|name| root().join(name))
-        .into();
+        .into_iter()
+        .filter(|folder| folder.is_dir())
+        .collect();
     let mut sources = BTreeMap::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let file = entry.unwrap().path();
             if file.is_dir() {
-                if !file.ends_with("node_modules") {
+                if !file.ends_with("node_modules") && !file.ends_with("target") {
                     folders.push(file);
                 }
             } else if file.extension().is_some_and(|extension| extension == "rs") {
@@ -119,25 +170,65 @@ fn sources() -> BTreeMap<String, String> {
     sources
 }
 
-#[test]
-fn every_requirement_has_a_row_and_every_row_is_held_or_says_why_not() {
-    let mut numbers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (id, held) in rows() {
-        let (group, number) = id.split_once('-').unwrap();
-        numbers
-            .entry(group.to_owned())
-            .or_default()
-            .push(number.parse().unwrap());
-        if let Some(reason) = WITHOUT_A_TEST
-            .iter()
-            .find_map(|start| held.strip_prefix(start))
-        {
-            assert!(reason.len() > 10, "{id} has no reason");
-        } else {
-            assert!(!tests_of(&held).is_empty(), "{id}");
+/// The tests that name each requirement.
+fn tests_by_id() -> BTreeMap<String, BTreeSet<Named>> {
+    let mut by_id: BTreeMap<String, BTreeSet<Named>> = BTreeMap::new();
+    for (file, source) in sources() {
+        let (tests, stray) = read(&source);
+        assert_eq!(
+            stray, [""; 0],
+            "{file}: requirements named above what is no test"
+        );
+        for (name, ids) in tests {
+            for id in ids {
+                let named = (file.clone(), name.clone());
+                by_id.entry(id).or_default().insert(named);
+            }
         }
     }
-    assert!(numbers.len() > 10, "the page is found");
+    by_id
+}
+
+#[test]
+fn every_requirement_has_a_test_or_a_reason_why_not() {
+    let page = fs::read_to_string(root().join(PAGE)).unwrap();
+    let mut by_id = tests_by_id();
+    let mut numbers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for row in page.lines().filter_map(row) {
+        let (group, number) = row.id.split_once('-').unwrap();
+        numbers
+            .entry(group)
+            .or_default()
+            .push(number.parse().unwrap());
+        let id = row.id;
+        let tests = by_id.remove(id).unwrap_or_default();
+        let scripts = row.checks_of_scripts();
+        for (file, text) in &scripts {
+            let script = fs::read_to_string(root().join(file));
+            let script = script.unwrap_or_else(|_| panic!("{id}: there is no {file}"));
+            assert!(
+                script.contains(text),
+                "{id}: {file} does not contain {text:?}"
+            );
+        }
+        match row.reason() {
+            None => assert!(
+                !tests.is_empty() || !scripts.is_empty(),
+                "{id}: no test names it in its doc comment; {PAGE} says what it asks for"
+            ),
+            Some(reason) => {
+                assert!(reason.len() > 10, "{id} has no reason");
+                assert!(
+                    tests.is_empty(),
+                    "{id}: {PAGE} says that there is no test, but {tests:?}"
+                );
+            }
+        }
+    }
+    assert!(
+        by_id.is_empty(),
+        "named by tests and not in {PAGE}: {by_id:?}"
+    );
     for (group, numbers) in numbers {
         let without_a_gap: Vec<_> = (1..=numbers.len()).collect();
         assert_eq!(numbers, without_a_gap, "{group}");
@@ -145,47 +236,18 @@ fn every_requirement_has_a_row_and_every_row_is_held_or_says_why_not() {
 }
 
 #[test]
-fn the_page_and_the_tests_say_the_same() {
-    let mut by_the_page: BTreeMap<Named, BTreeSet<String>> = BTreeMap::new();
-    for (id, held) in rows() {
-        if WITHOUT_A_TEST.iter().any(|start| held.starts_with(start)) {
-            continue;
-        }
-        for (file, name) in tests_of(&held) {
-            if Path::new(&file)
-                .extension()
-                .is_some_and(|kind| kind == "rs")
-            {
-                by_the_page
-                    .entry((file, name))
-                    .or_default()
-                    .insert(id.clone());
-            } else {
-                let script = fs::read_to_string(root().join(&file));
-                let script = script.unwrap_or_else(|_| panic!("{id}: there is no {file}"));
-                assert!(script.contains(&name), "{id}: {file} has no {name:?}");
-            }
-        }
-    }
-    let mut by_the_tests = BTreeMap::new();
-    for (file, source) in sources() {
-        let (tests, stray) = read(&source);
-        assert_eq!(stray, [""; 0], "{file}: ids above what is no test");
-        for (name, ids) in tests {
-            let named = (file.clone(), name);
-            match by_the_page.get(&named) {
-                None => assert_eq!(ids, BTreeSet::new(), "{named:?} is not in {PAGE}"),
-                Some(expected) => assert_eq!(&ids, expected, "{named:?}"),
-            }
-            by_the_tests.insert(named, ids);
-        }
-    }
-    for named in by_the_page.keys() {
-        assert!(by_the_tests.contains_key(named), "there is no {named:?}");
-    }
+fn the_page_names_the_tests_that_hold_each_requirement() {
+    let page = fs::read_to_string(root().join(PAGE)).unwrap();
+    let by_id = tests_by_id();
+    let none = BTreeSet::new();
+    let lines = page
+        .split_inclusive('\n')
+        .map(|line| match row(line.trim_end()) {
+            Some(row) => row.with(by_id.get(row.id).unwrap_or(&none)) + "\n",
+            None => line.to_owned(),
+        });
+    hold(PAGE, &page, &lines.collect::<String>());
 }
-
-const SECURITY_PAGE: &str = "docs/SECURITY.md";
 
 /// The tests that a page names anywhere: `file.rs: name`.
 fn named_in(page: &str) -> Vec<Named> {
@@ -205,26 +267,32 @@ fn parts<'a>(page: &'a str, mark: &str) -> Vec<&'a str> {
 #[test]
 fn every_test_that_the_page_about_security_names_is_there() {
     let page = fs::read_to_string(root().join(SECURITY_PAGE)).unwrap();
-    let sources = sources();
-    let tests: BTreeSet<Named> = sources
-        .iter()
-        .flat_map(|(file, source)| {
-            let names = read(source).0.into_keys();
-            names.map(|name| (file.clone(), name))
-        })
-        .collect();
-    let named = named_in(&page);
-    assert!(named.len() > 100, "the tests are found");
-    for named in named {
-        assert!(tests.contains(&named), "there is no {named:?}");
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, source) in sources() {
+        for name in read(&source).0.into_keys() {
+            files.entry(name).or_default().push(file.clone());
+        }
     }
+    let mut up_to_date = page.clone();
+    for (file, name) in named_in(&page) {
+        let files = files.get(&name).map_or(&[][..], Vec::as_slice);
+        match files {
+            _ if files.contains(&file) => {}
+            [moved] => {
+                let (before, after) = (format!("`{file}: {name}`"), format!("`{moved}: {name}`"));
+                up_to_date = up_to_date.replace(&before, &after);
+            }
+            _ => panic!("{SECURITY_PAGE}: there is no test `{name}` in {file}, but in {files:?}"),
+        }
+    }
+    hold(SECURITY_PAGE, &page, &up_to_date);
 }
 
 #[test]
 fn every_class_of_failure_has_a_test_and_every_ask_an_answer() {
     let page = fs::read_to_string(root().join(SECURITY_PAGE)).unwrap();
     let classes = parts(&page, "\n### ");
-    assert!(classes.len() > 14, "the classes are found");
+    assert!(!classes.is_empty(), "the classes are found");
     for class in classes {
         assert!(!named_in(class).is_empty(), "{class}");
     }
@@ -263,7 +331,10 @@ fn ids_are_read_where_they_stand_alone() {
         [("one".to_owned(), one), ("two".to_owned(), BTreeSet::new())].into()
     );
     assert_eq!(stray, ["L-05"]);
-    let row = row("| T-02 | MUST | both | what | where | `a.rs: b`<br>`c.mjs: d: e` |").unwrap();
-    let named = [("a.rs", "b"), ("c.mjs", "d: e")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-    assert_eq!((row.0.as_str(), tests_of(&row.1)), ("T-02", named.into()));
+    let line = "| T-02 | MUST | both | what | where | `a.rs: b`<br>`c.mjs: d: e` |";
+    let row = row(line).unwrap();
+    assert_eq!((row.id, row.reason()), ("T-02", None));
+    assert_eq!(row.checks_of_scripts(), [("c.mjs", "d: e")]);
+    let tests = [("a.rs".to_owned(), "z".to_owned())].into();
+    assert_eq!(row.with(&tests), line.replace("b`<", "z`<"));
 }

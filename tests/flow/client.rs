@@ -23,7 +23,7 @@ use url::Url;
 
 use crate::{
     browser::{Arrived, Browser, Form, Page},
-    house::House,
+    dev_servers::DevServers,
 };
 
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:39999/callback";
@@ -132,7 +132,7 @@ pub(crate) struct SignedIn {
 }
 
 /// Tries without a token, is refused, and finds out by itself where to sign in.
-pub(crate) async fn knock(house: &House, begin: Begin) -> Leaving {
+pub(crate) async fn knock(servers: &DevServers, begin: Begin) -> Leaving {
     let trail = Trail::default();
     let inner = default_oauth_http_client().unwrap();
     let recorder = Trailing {
@@ -140,13 +140,13 @@ pub(crate) async fn knock(house: &House, begin: Begin) -> Leaving {
         trail: trail.clone(),
     };
     let mut manager =
-        AuthorizationManager::new_with_oauth_http_client(house.mcp_url(), Arc::new(recorder))
+        AuthorizationManager::new_with_oauth_http_client(servers.mcp_url(), Arc::new(recorder))
             .await
             .unwrap();
     let store = InMemoryCredentialStore::new();
     manager.set_credential_store(store.clone());
-    let stranger = AuthorizationManager::new(house.mcp_url()).await.unwrap();
-    let refused = connect(house, begin, stranger).await.err();
+    let stranger = AuthorizationManager::new(servers.mcp_url()).await.unwrap();
+    let refused = connect(servers, begin, stranger).await.err();
     let refused = refused.expect("nobody comes in without a token");
     let challenge = refused
         .auth_challenge()
@@ -196,8 +196,13 @@ pub(crate) async fn allow(browser: &mut Browser, consent: &Page, but: &[&str]) -
 }
 
 /// The whole sign-in of a person, who allows all but some scopes.
-pub(crate) async fn sign_in(house: &House, begin: Begin, person: &str, but: &[&str]) -> SignedIn {
-    let leaving = knock(house, begin).await;
+pub(crate) async fn sign_in(
+    servers: &DevServers,
+    begin: Begin,
+    person: &str,
+    but: &[&str],
+) -> SignedIn {
+    let leaving = knock(servers, begin).await;
     let mut browser = Browser::new();
     let consent = to_consent(&mut browser, &leaving.authorize, person).await;
     let callback = allow(&mut browser, &consent, but).await.away();
@@ -206,20 +211,20 @@ pub(crate) async fn sign_in(house: &House, begin: Begin, person: &str, but: &[&s
 
 /// Connects with the tokens that a manager has, or without any.
 pub(crate) async fn connect(
-    house: &House,
+    servers: &DevServers,
     begin: Begin,
     manager: AuthorizationManager,
 ) -> Result<Client, ClientInitializeError> {
-    connect_with(house, begin, AuthClient::new(http(), manager)).await
+    connect_with(servers, begin, AuthClient::new(http(), manager)).await
 }
 
 /// Connects through an authorized client that others hold too.
 pub(crate) async fn connect_with(
-    house: &House,
+    servers: &DevServers,
     begin: Begin,
     client: AuthClient<reqwest::Client>,
 ) -> Result<Client, ClientInitializeError> {
-    let config = StreamableHttpClientTransportConfig::with_uri(house.mcp_url());
+    let config = StreamableHttpClientTransportConfig::with_uri(servers.mcp_url());
     let transport = StreamableHttpClientTransport::with_client(client, config);
     let service = begin
         .config()

@@ -3,18 +3,18 @@
 use crate::{
     browser::Browser,
     client::{self, Begin, CALLBACK, allow, challenged, knock, param, scopes, to_consent},
-    house::House,
+    dev_servers::DevServers,
 };
 
 async fn from_401_to_a_written_entry(begin: Begin) {
-    let house = House::open().await;
-    let metadata = house.resource_metadata().await;
+    let servers = DevServers::open().await;
+    let metadata = servers.resource_metadata().await;
     let all: Vec<String> = serde_json::from_value(metadata["scopes_supported"].clone()).unwrap();
     let all = scopes(&all.join(" "));
-    assert_eq!(metadata["resource"], house.mcp_url());
+    assert_eq!(metadata["resource"], servers.mcp_url());
 
     // 401: the challenge names the metadata and the scopes, and blames nobody.
-    let leaving = knock(&house, begin).await;
+    let leaving = knock(&servers, begin).await;
     let challenge = &leaving.challenge;
     assert!(challenge.starts_with("Bearer "), "{challenge}");
     let metadata_url = challenged(challenge, "resource_metadata").unwrap();
@@ -26,7 +26,7 @@ async fn from_401_to_a_written_entry(begin: Begin) {
     assert_eq!(challenged(challenge, "error"), None);
 
     // Discovery: the document that the challenge names, the issuer's metadata, registration.
-    let issuer = house.issuer();
+    let issuer = servers.issuer();
     assert_eq!(
         leaving.trail.steps(),
         [
@@ -44,7 +44,7 @@ async fn from_401_to_a_written_entry(begin: Begin) {
             .starts_with(&format!("{issuer}/oauth/authorize?"))
     );
     assert_eq!(scopes(&param(asked, "scope").unwrap()), all);
-    assert_eq!(param(asked, "resource").as_deref(), Some(house.mcp_url()));
+    assert_eq!(param(asked, "resource").as_deref(), Some(servers.mcp_url()));
     assert_eq!(
         param(asked, "code_challenge_method").as_deref(),
         Some("S256")
@@ -69,7 +69,7 @@ async fn from_401_to_a_written_entry(begin: Begin) {
         trail.steps().last(),
         Some(&format!("POST {issuer}/oauth/token"))
     );
-    let client = client::connect(&house, begin, signed_in.manager)
+    let client = client::connect(&servers, begin, signed_in.manager)
         .await
         .unwrap();
     assert_eq!(client.revision(), begin.revision());
@@ -83,15 +83,15 @@ async fn from_401_to_a_written_entry(begin: Begin) {
     assert_eq!(client.titles().await[0], title);
 
     assert_eq!(
-        house.calls("introspection"),
+        servers.calls("introspection"),
         1,
         "one token, asked about once"
     );
-    assert_eq!(house.calls("register"), 1);
-    assert_eq!(house.calls("token"), 1);
-    assert_eq!(house.calls("openid_metadata"), 0);
+    assert_eq!(servers.calls("register"), 1);
+    assert_eq!(servers.calls("token"), 1);
+    assert_eq!(servers.calls("openid_metadata"), 0);
     client.leave().await;
-    house.close().await;
+    servers.close().await;
 }
 
 /// PF-15.
@@ -128,11 +128,11 @@ async fn a_client_of_2025_03_26_gets_in_by_itself() {
 #[actix_rt::test]
 async fn a_client_without_any_challenge_finds_the_metadata_by_its_path() {
     use rmcp::transport::auth::{AuthorizationRequest, OAuthState};
-    let house = House::open().await;
-    let mut state = OAuthState::new(house.mcp_url(), None).await.unwrap();
+    let servers = DevServers::open().await;
+    let mut state = OAuthState::new(servers.mcp_url(), None).await.unwrap();
     let request = AuthorizationRequest::new(CALLBACK);
     state.start_authorization(request).await.unwrap();
     let url = state.get_authorization_url().await.unwrap();
-    assert!(url.starts_with(house.issuer()), "{url}");
-    house.close().await;
+    assert!(url.starts_with(servers.issuer()), "{url}");
+    servers.close().await;
 }

@@ -4,17 +4,17 @@ use serde_json::json;
 
 use crate::{
     client::{Begin, connect, sign_in},
-    house::House,
+    dev_servers::DevServers,
 };
 
 #[actix_rt::test]
 async fn two_people_never_see_each_others_entries() {
     for begin in Begin::ERAS {
-        let house = House::open().await;
-        let ada = sign_in(&house, begin, "1", &[]).await;
-        let bela = sign_in(&house, begin, "2", &[]).await;
-        let ada = connect(&house, begin, ada.manager).await.unwrap();
-        let bela = connect(&house, begin, bela.manager).await.unwrap();
+        let servers = DevServers::open().await;
+        let ada = sign_in(&servers, begin, "1", &[]).await;
+        let bela = sign_in(&servers, begin, "2", &[]).await;
+        let ada = connect(&servers, begin, ada.manager).await.unwrap();
+        let bela = connect(&servers, begin, bela.manager).await.unwrap();
         let hers = ada.write("Only Ada's").await.unwrap();
         bela.write("Only Bela's").await.unwrap();
 
@@ -29,6 +29,6 @@ async fn two_people_never_see_each_others_entries() {
         assert_eq!(digits(not_his), digits(not_there));
         ada.leave().await;
         bela.leave().await;
-        house.close().await;
+        servers.close().await;
     }
 }

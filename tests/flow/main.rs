@@ -6,11 +6,11 @@
 
 mod browser;
 mod client;
+mod consent_denied;
+mod dev_servers;
 mod eras;
-mod house;
 mod isolation;
-mod oldest;
+mod oldest_client;
 mod program;
 mod refresh;
-mod refusals;
 mod step_up;

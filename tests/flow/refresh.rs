@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Begin, SignedIn, connect, sign_in},
-    house::House,
+    dev_servers::DevServers,
 };
 
 async fn stored(signed_in: &SignedIn) -> StoredCredentials {
@@ -31,12 +31,12 @@ async fn access_token(signed_in: &SignedIn) -> String {
 }
 
 /// An access token that is past its end from the first.
-fn expired(house: &House) -> SecretString {
-    house.mock_auth().issue_token(TokenGrant {
+fn expired(servers: &DevServers) -> SecretString {
+    servers.mock_auth().issue_token(TokenGrant {
         subject: "1".to_owned(),
         client_id: "flow-test".to_owned(),
         scopes: "entries:read entries:write".to_owned(),
-        audience: vec![house.mcp_url().to_owned()],
+        audience: vec![servers.mcp_url().to_owned()],
         lifetime: Duration::ZERO,
     })
 }
@@ -44,47 +44,51 @@ fn expired(house: &House) -> SecretString {
 #[actix_rt::test]
 async fn an_expired_access_token_is_refreshed_without_the_person() {
     for begin in Begin::ALL {
-        let house = House::open().await;
-        let signed_in = sign_in(&house, begin, "1", &[]).await;
-        replace_access_token(&signed_in, expired(&house).expose_secret()).await;
+        let servers = DevServers::open().await;
+        let signed_in = sign_in(&servers, begin, "1", &[]).await;
+        replace_access_token(&signed_in, expired(&servers).expose_secret()).await;
         let store = signed_in.store.clone();
-        let client = connect(&house, begin, signed_in.manager).await.unwrap();
+        let client = connect(&servers, begin, signed_in.manager).await.unwrap();
         client.write("After the refresh").await.unwrap();
         assert_eq!(client.titles().await[0], "After the refresh", "{begin:?}");
-        assert_eq!(house.calls("token"), 2, "{begin:?}: a code and a refresh");
+        assert_eq!(servers.calls("token"), 2, "{begin:?}: a code and a refresh");
         assert!(store.load().await.unwrap().is_some());
         client.leave().await;
-        house.close().await;
+        servers.close().await;
     }
 }
 
 #[actix_rt::test]
 async fn a_revoked_token_that_was_never_shown_is_refused_and_refreshed() {
-    let house = House::open().await;
-    let signed_in = sign_in(&house, Begin::Discover, "1", &[]).await;
+    let servers = DevServers::open().await;
+    let signed_in = sign_in(&servers, Begin::Discover, "1", &[]).await;
     let revoked = access_token(&signed_in).await;
-    assert!(house.mock_auth().revoke_token(&revoked.clone().into()));
+    assert!(servers.mock_auth().revoke_token(&revoked.clone().into()));
     let store = signed_in.store.clone();
-    let client = connect(&house, Begin::Discover, signed_in.manager)
+    let client = connect(&servers, Begin::Discover, signed_in.manager)
         .await
         .unwrap();
     client.call("whoami", json!({})).await.unwrap();
     let now = serde_json::to_value(store.load().await.unwrap()).unwrap();
     assert_ne!(now["token_response"]["access_token"], revoked);
     client.leave().await;
-    house.close().await;
+    servers.close().await;
 }
 
 #[actix_rt::test]
 async fn when_all_is_revoked_the_client_is_told_to_sign_in_again() {
     for begin in Begin::ERAS {
-        let house = House::open().await;
-        let signed_in = sign_in(&house, begin, "1", &[]).await;
-        assert_eq!(house.mock_auth().revoke_subject("1"), 2, "the banner's too");
-        let refused = connect(&house, begin, signed_in.manager).await.err();
+        let servers = DevServers::open().await;
+        let signed_in = sign_in(&servers, begin, "1", &[]).await;
+        assert_eq!(
+            servers.mock_auth().revoke_subject("1"),
+            2,
+            "the banner's too"
+        );
+        let refused = connect(&servers, begin, signed_in.manager).await.err();
         let refused = refused.expect("nothing is left to come in with");
         let challenge = refused.auth_challenge().unwrap();
         assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
-        house.close().await;
+        servers.close().await;
     }
 }

@@ -7,16 +7,16 @@ use url::Url;
 use crate::{
     browser::Browser,
     client::{Begin, allow, challenged, connect_with, http, param, scopes, sign_in, to_consent},
-    house::House,
+    dev_servers::DevServers,
 };
 
 const READING: &str = "entries:read tags:read tags:write user:read";
 
 async fn steps_up(begin: Begin) {
-    let house = House::open().await;
-    let signed_in = sign_in(&house, begin, "1", &["entries:write"]).await;
+    let servers = DevServers::open().await;
+    let signed_in = sign_in(&servers, begin, "1", &["entries:write"]).await;
     let authorized = AuthClient::new(http(), signed_in.manager);
-    let client = connect_with(&house, begin, authorized.clone())
+    let client = connect_with(&servers, begin, authorized.clone())
         .await
         .unwrap();
     let tools = client.tools().await;
@@ -29,7 +29,7 @@ async fn steps_up(begin: Begin) {
         .auth_challenge()
         .unwrap_or_else(|| panic!("{begin:?}: no challenge in {error}"))
         .to_owned();
-    let base = Url::parse(house.mcp_url()).unwrap();
+    let base = Url::parse(servers.mcp_url()).unwrap();
     let read = WWWAuthenticateParams::parse(&challenge, &base);
     assert!(read.is_insufficient_scope(), "{challenge}");
     let needed = challenged(&challenge, "scope").unwrap();
@@ -64,7 +64,7 @@ async fn steps_up(begin: Begin) {
     assert_eq!(client.titles().await[0], "In time");
     assert!(client.tools().await.contains(&"create_entry".to_owned()));
     client.leave().await;
-    house.close().await;
+    servers.close().await;
 }
 
 /// SEC-06.
@@ -81,15 +81,17 @@ async fn a_legacy_client_steps_up_in_its_session_and_goes_on() {
 
 #[actix_rt::test]
 async fn a_call_with_tags_needs_more_than_the_tool() {
-    let house = House::open().await;
-    let signed_in = sign_in(&house, Begin::Discover, "1", &["tags:read"]).await;
+    let servers = DevServers::open().await;
+    let signed_in = sign_in(&servers, Begin::Discover, "1", &["tags:read"]).await;
     let client = AuthClient::new(http(), signed_in.manager);
-    let client = connect_with(&house, Begin::Discover, client).await.unwrap();
+    let client = connect_with(&servers, Begin::Discover, client)
+        .await
+        .unwrap();
     client.write("Without tags").await.unwrap();
     let tagged = json!({"title": "Tagged", "content": "x", "tags": [1]});
     let error = client.call("create_entry", tagged).await.unwrap_err();
     let needed = challenged(error.auth_challenge().unwrap(), "scope").unwrap();
     assert_eq!(scopes(&needed), ["entries:write", "tags:read"]);
     client.leave().await;
-    house.close().await;
+    servers.close().await;
 }

@@ -4,15 +4,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod activity;
+mod cleanup;
+mod constraints;
 mod digest;
 mod entries;
-mod housekeeping;
+mod group_commit;
 mod idempotency;
 mod isolation;
 mod lists;
-mod resilience;
-mod rules;
+mod recovery;
 mod search;
 mod support;
 mod tags;
-mod together;

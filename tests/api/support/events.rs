@@ -54,9 +54,13 @@ impl Events {
         }
     }
 
-    /// The next event, which has to have a message: its id and the message.
+    /// The next event that has a message: its id and the message. Heartbeats, which are comments and come
+    /// when nothing was sent for a while, are passed over: a slow machine has more of them.
     pub(crate) async fn message(&mut self) -> (String, Value) {
-        let event = self.next().await.expect("the stream goes on");
+        let mut event = self.next().await.expect("the stream goes on");
+        while event.starts_with(':') {
+            event = self.next().await.expect("the stream goes on");
+        }
         let (id, data) = event.split_once('\n').expect("an id and data");
         let data = data.strip_prefix("data: ").expect("data");
         (

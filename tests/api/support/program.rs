@@ -23,6 +23,16 @@ pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Comman
     command
 }
 
+/// Exit code and output of a program that has ended.
+pub(crate) fn said(output: &Output) -> String {
+    format!(
+        "exit {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap(),
+        str::from_utf8(&output.stdout).unwrap(),
+        str::from_utf8(&output.stderr).unwrap()
+    )
+}
+
 /// A running `epicme serve`. Dropping it kills it.
 pub(crate) struct Program {
     child: Child,

@@ -45,13 +45,13 @@ async def reading(session: Session) -> None:
 
     async def lists_the_templates() -> None:
         listed = {template.uri_template for template in (await client.list_resource_templates()).resource_templates}
-        equal(listed, {"epicme://entries/{id}", "epicme://exports/{id}", "epicme://tags/{id}"}, "templates")
+        assert {"epicme://entries/{id}", "epicme://exports/{id}", "epicme://tags/{id}"} <= listed, listed
 
     async def lists_the_prompts() -> None:
         prompts = (await client.list_prompts()).prompts
         arguments = {prompt.name: {argument.name for argument in prompt.arguments} for prompt in prompts}
         expected = {"suggest_tags": {"entryId"}, "summarize_entries": {"from", "to", "timeZone", "tags"}}
-        equal(arguments, expected, "prompts")
+        equal({name: arguments.get(name) for name in expected}, expected, "prompts")
 
     async def reads_the_entry() -> None:
         read = await journal.read(uri())

@@ -1,26 +1,12 @@
-// Every tool, called as a host does; and what a call says that goes wrong.
+// The journal's tools, called as a host does; and what a call says that goes wrong.
+
+import { readFileSync } from 'node:fs';
 
 import { equal, ok, same } from '../checks.mjs';
 
-const TOOLS = [
-  'add_tag_to_entry',
-  'create_entry',
-  'create_tag',
-  'delete_entry',
-  'delete_tag',
-  'export_journal',
-  'get_entry',
-  'get_tag',
-  'list_activity',
-  'list_connected_clients',
-  'list_entries',
-  'list_tags',
-  'remove_tag_from_entry',
-  'search_entries',
-  'update_entry',
-  'update_tag',
-  'whoami',
-];
+// The tools of the table that the server itself prints (`epicme scopes`).
+const SCOPES = readFileSync(new URL('../../../docs/SCOPES.md', import.meta.url), 'utf8');
+const TOOLS = [...new Set(Array.from(SCOPES.matchAll(/^\| tool \| `(\w+)`/gm), ([, name]) => name))].sort();
 
 export async function calling({ check, open, journal, bela, mark }) {
   let tag;

@@ -27,11 +27,11 @@ export async function reading({ check, journal, mark }) {
   });
   await check('lists the resource templates', async () => {
     const { resourceTemplates } = await client.listResourceTemplates();
-    same(resourceTemplates.map((it) => it.uriTemplate).sort(), ['epicme://entries/{id}', 'epicme://exports/{id}', 'epicme://tags/{id}'], 'templates');
+    const listed = resourceTemplates.map((it) => it.uriTemplate);
+    for (const kind of ['entries', 'exports', 'tags']) ok(listed.includes(`epicme://${kind}/{id}`), `templates: ${listed}`);
   });
   await check('lists the prompts with their arguments', async () => {
     const { prompts } = await client.listPrompts();
-    same(names(prompts), ['suggest_tags', 'summarize_entries'], 'prompts');
     const [suggest, summarize] = ['suggest_tags', 'summarize_entries'].map((name) => prompts.find((it) => it.name === name));
     same(names(suggest.arguments), ['entryId'], 'arguments of suggest_tags');
     same(names(summarize.arguments), ['from', 'tags', 'timeZone', 'to'], 'arguments of summarize_entries');

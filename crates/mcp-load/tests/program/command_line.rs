@@ -1,6 +1,6 @@
 //! What is refused before anything is asked.
 
-use super::{silence::Silence, tester::run};
+use super::{load_program::run, silence::Silence};
 
 #[actix_rt::test]
 async fn a_wrong_command_line_is_64_with_the_reason() {

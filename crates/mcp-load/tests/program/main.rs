@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod command_line;
-mod honest;
-mod liar;
-mod lies;
+mod against_epicme;
+mod faulty_server;
+mod server_faults;
 #[path = "../../../../tests/support/silence.rs"]
 mod silence;
-mod tester;
+mod load_program;

@@ -1,0 +1,211 @@
+//! Whatever an authorization server says, in whatever order and at whatever time: nobody gets data but
+//! on a good answer that may still be believed.
+
+use chrono::TimeDelta;
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, RESOURCE, TestApp};
+
+const LIFETIME: i64 = 60;
+const STALE: i64 = 120;
+
+/// What happens, one after the other.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The issuer will say this of a token from now on.
+    Say(usize, Word),
+    /// Time passes.
+    Wait(i64),
+    /// Somebody reads with a token.
+    Read(usize),
+    /// Somebody writes with a token.
+    Write(usize),
+}
+
+/// What an issuer says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Word {
+    /// It is good until then, seen from the moment that this is decided.
+    Good {
+        ends_in: i64,
+    },
+    /// It is good, and will be valid from then on.
+    Early {
+        starts_in: i64,
+    },
+    Inactive,
+    OtherAudience,
+    OtherIssuer,
+    /// An outage, by what is said.
+    Failure,
+    Nonsense,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let word = prop_oneof![
+        6 => (1..600i64).prop_map(|ends_in| Word::Good { ends_in }),
+        1 => (0..90i64).prop_map(|starts_in| Word::Early { starts_in }),
+        1 => Just(Word::Inactive),
+        1 => Just(Word::OtherAudience),
+        1 => Just(Word::OtherIssuer),
+        4 => Just(Word::Failure),
+        1 => Just(Word::Nonsense),
+    ];
+    let step = prop_oneof![
+        3 => (0..2usize, word).prop_map(|(token, word)| Step::Say(token, word)),
+        3 => (0..80i64).prop_map(Step::Wait),
+        6 => (0..2usize).prop_map(Step::Read),
+        2 => (0..2usize).prop_map(Step::Write),
+    ];
+    prop::collection::vec(step, 1..50)
+}
+
+/// A token, what is said of it now, and what was said of it when the issuer was asked.
+struct Token {
+    text: String,
+    word: Word,
+    said_at: i64,
+    heard: Vec<(i64, Word, i64)>,
+}
+
+impl Token {
+    fn say(&mut self, app: &TestApp, word: Word) {
+        self.word = word;
+        self.said_at = app.clock.now().timestamp();
+        let good = |changes: Value| {
+            let mut claims = json!({
+                "active": true, "sub": "ann", "aud": RESOURCE, "iss": app.issuer.url(),
+                "scope": "entries:read entries:write", "exp": self.said_at + 10_000,
+            });
+            claims
+                .as_object_mut()
+                .unwrap()
+                .extend(changes.as_object().unwrap().clone());
+            Answer::json(claims)
+        };
+        let answer = match word {
+            Word::Good { ends_in } => good(json!({ "exp": self.said_at + ends_in })),
+            Word::Early { starts_in } => good(json!({ "nbf": self.said_at + starts_in })),
+            Word::Inactive => Answer::json(json!({ "active": false })),
+            Word::OtherAudience => good(json!({ "aud": "https://other.example/mcp" })),
+            Word::OtherIssuer => good(json!({ "iss": "https://other.example" })),
+            Word::Failure => Answer::text(404, "{}"),
+            Word::Nonsense => Answer::text(200, "[true]"),
+        };
+        app.issuer.answer(&self.text, answer);
+    }
+
+    /// Whether anything that was heard lets its bearer in, within these seconds of it.
+    fn may(&self, now: i64, within: i64) -> bool {
+        // Only the last word about the token counts; a failure is no word about it.
+        let word = self
+            .heard
+            .iter()
+            .rev()
+            .find(|(_, word, _)| !matches!(word, Word::Failure | Word::Nonsense));
+        let Some((heard_at, word, said_at)) = word else {
+            return false;
+        };
+        now < heard_at + within
+            && match word {
+                Word::Good { ends_in } => now < said_at + ends_in,
+                Word::Early { starts_in } => now + 30 >= said_at + starts_in,
+                _ => false,
+            }
+    }
+}
+
+/// How often somebody was let in, let in though the answer was stale, and kept out.
+#[derive(Debug, Default)]
+struct Tally {
+    fresh: usize,
+    stale: usize,
+    out: usize,
+}
+
+async fn run(app: &TestApp, case: usize, steps: &[Step], tally: &mut Tally) {
+    let mut tokens = [0, 1].map(|n| Token {
+        text: format!("believed-{case:04}-{n}"),
+        word: Word::Inactive,
+        said_at: 0,
+        heard: Vec::new(),
+    });
+    for step in steps {
+        let (token, is_write) = match step {
+            Step::Say(token, word) => {
+                tokens[*token].say(app, *word);
+                continue;
+            }
+            Step::Wait(seconds) => {
+                app.clock.advance(TimeDelta::seconds(*seconds));
+                continue;
+            }
+            Step::Read(token) => (&mut tokens[*token], false),
+            Step::Write(token) => (&mut tokens[*token], true),
+        };
+        let before = app.issuer.calls();
+        let now = app.clock.now().timestamp();
+        let ask = if is_write {
+            let arguments = json!({ "title": "t", "content": "c" });
+            app.tool(&token.text, "create_entry", &arguments)
+        } else {
+            app.tool(&token.text, "list_entries", &json!({}))
+        };
+        let reply = ask.send().await;
+        if app.issuer.calls() > before {
+            token.heard.push((now, token.word, token.said_at));
+        }
+        let is_let_in = reply.status == 200;
+        let is_fresh = token.may(now, LIFETIME);
+        let is_stale = !is_write && token.may(now, LIFETIME + STALE);
+        assert!(
+            !is_let_in || is_fresh || is_stale,
+            "{step:?} at {now} after {:?}: {steps:?}",
+            token.heard
+        );
+        // Whoever has a good token is never told that it is bad.
+        if is_fresh {
+            assert_ne!(reply.status, 401, "{step:?} at {now}: {steps:?}");
+        }
+        match (is_let_in, is_fresh) {
+            (true, true) => tally.fresh += 1,
+            (true, false) => tally.stale += 1,
+            (false, _) => tally.out += 1,
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn nobody_gets_data_but_on_a_good_answer_within_its_bound() {
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].stale = std::time::Duration::from_secs(STALE.unsigned_abs());
+    });
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        TestRng::from_seed(RngAlgorithm::ChaCha, &seed()),
+    );
+    let mut tally = Tally::default();
+    for case in 0..120 {
+        let steps = steps().new_tree(&mut runner).unwrap().current();
+        run(&app, case, &steps, &mut tally).await;
+        // The circuit closes again, so that one case does not keep the next one out.
+        app.clock.advance(TimeDelta::seconds(120));
+    }
+    // Each kind of outcome was seen, or the property would be empty.
+    assert!(
+        tally.fresh > 100 && tally.stale > 3 && tally.out > 100,
+        "{tally:?}"
+    );
+}
+
+/// Another one each time, told on failure by the steps themselves.
+fn seed() -> [u8; 32] {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).unwrap();
+    seed
+}

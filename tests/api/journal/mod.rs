@@ -1,0 +1,8 @@
+//! The journal itself, by way of its tools: what it stores, finds, exports and shows to its owner only.
+
+mod activity;
+mod exports;
+mod isolation;
+mod lists;
+mod tool_arguments;
+mod tools;

@@ -1,0 +1,8 @@
+//! What the revisions before 2026-07-28 have of their own: sessions, batches, streams to resume.
+
+mod batches;
+mod cancellation;
+mod elicitation;
+mod initialize;
+mod sessions;
+mod streams;

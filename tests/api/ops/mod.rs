@@ -1,0 +1,19 @@
+//! What an operator relies on: configuration, logs, metrics, limits, shutdown and recovery.
+
+mod access_log;
+mod audit_log;
+mod audit_of_confirmations;
+mod command_line;
+mod concurrency_limits;
+mod database_outage;
+mod http_attacks;
+mod lifecycle;
+mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
+mod rate_limits;
+mod recovery;
+mod secrets;
+mod timeouts;
+mod tls;
+mod tracing;
