@@ -208,7 +208,8 @@ fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
 }
 
 fn scopes() -> Result<(), Failure> {
-    print!("{}", app::scope_table());
+    let table = actix_rt::System::new().block_on(async { app::scope_table() });
+    print!("{table}");
     Ok(())
 }
 

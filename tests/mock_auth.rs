@@ -67,6 +67,7 @@ async fn a_jwt_access_token_is_accepted() {
         issuer: auth.issuer().parse().unwrap(),
         resource: RESOURCE.parse().unwrap(),
         audience_may_be_absent: false,
+        scopes: epicme::scopes::declared(),
     };
     let verdict = judge(reply, &expected, Credential([0; 32]), Utc::now());
     let principal = verdict.unwrap().principal;

@@ -22,6 +22,7 @@ mod exchange;
 mod fetched;
 mod flights;
 mod issuer;
+mod issuer_builder;
 mod issuer_state;
 mod logouts;
 mod open_uses;
@@ -74,6 +75,7 @@ pub use self::{
     cache::CacheSettings,
     exchange::client,
     issuer::{IssuerSettings, JwtSettings},
+    issuer_builder::Issuer,
     logouts::LogoutError,
     open_uses::OpenUse,
     proofs::Presented,

@@ -176,6 +176,11 @@ impl Contents {
         self
     }
 
+    fn or_mime_type(mut self, declared: Option<String>) -> Self {
+        self.mime_type = self.mime_type.or(declared.map(Cow::Owned));
+        self
+    }
+
     fn answer(self, uri: String, declared: Option<&'static str>) -> Answer {
         let mime_type = self
             .mime_type
@@ -269,6 +274,27 @@ impl DeclaredResource {
         }
     }
 
+    /// A resource that is known by its wire form alone.
+    #[must_use]
+    pub fn raw<F>(
+        descriptor: model::Resource,
+        scopes: &'static [&'static str],
+        read: impl Fn(ReadContext) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Contents, ToolError>> + 'static,
+    {
+        let (uri, mime_type) = (descriptor.uri.clone(), descriptor.mime_type.clone());
+        Self {
+            descriptor,
+            scopes: FeatureScopes::of(scopes),
+            read: Box::new(move |context| {
+                let (read, uri, mime_type) = (read(context), uri.clone(), mime_type.clone());
+                Box::pin(async move { Ok(read.await?.or_mime_type(mime_type).answer(uri, None)) })
+            }),
+        }
+    }
+
     pub(super) fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
         let uri = &self.descriptor.uri;
         check_uri("resource", uri, Uri::parse(uri).is_some())?;
@@ -323,6 +349,37 @@ impl DeclaredTemplate {
                     let uri = uri::expand(T::URI_TEMPLATE, &id);
                     let contents = template.read(context, id).await?;
                     Ok(contents.answer(uri, T::MIME_TYPE))
+                })
+            }),
+        }
+    }
+
+    /// A template that is known by its wire form alone, whose ids are numbers.
+    #[must_use]
+    pub fn raw<F>(
+        descriptor: model::ResourceTemplate,
+        scopes: &'static [&'static str],
+        read: impl Fn(ReadContext, i64) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Contents, ToolError>> + 'static,
+    {
+        let template = descriptor.uri_template.clone();
+        let mime_type = descriptor.mime_type.clone();
+        Self {
+            descriptor,
+            scopes: FeatureScopes::of(scopes),
+            completer: None,
+            is_id: |text| i64::parse(text).is_some(),
+            list: None,
+            read: Box::new(move |context, id| {
+                let uri = uri::expand(&template, &id);
+                let read = i64::parse(id).map(|id| read(context, id));
+                let mime_type = mime_type.clone();
+                Box::pin(async move {
+                    let read =
+                        read.ok_or_else(|| ToolError::not_found("There is no such resource."))?;
+                    Ok(read.await?.or_mime_type(mime_type).answer(uri, None))
                 })
             }),
         }

@@ -37,5 +37,6 @@ pub use messages::{
     HasEntries, JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry,
     SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
 };
+pub use metrics::{JournalOutcome, Operation};
 pub use request_states::UseRequestState;
 pub use schema::SchemaCheck;

@@ -19,7 +19,7 @@ use super::{
     settings::{DpopMode, DrainSettings, SealingKeys, StartError, StreamLimits, TimeLimits},
 };
 use crate::{
-    auth::IssuerSettings,
+    auth::Issuer,
     domain::clock::Clock,
     features::{
         call_record::CallRecord,
@@ -50,7 +50,7 @@ pub struct Server {
     pub(super) headline: Option<String>,
     pub(super) documentation: Option<String>,
     pub(super) resource_name: Option<String>,
-    pub(super) issuers: Vec<IssuerSettings>,
+    pub(super) issuers: Vec<Issuer>,
     pub(super) scopes: Vec<(String, String)>,
     pub(super) implications: Vec<(String, Vec<String>)>,
     pub(super) baseline: Option<Vec<String>>,
@@ -208,7 +208,7 @@ impl Server {
 
     /// An authorization server whose tokens are accepted. At least one is needed.
     #[must_use]
-    pub fn issuer(mut self, issuer: impl Into<IssuerSettings>) -> Self {
+    pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.issuers.push(issuer.into());
         self
     }

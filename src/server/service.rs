@@ -9,7 +9,7 @@ use derive_more::{Display, Error};
 #[cfg(feature = "otlp")]
 use crate::otlp;
 use crate::{
-    auth::{AuthHandle, AuthSettings},
+    auth::{AuthHandle, AuthSettings, Issuer},
     domain::scope::Scopes,
     features::{
         catalogue::Catalogue,
@@ -94,7 +94,11 @@ impl Service {
             let reason = format!("the endpoint {:?} must begin with a slash", server.endpoint);
             return Err(StartError::Setting(reason));
         }
-        let public_url: PublicUrl = server.public_url.parse()?;
+        let public_url: PublicUrl = server.public_url.parse().map_err(StartError::PublicUrl)?;
+        let issuers = server.issuers.into_iter().map(Issuer::settings);
+        let issuers: Vec<_> = issuers
+            .collect::<Result<_, _>>()
+            .map_err(StartError::Issuer)?;
         let clock = server.clock;
         let info = server.info;
         let name = info.title.clone().unwrap_or_else(|| info.name.clone());
@@ -102,7 +106,7 @@ impl Service {
         let accepts_proofs = server.dpop != DpopMode::Off;
         let protected_resource = ProtectedResourceMetadata::new(
             &resource,
-            server.issuers.iter().map(|issuer| &issuer.url),
+            issuers.iter().map(|issuer| &issuer.url),
             &scopes,
             accepts_proofs,
             ResourceDescription {
@@ -119,7 +123,7 @@ impl Service {
         let runner = auth_arbiter.handle();
         let auth = AuthHandle::start(
             AuthSettings {
-                issuers: server.issuers,
+                issuers,
                 resource: resource.clone(),
                 scopes: scopes.clone(),
                 stale_scopes,

@@ -14,7 +14,12 @@ pub enum StartError {
     Declaration(DeclarationError),
     /// The public URL cannot identify a resource.
     #[display("the public URL {_0}")]
+    #[from(ignore)]
     PublicUrl(UrlFault),
+    /// An issuer's URL cannot identify an authorization server.
+    #[display("the URL of an issuer {_0}")]
+    #[from(ignore)]
+    Issuer(UrlFault),
     /// A setting cannot be used; the sentence names it.
     #[display("{_0}")]
     #[from(ignore)]

@@ -3,8 +3,8 @@ use std::time::Duration;
 use diesel::connection::{Connection, SimpleConnection};
 use epicme::{
     domain::journal::{EntryFilter, JournalError},
+    journal::Operation,
     journal::{GetEntry, JournalHandle, JournalMessage, JournalSettings, Kind, ListEntries, Ping},
-    metrics::Operation,
     storage::{Connection as Session, StorageError},
 };
 use secrecy::SecretString;
@@ -100,7 +100,10 @@ async fn a_statement_that_the_database_does_not_understand_is_a_fault() {
 async fn a_journal_starts_while_its_database_is_down_and_says_so() {
     let settings = JournalSettings {
         connect_timeout: Duration::from_millis(50),
-        ..JournalSettings::new(SecretString::from("postgresql://nobody@%2Fnowhere/none"))
+        ..JournalSettings::new(
+            SecretString::from("postgresql://nobody@%2Fnowhere/none"),
+            nobody(),
+        )
     };
     let handle = JournalHandle::start(&settings);
     let answer = soon(handle.ask(Ping)).await;
@@ -148,7 +151,7 @@ async fn a_database_that_goes_away_is_unavailable_and_comes_back() {
     storage::migrate(&url).unwrap();
     let settings = JournalSettings {
         connect_timeout: Duration::from_millis(200),
-        ..JournalSettings::new(url)
+        ..JournalSettings::new(url, nobody())
     };
     let handle = JournalHandle::start(&settings);
     let ann = owner("ann");

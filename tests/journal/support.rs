@@ -12,10 +12,16 @@ use epicme::{
         page::{PageLimit, PageRequest},
         principal::UserId,
     },
+    features::changes::Changes,
     journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
 };
 
 pub(crate) use database::{TestDatabase, new_cluster};
+
+/// Changes that nobody subscribes to.
+pub(crate) fn nobody() -> Changes {
+    Changes::start(&actix_rt::Arbiter::current())
+}
 
 /// A journal on a database of its own.
 pub(crate) struct Journal {
@@ -32,7 +38,7 @@ impl Journal {
         let database = TestDatabase::new();
         let mut settings = JournalSettings {
             pool: 4.try_into().unwrap(),
-            ..JournalSettings::new(database.url.clone())
+            ..JournalSettings::new(database.url.clone(), nobody())
         };
         change(&mut settings);
         Self {

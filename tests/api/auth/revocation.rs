@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use chrono::TimeDelta;
-use epicme::app::ClientTimeouts;
-use epicme::features::catalogue::Features;
+use epicme::app::TimeLimits;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -30,11 +29,11 @@ fn spawn() -> TestApp {
 
 /// A server whose streams are seldom silent, and are looked at as often.
 fn spawn_impatient() -> TestApp {
-    let timeouts = ClientTimeouts {
-        silence: SOON,
-        ..ClientTimeouts::default()
+    let timeouts = TimeLimits {
+        heartbeat: SOON,
+        ..TimeLimits::default()
     };
-    TestApp::start(|_| (), Features::of_the_journal(), timeouts)
+    TestApp::start(|_| (), None, timeouts)
 }
 
 fn told<'a>(app: &'a TestApp, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Ask<'a> {

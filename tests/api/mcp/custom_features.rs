@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use epicme::{
-    domain::scope::ScopeSet,
     features::{
         catalogue::Features,
         prompt::DeclaredPrompt,
-        resource::{DeclaredResource, DeclaredTemplate},
-        tool::{DeclaredTool, ToolError},
+        resource::{Contents, DeclaredResource, DeclaredTemplate},
+        tool::DeclaredTool,
+        tool_error::ToolError,
     },
     mcp::{
         answer::{
@@ -60,50 +60,46 @@ fn name_question() -> Question {
 }
 
 fn features() -> Features {
-    let content = DeclaredTool::raw(
-        tool("content"),
-        ScopeSet::EMPTY,
-        |_, arguments| async move {
-            Ok(output(vec![
-                Content::text(
-                    arguments
-                        .get("word")
-                        .map(Value::to_string)
-                        .unwrap_or_default(),
-                ),
-                Content::Image(Media {
-                    data: b"image".as_slice().into(),
-                    mime_type: "image/png".into(),
-                }),
-                Content::Audio(Media {
-                    data: b"audio".as_slice().into(),
-                    mime_type: "audio/wav".into(),
-                }),
-                Content::ResourceLink(ResourceLink {
-                    uri: "test://fixed".into(),
-                    name: "fixed".into(),
-                    description: "A resource.",
-                    mime_type: "text/x-test",
-                }),
-                Content::Resource {
-                    resource: contents("test://fixed", ResourceBody::Text("text".to_owned())),
-                },
-            ]))
-        },
-    );
-    let failing = DeclaredTool::raw(tool("failing"), ScopeSet::EMPTY, |_, _| async {
-        Err(ToolError::Failed("It cannot be done.".to_owned()))
+    let content = DeclaredTool::raw(tool("content"), &[], |_, arguments| async move {
+        Ok(output(vec![
+            Content::text(
+                arguments
+                    .get("word")
+                    .map(Value::to_string)
+                    .unwrap_or_default(),
+            ),
+            Content::Image(Media {
+                data: b"image".as_slice().into(),
+                mime_type: "image/png".into(),
+            }),
+            Content::Audio(Media {
+                data: b"audio".as_slice().into(),
+                mime_type: "audio/wav".into(),
+            }),
+            Content::ResourceLink(ResourceLink {
+                uri: "test://fixed".into(),
+                name: "fixed".into(),
+                description: "A resource.",
+                mime_type: "text/x-test",
+            }),
+            Content::Resource {
+                resource: contents("test://fixed", ResourceBody::Text("text".to_owned())),
+            },
+        ]))
     });
-    let sampling = DeclaredTool::raw(tool("sampling"), ScopeSet::EMPTY, |context, _| async move {
-        context.conversation.require(Ability::Sample)?;
+    let failing = DeclaredTool::raw(tool("failing"), &[], |_, _| async {
+        Err(ToolError::Refused("It cannot be done.".to_owned()))
+    });
+    let sampling = DeclaredTool::raw(tool("sampling"), &[], |context, _| async move {
+        context.conversation().require(Ability::Sample)?;
         Ok(output(vec![Content::text("It can.")]))
     });
     let asking = DeclaredPrompt::raw(
         model::Prompt::new("asking", Some("Asks."), None),
-        ScopeSet::EMPTY,
+        &[],
         |context, _| async move {
             let [answer] = context
-                .conversation
+                .conversation()
                 .ask([("who", name_question())], "")
                 .await?;
             let answer = answer.unwrap_or_default();
@@ -118,19 +114,13 @@ fn features() -> Features {
         prompts: vec![asking],
         resources: vec![DeclaredResource::raw(
             model::Resource::new("test://fixed", "fixed"),
-            ScopeSet::EMPTY,
-            |_| async {
-                let body = ResourceBody::Blob(b"blob".as_slice().into());
-                Ok(contents("test://fixed", body))
-            },
+            &[],
+            |_| async { Ok(Contents::bytes(b"blob").with_mime_type("text/x-test")) },
         )],
         templates: vec![DeclaredTemplate::raw(
             model::ResourceTemplate::new("test://many/{id}/data", "many"),
-            ScopeSet::EMPTY,
-            |_, id| async move {
-                let uri = format!("test://many/{id}/data");
-                Ok(contents(&uri, ResourceBody::Text(id.to_string())))
-            },
+            &[],
+            |_, id| async move { Ok(Contents::text(id.to_string()).with_mime_type("text/x-test")) },
         )],
     }
 }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use epicme::{
-    app::ClientTimeouts,
-    domain::scope::ScopeSet,
+    app::TimeLimits,
     features::{catalogue::Features, tool::DeclaredTool},
     mcp::answer::{Content, ToolOutput},
 };
@@ -30,9 +29,9 @@ fn tool(name: &'static str) -> model::Tool {
 
 /// A tool that comes to its end step by step, and one that never does.
 fn features(guard: &Guard) -> Features {
-    let steps = DeclaredTool::raw(tool("steps"), ScopeSet::EMPTY, |context, _| async move {
+    let steps = DeclaredTool::raw(tool("steps"), &[], |context, _| async move {
         for done in [1.0, 1.0, 0.5, 2.0, 3.0] {
-            context.conversation.progress(done, Some(3.0), "On it");
+            context.conversation().progress(done, Some(3.0), "On it");
         }
         Ok(ToolOutput {
             content: vec![Content::text("Done.")],
@@ -40,11 +39,11 @@ fn features(guard: &Guard) -> Features {
         })
     });
     let guard = Arc::clone(guard);
-    let endless = DeclaredTool::raw(tool("endless"), ScopeSet::EMPTY, move |context, _| {
+    let endless = DeclaredTool::raw(tool("endless"), &[], move |context, _| {
         let held = guard.lock().unwrap().take();
         async move {
             let _held = held;
-            context.conversation.progress(1.0, None, "It has begun");
+            context.conversation().progress(1.0, None, "It has begun");
             pending().await
         }
     });
@@ -161,9 +160,9 @@ async fn who_loses_a_legacy_stream_has_called_off_nothing_and_may_do_so() {
 #[actix_rt::test]
 async fn a_call_that_has_nothing_to_say_keeps_its_stream_alive() {
     let guard = Guard::default();
-    let timeouts = ClientTimeouts {
-        silence: Duration::from_millis(50),
-        ..ClientTimeouts::default()
+    let timeouts = TimeLimits {
+        heartbeat: Duration::from_millis(50),
+        ..TimeLimits::default()
     };
     let app = TestApp::start(|_| (), features(&guard), timeouts);
     let token = app.token("ann", ALL);

@@ -9,7 +9,6 @@ use std::{
 
 use chrono::TimeDelta;
 use epicme::{
-    domain::scope::ScopeSet,
     features::{catalogue::Features, prompt::DeclaredPrompt, tool::DeclaredTool},
     mcp::{
         answer::{Content, PromptOutput, ToolOutput},
@@ -178,7 +177,7 @@ fn holding() -> (TestApp, Arc<Held>) {
         begun: Semaphore::new(0),
         may_end: Semaphore::new(0),
     });
-    let hold = DeclaredTool::raw(tool("hold"), ScopeSet::EMPTY, {
+    let hold = DeclaredTool::raw(tool("hold"), &[], {
         let held = Arc::clone(&held);
         move |_, _| {
             let held = Arc::clone(&held);
@@ -189,15 +188,21 @@ fn holding() -> (TestApp, Arc<Held>) {
             }
         }
     });
-    let asks = DeclaredTool::raw(tool("asks"), ScopeSet::EMPTY, |context, _| async move {
-        context.conversation.ask([("who", question())], "").await?;
+    let asks = DeclaredTool::raw(tool("asks"), &[], |context, _| async move {
+        context
+            .conversation()
+            .ask([("who", question())], "")
+            .await?;
         Ok(done())
     });
     let prompt = DeclaredPrompt::raw(
         model::Prompt::new("asks", Some("Asks."), None),
-        ScopeSet::EMPTY,
+        &[],
         |context, _| async move {
-            context.conversation.ask([("who", question())], "").await?;
+            context
+                .conversation()
+                .ask([("who", question())], "")
+                .await?;
             Ok(PromptOutput {
                 description: "Asks.".into(),
                 messages: Vec::new(),

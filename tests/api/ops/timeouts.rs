@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use epicme::app::ClientTimeouts;
+use epicme::app::TimeLimits;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Ask, Events, Session, TestApp, header_lines};
@@ -42,9 +42,9 @@ async fn next(events: &mut Events, method: &str) -> Value {
 /// SEC-11.
 #[actix_rt::test]
 async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
-    let app = TestApp::waiting(ClientTimeouts {
+    let app = TestApp::waiting(TimeLimits {
         body: SOON,
-        ..ClientTimeouts::default()
+        ..TimeLimits::default()
     });
     let token = app.token("ann", ALL);
     let answer = app.exchange(format!(
@@ -65,9 +65,9 @@ async fn a_body_that_does_not_come_in_time_is_not_waited_for() {
 /// T-25.
 #[actix_rt::test]
 async fn a_stream_that_has_nothing_to_say_says_so_now_and_then() {
-    let app = TestApp::waiting(ClientTimeouts {
-        silence: SOON,
-        ..ClientTimeouts::default()
+    let app = TestApp::waiting(TimeLimits {
+        heartbeat: SOON,
+        ..TimeLimits::default()
     });
     let journal = app.journal("ann");
     let entry = journal.entry("Rain").await;

@@ -12,11 +12,10 @@ use std::{
 use actix_rt::System;
 use chrono::{DateTime, TimeDelta};
 use epicme::{
-    app::{self, App, ClientTimeouts},
+    app::{self, App, TimeLimits},
     config::{Config, Options, Sources},
     domain::clock::Clock,
-    features::catalogue::{Catalogue, Features},
-    oauth::policy::ScopePolicy,
+    features::catalogue::Features,
 };
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -51,24 +50,24 @@ impl TestApp {
 
     /// A server whose configuration was changed first.
     pub(crate) fn spawn_with(edit: impl FnOnce(&mut Config)) -> Self {
-        Self::start(edit, Features::of_the_journal(), ClientTimeouts::default())
+        Self::start(edit, None, TimeLimits::default())
     }
 
     /// A server that waits so long for its clients.
-    pub(crate) fn waiting(timeouts: ClientTimeouts) -> Self {
-        Self::start(|_| (), Features::of_the_journal(), timeouts)
+    pub(crate) fn waiting(timeouts: TimeLimits) -> Self {
+        Self::start(|_| (), None, timeouts)
     }
 
     /// A server of other features.
     pub(crate) fn serving(features: Features) -> Self {
-        Self::start(|_| (), features, ClientTimeouts::default())
+        Self::start(|_| (), Some(features), TimeLimits::default())
     }
 
     /// A server of any kind.
     pub(crate) fn start(
         edit: impl FnOnce(&mut Config),
-        features: Features,
-        timeouts: ClientTimeouts,
+        features: Option<Features>,
+        timeouts: TimeLimits,
     ) -> Self {
         log::capture();
         let database = TestDatabase::new();
@@ -93,9 +92,7 @@ impl TestApp {
             move || {
                 System::new().block_on(async move {
                     let issuer = issuer.serve(issuer_listener);
-                    let catalogue = Catalogue::of(features, ScopePolicy::default());
-                    let app =
-                        App::start_with(config, listener, clock, catalogue, timeouts).unwrap();
+                    let app = App::start_with(config, listener, clock, features, timeouts).unwrap();
                     started.send(app.metrics_address()).unwrap();
                     let _ = stopped.await;
                     app.stop().await.unwrap();

@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod command_line;
 mod against_epicme;
+mod command_line;
 mod faulty_server;
+mod load_program;
 mod server_faults;
 #[path = "../../../../tests/support/silence.rs"]
 mod silence;
-mod load_program;
