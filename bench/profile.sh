@@ -9,8 +9,8 @@
 # toolchain's LLVM or a later one), and the ports 7798, 8797 and 9474.
 #
 # The profile belongs to the source, the toolchain, the dependencies and the processor architecture that it
-# was recorded with: the compiler finds a function's counts by its mangled name, and ignores counts that it
-# finds no function for without a warning. Record it for the build that uses it, as the Dockerfile does.
+# was recorded with: the compiler finds a function's counts by its mangled name, and leaves out, without a
+# warning, those it finds no function for. Record it for the build that uses it, as the Dockerfile does.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
