@@ -1,4 +1,4 @@
-# The programs, each in an image of its own: targets `epicme` (production), `mock-auth` and `epicme-load`.
+# The programs, each in an image of its own: targets `epicme` (production), `mock-auth` and `mcp-load`.
 #
 #   docker build --target epicme -t epicme .
 #   docker build --target epicme -t epicme --build-arg PROFILE=on .    # profile-guided optimisation: for releases
@@ -32,7 +32,7 @@ RUN find . -type f ! -name 'Cargo.*' ! -path '*/src/lib.rs' ! -path '*/src/main.
 FROM rust:1.95-bookworm AS dependencies
 WORKDIR /build
 COPY --from=manifests /build .
-RUN cargo build --locked --release --no-default-features --bin epicme
+RUN cargo build --locked --release --no-default-features --package epicme
 
 # The profile, or an empty directory. It is recorded from the source that is then compiled by it.
 FROM dependencies AS profile
@@ -57,7 +57,7 @@ COPY --from=profile /profile /profile
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
  && if [ "$PROFILE" = on ]; then export RUSTFLAGS=-Cprofile-use=/profile/epicme.profdata; fi \
- && cargo build --locked --release --no-default-features --bin epicme
+ && cargo build --locked --release --no-default-features --package epicme
 
 # The base of what runs. It is not a user of the machine, has nothing that it could write to, and needs no
 # shell. The trust store is one file: the package would bring OpenSSL along, which nothing here uses.
@@ -76,11 +76,12 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/us
 ENTRYPOINT ["/usr/local/bin/epicme"]
 CMD ["serve"]
 
-# For development and tests, never for production. The feature `dev` needs no dependency more.
+# For development and tests, never for production.
 FROM dependencies AS build-mock-auth
+RUN cargo build --locked --release --package mock-auth
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
- && cargo build --locked --release --no-default-features --features dev --bin mock-auth
+ && cargo build --locked --release --package mock-auth
 
 FROM base AS mock-auth
 COPY --from=build-mock-auth /build/target/release/mock-auth /usr/local/bin/mock-auth
@@ -89,13 +90,13 @@ EXPOSE 7788
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/usr/local/bin/mock-auth", "--check-health"]
 ENTRYPOINT ["/usr/local/bin/mock-auth"]
 
-# The load tester has dependencies of its own; last, for the classic builder makes all stages up to a target.
-FROM dependencies AS build-epicme-load
-RUN cargo build --locked --release --no-default-features --features load --bin epicme-load
+# The load tester; last, for the classic builder makes all stages up to a target.
+FROM dependencies AS build-mcp-load
+RUN cargo build --locked --release --package mcp-load
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
- && cargo build --locked --release --no-default-features --features load --bin epicme-load
+ && cargo build --locked --release --package mcp-load
 
-FROM base AS epicme-load
-COPY --from=build-epicme-load /build/target/release/epicme-load /usr/local/bin/epicme-load
-ENTRYPOINT ["/usr/local/bin/epicme-load"]
+FROM base AS mcp-load
+COPY --from=build-mcp-load /build/target/release/mcp-load /usr/local/bin/mcp-load
+ENTRYPOINT ["/usr/local/bin/mcp-load"]

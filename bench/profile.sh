@@ -70,7 +70,7 @@ echo "== build the server with counters"
 # With --target, Cargo would keep the flags from build scripts, and mangled names would differ from those of a
 # build without it. So build scripts count as well; their counts are thrown away.
 RUSTFLAGS=-Cprofile-generate CARGO_TARGET_DIR=$target/counted LLVM_PROFILE_FILE=$scratch/build/%p-%m.profraw \
-  cargo build --locked --release --no-default-features --bin epicme
+  cargo build --locked --release --no-default-features -p epicme
 
 echo "== start PostgreSQL and the mock authorization server"
 # `epicme dev` brings a PostgreSQL of its own, which ends with it.
@@ -95,7 +95,7 @@ for cache in 60s 0s; do
   EPICME_INTROSPECTION_CACHE=$cache LLVM_PROFILE_FILE=$scratch/served-$cache.profraw \
     start "served-$cache" "$target/counted/release/epicme" serve
   until_ready "served-$cache" "$target/debug/epicme" healthcheck
-  "$target/debug/epicme-load" "$resource" --dev-tokens "$issuer" --sessions 64 --users 40 --legacy 40% --streams 20% \
+  "$target/debug/mcp-load" "$resource" --dev-tokens "$issuer" --sessions 64 --users 40 --legacy 40% --streams 20% \
     --session-calls 50 --subject-prefix "recorded-$cache-" --mix "$mix" --warm-up 0s --requests 60000 --duration 60s
   # The counts are written when the server ends by itself.
   kill -TERM "${started[-1]}"
@@ -106,4 +106,4 @@ done
 mkdir -p "$target/profile"
 "$profdata" merge --sparse --output "$target/profile/epicme.profdata" "$scratch"/served-*.profraw
 echo "== recorded; build with it by"
-echo "RUSTFLAGS=-Cprofile-use=$target/profile/epicme.profdata cargo build --locked --release --no-default-features"
+echo "RUSTFLAGS=-Cprofile-use=$target/profile/epicme.profdata cargo build --locked --release --no-default-features -p epicme"

@@ -13,12 +13,8 @@ pub mod domain;
 pub mod features;
 pub mod healthcheck;
 pub mod http;
-#[cfg(feature = "load")]
-pub mod load;
 pub mod mcp;
 pub mod metrics;
-#[cfg(feature = "dev")]
-pub mod mock_auth;
 pub mod oauth;
 #[cfg(feature = "otlp")]
 pub mod otlp;

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 25] = [
+const IMPORTS: [(&str, &[&str]); 23] = [
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("mcp", &["domain"]),
@@ -81,62 +81,36 @@ const IMPORTS: [(&str, &[&str]); 25] = [
             "tls",
         ],
     ),
-    ("mock_auth", &[]),
-    // Nor has the load tester, which is to check the server by the protocol's text.
-    ("load", &[]),
     (
         "dev",
-        &[
-            "actors::journal",
-            "app",
-            "config",
-            "domain",
-            "mock_auth",
-            "storage",
-        ],
+        &["actors::journal", "app", "config", "domain", "storage"],
     ),
     ("actors", &[]),
     ("lib", &[]),
 ];
 
 /// A crate or a part of the standard library, and the rooms that may name it.
-const TOOLS: [(&str, &[&str]); 17] = [
+const TOOLS: [(&str, &[&str]); 15] = [
     (
         "actix",
         &["actors::auth", "actors::journal", "actors::session"],
     ),
-    ("actix_web", &["actors::auth", "app", "http", "mock_auth"]),
-    (
-        "awc",
-        &[
-            "actors::auth",
-            "cut_off",
-            "healthcheck",
-            "mock_auth",
-            "otlp",
-        ],
-    ),
-    (
-        "clap",
-        &["bin", "config", "dev", "load", "main", "telemetry"],
-    ),
+    ("actix_web", &["actors::auth", "app", "http"]),
+    ("awc", &["actors::auth", "cut_off", "healthcheck", "otlp"]),
+    ("clap", &["config", "dev", "main", "telemetry"]),
     ("diesel", &["storage"]),
     ("diesel_migrations", &["storage"]),
-    ("env_logger", &["bin", "telemetry"]),
-    ("hdrhistogram", &["load"]),
-    ("hyper", &["load"]),
+    ("env_logger", &["telemetry"]),
     ("jiff", &["features"]),
-    // Not of the mock authorization server, which is to check the other.
     ("jsonwebtoken", &["oauth"]),
     ("r2d2", &["storage"]),
     // The crate, not the provider of that name in rustls.
     ("ring::aead", &["mcp"]),
-    ("ring::signature", &["mock_auth", "oauth"]),
+    ("ring::signature", &["oauth"]),
     ("rmcp", &["features", "mcp"]),
     // Variables are read by way of clap; `main` reads the command line.
     ("std::env", &["config", "dev", "main"]),
-    // A health check is a program of its own, in which nothing waits.
-    ("std::net::TcpStream", &["bin"]),
+    ("std::net::TcpStream", &[]),
 ];
 
 #[test]
@@ -145,8 +119,8 @@ fn no_room_imports_what_it_must_not_know() {
     let mut seen = BTreeSet::new();
     for source in sources() {
         let room = source.room();
-        if ["main", "bin"].contains(&room.as_str()) {
-            // Programs stand outside and see what is public.
+        if room == "main" {
+            // The program sees what is public.
             continue;
         }
         let allowed = allowed

@@ -11,10 +11,8 @@ use diesel::{
     sql_query,
     sql_types::{Nullable, Text},
 };
-use epicme::{
-    dev::postgres::{Cluster, ClusterOptions},
-    storage,
-};
+use epicme::storage;
+use private_postgres::{Cluster, ClusterOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 fn cluster() -> &'static Cluster {
@@ -24,6 +22,7 @@ fn cluster() -> &'static Cluster {
         Cluster::start(ClusterOptions {
             directory: std::env::temp_dir().join(name),
             durable: false,
+            name: "epicme",
         })
         .unwrap()
     })

@@ -97,7 +97,9 @@ fn read(source: &str) -> (BTreeMap<String, BTreeSet<String>>, Vec<String>) {
 
 /// Every file of Rust, by its path from the root, but this one, which has samples in it.
 fn sources() -> BTreeMap<String, String> {
-    let mut folders: Vec<PathBuf> = ["src", "tests"].map(|name| root().join(name)).into();
+    let mut folders: Vec<PathBuf> = ["src", "crates", "tests"]
+        .map(|name| root().join(name))
+        .into();
     let mut sources = BTreeMap::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

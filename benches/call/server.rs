@@ -13,9 +13,7 @@ use epicme::{
     actors::auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings},
     app::{self, App},
     config::{Config, Options, Sources},
-    dev::postgres::{Cluster, ClusterOptions},
     domain::clock::Clock,
-    mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant},
     oauth::{
         client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
         dpop::Window,
@@ -23,6 +21,8 @@ use epicme::{
     },
     storage,
 };
+use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant};
+use private_postgres::{Cluster, ClusterOptions};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -48,6 +48,7 @@ impl Server {
         let cluster = Cluster::start(ClusterOptions {
             directory: std::env::temp_dir().join(directory),
             durable: false,
+            name: "epicme",
         })
         .unwrap();
         cluster.create_database("bench").unwrap();

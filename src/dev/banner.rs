@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use crate::mock_auth::User;
+use mock_auth::User;
 
 pub(super) struct Banner<'a> {
     pub(super) mcp_url: &'a str,

@@ -1,12 +1,13 @@
 //! A small journal for each demo user, so that there is something to read.
 
+use mock_auth::User;
+
 use crate::{
     actors::journal::{AddTagToEntry, CreateEntry, CreateTag, HasEntries, JournalHandle},
     domain::{
         journal::{JournalError, JournalOwner, NewEntry, NewTag},
         principal::UserId,
     },
-    mock_auth::User,
 };
 
 struct DemoEntry {

@@ -10,23 +10,23 @@ use std::{
 
 use clap::Args;
 use derive_more::{Display, Error, From};
+use mock_auth::{IntrospectionClient, MockAuth, Scope, Settings, TokenGrant, demo_users};
+use private_postgres::{Cluster, ClusterError, ClusterOptions};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::{
     banner::{Banner, Kept},
     demo,
-    postgres::{Cluster, ClusterError, ClusterOptions},
 };
 use crate::{
     app::{self, App, DrainOverdue},
     config::{Config, ConfigErrors, Options, Sources},
-    domain::{clock::Clock, journal::JournalError, scope::ScopeSet},
-    mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant, demo_users},
+    domain::{clock::Clock, journal::JournalError, scope, scope::ScopeSet},
     storage,
 };
 
-/// The one database of the private cluster.
+/// The one database of the private cluster, and its superuser.
 const DATABASE: &str = "epicme";
 
 /// How long the token of the banner's curl line lives.
@@ -75,7 +75,7 @@ pub struct DevOptions {
 #[derive(Debug, Display, Error, From)]
 pub enum DevError {
     /// The private PostgreSQL.
-    #[display("{_0}")]
+    #[display("{}", cluster_error(_0))]
     Cluster(ClusterError),
     /// The schema.
     #[display("the database cannot be used: {_0}")]
@@ -105,6 +105,21 @@ pub enum DevError {
     /// Anything else that the operating system refuses.
     #[display("{_0}")]
     Io(io::Error),
+}
+
+/// The error, with what a person at this command line can do about it.
+fn cluster_error(error: &ClusterError) -> String {
+    match error {
+        ClusterError::NoBinaries { .. } => format!(
+            "{error}\nor set DATABASE_URL to a database of your own, or run everything in containers with\n    \
+             docker compose up"
+        ),
+        ClusterError::InUse { directory, owner } => format!(
+            "another `epicme dev` (process {owner}) is using {}. Stop it, or choose another directory with --directory",
+            directory.display()
+        ),
+        _ => error.to_string(),
+    }
 }
 
 /// Everything, running.
@@ -150,6 +165,9 @@ impl Dev {
             }],
             // Clients of 2025-03-26 name no resource.
             default_resource: Some(mcp_url.clone()),
+            scopes: scope::Scope::ALL
+                .map(|scope| Scope::new(scope.as_str(), scope.description()))
+                .to_vec(),
             ..Settings::default()
         })
         .await
@@ -250,11 +268,13 @@ fn cluster_options(directory: &Path, ephemeral: bool) -> ClusterOptions {
         ClusterOptions {
             directory: std::env::temp_dir().join(format!("epicme-{}", process::id())),
             durable: false,
+            name: DATABASE,
         }
     } else {
         ClusterOptions {
             directory: directory.join("postgres"),
             durable: true,
+            name: DATABASE,
         }
     }
 }

@@ -6,11 +6,11 @@
 //! **Never here:** a way into a production build (the cargo feature `dev` holds this room), a TCP
 //! port that PostgreSQL listens on, a process that outlives the program.
 //!
-//! **Begin with** `everything.rs`, then `postgres/mod.rs`.
+//! **Begin with** `everything.rs`. The mock authorization server and the private PostgreSQL are crates of their own: `mock-auth` and
+//! `private-postgres`.
 
 mod banner;
 mod demo;
 mod everything;
-pub mod postgres;
 
 pub use everything::{Dev, DevError, DevOptions};

@@ -1,7 +1,7 @@
 //! **Lives here:** everything that is said to PostgreSQL: queries, private row types, the pool, the
 //! migrations.
 //!
-//! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations and databases.
+//! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations.
 //!
 //! **Never here:** a query function without the user's id as its first parameter after the
 //! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything, and
@@ -13,7 +13,6 @@
 //! trip does the work of several, and go through Diesel's statement cache like any other.
 
 pub mod activity;
-pub mod databases;
 pub mod entries;
 pub mod entry_batches;
 pub mod entry_lists;

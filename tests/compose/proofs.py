@@ -394,11 +394,11 @@ def grafana_shows_it(stack):
 
 def load_is_borne(stack):
     """The load tester checks every answer, and ends with 0 only if all were right."""
-    stack.compose("build", "epicme-load", profiles=["load"])
+    stack.compose("build", "mcp-load", profiles=["load"])
     resource = stack.url("EPICME_PORT") + "/mcp"
     where = ["http://epicme:8787/mcp", "--dev-tokens=http://mock-auth:7788", f"--resource={resource}", "--insecure-http"]
     much = ["--sessions=20", "--legacy=30%", "--streams=20%", "--warm-up=1s", "--duration=5s", "--quiet"]
-    stack.compose("run", "--rm", "-T", "epicme-load", *where, *much, profiles=["load"])
+    stack.compose("run", "--rm", "-T", "mcp-load", *where, *much, profiles=["load"])
 
 
 GRAFANA = "grafana/grafana:12.4.4"

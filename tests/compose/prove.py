@@ -79,7 +79,7 @@ def main():
         print("skipped: the sources of the image's layer of dependencies, which need cargo to be checked")
     for variant in variants:
         prove(variant)
-    for tag in ("epicme:proof", "epicme-mock-auth:proof", "epicme-load:proof") if variants else ():
+    for tag in ("epicme:proof", "epicme-mock-auth:proof", "epicme-mcp-load:proof") if variants else ():
         docker("image", "rm", tag, check=False)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

@@ -5,10 +5,8 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use epicme::dev::{
-    Dev, DevOptions,
-    postgres::{Cluster, ClusterOptions},
-};
+use epicme::dev::{Dev, DevOptions};
+use private_postgres::{Cluster, ClusterOptions};
 use serde_json::Value;
 use url::Url;
 
@@ -19,6 +17,7 @@ fn cluster() -> &'static Cluster {
         Cluster::start(ClusterOptions {
             directory: std::env::temp_dir().join(name),
             durable: false,
+            name: "epicme",
         })
         .unwrap()
     })
@@ -58,7 +57,7 @@ impl House {
     }
 
     /// The mock authorization server behind it.
-    pub(crate) fn mock_auth(&self) -> &epicme::mock_auth::MockAuth {
+    pub(crate) fn mock_auth(&self) -> &mock_auth::MockAuth {
         self.dev.mock_auth()
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use epicme::mock_auth::TokenGrant;
+use mock_auth::TokenGrant;
 use rmcp::transport::auth::{CredentialStore, StoredCredentials};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};

@@ -18,7 +18,7 @@ ulimit -n "$(ulimit -Hn)"
 
 program=${EPICME_BIN:-}
 if [[ -z $program ]]; then
-  cargo build --quiet --locked --release --manifest-path "$here/../../Cargo.toml" --bin epicme
+  cargo build --quiet --locked --release --manifest-path "$here/../../Cargo.toml" --package epicme
   target=${CARGO_TARGET_DIR:-$here/../../target}
   program=$(cd "$target" && pwd)/release/epicme
 fi

@@ -132,15 +132,15 @@ async fn connections_that_were_cut_are_replaced_without_a_read_noticing() {
 
 #[actix_rt::test]
 async fn a_database_that_goes_away_is_unavailable_and_comes_back() {
-    use epicme::{
-        dev::postgres::{Cluster, ClusterOptions},
-        storage,
-    };
+    use epicme::storage;
+    use private_postgres::{Cluster, ClusterOptions};
+
     let directory = std::env::temp_dir().join(format!("epicme-restart-{}", std::process::id()));
     let start = || {
         Cluster::start(ClusterOptions {
             directory: directory.clone(),
             durable: true,
+            name: "epicme",
         })
         .unwrap()
     };

@@ -6,10 +6,8 @@ use std::sync::{
 };
 
 use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl, sql_query};
-use epicme::{
-    dev::postgres::{Cluster, ClusterOptions},
-    storage,
-};
+use epicme::storage;
+use private_postgres::{Cluster, ClusterOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 const TEMPLATE: &str = "template";
@@ -21,6 +19,7 @@ pub(crate) fn new_cluster() -> Cluster {
     Cluster::start(ClusterOptions {
         directory: std::env::temp_dir().join(name),
         durable: false,
+        name: "epicme",
     })
     .unwrap()
 }

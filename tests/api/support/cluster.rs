@@ -2,10 +2,8 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use epicme::{
-    dev::postgres::{Cluster, ClusterOptions},
-    storage,
-};
+use epicme::storage;
+use private_postgres::{Cluster, ClusterOptions};
 use secrecy::SecretString;
 
 /// A cluster that syncs to disk, as a real one does, and is removed at the end.
@@ -70,6 +68,7 @@ fn start(directory: &std::path::Path) -> Cluster {
     Cluster::start(ClusterOptions {
         directory: directory.to_owned(),
         durable: true,
+        name: "epicme",
     })
     .unwrap()
 }

@@ -1,0 +1,52 @@
+#![doc = include_str!("../README.md")]
+//!
+//! *Purpose:* a whole OAuth 2.1 authorization server for developing and testing resource servers and clients, with switches for
+//! faults. It is a mock in one thing only: its demo users have no passwords.
+//!
+//! *Used by:* `epicme dev`, the tests, and the program `mock-auth`.
+//!
+//! *Invariants:* it shares no code with the resource server, so that the two check each other. It neither keeps nor logs a token, a
+//! code or a secret in clear. Its pages have no script, and no link is built from a request's `Host`.
+//!
+//! *Start reading at:* `server.rs` (the routes), then `store.rs` (what is kept), then one endpoint, such as `token.rs`.
+
+mod addresses;
+mod admin;
+mod answer;
+mod authorize;
+mod bounded;
+mod calls;
+mod client;
+mod client_auth;
+mod client_document;
+mod consent;
+mod dev_endpoints;
+mod dpop;
+mod faults;
+mod grants;
+mod html;
+mod introspection;
+mod metadata;
+mod middleware;
+mod pages;
+mod params;
+mod paths;
+mod pkce;
+mod redirect;
+mod register;
+mod resource;
+mod scopes;
+mod secret;
+mod server;
+mod settings;
+mod signing;
+mod state;
+mod store;
+mod style;
+mod token;
+
+pub use faults::{Endpoint, Fault, FaultMode, Faults};
+pub use server::MockAuth;
+pub use settings::{
+    IntrospectionClient, Scope, Settings, TokenFormat, TokenGrant, User, demo_scopes, demo_users,
+};

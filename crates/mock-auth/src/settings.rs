@@ -1,0 +1,211 @@
+//! The settings of the server.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// The settings of a mock authorization server. Take the defaults and change what differs:
+/// `Settings { bind, ..Settings::default() }`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen. Port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// The public URL, without a path; `http://` and the bound address if absent.
+    pub issuer: Option<String>,
+    /// The users who can sign in. There has to be one at least.
+    pub users: Vec<User>,
+    /// The scopes that can be granted, in the order of the consent page. There has to be one at least. Others that a client asks
+    /// for are left out of what it is granted.
+    pub scopes: Vec<Scope>,
+    /// Who may introspect tokens. Nobody may if the list is empty.
+    pub introspection_clients: Vec<IntrospectionClient>,
+    /// The audience of tokens that were asked for without `resource`, which clients of MCP revision
+    /// 2025-03-26 never send. Without it such tokens carry no audience.
+    pub default_resource: Option<String>,
+    /// The resources that tokens may be asked for; others are `invalid_target` (RFC 8707 §2). If
+    /// empty, any absolute URI without fragment will do.
+    pub allowed_resources: Vec<String>,
+    /// How access tokens are written, unless they are asked for in another form.
+    pub access_token_format: TokenFormat,
+    /// How long an access token lives.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token lives, unless it is used before.
+    pub refresh_token_lifetime: Duration,
+    /// How long an authorization code lives; RFC 6749 §4.1.2 recommends 10 minutes at most.
+    pub code_lifetime: Duration,
+    /// Names other than the issuer's and loopback under which requests are answered, such as this
+    /// server's name in a compose network.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 7788)),
+            issuer: None,
+            users: demo_users(),
+            scopes: demo_scopes(),
+            introspection_clients: Vec::new(),
+            default_resource: None,
+            allowed_resources: Vec::new(),
+            access_token_format: TokenFormat::default(),
+            access_token_lifetime: Duration::from_secs(3600),
+            refresh_token_lifetime: Duration::from_secs(30 * 24 * 3600),
+            code_lifetime: Duration::from_secs(120),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// A user who can sign in, without a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// `sub` of the tokens: stable and unique.
+    pub subject: String,
+    /// `username` of introspection replies.
+    pub username: String,
+    /// The name on the pages.
+    pub name: String,
+}
+
+impl User {
+    /// A user.
+    #[must_use]
+    pub fn new(subject: &str, username: &str, name: &str) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            username: username.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A scope that can be granted (RFC 6749 §3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The scope token.
+    pub name: String,
+    /// What the consent page says that it allows.
+    pub description: String,
+}
+
+impl Scope {
+    /// A scope.
+    #[must_use]
+    pub fn new(name: &str, description: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            description: description.to_owned(),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = &'static str;
+
+    /// Reads `name=description`, or a name alone, which is then its own description.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, description) = text.split_once('=').unwrap_or((text, text));
+        match (name.trim(), description.trim()) {
+            ("", _) | (_, "") => Err("write a scope like notes:read=Read your notes"),
+            (name, description) => Ok(Self::new(name, description)),
+        }
+    }
+}
+
+/// A resource server that may ask about tokens (RFC 7662 §2.1 demands that it authenticates).
+#[derive(Clone, Debug)]
+pub struct IntrospectionClient {
+    /// Its client id.
+    pub id: String,
+    /// Its secret.
+    pub secret: SecretString,
+}
+
+/// How an access token is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenFormat {
+    /// A random text. What it is good for, introspection tells.
+    #[default]
+    Opaque,
+    /// A signed JWT (RFC 9068), which tells that itself. Introspection knows it, too.
+    Jwt,
+}
+
+impl FromStr for TokenFormat {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "opaque" => Ok(Self::Opaque),
+            "jwt" => Ok(Self::Jwt),
+            _ => Err("the format is either opaque or jwt"),
+        }
+    }
+}
+
+/// An access token to be minted without any flow.
+#[derive(Clone, Debug)]
+pub struct TokenGrant {
+    /// `sub`. It need not be one of the users.
+    pub subject: String,
+    /// `client_id`. It need not be registered.
+    pub client_id: String,
+    /// `scope`, as it stands: a test may mint what no flow would grant.
+    pub scopes: String,
+    /// `aud`; left out of introspection replies if empty.
+    pub audience: Vec<String>,
+    /// How long the token lives. Zero makes a token that is expired from the first.
+    pub lifetime: Duration,
+}
+
+/// Three invented users: `ada`, `bela` and `chidi`, subjects `1` to `3`.
+#[must_use]
+pub fn demo_users() -> Vec<User> {
+    vec![
+        User::new("1", "ada", "Ada Brook"),
+        User::new("2", "bela", "Bela Marsh"),
+        User::new("3", "chidi", "Chidi Field"),
+    ]
+}
+
+/// Five scopes of an invented journal: a name, entries and tags.
+#[must_use]
+pub fn demo_scopes() -> Vec<Scope> {
+    vec![
+        Scope::new("user:read", "See your name and account id"),
+        Scope::new("entries:read", "Read your journal entries"),
+        Scope::new("entries:write", "Write, change and delete journal entries"),
+        Scope::new("tags:read", "Read your tags"),
+        Scope::new("tags:write", "Create, change and delete tags"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_read_with_its_description() {
+        for (text, name, description) in [
+            (
+                "notes:read=Read your notes",
+                "notes:read",
+                "Read your notes",
+            ),
+            (" a = b=c ", "a", "b=c"),
+            ("plain", "plain", "plain"),
+        ] {
+            assert_eq!(text.parse(), Ok(Scope::new(name, description)));
+        }
+        for text in ["", "=words", "name="] {
+            assert!(text.parse::<Scope>().is_err(), "{text}");
+        }
+    }
+}

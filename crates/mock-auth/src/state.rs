@@ -1,0 +1,153 @@
+//! What the handlers share.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Mutex, MutexGuard},
+};
+
+use actix_web::HttpResponse;
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::ExposeSecret;
+use tokio::sync::{Semaphore, watch};
+use url::Url;
+
+use crate::{
+    calls::Calls,
+    faults::{Endpoint, Faults},
+    grants::Lifetimes,
+    redirect,
+    resource::Resources,
+    scopes::Grantable,
+    secret::Digest,
+    settings::{IntrospectionClient, Settings, User},
+    signing::Writer,
+    store::Store,
+};
+
+/// What the handlers share.
+pub(crate) struct State {
+    /// The public URL, without a slash at its end.
+    pub(crate) issuer: String,
+    /// The hosts under which requests are answered, besides loopback.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) users: Vec<User>,
+    pub(crate) scopes: Grantable,
+    pub(crate) introspection_clients: Vec<(String, Digest)>,
+    pub(crate) resources: Resources,
+    /// Whether client documents may lie on this machine.
+    pub(crate) loopback_documents: bool,
+    /// How many client documents are fetched at once.
+    pub(crate) fetches: Semaphore,
+    pub(crate) faults: Faults,
+    pub(crate) calls: Calls,
+    /// Becomes true when the server stops.
+    pub(crate) stopping: watch::Receiver<bool>,
+    store: Mutex<Store>,
+}
+
+impl State {
+    pub(crate) fn new(
+        settings: Settings,
+        address: SocketAddr,
+        stopping: watch::Receiver<bool>,
+    ) -> io::Result<Self> {
+        let wrong = |what: String| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        let issuer = settings.issuer.unwrap_or_else(|| {
+            let ip = match address.ip() {
+                ip if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            format!("http://{}", SocketAddr::new(ip, address.port()))
+        });
+        let issuer = issuer.trim_end_matches('/').to_owned();
+        let origin = Url::parse(&issuer).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == issuer
+        });
+        let Some(origin) = origin else {
+            return wrong(format!(
+                "the issuer has to be http:// or https://, a host in lower case and no path: {issuer}"
+            ));
+        };
+        if origin.scheme() == "http" && !redirect::is_loopback(&origin) {
+            log::warn!("the issuer {issuer} is not https: tokens travel in clear");
+        }
+        if settings.users.is_empty() {
+            return wrong("there has to be one user at least".to_owned());
+        }
+        let scopes = match Grantable::new(settings.scopes) {
+            Ok(scopes) => scopes,
+            Err(what) => return wrong(what),
+        };
+        let blank = |client: &IntrospectionClient| client.secret.expose_secret().is_empty();
+        if settings.introspection_clients.iter().any(blank) {
+            return wrong("an introspection client needs a secret".to_owned());
+        }
+        let resources = Resources {
+            allowed: settings.allowed_resources,
+            default: settings.default_resource,
+        };
+        for resource in resources.allowed.iter().chain(&resources.default) {
+            if resources.read([resource.as_str()].into_iter()).is_err() {
+                return wrong(format!("not an absolute URI without fragment: {resource}"));
+            }
+        }
+        let lifetime = |lifetime: std::time::Duration| {
+            TimeDelta::from_std(lifetime)
+                .ok()
+                .filter(|lifetime| *lifetime <= TimeDelta::days(3650))
+                .ok_or_else(|| {
+                    let long = "a lifetime is longer than ten years";
+                    io::Error::new(io::ErrorKind::InvalidInput, long)
+                })
+        };
+        let lifetimes = Lifetimes {
+            code: lifetime(settings.code_lifetime)?,
+            access: lifetime(settings.access_token_lifetime)?,
+            refresh: lifetime(settings.refresh_token_lifetime)?,
+        };
+        let mut hosts = settings.allowed_hosts;
+        hosts.extend(origin.host_str().map(ToOwned::to_owned));
+        let writer = Writer::new(issuer.clone(), settings.access_token_format);
+        Ok(Self {
+            issuer,
+            hosts,
+            users: settings.users,
+            scopes,
+            introspection_clients: settings
+                .introspection_clients
+                .into_iter()
+                .map(|client| (client.id, Digest::of(client.secret.expose_secret())))
+                .collect(),
+            resources,
+            loopback_documents: address.ip().is_loopback(),
+            fetches: Semaphore::new(8),
+            faults: Faults::default(),
+            calls: Calls::default(),
+            stopping,
+            store: Mutex::new(Store::new(lifetimes, writer)),
+        })
+    }
+
+    /// What the server remembers, and the time: the store reads no clock.
+    pub(crate) fn store(&self) -> (MutexGuard<'_, Store>, DateTime<Utc>) {
+        let store = self.store.lock();
+        (
+            store.expect("no thread panics while it holds the store"),
+            Utc::now(),
+        )
+    }
+
+    pub(crate) fn user(&self, subject: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.subject == subject)
+    }
+
+    /// Whether browsers reach this server through TLS.
+    pub(crate) fn is_https(&self) -> bool {
+        self.issuer.starts_with("https:")
+    }
+
+    pub(crate) async fn fault(&self, endpoint: Endpoint) -> Option<HttpResponse> {
+        self.faults.strike(endpoint, self.stopping.clone()).await
+    }
+}

@@ -1,0 +1,20 @@
+//! The mock authorization server, from outside: over real HTTP, against a port of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, helpers included"
+)]
+
+mod clients;
+mod discovery;
+mod dpop;
+mod faults;
+mod introspection;
+mod jws;
+mod operator;
+mod pages;
+mod program;
+mod refusals;
+mod signing;
+mod support;
+mod tokens;

@@ -1,7 +1,0 @@
-//! The `epicme-load` program: puts load on an MCP server, and checks every answer.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    epicme::load::main()
-}
