@@ -1,37 +1,63 @@
 # The programs, each in an image of its own: targets `epicme` (production), `mock-auth` and `mcp-load`.
 #
 #   docker build --target epicme -t epicme .
+#   docker build --target epicme -t epicme --build-arg PROFILE=on .    # profile-guided optimisation: for releases
 #
-# Works with the classic builder as well as with BuildKit. The dependencies are a layer of their own,
-# which a change of our code leaves alone.
+# Works with the classic builder as well as with BuildKit. The dependencies are a layer of their own, which a
+# change of our code leaves alone.
 
-# What is built against, and with.
+# `on` records a profile within the build (bench/profile.sh) and compiles the server by it.
+ARG PROFILE=off
+
+# Every manifest, and for each target that one names a source that is as good as empty: with them Cargo compiles
+# the dependencies and nothing else.
+FROM rust:1.95-bookworm AS manifests
+WORKDIR /build
+COPY . .
+RUN find . -type f ! -name 'Cargo.*' ! -path '*/src/lib.rs' ! -path '*/src/main.rs' ! -path '*/src/bin/*.rs' -delete \
+ && for manifest in $(find . -name Cargo.toml); do \
+      package=$(dirname "$manifest"); \
+      for file in $(cd "$package" && find . -name '*.rs' -path './src/*') \
+                  $(sed -n 's/^path = "\(.*\.rs\)"/\1/p' "$manifest") \
+                  $(sed -n '/^\[\[bench\]\]/,/^$/s|^name = "\(.*\)"|benches/\1.rs|p' "$manifest") \
+                  $(sed -n '/^\[\[example\]\]/,/^$/s|^name = "\(.*\)"|examples/\1.rs|p' "$manifest") \
+                  $(sed -n '/^\[\[test\]\]/,/^$/s|^name = "\(.*\)"|tests/\1.rs|p' "$manifest"); do \
+        mkdir -p "$(dirname "$package/$file")" && echo 'fn main() {}' >"$package/$file"; \
+      done; \
+    done \
+ && find . -path '*/src/lib.rs' -exec truncate --size 0 {} + \
+ && find . -type d -empty -delete
+
+# What is built against, and with. rust-toolchain.toml stays outside, for the image is the toolchain.
 FROM rust:1.95-bookworm AS dependencies
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
-COPY crates/mcp-load/Cargo.toml crates/mcp-load/Cargo.toml
-COPY crates/mock-auth/Cargo.toml crates/mock-auth/Cargo.toml
-COPY crates/private-postgres/Cargo.toml crates/private-postgres/Cargo.toml
-# What the compiler lays the program out by (profile/README.md); of the other two programs it knows the
-# dependencies alone.
-COPY profile/epicme.profdata profile/epicme.profdata
-ENV RUSTFLAGS="-Cprofile-use=/build/profile/epicme.profdata"
-# Sources that are as good as empty, one for each target that the manifest names: with them Cargo compiles
-# the dependencies and nothing else. rust-toolchain.toml stays outside, for the image is the toolchain.
-RUN mkdir -p src && touch src/lib.rs \
- && for file in $(sed -n 's/^path = "\(.*\.rs\)"/\1/p' Cargo.toml) \
-                $(sed -n '/^\[\[bench\]\]/,/^$/s|^name = "\(.*\)"|benches/\1.rs|p' Cargo.toml); do \
-      mkdir -p "$(dirname "$file")" && echo 'fn main() {}' > "$file"; \
-    done \
- && for crate in crates/*; do mkdir "$crate/src" && touch "$crate/src/lib.rs"; done \
- && cargo build --locked --release --no-default-features --package epicme \
- # Of our own crate nothing may stay: Cargo goes by times, and the stubs are younger than the sources.
- && cargo clean --locked --release --package epicme
-
-FROM dependencies AS build-epicme
-COPY migrations migrations
-COPY src src
+COPY --from=manifests /build .
 RUN cargo build --locked --release --no-default-features --package epicme
+
+# The profile, or an empty directory. It is recorded from the source that is then compiled by it.
+FROM dependencies AS profile
+ARG PROFILE
+COPY . .
+RUN mkdir /profile \
+ && case "$PROFILE" in \
+      off) ;; \
+      on) apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql \
+       && find . -name '*.rs' ! -path './target/*' -exec touch {} + \
+       && bench/profile.sh \
+       && mv target/profile/epicme.profdata /profile/ \
+       && rm -rf target ;; \
+      *) echo "PROFILE is on or off, not $PROFILE" >&2; exit 64 ;; \
+    esac
+
+# Cargo goes by times, and what was built from the empty sources is younger than ours: hence `touch`, here and
+# below.
+FROM dependencies AS build-epicme
+ARG PROFILE
+COPY --from=profile /profile /profile
+COPY . .
+RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
+ && if [ "$PROFILE" = on ]; then export RUSTFLAGS=-Cprofile-use=/profile/epicme.profdata; fi \
+ && cargo build --locked --release --no-default-features --package epicme
 
 # The base of what runs. It is not a user of the machine, has nothing that it could write to, and needs no
 # shell. The trust store is one file: the package would bring OpenSSL along, which nothing here uses.
@@ -52,10 +78,10 @@ CMD ["serve"]
 
 # For development and tests, never for production.
 FROM dependencies AS build-mock-auth
-RUN cargo build --locked --release --package mock-auth \
- && cargo clean --locked --release --package mock-auth
-COPY crates/mock-auth crates/mock-auth
 RUN cargo build --locked --release --package mock-auth
+COPY . .
+RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
+ && cargo build --locked --release --package mock-auth
 
 FROM base AS mock-auth
 COPY --from=build-mock-auth /build/target/release/mock-auth /usr/local/bin/mock-auth
@@ -66,10 +92,10 @@ ENTRYPOINT ["/usr/local/bin/mock-auth"]
 
 # The load tester; last, for the classic builder makes all stages up to a target.
 FROM dependencies AS build-mcp-load
-RUN cargo build --locked --release --package mcp-load \
- && cargo clean --locked --release --package mcp-load
-COPY crates/mcp-load crates/mcp-load
 RUN cargo build --locked --release --package mcp-load
+COPY . .
+RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
+ && cargo build --locked --release --package mcp-load
 
 FROM base AS mcp-load
 COPY --from=build-mcp-load /build/target/release/mcp-load /usr/local/bin/mcp-load

@@ -23,8 +23,11 @@ SECRETS = {
 
 def starts(stack):
     if arguments := os.environ.get("BUILD_ARGS"):
+        # `up --build` takes no arguments, and would build again without them.
         stack.compose("build", *arguments.split())
-    stack.compose("up", "--build", "--detach")
+        stack.compose("up", "--detach")
+    else:
+        stack.compose("up", "--build", "--detach")
     stack.until_healthy(*SERVERS)
 
 

@@ -1,10 +1,12 @@
 """Proves docker-compose.yml; run.sh tells how it is called."""
 
+import shutil
 import sys
 import time
 import traceback
 
 import dashboard
+import image
 import proofs
 from stack import Stack, can_be_had, docker
 
@@ -70,6 +72,11 @@ def prove(variant):
 def main():
     _, *variants = sys.argv[sys.argv.index("--") :]
     check("the dashboard names only metrics that docs/METRICS.md has", lambda: not_empty(dashboard.unknown()))
+    check("the stages of the Dockerfile exist before they are used", image.stages_are_known)
+    if shutil.which("cargo"):
+        check("the image's layer of dependencies has a source for each target of each manifest", image.targets_have_sources)
+    else:
+        print("skipped: the sources of the image's layer of dependencies, which need cargo to be checked")
     for variant in variants:
         prove(variant)
     for tag in ("epicme:proof", "epicme-mock-auth:proof", "epicme-mcp-load:proof") if variants else ():
