@@ -3,22 +3,16 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use actix_rt::{Arbiter, System};
+use actix_rt::System;
 use epicme::{
     app::{self, App},
-    auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings},
     config::{Config, Options, Sources},
     domain::clock::Clock,
-    oauth::{
-        client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
-        dpop::Window,
-        url::PlainHttpHosts,
-    },
     storage,
 };
 use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant};
@@ -105,43 +99,6 @@ impl Server {
             lifetime: Duration::from_secs(3_600),
         };
         self.mock_auth.issue_token(grant).expose_secret().to_owned()
-    }
-
-    /// An AuthActor of its own, which asks the same authorization server. Needs an actix `System`.
-    pub(crate) fn auth(&self) -> AuthHandle {
-        let issuer = IssuerSettings {
-            url: self.mock_auth.issuer().parse().unwrap(),
-            token_prefixes: Vec::new(),
-            introspection_url: None,
-            metadata_url: None,
-            plain_http_hosts: PlainHttpHosts::default(),
-            client: Some(ClientAuthentication {
-                method: ClientAuthenticationMethod::SecretBasic,
-                client_id: CLIENT.to_owned(),
-                secret: SecretSource::Given(SECRET.into()),
-                key_id: None,
-            }),
-            signed_replies: false,
-            jwt: None,
-            keys_url: None,
-            timeout: Duration::from_secs(3),
-            cache: CacheSettings {
-                lifetime: Duration::from_secs(3_600),
-                entries: 1_000,
-                negative_lifetime: Duration::ZERO,
-                stale: Duration::ZERO,
-            },
-            audience_may_be_absent: false,
-        };
-        let settings = AuthSettings {
-            issuers: vec![issuer],
-            resource: self.resource().parse().unwrap(),
-            proof_window: Window::default(),
-            in_flight: 16,
-            failfast: Duration::from_millis(500),
-            metrics: Arc::default(),
-        };
-        AuthHandle::start(settings, Clock::system(), &Arbiter::new().handle())
     }
 
     pub(crate) fn stop(self) {

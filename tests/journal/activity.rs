@@ -3,10 +3,8 @@
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use epicme::{
-    domain::{
-        activity::{EndedCall, Feature, FeatureKind, Outcome},
-        principal::UserId,
-    },
+    domain::{activity::EndedCall, principal::UserId},
+    features::call_record::{Feature, FeatureKind, Outcome},
     journal::{ListActivity, ListClients},
 };
 

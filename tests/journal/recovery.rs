@@ -10,7 +10,7 @@ use epicme::{
 use secrecy::SecretString;
 
 use super::support::{
-    Journal, create_entry, new_cluster, new_entry, owner, page, soon, still_waits,
+    Journal, create_entry, new_cluster, new_entry, nobody, owner, page, soon, still_waits,
 };
 
 #[actix_rt::test]

@@ -164,7 +164,7 @@ async fn a_call_that_has_nothing_to_say_keeps_its_stream_alive() {
         heartbeat: Duration::from_millis(50),
         ..TimeLimits::default()
     };
-    let app = TestApp::start(|_| (), features(&guard), timeouts);
+    let app = TestApp::start(|_| (), Some(features(&guard)), timeouts);
     let token = app.token("ann", ALL);
     let gone = guarded(&guard);
     let ask = with_token(app.tool(&token, "endless", &json!({})), &json!("p"));
