@@ -5,6 +5,7 @@
 mod app_tests;
 mod listener;
 mod settings;
+pub mod signals;
 
 use std::{
     io,

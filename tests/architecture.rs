@@ -125,7 +125,7 @@ const TOOLS: [(&str, &[&str]); 17] = [
     ("env_logger", &["bin", "telemetry"]),
     ("hdrhistogram", &["load"]),
     ("hyper", &["load"]),
-    ("jiff", &["features"]),
+    ("jiff", &["config", "features"]),
     // Not of the mock authorization server, which is to check the other.
     ("jsonwebtoken", &["oauth"]),
     ("r2d2", &["storage"]),

@@ -12,7 +12,7 @@ use actix_rt::{Arbiter, System};
 use epicme::{
     actors::auth::{AuthHandle, AuthSettings, CacheSettings, IssuerSettings},
     app::{self, App},
-    config::{Config, Options, Sources},
+    config::{Config, Options},
     dev::postgres::{Cluster, ClusterOptions},
     domain::clock::Clock,
     mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant},
@@ -67,7 +67,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let options =
             Options::for_one_machine(address, mock_auth.issuer(), &SECRET.into(), &database_url);
-        let config = Config::read(&options, &Sources::default()).unwrap();
+        let config = Config::read(&options).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (started, has_started) = mpsc::channel();
         let thread = thread::spawn(move || {

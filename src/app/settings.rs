@@ -1,4 +1,4 @@
-//! From the sections of the configuration to what each room is told.
+//! From the sections of the configuration to the settings of each module.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     },
     config::{
         DatabaseConfig, HttpConfig, IssuerConfig, ONE_PROCESS, ProofConfig, RequestStateConfig,
-        SessionConfig,
+        SessionConfig, Verification,
     },
     http::{Discovery, Doors, Limits, ProofRules, RateLimits},
     mcp::request_state::Sealer,
@@ -20,10 +20,10 @@ use crate::{
     oauth::{dpop::Window, dpop_nonce::Nonces, metadata::ProtectedResourceMetadata},
 };
 
-/// How many introspections may be under way at once.
+/// How many introspections may run at once.
 const INTROSPECTIONS_IN_FLIGHT: usize = 256;
 
-/// How long a request waits for its introspection to begin.
+/// How long a request waits for its introspection to start.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
 
 pub(super) fn discovery(http: &HttpConfig, issuers: &[IssuerConfig]) -> Discovery {
@@ -84,18 +84,39 @@ pub(super) fn auth_settings(
     http: &HttpConfig,
     metrics: Arc<Metrics>,
 ) -> AuthSettings {
-    let issuers = issuers.into_iter().map(|issuer| IssuerSettings {
+    AuthSettings {
+        resource: http.public_url.resource(),
+        in_flight: INTROSPECTIONS_IN_FLIGHT,
+        failfast: INTROSPECTION_FAILFAST,
+        metrics,
+        proof_window: Window::default(),
+        issuers: issuers.into_iter().map(issuer_settings).collect(),
+    }
+}
+
+fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
+    let jwt = |algorithms, introspected| {
+        Some(JwtSettings {
+            algorithms,
+            introspected,
+        })
+    };
+    let (client, jwt) = match issuer.verification {
+        Verification::Introspection(client) => (Some(client), None),
+        Verification::Jwt { algorithms, opaque } => (opaque, jwt(algorithms, false)),
+        Verification::JwtThenIntrospection { algorithms, client } => {
+            (Some(client), jwt(algorithms, true))
+        }
+    };
+    IssuerSettings {
         url: issuer.url,
         token_prefixes: issuer.token_prefixes,
         metadata_url: issuer.metadata_url,
         plain_http_hosts: issuer.plain_http_hosts,
         introspection_url: issuer.introspection_url,
-        client: issuer.client,
+        client,
         signed_replies: issuer.signed_replies,
-        jwt: issuer.jwt.map(|jwt| JwtSettings {
-            algorithms: jwt.algorithms,
-            introspected: jwt.introspected,
-        }),
+        jwt,
         keys_url: issuer.keys_url,
         timeout: issuer.timeout,
         cache: CacheSettings {
@@ -105,14 +126,6 @@ pub(super) fn auth_settings(
             stale: issuer.stale,
         },
         audience_may_be_absent: issuer.audience_may_be_absent,
-    });
-    AuthSettings {
-        resource: http.public_url.resource(),
-        in_flight: INTROSPECTIONS_IN_FLIGHT,
-        failfast: INTROSPECTION_FAILFAST,
-        metrics,
-        proof_window: Window::default(),
-        issuers: issuers.collect(),
     }
 }
 
