@@ -199,7 +199,7 @@ mod tests {
             help.contains("--new <N>") && help.contains("[env: EPICME_NEW_SECRET_FILE"),
             "{help}"
         );
-        assert!(!help.contains("old") && !help.contains("OLD"), "{help}");
+        assert!(!help.contains("--old") && !help.contains("OLD"), "{help}");
     }
 
     #[test]

@@ -243,7 +243,7 @@ keys! {
 
             /// Algorithms with which JWTs may be signed, separated by spaces.
             algorithms: Key::new("EPICME_JWT_ALGORITHMS", "ALGORITHMS").default("ES256 RS256 PS256 EdDSA")
-                .member("jwt.algorithms") => Items(rules::algorithms, rules::names_of_algorithms);
+                .member("jwt.algorithms") => Items(rules::algorithms, |all: &Vec<_>| rules::names_of_algorithms(all));
         }
     }
 

@@ -86,11 +86,11 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
 /// The certificate is read here too, so that a pair that cannot be served with stops the start.
 fn tls(reader: &mut Reader<'_>) -> Option<Identity> {
     let files = keys::tls_files(reader)?;
-    let is_not_set = |key: &str| format!("is required, because {key} is set");
+    let is_alone = |other: &Key| format!("is set, and {} is not", other.name);
     match (files.certificate, files.key) {
         (None, None) => None,
-        (Some(_), None) => reader.fault(&TLS.key, is_not_set(TLS.certificate.name)),
-        (None, Some(_)) => reader.fault(&TLS.certificate, is_not_set(TLS.key.name)),
+        (Some(_), None) => reader.fault(&TLS.certificate, is_alone(&TLS.key)),
+        (None, Some(_)) => reader.fault(&TLS.key, is_alone(&TLS.certificate)),
         (Some(certificate), Some(key)) => match Identity::read(&certificate, &key) {
             Ok(identity) => Some(identity),
             Err(fault) => {

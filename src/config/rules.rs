@@ -50,7 +50,7 @@ pub(super) fn scopes(text: &str) -> Result<ScopeSet, String> {
     }
     let mut tokens = text.split_ascii_whitespace();
     if tokens.any(|token| Scope::parse(token).is_none()) {
-        return Err(format!("must be some of the scopes {}", ScopeSet::ALL));
+        return Err(format!("must be one or more of {}", ScopeSet::ALL));
     }
     Ok(ScopeSet::parse(text))
 }
@@ -118,7 +118,7 @@ pub(super) fn algorithms(names: Vec<String>) -> Result<Vec<Algorithm>, String> {
         })
 }
 
-pub(super) fn names_of_algorithms(algorithms: &Vec<Algorithm>) -> Vec<String> {
+pub(super) fn names_of_algorithms(algorithms: &[Algorithm]) -> Vec<String> {
     let names = algorithms.iter().map(|algorithm| algorithm.as_str());
     names.map(str::to_owned).collect()
 }
