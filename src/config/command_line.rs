@@ -1,7 +1,8 @@
 //! Flags and variables: the table of keys as arguments of clap, and what clap matched as options.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, parser::ValueSource};
 use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches, parser::ValueSource};
 
 use super::{
     key::{Heading, Key, file_variant, flag},
@@ -38,11 +39,10 @@ impl Variable {
             .action(ArgAction::Set)
             .help(self.help)
             .help_heading(self.heading.title())
-            .default_value(clap::builder::Resettable::from(
+            .default_value(
                 self.default
-                    .filter(|default| !is_former && !default.is_empty())
-                    .map(clap::builder::OsStr::from),
-            ))
+                    .filter(|default| !is_former && !default.is_empty()),
+            )
     }
 }
 

@@ -69,19 +69,29 @@ fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::keys::HTTP;
 
     const PAGE: &str = include_str!("../../docs/CONFIGURATION.md");
     const MEND: &str = "run `cargo run -- config-keys > docs/CONFIGURATION.md`";
 
+    /// The names of keys that the page does not explain as the table does.
+    fn undocumented<'k>(keys: impl IntoIterator<Item = &'k Key>) -> Vec<&'k str> {
+        let keys = keys.into_iter().filter(|key| !key.is_member_only);
+        keys.filter(|key| !PAGE.contains(&row(key)))
+            .map(|key| key.name)
+            .collect()
+    }
+
     #[test]
     fn every_key_is_documented() {
-        let missing: Vec<_> = KEYS
-            .iter()
-            .chain([&&LOG, &&LOG_FORMAT])
-            .filter(|key| !key.is_member_only && !PAGE.contains(&row(key)))
-            .map(|key| key.name)
-            .collect();
-        assert_eq!(missing, [""; 0], "docs/CONFIGURATION.md lacks them; {MEND}");
+        let keys = KEYS.iter().copied().chain([&LOG, &LOG_FORMAT]);
+        assert_eq!(undocumented(keys), [""; 0], "{MEND}");
+    }
+
+    #[test]
+    fn a_new_key_without_documentation_is_named() {
+        let new = Key::new("EPICME_NEW", "N").described("A key.", Heading::Server);
+        assert_eq!(undocumented([&HTTP.bind, &new]), ["EPICME_NEW"]);
     }
 
     #[test]
@@ -90,12 +100,6 @@ mod tests {
             PAGE == reference(),
             "docs/CONFIGURATION.md is out of date; {MEND}"
         );
-    }
-
-    #[test]
-    fn a_key_that_the_page_lacks_is_found() {
-        let new = Key::new("EPICME_NEW", "N").described("A key.", Heading::Server);
-        assert!(!PAGE.contains(&row(&new)));
     }
 
     #[test]
