@@ -4,6 +4,7 @@
 #[cfg(all(test, feature = "dev"))]
 mod app_tests;
 mod settings;
+pub mod signals;
 
 use std::{
     io,

@@ -1,21 +1,17 @@
-//! The `epicme` program: `dev`, `serve`, `migrate`, `check-config`, `scopes`, `cut-off`.
+//! The `epicme` program: its commands, and how each of them ends.
 
 use std::{
-    ffi::OsString,
-    fmt::Display,
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    path::PathBuf,
-    pin::pin,
-    process::ExitCode,
-    task::{Context, Poll},
+    ffi::OsString, fmt::Display, future::poll_fn, net::SocketAddr, path::PathBuf, pin::pin,
+    process::ExitCode, task::Poll,
 };
 
-use clap::{ArgGroup, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
 use epicme::{
-    app::{self, App, Failure as AppFailure},
-    config::{Config, DatabaseConfig, Options, Sources},
+    app::{
+        self, App, Failure as AppFailure,
+        signals::{Instruction, Signals},
+    },
+    config::{self, Config, DatabaseConfig, Options, keys},
     cut_off,
     domain::clock::Clock,
     healthcheck,
@@ -26,21 +22,19 @@ use epicme::{
 };
 use mimalloc::MiMalloc;
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use url::Url;
 
-/// Calls allocate much, and hand what they allocated from one thread to another.
+/// Calls allocate much memory, and often free it on another thread.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const EXIT_USAGE: u8 = 64;
-/// Something that the program needs is not there (`EX_UNAVAILABLE`).
+/// Something that the program needs is unavailable (`EX_UNAVAILABLE`).
 const EXIT_UNAVAILABLE: u8 = 69;
-/// A part of the program died (`EX_SOFTWARE`).
+/// A part of the program stopped unexpectedly (`EX_SOFTWARE`).
 const EXIT_DIED: u8 = 70;
-/// The program was told to stop, and not everything that was under way had ended in time
-/// (`EX_TEMPFAIL`).
+/// The shutdown timed out, and unfinished work was abandoned (`EX_TEMPFAIL`).
 const EXIT_OVERDUE: u8 = 75;
 
 /// A personal journal over MCP, and a reference OAuth resource server for MCP.
@@ -50,22 +44,24 @@ struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// What to log, in env_logger's syntax
     #[arg(
         long,
-        env = "EPICME_LOG",
-        value_name = "FILTER",
-        default_value = "info,actix_server=warn",
+        env = keys::LOG.name,
+        value_name = keys::LOG.value_name,
+        default_value = keys::LOG.default,
+        help = keys::LOG.help,
+        help_heading = keys::LOG.heading.title(),
         global = true
     )]
     log: String,
 
-    /// How to log
     #[arg(
         long,
-        env = "EPICME_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text",
+        env = keys::LOG_FORMAT.name,
+        value_name = keys::LOG_FORMAT.value_name,
+        default_value = keys::LOG_FORMAT.default,
+        help = keys::LOG_FORMAT.help,
+        help_heading = keys::LOG_FORMAT.heading.title(),
         global = true
     )]
     log_format: LogFormat,
@@ -73,113 +69,119 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run everything on this machine with nothing to configure: a private PostgreSQL, a mock
-    /// authorization server, EpicMe, and three demo users. This is what `epicme` alone does
+    /// Run everything on this machine without configuration: a private PostgreSQL, a mock authorization
+    /// server, EpicMe, and three demo users. This is the default command
     #[cfg(feature = "dev")]
     Dev(epicme::dev::DevOptions),
-    /// Serve, with an authorization server and a PostgreSQL of your own
+    /// Serve with your own authorization server and PostgreSQL
     Serve(Options),
-    /// Bring the database to the newest schema, and end
+    /// Run pending database migrations and exit
     Migrate(Options),
-    /// Show what `serve` would run with, and where each value comes from, and end
+    /// Check the configuration of `serve`, print each value and where it came from, and exit
     CheckConfig(Options),
-    /// Ask a server on this machine whether it is ready, and end with 0 if it is, else with 1. For the
-    /// health checks of containers, which have no other program
+    /// Ask a server on this machine whether it is ready. The exit code is 0 if it is, otherwise 1. Intended
+    /// for container health checks, where no other tool is available
     Healthcheck(HealthcheckOptions),
-    /// Show which scopes each tool, resource, prompt and completion needs, as Markdown, and end
+    /// Print the scopes that each tool, resource, prompt and completion needs, as Markdown, and exit
     Scopes,
-    /// Have one running process forget a token, a user or a client, and end what is open for them.
-    /// Where there are several processes, each has to be told
+    /// Print the keys of the configuration as Markdown (docs/CONFIGURATION.md), and exit
+    #[command(hide = true)]
+    ConfigKeys,
+    /// Revoke a token, user or client on one running process and close its streams and sessions. If there
+    /// are several processes, run this for each
     CutOff(CutOffOptions),
 }
 
 #[derive(Args)]
 struct HealthcheckOptions {
-    /// Where the server listens. One that listens everywhere is asked by the loopback address
+    /// Address and port on which the server listens. If it listens on every address, the loopback address
+    /// is used
     #[arg(
         long,
-        env = "EPICME_BIND",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8787"
+        env = keys::HTTP.bind.name,
+        value_name = keys::HTTP.bind.value_name,
+        default_value = keys::HTTP.bind.default
     )]
     bind: SocketAddr,
 
-    /// Set if the server speaks TLS; the file is not read
-    #[arg(long, env = "EPICME_TLS_CERTIFICATE_FILE", value_name = "FILE")]
+    /// Set if the server uses TLS; the file is not read
+    #[arg(long, env = keys::TLS.certificate.name, value_name = keys::TLS.certificate.value_name)]
     tls_certificate_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
 #[command(group(ArgGroup::new("whom").required(true)))]
 struct CutOffOptions {
-    /// The process
+    /// URL of the process
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
     server: Url,
 
-    /// Where clients reach the server: the process answers under no other host
+    /// URL under which clients reach the server: the process answers to no other host
     #[arg(
         long,
-        env = "EPICME_PUBLIC_URL",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8787"
+        env = keys::HTTP.public_url.name,
+        value_name = keys::HTTP.public_url.value_name,
+        default_value = keys::HTTP.public_url.default
     )]
     public_url: PublicUrl,
 
-    /// A file that holds EPICME_REVOCATION_SECRET
+    /// File that holds EPICME_REVOCATION_SECRET
     #[arg(long, env = "EPICME_REVOCATION_SECRET_FILE", value_name = "FILE")]
     secret_file: PathBuf,
 
-    /// The token with this SHA-256, in hexadecimal
+    /// Revoke the token with this SHA-256, in hexadecimal
     #[arg(long, value_name = "HEX", group = "whom")]
     token_sha256: Option<String>,
 
-    /// The user of this name at the issuer
+    /// Revoke the issuer's user with this subject
     #[arg(long, value_name = "SUBJECT", group = "whom", requires = "issuer")]
     subject: Option<String>,
 
-    /// The client of this name at the issuer
+    /// Revoke the issuer's client with this client id
     #[arg(long, value_name = "CLIENT", group = "whom", requires = "issuer")]
     client: Option<String>,
 
-    /// Everybody
+    /// Revoke every token
     #[arg(long, group = "whom")]
     everybody: bool,
 
-    /// The issuer that knows the user or the client
+    /// Issuer of the user or client
     #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
     issuer: Option<String>,
 }
 
 fn main() -> ExitCode {
-    let command = CommandLine::command();
-    let read = command
-        .clone()
-        .try_get_matches_from(arguments(&command))
-        .and_then(|matches| {
-            let line = CommandLine::from_arg_matches(&matches)?;
-            Ok((matches, line))
-        });
-    let (matches, line) = match read {
-        Ok(read) => read,
-        Err(error) => return told(&error),
+    let line = match CommandLine::try_parse_from(arguments(&CommandLine::command())) {
+        Ok(line) => line,
+        Err(error) => return print(&error),
     };
     telemetry::start(&line.log, line.log_format);
-    let sources = matches
-        .subcommand()
-        .and_then(|(name, matches)| {
-            let command = command.find_subcommand(name)?;
-            Some(Sources::of(matches, command))
-        })
-        .unwrap_or_default();
+    if let Some(
+        Command::Serve(options) | Command::Migrate(options) | Command::CheckConfig(options),
+    ) = &line.command
+    {
+        for warning in options.deprecated() {
+            log::warn!("{warning}");
+        }
+    }
     let outcome = match line.command {
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => dev(options),
-        None => Err(Failure::usage("a command is needed; --help lists them")),
-        Some(Command::Serve(options)) => serve(&options, &sources),
-        Some(Command::Migrate(options)) => migrate(&options, &sources),
-        Some(Command::CheckConfig(options)) => check_config(&options, &sources),
+        None => Err(Failure::usage(
+            "no command given; --help lists the commands",
+        )),
+        Some(Command::Serve(options)) => serve(&options),
+        Some(Command::Migrate(options)) => migrate(&options),
+        Some(Command::CheckConfig(options)) => check_config(&options),
         Some(Command::Healthcheck(options)) => return healthcheck(&options),
-        Some(Command::Scopes) => scopes(),
+        Some(Command::Scopes) => {
+            print!("{}", app::scope_table());
+            Ok(())
+        }
+        Some(Command::ConfigKeys) => {
+            print!("{}", config::reference());
+            Ok(())
+        }
         Some(Command::CutOff(options)) => cut_off(options),
     };
     telemetry::flush();
@@ -192,7 +194,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what the server says of itself.
+/// Prints the server's report about itself.
 fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
     let asked = healthcheck::ask(options.bind, options.tls_certificate_file.is_some());
     match actix_rt::System::new().block_on(asked) {
@@ -213,7 +215,7 @@ fn scopes() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The command line; without a command it is `dev`'s, where there is a `dev`.
+/// The command line; without a command it is that of `dev`, if this build has it.
 fn arguments(command: &clap::Command) -> Vec<OsString> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     let has_command = arguments.iter().skip(1).any(|argument| {
@@ -228,9 +230,9 @@ fn arguments(command: &clap::Command) -> Vec<OsString> {
     arguments
 }
 
-/// Prints what clap has to say: an answer to `--help`, or what is wrong with the command line.
-fn told(error: &clap::Error) -> ExitCode {
-    // If it cannot be printed, there is nobody to tell.
+/// Prints clap's message: the answer to `--help`, or an error of the command line.
+fn print(error: &clap::Error) -> ExitCode {
+    // If standard output is closed, there is nowhere to report that.
     let _ = error.print();
     if error.use_stderr() {
         ExitCode::from(EXIT_USAGE)
@@ -281,7 +283,7 @@ impl Failure {
 fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
     actix_rt::System::new()
         .block_on(async move {
-            // Before anything is started, so that a signal finds something that stops it all.
+            // Before anything is started, so that a signal stops all of it in order.
             let mut signals = Signals::listen()?;
             let dev = epicme::dev::Dev::start(options).await?;
             print!("{}", dev.banner());
@@ -292,21 +294,21 @@ fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
         .map_err(Failure::unavailable)
 }
 
-fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
-    let mut config = Config::read(options, sources).map_err(Failure::usage)?;
+fn serve(options: &Options) -> Result<(), Failure> {
+    let mut config = Config::read(options).map_err(Failure::usage)?;
     config.database.awaited = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
     let resource = config.http.public_url.join("/mcp");
     actix_rt::System::new().block_on(async move {
         let listener = app::listen(bind)
             .map_err(|error| Failure::unavailable(format!("cannot listen on {bind}: {error}")))?;
-        // Before the first request, so that none is cut off by a signal that nobody listens for.
+        // Before the first request, so that no signal ends the process in the middle of one.
         let mut signals = Signals::listen()
             .and_then(Signals::with_hangup)
             .map_err(Failure::unavailable)?;
         let app = App::start(config, listener, Clock::system()).map_err(Failure::unavailable)?;
         log::info!(
-            "serving {resource} on {}; clients find out how to authenticate by asking it without a token",
+            "serving {resource} on {}; clients discover how to sign in by a request without a token",
             app.address()
         );
         let outcome = run(&app, &mut signals).await;
@@ -316,10 +318,10 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
                 return Poll::Ready(stopped.map_err(Failure::overdue));
             }
             match signals.poll_next(context) {
-                Poll::Ready(Told::Stop) => {
-                    Poll::Ready(Err(Failure::overdue("told to stop a second time")))
+                Poll::Ready(Instruction::Stop) => {
+                    Poll::Ready(Err(Failure::overdue("received a second stop signal")))
                 }
-                Poll::Ready(Told::Reload) | Poll::Pending => Poll::Pending,
+                Poll::Ready(Instruction::Reload) | Poll::Pending => Poll::Pending,
             }
         });
         if let Err(overdue) = stopped.await {
@@ -329,14 +331,14 @@ fn serve(options: &Options, sources: &Sources) -> Result<(), Failure> {
     })
 }
 
-/// Ends the program at once. To return would wait for the very threads that did not end in time.
+/// Ends the program at once. Returning would wait for the very threads that did not end in time.
 fn leave(failure: &Failure) -> ! {
     telemetry::flush();
     eprintln!("epicme: {}", failure.reason);
     std::process::exit(failure.code.into())
 }
 
-/// Serves until it is told to stop, or cannot go on.
+/// Serves until a signal stops it, or it cannot go on.
 async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
     let mut failed = pin!(app.failed());
     poll_fn(|context| {
@@ -344,13 +346,13 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
             log::error!("stopping: {failure}");
             return Poll::Ready(Err(Failure::of_app(&failure)));
         }
-        while let Poll::Ready(told) = signals.poll_next(context) {
-            match told {
-                Told::Stop => {
+        while let Poll::Ready(instruction) = signals.poll_next(context) {
+            match instruction {
+                Instruction::Stop => {
                     log::info!("stopping");
                     return Poll::Ready(Ok(()));
                 }
-                Told::Reload => {
+                Instruction::Reload => {
                     app.reload();
                     log::info!("secrets are read from their files again");
                 }
@@ -361,11 +363,11 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
     .await
 }
 
-/// Whether the schema is known to be the right one. It is not if the database is not there: it may
-/// come later, and clients are told so meanwhile.
+/// Whether the schema is known to be up to date. It is unknown while the database is unreachable, which does
+/// not stop the start: clients get 503 until it can be reached.
 ///
 /// # Errors
-/// Pending migrations stop the start: half a schema would fail later, and worse.
+/// Pending migrations stop the start: a server on half a schema would fail later, and worse.
 fn schema_is_current(database: &DatabaseConfig) -> Result<bool, Failure> {
     let looked = if database.migrate {
         storage::migrate(&database.url).map(|names| {
@@ -388,8 +390,8 @@ fn schema_is_current(database: &DatabaseConfig) -> Result<bool, Failure> {
     }
 }
 
-fn migrate(options: &Options, sources: &Sources) -> Result<(), Failure> {
-    let url = Config::database_url(options, sources).map_err(Failure::usage)?;
+fn migrate(options: &Options) -> Result<(), Failure> {
+    let url = Config::database_url(options).map_err(Failure::usage)?;
     let names = storage::migrate(&url)
         .map_err(|error| Failure::unavailable(format!("the database cannot be used: {error}")))?;
     for name in &names {
@@ -399,11 +401,17 @@ fn migrate(options: &Options, sources: &Sources) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_config(options: &Options, sources: &Sources) -> Result<(), Failure> {
-    let config = Config::read(options, sources).map_err(Failure::usage)?;
-    for line in config.effective(options, sources) {
+fn check_config(options: &Options) -> Result<(), Failure> {
+    let values = Config::effective(options).map_err(Failure::usage)?;
+    let mut heading = "";
+    for line in values {
+        if line.heading != heading {
+            let gap = if heading.is_empty() { "" } else { "\n" };
+            println!("{gap}{}", line.heading);
+            heading = line.heading;
+        }
         println!(
-            "{:<42} {:<12} {}",
+            "  {:<42} {:<12} {}",
             line.key,
             line.source.to_string(),
             line.value
@@ -422,60 +430,8 @@ fn cut_off(options: CutOffOptions) -> Result<(), Failure> {
         (_, _, Some(client)) => json!({ "issuer": options.issuer, "client": client }),
         (None, None, None) => json!({ "everybody": options.everybody }),
     };
-    let told = cut_off::tell(&options.server, &options.public_url, &secret, &whom);
+    let request = cut_off::tell(&options.server, &options.public_url, &secret, &whom);
     actix_rt::System::new()
-        .block_on(told)
+        .block_on(request)
         .map_err(Failure::unavailable)
-}
-
-/// What an operator tells the program by a signal.
-enum Told {
-    /// Ctrl-C and `SIGTERM`.
-    Stop,
-    /// `SIGHUP`.
-    Reload,
-}
-
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Option<Signal>,
-}
-
-impl Signals {
-    /// From here on Ctrl-C and `SIGTERM` no longer end the program by themselves. `SIGHUP` does: it comes
-    /// when a terminal is closed, and what ran in there with no file to read again has to go.
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: None,
-        })
-    }
-
-    /// Nor does `SIGHUP`.
-    fn with_hangup(self) -> io::Result<Self> {
-        Ok(Self {
-            hangup: Some(signal(SignalKind::hangup())?),
-            ..self
-        })
-    }
-
-    /// Waits for any of them.
-    #[cfg(feature = "dev")]
-    async fn next(&mut self) -> Told {
-        poll_fn(|context| self.poll_next(context)).await
-    }
-
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Told> {
-        if self.interrupt.poll_recv(context).is_ready()
-            || self.terminate.poll_recv(context).is_ready()
-        {
-            return Poll::Ready(Told::Stop);
-        }
-        match &mut self.hangup {
-            Some(hangup) => hangup.poll_recv(context).map(|_| Told::Reload),
-            None => Poll::Pending,
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! The journal's scopes.
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
-use crate::domain::scope::Scopes;
+use crate::domain::scope::{ScopeSet, Scopes};
 
 /// Who the token speaks for.
 pub const USER_READ: &str = "user:read";
@@ -35,4 +35,14 @@ static DECLARED: LazyLock<Scopes> =
 #[must_use]
 pub fn declared() -> Scopes {
     DECLARED.clone()
+}
+
+/// A set of the journal's scopes, for a setting that is read from a text and shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalScopes(pub ScopeSet);
+
+impl fmt::Display for JournalScopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&DECLARED.list(self.0))
+    }
 }

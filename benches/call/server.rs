@@ -11,7 +11,7 @@ use std::{
 use actix_rt::System;
 use epicme::{
     app::{self, App},
-    config::{Config, Options, Sources},
+    config::{Config, Options},
     domain::clock::Clock,
     storage,
 };
@@ -62,7 +62,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let options =
             Options::for_one_machine(address, mock_auth.issuer(), &SECRET.into(), &database_url);
-        let config = Config::read(&options, &Sources::default()).unwrap();
+        let config = Config::read(&options).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (started, has_started) = mpsc::channel();
         let thread = thread::spawn(move || {

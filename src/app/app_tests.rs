@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 
 use super::*;
-use crate::config::{Options, Sources};
+use crate::config::Options;
 
 #[actix_rt::test]
 async fn a_server_without_one_of_its_actors_cannot_go_on() {
@@ -14,7 +14,7 @@ async fn a_server_without_one_of_its_actors_cannot_go_on() {
         &SecretString::from("secret"),
         &SecretString::from("postgresql://nobody@%2Fnowhere/none"),
     );
-    let config = Config::read(&options, &Sources::default()).unwrap();
+    let config = Config::read(&options).unwrap();
     let app = App::start(config, listener, Clock::system()).unwrap();
     app.changes_arbiter.stop();
     assert_eq!(app.failed().await, Failure::ActorDied("ChangeNotifier"));

@@ -6,7 +6,7 @@ use crate::{
     auth::{CacheSettings, IssuerSettings, JwtSettings},
     config::{
         Config, DatabaseConfig, HttpConfig, IssuerConfig, ProofConfig, RequestStateConfig,
-        SessionConfig,
+        SessionConfig, Verification,
     },
     domain::{journal::JournalError, principal::UserId},
     features::{
@@ -74,7 +74,7 @@ pub(super) fn server(config: Config) -> Server {
         .headline("EpicMe: a personal journal over MCP.")
         .metrics_prefix("epicme")
         .stale_scopes(scopes::READING)
-        .baseline(baseline)
+        .baseline(scopes::declared().names(baseline.0))
         .allowed_hosts(allowed_hosts)
         .allowed_origins(allowed_origins)
         .loopback_origins(loopback_origins)
@@ -126,17 +126,27 @@ pub(super) fn server(config: Config) -> Server {
 }
 
 fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
+    let jwt = |algorithms, introspected| {
+        Some(JwtSettings {
+            algorithms,
+            introspected,
+        })
+    };
+    let (client, jwt) = match issuer.verification {
+        Verification::Introspection(client) => (Some(client), None),
+        Verification::Jwt { algorithms, opaque } => (opaque, jwt(algorithms, false)),
+        Verification::JwtThenIntrospection { algorithms, client } => {
+            (Some(client), jwt(algorithms, true))
+        }
+    };
     IssuerSettings {
         token_prefixes: issuer.token_prefixes,
         metadata_url: issuer.metadata_url,
         plain_http_hosts: issuer.plain_http_hosts,
         introspection_url: issuer.introspection_url,
-        client: issuer.client,
+        client,
         signed_replies: issuer.signed_replies,
-        jwt: issuer.jwt.map(|jwt| JwtSettings {
-            algorithms: jwt.algorithms,
-            introspected: jwt.introspected,
-        }),
+        jwt,
         keys_url: issuer.keys_url,
         timeout: issuer.timeout,
         cache: CacheSettings {

@@ -1,6 +1,6 @@
-//! What is allowed, and worth a second look: said once, at start.
+//! What is allowed but deserves a second look: one log line each, at start.
 
-use super::Config;
+use super::sections::Config;
 
 impl Config {
     /// What an operator should know about a configuration that is valid.
@@ -10,7 +10,7 @@ impl Config {
         for issuer in &self.issuers {
             if issuer.audience_may_be_absent {
                 warnings.push(format!(
-                    "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL); any token of that issuer is good here",
+                    "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL), so every access token of that issuer can be used here",
                     issuer.url
                 ));
             }
@@ -18,15 +18,21 @@ impl Config {
         let plain = self.issuers.first().map(|issuer| &issuer.plain_http_hosts);
         if let Some(hosts) = plain.filter(|hosts| !hosts.names().is_empty()) {
             warnings.push(format!(
-                "tokens and secrets go without TLS to {} (EPICME_PLAIN_HTTP_HOSTS); whoever can listen on the way can use them",
+                "tokens and secrets are sent without TLS to {} (EPICME_PLAIN_HTTP_HOSTS); anyone who can read that traffic can use them",
                 hosts.names().join(", ")
             ));
         }
         if self.http.tls.is_some() && self.http.public_url.is_plain() {
             warnings.push(format!(
-                "what listens speaks TLS, and EPICME_PUBLIC_URL ({}) says http: clients that believe it cannot connect",
+                "the listener uses TLS, but EPICME_PUBLIC_URL ({}) begins with http: clients that use that URL cannot connect",
                 self.http.public_url
             ));
+        }
+        if cfg!(not(feature = "otlp")) && self.http.collector.is_some() {
+            warnings.push(
+                "EPICME_OTLP_ENDPOINT is ignored: this program was built without the feature `otlp`"
+                    .to_owned(),
+            );
         }
         warnings
     }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     app::{self, App, DrainOverdue},
-    config::{Config, ConfigErrors, Options, Sources},
+    config::{Config, ConfigErrors, Options, keys},
     domain::{clock::Clock, journal::JournalError},
     scopes, storage,
 };
@@ -32,19 +32,19 @@ const DATABASE: &str = "epicme";
 /// How long the token of the banner's curl line lives.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
 
-/// What `epicme dev` can be told. It needs to be told nothing.
+/// The options of `epicme dev`; all of them are optional.
 #[derive(Args, Clone, Debug)]
 pub struct DevOptions {
-    /// Where EpicMe listens; port 0 takes a free one
+    /// Address and port on which EpicMe listens; port 0 takes a free one
     #[arg(
         long,
-        env = "EPICME_BIND",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8787"
+        env = keys::HTTP.bind.name,
+        value_name = keys::HTTP.bind.value_name,
+        default_value = keys::HTTP.bind.default
     )]
     pub bind: SocketAddr,
 
-    /// Where the mock authorization server listens; port 0 takes a free one
+    /// Address and port on which the mock authorization server listens; port 0 takes a free one
     #[arg(
         long,
         env = "MOCK_AUTH_BIND",
@@ -53,11 +53,11 @@ pub struct DevOptions {
     )]
     pub auth_bind: SocketAddr,
 
-    /// Keep nothing: the journal is gone when the program ends
+    /// Delete the journal when the program ends
     #[arg(long)]
     pub ephemeral: bool,
 
-    /// Where the journal is kept
+    /// Directory that holds the journal
     #[arg(
         long,
         value_name = "DIRECTORY",
@@ -66,8 +66,8 @@ pub struct DevOptions {
     )]
     pub directory: PathBuf,
 
-    /// A PostgreSQL of your own, instead of a private one
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    /// PostgreSQL to use instead of a private one, as a libpq URL
+    #[arg(long, env = keys::DATABASE_URL.url.name, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
 }
 
@@ -96,7 +96,7 @@ pub enum DevError {
     /// The demo journals.
     #[display("the demo journals cannot be written: {_0}")]
     Demo(JournalError),
-    /// A configuration that `dev` made up and `serve` refuses.
+    /// `serve` refuses the configuration that `dev` made.
     #[display("{_0}")]
     Config(ConfigErrors),
     /// What was under way when it stopped did not end.
@@ -279,17 +279,15 @@ fn cluster_options(directory: &Path, ephemeral: bool) -> ClusterOptions {
     }
 }
 
-/// What `serve` would be told to run like this.
+/// The configuration with which `serve` would run like this.
 fn config(
     address: SocketAddr,
     issuer: &str,
     secret: &SecretString,
     database_url: &SecretString,
 ) -> Result<Config, ConfigErrors> {
-    let mut config = Config::read(
-        &Options::for_one_machine(address, issuer, secret, database_url),
-        &Sources::default(),
-    )?;
+    let options = Options::for_one_machine(address, issuer, secret, database_url);
+    let mut config = Config::read(&options)?;
     config.http.loopback_origins = true;
     Ok(config)
 }

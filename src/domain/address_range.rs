@@ -1,54 +1,31 @@
 //! Ranges of IP addresses, as operators write them.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    str::FromStr,
-};
+use std::{fmt, net::IpAddr, str::FromStr};
 
 use derive_more::{Display, Error};
+use ipnet::{IpNet, Ipv4Net};
 
-/// An IP address, or all that begin with the same bits (CIDR, RFC 4632 §3.1, RFC 4291 §2.3).
+/// An IP address, or all addresses with the same prefix (CIDR, RFC 4632 §3.1, RFC 4291 §2.3). A range of
+/// IPv4-mapped IPv6 addresses is one of IPv4 addresses (RFC 4291 §2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AddressRange {
-    first: IpAddr,
-    prefix: u32,
-}
+pub struct AddressRange(IpNet);
 
-/// What was written is no range.
+/// A text is not an address range.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display(
     "must be addresses such as 10.0.0.7 and ranges such as 10.0.0.0/8 or fd00::/8, with no bit set after the prefix"
 )]
 pub struct NotARange;
 
+/// How many bits stand before the IPv4 address in a mapped one.
+const MAPPING: u8 = 96;
+
 impl AddressRange {
-    /// Whether an address is in the range. An IPv4-mapped IPv6 address is the IPv4 address
-    /// (RFC 4291 §2.5.5.2): a listener for both families sees IPv4 peers that way.
+    /// Whether an address is in the range. An IPv4-mapped IPv6 address counts as the IPv4 address: a listener
+    /// for both families sees IPv4 peers that way.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.first, address.to_canonical()) {
-            (IpAddr::V4(first), IpAddr::V4(address)) => {
-                first.to_bits() == address.to_bits() & leading(Ipv4Addr::BITS, self.prefix) as u32
-            }
-            (IpAddr::V6(first), IpAddr::V6(address)) => {
-                first.to_bits() == address.to_bits() & leading(Ipv6Addr::BITS, self.prefix)
-            }
-            _ => false,
-        }
-    }
-}
-
-/// A mask of that many leading bits, in an address of that width.
-fn leading(width: u32, prefix: u32) -> u128 {
-    let all = u128::MAX >> (u128::BITS - width);
-    all & !all.checked_shr(prefix).unwrap_or(0)
-}
-
-fn width(address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(_) => Ipv4Addr::BITS,
-        IpAddr::V6(_) => Ipv6Addr::BITS,
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -57,41 +34,61 @@ impl FromStr for AddressRange {
 
     fn from_str(text: &str) -> Result<Self, NotARange> {
         let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
-                (address, Some(prefix.parse().map_err(|_| NotARange)?))
-            }
-            Some(_) => return Err(NotARange),
+            Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let written: IpAddr = address.parse().map_err(|_| NotARange)?;
-        let first = written.to_canonical();
-        // The bits before an IPv4-mapped address are those of the mapping.
-        let mapping = width(written) - width(first);
-        let prefix = prefix
-            .unwrap_or(width(written))
-            .checked_sub(mapping)
-            .filter(|prefix| *prefix <= width(first))
-            .ok_or(NotARange)?;
-        let range = Self { first, prefix };
-        // A bit after the prefix is a slip of the pen: trusting more than was meant is no answer to it.
-        range.contains(first).then_some(range).ok_or(NotARange)
+        let address: IpAddr = address.parse().map_err(|_| NotARange)?;
+        let net = match prefix {
+            Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+                let prefix = prefix.parse().map_err(|_| NotARange)?;
+                IpNet::new(address, prefix).map_err(|_| NotARange)?
+            }
+            Some(_) => return Err(NotARange),
+            None => IpNet::from(address),
+        };
+        // An address with bits after its prefix is a typing mistake; ipnet would widen the range to the prefix
+        // and trust more than was meant.
+        if net.addr() != net.network() {
+            return Err(NotARange);
+        }
+        canonical(net).map(Self).ok_or(NotARange)
     }
+}
+
+/// The range of IPv4 addresses that a range of mapped ones is; `None` if its prefix ends within the mapping.
+fn canonical(net: IpNet) -> Option<IpNet> {
+    let IpAddr::V4(address) = net.addr().to_canonical() else {
+        return Some(net);
+    };
+    let prefix = match net {
+        IpNet::V4(net) => net.prefix_len(),
+        IpNet::V6(net) => net.prefix_len().checked_sub(MAPPING)?,
+    };
+    Ipv4Net::new(address, prefix).ok().map(IpNet::V4)
 }
 
 impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.prefix == width(self.first) {
-            return self.first.fmt(f);
+        if self.0.prefix_len() == self.0.max_prefix_len() {
+            return self.0.addr().fmt(f);
         }
-        write!(f, "{}/{}", self.first, self.prefix)
+        self.0.fmt(f)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A mask of that many leading bits, in an address of that width.
+    fn leading(width: u32, prefix: u32) -> u128 {
+        let all = u128::MAX >> (u128::BITS - width);
+        all & !all.checked_shr(prefix).unwrap_or(0)
+    }
 
     fn range(text: &str) -> AddressRange {
         text.parse().unwrap()
@@ -116,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "/",
@@ -162,7 +159,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_is_too_much_for_it(text in "[0-9a-f:./]{0,40}") {
+        fn every_range_that_parses_reads_back(text in "[0-9a-f:./]{0,40}") {
             if let Ok(range) = text.parse::<AddressRange>() {
                 prop_assert_eq!(range.to_string().parse(), Ok(range));
             }

@@ -277,7 +277,8 @@ async fn the_scheme_is_read_without_regard_to_case() {
 #[actix_rt::test]
 async fn a_token_without_any_scope_of_ours_is_told_which_to_ask_for() {
     let app = TestApp::spawn_with(|config| {
-        config.http.baseline = vec!["entries:read".to_owned()];
+        config.http.baseline =
+            epicme::scopes::JournalScopes(epicme::scopes::declared().parse("entries:read"));
     });
     for scope in [
         json!(null),

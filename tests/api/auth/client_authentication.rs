@@ -4,7 +4,7 @@ use std::{fs, pin::pin, process::Command, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use epicme::{
-    config::Config,
+    config::{Config, Verification},
     oauth::client_authentication::{ClientAuthenticationMethod, SecretSource},
 };
 use futures_util::future::{Either, select};
@@ -28,7 +28,9 @@ fn with(
 ) -> impl FnOnce(&mut Config) {
     let key_id = key_id.map(str::to_owned);
     move |config| {
-        let client = config.issuers[0].client.as_mut().unwrap();
+        let Verification::Introspection(client) = &mut config.issuers[0].verification else {
+            panic!("the issuer of these tests is introspected")
+        };
         client.method = method;
         client.secret = secret;
         client.key_id = key_id;

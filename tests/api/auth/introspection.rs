@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
-use epicme::oauth::client_authentication::SecretSource;
+use epicme::{config::Verification, oauth::client_authentication::SecretSource};
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
@@ -40,7 +40,9 @@ pub(super) fn assert_outage(reply: &Reply, retry_after: &str, why: &str) {
 #[actix_rt::test]
 async fn the_server_authenticates_itself_and_says_what_kind_of_token_it_asks_about() {
     let app = TestApp::spawn_with(|config| {
-        let client = config.issuers[0].client.as_mut().unwrap();
+        let Verification::Introspection(client) = &mut config.issuers[0].verification else {
+            panic!("the issuer of these tests is introspected")
+        };
         client.client_id = "epic me:é".to_owned();
         client.secret = SecretSource::Given("p%40ss: w&rd+".into());
     });

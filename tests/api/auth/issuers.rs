@@ -2,7 +2,7 @@
 
 use actix_web::dev::ServerHandle;
 use chrono::TimeDelta;
-use epicme::{config::JwtConfig, oauth::keys::Algorithm};
+use epicme::{config::Verification, oauth::keys::Algorithm};
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, Issuer, RESOURCE, Reply, SigningKey, TestApp};
@@ -25,10 +25,10 @@ impl Two {
             let mut other = config.issuers[0].clone();
             other.url = second.url().parse().unwrap();
             other.token_prefixes = vec!["b_".to_owned()];
-            other.jwt = Some(JwtConfig {
+            other.verification = Verification::Jwt {
                 algorithms: vec![Algorithm::Es256],
-                introspected: false,
-            });
+                opaque: other.verification.client().cloned(),
+            };
             config.issuers[0].token_prefixes = vec!["token-".to_owned()];
             config.issuers.push(other);
         });

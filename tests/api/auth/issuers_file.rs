@@ -46,7 +46,7 @@ fn issuer(url: &str, more: &Value) -> Value {
 }
 
 #[test]
-fn what_each_issuer_has_in_effect_is_shown_and_no_secret() {
+fn the_effective_values_of_each_issuer_are_shown_and_no_secret() {
     let secret = SecretFile::new("zq5-secret\n");
     let key = SecretFile::new(&SigningKey::new("k").pem());
     let document = json!({ "issuers": [
@@ -81,7 +81,7 @@ fn what_each_issuer_has_in_effect_is_shown_and_no_secret() {
     let said = check(&document.to_string(), &plain, &[&secret, &key]);
     let lines: Vec<_> = said
         .lines()
-        .filter(|line| line.contains(" file "))
+        .filter(|line| line.starts_with("  issuers["))
         .collect();
     insta::assert_snapshot!("issuers_in_effect", lines.join("\n"));
 }
@@ -100,7 +100,7 @@ fn the_example_of_the_documentation_is_one() {
 }
 
 #[test]
-fn every_fault_of_the_file_is_told_at_once_at_its_place() {
+fn every_fault_of_the_file_is_reported_at_once_with_its_member() {
     let no_key = SecretFile::new("zq5-no-key");
     let text = json!({
         "isuers": [],
@@ -178,17 +178,17 @@ fn the_keys_of_one_issuer_and_the_file_exclude_each_other() {
 }
 
 #[test]
-fn a_file_that_is_none_is_told_by_its_kind() {
+fn a_file_that_is_not_json_is_refused_with_the_reason() {
     for (text, reason) in [
         (
             "",
-            "is no JSON: EOF while parsing a value at line 1 column 0",
+            "is not JSON: EOF while parsing a value at line 1 column 0",
         ),
-        ("zq5", "is no JSON: expected value at line 1 column 1"),
-        ("[]", "must be an object, and no member"),
+        ("zq5", "is not JSON: expected value at line 1 column 1"),
+        ("[]", "must be an object without duplicate members"),
         (
             "{\"issuers\": [{\"issuer\": \"https://a.example\", \"issuer\": \"https://b.example\"}]}",
-            "must be an object, and no member",
+            "must be an object without duplicate members",
         ),
     ] {
         let said = check(text, &[], &[]);
@@ -245,14 +245,14 @@ fn a_file_is_read_up_to_its_bounds_and_not_beyond() {
     for wrong in [json!(many), json!(["x".repeat(101)]), json!(["a b"])] {
         let told = prefixes(wrong);
         assert!(
-            told[0].starts_with("issuers[0].tokenPrefixes: must be at most 20 beginnings"),
+            told[0].starts_with("issuers[0].tokenPrefixes: must be at most 20 prefixes"),
             "{told:?}"
         );
     }
 }
 
 #[test]
-fn tokens_of_several_issuers_have_to_be_told_apart() {
+fn tokens_of_several_issuers_must_be_distinguishable() {
     let secret = SecretFile::new("zq5-secret");
     let with = |issuers: &[(&str, &[&str], bool)]| {
         let issuers = issuers.iter().map(|(name, prefixes, is_verified)| {
@@ -268,7 +268,7 @@ fn tokens_of_several_issuers_have_to_be_told_apart() {
         });
         json!({ "issuers": issuers.collect::<Vec<_>>() })
     };
-    let untold = "is required where there are several issuers, unless jwt is there: nothing else tells whose a token is";
+    let untold = "is required if there are several issuers, unless jwt is set: nothing else says whose a token is";
     for (issuers, told) in [
         (
             with(&[("a", &["x_"], false), ("b", &[], false)]),
@@ -276,15 +276,15 @@ fn tokens_of_several_issuers_have_to_be_told_apart() {
         ),
         (
             with(&[("a", &["x_"], false), ("a", &["y_"], false)]),
-            "issuers[1].issuer: is that of issuers[0] too".to_owned(),
+            "issuers[1].issuer: is the same as that of issuers[0]".to_owned(),
         ),
         (
             with(&[("a", &["x_"], false), ("b", &["y_", "x_"], false)]),
-            "issuers[1].tokenPrefixes: one of them is that of issuers[0] too".to_owned(),
+            "issuers[1].tokenPrefixes: contains a prefix that issuers[0] has too".to_owned(),
         ),
         (
             with(&[("a", &["x_", "x_"], false)]),
-            "issuers[0].tokenPrefixes: one of them is that of issuers[0] too".to_owned(),
+            "issuers[0].tokenPrefixes: contains a prefix that issuers[0] has too".to_owned(),
         ),
     ] {
         assert_eq!(faults(&issuers), [told]);

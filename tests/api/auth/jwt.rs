@@ -2,7 +2,7 @@
 //! where that is wished.
 
 use chrono::TimeDelta;
-use epicme::{config::JwtConfig, oauth::keys::Algorithm};
+use epicme::{config::Verification, oauth::keys::Algorithm};
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, KEYS, RESOURCE, Reply, SigningKey, TestApp, lines_with};
@@ -13,13 +13,15 @@ fn verifying(introspected: bool) -> (TestApp, SigningKey) {
     let key = SigningKey::new("k1");
     let app = TestApp::spawn_with(|config| {
         let issuer = &mut config.issuers[0];
-        issuer.jwt = Some(JwtConfig {
-            algorithms: vec![Algorithm::Es256],
-            introspected,
-        });
-        if !introspected {
-            issuer.client = None;
-        }
+        let client = issuer.verification.client().cloned();
+        let algorithms = vec![Algorithm::Es256];
+        issuer.verification = match client.filter(|_| introspected) {
+            Some(client) => Verification::JwtThenIntrospection { algorithms, client },
+            None => Verification::Jwt {
+                algorithms,
+                opaque: None,
+            },
+        };
     });
     app.issuer.keys(&[&key]);
     (app, key)
@@ -262,11 +264,10 @@ async fn whoever_is_cut_off_needs_a_token_that_was_issued_since() {
     let key = SigningKey::new("k1");
     let app = TestApp::spawn_with(|config| {
         let issuer = &mut config.issuers[0];
-        issuer.client = None;
-        issuer.jwt = Some(JwtConfig {
+        issuer.verification = Verification::Jwt {
             algorithms: vec![Algorithm::Es256],
-            introspected: false,
-        });
+            opaque: None,
+        };
         config.http.revocation_secret = Some(SECRET.into());
     });
     app.issuer.keys(&[&key]);

@@ -1,7 +1,7 @@
 //! However many threads serve and introspect, they know the same of an authorization server. Each request
 //! of these tests is a connection of its own, and connections go to the threads in turn.
 
-use epicme::{config::JwtConfig, oauth::keys::Algorithm};
+use epicme::{config::Verification, oauth::keys::Algorithm};
 use futures_util::future::{join, join_all};
 use serde_json::json;
 
@@ -67,11 +67,10 @@ async fn keys_are_fetched_once_for_all_threads_and_once_more_for_keys_that_nobod
     let key = SigningKey::new("k1");
     let app = TestApp::spawn_with(|config| {
         config.http.workers = THREADS.try_into().unwrap();
-        config.issuers[0].client = None;
-        config.issuers[0].jwt = Some(JwtConfig {
+        config.issuers[0].verification = Verification::Jwt {
             algorithms: vec![Algorithm::Es256],
-            introspected: false,
-        });
+            opaque: None,
+        };
     });
     app.issuer.keys(&[&key]);
     let token = |key: &SigningKey, n: usize| {

@@ -6,6 +6,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use epicme::config::{
+    key::Heading,
+    keys::{KEYS, LOG, LOG_FORMAT},
+};
 use secrecy::ExposeSecret;
 
 use crate::support::{Program, TestDatabase, epicme, new_cluster, said};
@@ -30,7 +34,7 @@ fn with_nothing_configured_every_missing_key_is_named_at_once() {
 }
 
 #[test]
-fn every_fault_is_told_at_once_with_its_key_and_where_it_came_from() {
+fn every_fault_is_reported_at_once_with_its_key_and_where_it_came_from() {
     let mut environment = COMPLETE.to_vec();
     environment.extend([
         ("EPICME_BIND", "here"),
@@ -90,7 +94,7 @@ fn check_config_shows_what_is_in_effect_and_no_secret() {
 }
 
 #[test]
-fn what_goes_without_tls_in_a_private_network_is_named_and_warned_of() {
+fn hosts_without_tls_are_named_and_warned_of() {
     let database = TestDatabase::new();
     let mut environment = COMPLETE.to_vec();
     environment[0].1 = database.url.expose_secret();
@@ -133,7 +137,7 @@ fn what_goes_without_tls_in_a_private_network_is_named_and_warned_of() {
         .collect();
     assert_eq!(warnings.len(), 1, "{:?}", program.said);
     assert!(
-        warnings[0].contains("tokens and secrets go without TLS to mock-auth, keys.internal"),
+        warnings[0].contains("tokens and secrets are sent without TLS to mock-auth, keys.internal"),
         "{warnings:?}"
     );
 }
@@ -159,7 +163,7 @@ fn a_secret_can_come_from_a_file() {
     for key in ["DATABASE_URL", "EPICME_INTROSPECTION_CLIENT_SECRET"] {
         let line = said
             .lines()
-            .find(|line| line.starts_with(&format!("{key} ")))
+            .find(|line| line.starts_with(&format!("  {key} ")))
             .unwrap();
         assert_eq!(
             line.split_whitespace().collect::<Vec<_>>(),
@@ -188,14 +192,14 @@ fn request_state_keys_are_read_and_not_shown() {
         keys.clone().map(|(name, _)| {
             let line = said
                 .lines()
-                .find(|line| line.starts_with(&format!("{name} ")));
+                .find(|line| line.starts_with(&format!("  {name} ")));
             let words: Vec<_> = line.unwrap().split_whitespace().skip(1).collect();
             words.join(" ")
         })
     };
     let drawn = "default (drawn at start: states of other processes are not accepted)";
-    assert_eq!(set(0), [drawn, "default (none)"]);
-    assert_eq!(set(1), ["environment ***", "default (none)"]);
+    assert_eq!(set(0), [drawn, "default (not set)"]);
+    assert_eq!(set(1), ["environment ***", "default (not set)"]);
     assert_eq!(set(2), ["environment ***", "environment ***"]);
 }
 
@@ -204,43 +208,32 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
     let output = run(&["serve", "--help"], &COMPLETE);
     let said = said(&output);
     assert!(output.status.success() && !said.contains("zq5"), "{said}");
-    for key in [
-        "EPICME_BIND",
-        "EPICME_PUBLIC_URL",
-        "DATABASE_URL",
-        "DATABASE_URL_FILE",
-        "EPICME_DATABASE_POOL",
-        "EPICME_ISSUER",
-        "EPICME_ISSUER_METADATA_URL",
-        "EPICME_PLAIN_HTTP_HOSTS",
-        "EPICME_INTROSPECTION_URL",
-        "EPICME_INTROSPECTION_CLIENT_ID",
-        "EPICME_INTROSPECTION_CLIENT_SECRET",
-        "EPICME_INTROSPECTION_CLIENT_SECRET_FILE",
-        "EPICME_INTROSPECTION_CACHE",
-        "EPICME_INTROSPECTION_AUTHENTICATION",
-        "EPICME_INTROSPECTION_CLIENT_KEY_ID",
-        "EPICME_INTROSPECTION_SIGNED",
-        "EPICME_ISSUERS_FILE",
-        "EPICME_JWT",
-        "EPICME_JWT_ALGORITHMS",
-        "EPICME_JWKS_URL",
-        "EPICME_WORKERS",
-        "EPICME_METRICS_BIND",
-        "EPICME_ALLOWED_ORIGINS",
-        "EPICME_LEGACY",
-        "EPICME_REQUEST_STATE_KEY",
-        "EPICME_REQUEST_STATE_KEY_FILE",
-        "EPICME_REQUEST_STATE_PREVIOUS_KEY",
-        "EPICME_REQUEST_STATE_PREVIOUS_KEY_FILE",
-        "EPICME_LOG",
-        "EPICME_LOG_FORMAT",
-        "EPICME_MIGRATE",
-        "EPICME_DRAIN_TIMEOUT",
-        "EPICME_DRAIN_DELAY",
-    ] {
-        assert!(said.contains(&format!("[env: {key}")), "{key}");
+    let keys = KEYS.iter().copied().chain([&LOG, &LOG_FORMAT]);
+    for key in keys.filter(|key| !key.is_member_only) {
+        for name in [Some(key.name.to_owned()), key.file_name()] {
+            let Some(name) = name else { continue };
+            assert!(said.contains(&format!("[env: {name}")), "{name}");
+        }
     }
+    let headings: Vec<_> = Heading::ALL
+        .into_iter()
+        .map(|heading| said.find(&format!("\n{}:\n", heading.title())))
+        .collect();
+    assert!(
+        headings.is_sorted() && headings.iter().all(Option::is_some),
+        "{headings:?}"
+    );
+}
+
+/// The page is generated; `src/config/reference.rs` holds that it is up to date.
+#[test]
+fn the_page_of_keys_is_printed() {
+    let output = run(&["config-keys"], &[]);
+    let page = include_str!("../../docs/CONFIGURATION.md");
+    assert!(
+        output.stdout == page.as_bytes(),
+        "docs/CONFIGURATION.md is out of date"
+    );
 }
 
 #[test]

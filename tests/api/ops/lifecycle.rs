@@ -307,7 +307,7 @@ async fn what_does_not_end_in_time_is_given_up_and_said() {
         let (code, said) = program.ends();
         assert_eq!(code, 75, "{said}");
         let reason = if second_signal {
-            "epicme: told to stop a second time"
+            "epicme: received a second stop signal"
         } else {
             "epicme: not everything that was under way ended within 300 ms"
         };

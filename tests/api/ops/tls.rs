@@ -283,7 +283,7 @@ fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
     environment.extend(files.environment());
     let mut program = Program::start(&environment);
     let warning =
-        "what listens speaks TLS, and EPICME_PUBLIC_URL (http://127.0.0.1:8787) says http";
+        "the listener uses TLS, but EPICME_PUBLIC_URL (http://127.0.0.1:8787) begins with http";
     let warned = program.said.iter().any(|line| line.contains(warning));
     assert!(warned, "{:?}", program.said);
     let address = program.address;

@@ -13,7 +13,7 @@ use actix_rt::System;
 use chrono::{DateTime, TimeDelta};
 use epicme::{
     app::{self, App, TimeLimits},
-    config::{Config, Options, Sources},
+    config::{Config, Options},
     domain::clock::Clock,
     features::catalogue::Features,
 };
@@ -77,7 +77,7 @@ impl TestApp {
         let address = listener.local_addr().unwrap();
         let options =
             Options::for_one_machine(address, issuer.url(), &ISSUER_SECRET.into(), &database.url);
-        let mut config = Config::read(&options, &Sources::default()).unwrap();
+        let mut config = Config::read(&options).unwrap();
         config.http.public_url = PUBLIC_URL.parse().unwrap();
         config.http.workers = 1.try_into().unwrap();
         config.database.pool = 2.try_into().unwrap();

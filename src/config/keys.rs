@@ -1,0 +1,344 @@
+//! The table of keys. From it come the flags and their help, the `_FILE` variants of secrets, what
+//! `check-config` prints and docs/CONFIGURATION.md. To add a key, add a row here and the field that it
+//! fills; the macro's documentation in `key.rs` explains a row.
+
+use std::{num::NonZeroUsize, thread::available_parallelism};
+
+use super::{
+    key::{Heading, Key, keys},
+    kind::{
+        Choice, Count, File, Items, Limit, List, Optional, OrElse, OrOff, Secret, Switch, Text,
+        Time, address,
+    },
+    parts::{Client, DatabaseUrl, Issuers, JwtMode, Legacy, TlsFiles},
+    reader::Reader,
+    rules,
+    sections::{
+        DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, LimitConfig, ProofConfig,
+        RequestStateConfig, SessionConfig, StreamConfig, Verification,
+    },
+};
+use crate::{
+    oauth::{
+        client_authentication::ClientAuthenticationMethod,
+        url::{IssuerUrl, PlainHttpHosts, PublicUrl, endpoint},
+    },
+    tls::Identity,
+};
+
+/// An hour, in seconds.
+const HOUR: u64 = 3_600;
+
+/// The highest number of anything that is counted.
+const MOST: u32 = 1_000_000;
+
+keys! {
+    HTTP: HttpKeys, http(reader, tls: Option<Identity>) -> HttpConfig {
+        Server {
+            /// Address and port to listen on.
+            bind: Key::new("EPICME_BIND", "ADDRESS").default("127.0.0.1:8787") => Text(address);
+
+            /// URL under which clients reach the server. The protected resource is this URL plus /mcp. Must be
+            /// https, except on a loopback host.
+            public_url: Key::new("EPICME_PUBLIC_URL", "URL").default("http://127.0.0.1:8787")
+                => Text(str::parse::<PublicUrl>);
+
+            /// Number of threads that serve HTTP. Default: one per processor core.
+            workers: Key::new("EPICME_WORKERS", "N")
+                => OrElse(Count(MOST), || available_parallelism().unwrap_or(NonZeroUsize::MIN));
+
+            /// Hosts (host or host:port) that the server answers to in addition to the public URL's, separated
+            /// by spaces.
+            allowed_hosts: Key::new("EPICME_ALLOWED_HOSTS", "HOSTS").default("") => List(rules::any_text);
+
+            /// Origins of web pages that may call /mcp from a browser in addition to the public URL's origin,
+            /// separated by spaces.
+            allowed_origins: Key::new("EPICME_ALLOWED_ORIGINS", "ORIGINS").default("") => List(rules::origin);
+
+            /// Reverse proxies whose Forwarded and X-Forwarded-For headers are trusted: addresses and ranges
+            /// such as 10.0.0.0/8, separated by spaces.
+            trusted_proxies: Key::new("EPICME_TRUSTED_PROXIES", "ADDRESSES").default("") => List(rules::range);
+        }
+        Clients {
+            /// Scopes that a client without a token should request first, separated by spaces.
+            baseline: Key::new("EPICME_BASELINE_SCOPES", "SCOPES")
+                .default("user:read entries:read entries:write tags:read tags:write") => Text(rules::scopes);
+
+            /// Tokens bound to a key (DPoP, RFC 9449): off refuses them, on accepts them with a proof of the
+            /// key, nonce also requires a server-issued nonce in each proof.
+            proofs: Key::new("EPICME_DPOP", "OFF|ON|NONCE").default("on") => Choice(&[
+                ("off", ProofConfig::Off),
+                ("on", ProofConfig::On),
+                ("nonce", ProofConfig::Nonce),
+            ]);
+
+            /// Whether to serve a copy of the issuer's metadata, for clients of revision 2025-03-26: on or off.
+            relays_authorization_server: Key::new("EPICME_AUTHORIZATION_SERVER_RELAY", "ON|OFF").default("on")
+                => Switch;
+        }
+        Secrets {
+            /// Secret with which the authorization server or an operator revokes tokens, users and clients, at
+            /// least 16 characters. Without it the revocation endpoints are disabled.
+            revocation_secret: Key::secret("EPICME_REVOCATION_SECRET", "SECRET")
+                => Optional(Secret(rules::revocation_secret), "(not set: revocation endpoints are disabled)");
+        }
+        Observability {
+            /// Address and port of the listener for Prometheus (GET /metrics), or off. It has no
+            /// authentication, so keep it on loopback or a private network.
+            metrics: Key::new("EPICME_METRICS_BIND", "ADDRESS|OFF").default("127.0.0.1:9464")
+                => OrOff(Text(address));
+
+            /// OpenTelemetry collector that receives a span for every request (OTLP over HTTP), such as
+            /// http://127.0.0.1:4318. Only in builds with the feature `otlp`.
+            collector: Key::new("EPICME_OTLP_ENDPOINT", "URL") => Optional(Text(rules::collector), "(not set)");
+        }
+        .. {
+            tls: Some(tls),
+            limits: limits(reader),
+            streams: streams(reader),
+            loopback_origins: Some(false),
+        }
+    }
+
+    TLS: TlsKeys, tls_files(reader) -> TlsFiles {
+        Tls {
+            /// PEM file with the certificate and its chain. With it and its key the server speaks TLS, without
+            /// them plain HTTP. Both files are read again when they change, and on SIGHUP.
+            certificate: Key::new("EPICME_TLS_CERTIFICATE_FILE", "FILE") => Optional(File, "(not set: plain HTTP)");
+
+            /// PEM file with the certificate's private key.
+            key: Key::new("EPICME_TLS_KEY_FILE", "FILE") => Optional(File, "(not set: plain HTTP)");
+        }
+    }
+
+    DATABASE_URL: DatabaseUrlKeys, database_url(reader) -> DatabaseUrl {
+        Database {
+            /// PostgreSQL database, as a libpq URL. Required.
+            url: Key::secret("DATABASE_URL", "URL") => Secret(rules::database_url);
+        }
+    }
+
+    DATABASE: DatabaseKeys, database(reader) -> DatabaseConfig {
+        Database {
+            /// Number of connections to PostgreSQL.
+            pool: Key::new("EPICME_DATABASE_POOL", "N").default("10") => Count(1_000);
+
+            /// Whether to run pending migrations at start: on or off.
+            migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;
+        }
+        .. { url: database_url(reader).map(|database| database.url), awaited: Some(false) }
+    }
+
+    ISSUER: IssuerKeys, issuer(
+        reader, plain: &PlainHttpHosts, signed: Option<bool>, verification: Option<Verification>
+    ) -> IssuerConfig {
+        AuthorizationServer {
+            /// Issuer identifier of the authorization server, exactly as it writes it. Required, unless
+            /// EPICME_ISSUERS_FILE is set.
+            url: Key::new("EPICME_ISSUER", "URL").member("issuer") => Text(str::parse::<IssuerUrl>);
+
+            /// What the issuer's opaque tokens begin with, at most 20 prefixes. If there are several issuers,
+            /// each needs this or jwt.
+            token_prefixes: Key::member_only("tokenPrefixes", "PREFIXES").default("")
+                => Items(rules::prefixes, Vec::clone);
+
+            /// URL of the issuer's metadata, if it is not at the well-known location under the issuer
+            /// identifier. The metadata must name that identifier all the same.
+            metadata_url: Key::new("EPICME_ISSUER_METADATA_URL", "URL").member("metadataUrl")
+                => Optional(Text(|url: &str| endpoint(url, plain)), "(under the issuer's own URL)");
+
+            /// Whether to accept tokens without an audience: on or off. Only for an authorization server that
+            /// sends none but sends token_type; every access token of it is then accepted here.
+            audience_may_be_absent: Key::new("EPICME_AUDIENCE_OPTIONAL", "ON|OFF").default("off")
+                .member("audienceOptional") => Switch;
+        }
+        Introspection {
+            /// Introspection endpoint. Defaults to the one in the issuer's metadata.
+            introspection_url: Key::new("EPICME_INTROSPECTION_URL", "URL").member("introspection.url")
+                => Optional(Text(|url: &str| endpoint(url, plain)), "(from the issuer's metadata)");
+
+            /// Time limit of one introspection, including a retry, up to 30s.
+            timeout: Key::new("EPICME_INTROSPECTION_TIMEOUT", "DURATION").default("3s")
+                .member("introspection.timeout") => Time::POSITIVE.at_most(30);
+        }
+        TokenCache {
+            /// How long a valid token is cached at most, up to 1h; it never outlives the token. A revoked token
+            /// can be accepted for this long. 0s turns the cache off.
+            cache_lifetime: Key::new("EPICME_INTROSPECTION_CACHE", "DURATION").default("60s")
+                .member("introspection.cache") => Time::ANY.at_most(HOUR);
+
+            /// Number of tokens in the cache.
+            cache_entries: Key::new("EPICME_INTROSPECTION_CACHE_ENTRIES", "N").default("10000")
+                .member("introspection.cacheEntries") => Count(MOST);
+
+            /// How long an invalid token is cached, up to 1m. 0s asks the authorization server each time.
+            negative_cache_lifetime: Key::new("EPICME_INTROSPECTION_NEGATIVE_CACHE", "DURATION").default("5s")
+                .member("introspection.negativeCache") => Time::ANY.at_most(60);
+
+            /// While the authorization server is unreachable: how long after its cache entry expired a token
+            /// may still read, up to 1h (it never writes, and never outlives its expiry). 0s turns this off.
+            stale: Key::new("EPICME_INTROSPECTION_STALE", "DURATION").default("0s")
+                .member("introspection.stale") => Time::ANY.at_most(HOUR);
+        }
+        Jwt {
+            /// Key set of the issuer (JWKS). Defaults to the one in the issuer's metadata.
+            keys_url: Key::new("EPICME_JWKS_URL", "URL").member("jwksUrl")
+                => Optional(Text(|url: &str| endpoint(url, plain)), "(from the issuer's metadata)");
+        }
+        .. { plain_http_hosts: Some(plain.clone()), signed_replies: signed, verification: verification }
+    }
+
+    ISSUERS: IssuersKeys, issuers_keys(reader) -> partial Issuers {
+        AuthorizationServer {
+            /// JSON file that describes one or more authorization servers (docs/AUTHORIZATION.md). It replaces
+            /// EPICME_ISSUER and every other key that describes a single one.
+            file: Key::new("EPICME_ISSUERS_FILE", "FILE") => Optional(File, "(not set)");
+
+            /// Hosts of a private network whose metadata, introspection endpoint and key set may be reached by
+            /// http, separated by spaces. Tokens and secrets are sent there without encryption.
+            plain_http_hosts: Key::new("EPICME_PLAIN_HTTP_HOSTS", "HOSTS").default("")
+                => Items(PlainHttpHosts::read, |hosts: &PlainHttpHosts| hosts.names().to_vec());
+        }
+    }
+
+    CLIENT: ClientKeys, client_values(reader) -> partial Client {
+        Introspection {
+            /// How this server authenticates to the introspection endpoint: client_secret_basic,
+            /// client_secret_post, private_key_jwt or bearer.
+            method: Key::new("EPICME_INTROSPECTION_AUTHENTICATION", "METHOD").default("client_secret_basic")
+                .member("introspection.authentication") => Choice(&[
+                ("client_secret_basic", ClientAuthenticationMethod::SecretBasic),
+                ("client_secret_post", ClientAuthenticationMethod::SecretPost),
+                ("private_key_jwt", ClientAuthenticationMethod::PrivateKeyJwt),
+                ("bearer", ClientAuthenticationMethod::Bearer),
+            ]);
+
+            /// Client id of this server at the authorization server. Required, except with the method bearer
+            /// or with EPICME_JWT=on.
+            client_id: Key::new("EPICME_INTROSPECTION_CLIENT_ID", "ID").member("introspection.clientId")
+                => Optional(Text(rules::any_text), "(not set)");
+
+            /// Key id (kid) of the private key at the authorization server, for private_key_jwt.
+            key_id: Key::new("EPICME_INTROSPECTION_CLIENT_KEY_ID", "ID").member("introspection.clientKeyId")
+                => Optional(Text(rules::any_text), "(not set)");
+
+            /// Client secret, private key (PKCS#8 in PEM) or bearer token, depending on the method. Required
+            /// whenever the client id is. Its file is read again when it changes, and on SIGHUP.
+            secret: Key::secret("EPICME_INTROSPECTION_CLIENT_SECRET", "SECRET")
+                .member("introspection.clientSecretFile") => Optional(Secret(rules::any_secret), "(not set)");
+
+            /// Whether introspection responses must be signed (RFC 9701): on or off.
+            signed: Key::new("EPICME_INTROSPECTION_SIGNED", "ON|OFF").default("off").member("introspection.signed")
+                => Switch;
+        }
+        Jwt {
+            /// How access tokens that are JWTs (RFC 9068) are verified: off introspects them like all others, on
+            /// verifies them with the issuer's keys alone, introspected does both, so that a revoked token is
+            /// noticed.
+            jwt: Key::new("EPICME_JWT", "OFF|ON|INTROSPECTED").default("off").member("jwt") => Choice(&[
+                ("off", JwtMode::Off),
+                ("on", JwtMode::On),
+                ("introspected", JwtMode::Introspected),
+            ]);
+
+            /// Algorithms with which JWTs may be signed, separated by spaces.
+            algorithms: Key::new("EPICME_JWT_ALGORITHMS", "ALGORITHMS").default("ES256 RS256 PS256 EdDSA")
+                .member("jwt.algorithms") => Items(rules::algorithms, |all: &Vec<_>| rules::names_of_algorithms(all));
+        }
+    }
+
+    LEGACY: LegacyKeys, legacy(reader) -> Legacy {
+        Clients {
+            /// Whether to serve the protocol revisions 2025-03-26 to 2025-11-25 in addition to 2026-07-28: on or
+            /// off.
+            enabled: Key::new("EPICME_LEGACY", "ON|OFF").default("on") => Switch;
+        }
+    }
+
+    LIMITS: LimitKeys, limits(reader) -> LimitConfig {
+        RateLimits {
+            /// Invalid tokens that one address (IPv6: one /64) may send per minute, and in one burst, before its
+            /// tokens that are not cached are answered 429. A token counts until the authorization server has
+            /// confirmed it. 0 is no limit.
+            unknown_tokens: Key::new("EPICME_UNKNOWN_TOKENS_PER_MINUTE", "N").default("60") => Limit(MOST);
+
+            /// Requests of one user per minute, and in one burst. 0 is no limit.
+            requests_per_user: Key::new("EPICME_REQUESTS_PER_MINUTE_PER_USER", "N").default("6000") => Limit(MOST);
+
+            /// Requests of one client for all its users per minute, and in one burst. 0 is no limit, because one
+            /// hosted client may serve everybody.
+            requests_per_client: Key::new("EPICME_REQUESTS_PER_MINUTE_PER_CLIENT", "N").default("0")
+                => Limit(MOST);
+        }
+    }
+
+    STREAMS: StreamKeys, streams(reader) -> StreamConfig {
+        Sessions {
+            /// Number of open subscriptions/listen streams of all users together.
+            in_all: Key::new("EPICME_STREAMS", "N").default("20000") => Count(MOST);
+
+            /// Number of open subscriptions/listen streams per user.
+            per_user: Key::new("EPICME_STREAMS_PER_USER", "N").default("100") => Count(MOST);
+        }
+    }
+
+    SESSIONS: SessionKeys, sessions(reader) -> SessionConfig {
+        Sessions {
+            /// Number of legacy sessions of all users together.
+            in_all: Key::new("EPICME_SESSIONS", "N").default("20000") => Count(MOST);
+
+            /// Number of legacy sessions per user. Opening one more ends the user's session that was idle the
+            /// longest.
+            per_user: Key::new("EPICME_SESSIONS_PER_USER", "N").default("200") => Count(MOST);
+
+            /// How long a legacy session lives without a request.
+            idle: Key::new("EPICME_SESSION_IDLE", "DURATION").default("30m") => Time::POSITIVE;
+
+            /// How long a legacy session lives at most.
+            lifetime: Key::new("EPICME_SESSION_LIFETIME", "DURATION").default("24h") => Time::POSITIVE;
+        }
+    }
+
+    REQUEST_STATE: RequestStateKeys, request_state(reader) -> RequestStateConfig {
+        Secrets {
+            /// Key that seals the state of multi round-trip calls (requestState): 32 bytes in Base64 (openssl
+            /// rand -base64 32). Set the same key for all processes behind one address. By default each process
+            /// draws its own at start and rejects the others' states.
+            key: Key::secret("EPICME_REQUEST_STATE_KEY", "KEY") => Optional(
+                Secret(rules::sealing_key),
+                "(drawn at start: states of other processes are not accepted)",
+            );
+
+            /// Previous value of EPICME_REQUEST_STATE_KEY. It opens states but seals none; set it for ten
+            /// minutes after a change of the key.
+            previous_key: Key::secret("EPICME_REQUEST_STATE_PREVIOUS_KEY", "KEY")
+                => Optional(Secret(rules::sealing_key), "(not set)");
+        }
+    }
+
+    DRAIN: DrainKeys, drain(reader) -> DrainConfig {
+        Shutdown {
+            /// Time limit of a shutdown after SIGTERM, up to 1h: streams end, requests are answered, accepted
+            /// writes are done. What is unfinished then is abandoned, and the exit code is 75. Choose less than
+            /// the grace period of your process manager.
+            timeout: Key::new("EPICME_DRAIN_TIMEOUT", "DURATION").default("25s") => Time::POSITIVE.at_most(HOUR);
+
+            /// First part of that time, during which the server still accepts requests while /readyz answers
+            /// 503, so that a load balancer notices.
+            delay: Key::new("EPICME_DRAIN_DELAY", "DURATION").default("0s") => Time::ANY;
+        }
+    }
+}
+
+/// Which log lines are written. Every command has it, so it is none of [`KEYS`].
+pub static LOG: Key = Key::new("EPICME_LOG", "FILTER")
+    .default("info,actix_server=warn")
+    .described(
+        "Which log lines to write, in the syntax of env_logger.",
+        Heading::Observability,
+    );
+
+/// How log lines are written. Every command has it, so it is none of [`KEYS`].
+pub static LOG_FORMAT: Key = Key::new("EPICME_LOG_FORMAT", "FORMAT")
+    .default("text")
+    .described("Format of log lines.", Heading::Observability);

@@ -1,0 +1,51 @@
+//! What a group of keys fills, if it is not a section by itself: its values are checked together, and a section
+//! is made of them.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+use crate::oauth::{
+    client_authentication::ClientAuthenticationMethod, keys::Algorithm, url::PlainHttpHosts,
+};
+
+/// The files of the listener's certificate and key.
+pub(super) struct TlsFiles {
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+}
+
+/// The database's URL, which `epicme migrate` needs alone.
+pub(super) struct DatabaseUrl {
+    pub(super) url: SecretString,
+}
+
+/// What is said of all issuers.
+pub(super) struct Issuers {
+    pub(super) file: Option<Option<PathBuf>>,
+    pub(super) plain_http_hosts: Option<PlainHttpHosts>,
+}
+
+/// How an issuer's tokens are verified, and as whom it is asked; `issuers.rs` has the rules.
+pub(super) struct Client {
+    pub(super) method: Option<ClientAuthenticationMethod>,
+    pub(super) client_id: Option<Option<String>>,
+    pub(super) key_id: Option<Option<String>>,
+    pub(super) secret: Option<Option<SecretString>>,
+    pub(super) signed: Option<bool>,
+    pub(super) jwt: Option<JwtMode>,
+    pub(super) algorithms: Option<Vec<Algorithm>>,
+}
+
+/// The values of `EPICME_JWT`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum JwtMode {
+    Off,
+    On,
+    Introspected,
+}
+
+/// Whether there is a legacy era.
+pub(super) struct Legacy {
+    pub(super) enabled: bool,
+}
