@@ -45,6 +45,8 @@ pub(super) fn server(config: Config) -> Server {
         metrics,
         #[cfg(feature = "otlp")]
         collector,
+        #[cfg(not(feature = "otlp"))]
+            collector: _,
         allowed_origins,
         allowed_hosts,
         loopback_origins,

@@ -229,7 +229,7 @@ fn help_is_the_reference_of_every_key_and_shows_no_secret() {
 #[test]
 fn the_page_of_keys_is_printed() {
     let output = run(&["config-keys"], &[]);
-    let page = include_str!("../../docs/CONFIGURATION.md");
+    let page = include_str!("../../../docs/CONFIGURATION.md");
     assert!(
         output.stdout == page.as_bytes(),
         "docs/CONFIGURATION.md is out of date"
