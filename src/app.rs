@@ -159,7 +159,7 @@ impl App {
             log::warn!("{warning}");
         }
         let journal = JournalHandle::start(&journal_settings(config.database, &metrics));
-        journal.keep_house();
+        journal.start_cleanup();
         let auth_arbiter = Arbiter::new();
         let discovery = discovery(&config.http, &config.issuers);
         let auth = AuthHandle::start(

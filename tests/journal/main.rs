@@ -4,9 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod activity;
+mod cleanup;
 mod digest;
 mod entries;
-mod housekeeping;
+mod group_commit;
 mod idempotency;
 mod isolation;
 mod lists;
@@ -15,4 +16,3 @@ mod rules;
 mod search;
 mod support;
 mod tags;
-mod together;

@@ -1,4 +1,4 @@
-//! Who wants to know what becomes different in whose journal.
+//! The watchers of each user's journal.
 
 use std::collections::HashMap;
 
@@ -6,38 +6,38 @@ use actix::{Message, Recipient, WeakRecipient};
 
 use crate::domain::{journal::Change, principal::UserId};
 
-/// Something became different in the user's journal.
+/// The user's journal has changed.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct JournalChanged {
-    /// What.
+    /// What changed.
     pub change: Change,
 }
 
-/// Tell a watcher what becomes different in a user's journal, for as long as the watcher lives.
+/// Notify a watcher of changes to a user's journal, for as long as the watcher lives.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Watch {
     /// Whose journal.
     pub user: UserId,
-    /// Who wants to know. It is held weakly: watching keeps nobody alive.
+    /// The session or stream to notify. It is held weakly, so watching does not keep it alive.
     pub watcher: Recipient<JournalChanged>,
 }
 
-/// How many journals may have had a watcher before those that have none any more are looked for.
+/// The number of journals up to which those without a live watcher are not searched for.
 const FEW: usize = 64;
 
-/// The watchers of each journal. As many as there are sessions and streams that watch, which are
-/// bounded where they are opened, and at most as many again that have gone.
+/// The watchers of each journal: the sessions and streams that watch, which are bounded where they are
+/// opened, and at most as many again that have gone.
 #[derive(Default)]
 pub(super) struct Watchers {
     by_user: HashMap<UserId, Vec<WeakRecipient<JournalChanged>>>,
-    /// How many journals had a watcher when those that had none were last forgotten.
+    /// How many journals had a watcher when those without one were last removed.
     watched: usize,
 }
 
 impl Watchers {
-    /// Whether nobody has watched any journal lately.
+    /// Whether no journal has a watcher.
     pub(super) fn is_empty(&self) -> bool {
         self.by_user.is_empty()
     }
@@ -55,10 +55,9 @@ impl Watchers {
         watchers.push(watcher);
     }
 
-    /// Tells every watcher of a journal, and forgets those that have gone. The journal waits for
-    /// none of them: one whose mailbox is full misses the change, and its client reads again when
-    /// it reads again.
-    pub(super) fn tell(&mut self, user: UserId, changes: &[Change]) {
+    /// Notifies every watcher of a journal, and removes those that have gone. Waits for none of them: a
+    /// watcher whose mailbox is full misses the change.
+    pub(super) fn notify(&mut self, user: UserId, changes: &[Change]) {
         let Some(watchers) = self.by_user.get_mut(&user) else {
             return;
         };
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn those_who_have_gone_are_forgotten_and_those_who_stay_are_not() {
+    async fn watchers_that_have_gone_are_removed_and_the_others_kept() {
         let mut watchers = Watchers::default();
         let add = |watchers: &mut Watchers, user: usize| -> Addr<Watcher> {
             let address = Watcher.start();

@@ -1,12 +1,14 @@
-//! What can be asked of a journal that becomes one document.
+//! The messages of an export: the journal as one document, stored in parts.
 
 use std::sync::Arc;
+
+use actix::Message;
 
 use crate::{
     domain::{
         clock::Timestamp,
         export::{Export, ExportBegun, ExportFormat, ExportId},
-        journal::{Entry, Tag, TagId},
+        journal::{Entry, JournalError, Tag, TagId},
         page::TimeCursor,
         principal::UserId,
     },
@@ -14,10 +16,11 @@ use crate::{
     storage::{Connection, StorageError, exports, tags},
 };
 
-use super::messages::{JournalMessage, Kind};
+use super::super::message::{JournalMessage, Kind};
 
 /// Begin an export.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<ExportBegun, JournalError>")]
 pub struct BeginExport {
     /// Whose journal.
     pub user: UserId,
@@ -38,7 +41,8 @@ impl JournalMessage for BeginExport {
 }
 
 /// Read the next entries of an export, oldest first; none at the end of the journal.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Entry>, JournalError>")]
 pub struct NextEntries {
     /// Whose journal.
     pub user: UserId,
@@ -61,7 +65,8 @@ impl JournalMessage for NextEntries {
 }
 
 /// Read the next tags of an export in full.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Tag>, JournalError>")]
 pub struct NextTags {
     /// Whose tags.
     pub user: UserId,
@@ -80,7 +85,8 @@ impl JournalMessage for NextTags {
 }
 
 /// Add a part to an export. `NoSuchExport` if it has given way to another.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), JournalError>")]
 pub struct AppendToExport {
     /// Whose export.
     pub user: UserId,
@@ -103,7 +109,8 @@ impl JournalMessage for AppendToExport {
 }
 
 /// Declare an export whole. `NoSuchExport` if it has given way to another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Export, JournalError>")]
 pub struct FinishExport {
     /// Whose export.
     pub user: UserId,
@@ -124,7 +131,8 @@ impl JournalMessage for FinishExport {
 }
 
 /// Find an export that can be read. `NoSuchExport`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Export, JournalError>")]
 pub struct GetExport {
     /// Whose export.
     pub user: UserId,
@@ -143,7 +151,8 @@ impl JournalMessage for GetExport {
 }
 
 /// Read one part of an export. `NoSuchExport`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<String, JournalError>")]
 pub struct ReadExportPart {
     /// Whose export.
     pub user: UserId,

@@ -1,17 +1,20 @@
-//! The message that uses up a state of a multi round-trip request.
+//! The message that marks the state of a multi round-trip request as used.
+
+use actix::Message;
 
 use crate::{
-    domain::principal::UserId,
+    domain::{journal::JournalError, principal::UserId},
     metrics::Operation,
     storage::{Connection, StorageError, request_states},
 };
 
-use super::messages::{JournalMessage, Kind};
+use super::super::message::{JournalMessage, Kind};
 
 /// Use up a state that was found to be good; answered with whether it had not been used before, in
 /// any process. What it confirms may be done only then. If the database fails, it may have been used up
 /// all the same, and the client has to ask again: that it counts at most once is what matters.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<bool, JournalError>")]
 pub struct UseRequestState {
     /// Whom it was given to.
     pub user: UserId,
