@@ -72,7 +72,7 @@ pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString
         };
         match checked {
             Ok(Ok(missing)) if missing.is_empty() => {
-                log::info!("connected to the database; its schema is up to date");
+                log::info!("the database is there, and its schema is up to date");
                 schema.known_good.store(true, Ordering::Release);
                 return;
             }
