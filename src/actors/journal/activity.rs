@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// The most keys that one statement stores.
 const KEYS_PER_STATEMENT: usize = 1_000;
 
-/// How often the last counts are tried to be stored at shutdown.
+/// How many attempts are made to store the last counts at shutdown.
 pub(super) const LAST_ATTEMPTS: usize = 3;
 
 /// Counts calls until they are stored.

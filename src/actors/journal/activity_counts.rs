@@ -44,7 +44,7 @@ impl Counts {
             hour,
         };
         let tally = Tally::once(call.at);
-        // Most calls repeat a key, whose client has been counted as one of its own.
+        // Most calls repeat a key, whose client has been resolved before.
         if let Some(counted) = self.by_key.get_mut(&key) {
             counted.add(tally);
             return;

@@ -24,8 +24,8 @@ use super::{
     scheduler::{Run, Scheduler},
 };
 
-/// Executes one message at a time on a connection that it leases from the pool. Its arbiter is its own, so
-/// its handlers may block. There are as many JournalActors as connections.
+/// Executes one message at a time on a connection that it leases from the pool. No other actor runs in its
+/// arbiter, so its handlers may block. There are as many JournalActors as connections.
 pub(super) struct JournalActor {
     pub(super) pool: Pool,
     /// How long a message waits for a connection, from its admission.

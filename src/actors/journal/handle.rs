@@ -105,7 +105,7 @@ impl JournalHandle {
     /// next attempt. If the answer to a write is lost, its calls may be counted twice.
     pub async fn flush_activity(&self) {
         let (recorder, actors) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.actors));
-        // In a task of the journal's own, so that a caller that leaves does not lose counts.
+        // In a background task, so that a caller that leaves does not lose counts.
         activity::run_to_end(&self.0.background_handle, async move {
             recorder.flush(&actors).await;
         })

@@ -18,7 +18,7 @@ pub struct JournalChanged {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Watch {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
     /// The session or stream to notify. It is held weakly, so watching does not keep it alive.
     pub watcher: Recipient<JournalChanged>,

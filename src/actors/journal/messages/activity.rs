@@ -21,11 +21,11 @@ use super::super::message::{JournalMessage, Kind};
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Page<Activity, TimeCursor>, JournalError>")]
 pub struct ListActivity {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
     /// Only what this client did; what any did if `None`.
     pub client: Option<String>,
-    /// Which page.
+    /// The page to return.
     pub page: PageRequest<TimeCursor>,
 }
 
@@ -43,7 +43,7 @@ impl JournalMessage for ListActivity {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Result<Vec<ConnectedClient>, JournalError>")]
 pub struct ListClients {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
 }
 

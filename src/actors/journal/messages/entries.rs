@@ -20,15 +20,15 @@ use super::super::{
     message::{JournalMessage, Kind},
 };
 
-/// Write an entry. `NoSuchTag` if one of its tags is not the owner's, `IdempotencyKeyReused`.
+/// Write an entry. Fails with `NoSuchTag` if one of its tags is not the owner's, or `IdempotencyKeyReused`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Entry, JournalError>")]
 pub struct CreateEntry {
-    /// Whose it will be.
+    /// The user who will own it, created in the database with the first row.
     pub owner: JournalOwner,
-    /// The entry.
+    /// The entry's fields.
     pub entry: NewEntry,
-    /// The name of this write, if it may be repeated.
+    /// The client's key for this write: a repeat with the same key returns the first result.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
@@ -77,13 +77,13 @@ impl JournalMessage for PlainEntry {
     }
 }
 
-/// Read an entry. `NoSuchEntry`.
+/// Read an entry. Fails with `NoSuchEntry`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Entry, JournalError>")]
 pub struct GetEntry {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which entry.
+    /// The entry's id.
     pub id: EntryId,
 }
 
@@ -97,15 +97,15 @@ impl JournalMessage for GetEntry {
     }
 }
 
-/// Change an entry; answered with the whole entry as it is then. `NoSuchEntry`.
+/// Change an entry; returns the whole changed entry. Fails with `NoSuchEntry`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Entry, JournalError>")]
 pub struct UpdateEntry {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which entry.
+    /// The entry's id.
     pub id: EntryId,
-    /// What to change.
+    /// The fields to change.
     pub changes: EntryChanges,
 }
 
@@ -123,13 +123,13 @@ impl JournalMessage for UpdateEntry {
     }
 }
 
-/// Delete an entry; answered with the entry as it was, or `None` if there is none.
+/// Delete an entry; returns the deleted entry, or `None` if there is none.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Option<Entry>, JournalError>")]
 pub struct DeleteEntry {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which entry.
+    /// The entry's id.
     pub id: EntryId,
 }
 
@@ -149,11 +149,11 @@ impl JournalMessage for DeleteEntry {
     }
 }
 
-/// Ask whether the user has any entry.
+/// Check whether the user has any entry.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<bool, JournalError>")]
 pub struct HasEntries {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
 }
 
@@ -167,15 +167,15 @@ impl JournalMessage for HasEntries {
     }
 }
 
-/// Put a tag on an entry, where it may be already. `NoSuchEntry`, `NoSuchTag`.
+/// Add a tag to an entry, which may have it already. Fails with `NoSuchEntry` or `NoSuchTag`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<EntryTag, JournalError>")]
 pub struct AddTagToEntry {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which entry.
+    /// The entry's id.
     pub entry_id: EntryId,
-    /// Which tag.
+    /// The tag's id.
     pub tag_id: TagId,
 }
 
@@ -193,15 +193,15 @@ impl JournalMessage for AddTagToEntry {
     }
 }
 
-/// Take a tag off an entry; answered with whether it was there. `NoSuchEntry`, `NoSuchTag`.
+/// Remove a tag from an entry; returns whether the entry had it. Fails with `NoSuchEntry` or `NoSuchTag`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<bool, JournalError>")]
 pub struct RemoveTagFromEntry {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which entry.
+    /// The entry's id.
     pub entry_id: EntryId,
-    /// Which tag.
+    /// The tag's id.
     pub tag_id: TagId,
 }
 

@@ -22,11 +22,11 @@ use super::super::message::{JournalMessage, Kind};
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Page<EntryListItem, TimeCursor>, JournalError>")]
 pub struct ListEntries {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which entries.
+    /// Which entries to list.
     pub filter: EntryFilter,
-    /// Which page.
+    /// The page to return.
     pub page: PageRequest<TimeCursor>,
 }
 
@@ -44,12 +44,12 @@ impl JournalMessage for ListEntries {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Page<SearchHit, TimeCursor>, JournalError>")]
 pub struct SearchEntries {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
     /// Words as for a web search engine: `"a phrase"`, `or`, `-without`. At most some thousand
     /// characters: PostgreSQL refuses a query of very many words.
     pub query: String,
-    /// Which page.
+    /// The page to return.
     pub page: PageRequest<TimeCursor>,
 }
 
@@ -63,11 +63,11 @@ impl JournalMessage for SearchEntries {
     }
 }
 
-/// Read the newest entries of a span of time in full, and count all of it.
+/// Read the newest entries of a span of time in full, and count those that match.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<EntryDigest, JournalError>")]
 pub struct DigestEntries {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
     /// Entries with at least one of these tags; any entry if empty.
     pub tags: Vec<TagId>,
@@ -75,9 +75,9 @@ pub struct DigestEntries {
     pub from: Option<Timestamp>,
     /// Entries written before this instant.
     pub to: Option<Timestamp>,
-    /// At most this many entries.
+    /// The most entries to return.
     pub limit: PageLimit,
-    /// At most this many bytes of content, but for the first entry.
+    /// The most bytes of content in all; the first entry is returned even if it is longer.
     pub bytes: u32,
 }
 
@@ -112,20 +112,20 @@ impl JournalMessage for DigestEntries {
             )?,
         };
         Ok(EntryDigest {
-            // Three statements see three moments: what was deleted meanwhile is not left out.
+            // The three statements see different snapshots: an entry that was read counts even if it was deleted since.
             matching: matching.max(entries.len()),
             entries,
         })
     }
 }
 
-/// Suggest entries to somebody who types an id or a part of a title.
+/// Suggest entries for an id or a part of a title that a user is typing.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Suggestions<EntryId>, JournalError>")]
 pub struct SuggestEntries {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// What was typed.
+    /// The text typed so far.
     pub typed: String,
 }
 
@@ -139,13 +139,13 @@ impl JournalMessage for SuggestEntries {
     }
 }
 
-/// Suggest tags to somebody who types an id or a part of a name.
+/// Suggest tags for an id or a part of a name that a user is typing.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Suggestions<TagId>, JournalError>")]
 pub struct SuggestTags {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// What was typed.
+    /// The text typed so far.
     pub typed: String,
 }
 

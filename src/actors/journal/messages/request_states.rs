@@ -10,15 +10,15 @@ use crate::{
 
 use super::super::message::{JournalMessage, Kind};
 
-/// Use up a state that was found to be good; answered with whether it had not been used before, in
-/// any process. What it confirms may be done only then. If the database fails, it may have been used up
-/// all the same, and the client has to ask again: that it counts at most once is what matters.
+/// Mark a valid state as used; returns whether no process had used it before. The caller may perform the
+/// confirmed action only then. If the database fails, the state may be marked all the same and the client
+/// has to start again: a state counts at most once.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<bool, JournalError>")]
 pub struct UseRequestState {
-    /// Whom it was given to.
+    /// The user for whom the state was sealed.
     pub user: UserId,
-    /// The nonce that it was sealed with.
+    /// The nonce with which it was sealed.
     pub nonce: [u8; 12],
 }
 

@@ -17,15 +17,15 @@ use crate::{
 
 use super::super::message::{JournalMessage, Kind};
 
-/// Make a tag. `TagNameTaken`, `IdempotencyKeyReused`.
+/// Create a tag. Fails with `TagNameTaken` or `IdempotencyKeyReused`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Tag, JournalError>")]
 pub struct CreateTag {
-    /// Whose it will be.
+    /// The user who will own it, created in the database with the first row.
     pub owner: JournalOwner,
-    /// The tag.
+    /// The tag's fields.
     pub tag: NewTag,
-    /// The name of this write, if it may be repeated.
+    /// The client's key for this write: a repeat with the same key returns the first result.
     pub idempotency_key: Option<IdempotencyKey>,
 }
 
@@ -48,13 +48,13 @@ impl JournalMessage for CreateTag {
     }
 }
 
-/// Read a tag. `NoSuchTag`.
+/// Read a tag. Fails with `NoSuchTag`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Tag, JournalError>")]
 pub struct GetTag {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which tag.
+    /// The tag's id.
     pub id: TagId,
 }
 
@@ -68,13 +68,13 @@ impl JournalMessage for GetTag {
     }
 }
 
-/// List tags by name, without regard to case.
+/// List tags by name, ignoring case.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Page<TagName, NameCursor>, JournalError>")]
 pub struct ListTags {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which page.
+    /// The page to return.
     pub page: PageRequest<NameCursor>,
 }
 
@@ -88,15 +88,15 @@ impl JournalMessage for ListTags {
     }
 }
 
-/// Change a tag; answered with the whole tag as it is then. `NoSuchTag`, `TagNameTaken`.
+/// Change a tag; returns the whole changed tag. Fails with `NoSuchTag` or `TagNameTaken`.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Tag, JournalError>")]
 pub struct UpdateTag {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which tag.
+    /// The tag's id.
     pub id: TagId,
-    /// What to change.
+    /// The fields to change.
     pub changes: TagChanges,
 }
 
@@ -118,13 +118,13 @@ impl JournalMessage for UpdateTag {
     }
 }
 
-/// Delete a tag and take it off every entry; answered with the tag as it was, or `None`.
+/// Delete a tag and remove it from every entry; returns the deleted tag, or `None` if there is none.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Option<Tag>, JournalError>")]
 pub struct DeleteTag {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Which tag.
+    /// The tag's id.
     pub id: TagId,
 }
 

@@ -10,7 +10,7 @@ use crate::{
 
 use super::super::message::{JournalMessage, Kind};
 
-/// Delete a batch of expired rows of all users; answered with whether there may be more.
+/// Delete a batch of expired rows of all users; returns whether there may be more.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<bool, JournalError>")]
 pub struct DeleteExpired;
@@ -25,7 +25,7 @@ impl JournalMessage for DeleteExpired {
     }
 }
 
-/// Ask whether the database answers.
+/// Check whether the database answers and accepts writes.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<(), JournalError>")]
 pub struct Ping;
