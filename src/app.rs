@@ -113,7 +113,7 @@ impl App {
         let drain = config.drain.timeout;
         let settings = journal_settings(&config.database, changes.clone());
         let journal = JournalHandle::start(&settings);
-        journal.keep_house();
+        journal.start_cleanup();
         let features = other_features.unwrap_or_else(|| features(&journal));
         let recorded = journal.clone();
         let server = server(config)

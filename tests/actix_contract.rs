@@ -66,6 +66,10 @@ struct Bound;
 #[rtype(result = "()")]
 struct Stop;
 
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Panic;
+
 impl Handler<Free> for Counting {
     type Result = ResponseFuture<()>;
 
@@ -87,6 +91,14 @@ impl Handler<Stop> for Counting {
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
         context.stop();
+    }
+}
+
+impl Handler<Panic> for Counting {
+    type Result = ();
+
+    fn handle(&mut self, _: Panic, _: &mut Self::Context) {
+        panic!("on purpose")
     }
 }
 
@@ -130,7 +142,8 @@ async fn try_send_alone_says_that_a_mailbox_is_full() {
     assert!(full);
 }
 
-/// Why a write is sent by a task of the journal's own: a caller that leaves takes its message along.
+/// Why a message to the journal carries the sender of its answer: `send` drops the message of a caller that
+/// leaves, which would be wrong for a write.
 #[actix_rt::test]
 async fn a_message_whose_sender_has_left_is_not_handled() {
     let actor = Counting::default();
@@ -163,6 +176,14 @@ async fn a_future_of_the_actors_ends_with_it_and_a_free_one_does_not() {
     assert_eq!(actor.ended(), 1);
     free.await.unwrap();
     assert!(bound.await.is_err());
+}
+
+/// Why the journal's scheduler catches panics: one in a handler ends the actor.
+#[actix_rt::test]
+async fn a_panic_in_a_handler_ends_the_actor() {
+    let address = Counting::default().start();
+    assert!(address.send(Panic).await.is_err());
+    assert!(!address.connected());
 }
 
 /// A future that has begun goes on when its caller leaves.

@@ -1,19 +1,16 @@
-//! The work on a message, which runs on a thread that may block.
+//! The JournalActor: it executes messages on PostgreSQL.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use actix::{Actor, Arbiter, Context, Handler};
 
 use crate::{
-    domain::{
-        journal::{Change, JournalError},
-        principal::UserId,
-    },
+    domain::journal::JournalError,
     features::changes::Changes,
-    gate::Permit,
     storage::{
         Lease, Pool, StorageError, entries,
         entry_batches::{self, Batch},
@@ -21,145 +18,88 @@ use crate::{
 };
 
 use super::{
-    messages::{CreateEntry, JournalMessage, Kind},
+    admission::Admitted,
+    group_commit::{GroupCommit, PlainEntry, WriteBatch},
+    message::{JournalMessage, Kind},
     published::published,
+    scheduler::{Run, Scheduler},
 };
 
-/// A message with its place behind the gate, which it keeps until the work has ended.
-pub(super) struct Admitted<M: JournalMessage> {
-    pub(super) message: M,
-    pub(super) permit: Permit,
-    pub(super) answer: oneshot::Sender<Result<M::Reply, JournalError>>,
-    /// When it began to wait for a connection.
-    pub(super) since: Instant,
-}
-
-/// A message that no thread has begun yet. Clones are the same one, and the first to take it has it.
-pub struct Waiting<M: JournalMessage>(Arc<Mutex<Option<Admitted<M>>>>);
-
-impl<M: JournalMessage> Waiting<M> {
-    pub(super) fn new(admitted: Admitted<M>) -> Self {
-        Self(Arc::new(Mutex::new(Some(admitted))))
-    }
-
-    /// The message, if nobody has taken it before.
-    pub(super) fn take(&self) -> Option<Admitted<M>> {
-        self.lock().take()
-    }
-
-    /// Whether it still waits, and is such a message.
-    pub(super) fn is(&self, such: impl FnOnce(&M) -> bool) -> bool {
-        self.lock()
-            .as_ref()
-            .is_some_and(|admitted| such(&admitted.message))
-    }
-
-    /// A poisoned lock is taken all the same: nothing panics while it is held.
-    fn lock(&self) -> MutexGuard<'_, Option<Admitted<M>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<M: JournalMessage> Clone for Waiting<M> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-/// What the work on a message needs.
-pub(super) struct Means {
-    pool: Pool,
-    /// How long a message waits for a connection.
+/// Executes one message at a time on a connection that it leases from the pool. No other actor runs in its
+/// arbiter, so its handlers may block. There are as many JournalActors as connections.
+pub(super) struct JournalActor {
+    pub(super) pool: Pool,
+    /// How long a message waits for a connection, from its admission.
     pub(super) connect_timeout: Duration,
-    changes: Changes,
+    /// Shared by all JournalActors, as is `group_commit`.
+    pub(super) scheduler: Arc<Scheduler<Self>>,
+    pub(super) group_commit: Arc<GroupCommit>,
+    pub(super) changes: Changes,
 }
 
-impl Means {
-    pub(super) fn new(pool: Pool, connect_timeout: Duration, changes: Changes) -> Self {
-        Self {
-            pool,
-            connect_timeout,
-            changes,
-        }
-    }
+impl Actor for JournalActor {
+    type Context = Context<Self>;
 
-    /// Does what a message asks for, and answers it. Blocks.
-    pub(super) fn work<M: JournalMessage>(&self, admitted: Admitted<M>) {
+    fn stopped(&mut self, _: &mut Context<Self>) {
+        Arbiter::current().stop();
+    }
+}
+
+impl Handler<Run<Self>> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, run: Run<Self>, context: &mut Context<Self>) {
+        Arc::clone(&self.scheduler).work(self, run, context);
+    }
+}
+
+impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, admitted: Admitted<M>, _: &mut Context<Self>) {
         let Admitted {
             message,
             permit,
             answer,
             since,
         } = admitted;
-        // A read ends with its caller.
         if M::KIND == Kind::Read && answer.is_closed() {
             return;
         }
         let reply = self.run(&message, since);
-        match &reply {
-            Ok(reply) => self.announce(message.changes(reply), permit),
-            Err(_) => drop(permit),
+        // Published before the caller has its answer. Without a change the permit is released first, so
+        // that the caller never sees its own message among those under way.
+        match reply.as_ref().ok().and_then(|reply| message.changes(reply)) {
+            Some((user, changes)) if self.changes.is_anybody_subscribed() => {
+                let changes = changes.into_iter().flat_map(published).collect();
+                // The permit bounds how many changes are under way.
+                self.changes.publish_holding(user, changes, permit);
+            }
+            _ => drop(permit),
         }
-        // Nobody may be waiting any more: a write was what mattered.
+        // The caller may have left: a write is executed all the same.
         let _ = answer.send(reply.map_err(JournalError::from));
     }
+}
 
-    /// Writes entries at once and answers for them; returns those that must be written each by itself.
-    /// Blocks.
-    pub(super) fn work_together(
-        &self,
-        batch: Vec<Admitted<CreateEntry>>,
-    ) -> Vec<Admitted<CreateEntry>> {
-        let mut left = Vec::new();
-        match self.write(&batch) {
-            Ok(Batch::Written(added)) => {
-                for (admitted, added) in batch.into_iter().zip(added) {
-                    let Some((id, created_at)) = added else {
-                        left.push(admitted);
-                        continue;
-                    };
-                    drop(admitted.permit);
-                    let entry = admitted.message.entry.written(id, created_at, Vec::new());
-                    // Nobody may be waiting any more: the write was what mattered.
-                    let _ = admitted.answer.send(Ok(entry));
-                }
-            }
-            // So that none is refused for what another brought.
-            Ok(Batch::Refused) => left = batch,
-            Err(error) => {
-                for admitted in batch {
-                    drop(admitted.permit);
-                    let _ = admitted.answer.send(Err(error.clone().into()));
-                }
-            }
+impl Handler<WriteBatch> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, _: WriteBatch, _: &mut Context<Self>) {
+        let write = || self.write_batch(self.group_commit.begin());
+        // Caught here as well, because entries that wait depend on the end of the batch.
+        let rest = catch_unwind(AssertUnwindSafe(write)).unwrap_or_default();
+        if self.group_commit.end() {
+            // Behind the messages that wait already: reads need a connection too.
+            self.scheduler.queue(WriteBatch);
         }
-        left
-    }
-
-    fn write(&self, batch: &[Admitted<CreateEntry>]) -> Result<Batch, StorageError> {
-        let oldest = batch.iter().map(|admitted| admitted.since).min();
-        let mut lease = self.lease(oldest.unwrap_or_else(Instant::now))?;
-        let written = match batch {
-            [only] => {
-                let CreateEntry { owner, entry, .. } = &only.message;
-                entries::create_plain(&mut lease, owner, entry)
-                    .map(|added| Batch::Written(vec![Some(added)]))
-            }
-            batch => {
-                let entries = batch
-                    .iter()
-                    .map(|admitted| (&admitted.message.owner, &admitted.message.entry));
-                entry_batches::create_entries(&mut lease, &Vec::from_iter(entries))
-            }
-        };
-        if let Err(StorageError::Unavailable { .. }) = written {
-            // Asked so that a connection that broke does not go back to the pool. A write may have been
-            // done before it did, and is not tried again.
-            lease.is_broken();
+        for entry in rest {
+            self.scheduler.start(entry);
         }
-        written
     }
+}
 
+impl JournalActor {
     fn run<M: JournalMessage>(
         &self,
         message: &M,
@@ -167,8 +107,8 @@ impl Means {
     ) -> Result<M::Reply, StorageError> {
         let mut lease = self.lease(since)?;
         match message.run(&mut lease) {
-            // Connections that a restart of the database cut are noticed when they are used. A read
-            // starts over with a new one; a write may have been done before the connection broke.
+            // A connection that was cut, for example by a restart of the database, is noticed when it is
+            // used. A read is repeated on a new connection; a write may have been committed before.
             Err(StorageError::Unavailable { .. }) if lease.is_broken() && M::KIND == Kind::Read => {
                 drop(lease);
                 let mut lease = self.pool.get_within(self.connect_timeout)?;
@@ -178,20 +118,65 @@ impl Means {
         }
     }
 
-    /// A connection for what has waited for one since then.
-    fn lease(&self, since: Instant) -> Result<Lease, StorageError> {
-        let patience = self.connect_timeout.saturating_sub(since.elapsed());
-        self.pool.get_within(patience)
+    /// Writes entries in one statement and answers their callers. Returns those that must be written one by
+    /// one.
+    fn write_batch(&self, batch: Vec<Admitted<PlainEntry>>) -> Vec<Admitted<PlainEntry>> {
+        if batch.is_empty() {
+            return batch;
+        }
+        let mut rest = Vec::new();
+        match self.write(&batch) {
+            Ok(Batch::Written(written)) => {
+                for (admitted, written) in batch.into_iter().zip(written) {
+                    let Some((id, created_at)) = written else {
+                        rest.push(admitted);
+                        continue;
+                    };
+                    drop(admitted.permit);
+                    let entry = admitted.message.entry.written(id, created_at, Vec::new());
+                    // The caller may have left: the entry is written all the same.
+                    let _ = admitted.answer.send(Ok(entry));
+                }
+            }
+            // The database refused one of them. Written one by one, only that one fails.
+            Ok(Batch::Refused) => rest = batch,
+            Err(error) => {
+                for admitted in batch {
+                    drop(admitted.permit);
+                    let _ = admitted.answer.send(Err(error.clone().into()));
+                }
+            }
+        }
+        rest
     }
 
-    /// Tells sessions and streams what changed, before the caller has its answer. The permit is held
-    /// until they have been told, so that no more of this is under way than messages may be.
-    fn announce(&self, changes: Option<(UserId, Vec<Change>)>, permit: Permit) {
-        if let Some((user, changes)) = changes
-            && self.changes.is_anybody_subscribed()
-        {
-            let published = changes.into_iter().flat_map(published).collect();
-            self.changes.publish_holding(user, published, permit);
+    fn write(&self, batch: &[Admitted<PlainEntry>]) -> Result<Batch, StorageError> {
+        let oldest = batch.iter().map(|admitted| admitted.since).min();
+        let mut lease = self.lease(oldest.unwrap_or_else(Instant::now))?;
+        let written = match batch {
+            [only] => {
+                let PlainEntry { owner, entry } = &only.message;
+                entries::create_plain(&mut lease, owner, entry)
+                    .map(|written| Batch::Written(vec![Some(written)]))
+            }
+            batch => {
+                let entries = batch
+                    .iter()
+                    .map(|admitted| (&admitted.message.owner, &admitted.message.entry));
+                entry_batches::create_entries(&mut lease, &Vec::from_iter(entries))
+            }
+        };
+        if let Err(StorageError::Unavailable { .. }) = written {
+            // Asked for its effect: a broken connection does not return to the pool. The write is not
+            // repeated, because it may have been committed before the connection broke.
+            lease.is_broken();
         }
+        written
+    }
+
+    /// Leases a connection for a message that was admitted at `since`.
+    fn lease(&self, since: Instant) -> Result<Lease, StorageError> {
+        let remaining = self.connect_timeout.saturating_sub(since.elapsed());
+        self.pool.get_within(remaining)
     }
 }

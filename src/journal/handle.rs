@@ -1,253 +1,153 @@
-//! The handle: what callers hold in place of the actor's address.
+//! The handle: what callers hold in place of the actors' addresses.
 
-use std::{
-    fmt,
-    num::NonZeroU32,
-    sync::{Arc, Weak},
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc};
 
 use actix_rt::{Arbiter, ArbiterHandle};
-use secrecy::SecretString;
-use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
-    cause::Cause,
-    domain::journal::JournalError,
-    features::changes::Changes,
-    gate::Gate,
-    metrics::{Gate as GateMetric, Label, MetricSource, Text},
-    storage::{Pool, PoolSettings, StorageError},
+    domain::{activity::EndedCall, journal::JournalError},
+    metrics::{Gate, Label, MetricSource, Text},
 };
 
 use super::{
     activity::{self, Recorder},
-    actor::{Admitted, Means, Waiting},
-    housekeeping,
-    messages::JournalMessage,
-    metrics::{ConnectionState, JournalMetrics, JournalOutcome},
+    actor_pool::ActorPool,
+    cleanup,
+    message::JournalMessage,
+    metrics::ConnectionState,
     schema::{self, Schema, SchemaCheck},
-    threads::Threads,
-    workers::{Start, Workers},
+    settings::JournalSettings,
 };
 
-/// Where the journal's database is, and how much may be asked of it at once.
-#[derive(Clone, Debug)]
-pub struct JournalSettings {
-    /// A libpq URL.
-    pub database_url: SecretString,
-    /// At most this many connections.
-    pub pool: NonZeroU32,
-    /// How many messages may wait for a connection.
-    pub queue: u32,
-    /// How long a message waits for a place in the queue before it is refused as `Busy`.
-    pub failfast: Duration,
-    /// How long an entry waits for those before it, to be written together with others. Then those who wait
-    /// are written beside them: what holds those up may be nothing to them.
-    pub longest_company: Duration,
-    /// How long a message waits for a connection before the database counts as unavailable.
-    pub connect_timeout: Duration,
-    /// How long one statement may run.
-    pub statement_timeout: Duration,
-    /// How long a statement may wait for another's lock.
-    pub lock_timeout: Duration,
-    /// Whether the schema has been looked at.
-    pub schema: SchemaCheck,
-    /// Tells sessions and streams what changed.
-    pub changes: Changes,
-}
-
-impl JournalSettings {
-    /// Settings for a machine of ordinary size.
-    #[must_use]
-    pub fn new(database_url: SecretString, changes: Changes) -> Self {
-        Self {
-            database_url,
-            pool: NonZeroU32::new(10).expect("ten is not zero"),
-            queue: 96,
-            failfast: Duration::from_millis(250),
-            longest_company: Duration::from_millis(25),
-            connect_timeout: Duration::from_secs(2),
-            statement_timeout: Duration::from_secs(5),
-            lock_timeout: Duration::from_secs(3),
-            schema: SchemaCheck::Done,
-            changes,
-        }
-    }
-}
-
-/// Asks the JournalActor. Clones ask the same one; it ends with the last of them.
+/// Sends messages to the JournalActors. Clones share them; they stop with the last clone.
 #[derive(Clone)]
-pub struct JournalHandle(pub(super) Arc<Inner>);
+pub struct JournalHandle(Arc<Inner>);
 
-pub(super) struct Inner {
-    gate: Gate,
-    workers: Workers,
-    longest_company: Duration,
-    pool: Pool,
-    metrics: JournalMetrics,
-    recorder: Recorder,
-    pub(super) schema: Schema,
-    arbiter: Arbiter,
-    runner: ArbiterHandle,
+struct Inner {
+    actors: Arc<ActorPool>,
+    recorder: Arc<Recorder>,
+    schema: Arc<Schema>,
+    /// Runs the background tasks.
+    background: Arbiter,
+    background_handle: ArbiterHandle,
 }
 
 impl JournalHandle {
-    /// Starts the actor in an arbiter of its own. Neither blocks nor fails while the database is
-    /// down.
+    /// Starts the JournalActors and the background tasks in arbiters of their own.
+    /// Neither blocks nor fails while the database is down.
     ///
     /// # Panics
     /// Outside an actix `System`.
     #[must_use]
     pub fn start(settings: &JournalSettings) -> Self {
-        let pool = Pool::new(&PoolSettings {
-            database_url: settings.database_url.clone(),
-            size: settings.pool,
-            connect_timeout: settings.connect_timeout,
-            statement_timeout: settings.statement_timeout,
-            lock_timeout: settings.lock_timeout,
-        });
-        let places = settings.pool.get().saturating_add(settings.queue);
-        let gate = Gate::new(
-            usize::try_from(places).unwrap_or(usize::MAX),
-            settings.failfast,
-        );
-        let arbiter = Arbiter::new();
-        let runner = arbiter.handle();
-        let inner = Arc::new(Inner {
-            gate,
-            workers: Workers::new(
-                Threads::start(settings.pool.get()),
-                Means::new(
-                    pool.clone(),
-                    settings.connect_timeout,
-                    settings.changes.clone(),
-                ),
-            ),
-            longest_company: settings.longest_company,
-            pool,
-            metrics: JournalMetrics::default(),
-            recorder: Recorder::default(),
-            schema: Schema::new(settings.schema),
-            arbiter,
-            runner,
-        });
-        inner
-            .runner
-            .spawn(activity::keep_flushing(Arc::downgrade(&inner)));
+        let background = Arbiter::new();
+        let background_handle = background.handle();
+        let schema = Arc::new(Schema::new(settings.schema));
+        let actors = Arc::new(ActorPool::start(settings, Arc::clone(&schema)));
+        let recorder = Arc::<Recorder>::default();
+        background_handle.spawn(activity::flush_loop(
+            Arc::downgrade(&recorder),
+            Arc::downgrade(&actors),
+        ));
         if let SchemaCheck::WhenReachable { migrate } = settings.schema {
-            let url = settings.database_url.clone();
-            inner
-                .runner
-                .spawn(schema::look(Arc::downgrade(&inner), url, migrate));
+            background_handle.spawn(schema::check_when_reachable(
+                Arc::downgrade(&schema),
+                settings.database_url.clone(),
+                migrate,
+            ));
         }
-        Self(inner)
+        Self(Arc::new(Inner {
+            actors,
+            recorder,
+            schema,
+            background,
+            background_handle,
+        }))
     }
 
-    pub(super) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
-        inner.upgrade().map(Self)
+    /// Starts a background task that deletes expired rows now and then, until the last handle is dropped.
+    pub fn start_cleanup(&self) {
+        let actors = Arc::downgrade(&self.0.actors);
+        self.0.background_handle.spawn(cleanup::run(actors));
     }
 
-    pub(super) fn recorder(&self) -> &Recorder {
-        &self.0.recorder
-    }
-
-    pub(super) fn runner(&self) -> &ArbiterHandle {
-        &self.0.runner
-    }
-
-    /// Has expired rows deleted, now and then from now on, until the last handle is gone.
-    pub fn keep_house(&self) {
-        let journal = Arc::downgrade(&self.0);
-        self.0.runner.spawn(housekeeping::keep_house(journal));
-    }
-
-    /// Asks, and waits for the answer. A read ends with the future that this returns; a write that
-    /// was admitted runs to its end even if the future is dropped.
+    /// Sends a message and waits for its answer. A read is cancelled when the returned future is dropped; a
+    /// write that was admitted is executed all the same.
     ///
     /// # Errors
-    /// `Busy` if no place came free in time, `Unavailable` while nobody could look at the schema, else
-    /// what the message says.
+    /// `Busy` if the message was not admitted in time, `Unavailable` until the schema has been checked or
+    /// if no connection became available in time, else those that the message documents.
     pub async fn ask<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
-        let began = Instant::now();
-        let reply = self.ask_uncounted(message).await;
-        let took = began.elapsed();
-        self.0.metrics.journal(M::OPERATION, outcome(&reply), took);
-        reply
+        self.0.actors.ask(message).await
     }
 
-    async fn ask_uncounted<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
-        if !self.0.schema.is_known_good() {
-            return Err(JournalError::Unavailable {
-                source: Cause::new("the database's schema has not been looked at yet"),
-            });
-        }
-        let Ok(permit) = self.0.gate.admit().await else {
-            return Err(JournalError::Busy);
-        };
-        let (answer, mut answered) = oneshot::channel();
-        let waiting = Waiting::new(Admitted {
-            message,
-            permit,
-            answer,
-            since: Instant::now(),
-        });
-        // Straight to a thread that may block, and back: another thread between would cost every call
-        // two more wake-ups.
-        let mut start = M::begin(waiting.clone(), &self.0.workers);
-        if start == Start::Together {
-            match timeout(self.0.longest_company, &mut answered).await {
-                Ok(reply) => return reply.unwrap_or_else(|_| Err(panicked())),
-                Err(_) => start = self.0.workers.begin_overdue(&waiting),
-            }
-        }
-        if start == Start::Later {
-            let patience = self.0.workers.means().connect_timeout;
-            match timeout(patience, &mut answered).await {
-                Ok(reply) => return reply.unwrap_or_else(|_| Err(panicked())),
-                // Nothing has been done, and nothing will be.
-                Err(_) if waiting.take().is_some() => return Err(no_connection()),
-                Err(_) => {}
-            }
-        }
-        // Without an answer, the work panicked; its connection goes away with its lease.
-        answered.await.unwrap_or_else(|_| Err(panicked()))
+    /// Counts a call that has ended, for the user's activity. Sends no query and does not wait.
+    pub fn record(&self, call: EndedCall) {
+        self.0.recorder.record(call);
     }
 
-    /// Waits until it is found that the schema lacks migrations; returns their names. Does not return
-    /// if it lacks none.
+    /// Stores the activity that was counted until now. What the database cannot store now is kept for the
+    /// next attempt. If the answer to a write is lost, its calls may be counted twice.
+    pub async fn flush_activity(&self) {
+        let (recorder, actors) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.actors));
+        // In a background task, so that a caller that leaves does not lose counts.
+        activity::run_to_end(&self.0.background_handle, async move {
+            recorder.flush(&actors).await;
+        })
+        .await;
+    }
+
+    /// Stores the activity for the last time, in a few attempts. For shutdown: nothing may be counted
+    /// meanwhile.
+    pub async fn finish_activity(&self) {
+        for _ in 0..activity::LAST_ATTEMPTS {
+            self.flush_activity().await;
+            if self.0.recorder.is_empty() {
+                return;
+            }
+        }
+        log::error!("the last of the users' activity was not stored");
+    }
+
+    /// Waits until the schema turns out to lack migrations; returns their names. Pending for ever if it
+    /// lacks none.
     pub async fn schema_is_behind(&self) -> Arc<[String]> {
         self.0.schema.is_behind().await
     }
 
-    /// How many messages are waiting or under way.
+    /// How many messages wait or are being executed.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        self.0.gate.taken()
+        self.0.actors.under_way()
     }
 
-    /// How many messages may be.
+    /// How many messages may wait or be executed at once.
     #[must_use]
     pub fn places(&self) -> usize {
-        self.0.gate.depth()
+        self.0.actors.places()
     }
 
     /// How many connections to the database are idle, and how many are in use.
     #[must_use]
     pub fn connections(&self) -> (u32, u32) {
-        self.0.pool.connections()
+        self.0.actors.connections()
     }
 
-    /// Waits until everything that was admitted has been answered. For shutdown: nothing may be
-    /// asked meanwhile.
+    /// Whether every actor still takes messages.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.actors.is_alive()
+    }
+
+    /// Waits until every admitted message has been answered. For shutdown: nothing may be sent meanwhile.
     pub async fn drained(&self) {
-        self.0.gate.drained().await;
+        self.0.actors.drained().await;
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.arbiter.stop();
+        self.background.stop();
     }
 }
 
@@ -257,35 +157,9 @@ impl fmt::Debug for JournalHandle {
     }
 }
 
-fn panicked() -> JournalError {
-    StorageError::corrupt("a query panicked").into()
-}
-
-fn no_connection() -> JournalError {
-    JournalError::Unavailable {
-        source: Cause::new("no connection to the database came free in time"),
-    }
-}
-
-fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
-    match reply {
-        Ok(_) => JournalOutcome::Ok,
-        Err(
-            JournalError::NoSuchEntry(_)
-            | JournalError::NoSuchTag(_)
-            | JournalError::NoSuchExport
-            | JournalError::TagNameTaken
-            | JournalError::IdempotencyKeyReused,
-        ) => JournalOutcome::Refused,
-        Err(JournalError::Busy) => JournalOutcome::Busy,
-        Err(JournalError::Unavailable { .. }) => JournalOutcome::Unavailable,
-        Err(JournalError::Corrupt { .. }) => JournalOutcome::Corrupt,
-    }
-}
-
 impl MetricSource for JournalHandle {
-    fn gates(&self) -> Vec<GateMetric> {
-        vec![GateMetric {
+    fn gates(&self) -> Vec<Gate> {
+        vec![Gate {
             name: "journal",
             depth: self.under_way(),
             capacity: self.places(),
@@ -293,7 +167,7 @@ impl MetricSource for JournalHandle {
     }
 
     fn write(&self, text: &mut Text) {
-        self.0.metrics.write(text);
+        self.0.actors.metrics().write(text);
         let name = "database_connections";
         text.family(name, "gauge", "Connections to the database.");
         let (idle, busy) = self.connections();

@@ -1,42 +1,41 @@
-//! **Lives here:** the JournalActor: typed messages that read and write the journal, the handle that
-//! callers hold, and the threads that run them over `storage`.
+//! *Purpose:* the journal's actors. A [`JournalMessage`] is admitted, executed on PostgreSQL by one of the
+//! JournalActors, and answered. What it changed is published to sessions and streams.
 //!
-//! **May enter:** `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
+//! *Used by:* `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
 //!
-//! **Never here:** SQL; a message that does not say whose journal, but in `housekeeping.rs`; a write
-//! that ends because its caller left; a query on an actor's thread (Diesel blocks).
+//! *Invariants:* no SQL here; a message names whose journal it is about (`messages/mod.rs` lists the
+//! exceptions); a write that was admitted is executed even if its caller leaves; no more messages are under
+//! way than [`JournalSettings`] allows; only a JournalActor blocks, in an arbiter of its own.
 //!
-//! **Begin with** `messages.rs`: each message stands beside its answer and what it does. Then
-//! `handle.rs` (admission), `workers.rs` and `threads.rs` (where an admitted message is run),
-//! `batches.rs` (new entries are written together) and `actor.rs`, which does the work and tells of what
-//! became different. `activity.rs` counts calls apart from all that, and hands the counts in as a
-//! message like any other.
+//! *Start reading at:* `messages/entries.rs`, then `actor_pool.rs` (admission), `scheduler.rs` (which actor),
+//! `actor.rs` (execution) and `group_commit.rs` (entries written together).
 
 mod activity;
+mod activity_counts;
 mod actor;
-mod batches;
-mod exports;
+mod actor_pool;
+mod admission;
+mod cleanup;
+mod group_commit;
 mod handle;
-mod housekeeping;
+mod message;
 mod messages;
 mod metrics;
 mod published;
-mod request_states;
+mod queue;
+mod scheduler;
 mod schema;
-mod threads;
-mod workers;
+mod settings;
 
-pub use activity::{ListActivity, ListClients};
-pub use exports::{
-    AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,
-};
-pub use handle::{JournalHandle, JournalSettings};
-pub use housekeeping::DeleteExpired;
+pub use handle::JournalHandle;
+pub use message::{JournalMessage, Kind};
 pub use messages::{
-    AddTagToEntry, CreateEntry, CreateTag, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag,
-    HasEntries, JournalMessage, Kind, ListEntries, ListTags, Ping, RemoveTagFromEntry,
-    SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
+    AddTagToEntry, AppendToExport, BeginExport, CreateEntry, CreateTag, DeleteEntry, DeleteExpired,
+    DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, HasEntries, ListActivity,
+    ListClients, ListEntries, ListTags, NextEntries, NextTags, Ping, ReadExportPart,
+    RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
+    UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
-pub use request_states::UseRequestState;
 pub use schema::SchemaCheck;
+pub use settings::JournalSettings;

@@ -1,5 +1,5 @@
-//! Whether the database's schema is the one that this program was built for. If the database is down
-//! when the program starts, that is looked at as soon as it is there, and before anything is asked.
+//! Whether the database's schema is the one that this program was built for. If the database is down when
+//! the program starts, the schema is checked once it can be reached, and no message is admitted before.
 
 use std::{
     future::pending,
@@ -14,25 +14,25 @@ use actix_rt::task::spawn_blocking;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use super::handle::Inner;
 use crate::storage::{self, StorageError};
 
-/// How often it is tried to reach a database that is not there.
+/// The pause between two attempts to reach the database.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Whether the schema has been looked at when the journal starts.
+/// Whether the schema has been checked when the journal starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaCheck {
-    /// It has, and is as it should be.
+    /// It has, and lacks no migration.
     Done,
-    /// It could not be. It will be when the database is there; nothing is asked before.
+    /// It has not, because the database could not be reached. The journal checks it once the database can
+    /// be, and admits no message before.
     WhenReachable {
-        /// Whether migrations that it lacks are run.
+        /// Whether missing migrations are run.
         migrate: bool,
     },
 }
 
-/// What is known of the schema.
+/// The result of the check, shared by the actor pool and the handle.
 pub(super) struct Schema {
     known_good: AtomicBool,
     behind: watch::Sender<Option<Arc<[String]>>>,
@@ -55,48 +55,48 @@ impl Schema {
         let found = behind.wait_for(Option::is_some).await;
         match found.ok().and_then(|names| names.clone()) {
             Some(names) => names,
-            // The sender is our own, so this is never reached; if it were, nothing would be behind.
+            // Unreachable, because `self` holds the sender.
             None => pending().await,
         }
     }
 }
 
-/// Looks at the schema until the database could be asked, or the last handle is gone.
-pub(super) async fn look(journal: Weak<Inner>, url: SecretString, migrate: bool) {
-    let mut said = String::new();
+/// Checks the schema until the database answers, or the last handle is dropped.
+pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString, migrate: bool) {
+    let mut last_reason = String::new();
     loop {
         let url = url.clone();
-        let looked = spawn_blocking(move || look_once(&url, migrate)).await;
-        let Some(journal) = journal.upgrade() else {
+        let checked = spawn_blocking(move || check(&url, migrate)).await;
+        let Some(schema) = schema.upgrade() else {
             return;
         };
-        match looked {
+        match checked {
             Ok(Ok(missing)) if missing.is_empty() => {
                 log::info!("the database is there, and its schema is up to date");
-                journal.schema.known_good.store(true, Ordering::Release);
+                schema.known_good.store(true, Ordering::Release);
                 return;
             }
             Ok(Ok(missing)) => {
-                journal.schema.behind.send_replace(Some(missing.into()));
+                schema.behind.send_replace(Some(missing.into()));
                 return;
             }
             Ok(Err(error)) => {
-                // Said again only if it is something else: it may go on for long.
+                // Logged again only when the reason changes: an outage may be long.
                 let reason = error.with_cause();
-                if reason != said {
+                if reason != last_reason {
                     log::warn!("waiting for the database: {reason}");
-                    said = reason;
+                    last_reason = reason;
                 }
             }
-            Err(_) => log::error!("looking at the schema panicked; it is tried again"),
+            Err(_) => log::error!("checking the schema panicked, will retry"),
         }
-        drop(journal);
+        drop(schema);
         actix_rt::time::sleep(RETRY).await;
     }
 }
 
-/// The migrations that are missing.
-fn look_once(url: &SecretString, migrate: bool) -> Result<Vec<String>, StorageError> {
+/// The names of missing migrations, after running those that may be run.
+fn check(url: &SecretString, migrate: bool) -> Result<Vec<String>, StorageError> {
     if migrate {
         for name in storage::migrate(url)? {
             log::info!("ran migration {name}");

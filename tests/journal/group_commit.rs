@@ -1,4 +1,4 @@
-//! Entries of any users that come at the same time are written in one statement.
+//! Group commit: entries of any users that arrive at the same time are written in one statement.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -17,7 +17,7 @@ use super::support::{Journal, create_entry, new_entry, owner, page, soon, still_
 type Write<'a> = Pin<Box<dyn Future<Output = Result<Entry, JournalError>> + 'a>>;
 
 fn patient_journal() -> Journal {
-    Journal::start_with(|settings| settings.longest_company = Duration::from_secs(60))
+    Journal::start_with(|settings| settings.max_batch_delay = Duration::from_secs(60))
 }
 
 /// Begins a write and lets it come as far as it does by itself.
@@ -122,7 +122,7 @@ async fn an_entry_that_is_refused_among_others_in_one_statement_takes_none_with_
 #[actix_rt::test]
 async fn what_is_held_up_for_one_user_holds_up_another_for_a_moment_at_most() {
     let journal =
-        Journal::start_with(|settings| settings.longest_company = Duration::from_millis(20));
+        Journal::start_with(|settings| settings.max_batch_delay = Duration::from_millis(20));
     let (ann, eve) = (owner("ann"), owner("eve"));
     let mut blocker = journal.database.connect();
     // A transaction in which Eve becomes a user; her first entry waits for its end.

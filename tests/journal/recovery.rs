@@ -1,5 +1,6 @@
-use std::time::Duration;
+use std::{sync::mpsc, time::Duration};
 
+use actix::Message;
 use diesel::connection::{Connection, SimpleConnection};
 use epicme::{
     domain::journal::{EntryFilter, JournalError},
@@ -10,7 +11,7 @@ use epicme::{
 use secrecy::SecretString;
 
 use super::support::{
-    Journal, create_entry, new_cluster, new_entry, nobody, owner, page, soon, still_waits,
+    Journal, create_entry, key, new_cluster, new_entry, nobody, owner, page, soon, still_waits,
 };
 
 #[actix_rt::test]
@@ -188,6 +189,8 @@ async fn two_clusters_run_side_by_side() {
     }
 }
 
+#[derive(Message)]
+#[rtype(result = "Result<(), JournalError>")]
 struct Panic;
 
 impl JournalMessage for Panic {
@@ -214,6 +217,8 @@ async fn a_query_that_panics_is_an_error_and_the_journal_goes_on() {
     assert_eq!(journal.handle.under_way(), 0);
 }
 
+#[derive(Message)]
+#[rtype(result = "Result<(), JournalError>")]
 struct Sleep;
 
 impl JournalMessage for Sleep {
@@ -266,4 +271,72 @@ async fn a_pool_that_is_used_up_is_an_outage_and_not_a_wait_without_end() {
     );
     blocker.batch_execute("ROLLBACK").unwrap();
     soon(write).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn a_write_that_waits_for_a_connection_is_done_even_if_its_caller_leaves() {
+    let journal = Journal::start_with(|settings| settings.pool = 1.try_into().unwrap());
+    let ann = owner("ann");
+    let mut blocker = journal.hold_up();
+    let mut first = Box::pin(journal.ask(create_entry(&ann, new_entry("first"), None)));
+    still_waits(&mut first).await;
+    // An entry with a key is written by itself, so this one waits for the connection.
+    let mut second = Box::pin(journal.ask(create_entry(&ann, new_entry("kept"), key("k", 1))));
+    still_waits(&mut second).await;
+    drop(second);
+    blocker.batch_execute("COMMIT").unwrap();
+    soon(first).await.unwrap();
+    soon(journal.handle.drained()).await;
+    assert_eq!(journal.database.count("entries WHERE title = 'kept'"), 1);
+}
+
+/// Reports that it was executed.
+#[derive(Message)]
+#[rtype(result = "Result<(), JournalError>")]
+struct Observed(mpsc::Sender<()>);
+
+impl JournalMessage for Observed {
+    type Reply = ();
+    const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Ping;
+
+    fn run(&self, _: &mut Session) -> Result<(), StorageError> {
+        self.0.send(()).unwrap();
+        Ok(())
+    }
+}
+
+#[actix_rt::test]
+async fn a_read_that_waits_for_a_connection_is_cancelled_when_its_caller_leaves() {
+    let journal = Journal::start_with(|settings| settings.pool = 1.try_into().unwrap());
+    let ann = owner("ann");
+    let (observed, executed) = mpsc::channel();
+    let mut blocker = journal.hold_up();
+    let mut write = Box::pin(journal.ask(create_entry(&ann, new_entry("slow"), None)));
+    still_waits(&mut write).await;
+    let mut left = Box::pin(journal.ask(Observed(observed.clone())));
+    let mut stays = Box::pin(journal.ask(Observed(observed)));
+    still_waits(&mut left).await;
+    still_waits(&mut stays).await;
+    drop(left);
+    blocker.batch_execute("COMMIT").unwrap();
+    soon(write).await.unwrap();
+    soon(stays).await.unwrap();
+    soon(journal.handle.drained()).await;
+    assert_eq!(executed.iter().count(), 1);
+}
+
+#[actix_rt::test]
+async fn a_slow_query_of_one_user_delays_nobody_while_a_connection_is_free() {
+    let journal = Journal::start_with(|settings| settings.pool = 2.try_into().unwrap());
+    let ann = owner("ann");
+    let mut blocker = journal.hold_up();
+    let mut slow = Box::pin(journal.ask(create_entry(&ann, new_entry("slow"), None)));
+    still_waits(&mut slow).await;
+    for _ in 0..20 {
+        soon(journal.ask(Ping)).await.unwrap();
+        still_waits(&mut slow).await;
+    }
+    blocker.batch_execute("COMMIT").unwrap();
+    soon(slow).await.unwrap();
 }

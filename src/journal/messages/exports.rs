@@ -1,29 +1,32 @@
-//! What can be asked of a journal that becomes one document.
+//! The messages of an export: the journal as one document, stored in parts.
 
 use std::sync::Arc;
+
+use actix::Message;
 
 use crate::{
     domain::{
         clock::Timestamp,
         export::{Export, ExportBegun, ExportFormat, ExportId},
-        journal::{Entry, Tag, TagId},
+        journal::{Entry, JournalError, Tag, TagId},
         page::TimeCursor,
         principal::UserId,
     },
+    journal::metrics::Operation,
     storage::{Connection, StorageError, exports, tags},
 };
 
-use super::messages::{JournalMessage, Kind};
-use super::metrics::Operation;
+use super::super::message::{JournalMessage, Kind};
 
-/// Begin an export.
-#[derive(Clone, Copy, Debug)]
+/// Begin an export. A user keeps two at most: older ones are deleted.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<ExportBegun, JournalError>")]
 pub struct BeginExport {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// The export's id, drawn by whoever begins it.
+    /// The export's id, a random one that the caller draws.
     pub id: ExportId,
-    /// What it will be written in.
+    /// The format of the document.
     pub format: ExportFormat,
 }
 
@@ -37,16 +40,17 @@ impl JournalMessage for BeginExport {
     }
 }
 
-/// Read the next entries of an export, oldest first; none at the end of the journal.
-#[derive(Clone, Copy, Debug)]
+/// Read the next entries of an export, oldest first. Returns none at the end of the journal.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Entry>, JournalError>")]
 pub struct NextEntries {
-    /// Whose journal.
+    /// The owner of the journal.
     pub user: UserId,
-    /// Where the last page ended.
+    /// The end of the page before; `None` for the first page.
     pub after: Option<TimeCursor>,
-    /// When the export was begun.
+    /// When the export began: later entries are left out.
     pub at: Timestamp,
-    /// At most this many bytes of content, but for the first entry.
+    /// The most bytes of content in all; the first entry is returned even if it is longer.
     pub bytes: u32,
 }
 
@@ -61,11 +65,12 @@ impl JournalMessage for NextEntries {
 }
 
 /// Read the next tags of an export in full.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Vec<Tag>, JournalError>")]
 pub struct NextTags {
-    /// Whose tags.
+    /// The owner of the tags.
     pub user: UserId,
-    /// The last tag of the page before.
+    /// The last tag of the page before; `None` for the first page.
     pub after: Option<TagId>,
 }
 
@@ -79,14 +84,15 @@ impl JournalMessage for NextTags {
     }
 }
 
-/// Add a part to an export. `NoSuchExport` if it has given way to another.
-#[derive(Clone, Debug)]
+/// Add a part to an export. Fails with `NoSuchExport` if another export replaced it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<(), JournalError>")]
 pub struct AppendToExport {
-    /// Whose export.
+    /// The owner of the export.
     pub user: UserId,
-    /// Which export.
+    /// The export's id.
     pub id: ExportId,
-    /// The part's place, from 0.
+    /// The part's number, from 0.
     pub number: u32,
     /// The part's text.
     pub content: Arc<str>,
@@ -102,14 +108,15 @@ impl JournalMessage for AppendToExport {
     }
 }
 
-/// Declare an export whole. `NoSuchExport` if it has given way to another.
-#[derive(Clone, Copy, Debug)]
+/// Finish an export, which can be read from then on. Fails with `NoSuchExport` if another export replaced it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Export, JournalError>")]
 pub struct FinishExport {
-    /// Whose export.
+    /// The owner of the export.
     pub user: UserId,
-    /// Which export.
+    /// The export's id.
     pub id: ExportId,
-    /// How many parts it has.
+    /// The number of its parts.
     pub parts: u32,
 }
 
@@ -123,12 +130,13 @@ impl JournalMessage for FinishExport {
     }
 }
 
-/// Find an export that can be read. `NoSuchExport`.
-#[derive(Clone, Copy, Debug)]
+/// Find a finished export. Fails with `NoSuchExport`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Export, JournalError>")]
 pub struct GetExport {
-    /// Whose export.
+    /// The owner of the export.
     pub user: UserId,
-    /// Which export.
+    /// The export's id.
     pub id: ExportId,
 }
 
@@ -142,14 +150,15 @@ impl JournalMessage for GetExport {
     }
 }
 
-/// Read one part of an export. `NoSuchExport`.
-#[derive(Clone, Copy, Debug)]
+/// Read one part of an export. Fails with `NoSuchExport`.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<String, JournalError>")]
 pub struct ReadExportPart {
-    /// Whose export.
+    /// The owner of the export.
     pub user: UserId,
-    /// Which export.
+    /// The export's id.
     pub id: ExportId,
-    /// Which part, from 0.
+    /// The part's number, from 0.
     pub number: u32,
 }
 

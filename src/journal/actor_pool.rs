@@ -1,0 +1,238 @@
+//! The pool of JournalActors, and the admission of messages in front of it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, Addr, Arbiter};
+use tokio::{
+    sync::oneshot::{self, error::RecvError},
+    time::timeout,
+};
+
+use crate::{
+    cause::Cause,
+    domain::journal::JournalError,
+    gate::Gate,
+    storage::{Pool, PoolSettings, StorageError},
+};
+
+use super::{
+    actor::JournalActor,
+    admission::Admitted,
+    group_commit::{GroupCommit, Joined, WriteBatch},
+    message::JournalMessage,
+    metrics::{JournalMetrics, JournalOutcome},
+    queue::Ticket,
+    scheduler::Scheduler,
+    schema::Schema,
+    settings::JournalSettings,
+};
+
+/// Admits messages and has JournalActors execute them. The actors stop when this is dropped and every
+/// admitted message has been executed.
+pub(super) struct ActorPool {
+    gate: Gate,
+    scheduler: Arc<Scheduler<JournalActor>>,
+    group_commit: Arc<GroupCommit>,
+    actors: Vec<Addr<JournalActor>>,
+    max_batch_delay: Duration,
+    connect_timeout: Duration,
+    connections: Pool,
+    schema: Arc<Schema>,
+    metrics: JournalMetrics,
+}
+
+/// Where a message waits that no actor has taken up.
+enum Waiting {
+    /// In the scheduler's queue, because every actor was busy.
+    ForActor(Ticket),
+    /// Among the entries of the next batch.
+    ForBatch(Ticket),
+}
+
+impl ActorPool {
+    /// Starts one actor per connection, each in an arbiter of its own. Connects to nothing yet.
+    ///
+    /// # Panics
+    /// Outside an actix `System`, or if no thread can be started.
+    pub(super) fn start(settings: &JournalSettings, schema: Arc<Schema>) -> Self {
+        let connections = Pool::new(&PoolSettings {
+            database_url: settings.database_url.clone(),
+            size: settings.pool,
+            connect_timeout: settings.connect_timeout,
+            statement_timeout: settings.statement_timeout,
+            lock_timeout: settings.lock_timeout,
+        });
+        let places = settings.pool.get().saturating_add(settings.queue);
+        let scheduler = Arc::new(Scheduler::new());
+        let group_commit = Arc::<GroupCommit>::default();
+        let actors = (0..settings.pool.get()).map(|_| {
+            let actor = JournalActor {
+                pool: connections.clone(),
+                connect_timeout: settings.connect_timeout,
+                scheduler: Arc::clone(&scheduler),
+                group_commit: Arc::clone(&group_commit),
+                changes: settings.changes.clone(),
+            };
+            let address = JournalActor::start_in_arbiter(&Arbiter::new().handle(), |_| actor);
+            scheduler.add(address.clone());
+            address
+        });
+        let actors = actors.collect();
+        Self {
+            gate: Gate::new(
+                usize::try_from(places).unwrap_or(usize::MAX),
+                settings.failfast,
+            ),
+            scheduler,
+            group_commit,
+            actors,
+            max_batch_delay: settings.max_batch_delay,
+            connect_timeout: settings.connect_timeout,
+            connections,
+            schema,
+            metrics: JournalMetrics::default(),
+        }
+    }
+
+    /// Sends a message and waits for its answer. See [`JournalHandle::ask`](super::JournalHandle::ask).
+    pub(super) async fn ask<M: JournalMessage>(
+        &self,
+        message: M,
+    ) -> Result<M::Reply, JournalError> {
+        let began = Instant::now();
+        let reply = self.admit(message).await;
+        self.metrics
+            .journal(M::OPERATION, outcome(&reply), began.elapsed());
+        reply
+    }
+
+    async fn admit<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
+        if !self.schema.is_known_good() {
+            return Err(unavailable(
+                "the database's schema has not been checked yet",
+            ));
+        }
+        let Ok(permit) = self.gate.admit().await else {
+            return Err(JournalError::Busy);
+        };
+        let (answer, answered) = oneshot::channel();
+        let admitted = Admitted {
+            message,
+            permit,
+            answer,
+            since: Instant::now(),
+        };
+        // An answer's sender is dropped only by a panic. The connection was dropped with it.
+        self.execute(admitted, answered)
+            .await
+            .unwrap_or_else(|_| Err(StorageError::corrupt("a query panicked").into()))
+    }
+
+    /// Has an actor execute an admitted message. An error if the handler panicked.
+    async fn execute<M: JournalMessage>(
+        &self,
+        admitted: Admitted<M>,
+        mut answered: oneshot::Receiver<M::Result>,
+    ) -> Result<Result<M::Reply, JournalError>, RecvError> {
+        // From this thread to the actor's and back: another thread on the way would cost two more wake-ups.
+        let waiting = match M::for_group_commit(admitted) {
+            Err(admitted) => self.scheduler.start(admitted).map(Waiting::ForActor),
+            Ok(entry) => match self.group_commit.join(entry) {
+                Joined::NeedsBatch(ticket) => self.start_batch(ticket),
+                Joined::Waits(ticket) => {
+                    if let Ok(reply) = timeout(self.max_batch_delay, &mut answered).await {
+                        return reply;
+                    }
+                    if self.group_commit.needs_batch(ticket) {
+                        self.start_batch(ticket)
+                    } else {
+                        Some(Waiting::ForBatch(ticket))
+                    }
+                }
+            },
+        };
+        if let Some(waiting) = waiting {
+            if let Ok(reply) = timeout(self.connect_timeout, &mut answered).await {
+                return reply;
+            }
+            let withdrawn = match waiting {
+                Waiting::ForActor(ticket) => self.scheduler.withdraw(ticket),
+                Waiting::ForBatch(ticket) => self.group_commit.withdraw(ticket),
+            };
+            // Nothing has been executed, and nothing will be.
+            if withdrawn {
+                let reason = "no connection to the database became available in time";
+                return Ok(Err(unavailable(reason)));
+            }
+        }
+        answered.await
+    }
+
+    /// Has an actor write the entries that wait. If every actor is busy, the entry waits with the others
+    /// until one takes up the batch.
+    fn start_batch(&self, entry: Ticket) -> Option<Waiting> {
+        let queued = self.scheduler.start(WriteBatch);
+        queued.map(|_| Waiting::ForBatch(entry))
+    }
+
+    /// What was counted.
+    pub(super) fn metrics(&self) -> &JournalMetrics {
+        &self.metrics
+    }
+
+    /// How many messages are admitted and not finished.
+    pub(super) fn under_way(&self) -> usize {
+        self.gate.taken()
+    }
+
+    /// How many messages can be admitted at once.
+    pub(super) fn places(&self) -> usize {
+        self.gate.depth()
+    }
+
+    /// How many connections are idle, and how many are leased.
+    pub(super) fn connections(&self) -> (u32, u32) {
+        self.connections.connections()
+    }
+
+    /// Whether every actor still runs.
+    pub(super) fn is_alive(&self) -> bool {
+        self.actors.iter().all(Addr::connected)
+    }
+
+    /// Waits until every admitted message has been executed.
+    pub(super) async fn drained(&self) {
+        self.gate.drained().await;
+    }
+}
+
+impl Drop for ActorPool {
+    fn drop(&mut self) {
+        self.scheduler.close();
+    }
+}
+
+pub(super) fn unavailable(reason: &'static str) -> JournalError {
+    JournalError::Unavailable {
+        source: Cause::new(reason),
+    }
+}
+
+fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
+    match reply {
+        Ok(_) => JournalOutcome::Ok,
+        Err(
+            JournalError::NoSuchEntry(_)
+            | JournalError::NoSuchTag(_)
+            | JournalError::NoSuchExport
+            | JournalError::TagNameTaken
+            | JournalError::IdempotencyKeyReused,
+        ) => JournalOutcome::Refused,
+        Err(JournalError::Busy) => JournalOutcome::Busy,
+        Err(JournalError::Unavailable { .. }) => JournalOutcome::Unavailable,
+        Err(JournalError::Corrupt { .. }) => JournalOutcome::Corrupt,
+    }
+}

@@ -1,0 +1,23 @@
+//! A message that was admitted, as it travels to a JournalActor.
+
+use std::time::Instant;
+
+use actix::Message;
+use tokio::sync::oneshot;
+
+use crate::gate::Permit;
+
+/// A message with its permit, which counts against the bound on admitted messages until the work has
+/// ended.
+///
+/// It carries the sender of its answer instead of being sent by `Addr::send`, which cancels a message
+/// when its caller leaves: right for a read, wrong for a write.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Admitted<M: Message> {
+    pub(super) message: M,
+    pub(super) permit: Permit,
+    pub(super) answer: oneshot::Sender<M::Result>,
+    /// When it was admitted. Its wait for a connection is measured from here.
+    pub(super) since: Instant,
+}

@@ -1,0 +1,29 @@
+//! The background task that deletes expired rows.
+
+use std::{sync::Weak, time::Duration};
+
+use super::{actor_pool::ActorPool, messages::DeleteExpired};
+
+/// How often expired rows are deleted. Nothing returns them meanwhile; this only frees their space.
+const INTERVAL: Duration = Duration::from_secs(600);
+
+/// Deletes expired rows, at once and then every [`INTERVAL`], until the pool is dropped. Between two batches
+/// other messages have their turn.
+pub(super) async fn run(actors: Weak<ActorPool>) {
+    loop {
+        loop {
+            let Some(actors) = actors.upgrade() else {
+                return;
+            };
+            match actors.ask(DeleteExpired).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    log::warn!("expired rows were not deleted, will retry: {error}");
+                    break;
+                }
+            }
+        }
+        actix_rt::time::sleep(INTERVAL).await;
+    }
+}

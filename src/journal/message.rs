@@ -1,0 +1,57 @@
+//! What a message to the [`JournalActor`](super::actor::JournalActor) declares.
+
+use actix::Message;
+
+use crate::{
+    domain::{
+        journal::{Change, JournalError},
+        principal::UserId,
+    },
+    journal::metrics::Operation,
+    storage::{Connection, StorageError},
+};
+
+use super::{admission::Admitted, group_commit::PlainEntry};
+
+/// A message to a JournalActor. Its actix result is the reply or a [`JournalError`].
+pub trait JournalMessage:
+    Message<Result = Result<<Self as JournalMessage>::Reply, JournalError>> + Send + 'static
+{
+    /// The answer if nothing fails.
+    type Reply: Send + 'static;
+    /// Whether it reads or writes, which decides what happens when its caller leaves.
+    const KIND: Kind;
+    /// The `operation` label of its metrics.
+    const OPERATION: Operation;
+
+    /// Executes its statements on a connection. Blocks.
+    ///
+    /// # Errors
+    /// Those of the storage function that it calls.
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError>;
+
+    /// Converts it to a member of a group commit, or returns it unchanged if it must be executed alone.
+    ///
+    /// # Errors
+    /// The message itself, if it must be executed alone.
+    fn for_group_commit(admitted: Admitted<Self>) -> Result<Admitted<PlainEntry>, Admitted<Self>>
+    where
+        Self: Sized,
+    {
+        Err(admitted)
+    }
+
+    /// What it changed, and in whose journal, given its reply. Subscribers are notified of these changes.
+    fn changes(&self, _reply: &Self::Reply) -> Option<(UserId, Vec<Change>)> {
+        None
+    }
+}
+
+/// What happens to a message when its caller leaves or its connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Cancelled when its caller leaves. Repeated once if its connection turns out to be dead.
+    Read,
+    /// Runs to its end even if its caller leaves, and is never repeated.
+    Write,
+}
