@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use epicme::config::ProofConfig;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Ask, Holder, Reply, TestApp, parse_challenge};
+use crate::support::{ALL, Ask, DpopClient, Reply, TestApp, parse_challenge};
 
 fn list<'a>(app: &'a TestApp, token: &str) -> Ask<'a> {
     app.modern(token, "tools/list", json!({}))
@@ -37,38 +37,38 @@ fn error(reply: &Reply, scheme: &str) -> Option<String> {
 #[actix_rt::test]
 async fn a_bound_token_is_good_with_a_proof_of_its_key_on_every_method() {
     let app = TestApp::spawn();
-    let holder = Holder::new();
-    let token = holder.token(&app, "ann");
+    let client = DpopClient::new();
+    let token = client.token(&app, "ann");
     let ask = list(&app, &token);
-    let reply = with_proof(ask, &token, &holder.proof(&app, &token, "1"));
+    let reply = with_proof(ask, &token, &client.proof(&app, &token, "1"));
     assert_eq!(reply.send().await.status, 200);
     let ask = app.initialize(&token, "2025-11-25");
-    let opened = with_proof(ask, &token, &holder.proof(&app, &token, "2"))
+    let opened = with_proof(ask, &token, &client.proof(&app, &token, "2"))
         .send()
         .await;
     assert_eq!(opened.status, 200);
     let session = opened.header("mcp-session-id").unwrap();
-    let mut claims = Holder::claims(&app, &token, "3");
+    let mut claims = DpopClient::claims(&app, &token, "3");
     claims["htm"] = "DELETE".into();
     let ask = app.ask("DELETE", "/mcp").header("mcp-session-id", session);
-    let closed = with_proof(ask, &token, &holder.sign(&claims)).send().await;
+    let closed = with_proof(ask, &token, &client.sign(&claims)).send().await;
     assert_eq!(closed.status, 204);
     // Any spelling of the same URL will do (RFC 3986 §6.2).
-    let mut claims = Holder::claims(&app, &token, "4");
+    let mut claims = DpopClient::claims(&app, &token, "4");
     claims["htu"] = "HTTPS://JOURNAL.example:443/mcp?x=1#y".into();
-    let reply = with_proof(list(&app, &token), &token, &holder.sign(&claims));
+    let reply = with_proof(list(&app, &token), &token, &client.sign(&claims));
     assert_eq!(reply.send().await.status, 200);
 }
 
 #[actix_rt::test]
 async fn a_bound_token_by_itself_is_good_for_nothing() {
     let app = TestApp::spawn();
-    let holder = Holder::new();
-    let token = holder.token(&app, "ann");
+    let client = DpopClient::new();
+    let token = client.token(&app, "ann");
     let reply = list(&app, &token).send().await;
     assert_eq!(error(&reply, "Bearer").as_deref(), Some("invalid_token"));
     // Nor does a proof help where the scheme says that there is none.
-    let proof = holder.proof(&app, &token, "1");
+    let proof = client.proof(&app, &token, "1");
     let reply = list(&app, &token).header("dpop", &proof).send().await;
     assert_eq!(error(&reply, "Bearer").as_deref(), Some("invalid_token"));
 }
@@ -76,8 +76,8 @@ async fn a_bound_token_by_itself_is_good_for_nothing() {
 #[actix_rt::test]
 async fn a_token_is_of_no_use_with_the_proof_of_another_key_or_if_it_is_bound_to_none() {
     let app = TestApp::spawn();
-    let (holder, thief) = (Holder::new(), Holder::new());
-    let bound = holder.token(&app, "ann");
+    let (client, thief) = (DpopClient::new(), DpopClient::new());
+    let bound = client.token(&app, "ann");
     let unbound = app.token("ann", ALL);
     for token in [&bound, &unbound] {
         let proof = thief.proof(&app, token, "1");
@@ -95,11 +95,11 @@ async fn a_token_is_of_no_use_with_the_proof_of_another_key_or_if_it_is_bound_to
 #[actix_rt::test]
 async fn a_proof_is_good_for_one_request_with_one_token_at_one_time() {
     let app = TestApp::spawn();
-    let holder = Holder::new();
-    let token = holder.token(&app, "ann");
-    let other = holder.token(&app, "ann");
+    let client = DpopClient::new();
+    let token = client.token(&app, "ann");
+    let other = client.token(&app, "ann");
     let now = app.clock.now().timestamp();
-    let good = || Holder::claims(&app, &token, "x");
+    let good = || DpopClient::claims(&app, &token, "x");
     let changed = |name: &str, value: Value| {
         let mut claims = good();
         claims[name] = value;
@@ -124,13 +124,13 @@ async fn a_proof_is_good_for_one_request_with_one_token_at_one_time() {
         ("from the future", changed("iat", (now + 31).into())),
         (
             "another token",
-            changed("ath", Holder::claims(&app, &other, "x")["ath"].clone()),
+            changed("ath", DpopClient::claims(&app, &other, "x")["ath"].clone()),
         ),
         ("no token", changed("ath", Value::Null)),
         ("no id", changed("jti", "".into())),
         ("an id too long", changed("jti", "x".repeat(257).into())),
     ] {
-        let proof = holder.sign(&claims);
+        let proof = client.sign(&claims);
         let reply = with_proof(list(&app, &token), &token, &proof).send().await;
         assert_eq!(
             error(&reply, "DPoP").as_deref(),
@@ -138,7 +138,7 @@ async fn a_proof_is_good_for_one_request_with_one_token_at_one_time() {
             "{why}"
         );
     }
-    let proof = holder.sign(&good());
+    let proof = client.sign(&good());
     let twice = with_proof(list(&app, &token), &token, &proof).also("dpop", proof.as_bytes());
     assert_eq!(
         error(&twice.send().await, "DPoP").as_deref(),
@@ -184,17 +184,17 @@ async fn nobody_without_a_good_token_has_a_proof_looked_at() {
 #[actix_rt::test]
 async fn where_nonces_are_needed_the_challenge_brings_one_and_a_proof_with_it_is_good() {
     let app = TestApp::spawn_with(|config| config.http.proofs = ProofConfig::Nonce);
-    let holder = Holder::new();
-    let token = holder.token(&app, "ann");
+    let client = DpopClient::new();
+    let token = client.token(&app, "ann");
     let ask = || list(&app, &token);
-    let proof = holder.proof(&app, &token, "1");
+    let proof = client.proof(&app, &token, "1");
     let reply = with_proof(ask(), &token, &proof).send().await;
     assert_eq!(error(&reply, "DPoP").as_deref(), Some("use_dpop_nonce"));
     let nonce = reply.header("dpop-nonce").unwrap().to_owned();
     let with_nonce = |id: &str, nonce: &str| {
-        let mut claims = Holder::claims(&app, &token, id);
+        let mut claims = DpopClient::claims(&app, &token, id);
         claims["nonce"] = nonce.into();
-        holder.sign(&claims)
+        client.sign(&claims)
     };
     for id in ["2", "3"] {
         let reply = with_proof(ask(), &token, &with_nonce(id, &nonce))
@@ -221,9 +221,9 @@ async fn where_nonces_are_needed_the_challenge_brings_one_and_a_proof_with_it_is
 #[actix_rt::test]
 async fn where_proofs_are_not_taken_a_bound_token_cannot_be_used_and_nothing_speaks_of_them() {
     let app = TestApp::spawn_with(|config| config.http.proofs = ProofConfig::Off);
-    let holder = Holder::new();
-    let token = holder.token(&app, "ann");
-    let proof = holder.proof(&app, &token, "1");
+    let client = DpopClient::new();
+    let token = client.token(&app, "ann");
+    let proof = client.proof(&app, &token, "1");
     let proved = with_proof(list(&app, &token), &token, &proof);
     for ask in [proved, list(&app, &token)] {
         let reply = ask.send().await;
@@ -245,12 +245,12 @@ async fn the_metadata_names_what_proofs_may_be_signed_with() {
 #[actix_rt::test]
 async fn a_bound_token_that_lacks_a_scope_is_challenged_by_its_own_scheme() {
     let app = TestApp::spawn();
-    let holder = Holder::new();
+    let client = DpopClient::new();
     let token = app.token_with(json!({
-        "scope": "user:read", "token_type": "DPoP", "cnf": { "jkt": holder.thumbprint() },
+        "scope": "user:read", "token_type": "DPoP", "cnf": { "jkt": client.thumbprint() },
     }));
     let ask = app.tool(&token, "list_entries", &json!({}));
-    let reply = with_proof(ask, &token, &holder.proof(&app, &token, "1"))
+    let reply = with_proof(ask, &token, &client.proof(&app, &token, "1"))
         .send()
         .await;
     assert_eq!(reply.status, 403);

@@ -1,4 +1,4 @@
-//! A server of the test's own, an authorization server that does as it is told, and clients.
+//! A server per test, an authorization server that answers and misbehaves as the test says, and clients.
 
 mod app;
 mod challenge;
@@ -7,9 +7,9 @@ mod cluster;
 mod confirmation;
 #[path = "../../support/database.rs"]
 mod database;
+mod dpop_client;
 mod events;
 mod features;
-mod holder;
 mod issuer;
 mod journal;
 mod log;
@@ -32,9 +32,9 @@ pub(crate) use confirmation::{
     able, again, asked, deletion, entry_question, is_there, noes, question, refused, yes,
 };
 pub(crate) use database::{TestDatabase, new_cluster};
+pub(crate) use dpop_client::DpopClient;
 pub(crate) use events::{Events, patiently};
 pub(crate) use features::{Feature, Kind, names_for, scope_table, tools_for};
-pub(crate) use holder::Holder;
 pub(crate) use issuer::{Answer, Issuer, KEYS, Seen};
 pub(crate) use journal::{ALL, Journal, redacted};
 pub(crate) use log::{lines_with, log_contains};

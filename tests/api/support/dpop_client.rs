@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::{RESOURCE, SigningKey, TestApp};
 
-pub(crate) struct Holder(SigningKey);
+pub(crate) struct DpopClient(SigningKey);
 
-impl Holder {
+impl DpopClient {
     pub(crate) fn new() -> Self {
         Self(SigningKey::new("proof"))
     }
