@@ -175,7 +175,8 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig(options)) => check_config(&options),
         Some(Command::Healthcheck(options)) => return healthcheck(&options),
         Some(Command::Scopes) => {
-            print!("{}", app::scope_table());
+            let table = actix_rt::System::new().block_on(async { app::scope_table() });
+            print!("{table}");
             Ok(())
         }
         Some(Command::ConfigKeys) => {
@@ -207,12 +208,6 @@ fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn scopes() -> Result<(), Failure> {
-    let table = actix_rt::System::new().block_on(async { app::scope_table() });
-    print!("{table}");
-    Ok(())
 }
 
 /// The command line; without a command it is that of `dev`, if this build has it.

@@ -37,7 +37,6 @@ impl Dispatcher {
         let context = self.read_context(&call.principal);
         let page = match listed {
             Some(template) => template.list(context, cursor),
-            None if cursor.is_some() => return Err(unknown_cursor().into()),
             None => None,
         };
         Ok(Box::pin(async move {

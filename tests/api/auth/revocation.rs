@@ -340,7 +340,7 @@ async fn who_does_not_have_the_secret_cuts_nobody_off() {
             assert_eq!(reply.json()["error"], "invalid_client");
             assert_eq!(
                 reply.header("www-authenticate"),
-                Some(r#"Basic realm="cut-offs""#)
+                Some(r#"Basic realm="revocations""#)
             );
         }
         let elsewhere = ask.clone().header("host", "evil.example").send().await;
