@@ -21,20 +21,23 @@ use tokio::time::timeout;
 
 use crate::{
     config::Config,
-    domain::{activity::EndedCall, clock::Clock},
+    domain::activity::EndedCall,
+    journal::{JournalHandle, JournalSettings},
+    prompts, resources, scopes, tools,
+};
+use mcp_server::{
     features::{
         catalogue::{Catalogue, Features},
         changes::Changes,
-        prompts, resources, scope_table, tools,
+        scope_table,
     },
-    journal::{JournalHandle, JournalSettings},
-    scopes,
     server::Running,
 };
+use resource_server::clock::Clock;
 
 use self::settings::{info, journal_health, journal_settings, server};
 
-pub use crate::server::{DrainOverdue, TimeLimits, listen};
+pub use mcp_server::server::{DrainOverdue, TimeLimits, listen};
 
 /// Why a running server cannot go on.
 #[derive(Clone, Debug, Display, PartialEq, Eq)]
@@ -70,6 +73,13 @@ pub fn features(journal: &JournalHandle) -> Features {
     }
 }
 
+/// What stands above the table of `epicme scopes`.
+const ABOUT_SCOPES: &str = "\
+What a call of each feature needs, all of it at once. One declaration per feature decides the lists, the refusals (403 `insufficient_scope`) and this
+page, which `epicme scopes` prints.
+
+Write does not imply read: a client that dictates may append to a journal that it cannot read. What reveals stored content needs the scope to read it.";
+
 /// What each feature needs, as a table for people. Needs an actix `System`, and no database.
 ///
 /// # Panics
@@ -80,7 +90,10 @@ pub fn scope_table() -> String {
     let changes = Changes::start(&arbiter.handle());
     let journal = JournalHandle::start(&JournalSettings::new("".into(), changes));
     let catalogue = Catalogue::new(features(&journal), scopes::declared(), info());
-    let table = scope_table::markdown(&catalogue.expect("the journal's declarations are right"));
+    let table = scope_table::markdown(
+        &catalogue.expect("the journal's declarations are right"),
+        ABOUT_SCOPES,
+    );
     arbiter.stop();
     table
 }

@@ -1,30 +1,22 @@
 //! EpicMe: a personal journal over MCP, and a reference OAuth resource server for MCP.
 //!
-//! Begin with `docs/ARCHITECTURE.md`; each room's `mod.rs` says what lives there and what never does.
+//! The protocol, the sessions and everything about tokens are in the crates `mcp-server`, `mcp-protocol`
+//! and `resource-server`; here is the journal. Start reading at `docs/ARCHITECTURE.md`.
 
 pub mod app;
-pub mod audit;
-pub mod auth;
-pub mod cause;
+pub mod arguments;
+mod completers;
 pub mod config;
-pub mod cut_off;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
-pub mod features;
-pub mod gate;
 pub mod healthcheck;
-pub mod http;
 pub mod journal;
-pub mod mcp;
-pub mod metrics;
-pub mod oauth;
-#[cfg(feature = "otlp")]
-pub mod otlp;
+pub mod prompts;
+pub mod resources;
+pub mod revoke;
 pub mod scopes;
-pub mod secret_file;
-pub mod server;
-pub mod session;
 pub mod storage;
-pub mod telemetry;
-pub mod tls;
+mod tool_errors;
+pub mod tools;
+pub mod views;

@@ -5,22 +5,22 @@ use std::{
     process::ExitCode, task::Poll,
 };
 
-use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand};
+use clap::{
+    ArgGroup, Args, CommandFactory, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use epicme::{
     app::{
         self, App, Failure as AppFailure,
         signals::{Instruction, Signals},
     },
     config::{self, Config, DatabaseConfig, Options, keys},
-    cut_off,
-    domain::clock::Clock,
-    healthcheck,
-    oauth::url::PublicUrl,
-    secret_file,
+    healthcheck, revoke,
     storage::{self, StorageError},
-    telemetry::{self, LogFormat},
 };
+use mcp_server::telemetry::{self, LogFormat};
 use mimalloc::MiMalloc;
+use resource_server::{clock::Clock, secret_file, url::PublicUrl};
 use serde_json::json;
 use url::Url;
 
@@ -60,6 +60,8 @@ struct CommandLine {
         env = keys::LOG_FORMAT.name,
         value_name = keys::LOG_FORMAT.value_name,
         default_value = keys::LOG_FORMAT.default,
+        value_parser = PossibleValuesParser::new(["text", "json"])
+            .map(|format| format.parse::<LogFormat>().unwrap_or_default()),
         help = keys::LOG_FORMAT.help,
         help_heading = keys::LOG_FORMAT.heading.title(),
         global = true
@@ -89,7 +91,8 @@ enum Command {
     ConfigKeys,
     /// Revoke a token, user or client on one running process and close its streams and sessions. If there
     /// are several processes, run this for each
-    CutOff(CutOffOptions),
+    #[command(alias = "cut-off")]
+    Revoke(RevokeOptions),
 }
 
 #[derive(Args)]
@@ -111,7 +114,7 @@ struct HealthcheckOptions {
 
 #[derive(Args)]
 #[command(group(ArgGroup::new("whom").required(true)))]
-struct CutOffOptions {
+struct RevokeOptions {
     /// URL of the process
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
     server: Url,
@@ -155,7 +158,13 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return print(&error),
     };
-    telemetry::start(&line.log, line.log_format);
+    telemetry::start(&log_filter(&line.log), line.log_format);
+    if line.log.contains(FORMER_ACCESS_LOG) {
+        log::warn!("in --log, {FORMER_ACCESS_LOG} is now called `access`");
+    }
+    if std::env::args_os().any(|argument| argument == "cut-off") {
+        log::warn!("the command `cut-off` is now called `revoke`");
+    }
     if let Some(
         Command::Serve(options) | Command::Migrate(options) | Command::CheckConfig(options),
     ) = &line.command
@@ -183,7 +192,7 @@ fn main() -> ExitCode {
             print!("{}", config::reference());
             Ok(())
         }
-        Some(Command::CutOff(options)) => cut_off(options),
+        Some(Command::Revoke(options)) => revoke(options),
     };
     telemetry::flush();
     match outcome {
@@ -193,6 +202,23 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// The target of the access log until it moved to the library.
+const FORMER_ACCESS_LOG: &str = "epicme::access";
+
+/// The filter for env_logger. `epicme` stands for the program with its libraries.
+fn log_filter(filter: &str) -> String {
+    let with_libraries = |directive: &str| match directive.trim() {
+        level if level.starts_with("epicme=") => {
+            let level = &level["epicme=".len()..];
+            let crates = ["epicme", "mcp_server", "mcp_protocol", "resource_server"];
+            crates.map(|name| format!("{name}={level}")).join(",")
+        }
+        directive => directive.replace(FORMER_ACCESS_LOG, "access"),
+    };
+    let directives = filter.split(',').map(with_libraries);
+    directives.collect::<Vec<_>>().join(",")
 }
 
 /// Prints the server's report about itself.
@@ -415,7 +441,7 @@ fn check_config(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn cut_off(options: CutOffOptions) -> Result<(), Failure> {
+fn revoke(options: RevokeOptions) -> Result<(), Failure> {
     let file = options.secret_file.display();
     let secret = secret_file::read(&options.secret_file)
         .map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
@@ -425,7 +451,7 @@ fn cut_off(options: CutOffOptions) -> Result<(), Failure> {
         (_, _, Some(client)) => json!({ "issuer": options.issuer, "client": client }),
         (None, None, None) => json!({ "everybody": options.everybody }),
     };
-    let request = cut_off::tell(&options.server, &options.public_url, &secret, &whom);
+    let request = revoke::tell(&options.server, &options.public_url, &secret, &whom);
     actix_rt::System::new()
         .block_on(request)
         .map_err(Failure::unavailable)

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::LazyLock};
 
-use crate::domain::scope::{ScopeSet, Scopes};
+use resource_server::scope::{ScopeSet, Scopes};
 
 /// Who the token speaks for.
 pub const USER_READ: &str = "user:read";

@@ -1,4 +1,5 @@
-//! Which room may know which: the table of `docs/ARCHITECTURE.md`, held against what the source says.
+//! What the crates and their modules may know of each other: the rules of `docs/ARCHITECTURE.md`, held
+//! against the source.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -6,240 +7,185 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-/// A room, and the rooms that it may import.
-const IMPORTS: [(&str, &[&str]); 23] = [
-    ("domain", &[]),
-    ("oauth", &["domain"]),
-    ("mcp", &["domain"]),
-    ("storage", &["domain"]),
-    ("actors::gate", &[]),
-    (
-        "actors::journal",
-        &["actors::gate", "domain", "metrics", "storage"],
-    ),
-    // Lines of the audit log are written where things happen, and shaped in one place.
-    ("audit", &["domain", "mcp", "oauth"]),
-    (
-        "features",
-        &["actors::journal", "audit", "domain", "mcp", "oauth"],
-    ),
-    (
-        "actors::auth",
-        &["actors::gate", "domain", "metrics", "oauth", "secret_file"],
-    ),
-    (
-        "actors::session",
-        &[
-            "actors::auth",
-            "actors::gate",
-            "actors::journal",
-            "domain",
-            "features",
-            "mcp",
-        ],
-    ),
-    (
-        "http",
-        &[
-            "actors::auth",
-            "actors::journal",
-            "actors::session",
-            "audit",
-            "domain",
-            "features",
-            "mcp",
-            "metrics",
-            "oauth",
-            "otlp",
-        ],
-    ),
-    ("config", &["domain", "oauth", "secret_file", "tls"]),
-    ("cut_off", &["actors::auth", "oauth"]),
-    ("healthcheck", &[]),
-    ("metrics", &[]),
-    ("otlp", &["actors::auth", "domain", "metrics"]),
-    ("secret_file", &[]),
-    ("telemetry", &[]),
-    ("tls", &["domain", "secret_file"]),
-    (
-        "app",
-        &[
-            "actors::auth",
-            "actors::journal",
-            "actors::session",
-            "config",
-            "domain",
-            "features",
-            "http",
-            "mcp",
-            "metrics",
-            "oauth",
-            "otlp",
-            "storage",
-            "tls",
-        ],
-    ),
-    (
-        "dev",
-        &["actors::journal", "app", "config", "domain", "storage"],
-    ),
-    ("actors", &[]),
-    ("lib", &[]),
-];
+#[path = "architecture/paths.rs"]
+mod paths;
 
-/// A crate or a part of the standard library, and the rooms that may name it.
-const TOOLS: [(&str, &[&str]); 15] = [
-    (
-        "actix",
-        &["actors::auth", "actors::journal", "actors::session"],
-    ),
-    ("actix_web", &["actors::auth", "app", "http"]),
-    ("awc", &["actors::auth", "cut_off", "healthcheck", "otlp"]),
-    ("clap", &["config", "dev", "main", "telemetry"]),
-    ("diesel", &["storage"]),
-    ("diesel_migrations", &["storage"]),
-    ("env_logger", &["telemetry"]),
-    ("jiff", &["features"]),
-    ("jsonwebtoken", &["oauth"]),
-    ("r2d2", &["storage"]),
-    // The crate, not the provider of that name in rustls.
-    ("ring::aead", &["mcp"]),
-    ("ring::signature", &["oauth"]),
-    ("rmcp", &["features", "mcp"]),
-    // Variables are read by way of clap; `main` reads the command line.
-    ("std::env", &["config", "dev", "main"]),
-    ("std::net::TcpStream", &[]),
-];
+/// The longest file, in lines: what a person reads in one sitting.
+const LONGEST: usize = 500;
+
+/// Nine files of ten are no longer.
+const LONG: usize = 370;
+
+/// The libraries, from the one that knows least.
+const LIBRARIES: [&str; 3] = ["mcp-protocol", "resource-server", "mcp-server"];
+
+/// What none of the libraries is about.
+const OF_THE_JOURNAL: [&str; 4] = ["epicme", "journal", "postgres", "diesel"];
 
 #[test]
-fn no_room_imports_what_it_must_not_know() {
-    let allowed: BTreeMap<_, _> = IMPORTS.into_iter().collect();
-    let mut seen = BTreeSet::new();
-    for source in sources() {
-        let room = source.room();
-        if room == "main" {
-            // The program sees what is public.
+fn the_libraries_know_nothing_of_the_journal() {
+    let mut found = Vec::new();
+    for library in LIBRARIES {
+        for source in sources_of(&format!("crates/{library}/src")) {
+            // Examples in tests may speak of anything.
+            let text = source.text.to_lowercase();
+            for word in OF_THE_JOURNAL {
+                if text.contains(word) {
+                    found.push(format!("{word} in {}", source.file.display()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_libraries_bring_no_database() {
+    for library in LIBRARIES {
+        let tree = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "-p", library])
+            .args(["-e", "normal", "--prefix", "none"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{tree:?}");
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        assert!(tree.starts_with(library), "{tree}");
+        let database = ["diesel", "pq-sys", "r2d2", "private-postgres"]
+            .into_iter()
+            .find(|name| {
+                tree.lines()
+                    .any(|line| line.split(' ').next() == Some(name))
+            });
+        assert_eq!(database, None, "{library}");
+    }
+}
+
+/// The protocol and the rules about tokens are of use without each other.
+#[test]
+fn no_library_depends_on_one_above_it() {
+    for (library, others) in [
+        ("mcp-protocol", &["mcp-server", "resource-server"][..]),
+        ("resource-server", &["mcp-protocol", "mcp-server"]),
+    ] {
+        let manifest = format!("crates/{library}/Cargo.toml");
+        let manifest = fs::read_to_string(root().join(manifest)).unwrap();
+        let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+        for other in others {
+            let depends = dependencies.lines().any(|line| line.starts_with(other));
+            assert!(!depends, "{library} depends on {other}");
+        }
+    }
+}
+
+#[test]
+fn what_differs_between_eras_stands_in_the_protocol() {
+    // The route of each era, and a label of the metrics, which decides nothing.
+    let may = ["http/mcp/endpoint.rs", "http/mcp/legacy.rs", "metrics/"];
+    for source in sources_of("crates/mcp-server/src") {
+        let path = source.file.to_str().unwrap().to_owned();
+        if may.iter().any(|part| path.contains(part)) {
             continue;
         }
-        let allowed = allowed
-            .get(room.as_str())
-            .unwrap_or_else(|| panic!("{room} is not in the table"));
-        for path in &source.paths {
-            let Some(import) = source.import(path) else {
-                continue;
-            };
-            if import != room {
-                assert!(
-                    allowed.contains(&import.as_str()),
-                    "{} imports {path}: {room} must not know {import}",
-                    source.file.display()
-                );
-            }
-        }
-        seen.insert(room);
-    }
-    let listed: BTreeSet<_> = allowed.keys().map(ToString::to_string).collect();
-    assert_eq!(listed, seen, "the table lists the rooms that there are");
-}
-
-#[test]
-fn no_room_uses_a_tool_of_another() {
-    for source in sources() {
-        for (tool, rooms) in TOOLS {
-            let used = source
-                .paths
-                .iter()
-                .find(|path| path == &tool || path.starts_with(&format!("{tool}::")));
-            if let Some(path) = used {
-                assert!(
-                    rooms.contains(&source.room().as_str()),
-                    "{} names {path}, which belongs to {rooms:?}",
-                    source.file.display()
-                );
-            }
-        }
-    }
-}
-
-/// A file outside `mcp` that tells the eras apart, and what for: it routes a request, and no more. What
-/// an era's answers look like, and with which codes and statuses they come, stands in `mcp`.
-const ERAS: [(&str, &str); 2] = [
-    ("http/endpoint.rs", "routes by era"),
-    ("http/legacy.rs", "is the legacy era's route"),
-];
-
-#[test]
-fn what_differs_between_eras_stands_in_mcp() {
-    let mut telling = BTreeSet::new();
-    // A label of the metrics is a word for an era, and decides nothing.
-    let rooms = ["mcp", "metrics"];
-    let elsewhere = |source: &&Source| !rooms.contains(&source.room().as_str());
-    for source in sources().iter().filter(elsewhere) {
-        let file = source.relative();
         let named = source
             .paths
             .iter()
             .filter(|path| !path.starts_with("metrics::"))
-            .find(|path| path.contains("ProtocolVersion::V2") || path.contains("Era::"));
-        let asked = ["is_modern", "NEWEST_LEGACY", "MODERN"]
-            .into_iter()
-            .find(|name| source.names.contains(*name));
-        if let Some(what) = named.map(String::as_str).or(asked) {
-            assert!(
-                ERAS.iter().any(|(allowed, _)| *allowed == file),
-                "{file} tells the eras apart ({what}), which belongs to mcp"
-            );
-            telling.insert(file);
+            .find(|path| path.contains("ProtocolVersion::V2") || path.contains("Era::Modern"));
+        assert_eq!(named, None, "{path} tells the eras apart");
+    }
+}
+
+#[test]
+fn a_file_can_be_read_in_one_sitting() {
+    let mut lengths: Vec<_> = source_folders()
+        .iter()
+        .flat_map(|folder| sources_of(folder))
+        .map(|source| (source.lines, source.file))
+        .collect();
+    lengths.sort();
+    let (longest, file) = lengths.last().unwrap();
+    assert!(
+        *longest <= LONGEST,
+        "{} has {longest} lines",
+        file.display()
+    );
+    let (long, file) = &lengths[lengths.len() * 9 / 10];
+    assert!(*long <= LONG, "{} has {long} lines", file.display());
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    let mut pairs = Vec::new();
+    for folder in source_folders() {
+        let sources = sources_of(&folder);
+        let by_module: BTreeMap<_, _> = sources
+            .iter()
+            .map(|source| (source.module.clone(), source))
+            .collect();
+        let imports: BTreeMap<_, BTreeSet<_>> = sources
+            .iter()
+            .map(|source| (source.module.clone(), source.imports(&by_module)))
+            .collect();
+        for (module, others) in &imports {
+            for other in others {
+                // A module and those in it are one thing that is spread over files.
+                let within = other.starts_with(module) || module.starts_with(other);
+                if !within && module < other && imports[other].contains(module) {
+                    let (one, other) = (module.join("::"), other.join("::"));
+                    pairs.push(format!("{folder}: {one} and {other}"));
+                }
+            }
         }
     }
-    let listed: BTreeSet<_> = ERAS.iter().map(|(file, _)| (*file).to_owned()).collect();
-    assert_eq!(listed, telling, "the list names the files that do");
+    assert!(pairs.is_empty(), "these import each other: {pairs:#?}");
 }
 
 #[test]
 fn the_reader_of_imports_reads_trees() {
-    let paths = paths(
+    let paths = paths::of(
         "use crate::{\n    a::{b, C as D},\n    e::*,\n};\nlet x = std::env::var(y)::<z::w>();",
     );
-    assert_eq!(
-        paths,
-        [
-            "crate::a::b",
-            "crate::a::C",
-            "crate::e",
-            "std::env::var",
-            "z::w"
-        ]
-    );
+    let names = [
+        "crate::a::b",
+        "crate::a::C",
+        "crate::e",
+        "std::env::var",
+        "z::w",
+    ];
+    assert_eq!(paths, names);
 }
 
-/// One file of `src/`, without its comments and its unit tests.
+/// One file, without its comments and its unit tests.
 struct Source {
     file: PathBuf,
+    lines: usize,
+    text: String,
     /// Its module, as a path.
     module: Vec<String>,
     /// Every path of two names or more that it writes.
     paths: Vec<String>,
-    /// Every name that it writes.
-    names: BTreeSet<String>,
 }
 
 impl Source {
-    /// Its place within `src/`.
-    fn relative(&self) -> String {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let relative = self.file.strip_prefix(root).unwrap();
-        relative.to_str().unwrap().to_owned()
+    /// The modules of this crate that it names.
+    fn imports(&self, modules: &BTreeMap<Vec<String>, &Source>) -> BTreeSet<Vec<String>> {
+        let paths = self.paths.iter();
+        paths
+            .filter_map(|path| self.module_of(path, modules))
+            .filter(|module| *module != self.module)
+            .collect()
     }
 
-    fn room(&self) -> String {
-        room(&self.module)
-    }
-
-    /// The room that a path leads to, if it stays within this crate.
-    fn import(&self, path: &str) -> Option<String> {
+    /// The module that a path leads to, if it stays within this crate.
+    fn module_of(
+        &self,
+        path: &str,
+        modules: &BTreeMap<Vec<String>, &Source>,
+    ) -> Option<Vec<String>> {
         let mut names = path.split("::").map(str::to_owned).peekable();
         let mut module = match names.next()?.as_str() {
             "crate" => Vec::new(),
@@ -254,21 +200,29 @@ impl Source {
             _ => return None,
         };
         module.extend(names);
-        Some(room(&module))
+        while !modules.contains_key(&module) {
+            module.pop()?;
+        }
+        Some(module)
     }
 }
 
-/// The room of a module: the first name, and of the actors the second as well.
-fn room(module: &[String]) -> String {
-    match module {
-        [] => "lib".to_owned(),
-        [first, second, ..] if first == "actors" => format!("actors::{second}"),
-        [first, ..] => first.clone(),
-    }
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// `src` of every crate.
+fn source_folders() -> Vec<String> {
+    let mut folders = vec!["src".to_owned()];
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let name = entry.unwrap().file_name();
+        folders.push(format!("crates/{}/src", name.to_str().unwrap()));
+    }
+    folders
+}
+
+fn sources_of(folder: &str) -> Vec<Source> {
+    let root = root().join(folder);
     let mut folders = vec![root.clone()];
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -279,28 +233,32 @@ fn sources() -> Vec<Source> {
             } else if file.extension().is_some_and(|extension| extension == "rs")
                 && !is_of_unit_tests(&file)
             {
-                let relative = file.strip_prefix(&root).unwrap().with_extension("");
-                let mut module: Vec<String> = relative
-                    .iter()
-                    .map(|name| name.to_str().unwrap().to_owned())
-                    .filter(|name| name != "mod")
-                    .collect();
-                if module == ["lib"] {
-                    module.clear();
-                }
-                let code = code(&fs::read_to_string(&file).unwrap());
-                let names = code.split(|character| !is_name(character));
-                sources.push(Source {
-                    file,
-                    module,
-                    paths: paths(&code),
-                    names: names.map(str::to_owned).collect(),
-                });
+                sources.push(source(&root, file));
             }
         }
     }
-    assert!(sources.len() > 50, "the source is found");
+    assert!(!sources.is_empty(), "{folder} has source");
     sources
+}
+
+fn source(root: &Path, file: PathBuf) -> Source {
+    let relative = file.strip_prefix(root).unwrap().with_extension("");
+    let names = relative
+        .iter()
+        .map(|name| name.to_str().unwrap().to_owned());
+    let mut module: Vec<String> = names.filter(|name| name != "mod").collect();
+    if module == ["lib"] {
+        module.clear();
+    }
+    let text = fs::read_to_string(&file).unwrap();
+    let code = without_tests(&text);
+    Source {
+        lines: text.lines().count(),
+        paths: paths::of(&without_comments(code)),
+        text: code.to_owned(),
+        file,
+        module,
+    }
 }
 
 /// A file of its own for the unit tests of the file beside it.
@@ -309,97 +267,12 @@ fn is_of_unit_tests(file: &Path) -> bool {
         .is_some_and(|stem| stem.to_string_lossy().ends_with("_tests"))
 }
 
-/// The text without comments and without unit tests, which may import what they like.
-fn code(text: &str) -> String {
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    text.lines()
-        .map(|line| line.split("//").next().unwrap())
-        .collect::<Vec<_>>()
-        .join("\n")
+/// Unit tests may import what they like.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap()
 }
 
-/// Every path in a piece of code, with the trees of `use` written out.
-fn paths(code: &str) -> Vec<String> {
-    let mut reader = Reader {
-        rest: code,
-        found: Vec::new(),
-    };
-    let mut before = ' ';
-    while let Some(character) = reader.rest.chars().next() {
-        if !is_name(before) && before != ':' && is_name(character) && !character.is_ascii_digit() {
-            let name = reader.name();
-            if reader.rest.starts_with("::") {
-                reader.tree(name);
-            }
-            before = 'x';
-        } else {
-            before = character;
-            reader.rest = &reader.rest[character.len_utf8()..];
-        }
-    }
-    reader.found
-}
-
-struct Reader<'a> {
-    rest: &'a str,
-    found: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn name(&mut self) -> String {
-        let end = self
-            .rest
-            .find(|character| !is_name(character))
-            .unwrap_or(self.rest.len());
-        let (name, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        name.to_owned()
-    }
-
-    /// Reads on from a name, up to the end of its path or of its tree.
-    fn tree(&mut self, mut path: String) {
-        while let Some(rest) = self.rest.strip_prefix("::") {
-            self.rest = rest;
-            if let Some(rest) = rest.strip_prefix('{') {
-                self.rest = rest;
-                return self.branches(&path);
-            }
-            let name = self.name();
-            if name.is_empty() {
-                self.rest = self.rest.strip_prefix('*').unwrap_or(self.rest);
-                break;
-            }
-            path = format!("{path}::{name}");
-        }
-        self.found.push(path);
-    }
-
-    fn branches(&mut self, path: &str) {
-        loop {
-            self.rest = self.rest.trim_start_matches(|character: char| {
-                character.is_whitespace() || character == ','
-            });
-            if let Some(rest) = self.rest.strip_prefix('}') {
-                self.rest = rest;
-                return;
-            }
-            let name = self.name();
-            if name.is_empty() {
-                // A star.
-                self.rest = &self.rest[1..];
-                self.found.push(path.to_owned());
-            } else {
-                self.tree(format!("{path}::{name}"));
-            }
-            let rest = self.rest.trim_start();
-            if let Some(rest) = rest.strip_prefix("as ") {
-                self.rest = rest;
-                self.name();
-            }
-        }
-    }
-}
-
-fn is_name(character: char) -> bool {
-    character.is_ascii_alphanumeric() || character == '_'
+fn without_comments(text: &str) -> String {
+    let lines = text.lines().map(|line| line.split("//").next().unwrap());
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -6,17 +6,17 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use epicme::{
-    domain::principal::Credential,
-    oauth::{
-        bearer::{BearerToken, Presentation},
-        judge::{Expectation, judge},
+use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenFormat, TokenGrant};
+use resource_server::{
+    bearer::{BearerToken, Presentation},
+    jose::{
         jwt::{access_token, peek_issuer},
         keys::KeySet,
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
     },
+    principal::Credential,
+    validation::{Expectation, judge},
 };
-use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenFormat, TokenGrant};
 use secrecy::ExposeSecret;
 
 const RESOURCE: &str = "http://127.0.0.1:8787/mcp";

@@ -12,11 +12,11 @@ use actix_rt::System;
 use epicme::{
     app::{self, App},
     config::{Config, Options},
-    domain::clock::Clock,
     storage,
 };
 use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant};
 use private_postgres::{Cluster, ClusterOptions};
+use resource_server::clock::Clock;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;

@@ -3,23 +3,29 @@
 use secrecy::ExposeSecret;
 
 use crate::{
-    auth::{CacheSettings, IssuerSettings, JwtSettings},
     config::{
         Config, DatabaseConfig, HttpConfig, IssuerConfig, ProofConfig, RequestStateConfig,
         SessionConfig, Verification,
     },
-    domain::{journal::JournalError, principal::UserId},
+    domain::journal::JournalError,
+    journal::{JournalHandle, JournalSettings, Ping, SchemaCheck, UseRequestState},
+    scopes,
+};
+use mcp_protocol::server_info::ServerInfo;
+use mcp_server::{
     features::{
         changes::Changes,
         replay_store::{ReplayStore, StateNonce, UseFuture},
         tool_error::ToolError,
     },
-    http::{HealthCheck, PartHealth, RateLimits},
-    journal::{JournalHandle, JournalSettings, Ping, SchemaCheck, UseRequestState},
-    mcp::server_info::ServerInfo,
-    scopes,
+    http::{HealthCheck, PartHealth},
     server::{DpopMode, DrainSettings, SealingKeys, Server, StreamLimits},
     session::SessionSettings,
+};
+use resource_server::{
+    auth::{CacheSettings, IssuerSettings, JwtSettings},
+    limits::RateLimits,
+    principal::UserId,
 };
 
 /// What the server says of itself, for clients and models.

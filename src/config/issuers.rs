@@ -11,9 +11,11 @@ use super::{
     reader::Reader,
     sections::{IssuerConfig, Verification},
 };
-use crate::oauth::{
-    client_assertion::ClientKey,
-    client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+use resource_server::{
+    issuer::client_authentication::{
+        ClientAuthentication, ClientAuthenticationMethod, SecretSource,
+    },
+    jose::client_assertion::ClientKey,
     url::PlainHttpHosts,
 };
 

@@ -10,7 +10,7 @@ use super::{
     options::{Options, Raw, Source},
     reader::Reader,
 };
-use crate::oauth::json;
+use resource_server::jose::json;
 
 /// The longest file, in bytes.
 const LONGEST_FILE: u64 = 256 * 1024;

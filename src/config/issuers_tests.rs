@@ -1,8 +1,6 @@
 use super::*;
-use crate::{
-    config::{Config, options::Options},
-    oauth::keys::Algorithm,
-};
+use crate::config::{Config, options::Options};
+use resource_server::jose::keys::Algorithm;
 
 fn options() -> Options {
     Options::default()

@@ -18,12 +18,10 @@ use super::{
         RequestStateConfig, SessionConfig, StreamConfig, Verification,
     },
 };
-use crate::{
-    oauth::{
-        client_authentication::ClientAuthenticationMethod,
-        url::{IssuerUrl, PlainHttpHosts, PublicUrl, endpoint},
-    },
-    tls::Identity,
+use mcp_server::tls::Identity;
+use resource_server::{
+    issuer::client_authentication::ClientAuthenticationMethod,
+    url::{IssuerUrl, PlainHttpHosts, PublicUrl},
 };
 
 /// An hour, in seconds.
@@ -145,7 +143,7 @@ keys! {
             /// URL of the issuer's metadata, if it is not at the well-known location under the issuer
             /// identifier. The metadata must name that identifier all the same.
             metadata_url: Key::new("EPICME_ISSUER_METADATA_URL", "URL").member("metadataUrl")
-                => Optional(Text(|url: &str| endpoint(url, plain)), "(under the issuer's own URL)");
+                => Optional(Text(|url: &str| rules::endpoint(url, plain)), "(under the issuer's own URL)");
 
             /// Whether to accept tokens without an audience: on or off. Only for an authorization server that
             /// sends none but sends token_type; every access token of it is then accepted here.
@@ -155,7 +153,7 @@ keys! {
         Introspection {
             /// Introspection endpoint. Defaults to the one in the issuer's metadata.
             introspection_url: Key::new("EPICME_INTROSPECTION_URL", "URL").member("introspection.url")
-                => Optional(Text(|url: &str| endpoint(url, plain)), "(from the issuer's metadata)");
+                => Optional(Text(|url: &str| rules::endpoint(url, plain)), "(from the issuer's metadata)");
 
             /// Time limit of one introspection, including a retry, up to 30s.
             timeout: Key::new("EPICME_INTROSPECTION_TIMEOUT", "DURATION").default("3s")
@@ -183,7 +181,7 @@ keys! {
         Jwt {
             /// Key set of the issuer (JWKS). Defaults to the one in the issuer's metadata.
             keys_url: Key::new("EPICME_JWKS_URL", "URL").member("jwksUrl")
-                => Optional(Text(|url: &str| endpoint(url, plain)), "(from the issuer's metadata)");
+                => Optional(Text(|url: &str| rules::endpoint(url, plain)), "(from the issuer's metadata)");
         }
         .. { plain_http_hosts: Some(plain.clone()), signed_replies: signed, verification: verification }
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::oauth::{
-    client_authentication::ClientAuthenticationMethod, keys::Algorithm, url::PlainHttpHosts,
+use resource_server::{
+    issuer::client_authentication::ClientAuthenticationMethod, jose::keys::Algorithm,
+    url::PlainHttpHosts,
 };
 
 /// The files of the listener's certificate and key.

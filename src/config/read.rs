@@ -12,7 +12,7 @@ use super::{
     reader::{EffectiveValue, Reader},
     sections::{Config, DrainConfig, RequestStateConfig, SessionConfig},
 };
-use crate::tls::{Identity, TlsFault};
+use mcp_server::tls::{Identity, TlsFault};
 
 impl Config {
     /// Reads the options.

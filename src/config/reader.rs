@@ -10,7 +10,7 @@ use super::{
     kind::Kind,
     options::{Options, Raw, Source},
 };
-use crate::secret_file;
+use resource_server::secret_file;
 
 /// The key that names the file of issuers.
 const ISSUERS_FILE: &str = "EPICME_ISSUERS_FILE";

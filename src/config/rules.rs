@@ -7,10 +7,11 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
 use super::sections::SealingKey;
-use crate::{
-    domain::address_range::{AddressRange, NotARange},
-    oauth::keys::Algorithm,
-    scopes::{self, JournalScopes},
+use crate::scopes::{self, JournalScopes};
+use resource_server::{
+    address_range::{AddressRange, NotARange},
+    jose::keys::Algorithm,
+    url::{PlainHttpHosts, UrlFault, endpoint as endpoint_of},
 };
 
 /// The shortest secret that cannot be guessed, in bytes.
@@ -21,6 +22,17 @@ const MOST_PREFIXES: usize = 20;
 
 /// The longest prefix, in bytes.
 const LONGEST_PREFIX: usize = 100;
+
+/// An endpoint of an issuer.
+pub(super) fn endpoint(text: &str, plain: &PlainHttpHosts) -> Result<Url, String> {
+    endpoint_of(text, plain).map_err(|fault| match fault {
+        // Whoever reads this looks for our key.
+        UrlFault::EndpointNotSecure => "must use https (http is allowed on a loopback host and on \
+            those of EPICME_PLAIN_HTTP_HOSTS only)"
+            .to_owned(),
+        fault => fault.to_string(),
+    })
+}
 
 pub(super) fn any_text(text: &str) -> Result<String, Infallible> {
     Ok(text.to_owned())

@@ -11,15 +11,13 @@ use std::{
 use secrecy::{SecretBox, SecretString};
 use url::Url;
 
-use crate::{
-    domain::address_range::AddressRange,
-    oauth::{
-        client_authentication::ClientAuthentication,
-        keys::Algorithm,
-        url::{IssuerUrl, PlainHttpHosts, PublicUrl},
-    },
-    scopes::JournalScopes,
-    tls::Identity,
+use crate::scopes::JournalScopes;
+use mcp_server::tls::Identity;
+use resource_server::{
+    address_range::AddressRange,
+    issuer::client_authentication::ClientAuthentication,
+    jose::keys::Algorithm,
+    url::{IssuerUrl, PlainHttpHosts, PublicUrl},
 };
 
 /// The configuration of `epicme serve`, all of it valid.

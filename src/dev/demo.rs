@@ -3,12 +3,10 @@
 use mock_auth::User;
 
 use crate::{
-    domain::{
-        journal::{JournalError, JournalOwner, NewEntry, NewTag},
-        principal::UserId,
-    },
+    domain::journal::{JournalError, JournalOwner, NewEntry, NewTag},
     journal::{AddTagToEntry, CreateEntry, CreateTag, HasEntries, JournalHandle},
 };
+use resource_server::principal::UserId;
 
 struct DemoEntry {
     title: &'static str,

@@ -22,9 +22,10 @@ use super::{
 use crate::{
     app::{self, App, DrainOverdue},
     config::{Config, ConfigErrors, Options, keys},
-    domain::{clock::Clock, journal::JournalError},
+    domain::journal::JournalError,
     scopes, storage,
 };
+use resource_server::clock::Clock;
 
 /// The one database of the private cluster, and its superuser.
 const DATABASE: &str = "epicme";

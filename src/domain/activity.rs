@@ -2,8 +2,8 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::{clock::Timestamp, principal::UserId};
-use crate::features::call_record::{CallRecord, Feature, FeatureKind, Outcome};
+use mcp_server::features::call_record::{CallRecord, Feature, FeatureKind, Outcome};
+use resource_server::{clock::Timestamp, principal::UserId};
 
 /// Stands for the clients of a user that come after [`CLIENTS_PER_HOUR`] others within an hour. No
 /// client is named so: RFC 6749 Appendix A.1 has an id consist of visible ASCII.

@@ -2,7 +2,7 @@
 
 use derive_more::Display;
 
-use super::clock::Timestamp;
+use resource_server::clock::Timestamp;
 
 /// The id of an export. Drawn at random, and good for its owner alone.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]

@@ -3,8 +3,8 @@
 use derive_more::{Display, Error};
 use serde::Serialize;
 
-use super::{clock::Timestamp, principal::UserId};
-use crate::cause::Cause;
+use resource_server::cause::Cause;
+use resource_server::{clock::Timestamp, principal::UserId};
 
 /// The id of an entry, unique over all users. Not a secret: ownership is checked in every query.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,15 +9,7 @@
 //! **Begin with** `principal.rs`, then `journal.rs`.
 
 pub mod activity;
-pub mod address_range;
-pub mod clock;
 pub mod export;
-pub mod fingerprint;
 pub mod journal;
 pub mod page;
-pub mod principal;
-pub mod printable;
-pub mod request_id;
-pub mod scope;
-pub mod trace_context;
 pub mod uris;

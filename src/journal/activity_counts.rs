@@ -7,11 +7,8 @@ use std::{
 
 use chrono::{TimeDelta, Timelike};
 
-use crate::domain::{
-    activity::{ActivityKey, CLIENTS_PER_HOUR, EndedCall, OTHER_CLIENTS, Tally},
-    clock::Timestamp,
-    principal::UserId,
-};
+use crate::domain::activity::{ActivityKey, CLIENTS_PER_HOUR, EndedCall, OTHER_CLIENTS, Tally};
+use resource_server::{clock::Timestamp, principal::UserId};
 
 /// The most keys counted at once: far more than two seconds bring, and few enough to be kept while the
 /// database is down. Calls beyond are not counted.
@@ -110,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::features::call_record::{Feature, FeatureKind, Outcome};
+    use mcp_server::features::call_record::{Feature, FeatureKind, Outcome};
 
     fn call(user: &str, client: &str, name: usize, seconds: i64) -> EndedCall {
         EndedCall {

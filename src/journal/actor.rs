@@ -10,12 +10,12 @@ use actix::{Actor, Arbiter, Context, Handler};
 
 use crate::{
     domain::journal::JournalError,
-    features::changes::Changes,
     storage::{
         Lease, Pool, StorageError, entries,
         entry_batches::{self, Batch},
     },
 };
+use mcp_server::features::changes::Changes;
 
 use super::{
     admission::Admitted,

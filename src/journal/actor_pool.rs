@@ -12,11 +12,10 @@ use tokio::{
 };
 
 use crate::{
-    cause::Cause,
     domain::journal::JournalError,
-    gate::Gate,
     storage::{Pool, PoolSettings, StorageError},
 };
+use resource_server::{cause::Cause, gate::Gate};
 
 use super::{
     actor::JournalActor,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix::Message;
 use tokio::sync::oneshot;
 
-use crate::gate::Permit;
+use resource_server::gate::Permit;
 
 /// A message with its permit, which counts against the bound on admitted messages until the work has
 /// ended.

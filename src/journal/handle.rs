@@ -4,10 +4,9 @@ use std::{fmt, sync::Arc};
 
 use actix_rt::{Arbiter, ArbiterHandle};
 
-use crate::{
-    domain::{activity::EndedCall, journal::JournalError},
-    metrics::{Gate, Label, MetricSource, Text},
-};
+use crate::domain::{activity::EndedCall, journal::JournalError};
+use mcp_server::metrics::{Gate, MetricSource};
+use resource_server::metrics::{Label, Text};
 
 use super::{
     activity::{self, Recorder},

@@ -2,14 +2,12 @@
 
 use actix::Message;
 
+use super::metrics::Operation;
 use crate::{
-    domain::{
-        journal::{Change, JournalError},
-        principal::UserId,
-    },
-    journal::metrics::Operation,
+    domain::journal::{Change, JournalError},
     storage::{Connection, StorageError},
 };
+use resource_server::principal::UserId;
 
 use super::{admission::Admitted, group_commit::PlainEntry};
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::{
+use resource_server::{
     metric_label,
     metrics::{Histogram, Label, Text},
 };
 
 /// How long the journal took to answer, by what it was asked and what came of it.
 #[derive(Debug)]
-pub struct JournalMetrics {
+pub(super) struct JournalMetrics {
     durations: Vec<Histogram>,
 }
 
@@ -102,13 +102,13 @@ impl Default for JournalMetrics {
 
 impl JournalMetrics {
     /// The journal was asked something.
-    pub fn journal(&self, operation: Operation, outcome: JournalOutcome, took: Duration) {
+    pub(super) fn journal(&self, operation: Operation, outcome: JournalOutcome, took: Duration) {
         let place = operation.index() * JournalOutcome::ALL.len() + outcome.index();
         self.durations[place].observe(took);
     }
 
     /// Writes all of it, as Prometheus reads it.
-    pub fn write(&self, text: &mut Text) {
+    pub(super) fn write(&self, text: &mut Text) {
         let name = "journal_duration_seconds";
         let help = "From a question to the journal to its answer, waiting included.";
         text.family(name, "histogram", help);

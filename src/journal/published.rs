@@ -1,9 +1,7 @@
 //! What a change of the journal means for its resources, by URI.
 
-use crate::{
-    domain::{journal::Change, uris},
-    features::{changes, uri::expand},
-};
+use crate::domain::{journal::Change, uris};
+use mcp_server::features::{changes, uri::expand};
 
 /// The changes to publish.
 pub(super) fn published(change: Change) -> Vec<changes::Change> {

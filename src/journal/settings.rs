@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::features::changes::Changes;
+use mcp_server::features::changes::Changes;
 
 use super::schema::SchemaCheck;
 

@@ -9,9 +9,9 @@ use diesel::{
 use crate::domain::{
     activity::{Activity, ActivityKey, ConnectedClient, MOST_CLIENTS, Tally},
     page::{Page, PageRequest, TimeCursor},
-    principal::UserId,
 };
-use crate::features::call_record::{FeatureKind, Outcome};
+use mcp_server::features::call_record::{FeatureKind, Outcome};
+use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
 

@@ -6,13 +6,10 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Bool, Nullable, Record, Text, Timestamptz, Uuid},
 };
 
-use crate::domain::{
-    clock::Timestamp,
-    journal::{
-        Entry, EntryChanges, EntryId, IdempotencyKey, JournalOwner, NewEntry, TagId, TagName,
-    },
-    principal::UserId,
+use crate::domain::journal::{
+    Entry, EntryChanges, EntryId, IdempotencyKey, JournalOwner, NewEntry, TagId, TagName,
 };
+use resource_server::{clock::Timestamp, principal::UserId};
 
 use super::{
     error::StorageError,

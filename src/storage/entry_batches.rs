@@ -10,10 +10,8 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
 };
 
-use crate::domain::{
-    clock::Timestamp,
-    journal::{EntryId, JournalOwner, NewEntry},
-};
+use crate::domain::journal::{EntryId, JournalOwner, NewEntry};
+use resource_server::clock::Timestamp;
 
 use super::{error::StorageError, statement::Statement, time};
 

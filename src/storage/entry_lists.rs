@@ -8,11 +8,10 @@ use diesel::{
 };
 
 use crate::domain::{
-    clock::Timestamp,
     journal::{EntryFilter, EntryId, EntryListItem, SearchHit, TagId},
     page::{Page, PageRequest, TimeCursor},
-    principal::UserId,
 };
+use resource_server::{clock::Timestamp, principal::UserId};
 
 use super::{error::StorageError, statement::Statement, time};
 

@@ -6,10 +6,8 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
 };
 
-use crate::domain::{
-    journal::{EntryId, EntryTag, TagId, TagName},
-    principal::UserId,
-};
+use crate::domain::journal::{EntryId, EntryTag, TagId, TagName};
+use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
 

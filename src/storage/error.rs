@@ -5,10 +5,8 @@ use std::error::Error as _;
 use derive_more::{Display, Error};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use crate::{
-    cause::Cause,
-    domain::journal::{EntryId, JournalError, TagId},
-};
+use crate::domain::journal::{EntryId, JournalError, TagId};
+use resource_server::cause::Cause;
 
 /// What the database refused, or why it could not answer.
 #[derive(Clone, Debug, Display, Error)]

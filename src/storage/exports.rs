@@ -8,12 +8,11 @@ use diesel::{
 };
 
 use crate::domain::{
-    clock::Timestamp,
     export::{Export, ExportBegun, ExportFormat, ExportId},
     journal::Entry,
     page::TimeCursor,
-    principal::UserId,
 };
+use resource_server::{clock::Timestamp, principal::UserId};
 
 use super::{
     entries::{EntryRow, EntrySql, entry_columns},

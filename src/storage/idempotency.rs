@@ -12,10 +12,8 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Text, Timestamptz, Uuid},
 };
 
-use crate::domain::{
-    journal::{IdempotencyKey, TagId, TagName},
-    principal::UserId,
-};
+use crate::domain::journal::{IdempotencyKey, TagId, TagName};
+use resource_server::principal::UserId;
 
 use super::{
     error::{Constraint, StorageError},

@@ -90,6 +90,6 @@ pub fn revert_all_migrations(database_url: &SecretString) -> Result<(), StorageE
 /// Diesel's error, kept as text: it is not `Sync` in every form.
 fn refused(source: &(dyn std::error::Error + Send + Sync)) -> StorageError {
     StorageError::Corrupt {
-        source: crate::cause::Cause::new(source.to_string()),
+        source: resource_server::cause::Cause::new(source.to_string()),
     }
 }

@@ -5,7 +5,7 @@ use diesel::{
     sql_types::{Binary, Uuid},
 };
 
-use crate::domain::principal::UserId;
+use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement};
 

@@ -8,10 +8,8 @@ use diesel::{
     sql_types::{BigInt, Text, Uuid},
 };
 
-use crate::domain::{
-    journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId, fold},
-    principal::UserId,
-};
+use crate::domain::journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId, fold};
+use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement};
 

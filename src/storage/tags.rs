@@ -10,8 +10,8 @@ use diesel::{
 use crate::domain::{
     journal::{IdempotencyKey, JournalOwner, NewTag, Tag, TagChanges, TagId, TagName, fold},
     page::{NameCursor, Page, PageRequest},
-    principal::UserId,
 };
+use resource_server::principal::UserId;
 
 use super::{
     entries::new_owner,

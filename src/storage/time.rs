@@ -2,7 +2,8 @@
 
 use diesel::data_types::PgTimestamp;
 
-use crate::domain::{clock::Timestamp, page::TimeCursor};
+use crate::domain::page::TimeCursor;
+use resource_server::clock::Timestamp;
 
 use super::error::StorageError;
 

@@ -281,7 +281,7 @@ def answered_by(stack, replies):
         seen = {}
         for name in BEHIND:
             for line in stack.lines(name):
-                if line.get("target") == "epicme::access":
+                if line.get("target") == "access":
                     seen[line["request_id"]] = name
         if asked <= seen.keys() or time.monotonic() > end:
             return [seen.get(reply.request_id) for reply in replies]

@@ -43,7 +43,7 @@ fi
 
 fixture=${EPICME_FIXTURE:-}
 if [[ -z $fixture ]]; then
-  cargo build --quiet --manifest-path "$here/../../Cargo.toml" --example conformance-fixture
+  cargo build --quiet --manifest-path "$here/../../Cargo.toml" -p mcp-server --example conformance-fixture
   target=${CARGO_TARGET_DIR:-$here/../../target}
   fixture=$(cd "$target" && pwd)/debug/examples/conformance-fixture
 fi

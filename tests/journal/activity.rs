@@ -3,10 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use epicme::{
-    domain::{activity::EndedCall, principal::UserId},
-    features::call_record::{Feature, FeatureKind, Outcome},
+    domain::activity::EndedCall,
     journal::{ListActivity, ListClients},
 };
+use mcp_server::features::call_record::{Feature, FeatureKind, Outcome};
+use resource_server::principal::UserId;
 
 use crate::support::{Journal, owner, page, soon};
 

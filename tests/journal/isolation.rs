@@ -4,7 +4,6 @@ use epicme::{
     domain::{
         journal::{EntryChanges, EntryFilter, EntryId, TagChanges, TagId},
         page::PageLimit,
-        principal::UserId,
     },
     journal::{
         AddTagToEntry, DeleteEntry, DeleteTag, DigestEntries, GetEntry, GetTag, HasEntries,
@@ -12,6 +11,7 @@ use epicme::{
         UpdateEntry, UpdateTag,
     },
 };
+use resource_server::principal::UserId;
 
 use super::support::{Journal, create_entry, new_entry, owner, page};
 

@@ -5,11 +5,11 @@ use epicme::{
     domain::{
         journal::{EntryFilter, EntryListItem, TagId},
         page::TimeCursor,
-        principal::UserId,
     },
     journal::ListEntries,
 };
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use resource_server::principal::UserId;
 
 use super::support::{Journal, new_entry, owner, page};
 

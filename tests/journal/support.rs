@@ -10,11 +10,11 @@ use epicme::{
     domain::{
         journal::{Entry, IdempotencyKey, JournalError, JournalOwner, NewEntry, NewTag, Tag},
         page::{PageLimit, PageRequest},
-        principal::UserId,
     },
-    features::changes::Changes,
     journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
 };
+use mcp_server::features::changes::Changes;
+use resource_server::principal::UserId;
 
 pub(crate) use database::{TestDatabase, new_cluster};
 

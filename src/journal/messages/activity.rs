@@ -9,13 +9,13 @@ use crate::{
         activity::{Activity, ActivityKey, ConnectedClient, Tally},
         journal::JournalError,
         page::{Page, PageRequest, TimeCursor},
-        principal::UserId,
     },
     journal::metrics::Operation,
     storage::{Connection, StorageError, activity},
 };
+use resource_server::principal::UserId;
 
-use super::super::message::{JournalMessage, Kind};
+use crate::journal::message::{JournalMessage, Kind};
 
 /// List what clients did in a user's journal, newest first.
 #[derive(Clone, Debug, Message)]

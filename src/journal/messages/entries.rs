@@ -3,18 +3,16 @@
 use actix::Message;
 
 use crate::{
-    domain::{
-        journal::{
-            Change, Entry, EntryChanges, EntryId, EntryTag, IdempotencyKey, JournalError,
-            JournalOwner, NewEntry, TagId,
-        },
-        principal::UserId,
+    domain::journal::{
+        Change, Entry, EntryChanges, EntryId, EntryTag, IdempotencyKey, JournalError, JournalOwner,
+        NewEntry, TagId,
     },
     journal::metrics::Operation,
     storage::{Connection, StorageError, entries, entry_tags},
 };
+use resource_server::principal::UserId;
 
-use super::super::{
+use crate::journal::{
     admission::Admitted,
     group_commit::PlainEntry,
     message::{JournalMessage, Kind},

@@ -6,17 +6,16 @@ use actix::Message;
 
 use crate::{
     domain::{
-        clock::Timestamp,
         export::{Export, ExportBegun, ExportFormat, ExportId},
         journal::{Entry, JournalError, Tag, TagId},
         page::TimeCursor,
-        principal::UserId,
     },
     journal::metrics::Operation,
     storage::{Connection, StorageError, exports, tags},
 };
+use resource_server::{clock::Timestamp, principal::UserId};
 
-use super::super::message::{JournalMessage, Kind};
+use crate::journal::message::{JournalMessage, Kind};
 
 /// Begin an export. A user keeps two at most: older ones are deleted.
 #[derive(Clone, Copy, Debug, Message)]

@@ -4,19 +4,18 @@ use actix::Message;
 
 use crate::{
     domain::{
-        clock::Timestamp,
         journal::{
             EntryDigest, EntryFilter, EntryId, EntryListItem, JournalError, SearchHit, Suggestions,
             TagId,
         },
         page::{Page, PageLimit, PageRequest, TimeCursor},
-        principal::UserId,
     },
     journal::metrics::Operation,
     storage::{Connection, StorageError, entries, entry_lists, suggestions},
 };
+use resource_server::{clock::Timestamp, principal::UserId};
 
-use super::super::message::{JournalMessage, Kind};
+use crate::journal::message::{JournalMessage, Kind};
 
 /// List entries, newest first.
 #[derive(Clone, Debug, Message)]

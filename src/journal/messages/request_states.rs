@@ -3,12 +3,13 @@
 use actix::Message;
 
 use crate::{
-    domain::{journal::JournalError, principal::UserId},
+    domain::journal::JournalError,
     journal::metrics::Operation,
     storage::{Connection, StorageError, request_states},
 };
+use resource_server::principal::UserId;
 
-use super::super::message::{JournalMessage, Kind};
+use crate::journal::message::{JournalMessage, Kind};
 
 /// Mark a valid state as used; returns whether no process had used it before. The caller may perform the
 /// confirmed action only then. If the database fails, the state may be marked all the same and the client

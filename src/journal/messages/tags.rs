@@ -9,13 +9,13 @@ use crate::{
             TagName,
         },
         page::{NameCursor, Page, PageRequest},
-        principal::UserId,
     },
     journal::metrics::Operation,
     storage::{Connection, StorageError, tags},
 };
+use resource_server::principal::UserId;
 
-use super::super::message::{JournalMessage, Kind};
+use crate::journal::message::{JournalMessage, Kind};
 
 /// Create a tag. Fails with `TagNameTaken` or `IdempotencyKeyReused`.
 #[derive(Clone, Debug, Message)]

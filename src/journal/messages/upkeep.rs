@@ -8,7 +8,7 @@ use crate::{
     storage::{self, Connection, StorageError, housekeeping},
 };
 
-use super::super::message::{JournalMessage, Kind};
+use crate::journal::message::{JournalMessage, Kind};
 
 /// Delete a batch of expired rows of all users; returns whether there may be more.
 #[derive(Clone, Debug, Message)]

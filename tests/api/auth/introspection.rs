@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
-use epicme::{config::Verification, oauth::client_authentication::SecretSource};
+use epicme::config::Verification;
 use futures_util::future::{join, join_all};
+use resource_server::issuer::client_authentication::SecretSource;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, Issuer, Reply, TestApp, log_contains};

@@ -1,7 +1,8 @@
 //! An issuer whose metadata and endpoints are reached under other names than the issuer's own, as in a
 //! private network.
 
-use epicme::{config::Config, oauth::url::PlainHttpHosts};
+use epicme::config::Config;
+use resource_server::url::PlainHttpHosts;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, TestApp};

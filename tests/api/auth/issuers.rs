@@ -2,7 +2,8 @@
 
 use actix_web::dev::ServerHandle;
 use chrono::TimeDelta;
-use epicme::{config::Verification, oauth::keys::Algorithm};
+use epicme::config::Verification;
+use resource_server::jose::keys::Algorithm;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, Issuer, RESOURCE, Reply, SigningKey, TestApp};

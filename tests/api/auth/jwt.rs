@@ -2,7 +2,8 @@
 //! where that is wished.
 
 use chrono::TimeDelta;
-use epicme::{config::Verification, oauth::keys::Algorithm};
+use epicme::config::Verification;
+use resource_server::jose::keys::Algorithm;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, KEYS, RESOURCE, Reply, SigningKey, TestApp, lines_with};

@@ -423,7 +423,7 @@ async fn an_operator_cuts_off_from_the_command_line() {
     let run = |secret: &str, whom: &[&str]| {
         std::fs::write(&file, secret).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_epicme"))
-            .args(["cut-off", "--server", &server, "--public-url", PUBLIC_URL])
+            .args(["revoke", "--server", &server, "--public-url", PUBLIC_URL])
             .args(["--issuer", app.issuer.url(), "--secret-file"])
             .arg(&file)
             .args(whom)

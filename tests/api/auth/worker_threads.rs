@@ -1,8 +1,9 @@
 //! However many threads serve and introspect, they know the same of an authorization server. Each request
 //! of these tests is a connection of its own, and connections go to the threads in turn.
 
-use epicme::{config::Verification, oauth::keys::Algorithm};
+use epicme::config::Verification;
 use futures_util::future::{join, join_all};
+use resource_server::jose::keys::Algorithm;
 use serde_json::json;
 
 use crate::support::{ALL, Answer, RESOURCE, Reply, SigningKey, TestApp};

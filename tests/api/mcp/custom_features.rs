@@ -3,20 +3,18 @@
 
 use std::sync::Arc;
 
-use epicme::{
-    features::{
-        catalogue::Features,
-        prompt::DeclaredPrompt,
-        resource::{Contents, DeclaredResource, DeclaredTemplate},
-        tool::DeclaredTool,
-        tool_error::ToolError,
+use mcp_protocol::{
+    answer::{
+        Content, Media, PromptOutput, ResourceBody, ResourceContents, ResourceLink, ToolOutput,
     },
-    mcp::{
-        answer::{
-            Content, Media, PromptOutput, ResourceBody, ResourceContents, ResourceLink, ToolOutput,
-        },
-        outgoing::{Ability, Question},
-    },
+    outgoing::{Ability, Question},
+};
+use mcp_server::features::{
+    catalogue::Features,
+    prompt::DeclaredPrompt,
+    resource::{Contents, DeclaredResource, DeclaredTemplate},
+    tool::DeclaredTool,
+    tool_error::ToolError,
 };
 use rmcp::model;
 use serde_json::{Value, json};

@@ -6,11 +6,9 @@ use std::{
     time::Duration,
 };
 
-use epicme::{
-    app::TimeLimits,
-    features::{catalogue::Features, tool::DeclaredTool},
-    mcp::answer::{Content, ToolOutput},
-};
+use epicme::app::TimeLimits;
+use mcp_protocol::answer::{Content, ToolOutput};
+use mcp_server::features::{catalogue::Features, tool::DeclaredTool};
 use rmcp::model;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;

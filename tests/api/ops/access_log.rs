@@ -8,7 +8,7 @@ use crate::support::{ALL, Answer, Reply, TestApp, lines_with};
 fn line(reply: &Reply) -> String {
     let id = reply.header("x-request-id").unwrap();
     let lines = lines_with(id);
-    let mut access = lines.iter().filter(|line| line.contains("epicme::access"));
+    let mut access = lines.iter().filter(|line| line.contains(" access "));
     let line = access.next().unwrap();
     assert!(access.next().is_none(), "{lines:?}");
     let (line, micros) = line.rsplit_once(" micros=").unwrap();
@@ -38,7 +38,7 @@ async fn a_line_says_what_was_asked_by_whom_and_what_became_of_it() {
         (
             app.tool(&reader, "create_tag", &json!({ "name": "zq3" })),
             format!(
-                "403: needs tags:write [id] status=403 outcome=forbidden {ann} rpc=tools/call era=modern kind=tool feature=create_tag"
+                "403: needs scope tags:write [id] status=403 outcome=forbidden {ann} rpc=tools/call era=modern kind=tool feature=create_tag"
             ),
         ),
         (

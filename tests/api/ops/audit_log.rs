@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use epicme::domain::fingerprint::fingerprint;
+use resource_server::fingerprint::fingerprint;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, Ask, Reply, TestApp, lines_with};
@@ -381,7 +381,7 @@ async fn the_access_log_has_the_subject_by_its_fingerprint() {
     ] {
         let reply = ask.send().await;
         let lines = lines_with(reply.header("x-request-id").unwrap());
-        let access = lines.iter().find(|line| line.contains("epicme::access"));
+        let access = lines.iter().find(|line| line.contains(" access "));
         let said = format!(" subject={subject} ");
         assert!(access.unwrap().contains(&said), "{lines:?}");
     }

@@ -8,18 +8,16 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use epicme::{
-    features::{catalogue::Features, prompt::DeclaredPrompt, tool::DeclaredTool},
-    mcp::{
-        answer::{Content, PromptOutput, ToolOutput},
-        outgoing::{Ability, Question},
-    },
-};
 use futures_util::{
     StreamExt,
     future::{Either, join, join_all, select},
     stream::FuturesUnordered,
 };
+use mcp_protocol::{
+    answer::{Content, PromptOutput, ToolOutput},
+    outgoing::{Ability, Question},
+};
+use mcp_server::features::{catalogue::Features, prompt::DeclaredPrompt, tool::DeclaredTool};
 use rmcp::model;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;

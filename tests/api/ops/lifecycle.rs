@@ -309,7 +309,7 @@ async fn what_does_not_end_in_time_is_given_up_and_said() {
         let reason = if second_signal {
             "epicme: received a second stop signal"
         } else {
-            "epicme: not everything that was under way ended within 300 ms"
+            "epicme: shutdown timed out after 300 ms; in-flight work was abandoned"
         };
         assert!(said.contains(reason), "{said}");
         drop(holder);

@@ -206,7 +206,7 @@ async fn every_request_is_in_the_log_once_with_its_status() {
         let lines = lines_with(reply.header("x-request-id").unwrap());
         let access: Vec<_> = lines
             .iter()
-            .filter(|line| line.contains("epicme::access"))
+            .filter(|line| line.contains(" access "))
             .collect();
         assert_eq!(access.len(), 1, "{lines:?}");
         assert!(access[0].contains(said), "{access:?}");

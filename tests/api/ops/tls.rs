@@ -8,7 +8,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use epicme::tls::{Identity, TlsFault};
+use mcp_server::tls::{Identity, TlsFault};
 use rustls::{
     ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
     SupportedProtocolVersion,

@@ -18,7 +18,7 @@ fn with_meta<'a>(ask: Ask<'a>, name: &str, value: &Value) -> Ask<'a> {
 
 /// What stands under a key in the access line of the request that this is the reply to.
 fn logged(reply: &Reply, key: &str) -> Option<String> {
-    said("epicme::access", reply, key)
+    said(" access ", reply, key)
 }
 
 fn said(target: &str, reply: &Reply, key: &str) -> Option<String> {
@@ -40,7 +40,7 @@ async fn the_header_names_the_trace_in_the_log_and_to_the_authorization_server()
         .also("tracestate", b"congo=2");
     let reply = ask.send().await;
     assert_eq!(reply.status, 200);
-    for target in ["epicme::access", "audit"] {
+    for target in [" access ", " audit "] {
         let id = reply.header("x-request-id").unwrap();
         assert_eq!(said(target, &reply, "trace_id").unwrap(), TRACE);
         assert_eq!(said(target, &reply, "span_id").unwrap(), id[16..]);

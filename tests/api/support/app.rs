@@ -14,9 +14,9 @@ use chrono::{DateTime, TimeDelta};
 use epicme::{
     app::{self, App, TimeLimits},
     config::{Config, Options},
-    domain::clock::Clock,
-    features::catalogue::Features,
 };
+use mcp_server::features::catalogue::Features;
+use resource_server::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 

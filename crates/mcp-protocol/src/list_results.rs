@@ -1,0 +1,153 @@
+//! The results that depend on a server's declarations alone: discovery, `initialize` and the lists.
+
+use rmcp::model::{Prompt, ResourceTemplate, Tool};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    result_meta::{CacheHint, ResultMeta},
+    version::ProtocolVersion,
+    wire_format::{WireFormat, to_json},
+};
+
+/// How long a client may keep a list or the discovery document, in milliseconds: as long as a
+/// deployment needs to notice that a new version of the server has other tools.
+const LIST_TTL_MS: u64 = 300_000;
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    body: Value,
+    #[serde(flatten)]
+    cache: CacheHint,
+    #[serde(flatten)]
+    meta: ResultMeta<'a>,
+}
+
+impl WireFormat {
+    /// The result of `server/discover`. It is the same for everybody.
+    #[must_use]
+    pub fn discover(&self) -> String {
+        let version = ProtocolVersion::V2026_07_28;
+        let mut body = json!({
+            "supportedVersions": ProtocolVersion::ALL.map(ProtocolVersion::as_str),
+            // Nobody is notified of the lists of tools and prompts: those of one token never change.
+            "capabilities": self.capabilities().claimed(&json!({})),
+        });
+        if let Some(instructions) = &self.info().instructions {
+            body["instructions"] = json!(instructions);
+        }
+        to_json(&Listed {
+            meta: self.result_meta(version),
+            cache: CacheHint::new(version, "public", LIST_TTL_MS),
+            body,
+        })
+    }
+
+    /// The result of `initialize`.
+    #[must_use]
+    pub fn initialized(&self, version: ProtocolVersion) -> String {
+        // A session goes on with another token of the same owner, which may be shown other lists.
+        let lists = json!({ "listChanged": true });
+        let mut result = json!({
+            "protocolVersion": version.as_str(),
+            "capabilities": self.capabilities().claimed(&lists),
+            "serverInfo": self.info().implementation(version),
+        });
+        if let Some(instructions) = &self.info().instructions {
+            result["instructions"] = json!(instructions);
+        }
+        to_json(&result)
+    }
+
+    /// The result of `tools/list`. What it shows depends on the token, so nobody else may be shown it;
+    /// `is_whole` says that this token is shown every tool.
+    #[must_use]
+    pub fn tool_list<'a>(
+        &self,
+        tools: impl Iterator<Item = &'a Tool>,
+        is_whole: bool,
+        version: ProtocolVersion,
+    ) -> String {
+        let tools: Vec<Tool> = tools
+            .cloned()
+            .map(|mut tool| {
+                tool.title = tool.title.filter(|_| version.has_titles());
+                tool.output_schema = tool
+                    .output_schema
+                    .filter(|_| version.has_structured_content());
+                tool
+            })
+            .collect();
+        self.listed(json!({ "tools": tools }), is_whole, version)
+    }
+
+    /// The result of `resources/templates/list`; see [`WireFormat::tool_list`].
+    #[must_use]
+    pub fn template_list<'a>(
+        &self,
+        templates: impl Iterator<Item = &'a ResourceTemplate>,
+        is_whole: bool,
+        version: ProtocolVersion,
+    ) -> String {
+        let templates: Vec<ResourceTemplate> = templates
+            .cloned()
+            .map(|mut template| {
+                template.title = template.title.filter(|_| version.has_titles());
+                template
+            })
+            .collect();
+        self.listed(json!({ "resourceTemplates": templates }), is_whole, version)
+    }
+
+    /// The result of `prompts/list`; see [`WireFormat::tool_list`].
+    #[must_use]
+    pub fn prompt_list<'a>(
+        &self,
+        prompts: impl Iterator<Item = &'a Prompt>,
+        is_whole: bool,
+        version: ProtocolVersion,
+    ) -> String {
+        let prompts: Vec<Prompt> = prompts
+            .cloned()
+            .map(|mut prompt| {
+                if !version.has_titles() {
+                    prompt.title = None;
+                    for argument in prompt.arguments.iter_mut().flatten() {
+                        argument.title = None;
+                    }
+                }
+                prompt
+            })
+            .collect();
+        self.listed(json!({ "prompts": prompts }), is_whole, version)
+    }
+
+    fn listed(&self, body: Value, is_whole: bool, version: ProtocolVersion) -> String {
+        // Clients keep a private list per user, not per token. One that was kept over a step-up would
+        // still hide what it was for, so a list that may grow is not to be kept.
+        let ttl_ms = if is_whole { LIST_TTL_MS } else { 0 };
+        to_json(&Listed {
+            meta: self.result_meta(version),
+            cache: CacheHint::new(version, "private", ttl_ms),
+            body,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server_info::{Capabilities, ServerInfo};
+
+    #[test]
+    fn a_list_that_a_step_up_would_lengthen_is_not_to_be_kept() {
+        let wire = WireFormat::new(ServerInfo::new("files", "1.0.0"), Capabilities::default());
+        let kept = |is_whole| {
+            let list = wire.tool_list([].into_iter(), is_whole, ProtocolVersion::V2026_07_28);
+            let list: Value = serde_json::from_str(&list).unwrap();
+            list["ttlMs"].as_u64().unwrap()
+        };
+        assert_eq!((kept(true), kept(false)), (LIST_TTL_MS, 0));
+    }
+}

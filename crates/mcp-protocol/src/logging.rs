@@ -1,0 +1,124 @@
+//! What the server tells a client of its work in passing (Logging): never a text of the journal, never
+//! a secret (S-19).
+
+use serde::Serialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::{json::object::as_str, jsonrpc::RpcError, outgoing::notification};
+
+/// How much a message matters, from least to most (RFC 5424 §6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For finding faults.
+    Debug,
+    /// The ordinary course of things.
+    Info,
+    /// Ordinary, but worth knowing.
+    Notice,
+    /// Something did not go as it should.
+    Warning,
+    /// Something failed.
+    Error,
+    /// A part of the server fails.
+    Critical,
+    /// Somebody has to act at once.
+    Alert,
+    /// The server is of no use.
+    Emergency,
+}
+
+impl Level {
+    /// All of them, from least to most.
+    pub const ALL: [Self; 8] = [
+        Self::Debug,
+        Self::Info,
+        Self::Notice,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+        Self::Alert,
+        Self::Emergency,
+    ];
+
+    /// The level as it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+            Self::Alert => "alert",
+            Self::Emergency => "emergency",
+        }
+    }
+
+    /// Reads a level that is asked for under that name.
+    ///
+    /// # Errors
+    /// `-32602` with the levels that there are, if it is none of them (L-27, S-18).
+    pub fn read(member: Option<&RawValue>, name: &str) -> Result<Self, RpcError> {
+        member
+            .and_then(as_str)
+            .and_then(|text| Self::ALL.into_iter().find(|level| level.as_str() == text))
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                RpcError::invalid_params(format!("Invalid params: {name} must be one of {known}"))
+            })
+    }
+}
+
+/// The text of a log message. `logger` names the part of the server that tells.
+#[must_use]
+pub fn message(level: Level, logger: &str, data: &Value) -> String {
+    #[derive(Serialize)]
+    struct Message<'a> {
+        level: &'static str,
+        logger: &'a str,
+        data: &'a Value,
+    }
+    notification(
+        "notifications/message",
+        &Message {
+            level: level.as_str(),
+            logger,
+            data,
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, value::to_raw_value};
+
+    use super::*;
+
+    #[test]
+    fn the_levels_are_listed_from_least_to_most() {
+        assert!(Level::ALL.is_sorted());
+        for level in Level::ALL {
+            let raw = to_raw_value(level.as_str()).unwrap();
+            assert_eq!(Level::read(Some(&raw), "level").unwrap(), level);
+        }
+    }
+
+    #[test]
+    fn what_is_no_level_is_told_those_that_there_are() {
+        for value in [
+            json!("Info"),
+            json!("warn"),
+            json!(""),
+            json!(4),
+            json!(null),
+        ] {
+            let error = Level::read(Some(&to_raw_value(&value).unwrap()), "level").unwrap_err();
+            assert_eq!(
+                error.message,
+                "Invalid params: level must be one of debug, info, notice, warning, error, critical, alert, emergency"
+            );
+        }
+        assert!(Level::read(None, "level").is_err());
+    }
+}

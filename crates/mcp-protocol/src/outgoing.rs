@@ -1,0 +1,223 @@
+//! What the server says of its own accord: progress, and questions to the client.
+
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
+
+use crate::{
+    json::object::{as_str, is_object},
+    version::ProtocolVersion,
+};
+
+/// A question to the client, or through it to its user or its model.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What the client must have said that it can do.
+    pub needs: Ability,
+    /// `elicitation/create`, `sampling/createMessage` or `roots/list`.
+    pub method: &'static str,
+    /// Its parameters.
+    pub params: Value,
+}
+
+/// What a client may say that it can do for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// Show its user a form.
+    ElicitForm,
+    /// Ask its model.
+    Sample,
+    /// Say which folders it works in.
+    ListRoots,
+}
+
+impl Ability {
+    /// The capabilities that a client has to declare for it (B-07).
+    #[must_use]
+    pub fn capabilities(self) -> Value {
+        match self {
+            Self::ElicitForm => json!({ "elicitation": { "form": {} } }),
+            Self::Sample => json!({ "sampling": {} }),
+            Self::ListRoots => json!({ "roots": {} }),
+        }
+    }
+}
+
+/// What a client said that it can do for the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    form: bool,
+    sampling: bool,
+    roots: bool,
+}
+
+impl Abilities {
+    /// Reads client capabilities. What is not understood is not there.
+    #[must_use]
+    pub fn read(capabilities: &RawValue) -> Self {
+        #[derive(Default, serde::Deserialize)]
+        struct Capabilities<'a> {
+            #[serde(borrow)]
+            elicitation: Option<&'a RawValue>,
+            #[serde(borrow)]
+            sampling: Option<&'a RawValue>,
+            #[serde(borrow)]
+            roots: Option<&'a RawValue>,
+        }
+        #[derive(Default, serde::Deserialize)]
+        struct Modes<'a> {
+            #[serde(borrow)]
+            form: Option<&'a RawValue>,
+            #[serde(borrow)]
+            url: Option<&'a RawValue>,
+        }
+        let capabilities: Capabilities<'_> =
+            serde_json::from_str(capabilities.get()).unwrap_or_default();
+        let declared = |member: Option<&RawValue>| member.is_some_and(is_object);
+        // No mode at all means the form alone (E-02).
+        let form = capabilities
+            .elicitation
+            .filter(|elicitation| is_object(elicitation))
+            .and_then(|elicitation| serde_json::from_str::<Modes<'_>>(elicitation.get()).ok())
+            .is_some_and(|modes| modes.form.is_some() || modes.url.is_none());
+        Self {
+            form,
+            sampling: declared(capabilities.sampling),
+            roots: declared(capabilities.roots),
+        }
+    }
+
+    /// What of it there is in a revision, whatever the client said.
+    #[must_use]
+    pub const fn within(self, version: ProtocolVersion) -> Self {
+        Self {
+            form: self.form && version.has_elicitation(),
+            ..self
+        }
+    }
+
+    /// Whether the client can do anything at all for the server.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.form || self.sampling || self.roots
+    }
+
+    /// Whether the client can do it.
+    #[must_use]
+    pub const fn has(self, ability: Ability) -> bool {
+        match ability {
+            Ability::ElicitForm => self.form,
+            Ability::Sample => self.sampling,
+            Ability::ListRoots => self.roots,
+        }
+    }
+}
+
+/// A progress token: a string or an integer, kept as it came (P-18).
+#[derive(Clone, Debug)]
+pub struct ProgressToken(Box<RawValue>);
+
+impl ProgressToken {
+    /// The longest token that is echoed, in bytes of JSON.
+    const LONGEST: usize = 256;
+
+    /// Reads a token; `None` for what cannot be one, which asks for no progress.
+    #[must_use]
+    pub fn read(raw: &RawValue) -> Option<Self> {
+        let usable = raw.get().len() <= Self::LONGEST
+            && (as_str(raw).is_some() || raw.get().parse::<i64>().is_ok());
+        usable.then(|| Self(raw.to_owned()))
+    }
+}
+
+/// The text of a progress notification.
+#[must_use]
+pub fn progress(token: &ProgressToken, progress: f64, total: Option<f64>, message: &str) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Progress<'a> {
+        progress_token: &'a RawValue,
+        progress: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total: Option<f64>,
+        message: &'a str,
+    }
+    notification(
+        "notifications/progress",
+        &Progress {
+            progress_token: &token.0,
+            progress,
+            total,
+            message,
+        },
+    )
+}
+
+/// The text of a notification.
+#[must_use]
+pub fn notification(method: &str, params: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Notification<'a, P> {
+        jsonrpc: &'static str,
+        method: &'a str,
+        params: &'a P,
+    }
+    serde_json::to_string(&Notification {
+        jsonrpc: "2.0",
+        method,
+        params,
+    })
+    .expect("parameters are made of strings, numbers and JSON values")
+}
+
+/// The text of a request to the client, legacy only. Ids of ours are strings, so that none is taken
+/// for one of the client's numbers (D-17).
+#[must_use]
+pub fn request(id: &str, question: &Question) -> String {
+    serde_json::json!({
+        "jsonrpc": "2.0",
+        "id": id,
+        "method": question.method,
+        "params": question.params,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::to_raw_value;
+
+    use super::*;
+
+    /// E-02.
+    #[test]
+    fn an_elicitation_without_modes_is_a_form() {
+        for (capabilities, form) in [
+            (json!({"elicitation": {}}), true),
+            (json!({"elicitation": {"form": {}}}), true),
+            (json!({"elicitation": {"form": {}, "url": {}}}), true),
+            (json!({"elicitation": {"url": {}}}), false),
+            (json!({"elicitation": null}), false),
+            (json!({"elicitation": true}), false),
+            (json!({}), false),
+        ] {
+            let abilities = Abilities::read(&to_raw_value(&capabilities).unwrap());
+            assert_eq!(abilities.has(Ability::ElicitForm), form, "{capabilities}");
+        }
+    }
+
+    #[test]
+    fn a_progress_token_keeps_its_type() {
+        let shown = |value: Value| {
+            ProgressToken::read(&to_raw_value(&value).unwrap())
+                .map(|token| progress(&token, 0.5, Some(1.0), "half"))
+        };
+        assert_eq!(
+            shown(json!("7")).unwrap(),
+            r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"7","progress":0.5,"total":1.0,"message":"half"}}"#
+        );
+        assert!(shown(json!(7)).unwrap().contains(r#""progressToken":7"#));
+        for token in [json!(1.5), json!(null), json!({}), json!("x".repeat(300))] {
+            assert!(shown(token).is_none());
+        }
+    }
+}

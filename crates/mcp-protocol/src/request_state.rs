@@ -1,0 +1,345 @@
+//! `requestState`: what a modern server hands a client to bring back with its answers. To the client
+//! it is opaque; to the server it is what an attacker may have written (P-06, SEC-10).
+//!
+//! What is here is pure: that a state counts once is remembered elsewhere, for every process that
+//! has the key.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use serde_json::{Value, value::RawValue};
+use sha2::{Digest, Sha256};
+
+use crate::jsonrpc::RpcError;
+
+/// How long a person may think about a question. A used state is remembered for longer.
+const LIFETIME: TimeDelta = TimeDelta::minutes(10);
+
+/// What is written in front, so that another form can follow one day.
+const VERSION: &str = "v2.";
+
+/// How long the name of a key is, in bytes.
+const KEY_ID_LEN: usize = 8;
+
+/// Seals states so that only a server that has the key can have written one, for the principal, the
+/// operation and the arguments that it was written for, and within its time.
+pub struct Sealer {
+    current: Key,
+    previous: Option<Key>,
+}
+
+struct Key {
+    id: [u8; KEY_ID_LEN],
+    cipher: LessSafeKey,
+}
+
+/// A state that was found to be ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// What it carried.
+    pub carried: String,
+    /// Which one it is: no two have the same.
+    pub nonce: [u8; NONCE_LEN],
+}
+
+/// What a state is bound to. Another principal, operation or argument does not open it.
+#[derive(Clone, Debug)]
+pub struct Binding(Vec<u8>);
+
+impl Binding {
+    /// The binding of an operation on something with certain arguments, by a principal. The order
+    /// of the arguments and the space between them do not matter.
+    #[must_use]
+    pub fn new(
+        user: &[u8],
+        client: Option<&str>,
+        method: &str,
+        name: &str,
+        arguments: Option<&RawValue>,
+    ) -> Self {
+        let arguments: Value = arguments
+            .and_then(|raw| serde_json::from_str(raw.get()).ok())
+            .unwrap_or_default();
+        let digest = Sha256::digest(arguments.to_string());
+        let mut bytes = Vec::new();
+        for part in [
+            user,
+            // An absent client and one without a name are not the same.
+            &[u8::from(client.is_some())],
+            client.unwrap_or_default().as_bytes(),
+            method.as_bytes(),
+            name.as_bytes(),
+            &digest,
+        ] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        Self(bytes)
+    }
+}
+
+impl Key {
+    fn new(bytes: &[u8; 32]) -> Self {
+        // Names the key without giving it away.
+        let digest = Sha256::new()
+            .chain_update("mcp request state key")
+            .chain_update(bytes)
+            .finalize();
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&digest[..KEY_ID_LEN]);
+        let key = UnboundKey::new(&CHACHA20_POLY1305, bytes).expect("the key has the right length");
+        Self {
+            id,
+            cipher: LessSafeKey::new(key),
+        }
+    }
+}
+
+impl Sealer {
+    /// A sealer with this key. The previous one opens what was sealed before the keys were changed,
+    /// and seals nothing.
+    #[must_use]
+    pub fn new(current: &[u8; 32], previous: Option<&[u8; 32]>) -> Self {
+        Self {
+            current: Key::new(current),
+            previous: previous.map(Key::new),
+        }
+    }
+
+    /// A sealer with a key of its own, which is gone with the process.
+    ///
+    /// # Panics
+    /// If the operating system gives no random bytes.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("the operating system gives random bytes");
+        Self::new(&key, None)
+    }
+
+    /// Seals what has to come back.
+    ///
+    /// # Panics
+    /// If the operating system gives no random bytes.
+    #[must_use]
+    pub fn seal(&self, binding: &Binding, carried: &str, now: DateTime<Utc>) -> String {
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let expires = (now + LIFETIME).timestamp();
+        let mut sealed = expires.to_be_bytes().to_vec();
+        sealed.extend_from_slice(carried.as_bytes());
+        self.current
+            .cipher
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(&binding.0),
+                &mut sealed,
+            )
+            .expect("a state is far shorter than the cipher's limit");
+        let bytes = [&self.current.id[..], &nonce, &sealed].concat();
+        format!("{VERSION}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Opens a state, as often as it is asked to: whoever acts on it uses it up first.
+    ///
+    /// # Errors
+    /// [`refused`]: not ours, another's, expired.
+    pub fn open(
+        &self,
+        binding: &Binding,
+        state: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Opened, RpcError> {
+        self.try_open(binding, state, now).ok_or_else(refused)
+    }
+
+    fn try_open(&self, binding: &Binding, state: &str, now: DateTime<Utc>) -> Option<Opened> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(state.strip_prefix(VERSION)?).ok()?;
+        let (id, rest) = bytes.split_first_chunk_mut::<KEY_ID_LEN>()?;
+        let (nonce, sealed) = rest.split_first_chunk_mut::<NONCE_LEN>()?;
+        let nonce = *nonce;
+        let opened = self
+            .key(*id)?
+            .cipher
+            .open_in_place(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(&binding.0),
+                sealed,
+            )
+            .ok()?;
+        let (expires, carried) = opened.split_first_chunk::<8>()?;
+        let expires = DateTime::from_timestamp(i64::from_be_bytes(*expires), 0)?;
+        let carried = str::from_utf8(carried).ok()?.to_owned();
+        (now < expires).then_some(Opened { carried, nonce })
+    }
+
+    fn key(&self, id: [u8; KEY_ID_LEN]) -> Option<&Key> {
+        [Some(&self.current), self.previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|key| key.id == id)
+    }
+}
+
+/// `-32602`, in the same words for every reason that a state does not count.
+#[must_use]
+pub fn refused() -> RpcError {
+    RpcError::invalid_params(
+        "Invalid params: requestState is not one of this server's for this call, or has expired, or was used; call again without it",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn binding(user: &str, client: Option<&str>, name: &str, arguments: &str) -> Binding {
+        let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
+        Binding::new(
+            user.as_bytes(),
+            client,
+            "tools/call",
+            name,
+            Some(&arguments),
+        )
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    /// P-07.
+    #[test]
+    fn a_state_opens_for_what_it_was_sealed_for_alone() {
+        let sealer = Sealer::random();
+        let ours = binding("a", Some("c"), "delete_entry", r#"{"id":1}"#);
+        let state = sealer.seal(&ours, "carried", at(0));
+        for other in [
+            binding("b", Some("c"), "delete_entry", r#"{"id":1}"#),
+            binding("a", Some("d"), "delete_entry", r#"{"id":1}"#),
+            binding("a", None, "delete_entry", r#"{"id":1}"#),
+            binding("a", Some("c"), "delete_tag", r#"{"id":1}"#),
+            binding("a", Some("c"), "delete_entry", r#"{"id":2}"#),
+        ] {
+            assert!(sealer.open(&other, &state, at(0)).is_err());
+        }
+        let opened = sealer.open(&ours, &state, at(0)).unwrap();
+        assert_eq!(opened.carried, "carried");
+        let other = sealer.seal(&ours, "carried", at(0));
+        assert_ne!(
+            sealer.open(&ours, &other, at(0)).unwrap().nonce,
+            opened.nonce
+        );
+    }
+
+    #[test]
+    fn whoever_has_the_key_opens_a_state_and_nobody_else() {
+        let (old, new, other) = ([1; 32], [2; 32], [3; 32]);
+        let ours = binding("a", None, "x", "{}");
+        let opens = |by: &Sealer, from: &Sealer| {
+            let state = from.seal(&ours, "", at(0));
+            by.open(&ours, &state, at(0)).is_ok()
+        };
+        let before = Sealer::new(&old, None);
+        let rotated = Sealer::new(&new, Some(&old));
+        let after = Sealer::new(&new, None);
+        for (by, from, does) in [
+            (&before, &Sealer::new(&old, None), true),
+            (&rotated, &before, true),
+            (&rotated, &after, true),
+            (&after, &rotated, true),
+            // The previous key seals nothing.
+            (&before, &rotated, false),
+            (&after, &before, false),
+            (&Sealer::new(&other, None), &after, false),
+            (&Sealer::random(), &Sealer::random(), false),
+        ] {
+            assert_eq!(opens(by, from), does);
+        }
+    }
+
+    #[test]
+    fn a_key_is_named_in_the_state_and_not_given_away() {
+        let key = *b"0123456789abcdefghijklmnopqrstuv";
+        let ours = binding("a", None, "x", "{}");
+        let bytes_of = |sealer: &Sealer| {
+            let state = sealer.seal(&ours, "", at(0));
+            URL_SAFE_NO_PAD.decode(&state[VERSION.len()..]).unwrap()
+        };
+        let sealed = bytes_of(&Sealer::new(&key, None));
+        let again = bytes_of(&Sealer::new(&key, Some(&[7; 32])));
+        assert_eq!(sealed[..KEY_ID_LEN], again[..KEY_ID_LEN]);
+        assert_ne!(sealed[KEY_ID_LEN..], again[KEY_ID_LEN..]);
+        assert_ne!(
+            sealed[..KEY_ID_LEN],
+            bytes_of(&Sealer::random())[..KEY_ID_LEN]
+        );
+        assert!(
+            !sealed
+                .windows(4)
+                .any(|four| key.windows(4).any(|of_key| of_key == four))
+        );
+    }
+
+    #[test]
+    fn how_the_arguments_are_written_does_not_matter_and_what_they_say_does() {
+        let sealer = Sealer::random();
+        let of = |arguments: &str| binding("a", None, "x", arguments);
+        let ours = of(r#"{"a":1,"b":{"c":[1,2],"d":"e"}}"#);
+        for same in [
+            r#"{"b":{"d":"e","c":[1,2]},"a":1}"#,
+            "{ \"a\" : 1,\n\"b\": {\"\\u0063\": [1, 2], \"d\": \"\\u0065\"} }",
+        ] {
+            let state = sealer.seal(&ours, "", at(0));
+            assert!(sealer.open(&of(same), &state, at(0)).is_ok(), "{same}");
+        }
+        for other in [
+            r#"{"a":"1","b":{"c":[1,2],"d":"e"}}"#,
+            r#"{"a":1,"b":{"c":[2,1],"d":"e"}}"#,
+            r#"{"a":1,"b":{"c":[1,2],"d":"e"},"f":null}"#,
+            r#"{"a":1}"#,
+            "{}",
+        ] {
+            let state = sealer.seal(&ours, "", at(0));
+            assert!(sealer.open(&of(other), &state, at(0)).is_err(), "{other}");
+        }
+    }
+
+    /// SEC-10.
+    #[test]
+    fn a_state_expires() {
+        let sealer = Sealer::random();
+        let ours = binding("a", None, "x", "{}");
+        let state = sealer.seal(&ours, "", at(0));
+        assert!(sealer.open(&ours, &state, at(600)).is_err());
+        assert!(sealer.open(&ours, &state, at(599)).is_ok());
+    }
+
+    proptest! {
+        /// P-06, SEC-10.
+        #[test]
+        fn no_change_of_a_state_goes_unnoticed(carried in "\\PC{0,40}", place in 0usize..90, with in "[A-Za-z0-9_-]") {
+            let sealer = Sealer::random();
+            let ours = binding("a", None, "x", "{}");
+            let state = sealer.seal(&ours, &carried, at(0));
+            let place = VERSION.len() + place % (state.len() - VERSION.len());
+            let mut changed = state.clone();
+            changed.replace_range(place..=place, &with);
+            if changed != state {
+                // The last character may have bits that mean nothing; those are refused as well.
+                prop_assert!(sealer.open(&ours, &changed, at(0)).is_err());
+            }
+            let longer = sealer.open(&ours, &format!("{state}-TAMPERED"), at(0));
+            prop_assert!(longer.is_err());
+            prop_assert_eq!(sealer.open(&ours, &state, at(0)).unwrap().carried, carried);
+        }
+
+        #[test]
+        fn any_text_is_refused(text in "(v2\\.)?[A-Za-z0-9_-]{0,90}|\\PC*") {
+            let opened = Sealer::random().open(&binding("a", None, "x", "{}"), &text, at(0));
+            prop_assert!(opened.is_err());
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a server says of itself, and what it claims to have.
+
+use rmcp::model::{Icon, Implementation};
+use serde_json::{Map, Value, json};
+
+use crate::version::ProtocolVersion;
+
+/// What a server says of itself (MCP, `Implementation`).
+#[derive(Clone, Debug)]
+pub struct ServerInfo {
+    /// The name for programs.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// The name for people.
+    pub title: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// Its page.
+    pub website_url: Option<String>,
+    /// Its icons.
+    pub icons: Vec<Icon>,
+    /// What models should know before they use it.
+    pub instructions: Option<String>,
+}
+
+impl ServerInfo {
+    /// A server of this name and version, of which nothing else is said.
+    #[must_use]
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            title: None,
+            description: None,
+            website_url: None,
+            icons: Vec::new(),
+            instructions: None,
+        }
+    }
+
+    /// What a revision has of it.
+    pub(crate) fn implementation(&self, version: ProtocolVersion) -> Implementation {
+        let mut info = Implementation::new(self.name.clone(), self.version.clone());
+        if version.has_titles() {
+            info.title.clone_from(&self.title);
+        }
+        if version.has_implementation_details() {
+            info.description.clone_from(&self.description);
+            info.website_url.clone_from(&self.website_url);
+            info.icons = (!self.icons.is_empty()).then(|| self.icons.clone());
+        }
+        info
+    }
+}
+
+/// What a server has, which decides what it claims (MCP, Server Capabilities).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Tools.
+    pub tools: bool,
+    /// Resources or templates of resources.
+    pub resources: bool,
+    /// Prompts.
+    pub prompts: bool,
+    /// Completions for arguments of prompts or ids of templates.
+    pub completions: bool,
+}
+
+impl Capabilities {
+    /// The `capabilities` member. `lists` is what holds of the lists of tools and of prompts.
+    pub(crate) fn claimed(self, lists: &Value) -> Value {
+        let mut claimed = Map::new();
+        let mut claim = |has: bool, name: &str, value: Value| {
+            if has {
+                claimed.insert(name.to_owned(), value);
+            }
+        };
+        let resources = json!({ "subscribe": true, "listChanged": true });
+        claim(self.tools, "tools", lists.clone());
+        claim(self.resources, "resources", resources);
+        claim(self.prompts, "prompts", lists.clone());
+        claim(self.completions, "completions", json!({}));
+        claim(true, "logging", json!({}));
+        claimed.into()
+    }
+}

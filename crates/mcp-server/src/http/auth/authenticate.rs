@@ -1,0 +1,95 @@
+//! Who asks: the guard's answer, and what the audit log and the limits make of it.
+
+use std::sync::Arc;
+
+use actix_web::{HttpMessage, HttpRequest};
+use resource_server::{
+    auth::{AuthWorker, Mark},
+    bearer::BearerToken,
+    guard::{Authenticated, Refused},
+    principal::Principal,
+    trace_context::Trace,
+    validation::Refusal,
+};
+
+use crate::{
+    audit::{self, Event, Origin},
+    http::{
+        edge::{error::HttpError, request_info::trace_context},
+        state::AppState,
+    },
+};
+
+/// The caller of a request.
+pub(crate) struct Caller {
+    /// Who it is.
+    pub(crate) principal: Arc<Principal>,
+    /// The token, for what stays open under it.
+    pub(crate) token: BearerToken,
+    /// The request, for the log.
+    pub(crate) trace: Trace,
+    /// The revocation epoch before the token was checked.
+    pub(crate) epoch: Mark,
+    /// Whom to ask about the token again.
+    pub(crate) worker: AuthWorker,
+}
+
+/// The caller behind a request's token.
+///
+/// # Errors
+/// A challenge if the client has to do something about its credentials, an outage if it has not, and
+/// that there were too many requests. A token that has none of the declared scopes is of no use here, and
+/// is told so at once.
+pub(crate) async fn authenticate(
+    request: &HttpRequest,
+    site: &AppState,
+) -> Result<Caller, HttpError> {
+    let context = trace_context(request);
+    let trace = context.trace;
+    let authenticated = site.guard.authenticate(request, &context).await;
+    let Authenticated {
+        principal,
+        token,
+        epoch,
+        worker,
+    } = authenticated.map_err(|refused| {
+        if let Refused::Credentials { refusal, token } = &refused {
+            let event = Event::TokenRefused {
+                refusal: *refusal,
+                token: token.as_ref(),
+            };
+            let origin = Origin {
+                trace,
+                principal: None,
+                version: None,
+            };
+            audit::log(event, origin);
+        }
+        HttpError::from(refused)
+    })?;
+    request.extensions_mut().insert(Arc::clone(&principal));
+    site.guard
+        .admit(&principal)
+        .map_err(HttpError::LimitExceeded)?;
+    // Where scopes are declared, a token without any of them is of no use.
+    let challenger = site.guard.challenger();
+    let declared = &challenger.scopes;
+    if principal.scopes.is_empty() && !declared.all().is_empty() {
+        let needed = challenger.baseline;
+        let origin = Origin {
+            trace,
+            principal: Some(&principal),
+            version: None,
+        };
+        let names = Vec::from_iter(declared.names(needed)).join(",");
+        audit::log(Event::ScopeRefused { needed: &names }, origin);
+        return Err(HttpError::Refused(Refusal::TooFewScopes { needed }));
+    }
+    Ok(Caller {
+        principal,
+        token,
+        trace,
+        epoch,
+        worker,
+    })
+}

@@ -1,0 +1,256 @@
+//! What others tell this server: that somebody has logged out, that a token was revoked, that somebody
+//! is to be cut off. No client of MCP comes here.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{AUTHORIZATION, CACHE_CONTROL},
+    web::{Bytes, Data, Payload},
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use url::form_urlencoded;
+
+use crate::audit::{self, Event, Origin};
+use crate::http::{
+    edge::{body, error::HttpError, request_info::trace},
+    state::AppState,
+};
+use resource_server::{
+    auth::{AuthHandle, LogoutError},
+    principal::{CutOff, UserId},
+};
+
+/// The longest body that is read here: a logout token of 8 KiB, with room for the rest.
+const LONGEST_BODY: usize = 16 * 1024;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
+pub(crate) async fn other_method(request: HttpRequest, payload: Payload) -> HttpResponse {
+    HttpError::MethodNotAllowed { allow: "POST" }
+        .respond_unread(&request, payload)
+        .await
+}
+
+/// OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8.
+pub(crate) async fn backchannel_logout(
+    request: HttpRequest,
+    mut payload: Payload,
+    site: Data<AppState>,
+) -> HttpResponse {
+    let outcome = async {
+        let body = read(&request, &mut payload, &site, FORM).await?;
+        let token = one_parameter(&body, "logout_token")?;
+        let cut_off = site.guard.auth().verify_logout(token).await?;
+        site.guard.auth().cut_off(&cut_off);
+        audited(
+            &request,
+            Event::CutOff {
+                kind: "user",
+                by: "issuer",
+            },
+        );
+        Ok(HttpResponse::Ok())
+    };
+    finish(outcome.await, &request, payload).await
+}
+
+/// In the manner of RFC 7009 §2.1, from the other side: who revoked a token says so here. Whatever the
+/// token was, the answer is the same.
+pub(crate) async fn revoked(
+    request: HttpRequest,
+    mut payload: Payload,
+    site: Data<AppState>,
+) -> HttpResponse {
+    let outcome = async {
+        check_secret(&request, &site)?;
+        let body = read(&request, &mut payload, &site, FORM).await?;
+        let token = one_parameter(&body, "token")?;
+        let digest = Sha256::digest(secrecy::ExposeSecret::expose_secret(&token)).into();
+        cut_off_token(site.guard.auth(), &digest);
+        audited(
+            &request,
+            Event::CutOff {
+                kind: "token",
+                by: "revoker",
+            },
+        );
+        Ok(HttpResponse::Ok())
+    };
+    finish(outcome.await, &request, payload).await
+}
+
+/// Cuts off whom an operator names.
+pub(crate) async fn cut_off(
+    request: HttpRequest,
+    mut payload: Payload,
+    site: Data<AppState>,
+) -> HttpResponse {
+    let outcome = async {
+        check_secret(&request, &site)?;
+        let body = read(&request, &mut payload, &site, JSON).await?;
+        let kind = match Whom::read(&body, site.guard.auth())? {
+            Whom::Token(digest) => {
+                cut_off_token(site.guard.auth(), &digest);
+                "token"
+            }
+            Whom::Others(cut_off) => {
+                site.guard.auth().cut_off(&cut_off);
+                match cut_off {
+                    CutOff::Client { .. } => "client",
+                    CutOff::Everybody => "everybody",
+                    CutOff::User(_) | CutOff::Credential(_) => "user",
+                }
+            }
+        };
+        audited(
+            &request,
+            Event::CutOff {
+                kind,
+                by: "operator",
+            },
+        );
+        Ok(HttpResponse::NoContent())
+    };
+    finish(outcome.await, &request, payload).await
+}
+
+/// Whom an operator names.
+enum Whom {
+    Token([u8; 32]),
+    Others(CutOff),
+}
+
+impl Whom {
+    fn read(body: &[u8], auth: &AuthHandle) -> Result<Self, HttpError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        struct Named {
+            token_sha256: Option<String>,
+            issuer: Option<String>,
+            subject: Option<String>,
+            client: Option<String>,
+            everybody: Option<bool>,
+        }
+        let named: Named = serde_json::from_slice(body).map_err(|_| ONE_KIND)?;
+        let known = |issuer: String| {
+            if auth.knows_issuer(&issuer) {
+                Ok(issuer)
+            } else {
+                Err(HttpError::Invalid("unknown issuer"))
+            }
+        };
+        match (
+            named.token_sha256,
+            named.issuer,
+            named.subject,
+            named.client,
+            named.everybody,
+        ) {
+            (Some(digest), None, None, None, None) => {
+                read_digest(&digest)
+                    .map(Self::Token)
+                    .ok_or(HttpError::Invalid(
+                        "tokenSha256 must be the token's SHA-256 as 64 hexadecimal digits",
+                    ))
+            }
+            (None, Some(issuer), Some(subject), None, None) => {
+                let user = UserId::derive(&known(issuer)?, &subject);
+                Ok(Self::Others(CutOff::User(user)))
+            }
+            (None, Some(issuer), None, Some(client), None) => {
+                let issuer = known(issuer)?;
+                Ok(Self::Others(CutOff::Client { issuer, client }))
+            }
+            (None, None, None, None, Some(true)) => Ok(Self::Others(CutOff::Everybody)),
+            _ => Err(ONE_KIND),
+        }
+    }
+}
+
+const ONE_KIND: HttpError = HttpError::Invalid(
+    "The body must be a JSON object with tokenSha256, or issuer and subject, or issuer and client, or everybody: true",
+);
+
+fn read_digest(hex: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if hex.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+        *byte = u8::try_from(high? * 16 + low?).ok()?;
+    }
+    Some(digest)
+}
+
+fn cut_off_token(auth: &AuthHandle, digest: &[u8; 32]) {
+    for cut_off in auth.credentials_of_digest(digest) {
+        auth.cut_off(&cut_off);
+    }
+}
+
+fn audited(request: &HttpRequest, event: Event<'_>) {
+    let origin = Origin {
+        trace: trace(request),
+        principal: None,
+        version: None,
+    };
+    audit::log(event, origin);
+}
+
+/// Whoever has not the secret learns nothing more.
+fn check_secret(request: &HttpRequest, site: &AppState) -> Result<(), HttpError> {
+    let values = request.headers().get_all(AUTHORIZATION);
+    match &site.revocation_secret {
+        None => Err(HttpError::NoSuchPath),
+        Some(secret) if secret.is_proved_by(values.map(|value| value.as_bytes())) => Ok(()),
+        Some(_) => {
+            audited(request, Event::CutOffRefused);
+            Err(HttpError::WrongSecret)
+        }
+    }
+}
+
+async fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    site: &AppState,
+    media_type: &'static str,
+) -> Result<Bytes, HttpError> {
+    body::check_content_type(request, media_type)?;
+    body::read(request, payload, LONGEST_BODY, site.body_timeout).await
+}
+
+/// A parameter of a form, which must be there once (RFC 6749 §3.2).
+fn one_parameter(body: &[u8], name: &str) -> Result<SecretString, HttpError> {
+    let mut values = form_urlencoded::parse(body)
+        .filter(|(key, value)| key == name && !value.is_empty())
+        .map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Ok(value.into_owned().into()),
+        _ if name == "token" => Err(HttpError::Invalid("The form must have one token")),
+        _ => Err(HttpError::Invalid("The form must have one logout_token")),
+    }
+}
+
+impl From<LogoutError> for HttpError {
+    fn from(error: LogoutError) -> Self {
+        match error {
+            LogoutError::Unavailable(error) => error.into(),
+            refused => Self::LogoutRefused(refused),
+        }
+    }
+}
+
+async fn finish(
+    outcome: Result<actix_web::HttpResponseBuilder, HttpError>,
+    request: &HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    match outcome {
+        Ok(mut response) => response.insert_header((CACHE_CONTROL, "no-store")).finish(),
+        Err(error) => error.respond_unread(request, payload).await,
+    }
+}

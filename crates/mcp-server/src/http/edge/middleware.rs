@@ -1,0 +1,143 @@
+//! What every request passes before its route, and every response after it: request id, host,
+//! origin, CORS.
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{
+        self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+        ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    },
+    middleware::Next,
+    web::Data,
+};
+
+use super::{access_log::Watch, error::HttpError, request_info, route_path::path_of};
+use crate::audit::{self, Event, Origin};
+use crate::http::{
+    paths::{is_probe, is_revocation},
+    state::AppState,
+};
+
+/// The header that names a request in its response.
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const ALLOWED_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+
+/// What a browser may send, besides the `Mcp-Param-*` that it asks for by name.
+const ALLOWED_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
+    Mcp-Name, Mcp-Session-Id, Last-Event-ID";
+
+/// What a script may read. Without `WWW-Authenticate` a browser's client cannot find out how to
+/// authenticate.
+const EXPOSED_HEADERS: &str =
+    "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
+
+/// Middleware run for every request.
+pub(crate) async fn pass<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let trace = request_info::begin(request.request());
+    let site = request
+        .app_data::<Data<AppState>>()
+        .cloned()
+        .expect("every route has the site");
+    let path = request.match_info().as_str();
+    let under_mcp = path == site.endpoint;
+    // Load balancers ask after the server's health by its address.
+    let any_host = is_probe(path);
+    let origin = Origin {
+        trace,
+        principal: None,
+        version: None,
+    };
+    let refused = if !any_host && !site.doors.admits_host(request.headers()) {
+        audit::log(Event::HostRefused, origin);
+        Some(HttpError::Misdirected)
+    } else if (under_mcp || is_revocation(path)) && !site.doors.admits_origin(request.headers()) {
+        audit::log(Event::OriginRefused, origin);
+        Some(HttpError::ForbiddenOrigin)
+    } else {
+        None
+    };
+    let watch = Watch::new(request.request(), &site);
+    let mut response = match refused {
+        Some(error) => {
+            let (request, body) = request.into_parts();
+            let response = error.respond_unread(&request, body).await;
+            ServiceResponse::new(request, response)
+        }
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    let origin = response.request().headers().get(ORIGIN).cloned();
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(trace.request_id.encode(&mut [0; _])) {
+        headers.insert(REQUEST_ID.clone(), id);
+    }
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    if under_mcp {
+        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        if let Some(origin) =
+            origin.filter(|origin| origin.to_str().is_ok_and(|origin| site.doors.knows(origin)))
+        {
+            allow_origin(headers, origin);
+        }
+    } else if path_of(response.request()).starts_with("/.well-known/") {
+        allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
+    }
+    watch.answered(response.response());
+    Ok(response)
+}
+
+fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static(EXPOSED_HEADERS),
+    );
+}
+
+/// Answers a browser that asks whether it may ask. Before authentication, because a preflight never
+/// carries a token (D-27).
+pub(crate) async fn preflight(request: HttpRequest) -> HttpResponse {
+    let asked_for = request
+        .headers()
+        .get(ACCESS_CONTROL_REQUEST_HEADERS)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let allowed = asked_for
+        .split(',')
+        .map(str::trim)
+        .filter(|name| is_param_header(name))
+        .take(32)
+        .fold(ALLOWED_HEADERS.to_owned(), |list, name| {
+            format!("{list}, {name}")
+        });
+    let site = request.app_data::<Data<AppState>>();
+    let methods = if site.is_some_and(|site| path_of(&request) == site.endpoint) {
+        ALLOWED_METHODS
+    } else {
+        "GET, HEAD, OPTIONS"
+    };
+    HttpResponse::NoContent()
+        .insert_header((ACCESS_CONTROL_ALLOW_METHODS, methods))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, allowed))
+        .insert_header((ACCESS_CONTROL_MAX_AGE, "7200"))
+        .finish()
+}
+
+fn is_param_header(name: &str) -> bool {
+    name.len() <= 64
+        && name
+            .get(..10)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("mcp-param-"))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}

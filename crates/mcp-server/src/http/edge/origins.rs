@@ -1,0 +1,83 @@
+//! Allowed hosts and origins.
+
+use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use resource_server::url::PublicUrl;
+use url::Url;
+
+/// Which hosts this server answers to, and which origins may use it from a browser.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    hosts: Vec<String>,
+    origins: Vec<String>,
+    loopback_origins: bool,
+}
+
+impl Doors {
+    /// The host and the origin of the public URL, and those that are named besides. With
+    /// `loopback_origins`, pages served by this machine may come in too.
+    #[must_use]
+    pub fn new(
+        public_url: &PublicUrl,
+        hosts: impl IntoIterator<Item = String>,
+        origins: impl IntoIterator<Item = String>,
+        loopback_origins: bool,
+    ) -> Self {
+        Self {
+            hosts: [public_url.authority()]
+                .into_iter()
+                .chain(hosts)
+                .map(|host| host.to_ascii_lowercase())
+                .collect(),
+            origins: [public_url.origin()]
+                .into_iter()
+                .chain(origins)
+                .map(|origin| origin.to_ascii_lowercase())
+                .collect(),
+            loopback_origins,
+        }
+    }
+
+    /// Whether a request with these headers is meant for this server (DNS rebinding, SEC-07).
+    pub(crate) fn admits_host(&self, headers: &HeaderMap) -> bool {
+        let mut hosts = headers.get_all(HOST);
+        match (
+            hosts.next().and_then(|host| host.to_str().ok()),
+            hosts.next(),
+        ) {
+            (Some(host), None) => self
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(host.trim())),
+            _ => false,
+        }
+    }
+
+    /// Whether a request with these headers may use `/mcp`: no `Origin`, or one on the list (T-02).
+    pub(crate) fn admits_origin(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN);
+        match (origins.next(), origins.next()) {
+            (None, _) => true,
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.knows(origin)),
+            (Some(_), Some(_)) => false,
+        }
+    }
+
+    pub(crate) fn knows(&self, origin: &str) -> bool {
+        self.origins
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(origin))
+            || (self.loopback_origins && is_loopback_origin(origin))
+    }
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && match url.host() {
+                Some(url::Host::Domain(name)) => name == "localhost",
+                Some(url::Host::Ipv4(address)) => address.is_loopback(),
+                Some(url::Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            }
+    })
+}

@@ -1,0 +1,178 @@
+//! What the client reads of an error: status, code, sentence and the fields that go with them.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, http::header::AUTHORIZATION};
+use mcp_protocol::jsonrpc::code;
+use resource_server::{bearer::Scheme, validation::Refusal};
+
+use super::error::{HttpError, site};
+
+/// How long a client should wait where nobody said how long: long enough to matter, short enough
+/// not to be noticed by a person.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// How long a client should wait for something that is down.
+const RETRY_LATER: Duration = Duration::from_secs(5);
+
+/// What the client sees of an error.
+pub(super) struct PublicError {
+    pub(super) status: u16,
+    pub(super) error: &'static str,
+    pub(super) description: String,
+    pub(super) code: i32,
+    pub(super) challenges: Vec<String>,
+    pub(super) allow: Option<&'static str>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl PublicError {
+    fn new(status: u16, error: &'static str, description: impl Into<String>) -> Self {
+        Self {
+            status,
+            error,
+            description: description.into(),
+            code: code::INVALID_REQUEST,
+            challenges: Vec::new(),
+            allow: None,
+            retry_after: None,
+        }
+    }
+    fn challenge(refusal: Refusal, request: &HttpRequest) -> Self {
+        let site = site(request);
+        let values = request.headers().get_all(AUTHORIZATION);
+        let scheme = Scheme::of(values.map(|value| value.as_bytes())).unwrap_or(Scheme::Bearer);
+        let challenge = site.guard.challenger().challenge(refusal, scheme);
+        Self {
+            challenges: challenge.fields().collect(),
+            ..Self::new(
+                challenge.status,
+                challenge.body_error(),
+                challenge.description,
+            )
+        }
+    }
+}
+
+impl HttpError {
+    pub(super) fn public(&self, request: &HttpRequest) -> PublicError {
+        match self {
+            Self::Misdirected => PublicError::new(
+                421,
+                "misdirected_request",
+                format!(
+                    "The Host field names another host; this server is {}",
+                    site(request).public_url
+                ),
+            ),
+            Self::ForbiddenOrigin => PublicError::new(
+                403,
+                "origin_not_allowed",
+                "The Origin field names an origin that is not allowed here",
+            ),
+            Self::NoSuchPath => PublicError::new(404, "not_found", "There is nothing at this path"),
+            Self::MethodNotAllowed { allow } => PublicError {
+                allow: Some(allow),
+                ..PublicError::new(
+                    405,
+                    "method_not_allowed",
+                    "The method is not allowed here; the Allow field names those that are",
+                )
+            },
+            Self::Refused(refusal) => PublicError::challenge(*refusal, request),
+            Self::Forbidden { needed, .. } => {
+                PublicError::challenge(Refusal::TooFewScopes { needed: *needed }, request)
+            }
+            Self::IssuerUnavailable { retry_after, .. } => PublicError {
+                retry_after: Some(retry_after.unwrap_or(RETRY_LATER)),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(
+                    503,
+                    "temporarily_unavailable",
+                    "The access token cannot be checked at the moment; try again with the same token",
+                )
+            },
+            Self::LimitExceeded(exceeded) => PublicError {
+                retry_after: Some(exceeded.wait),
+                ..PublicError::new(429, "too_many_requests", exceeded.description())
+            },
+            Self::Busy(_) => PublicError {
+                retry_after: Some(RETRY_SOON),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(
+                    503,
+                    "temporarily_unavailable",
+                    "The server is busy; try again soon",
+                )
+            },
+            Self::Unavailable { message, .. } => PublicError {
+                retry_after: Some(RETRY_LATER),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(503, "temporarily_unavailable", message.clone())
+            },
+            Self::UnsupportedMediaType { expected } => PublicError::new(
+                415,
+                "unsupported_media_type",
+                format!("The body must be {expected}, not encoded"),
+            ),
+            Self::NotAcceptable => PublicError::new(
+                406,
+                "not_acceptable",
+                "The Accept field must allow text/event-stream and, for a POST, application/json",
+            ),
+            Self::TooLarge { longest } => PublicError::new(
+                413,
+                "content_too_large",
+                format!("The body must not be longer than {}", size(*longest)),
+            ),
+            Self::TooSlow => PublicError::new(
+                408,
+                "request_timeout",
+                "The body did not arrive within 30 seconds",
+            ),
+            Self::BrokenOff => PublicError::new(400, "invalid_request", "The body broke off"),
+            Self::NoSession(_) => PublicError::new(
+                400,
+                "session_required",
+                "One Mcp-Session-Id field is required; initialize opens a session",
+            ),
+            Self::UnknownSession(_) => PublicError::new(
+                404,
+                "unknown_session",
+                "There is no such session; initialize opens one",
+            ),
+            Self::NotResumable => PublicError::new(
+                400,
+                "not_resumable",
+                "Last-Event-ID names no event of this session that a stream can be resumed after",
+            ),
+            Self::Invalid(why) => PublicError::new(400, "invalid_request", *why),
+            // RFC 6749 §5.2.
+            Self::WrongSecret => PublicError::new(
+                401,
+                "invalid_client",
+                "The Authorization field must bring the secret, as Bearer or as the password of Basic",
+            ),
+            Self::LogoutRefused(why) => PublicError::new(400, "invalid_request", why.to_string()),
+            Self::Rpc { status, error, .. } => PublicError {
+                code: error.code,
+                ..PublicError::new(*status, "invalid_request", error.message.clone())
+            },
+            Self::Internal { status, .. } => PublicError {
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(
+                    *status,
+                    "server_error",
+                    "Something went wrong on the server; the request id finds it in the log",
+                )
+            },
+        }
+    }
+}
+
+fn size(bytes: usize) -> String {
+    match bytes / 1_024 {
+        kib if kib % 1_024 == 0 => format!("{} MiB", kib / 1_024),
+        kib => format!("{kib} KiB"),
+    }
+}

@@ -1,0 +1,89 @@
+//! What is known of a request on its way, for the end of it.
+
+use std::time::Instant;
+
+use actix_web::{HttpMessage, HttpRequest, http::header::HeaderName};
+use resource_server::{
+    request_id::RequestId,
+    trace_context::{Trace, TraceContext, TraceParent, TraceState},
+};
+
+use crate::{features::call_record::Feature, metrics};
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// What is known of a request: some of it from the start, and some once it is read.
+pub(crate) struct RequestInfo {
+    pub(crate) trace: Trace,
+    pub(crate) began: Instant,
+    pub(crate) method: metrics::Method,
+    pub(crate) era: metrics::Era,
+    pub(crate) feature: Option<Feature>,
+}
+
+/// The private cause of an error response, on its way to the access log.
+pub(crate) struct LoggedCause(pub(crate) String);
+
+/// Begins to keep what is known of a request.
+pub(crate) fn begin(request: &HttpRequest) -> Trace {
+    let trace = Trace {
+        request_id: RequestId::random(),
+        parent: trace_parent(request),
+    };
+    request.extensions_mut().insert(RequestInfo {
+        trace,
+        began: Instant::now(),
+        method: metrics::Method::None,
+        era: metrics::Era::None,
+        feature: None,
+    });
+    trace
+}
+
+/// Notes what was learned of a request.
+pub(crate) fn note(request: &HttpRequest, learn: impl FnOnce(&mut RequestInfo)) {
+    if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
+        learn(info);
+    }
+}
+
+/// The id of a request, and the trace that it belongs to.
+pub(crate) fn trace(request: &HttpRequest) -> Trace {
+    let extensions = request.extensions();
+    let info = extensions.get::<RequestInfo>();
+    info.map_or_else(
+        || Trace {
+            request_id: RequestId::random(),
+            parent: None,
+        },
+        |info| info.trace,
+    )
+}
+
+/// The same with what is passed on besides, which may come in several fields (W3C Trace Context §3.3.1).
+pub(crate) fn trace_context(request: &HttpRequest) -> TraceContext {
+    let trace = trace(request);
+    let mut fields = request.headers().get_all(&TRACESTATE);
+    let state = match (trace.parent, fields.next()) {
+        (Some(_), Some(first)) => [first]
+            .into_iter()
+            .chain(fields)
+            .map(|field| field.to_str().ok())
+            .collect::<Option<Vec<_>>>(),
+        _ => None,
+    };
+    TraceContext {
+        trace,
+        state: state.and_then(|fields| TraceState::parse(&fields.join(","))),
+    }
+}
+
+/// Two fields would name two parents, and are none (W3C Trace Context §3.2).
+fn trace_parent(request: &HttpRequest) -> Option<TraceParent> {
+    let mut fields = request.headers().get_all(&TRACEPARENT);
+    match (fields.next(), fields.next()) {
+        (Some(field), None) => TraceParent::parse(field.to_str().ok()?),
+        _ => None,
+    }
+}

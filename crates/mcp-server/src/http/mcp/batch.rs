@@ -1,0 +1,281 @@
+//! Several messages in one POST, which 2025-03-26 alone has (L-13, D-14). A batch is taken whole or
+//! refused whole; what is taken is answered message by message.
+
+use std::{collections::HashSet, sync::Arc};
+
+use actix_web::HttpResponse;
+use futures_util::{StreamExt, stream};
+use serde_json::value::RawValue;
+
+use super::{
+    json_response, legacy,
+    reply::{accepted, forbidden},
+};
+use crate::http::{auth::authenticate::Caller, edge::error::HttpError, state::AppState};
+use crate::{
+    dispatch::{Dispatcher, Failure},
+    features::target::Target,
+    session::{Authorized, Reply, SessionError, SessionHandle, SessionRequest, last_message},
+};
+use mcp_protocol::{
+    envelope::OwnedParams,
+    headers::{Field, Headers},
+    jsonrpc::{self, Id, Incoming, RpcError},
+    method::Method,
+    version::ProtocolVersion,
+};
+use resource_server::{cause::Cause, principal::Principal, scope::ScopeSet};
+
+/// How many messages a batch has at most.
+const LONGEST: usize = 20;
+
+/// How many messages of a batch are under way at once, so that it leaves places to other requests.
+const AT_ONCE: usize = 4;
+
+pub(crate) async fn answer(
+    members: &[&RawValue],
+    headers: &Headers<'_>,
+    caller: &Caller,
+    site: &AppState,
+) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
+    let not_supported =
+        || refused("Invalid request: batches are not supported; send one message per POST");
+    let Some(sessions) = &site.sessions else {
+        return Err(not_supported());
+    };
+    if headers.session_id == Field::Absent {
+        return Err(not_supported());
+    }
+    let session = legacy::find(headers, caller, sessions, None)?;
+    if !session.version().has_batches() {
+        return Err(not_supported());
+    }
+    let messages = read(members)?;
+    check_scopes(&messages, &session, &site.dispatcher, principal)?;
+    let permit = session
+        .admit_batch()
+        .await
+        .map_err(|error| HttpError::session(error, None))?;
+    let (version, dispatcher) = (session.version(), Arc::clone(&site.dispatcher));
+    let messages: Vec<_> = messages
+        .iter()
+        .map(|message| Message::of(message, version, &dispatcher))
+        .collect();
+    let authorized: Vec<_> = messages
+        .iter()
+        .map(|_| legacy::under(caller, site))
+        .collect();
+    let run = async move {
+        let _permit = permit;
+        run(messages, session, authorized, &dispatcher).await
+    };
+    // Like any call of a session, what has been taken does not end with the connection (L-19).
+    let answers = actix_web::rt::spawn(run)
+        .await
+        .map_err(|error| HttpError::Internal {
+            status: 500,
+            id: None,
+            source: Cause::new(error),
+        })?
+        .map_err(|error| HttpError::session(error, None))?;
+    if answers.is_empty() {
+        return Ok(accepted());
+    }
+    Ok(json_response::json(format!("[{}]", answers.join(","))))
+}
+
+/// Reads the messages, none of which has been done anything for yet.
+fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
+    if !(1..=LONGEST).contains(&members.len()) {
+        return Err(refused(&format!(
+            "Invalid request: a batch must have 1 to {LONGEST} messages"
+        )));
+    }
+    let messages = members
+        .iter()
+        .map(|member| jsonrpc::read_member(member))
+        .collect::<Result<Vec<_>, _>>()
+        // Not under an id: the client waits for an answer to the whole.
+        .map_err(|unreadable| refused(&unreadable.error.message))?;
+    let mut ids = HashSet::new();
+    for message in &messages {
+        let is_new = match message {
+            Incoming::Request(request) if request.method == "initialize" => {
+                return Err(refused(
+                    "Invalid request: initialize must not be part of a batch",
+                ));
+            }
+            Incoming::Request(request) => ids.insert(request.id.as_json()),
+            Incoming::Notification(_) | Incoming::Response(_) => true,
+        };
+        if !is_new {
+            return Err(refused(
+                "Invalid request: the requests of a batch must have different ids",
+            ));
+        }
+        if message
+            .params()
+            .is_ok_and(|params| params.claims_envelope())
+        {
+            return Err(refused(
+                "Invalid request: a batch has no place for requests of another revision",
+            ));
+        }
+    }
+    Ok(messages)
+}
+
+/// Refuses the batch, before any of it runs, if the token lacks a scope for any of it. The challenge
+/// names what all of it needs, so that one step-up is enough.
+fn check_scopes(
+    messages: &[Incoming<'_>],
+    session: &SessionHandle,
+    dispatcher: &Dispatcher,
+    principal: &Principal,
+) -> Result<(), HttpError> {
+    let catalogue = dispatcher.catalogue();
+    let version = session.version();
+    let (mut all, mut lacking) = (ScopeSet::EMPTY, None);
+    for message in messages {
+        if let Incoming::Request(request) = message
+            && let Some(method) = Method::find(&request.method, session.version())
+            && let Ok(params) = request.params()
+        {
+            let target = dispatcher.find(method, &params, version);
+            let needed = target.map_or(ScopeSet::EMPTY, |target| target.scopes(catalogue, &params));
+            all = all.union(needed);
+            if lacking.is_none()
+                && dispatcher
+                    .scopes()
+                    .require(principal.scopes, needed)
+                    .is_err()
+            {
+                lacking = Some(request.id.clone());
+            }
+        }
+    }
+    match lacking {
+        None => Ok(()),
+        Some(id) => Err(forbidden(id, all, session.version(), principal)),
+    }
+}
+
+/// A message of a batch that was taken.
+enum Message {
+    Request {
+        id: Id,
+        method: Option<Method>,
+        target: Result<Target, RpcError>,
+        params: OwnedParams,
+    },
+    Notification {
+        method: String,
+        params: Option<Box<RawValue>>,
+    },
+    Response {
+        id: Id,
+        result: Option<Box<RawValue>>,
+    },
+}
+
+impl Message {
+    fn of(incoming: &Incoming<'_>, version: ProtocolVersion, dispatcher: &Dispatcher) -> Self {
+        let owned = |params: Option<&RawValue>| params.map(ToOwned::to_owned);
+        match incoming {
+            Incoming::Request(request) => {
+                let method = Method::find(&request.method, version);
+                let params = request.params();
+                let target = match (method, &params) {
+                    (Some(method), Ok(params)) => dispatcher.find(method, params, version),
+                    (_, Err(error)) => Err(error.clone()),
+                    (None, Ok(_)) => Ok(Target::Method),
+                };
+                Self::Request {
+                    id: request.id.clone(),
+                    method,
+                    target,
+                    params: params.as_ref().map(OwnedParams::from).unwrap_or_default(),
+                }
+            }
+            Incoming::Notification(notification) => Self::Notification {
+                method: notification.method.clone().into_owned(),
+                params: owned(notification.raw_params()),
+            },
+            Incoming::Response(response) => Self::Response {
+                id: response.id.clone(),
+                result: owned(response.result),
+            },
+        }
+    }
+}
+
+/// What the messages are answered with, in their order; nothing for those that want no answer.
+///
+/// # Errors
+/// If the session ends meanwhile.
+async fn run(
+    messages: Vec<Message>,
+    session: SessionHandle,
+    authorized: Vec<Authorized>,
+    dispatcher: &Dispatcher,
+) -> Result<Vec<String>, SessionError> {
+    let mut answers = stream::iter(messages.into_iter().zip(authorized))
+        .map(|(message, authorized)| run_one(message, &session, authorized, dispatcher))
+        .buffered(AT_ONCE);
+    let mut texts = Vec::new();
+    while let Some(answer) = answers.next().await {
+        texts.extend(answer?);
+    }
+    Ok(texts)
+}
+
+async fn run_one(
+    message: Message,
+    session: &SessionHandle,
+    authorized: Authorized,
+    dispatcher: &Dispatcher,
+) -> Result<Option<String>, SessionError> {
+    let version = session.version();
+    match message {
+        Message::Notification { method, params } => {
+            session.note(method, params).await?;
+            Ok(None)
+        }
+        Message::Response { id, result } => {
+            // No message of a batch answers it, so one that does not count is let fall.
+            let _ = session
+                .settle(id, result, authorized.principal.scopes)
+                .await?;
+            Ok(None)
+        }
+        Message::Request {
+            id,
+            method,
+            target,
+            params,
+        } => {
+            let outcome = match method {
+                None => Err(Failure::Rpc(RpcError::method_not_found())),
+                Some(method) => {
+                    let request = SessionRequest {
+                        id: id.clone(),
+                        method,
+                        target,
+                        params,
+                    };
+                    match session.call_quietly(authorized, request).await? {
+                        Reply::Whole(outcome) => outcome,
+                        // The client called it off, and wants no answer.
+                        Reply::Cancelled | Reply::Stream(_) => return Ok(None),
+                    }
+                }
+            };
+            Ok(Some(last_message(outcome, &id, version, dispatcher)))
+        }
+    }
+}
+
+fn refused(message: &str) -> HttpError {
+    legacy::bad_request(RpcError::invalid_request(message), None)
+}

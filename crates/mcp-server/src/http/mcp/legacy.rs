@@ -1,0 +1,269 @@
+//! A legacy message: `initialize`, or within a session.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{CACHE_CONTROL, HeaderName},
+};
+
+use super::{
+    json_response, open_stream,
+    reply::{SESSION_ID, accepted, forbidden, id_of, mcp_headers, respond},
+    stream_authorization::TokenWatch,
+};
+use crate::http::{
+    auth::authenticate::Caller, edge::error::HttpError, ops::scrape::counted, state::AppState,
+};
+use crate::{
+    audit::{self, Event, Origin},
+    features::target::Target,
+    metrics::StreamKind,
+    session::{Authorized, Reply, SessionHandle, SessionRequest, Sessions},
+};
+use mcp_protocol::{
+    envelope::{OwnedParams, Params},
+    era::{self, Era},
+    headers::{Field, Headers},
+    jsonrpc::{self, Id, Incoming, Request, RpcError},
+    method::Method,
+    outgoing::Abilities,
+    sse::EventId,
+    status,
+    version::ProtocolVersion,
+};
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+pub(crate) async fn answer(
+    incoming: Incoming<'_>,
+    params: &Params<'_>,
+    target: Option<Result<Target, RpcError>>,
+    headers: &Headers<'_>,
+    caller: &Caller,
+    site: &AppState,
+) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
+    let id = id_of(&incoming);
+    let Some(sessions) = &site.sessions else {
+        return Err(bad_request(era::legacy_is_off(&incoming, headers), id));
+    };
+    let message = match incoming {
+        Incoming::Request(message) if message.method == "initialize" => {
+            return open(&message, headers, caller, site, sessions);
+        }
+        Incoming::Request(message) => message,
+        Incoming::Notification(notification) => {
+            let session = find(headers, caller, sessions, None)?;
+            let params = notification.raw_params().map(ToOwned::to_owned);
+            session
+                .note(notification.method.into_owned(), params)
+                .await
+                .map_err(|error| HttpError::session(error, None))?;
+            return Ok(accepted());
+        }
+        Incoming::Response(response) => {
+            let session = find(headers, caller, sessions, None)?;
+            let result = response.result.map(ToOwned::to_owned);
+            return match session
+                .settle(response.id, result, principal.scopes)
+                .await
+                .map_err(|error| HttpError::session(error, None))?
+            {
+                Ok(()) => Ok(accepted()),
+                Err(needed) => Err(forbidden(None, needed, session.version(), principal)),
+            };
+        }
+    };
+    let session = find(headers, caller, sessions, id.clone())?;
+    let version = session.version();
+    let Some(method) = Method::find(&message.method, version) else {
+        let unknown = Err(RpcError::method_not_found().into());
+        return respond(unknown, &message.id, version, principal, site);
+    };
+    let request = SessionRequest {
+        id: message.id.clone(),
+        method,
+        target: target.unwrap_or(Ok(Target::Method)),
+        params: OwnedParams::from(params),
+    };
+    let reply = session
+        .call(under(caller, site), request)
+        .await
+        .map_err(|error| HttpError::session(error, id))?;
+    match reply {
+        Reply::Whole(outcome) => respond(outcome, &message.id, version, principal, site),
+        Reply::Stream(frames) => {
+            let watch = TokenWatch::of_call(caller, site);
+            let response = open_stream::of_frames(frames, site.silence, watch, || ());
+            Ok(counted(response, StreamKind::Call, site))
+        }
+        Reply::Cancelled => Ok(accepted()),
+    }
+}
+
+/// Who a call of a session is for, and until when.
+pub(crate) fn under(caller: &Caller, site: &AppState) -> Authorized {
+    Authorized {
+        principal: Arc::clone(&caller.principal),
+        open_use: site.guard.auth().open_use(&caller.principal, caller.epoch),
+        trace: caller.trace,
+    }
+}
+
+/// Opens a session (L-01).
+fn open(
+    message: &Request<'_>,
+    headers: &Headers<'_>,
+    caller: &Caller,
+    site: &AppState,
+    sessions: &Sessions,
+) -> Result<HttpResponse, HttpError> {
+    let id = || Some(message.id.clone());
+    let (version, abilities) =
+        negotiate(message, headers).map_err(|error| bad_request(error, id()))?;
+    let principal = &caller.principal;
+    let open_use = site.guard.auth().open_use_of_owner(principal, caller.epoch);
+    let session = sessions
+        .open(principal, version, abilities, open_use)
+        .map_err(|error| HttpError::session(error, id()))?;
+    audit::log(
+        Event::SessionOpened,
+        Origin {
+            trace: caller.trace,
+            principal: Some(principal),
+            version: Some(version),
+        },
+    );
+    let mut response = json_response::json(jsonrpc::success(
+        &message.id,
+        &site.dispatcher.wire().initialized(version),
+    ));
+    response.headers_mut().insert(
+        SESSION_ID.clone(),
+        session
+            .to_string()
+            .parse()
+            .expect("a session id is visible ASCII"),
+    );
+    Ok(response)
+}
+
+/// Checks an `initialize`, and says which revision the session gets, and what its client can do.
+fn negotiate(
+    message: &Request<'_>,
+    headers: &Headers<'_>,
+) -> Result<(ProtocolVersion, Abilities), RpcError> {
+    let params = message.params()?;
+    let requested = params.requested_version()?;
+    era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
+    let version = ProtocolVersion::negotiate(&requested);
+    let abilities = params.capabilities.map(Abilities::read).unwrap_or_default();
+    Ok((version, abilities.within(version)))
+}
+
+/// Opens the general stream, or goes on with one that was lost.
+pub(crate) async fn listen(
+    request: &HttpRequest,
+    site: &AppState,
+    sessions: &Sessions,
+    caller: &Caller,
+) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
+    let headers = mcp_headers(request.headers());
+    let session = find(&headers, caller, sessions, None)?;
+    let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
+    let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
+        Field::Absent => None,
+        // Of several, each names another place to go on from (D-28).
+        field @ (Field::One(_) | Field::Several) => Some(
+            field
+                .text()
+                .and_then(EventId::parse)
+                .ok_or(HttpError::NotResumable)?,
+        ),
+    };
+    let frames = session
+        .listen(Arc::clone(principal), after)
+        .await
+        .map_err(|error| HttpError::session(error, None))?
+        .ok_or(HttpError::NotResumable)?;
+    let watch = TokenWatch::of_stream(caller, site);
+    // Whoever only listens uses the session too.
+    let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
+    let session_id = named_session(&headers).unwrap_or_default().to_owned();
+    let in_use = move || drop(sessions.find(&session_id, &principal));
+    let response = open_stream::of_frames(frames, site.silence, watch, in_use);
+    Ok(counted(response, StreamKind::Session, site))
+}
+
+/// Ends a session (L-09).
+pub(crate) fn close(
+    request: &HttpRequest,
+    sessions: &Sessions,
+    caller: &Caller,
+) -> Result<HttpResponse, HttpError> {
+    let principal = &caller.principal;
+    let headers = mcp_headers(request.headers());
+    let version = find(&headers, caller, sessions, None)?.version();
+    let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
+    sessions
+        .close(session_id, principal)
+        .map_err(|error| HttpError::session(error, None))?;
+    audit::log(
+        Event::SessionClosed,
+        Origin {
+            trace: caller.trace,
+            principal: Some(principal),
+            version: Some(version),
+        },
+    );
+    Ok(HttpResponse::NoContent()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .finish())
+}
+
+/// The session that a message names: the caller's own, in the revision that it negotiated.
+pub(crate) fn find(
+    headers: &Headers<'_>,
+    caller: &Caller,
+    sessions: &Sessions,
+    id: Option<Id>,
+) -> Result<SessionHandle, HttpError> {
+    let principal = &caller.principal;
+    era::check_legacy_version(headers.protocol_version, None)
+        .map_err(|error| bad_request(error, id.clone()))?;
+    let named = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
+    let session = sessions.find(named, principal).map_err(|error| {
+        audit::log(
+            Event::SessionRefused {
+                to_stranger: sessions.is_anothers(named, principal),
+            },
+            Origin {
+                trace: caller.trace,
+                principal: Some(principal),
+                version: None,
+            },
+        );
+        HttpError::session(error, id.clone())
+    })?;
+    era::check_legacy_version(headers.protocol_version, Some(session.version()))
+        .map_err(|error| bad_request(error, id))?;
+    Ok(session)
+}
+
+fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
+    match headers.session_id {
+        // A value that is no text cannot be a session's; it is as unknown as any other.
+        field @ Field::One(_) => Some(field.text().unwrap_or_default()),
+        Field::Absent | Field::Several => None,
+    }
+}
+
+pub(crate) fn bad_request(error: RpcError, id: Option<Id>) -> HttpError {
+    HttpError::Rpc {
+        status: status::of_error(Era::Legacy, &error),
+        id,
+        error,
+    }
+}

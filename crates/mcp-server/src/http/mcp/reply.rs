@@ -1,0 +1,123 @@
+//! What the answers of both eras have in common, and the headers that they are read from.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{HeaderMap, HeaderName},
+};
+use mcp_protocol::{
+    answer::{Answer, ToolAnswer},
+    era::Era,
+    headers::{Field, Headers},
+    jsonrpc::{Id, Incoming, RpcError, code},
+    status,
+    version::ProtocolVersion,
+};
+use resource_server::{cause::Cause, principal::Principal, scope::ScopeSet};
+
+use super::{json_response, streamed_resource};
+use crate::{
+    dispatch::Failure,
+    http::{edge::error::HttpError, state::AppState},
+    metrics::Outcome,
+};
+
+pub(crate) static SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// Gives an outcome the status and the body of its era.
+pub(crate) fn respond(
+    outcome: Result<Answer, Failure>,
+    id: &Id,
+    version: ProtocolVersion,
+    principal: &Principal,
+    site: &AppState,
+) -> Result<HttpResponse, HttpError> {
+    let wire = site.dispatcher.wire();
+    let era = Era::of(version);
+    match outcome {
+        Ok(Answer::Document(document)) => {
+            Ok(streamed_resource::response(&document, id, version, wire))
+        }
+        Ok(Answer::Ready(result)) => Ok(json_response::ready(result, id)),
+        Ok(answer) => match wire.response(id, &answer, version) {
+            Ok(response) => {
+                let mut response = json_response::json(response);
+                if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
+                    response.extensions_mut().insert(Outcome::ToolError);
+                }
+                Ok(response)
+            }
+            Err(error) => respond(Err(error.into()), id, version, principal, site),
+        },
+        Err(Failure::Rpc(error)) => Err(HttpError::Rpc {
+            status: status::of_error(era, &error),
+            id: Some(id.clone()),
+            error,
+        }),
+        Err(Failure::Forbidden { needed }) => {
+            Err(forbidden(id.clone(), needed, version, principal))
+        }
+        Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
+        Err(Failure::Unavailable { message, source }) => Err(HttpError::Unavailable {
+            id: id.clone(),
+            message,
+            source,
+        }),
+        Err(Failure::Internal { source }) => Err(HttpError::Internal {
+            status: status::of_error(era, &RpcError::new(code::INTERNAL_ERROR, "")),
+            id: Some(id.clone()),
+            source,
+        }),
+    }
+}
+
+/// The challenge of a client of this revision, whose token lacks something of what is needed; or our
+/// outage, if the token would have had it.
+pub(crate) fn forbidden(
+    id: impl Into<Option<Id>>,
+    needed: ScopeSet,
+    version: ProtocolVersion,
+    principal: &Principal,
+) -> HttpError {
+    if !needed.minus(principal.scopes).is_empty()
+        && principal.scopes.union(principal.withheld).contains(needed)
+    {
+        return HttpError::IssuerUnavailable {
+            retry_after: None,
+            source: Cause::new("the token was last asked about too long ago to do more than read"),
+        };
+    }
+    let needed = if Era::of(version).replaces_scopes() {
+        needed.union(principal.scopes)
+    } else {
+        needed
+    };
+    HttpError::Forbidden {
+        id: id.into(),
+        needed,
+    }
+}
+
+pub(crate) fn mcp_headers(headers: &HeaderMap) -> Headers<'_> {
+    let field =
+        |name: &HeaderName| Field::gather(headers.get_all(name).map(|value| value.as_bytes()));
+    Headers {
+        protocol_version: field(&PROTOCOL_VERSION),
+        method: field(&MCP_METHOD),
+        name: field(&MCP_NAME),
+        session_id: field(&SESSION_ID),
+    }
+}
+
+pub(crate) fn id_of(incoming: &Incoming<'_>) -> Option<Id> {
+    match incoming {
+        Incoming::Request(request) => Some(request.id.clone()),
+        Incoming::Notification(_) | Incoming::Response(_) => None,
+    }
+}
+
+pub(crate) fn accepted() -> HttpResponse {
+    HttpResponse::Accepted().finish()
+}

@@ -1,0 +1,29 @@
+//! *Purpose:* the routes, and everything that happens to a request on its way to a feature: request id,
+//! access log, host and origin, authentication, the body, and the one error type that becomes a response.
+//!
+//! *Used by:* `server`.
+//!
+//! *Invariants:* no rule of the protocol (`mcp_protocol`) and none of a resource server
+//! (`resource_server`) is decided here; nothing in a response is built from the request's `Host`.
+//!
+//! *Start reading at* `routes.rs`, then `edge/middleware.rs` (what every request passes) and
+//! `mcp/endpoint.rs`.
+
+mod auth;
+mod edge;
+mod mcp;
+mod ops;
+mod paths;
+mod routes;
+mod state;
+
+pub use self::{
+    auth::discovery::Discovery,
+    edge::origins::Doors,
+    ops::{
+        health::{Health, HealthCheck, HealthFuture, PartHealth},
+        scrape::{Scrape, configure_scrape},
+    },
+    routes::{configure, configure_well_known},
+    state::AppState,
+};

@@ -1,0 +1,268 @@
+//! A built server: its actors run, and its routes can be mounted.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_rt::{Arbiter, time::sleep};
+use actix_web::web::{Data, ServiceConfig};
+use derive_more::{Display, Error};
+
+#[cfg(feature = "otlp")]
+use crate::otlp;
+use crate::{
+    dispatch::{Dispatcher, DispatcherSettings},
+    features::{
+        catalogue::Catalogue, changes::Changes, context::Environment, replay_store::ReplayMemory,
+    },
+    http::{self, AppState, Discovery, Doors, Health, Scrape},
+    metrics::Metrics,
+    session::{Listeners, Sessions},
+};
+use mcp_protocol::request_state::Sealer;
+use resource_server::{
+    auth::AuthHandle,
+    dpop::nonce::Nonces,
+    metadata::{self, ResourceDescription},
+    shared_secret::SharedSecret,
+    url::PublicUrl,
+};
+
+use super::{
+    builder::Server,
+    settings::{DpopMode, SealingKeys, StartError},
+};
+
+/// How often it is looked whether the actors still run.
+const ACTOR_WATCH: Duration = Duration::from_secs(1);
+
+/// An actor that every request needs has stopped, which only a new process mends.
+#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
+#[display("the actor {_0} stopped unexpectedly")]
+pub struct ActorStopped(#[error(not(source))] pub &'static str);
+
+/// A built server. Clones are the same one.
+#[derive(Clone)]
+pub struct Service {
+    state: Data<AppState>,
+    scrape: Data<Scrape>,
+    actors: Arc<Actors>,
+}
+
+struct Actors {
+    auth_arbiter: Arbiter,
+    changes: Changes,
+    health: Health,
+}
+
+impl Drop for Actors {
+    fn drop(&mut self) {
+        self.auth_arbiter.stop();
+    }
+}
+
+impl Service {
+    pub(crate) fn new(server: Server) -> Result<Self, StartError> {
+        if !server.endpoint.starts_with('/') {
+            let reason = format!("the endpoint {:?} must begin with a slash", server.endpoint);
+            return Err(StartError::Setting(reason));
+        }
+        let public_url: PublicUrl = server.public_url.parse().map_err(StartError::PublicUrl)?;
+        let clock = server.clock;
+        let info = server.info;
+        let name = info.title.clone().unwrap_or_else(|| info.name.clone());
+        let resource = public_url.resource(&server.endpoint);
+        let metrics = Arc::new(Metrics::new(&server.metrics_prefix, &info.version));
+        let auth_arbiter = Arbiter::new();
+        let runner = auth_arbiter.handle();
+        let nonces = nonces(server.dpop, server.sealing_keys.as_ref());
+        let documentation = server.documentation;
+        #[cfg(feature = "otlp")]
+        let reporter = otlp::Service {
+            name: info.name.clone(),
+            version: info.version.clone(),
+        };
+        let guard = server
+            .guard
+            .resource(resource.as_str())
+            .realm(server.realm.unwrap_or_else(|| name.clone()))
+            .description(ResourceDescription {
+                name: server.resource_name.unwrap_or_else(|| name.clone()),
+                documentation: Some(documentation.unwrap_or_else(|| public_url.join("/"))),
+            })
+            .proofs(server.dpop != DpopMode::Off, nonces)
+            .metrics(Arc::clone(metrics.auth()))
+            .clock(clock.clone())
+            .arbiter(runner.clone())
+            .build()?;
+        let scopes = guard.scopes().clone();
+        let headline = server.headline.unwrap_or_else(|| match &info.description {
+            Some(description) => format!("{name}: {description}"),
+            None => name.clone(),
+        });
+        let changes = server.changes.unwrap_or_else(|| Changes::start(&runner));
+        let catalogue = Catalogue::new(server.features, scopes.clone(), info)?;
+        let dispatcher = Arc::new(Dispatcher::new(DispatcherSettings {
+            catalogue,
+            environment: Environment {
+                scopes: scopes.clone(),
+                clock: clock.clone(),
+            },
+            sealer: sealer(server.sealing_keys.as_ref()),
+            replay_store: server
+                .replay_store
+                .unwrap_or_else(|| Arc::new(ReplayMemory::new(clock.clone()))),
+            changes: changes.clone(),
+            on_call: server.on_call,
+        }));
+        let listeners = Listeners::new(
+            server.streams.in_all,
+            server.streams.per_user,
+            Arc::clone(&dispatcher),
+        );
+        let sessions = server
+            .sessions
+            .map(|limits| Sessions::start(limits, Arc::clone(&dispatcher), clock.clone()));
+        #[cfg(feature = "otlp")]
+        let spans = server
+            .collector
+            .as_ref()
+            .map(|collector| otlp::Exporter::start(collector, reporter, Arc::clone(&metrics)));
+        let health = Health::new(server.health_checks, guard.auth().clone());
+        let scrape = Data::new(Scrape {
+            metrics: Arc::clone(&metrics),
+            auth: guard.auth().clone(),
+            sessions: sessions.clone(),
+            sources: server.metric_sources,
+        });
+        let state = Data::new(AppState {
+            health: health.clone(),
+            metadata_path: metadata::path(&resource),
+            guard,
+            sessions,
+            listeners,
+            dispatcher,
+            revocation_secret: server.revocation_secret.as_ref().map(SharedSecret::new),
+            metrics,
+            #[cfg(feature = "otlp")]
+            spans,
+            body_timeout: server.time_limits.body,
+            silence: server.time_limits.heartbeat,
+            doors: Doors::new(
+                &public_url,
+                server.allowed_hosts,
+                server.allowed_origins,
+                server.loopback_origins,
+            ),
+            discovery: Discovery::new(
+                &headline,
+                resource.as_str(),
+                server.relays_authorization_server,
+            ),
+            endpoint: server.endpoint,
+            public_url,
+            clock,
+        });
+        Ok(Self {
+            state,
+            scrape,
+            actors: Arc::new(Actors {
+                auth_arbiter,
+                changes,
+                health,
+            }),
+        })
+    }
+
+    /// Mounts the server in an actix-web `App`, or in a scope of one: the endpoint, health, and the page
+    /// at `/`. The metadata of RFC 9728 is looked for at the root of the host: mount
+    /// [`Service::configure_well_known`] there. Call it within the app factory, so that each worker has an
+    /// AuthActor of its own.
+    pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        http::configure(&self.state)
+    }
+
+    /// Mounts what is looked for at the root of the host, for a server whose endpoint is mounted in a
+    /// scope: the protected resource metadata and, for clients of 2025-03-26, the issuer's.
+    pub fn configure_well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        http::configure_well_known(&self.state)
+    }
+
+    /// Mounts `/metrics`, which asks for no token, in an `App` of its own.
+    pub fn configure_metrics(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        http::configure_scrape(&self.scrape)
+    }
+
+    /// Publishes changes to this server's sessions and streams.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.actors.changes
+    }
+
+    /// Revokes tokens, users and clients.
+    #[must_use]
+    pub fn auth(&self) -> &AuthHandle {
+        self.state.guard.auth()
+    }
+
+    /// How many legacy sessions are open.
+    #[must_use]
+    pub fn open_sessions(&self) -> usize {
+        let sessions = self.state.sessions.as_ref();
+        sessions.map_or(0, Sessions::open_sessions)
+    }
+
+    /// Waits until an actor that every request needs has stopped.
+    pub async fn actor_stopped(&self) -> ActorStopped {
+        loop {
+            if !self.state.guard.auth().is_alive() {
+                return ActorStopped("AuthActor");
+            }
+            if !self.actors.changes.is_alive() {
+                return ActorStopped("ChangeNotifier");
+            }
+            sleep(ACTOR_WATCH).await;
+        }
+    }
+
+    /// Says that the server is not ready any more, while it goes on serving.
+    pub fn begin_shutdown(&self) {
+        self.actors.health.drain();
+    }
+
+    /// Ends streams in order and lets go of what waits for a client, so that requests under way come to
+    /// an end. For whoever mounts the server and stops the HTTP server around it.
+    pub async fn end_streams(&self) {
+        self.state.listeners.close();
+        if let Some(sessions) = &self.state.sessions {
+            sessions.retire().await;
+        }
+    }
+
+    /// Sends what is still to be exported. The last step of a shutdown.
+    pub async fn finish(&self) {
+        #[cfg(feature = "otlp")]
+        if let Some(spans) = &self.state.spans {
+            spans.clone().finish().await;
+        }
+    }
+}
+
+fn sealer(keys: Option<&SealingKeys>) -> Sealer {
+    match keys {
+        Some(keys) => Sealer::new(&keys.current, keys.previous.as_ref()),
+        None => {
+            log::info!(
+                "request states are sealed with a key drawn at start: states of other processes are not accepted"
+            );
+            Sealer::random()
+        }
+    }
+}
+
+fn nonces(mode: DpopMode, keys: Option<&SealingKeys>) -> Option<Nonces> {
+    match (mode, keys) {
+        (DpopMode::Off | DpopMode::On, _) => None,
+        // The processes behind one URL share that key, and so recognise each other's nonces.
+        (DpopMode::Nonce, Some(keys)) => Some(Nonces::derived_from(&keys.current)),
+        (DpopMode::Nonce, None) => Some(Nonces::random()),
+    }
+}

@@ -1,0 +1,184 @@
+//! Where log lines go: to standard error. A line that may wait is written together with those that come
+//! soon after it, for a system call for each was a twentieth of what a request costs (docs/PERFORMANCE.md).
+//! One that may not is written at once, behind those that wait: their order stays.
+
+use std::{
+    io::{self, Write},
+    mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// How long a line waits at most.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// With so many bytes waiting, nothing waits any longer.
+const FULL: usize = 64 * 1_024;
+
+/// Takes lines. Clones write to the same place.
+pub(crate) struct Lines<W>(Arc<Shared<W>>);
+
+struct Shared<W> {
+    /// Held while it is written to, so that what was taken first is written first.
+    out: Mutex<Out<W>>,
+    waiting: Mutex<Waiting>,
+    some_wait: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Whether the thread knows that it has something to write soon.
+    is_noticed: bool,
+}
+
+struct Out<W> {
+    to: W,
+    /// What was written, for its memory.
+    written: Vec<u8>,
+}
+
+impl<W> Clone for Lines<W> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<W: Write + Send + 'static> Lines<W> {
+    /// Lines on their way to `out`, with a thread of their own for those that wait.
+    ///
+    /// # Panics
+    /// If the operating system has no thread to give.
+    pub(crate) fn start(out: W) -> Self {
+        let lines = Self(Arc::new(Shared {
+            out: Mutex::new(Out {
+                to: out,
+                written: Vec::new(),
+            }),
+            waiting: Mutex::default(),
+            some_wait: Condvar::new(),
+        }));
+        let writer = lines.clone();
+        thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || writer.write_now_and_then())
+            .expect("the operating system gives threads");
+        lines
+    }
+
+    /// Takes a line, which may wait or not, and those before it with it.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub(crate) fn put(&self, line: &[u8], may_wait: bool) -> io::Result<()> {
+        let mut waiting = lock(&self.0.waiting);
+        waiting.lines.extend_from_slice(line);
+        if !may_wait || waiting.lines.len() >= FULL {
+            drop(waiting);
+            return self.write_waiting();
+        }
+        if !mem::replace(&mut waiting.is_noticed, true) {
+            drop(waiting);
+            self.0.some_wait.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Writes what waits.
+    pub(crate) fn write_waiting(&self) -> io::Result<()> {
+        let mut out = lock(&self.0.out);
+        let Out { to, written } = &mut *out;
+        written.clear();
+        mem::swap(written, &mut lock(&self.0.waiting).lines);
+        to.write_all(written)
+    }
+
+    fn write_now_and_then(&self) {
+        let Shared {
+            waiting, some_wait, ..
+        } = &*self.0;
+        loop {
+            let noticed = some_wait.wait_while(lock(waiting), |waiting| !waiting.is_noticed);
+            let noticed = noticed.unwrap_or_else(PoisonError::into_inner);
+            // Until others have come. Nobody calls it meanwhile, not even when all were written for the sake
+            // of one that may not wait: to be woken for that costs more than to find nothing left.
+            drop(some_wait.wait_timeout_while(noticed, WAIT, |waiting| waiting.is_noticed));
+            lock(waiting).is_noticed = false;
+            // There is nowhere left to complain to.
+            let _ = self.write_waiting();
+        }
+    }
+}
+
+/// Nothing panics while it is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    struct Sent(Sender<String>);
+
+    impl Write for Sent {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.send(String::from_utf8(bytes.to_vec()).unwrap());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines() -> (Lines<Sent>, Receiver<String>) {
+        let (sender, written) = channel();
+        (Lines::start(Sent(sender)), written)
+    }
+
+    #[test]
+    fn a_line_that_may_wait_is_written_all_the_same() {
+        let (lines, written) = lines();
+        for line in ["a\n", "b\n"] {
+            lines.put(line.as_bytes(), true).unwrap();
+            assert_eq!(written.recv().unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn a_line_that_may_not_wait_is_written_at_once_and_in_its_place() {
+        let (lines, written) = lines();
+        let mut all = String::new();
+        for number in 0..1_000 {
+            let line = format!("{number}\n");
+            lines.put(line.as_bytes(), true).unwrap();
+            all.push_str(&line);
+        }
+        lines.put(b"audit\n", false).unwrap();
+        all.push_str("audit\n");
+        let pieces: Vec<String> = written.try_iter().collect();
+        assert_eq!(pieces.concat(), all);
+        // A machine that is slower than 50 ms a line would fail this.
+        assert!(pieces.len() < 500, "{} pieces", pieces.len());
+    }
+
+    #[test]
+    fn what_waits_takes_a_bounded_room() {
+        let (lines, written) = lines();
+        let line = format!("{}\n", "x".repeat(999));
+        for _ in 0..1_000 {
+            lines.put(line.as_bytes(), true).unwrap();
+        }
+        lines.write_waiting().unwrap();
+        let pieces: Vec<usize> = written.try_iter().map(|piece| piece.len()).collect();
+        assert_eq!(pieces.iter().sum::<usize>(), 1_000_000);
+        assert!(
+            pieces.iter().all(|piece| *piece < FULL + 1_000),
+            "{pieces:?}"
+        );
+    }
+}

@@ -1,0 +1,288 @@
+//! TLS on our own listener: a certificate and its key, read from files at start and again when they change.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use chrono::TimeDelta;
+use derive_more::{Debug, Display, Error};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use secrecy::ExposeSecret;
+
+use resource_server::{
+    clock::{Clock, Timestamp},
+    secret_file,
+};
+
+/// How often the files are looked at.
+const LOOKED_AT: TimeDelta = TimeDelta::seconds(2);
+
+/// The longest file of certificates, in bytes.
+const LONGEST_CHAIN: u64 = 256 * 1024;
+
+/// Why a pair of files cannot be served with.
+#[derive(Clone, Debug, Display, Error, PartialEq, Eq)]
+pub enum TlsFault {
+    /// The certificate, or one of its chain.
+    #[display("{_0}")]
+    Certificate(#[error(not(source))] String),
+    /// The key.
+    #[display("{_0}")]
+    Key(#[error(not(source))] String),
+    /// Each by itself is good.
+    #[display("it is not the key of the certificate")]
+    Mismatch,
+}
+
+/// A certificate with its chain, and its key: what was in the files when they were read.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    #[debug(skip)]
+    pair: Arc<CertifiedKey>,
+    #[debug(skip)]
+    stamp: Option<Stamp>,
+}
+
+/// What of the files changes with their content, even if one is put in place by a rename.
+type Stamp = [(u64, u64, Option<SystemTime>); 2];
+
+impl Identity {
+    /// Reads a pair of PEM files: the certificate followed by its chain, and its key.
+    ///
+    /// # Errors
+    /// What is wrong with either, or with both together.
+    pub fn read(certificate_file: &Path, key_file: &Path) -> Result<Self, TlsFault> {
+        // Before the files are read: whatever is written meanwhile is found by the next look.
+        let stamp = stamp(certificate_file, key_file).ok();
+        let pair = read_pair(certificate_file, key_file)?;
+        Ok(Self {
+            certificate_file: certificate_file.to_owned(),
+            key_file: key_file.to_owned(),
+            pair: Arc::new(pair),
+            stamp,
+        })
+    }
+
+    /// Where the certificate is.
+    #[must_use]
+    pub fn certificate_file(&self) -> &Path {
+        &self.certificate_file
+    }
+
+    /// Where its key is.
+    #[must_use]
+    pub fn key_file(&self) -> &Path {
+        &self.key_file
+    }
+}
+
+/// The identity that is served with. It follows its files: a pair that is broken, as while one of them was
+/// written and the other was not yet, leaves the one before in use.
+#[derive(Debug)]
+pub struct Identities {
+    certificate_file: PathBuf,
+    key_file: PathBuf,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    #[debug(skip)]
+    pair: Arc<CertifiedKey>,
+    looked_at: Timestamp,
+    /// Of the files that were read last, whatever came of it.
+    #[debug(skip)]
+    stamp: Option<Stamp>,
+}
+
+impl Identities {
+    /// Begins with what was read at start.
+    #[must_use]
+    pub fn new(identity: Identity, clock: Clock) -> Arc<Self> {
+        let looked_at = clock.now();
+        Arc::new(Self {
+            certificate_file: identity.certificate_file,
+            key_file: identity.key_file,
+            clock,
+            state: Mutex::new(State {
+                pair: identity.pair,
+                looked_at,
+                stamp: identity.stamp,
+            }),
+        })
+    }
+
+    /// How connections are accepted: for HTTP/1.1 alone, over TLS 1.2 and 1.3, of which rustls allows
+    /// nothing that is known to be weak. Clients are known by their tokens, not by certificates.
+    ///
+    /// # Errors
+    /// None with the cryptography that this is built with.
+    pub fn acceptor(self: &Arc<Self>) -> io::Result<ServerConfig> {
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
+            .with_no_client_auth();
+        let resolver = Arc::clone(self) as Arc<dyn ResolvesServerCert>;
+        let mut config = config.with_cert_resolver(resolver);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    /// Reads the files again at once, also if they look the same.
+    pub fn reload(&self) {
+        let mut state = self.state();
+        state.looked_at = self.clock.now();
+        state.stamp = stamp(&self.certificate_file, &self.key_file).ok();
+        self.read_again(&mut state);
+    }
+
+    /// The pair to show, after a look at the files if the last one was long enough ago.
+    fn current(&self) -> Arc<CertifiedKey> {
+        let now = self.clock.now();
+        let mut state = self.state();
+        // A clock that was put back must not keep us from looking.
+        if now < state.looked_at || now >= state.looked_at + LOOKED_AT {
+            state.looked_at = now;
+            // Files that are gone for a moment are about to be replaced.
+            let stamp = stamp(&self.certificate_file, &self.key_file).ok();
+            if stamp != state.stamp {
+                state.stamp = stamp;
+                self.read_again(&mut state);
+            }
+        }
+        Arc::clone(&state.pair)
+    }
+
+    fn read_again(&self, state: &mut State) {
+        match read_pair(&self.certificate_file, &self.key_file) {
+            Ok(pair) => {
+                if pair.cert != state.pair.cert {
+                    log::info!("a new TLS certificate is in use");
+                }
+                state.pair = Arc::new(pair);
+            }
+            Err(fault) => {
+                let file = match fault {
+                    TlsFault::Certificate(_) => &self.certificate_file,
+                    TlsFault::Key(_) | TlsFault::Mismatch => &self.key_file,
+                };
+                log::error!(
+                    "the TLS certificate before stays in use: {}: {fault}",
+                    file.display()
+                );
+            }
+        }
+    }
+
+    /// Nothing is left half done while it is locked, so a thread that panicked does no harm.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ResolvesServerCert for Identities {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+}
+
+fn stamp(certificate: &Path, key: &Path) -> io::Result<Stamp> {
+    let of = |path| {
+        let metadata = fs::metadata(path)?;
+        Ok::<_, io::Error>((metadata.ino(), metadata.len(), metadata.modified().ok()))
+    };
+    Ok([of(certificate)?, of(key)?])
+}
+
+fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
+    let chain = read_chain(certificate).map_err(TlsFault::Certificate)?;
+    let key = read_key(key).map_err(TlsFault::Key)?;
+    let key = ring::sign::any_supported_type(&key).map_err(|_| {
+        TlsFault::Key("it is no key that can be used (ECDSA, Ed25519 or RSA)".to_owned())
+    })?;
+    let pair = CertifiedKey::new(chain, key);
+    match pair.keys_match() {
+        Ok(()) => Ok(pair),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsFault::Mismatch),
+        Err(error) => Err(TlsFault::Certificate(format!(
+            "its first certificate cannot be used: {error}"
+        ))),
+    }
+}
+
+fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut pem = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST_CHAIN + 1).read_to_end(&mut pem))
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    if pem.len() as u64 > LONGEST_CHAIN {
+        return Err("it is longer than 256 KiB".to_owned());
+    }
+    let chain = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| "it is no PEM".to_owned())?;
+    if chain.is_empty() {
+        return Err("there is no certificate in it (PEM)".to_owned());
+    }
+    Ok(chain)
+}
+
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let pem = secret_file::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
+    // The error could hold a part of it.
+    PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes())
+        .map_err(|_| "there is no private key in it (PEM)".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_certificates_has_something_in_it_and_an_end() {
+        let path = std::env::temp_dir().join(format!("tls-chain-{}", std::process::id()));
+        let read_back = |text: &str| {
+            fs::write(&path, text).unwrap();
+            read_chain(&path).map(|chain| chain.len())
+        };
+        let one = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let longest = usize::try_from(LONGEST_CHAIN).unwrap();
+        let padded = |length: usize| format!("{one}{}", " ".repeat(length - one.len()));
+        let said = [
+            read_back(one),
+            read_back(&format!("with words before it\n{one}{one}")),
+            read_back(&padded(longest)),
+            read_back(&padded(longest + 1)),
+            read_back("\n"),
+            read_back("-----BEGIN CERTIFICATE-----\nAAAA\n"),
+        ];
+        fs::remove_file(&path).unwrap();
+        let refused = |why: &str| Err(why.to_owned());
+        assert_eq!(
+            said,
+            [
+                Ok(1),
+                Ok(2),
+                Ok(1),
+                refused("it is longer than 256 KiB"),
+                refused("there is no certificate in it (PEM)"),
+                refused("it is no PEM"),
+            ]
+        );
+        assert!(read_chain(&path).is_err());
+    }
+}

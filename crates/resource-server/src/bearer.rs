@@ -1,0 +1,213 @@
+//! Reading the access token out of a request (RFC 6750 §2.1, RFC 9449 §7.1).
+
+use derive_more::Debug;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::fingerprint::fingerprint;
+use crate::validation::Refusal;
+
+/// The longest token that is looked at, in bytes.
+pub const LONGEST_TOKEN: usize = 4 * 1024;
+
+/// An access token as a client presented it. It is never printed; a log line names it by its
+/// [fingerprint](BearerToken::fingerprint).
+#[derive(Clone, Debug)]
+#[debug("BearerToken({})", self.fingerprint())]
+pub struct BearerToken(SecretString);
+
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// By itself (RFC 6750).
+    Bearer,
+    /// With a proof of the key that it is bound to (RFC 9449).
+    Dpop,
+}
+
+impl Scheme {
+    /// Its name in `Authorization` and `WWW-Authenticate`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+
+    fn parse(name: &[u8]) -> Option<Self> {
+        [Self::Bearer, Self::Dpop]
+            .into_iter()
+            .find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+    }
+
+    /// The scheme of a request's credentials, whatever they are worth.
+    #[must_use]
+    pub fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let value = values.next()?.trim_ascii();
+        Self::parse(value.split(|byte| *byte == b' ').next()?)
+    }
+}
+
+/// A token, and how it was presented.
+#[derive(Clone, Debug)]
+pub struct Presentation {
+    /// The token.
+    pub token: BearerToken,
+    /// How.
+    pub scheme: Scheme,
+}
+
+impl Presentation {
+    /// Reads the token out of all `Authorization` field values of a request.
+    ///
+    /// Any run of visible ASCII but space, comma and quote passes: wider than the `b64token` of
+    /// RFC 6750 §2.1, because authorization servers in the field put `:` and more into tokens.
+    /// Introspection decides what the token is worth.
+    ///
+    /// # Errors
+    /// [`Refusal::Missing`] if there is no bearer credential, a `Basic` one included, which is
+    /// nobody's business but its owner's. [`Refusal::Malformed`] if there is a bearer credential
+    /// that cannot be one, or more than one credential (RFC 6750 §3.1 `invalid_request`).
+    pub fn from_authorization<'a>(
+        mut values: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, Refusal> {
+        let Some(value) = values.next() else {
+            return Err(Refusal::Missing);
+        };
+        if values.next().is_some() {
+            return Err(Refusal::Malformed("more than one Authorization field"));
+        }
+        let value = value.trim_ascii();
+        let (scheme, rest) = match value.iter().position(|byte| *byte == b' ') {
+            Some(space) => value.split_at(space),
+            None => (value, &value[value.len()..]),
+        };
+        let Some(scheme) = Scheme::parse(scheme) else {
+            return Err(Refusal::Missing);
+        };
+        let token = rest.trim_ascii_start();
+        if token.is_empty() {
+            return Err(Refusal::Malformed("no token after the scheme"));
+        }
+        if token.len() > LONGEST_TOKEN {
+            return Err(Refusal::Malformed("the token is longer than 4096 bytes"));
+        }
+        if !token.iter().copied().all(is_token_byte) {
+            return Err(Refusal::Malformed(
+                "the token has a character that no token has",
+            ));
+        }
+        let token = str::from_utf8(token).expect("visible ASCII is UTF-8");
+        Ok(Self {
+            token: BearerToken(SecretString::from(token)),
+            scheme,
+        })
+    }
+}
+
+impl BearerToken {
+    /// The token itself, for the introspection request and the cache's keyed hash alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What stands in the log for the token.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.expose())
+    }
+}
+
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b',' | b'"')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(values: &[&str]) -> Result<String, Refusal> {
+        Presentation::from_authorization(values.iter().map(|value| value.as_bytes()))
+            .map(|presented| presented.token.expose().to_owned())
+    }
+
+    #[test]
+    fn the_scheme_is_read_without_regard_to_case_and_the_token_to_the_letter() {
+        for value in [
+            "Bearer 1:abC:x_-",
+            "bearer 1:abC:x_-",
+            " BEARER   1:abC:x_- ",
+        ] {
+            assert_eq!(read(&[value]).unwrap(), "1:abC:x_-", "{value}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_are_no_bearer_credential() {
+        for value in ["Basic dXNlcjpwYXNz", "abc", "", "Bearerx y", "Digest abc"] {
+            assert_eq!(read(&[value]), Err(Refusal::Missing), "{value}");
+        }
+        assert_eq!(read(&[]), Err(Refusal::Missing));
+    }
+
+    #[test]
+    fn the_scheme_says_whether_a_proof_comes_along() {
+        for (value, scheme) in [("Bearer a", Scheme::Bearer), ("dpop a", Scheme::Dpop)] {
+            let presented = Presentation::from_authorization([value.as_bytes()].into_iter());
+            assert_eq!(presented.unwrap().scheme, scheme);
+            assert_eq!(Scheme::of([value.as_bytes()].into_iter()), Some(scheme));
+        }
+        assert_eq!(Scheme::of([&b"Basic a"[..]].into_iter()), None);
+        assert_eq!(Scheme::of(std::iter::empty()), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_malformed() {
+        let long = format!("Bearer {}", "a".repeat(LONGEST_TOKEN + 1));
+        for value in [
+            "Bearer",
+            "Bearer ",
+            "Bearer a b",
+            "Bearer a,b",
+            "Bearer \"a\"",
+            "Bearer é",
+            &long,
+        ] {
+            assert!(
+                matches!(read(&[value]), Err(Refusal::Malformed(_))),
+                "{value}"
+            );
+        }
+        assert!(matches!(
+            read(&["Bearer a", "Bearer a"]),
+            Err(Refusal::Malformed(_))
+        ));
+        assert!(matches!(
+            read(&["Basic a", "Bearer a"]),
+            Err(Refusal::Malformed(_))
+        ));
+    }
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let token = Presentation::from_authorization([&b"Bearer hunter2"[..]].into_iter())
+            .unwrap()
+            .token;
+        assert_eq!(format!("{token:?}"), "BearerToken(f52fbd32)");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(values: Vec<Vec<u8>>) {
+            let _ = Presentation::from_authorization(values.iter().map(Vec::as_slice));
+        }
+
+        #[test]
+        fn every_visible_token_comes_back(token in "[!#-+\\--~]{1,200}") {
+            prop_assert_eq!(read(&[&format!("Bearer {token}")]).unwrap(), token);
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The forms that claims take on the wire (RFC 7519 §2, §4.1), whatever document they stand in.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+
+use crate::clock::Timestamp;
+
+/// How far another party's clock may run ahead of ours when it says `nbf` or `iat`. `exp` gets no
+/// such grace: nothing is accepted past its end.
+pub(crate) const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(30);
+
+/// Seconds since the epoch (RFC 7519 §2), which may have a fraction.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum NumericDate {
+    Whole(i64),
+    Fraction(f64),
+}
+
+/// RFC 7519 §4.1.3: `aud` is an array of strings, or one string.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl NumericDate {
+    /// Out of range becomes the nearest end of time: far in the past is expired, far in the future
+    /// is not yet.
+    pub(crate) fn instant(self) -> Timestamp {
+        let seconds = match self {
+            Self::Whole(seconds) => seconds,
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "`as` saturates, and NaN becomes 0, which is expired"
+            )]
+            Self::Fraction(seconds) => seconds.floor() as i64,
+        };
+        DateTime::from_timestamp(seconds, 0).unwrap_or(if seconds < 0 {
+            DateTime::<Utc>::MIN_UTC
+        } else {
+            DateTime::<Utc>::MAX_UTC
+        })
+    }
+
+    /// Whether this instant lies at most `back` before `now`, and at most `ahead` after it.
+    pub(crate) fn is_within(self, back: TimeDelta, ahead: TimeDelta, now: Timestamp) -> bool {
+        let age = now.signed_duration_since(self.instant());
+        -ahead <= age && age <= back
+    }
+}
+
+impl Audience {
+    /// Whether one of the audiences is such.
+    pub(crate) fn any(&self, is_such: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::One(audience) => is_such(audience),
+            Self::Many(audiences) => audiences.iter().any(|audience| is_such(audience)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_out_of_range_is_the_end_of_time_and_in_no_window() {
+        let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
+        let (back, ahead) = (TimeDelta::seconds(300), TimeDelta::seconds(30));
+        for (date, within) in [
+            ("999700", true),
+            ("999699", false),
+            ("999699.9", false),
+            ("1000030", true),
+            ("1000031", false),
+            ("9223372036854775807", false),
+            ("-9223372036854775808", false),
+            ("1e300", false),
+            ("-1e300", false),
+        ] {
+            let read: NumericDate = serde_json::from_str(date).unwrap();
+            assert_eq!(read.is_within(back, ahead, now), within, "{date}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Declaring a guard.
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_rt::{Arbiter, ArbiterHandle};
+use derive_more::{Display, Error, From};
+
+use super::{
+    document::MetadataDocument,
+    state::{Guard, State},
+};
+use crate::{
+    auth::{AuthHandle, AuthSettings, Issuer},
+    challenge::Challenger,
+    clock::Clock,
+    dpop::{nonce::Nonces, proof::Window, rules::ProofRules},
+    limits::{Limits, RateLimits},
+    metadata::{self, ProtectedResourceMetadata, ResourceDescription},
+    metrics::AuthMetrics,
+    scope::{ScopeError, Scopes},
+    url::{ResourceUri, UrlFault},
+};
+
+/// How many introspections may be under way at once.
+const INTROSPECTIONS_IN_FLIGHT: usize = 256;
+
+/// How long a request waits for its introspection to begin.
+const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
+
+/// Why a guard cannot be built.
+#[derive(Clone, Debug, Display, Error, From, PartialEq, Eq)]
+pub enum GuardError {
+    /// The resource's URL cannot identify one.
+    #[display("the URL of the resource {_0}")]
+    #[from(ignore)]
+    Resource(UrlFault),
+    /// An issuer's URL cannot identify an authorization server.
+    #[display("the URL of an issuer {_0}")]
+    #[from(ignore)]
+    Issuer(UrlFault),
+    /// There is no issuer.
+    #[display("at least one issuer is needed, whose tokens are accepted")]
+    NoIssuer,
+    /// A scope is declared wrongly, or was not declared.
+    #[display("{_0}")]
+    Scope(ScopeError),
+}
+
+impl From<GuardError> for io::Error {
+    fn from(error: GuardError) -> Self {
+        Self::new(io::ErrorKind::InvalidInput, error)
+    }
+}
+
+/// A guard, being declared. What is not said has a default that is safe on the open internet.
+pub struct GuardBuilder {
+    resource: String,
+    issuers: Vec<Issuer>,
+    scopes: Vec<(String, String)>,
+    implications: Vec<(String, Vec<String>)>,
+    baseline: Option<Vec<String>>,
+    stale_scopes: Vec<String>,
+    realm: Option<String>,
+    description: ResourceDescription,
+    limits: RateLimits,
+    accepts_proofs: bool,
+    nonces: Option<Nonces>,
+    metrics: Arc<AuthMetrics>,
+    clock: Clock,
+    arbiter: Option<ArbiterHandle>,
+}
+
+impl GuardBuilder {
+    pub(super) fn new(resource: impl Into<String>) -> Self {
+        Self {
+            resource: resource.into(),
+            issuers: Vec::new(),
+            scopes: Vec::new(),
+            implications: Vec::new(),
+            baseline: None,
+            stale_scopes: Vec::new(),
+            realm: None,
+            description: ResourceDescription::default(),
+            limits: RateLimits::default(),
+            accepts_proofs: true,
+            nonces: None,
+            metrics: Arc::default(),
+            clock: Clock::system(),
+            arbiter: None,
+        }
+    }
+
+    /// Changes the resource: the URL under which clients reach it.
+    #[must_use]
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = resource.into();
+        self
+    }
+
+    /// An authorization server whose tokens are accepted. At least one is needed.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
+        self.issuers.push(issuer.into());
+        self
+    }
+
+    /// Declares a scope: its name, and what it permits for people on a consent page. At most 64.
+    #[must_use]
+    pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
+        self.scopes.push((name.into(), description.into()));
+        self
+    }
+
+    /// Treats tokens with the scope `broad` as if they had `narrow` too.
+    #[must_use]
+    pub fn scope_implies<S: Into<String>>(
+        mut self,
+        broad: impl Into<String>,
+        narrow: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let narrow = narrow.into_iter().map(Into::into).collect();
+        self.implications.push((broad.into(), narrow));
+        self
+    }
+
+    /// The scopes that a client is told to ask for when it comes without a token; all unless said
+    /// otherwise.
+    #[must_use]
+    pub fn baseline<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.baseline = Some(scopes.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The scopes that a token keeps while its issuer cannot be reached and the last answer is older
+    /// than its lifetime: those that only read. None unless said otherwise.
+    #[must_use]
+    pub fn stale_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.stale_scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The `realm` of challenges (RFC 9110 §11.5); the resource's name, else its URL, unless said
+    /// otherwise.
+    #[must_use]
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        self.realm = Some(realm.into());
+        self
+    }
+
+    /// What the metadata says of the resource for people.
+    #[must_use]
+    pub fn description(mut self, description: ResourceDescription) -> Self {
+        self.description = description;
+        self
+    }
+
+    /// How many requests are accepted in a minute.
+    #[must_use]
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether proofs of a token's key are accepted (RFC 9449). They are unless said otherwise; without,
+    /// tokens that are bound to a key cannot be used. With `nonces`, a proof must have one of them.
+    #[must_use]
+    pub fn proofs(mut self, are_accepted: bool, nonces: Option<Nonces>) -> Self {
+        self.accepts_proofs = are_accepted;
+        self.nonces = nonces;
+        self
+    }
+
+    /// Where is counted.
+    #[must_use]
+    pub fn metrics(mut self, metrics: Arc<AuthMetrics>) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// The clock; the machine's unless said otherwise. Tests move one by hand.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The thread on which metadata is fetched and logout tokens are verified; the current one unless
+    /// said otherwise.
+    #[must_use]
+    pub fn arbiter(mut self, arbiter: ArbiterHandle) -> Self {
+        self.arbiter = Some(arbiter);
+        self
+    }
+
+    /// Builds the guard. Needs an actix `System`.
+    ///
+    /// # Errors
+    /// See [`GuardError`].
+    pub fn build(self) -> Result<Guard, GuardError> {
+        let declared = self.scopes.iter();
+        let declared = declared.map(|(name, description)| (name.as_str(), description.as_str()));
+        let mut scopes = Scopes::declare(declared)?;
+        for (broad, narrow) in &self.implications {
+            let narrow = Vec::from_iter(narrow.iter().map(String::as_str));
+            scopes = scopes.implying(broad, &narrow)?;
+        }
+        let named = |names: &[String]| {
+            let names = Vec::from_iter(names.iter().map(String::as_str));
+            scopes.set(&names)
+        };
+        let baseline = self.baseline.as_deref().map_or(Ok(scopes.all()), named)?;
+        let stale_scopes = named(&self.stale_scopes)?;
+        let resource: ResourceUri = self.resource.parse().map_err(GuardError::Resource)?;
+        let issuers = self.issuers.into_iter().map(Issuer::settings);
+        let issuers: Vec<_> = issuers
+            .collect::<Result<_, _>>()
+            .map_err(GuardError::Issuer)?;
+        if issuers.is_empty() {
+            return Err(GuardError::NoIssuer);
+        }
+        let mut description = self.description;
+        if description.name.is_empty() {
+            resource.as_str().clone_into(&mut description.name);
+        }
+        let realm = self.realm.unwrap_or_else(|| description.name.clone());
+        let document = MetadataDocument::new(&ProtectedResourceMetadata::new(
+            &resource,
+            issuers.iter().map(|issuer| &issuer.url),
+            &scopes,
+            self.accepts_proofs,
+            description,
+        ));
+        let auth = AuthHandle::start(
+            AuthSettings {
+                issuers,
+                resource: resource.clone(),
+                scopes: scopes.clone(),
+                stale_scopes,
+                proof_window: Window::default(),
+                in_flight: INTROSPECTIONS_IN_FLIGHT,
+                failfast: INTROSPECTION_FAILFAST,
+                metrics: self.metrics,
+            },
+            self.clock.clone(),
+            &self.arbiter.unwrap_or_else(Arbiter::current),
+        );
+        Ok(Guard(Arc::new(State {
+            auth,
+            limits: Limits::new(self.limits),
+            proofs: ProofRules::new(&resource, self.accepts_proofs, self.nonces),
+            challenger: Challenger {
+                realm,
+                resource_metadata: metadata::url(&resource),
+                accepts_proofs: self.accepts_proofs,
+                baseline,
+                scopes,
+            },
+            document,
+            resource,
+            clock: self.clock,
+        })))
+    }
+}

@@ -1,0 +1,154 @@
+//! Why a request is not let in, and the answer that says so.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        StatusCode,
+        header::{AUTHORIZATION, CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+};
+use derive_more::{Display, Error};
+use serde_json::json;
+
+use super::state::Guard;
+use crate::{
+    auth::AuthError,
+    bearer::{BearerToken, Scheme},
+    cause::Cause,
+    dpop::proof::ProofFault,
+    limits::Exceeded,
+    validation::Refusal,
+};
+
+/// Where a client finds the nonce for its next proof (RFC 9449 §9).
+static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// How long a client should wait where nobody said how long.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+/// How long a client should wait for something that is down.
+const RETRY_LATER: Duration = Duration::from_secs(5);
+
+/// Why a request is not let in.
+#[derive(Clone, Debug, Display, Error)]
+pub enum Refused {
+    /// The credentials are refused: the client has to do something about them.
+    #[display("{refusal}")]
+    Credentials {
+        /// Why.
+        refusal: Refusal,
+        /// The token, if there was one, for the log; it prints as its fingerprint.
+        #[error(not(source))]
+        token: Option<BearerToken>,
+    },
+    /// Too many requests in too short a time.
+    #[display("{_0}")]
+    LimitExceeded(#[error(not(source))] Exceeded),
+    /// As many introspections are under way as may be.
+    #[display("busy")]
+    Busy,
+    /// The authorization server cannot be asked, or gives an invalid response. Never the client's fault.
+    #[display("the authorization server is unavailable: {source}")]
+    IssuerUnavailable {
+        /// How long it asked to be left alone, if it did.
+        retry_after: Option<Duration>,
+        /// What went wrong, for the log alone.
+        source: Cause,
+    },
+}
+
+impl From<AuthError> for Refused {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(refusal) => Self::credentials(refusal),
+            AuthError::Busy => Self::Busy,
+            AuthError::IssuerDown {
+                source,
+                retry_after,
+            } => Self::IssuerUnavailable {
+                retry_after,
+                source,
+            },
+            AuthError::IssuerNonsense { source } => Self::IssuerUnavailable {
+                retry_after: None,
+                source,
+            },
+        }
+    }
+}
+
+impl Refused {
+    pub(super) fn credentials(refusal: Refusal) -> Self {
+        Self::Credentials {
+            refusal,
+            token: None,
+        }
+    }
+
+    pub(super) fn token(refusal: Refusal, token: &BearerToken) -> Self {
+        Self::Credentials {
+            refusal,
+            token: Some(token.clone()),
+        }
+    }
+
+    /// The answer: a challenge (RFC 6750 §3), 429 or 503, with a JSON body (RFC 6749 §5.2 has the names).
+    #[must_use]
+    pub fn response(&self, guard: &Guard, request: &HttpRequest) -> HttpResponse {
+        let respond = |status: u16, error: &str, description: &str| {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNAUTHORIZED);
+            let mut response = HttpResponse::build(status);
+            response.insert_header((CACHE_CONTROL, "no-store"));
+            let body = json!({ "error": error, "error_description": description });
+            (response, body)
+        };
+        let wait = |wait: Duration| (RETRY_AFTER, wait.as_secs().max(1));
+        let (mut response, body) = match self {
+            Self::Credentials { refusal, .. } => {
+                let values = request.headers().get_all(AUTHORIZATION);
+                let scheme = Scheme::of(values.map(|value| value.as_bytes()));
+                let scheme = scheme.unwrap_or(Scheme::Bearer);
+                let challenge = guard.challenger().challenge(*refusal, scheme);
+                let (mut response, body) = respond(
+                    challenge.status,
+                    challenge.body_error(),
+                    &challenge.description,
+                );
+                for field in challenge.fields() {
+                    response.append_header((WWW_AUTHENTICATE, field));
+                }
+                if let Refusal::Proof(ProofFault::Nonce) = refusal
+                    && let Some(nonce) = guard.nonce()
+                {
+                    response.insert_header((DPOP_NONCE.clone(), nonce));
+                }
+                (response, body)
+            }
+            Self::LimitExceeded(exceeded) => {
+                let description = exceeded.description();
+                let (mut response, body) = respond(429, "too_many_requests", &description);
+                response.insert_header(wait(exceeded.wait));
+                (response, body)
+            }
+            Self::Busy => {
+                let description = "The server is busy; try again soon";
+                let (mut response, body) = respond(503, "temporarily_unavailable", description);
+                response.insert_header(wait(RETRY_SOON));
+                (response, body)
+            }
+            Self::IssuerUnavailable {
+                retry_after,
+                source,
+            } => {
+                log::warn!("the authorization server is unavailable: {source}");
+                let description = "The access token cannot be checked at the moment; try again with the same token";
+                let (mut response, body) = respond(503, "temporarily_unavailable", description);
+                response.insert_header(wait(retry_after.unwrap_or(RETRY_LATER)));
+                (response, body)
+            }
+        };
+        response.json(body)
+    }
+}

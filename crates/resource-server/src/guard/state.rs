@@ -1,0 +1,127 @@
+//! The guard: what authentication needs, shared by all workers.
+
+use std::sync::Arc;
+
+use actix_web::web::ServiceConfig;
+
+use super::{builder::GuardBuilder, document::MetadataDocument, middleware::Protected};
+use crate::{
+    auth::AuthHandle,
+    challenge::Challenger,
+    clock::Clock,
+    dpop::rules::ProofRules,
+    limits::Limits,
+    metadata,
+    scope::{ScopeError, Scopes},
+    url::ResourceUri,
+};
+
+/// Authenticates requests for one resource. Clones are the same guard.
+///
+/// ```no_run
+/// use actix_web::{App, HttpServer, web};
+/// use resource_server::{auth::Issuer, guard::{Authorized, Guard}};
+///
+/// async fn hello(caller: Authorized) -> String {
+///     format!("Hello, {}.", caller.principal.subject)
+/// }
+///
+/// #[actix_rt::main]
+/// async fn main() -> std::io::Result<()> {
+///     let guard = Guard::builder("https://files.example/api")
+///         .issuer(Issuer::introspecting("https://login.example", "files", "secret"))
+///         .scope("files:read", "Read your files")
+///         .build()?;
+///     let read = guard.protect(&["files:read"]).expect("the scope is declared");
+///     HttpServer::new(move || {
+///         App::new()
+///             .configure(guard.configure())
+///             .service(web::resource("/api").wrap(read.clone()).route(web::get().to(hello)))
+///     })
+///     .bind("127.0.0.1:8080")?
+///     .run()
+///     .await
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Guard(pub(super) Arc<State>);
+
+pub(super) struct State {
+    pub(super) auth: AuthHandle,
+    pub(super) limits: Limits,
+    pub(super) proofs: ProofRules,
+    pub(super) challenger: Challenger,
+    pub(super) resource: ResourceUri,
+    pub(super) document: MetadataDocument,
+    pub(super) clock: Clock,
+}
+
+impl Guard {
+    /// Begins a guard for the resource with this identifier: the URL under which clients reach it, which
+    /// tokens have to be meant for (RFC 8707 §2).
+    #[must_use]
+    pub fn builder(resource: impl Into<String>) -> GuardBuilder {
+        GuardBuilder::new(resource)
+    }
+
+    /// Mounts the protected resource metadata (RFC 9728 §3), and starts the AuthActor of the worker. Call
+    /// it at the root of the `App`, within the app factory.
+    pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let guard = self.clone();
+        move |service| {
+            service.app_data(guard.0.auth.start_worker());
+            for path in [
+                metadata::path(&guard.0.resource),
+                metadata::ROOT_PATH.to_owned(),
+            ] {
+                service.service(guard.0.document.clone().at(&path));
+            }
+        }
+    }
+
+    /// The middleware for routes that need these scopes, and put an [`Authorized`](super::Authorized) in
+    /// place for their handlers.
+    ///
+    /// # Errors
+    /// A scope that was not declared.
+    pub fn protect(&self, scopes: &[&str]) -> Result<Protected, ScopeError> {
+        let needed = self.scopes().set(scopes)?;
+        Ok(Protected::new(self.clone(), needed))
+    }
+
+    /// The declared scopes.
+    #[must_use]
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.challenger.scopes
+    }
+
+    /// The handle in front of the AuthActors: look-ups, revocations, active uses.
+    #[must_use]
+    pub fn auth(&self) -> &AuthHandle {
+        &self.0.auth
+    }
+
+    /// What challenges say.
+    #[must_use]
+    pub fn challenger(&self) -> &Challenger {
+        &self.0.challenger
+    }
+
+    /// The resource that tokens have to be meant for.
+    #[must_use]
+    pub fn resource(&self) -> &ResourceUri {
+        &self.0.resource
+    }
+
+    /// The protected resource metadata.
+    #[must_use]
+    pub fn document(&self) -> &MetadataDocument {
+        &self.0.document
+    }
+
+    /// The nonce for the next proof, where one is needed (RFC 9449 §9).
+    #[must_use]
+    pub fn nonce(&self) -> Option<String> {
+        self.0.proofs.nonce(self.0.clock.now())
+    }
+}

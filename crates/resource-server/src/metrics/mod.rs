@@ -1,0 +1,21 @@
+//! *Purpose:* counters and histograms, the labels that they have, and the text in which Prometheus reads
+//! them.
+//!
+//! *Used by:* `auth`, and servers for their own metrics.
+//!
+//! *Invariants:* no lock, no look-up by name and no allocation when something is counted; no label whose
+//! values a client could add to; nothing global: each server counts for itself.
+//!
+//! *Start reading at* [`AuthMetrics`].
+
+mod auth;
+mod counting;
+mod label;
+mod text;
+
+pub use self::{
+    auth::{AuthMetrics, CacheResult, CircuitState, Introspection},
+    counting::{Counters, Histogram},
+    label::Label,
+    text::Text,
+};

@@ -1,0 +1,356 @@
+//! Which trace a request belongs to, as other programs name it (W3C Trace Context). What does not keep to
+//! the grammar is as good as absent: whoever traces has made a mistake, and the request has not.
+
+use std::{fmt, sync::Arc};
+
+use derive_more::Display;
+
+use crate::request_id::RequestId;
+
+/// The longest `traceparent` that is looked at: a later version may add to the 55 characters of this one.
+const LONGEST_PARENT: usize = 128;
+
+/// The longest `tracestate` that is passed on; as much has to be (W3C Trace Context §3.3.1.5).
+const LONGEST_STATE: usize = 512;
+
+/// How many members it may have (§3.3.1.1).
+const MOST_MEMBERS: usize = 32;
+
+/// The flags that have a meaning, which alone may be passed on: sampled, and random (Level 2 §3.2.2.5).
+const KNOWN_FLAGS: u8 = 0b11;
+
+/// The name of a trace.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[display("{_0:032x}")]
+pub struct TraceId(u128);
+
+/// The name of a piece of work within a trace.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+#[display("{_0:016x}")]
+pub struct SpanId(u64);
+
+/// A trace, and the piece of work in it that asked for this one (W3C Trace Context §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    trace: TraceId,
+    span: SpanId,
+    flags: u8,
+}
+
+/// What the programs of a trace tell each other besides, passed on as it is (§3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceState(Arc<str>);
+
+/// A request, and the trace that it belongs to if its client says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// The request's own name, which no client chooses.
+    pub request_id: RequestId,
+    /// What it is a part of.
+    pub parent: Option<TraceParent>,
+}
+
+/// The same with everything that is passed on to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// The request and its trace.
+    pub trace: Trace,
+    /// What is passed on besides; absent where there is no trace.
+    pub state: Option<TraceState>,
+}
+
+impl From<Trace> for TraceContext {
+    fn from(trace: Trace) -> Self {
+        Self { trace, state: None }
+    }
+}
+
+impl Trace {
+    /// The name of the trace, if the request belongs to one.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.parent.map(|parent| parent.trace)
+    }
+
+    /// The name of the trace, or of one that the request is all of.
+    #[must_use]
+    pub fn trace_id_or_own(&self) -> TraceId {
+        self.trace_id()
+            .unwrap_or_else(|| TraceId(self.request_id.whole()))
+    }
+
+    /// The name of the trace, and the request's own within it, if the request belongs to one.
+    #[must_use]
+    pub fn names(&self) -> Option<(TraceId, SpanId)> {
+        Some((self.trace_id()?, self.span_id()))
+    }
+
+    /// The request's name within a trace.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        SpanId(self.request_id.half())
+    }
+}
+
+impl SpanId {
+    /// A new one.
+    ///
+    /// # Panics
+    /// If the operating system gives no random bytes.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(RequestId::random().half())
+    }
+}
+
+impl TraceParent {
+    /// Reads a `traceparent`; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if !(55..=LONGEST_PARENT).contains(&bytes.len())
+            || [2, 35, 52].iter().any(|dash| bytes[*dash] != b'-')
+        {
+            return None;
+        }
+        match (hex(&bytes[..2])?, bytes.get(55)) {
+            (0xff, _) | (0, Some(_)) => return None,
+            // What a later version adds stands behind a dash.
+            (_, None | Some(b'-')) => {}
+            (_, Some(_)) => return None,
+        }
+        let trace = hex(&bytes[3..35])?;
+        let span = u64::try_from(hex(&bytes[36..52])?).ok()?;
+        let flags = u8::try_from(hex(&bytes[53..55])?).ok()?;
+        (trace != 0 && span != 0).then_some(Self {
+            trace: TraceId(trace),
+            span: SpanId(span),
+            flags: flags & KNOWN_FLAGS,
+        })
+    }
+
+    /// The piece of work that asked.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        self.span
+    }
+
+    /// Whether whoever asked keeps a record of the trace.
+    #[must_use]
+    pub fn is_sampled(&self) -> bool {
+        self.flags & 1 == 1
+    }
+
+    /// What somebody is told who is asked by a piece of work of the same trace.
+    #[must_use]
+    pub fn of_span(self, span: SpanId) -> Self {
+        Self { span, ..self }
+    }
+}
+
+/// As a `traceparent`.
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { trace, span, flags } = self;
+        write!(f, "00-{trace}-{span}-{flags:02x}")
+    }
+}
+
+impl TraceState {
+    /// Reads a `tracestate`; `None` if it is none, or says nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > LONGEST_STATE {
+            return None;
+        }
+        let mut keys: Vec<&str> = Vec::new();
+        for member in text.split(',') {
+            let member = member.trim_matches([' ', '\t']);
+            if member.is_empty() {
+                continue;
+            }
+            let (key, value) = member.split_once('=')?;
+            if !is_key(key) || !is_value(value) || keys.contains(&key) {
+                return None;
+            }
+            keys.push(key);
+        }
+        (1..=MOST_MEMBERS)
+            .contains(&keys.len())
+            .then(|| Self(text.trim_matches([' ', '\t']).into()))
+    }
+
+    /// As it came.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Lower-case hexadecimal digits, at most 32 of them (§3.2.2: upper case is invalid).
+fn hex(digits: &[u8]) -> Option<u128> {
+    digits.iter().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(value))
+    })
+}
+
+/// §3.3.1.3.1, as Level 2 has it: one that begins with a digit is a tenant's.
+fn is_key(key: &str) -> bool {
+    let begins =
+        key.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit());
+    begins
+        && key.len() <= 256
+        && key.matches('@').count() <= 1
+        && key.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/@".contains(&byte)
+        })
+}
+
+/// §3.3.1.3.2.
+fn is_value(value: &str) -> bool {
+    (1..=256).contains(&value.len())
+        && !value.ends_with(' ')
+        && value
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~') && byte != b',' && byte != b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_parent_is_read_and_said_again() {
+        let parent = TraceParent::parse(PARENT).unwrap();
+        assert_eq!(parent.to_string(), PARENT);
+        assert!(parent.is_sampled());
+        let trace = Trace {
+            request_id: RequestId::random(),
+            parent: Some(parent),
+        };
+        let id = trace.trace_id().unwrap();
+        assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        let child = parent.of_span(trace.span_id()).to_string();
+        assert_eq!(&child[..36], &PARENT[..36]);
+        assert!(trace.request_id.to_string().ends_with(&child[36..52]));
+        assert_eq!(TraceParent::parse(&child).unwrap().to_string(), child);
+    }
+
+    #[test]
+    fn what_is_against_the_grammar_is_no_parent() {
+        for (from, to) in [
+            ("00-", "ff-"),
+            ("00-", "0-"),
+            ("4bf9", "4BF9"),
+            ("-01", "-0g"),
+            ("-01", "-01-"),
+            ("-01", "-01-x"),
+            ("-01", "-1"),
+            ("-01", ""),
+            ("-00f0", "_00f0"),
+            ("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
+            ("00f067aa0ba902b7", &"0".repeat(16)),
+        ] {
+            let wrong = PARENT.replacen(from, to, 1);
+            assert_ne!(wrong, PARENT);
+            assert_eq!(TraceParent::parse(&wrong), None, "{wrong}");
+        }
+        assert_eq!(TraceParent::parse(&format!(" {PARENT}")), None);
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_far_as_this_one_goes() {
+        let later = PARENT.replacen("00-", "cc-", 1);
+        for more in ["", "-", "-what the future will be like"] {
+            let parent = TraceParent::parse(&format!("{later}{more}"));
+            assert_eq!(parent.unwrap().to_string(), PARENT);
+        }
+        assert_eq!(TraceParent::parse(&format!("{later}.x")), None);
+        let long = "x".repeat(LONGEST_PARENT);
+        assert_eq!(TraceParent::parse(&format!("{later}-{long}")), None);
+    }
+
+    #[test]
+    fn flags_that_nobody_knows_are_not_passed_on() {
+        let parent = PARENT.replacen("-01", "-fe", 1);
+        let parent = TraceParent::parse(&parent).unwrap();
+        assert!(!parent.is_sampled());
+        assert!(parent.to_string().ends_with("-02"));
+    }
+
+    #[test]
+    fn a_state_is_passed_on_as_it_is_or_not_at_all() {
+        let long = "x".repeat(256);
+        for good in [
+            "rojo=00f067aa0ba902b7",
+            "rojo=1,congo=2",
+            "rojo=1 , ,congo=a b",
+            "fw529a3039@dt=FfAAAA",
+            "1=x",
+            &format!("a={long}"),
+        ] {
+            assert_eq!(TraceState::parse(good).unwrap().as_str(), good);
+        }
+        let many: Vec<_> = (0..33).map(|n| format!("k{n}=1")).collect();
+        for bad in [
+            "",
+            " ,",
+            "rojo",
+            "rojo=",
+            "=1",
+            "Rojo=1",
+            "rojo=1,rojo=2",
+            "rojo=1=2",
+            "rojo=\u{e9}",
+            "rojo=a\tb",
+            "a@b@c=1",
+            &format!("a={long}x"),
+            &format!("a={long},b={long}"),
+            &many.join(","),
+        ] {
+            assert_eq!(TraceState::parse(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_read_as_anything_but_what_it_says(text in "\\PC{0,150}") {
+            if let Some(parent) = TraceParent::parse(&text) {
+                prop_assert_eq!(&parent.to_string()[3..53], &text[3..53]);
+            }
+            let _ = TraceState::parse(&text);
+        }
+
+        #[test]
+        fn every_parent_that_is_said_is_read_again(
+            trace in 1u128.., span in 1u64.., flags in 0u8..4,
+        ) {
+            let parent = TraceParent { trace: TraceId(trace), span: SpanId(span), flags };
+            prop_assert_eq!(TraceParent::parse(&parent.to_string()), Some(parent));
+        }
+
+        #[test]
+        fn one_wrong_character_makes_it_none(place in 0usize..55, wrong in "[^0-9a-f-]") {
+            let mut text: Vec<char> = PARENT.chars().collect();
+            text[place] = wrong.chars().next().unwrap();
+            let text: String = text.into_iter().collect();
+            prop_assert_eq!(TraceParent::parse(&text), None);
+        }
+
+        #[test]
+        fn nothing_that_is_passed_on_ends_its_header(text in "[ -~\t\r\n,=a-z]{0,100}") {
+            if let Some(state) = TraceState::parse(&text) {
+                prop_assert!(state.as_str().bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')));
+            }
+        }
+    }
+}

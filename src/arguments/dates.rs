@@ -1,0 +1,216 @@
+//! Days and instants as people name them.
+
+use std::borrow::Cow;
+
+use chrono::DateTime;
+use jiff::{civil::Date, tz::TimeZone};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+
+use mcp_server::features::arguments::ruled_string;
+use resource_server::clock::Timestamp;
+
+/// A day, which begins when it begins in some time zone, or an instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// `2026-07-28`
+    Day(Date),
+    /// `2026-07-28T09:30:00+02:00`
+    Instant(Timestamp),
+}
+
+/// A time zone by its name in the IANA database. UTC if none is named.
+#[derive(Clone, Debug)]
+pub struct Zone(TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl Moment {
+    /// The instant; of a day, its first. Where the calendar ends, its end: people write the last
+    /// day there is for "no end".
+    #[must_use]
+    pub fn instant(self, zone: &Zone) -> Timestamp {
+        match self {
+            Self::Instant(instant) => instant,
+            // A day whose midnight was skipped by a change of clocks begins when the clocks have
+            // been put forward.
+            Self::Day(day) => day
+                .to_zoned(zone.0.clone())
+                .ok()
+                .and_then(|start| start.start_of_day().ok())
+                .and_then(|start| DateTime::from_timestamp(start.timestamp().as_second(), 0))
+                .unwrap_or(if day.year() > 0 {
+                    Timestamp::MAX_UTC
+                } else {
+                    Timestamp::MIN_UTC
+                }),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        if text.len() > 64 {
+            return None;
+        }
+        // RFC 3339 alone; jiff's own parser would take more than the schema says.
+        if text.len() == 10 {
+            return text.parse().ok().map(Self::Day);
+        }
+        DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|instant| Self::Instant(instant.to_utc()))
+    }
+}
+
+impl Zone {
+    /// Its name, if it is not UTC.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.0.iana_name().filter(|name| *name != "UTC")
+    }
+}
+
+/// From an instant on, and before another.
+pub type Span = (Option<Timestamp>, Option<Timestamp>);
+
+/// The span of time between two moments, either of which may be left open.
+///
+/// # Errors
+/// A sentence that names the argument at fault.
+pub fn span(from: Option<Moment>, to: Option<Moment>, zone: &Zone) -> Result<Span, String> {
+    let (from, to) = (
+        from.map(|moment| moment.instant(zone)),
+        to.map(|moment| moment.instant(zone)),
+    );
+    match (from, to) {
+        (Some(start), Some(end)) if start > end => {
+            Err("Invalid arguments: `from` must not be later than `to`.".to_owned())
+        }
+        _ => Ok((from, to)),
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ruled_string(
+            deserializer,
+            "a date (2026-07-28) or an RFC 3339 time (2026-07-28T09:30:00Z)",
+            Self::parse,
+        )
+    }
+}
+
+impl JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "anyOf": [{ "format": "date" }, { "format": "date-time" }],
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ruled_string(
+            deserializer,
+            "the IANA name of a time zone, such as Europe/Berlin",
+            |name| {
+                (name.len() <= 64)
+                    .then(|| TimeZone::get(name).ok())
+                    .flatten()
+                    .map(Self)
+            },
+        )
+    }
+}
+
+impl JsonSchema for Zone {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Zone".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "maxLength": 64 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn start(day: &str, zone: &str) -> String {
+        let zone = Zone(TimeZone::get(zone).unwrap());
+        Moment::parse(day).unwrap().instant(&zone).to_rfc3339()
+    }
+
+    #[test]
+    fn a_day_begins_when_its_zone_says() {
+        assert_eq!(start("2026-07-28", "UTC"), "2026-07-28T00:00:00+00:00");
+        assert_eq!(
+            start("2026-07-28", "Europe/Berlin"),
+            "2026-07-27T22:00:00+00:00"
+        );
+        assert_eq!(
+            start("2026-12-28", "Europe/Berlin"),
+            "2026-12-27T23:00:00+00:00"
+        );
+        // No midnight that day: the clocks went from 00:00 to 01:00.
+        assert_eq!(
+            start("2018-11-04", "America/Sao_Paulo"),
+            "2018-11-04T03:00:00+00:00"
+        );
+    }
+
+    #[test]
+    fn an_instant_is_the_same_in_every_zone() {
+        assert_eq!(
+            start("2026-07-28T09:30:00+02:00", "Asia/Tokyo"),
+            "2026-07-28T07:30:00+00:00"
+        );
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-30",
+            "28.07.2026",
+            "2026-07-28T09:30:00",
+            "2026-7-28",
+            "20260728",
+        ] {
+            assert_eq!(Moment::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,80}") {
+            let _ = Moment::parse(&text);
+        }
+
+        #[test]
+        fn any_day_of_the_calendar_has_a_beginning(year in -9999i16..=9999, month in 1i8..=12, day in 1i8..=28) {
+            let moment = Moment::Day(Date::new(year, month, day).unwrap());
+            let _ = moment.instant(&Zone::default());
+        }
+    }
+}

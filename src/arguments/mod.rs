@@ -1,0 +1,5 @@
+//! Arguments that several tools and prompts have.
+
+pub mod dates;
+pub mod ids;
+pub mod pages;

@@ -1,0 +1,149 @@
+//! Tags on entries: put one on, take one off.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::journal::EntryId,
+    journal::{self, JournalHandle},
+    scopes,
+    views::{entry_link, tag_link},
+};
+use mcp_server::features::{
+    arguments::Id,
+    context::Context,
+    tool::{Effect, Tool, ToolResult},
+    tool_error::ToolError,
+};
+use resource_server::clock::Timestamp;
+
+/// Both tools show the tag's name, so both need to be allowed to read tags.
+const SCOPES: &'static [&'static str] = &[
+    scopes::ENTRIES_WRITE,
+    scopes::ENTRIES_READ,
+    scopes::TAGS_READ,
+];
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct EntryTagArguments {
+    /// The entry's id.
+    entry_id: Id,
+    /// The tag's id.
+    tag_id: Id,
+}
+
+/// `add_tag_to_entry`
+pub(super) struct AddTagToEntry {
+    pub(super) journal: JournalHandle,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AddTagToEntryOutput {
+    success: bool,
+    entry_tag: EntryTagView,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct EntryTagView {
+    entry_id: i64,
+    tag_id: i64,
+    created_at: Timestamp,
+}
+
+impl Tool for AddTagToEntry {
+    const NAME: &'static str = "add_tag_to_entry";
+    const TITLE: &'static str = "Add Tag to Entry";
+    const DESCRIPTION: &'static str =
+        "Put a tag on a journal entry. If it is there already, it stays.";
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const EFFECT: Effect = Effect::Idempotent;
+
+    type Arguments = EntryTagArguments;
+    type Output = AddTagToEntryOutput;
+
+    async fn call(
+        &self,
+        context: Context,
+        arguments: EntryTagArguments,
+    ) -> Result<ToolResult<AddTagToEntryOutput>, ToolError> {
+        let entry_tag = self
+            .journal
+            .ask(journal::AddTagToEntry {
+                user: context.principal().user,
+                entry_id: arguments.entry_id.into(),
+                tag_id: arguments.tag_id.into(),
+            })
+            .await?;
+        let tag = &entry_tag.tag;
+        Ok(ToolResult {
+            text: format!(
+                "Entry {} has the tag {}: {}.",
+                entry_tag.entry_id, tag.id, tag.name
+            ),
+            content: vec![
+                tag_link(tag.id, &tag.name).into(),
+                entry_link(entry_tag.entry_id, entry_tag.entry_title.as_str()).into(),
+            ],
+            structured: AddTagToEntryOutput {
+                success: true,
+                entry_tag: EntryTagView {
+                    entry_id: entry_tag.entry_id.0,
+                    tag_id: tag.id.0,
+                    created_at: entry_tag.created_at,
+                },
+            },
+        })
+    }
+}
+
+/// `remove_tag_from_entry`
+pub(super) struct RemoveTagFromEntry {
+    pub(super) journal: JournalHandle,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct RemoveTagFromEntryOutput {
+    /// Whether the tag was on the entry, and this call took it off.
+    success: bool,
+}
+
+impl Tool for RemoveTagFromEntry {
+    const NAME: &'static str = "remove_tag_from_entry";
+    const TITLE: &'static str = "Remove Tag from Entry";
+    const DESCRIPTION: &'static str =
+        "Take a tag off a journal entry. The tag itself and the entry stay.";
+    const SCOPES: &'static [&'static str] = SCOPES;
+    const EFFECT: Effect = Effect::Idempotent;
+
+    type Arguments = EntryTagArguments;
+    type Output = RemoveTagFromEntryOutput;
+
+    async fn call(
+        &self,
+        context: Context,
+        arguments: EntryTagArguments,
+    ) -> Result<ToolResult<RemoveTagFromEntryOutput>, ToolError> {
+        let entry_id: EntryId = arguments.entry_id.into();
+        let tag_id = arguments.tag_id.into();
+        let was_there = self
+            .journal
+            .ask(journal::RemoveTagFromEntry {
+                user: context.principal().user,
+                entry_id,
+                tag_id,
+            })
+            .await?;
+        Ok(ToolResult {
+            text: if was_there {
+                format!("Took tag {tag_id} off entry {entry_id}.")
+            } else {
+                format!("Entry {entry_id} does not have tag {tag_id}, so nothing was taken off.")
+            },
+            content: Vec::new(),
+            structured: RemoveTagFromEntryOutput { success: was_there },
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! Lists of entries, newest first, and the search.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arguments::{
+        dates::{self, Moment, Zone},
+        pages::{After, Limit},
+    },
+    domain::{
+        journal::{EntryFilter, EntryListItem, TagId},
+        page::{Cursor, PageRequest, TimeCursor},
+    },
+    journal::{self, JournalHandle},
+    scopes,
+    views::{EntryListItemView, entry_link},
+};
+use mcp_protocol::answer::{Phrase, ResourceLink};
+use mcp_server::features::{
+    arguments::{Id, Text, UpTo},
+    context::Context,
+    tool::{Effect, Tool, ToolResult},
+    tool_error::ToolError,
+};
+
+/// `list_entries`
+pub(super) struct ListEntries {
+    pub(super) journal: JournalHandle,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ListEntriesArguments {
+    /// Only entries that have at least one of these tags.
+    tag_ids: Option<UpTo<Id, 50>>,
+    /// Only entries written at this time or later; a date means its beginning.
+    from: Option<Moment>,
+    /// Only entries written before this time; a date means its beginning, so that day is not in it.
+    to: Option<Moment>,
+    /// The time zone in which dates begin, such as Europe/Berlin. UTC unless said otherwise.
+    time_zone: Option<Zone>,
+    /// Only favorites, or only others.
+    is_favorite: Option<bool>,
+    /// How many entries; 50 unless said otherwise.
+    limit: Option<Limit>,
+    /// The `nextCursor` of an earlier page, to go on from there with the same filters.
+    cursor: Option<After<TimeCursor>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ListEntriesOutput {
+    entries: Vec<EntryListItemView>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    next_cursor: Option<String>,
+}
+
+impl Tool for ListEntries {
+    const NAME: &'static str = "list_entries";
+    const TITLE: &'static str = "List Entries";
+    const DESCRIPTION: &'static str =
+        "List journal entries, newest first, page by page; by tag, date or favorite if wanted.";
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
+
+    type Arguments = ListEntriesArguments;
+    type Output = ListEntriesOutput;
+
+    async fn call(
+        &self,
+        context: Context,
+        arguments: ListEntriesArguments,
+    ) -> Result<ToolResult<ListEntriesOutput>, ToolError> {
+        let zone = arguments.time_zone.unwrap_or_default();
+        let (from, to) =
+            dates::span(arguments.from, arguments.to, &zone).map_err(ToolError::Refused)?;
+        let filter = EntryFilter {
+            tags: arguments
+                .tag_ids
+                .map(|tags| tags.0.into_iter().map(TagId::from).collect())
+                .unwrap_or_default(),
+            from,
+            to,
+            is_favorite: arguments.is_favorite,
+        };
+        let page = self
+            .journal
+            .ask(journal::ListEntries {
+                user: context.principal().user,
+                filter,
+                page: page_request(arguments.limit, arguments.cursor),
+            })
+            .await?;
+        Ok(ToolResult {
+            text: found(page.items.len(), "entry", "entries", page.next.is_some()),
+            content: page.items.iter().map(|item| link(item).into()).collect(),
+            structured: ListEntriesOutput {
+                next_cursor: page.next.map(|cursor| cursor.encode()),
+                entries: page
+                    .items
+                    .into_iter()
+                    .map(EntryListItemView::from)
+                    .collect(),
+            },
+        })
+    }
+}
+
+/// `search_entries`
+pub(super) struct SearchEntries {
+    pub(super) journal: JournalHandle,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchEntriesArguments {
+    /// What to look for in titles and texts: words that must all occur, "a phrase in quotes",
+    /// `or` between alternatives, a minus before what must not occur.
+    query: Text<1, 200>,
+    /// How many entries; 50 unless said otherwise.
+    limit: Option<Limit>,
+    /// The `nextCursor` of an earlier page, to go on from there with the same query.
+    cursor: Option<After<TimeCursor>>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SearchEntriesOutput {
+    entries: Vec<SearchHitView>,
+    /// Where the next page begins; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SearchHitView {
+    #[serde(flatten)]
+    entry: EntryListItemView,
+    /// A few words around the match.
+    excerpt: String,
+}
+
+impl Tool for SearchEntries {
+    const NAME: &'static str = "search_entries";
+    const TITLE: &'static str = "Search Entries";
+    const DESCRIPTION: &'static str =
+        "Search titles and texts of journal entries, newest first, page by page.";
+    const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
+    const EFFECT: Effect = Effect::ReadOnly;
+
+    type Arguments = SearchEntriesArguments;
+    type Output = SearchEntriesOutput;
+
+    async fn call(
+        &self,
+        context: Context,
+        arguments: SearchEntriesArguments,
+    ) -> Result<ToolResult<SearchEntriesOutput>, ToolError> {
+        let page = self
+            .journal
+            .ask(journal::SearchEntries {
+                user: context.principal().user,
+                query: arguments.query.into(),
+                page: page_request(arguments.limit, arguments.cursor),
+            })
+            .await?;
+        Ok(ToolResult {
+            text: found(page.items.len(), "entry", "entries", page.next.is_some()),
+            content: page
+                .items
+                .iter()
+                .map(|hit| link(&hit.entry).into())
+                .collect(),
+            structured: SearchEntriesOutput {
+                next_cursor: page.next.map(|cursor| cursor.encode()),
+                entries: page
+                    .items
+                    .into_iter()
+                    .map(|hit| SearchHitView {
+                        entry: hit.entry.into(),
+                        excerpt: hit.excerpt,
+                    })
+                    .collect(),
+            },
+        })
+    }
+}
+
+pub(super) fn page_request<C>(limit: Option<Limit>, cursor: Option<After<C>>) -> PageRequest<C> {
+    PageRequest {
+        limit: limit.unwrap_or_default().0,
+        after: cursor.map(|After(cursor)| cursor),
+    }
+}
+
+pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
+    let noun = if count == 1 { one } else { many };
+    let rest = if more { " There are more." } else { "" };
+    format!("Found {count} {noun}.{rest}")
+}
+
+/// Named by its number: the title stands beside it in the data, and a list is read by models, to whom
+/// every word of it counts.
+fn link(item: &EntryListItem) -> ResourceLink {
+    let name = Phrase::Numbered {
+        before: "entry ",
+        number: item.id.0,
+        after: "",
+    };
+    entry_link(item.id, name)
+}
