@@ -16,7 +16,7 @@ use rustls::{
 };
 
 /// How long an answer is waited for: longer than the server itself waits for its parts.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest report that is read, in bytes.
 const LONGEST_REPORT: usize = 64 * 1024;
@@ -45,7 +45,7 @@ pub enum Unhealthy {
 pub async fn ask(bind: SocketAddr, speaks_tls: bool) -> Result<String, Unhealthy> {
     let address = reachable(bind);
     let silent = || Unhealthy::Silent(address);
-    let connector = Connector::new().timeout(PATIENCE);
+    let connector = Connector::new().timeout(TIMEOUT);
     let (connector, scheme) = if speaks_tls {
         (connector.rustls_0_23(Arc::new(any_certificate())), "https")
     } else {
@@ -54,7 +54,7 @@ pub async fn ask(bind: SocketAddr, speaks_tls: bool) -> Result<String, Unhealthy
     let client = Client::builder()
         .connector(connector)
         .disable_redirects()
-        .timeout(PATIENCE)
+        .timeout(TIMEOUT)
         .finish();
     let mut response = client
         .get(format!("{scheme}://{address}/readyz"))

@@ -1,4 +1,4 @@
-//! `epicme cut-off`: tells one process of the server that somebody is to be cut off.
+//! `epicme revoke`: tells one process of the server that somebody is to lose access.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use url::Url;
 use resource_server::{auth, url::PublicUrl};
 
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why it is not known that anybody was cut off.
 #[derive(Debug, Display, Error)]
@@ -43,7 +43,7 @@ pub async fn tell(
     secret: &SecretString,
     whom: &Value,
 ) -> Result<(), RevokeError> {
-    let client = auth::client(PATIENCE, Some(PATIENCE), server.scheme() == "http");
+    let client = auth::client(TIMEOUT, Some(TIMEOUT), server.scheme() == "http");
     let unreachable = || RevokeError::Unreachable(server.clone());
     let url = server
         .join("/admin/revocations")

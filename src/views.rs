@@ -10,7 +10,7 @@ use crate::domain::{
     journal::{Entry, EntryId, EntryListItem, Tag, TagId, TagName},
     uris,
 };
-use mcp_protocol::answer::{Phrase, ResourceLink};
+use mcp_protocol::answer::{LazyText, ResourceLink};
 use mcp_server::features::uri;
 use resource_server::{clock::Timestamp, principal::Principal};
 
@@ -137,7 +137,7 @@ impl From<&Principal> for UserView {
 
 /// A link to an entry.
 #[must_use]
-pub fn entry_link(id: EntryId, name: impl Into<Phrase>) -> ResourceLink {
+pub fn entry_link(id: EntryId, name: impl Into<LazyText>) -> ResourceLink {
     ResourceLink {
         uri: uri::expand_number(uris::ENTRY, id.0),
         name: name.into(),

@@ -15,7 +15,7 @@ use resource_server::{
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
     },
     principal::Credential,
-    validation::{Expectation, judge},
+    validation::{ExpectedClaims, validate_claims},
 };
 use secrecy::ExposeSecret;
 
@@ -63,13 +63,13 @@ async fn a_jwt_access_token_is_accepted() {
     let token = bearer(token.expose_secret());
     assert_eq!(peek_issuer(&token).as_deref(), Some(auth.issuer()));
     let reply = access_token(&token, &key_set(&auth).await, Utc::now()).unwrap();
-    let expected = Expectation {
+    let expected = ExpectedClaims {
         issuer: auth.issuer().parse().unwrap(),
         resource: RESOURCE.parse().unwrap(),
         audience_may_be_absent: false,
         scopes: epicme::scopes::declared(),
     };
-    let verdict = judge(reply, &expected, Credential([0; 32]), Utc::now());
+    let verdict = validate_claims(reply, &expected, Credential([0; 32]), Utc::now());
     let principal = verdict.unwrap().principal;
     assert_eq!(principal.subject, "1");
     assert_eq!(principal.client.as_deref(), Some("any"));

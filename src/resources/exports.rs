@@ -10,7 +10,7 @@ use crate::{
     journal::{GetExport, JournalHandle, ReadExportPart},
     scopes,
 };
-use mcp_protocol::answer::{PieceFuture, Pieces};
+use mcp_protocol::answer::{Chunks, PieceFuture};
 use mcp_server::features::{
     context::ReadContext,
     resource::{Contents, ResourceTemplate},
@@ -58,7 +58,7 @@ struct Parts {
     export: Export,
 }
 
-impl Pieces for Parts {
+impl Chunks for Parts {
     fn count(&self) -> u32 {
         self.export.parts
     }

@@ -10,7 +10,7 @@ use crate::{
     scopes,
     views::{EntryView, entry_link, tag_link},
 };
-use mcp_protocol::outgoing::Ability;
+use mcp_protocol::outgoing::ClientCapability;
 use mcp_server::features::{
     arguments::{Id, Text, UpTo, clearable, not_null},
     context::Context,
@@ -287,7 +287,7 @@ impl Tool for DeleteEntry {
         EntryArguments { id }: EntryArguments,
     ) -> Result<ToolResult<DeleteEntryOutput>, ToolError> {
         let (user, id) = (context.principal().user, id.into());
-        let can_ask = context.conversation().can(Ability::ElicitForm);
+        let can_ask = context.conversation().can(ClientCapability::ElicitForm);
         if can_ask {
             let found = self.journal.ask(journal::GetEntry { user, id }).await;
             let entry = match found {

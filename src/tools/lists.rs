@@ -16,7 +16,7 @@ use crate::{
     scopes,
     views::{EntryListItemView, entry_link},
 };
-use mcp_protocol::answer::{Phrase, ResourceLink};
+use mcp_protocol::answer::{LazyText, ResourceLink};
 use mcp_server::features::{
     arguments::{Id, Text, UpTo},
     context::Context,
@@ -206,7 +206,7 @@ pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
 /// Named by its number: the title stands beside it in the data, and a list is read by models, to whom
 /// every word of it counts.
 fn link(item: &EntryListItem) -> ResourceLink {
-    let name = Phrase::Numbered {
+    let name = LazyText::Numbered {
         before: "entry ",
         number: item.id.0,
         after: "",

@@ -19,7 +19,7 @@ use crate::{
 use crate::{resources::tags::first_tags, views::TagNameView};
 use mcp_protocol::{
     logging::Level,
-    outgoing::{Ability, Question},
+    outgoing::{ClientCapability, ServerRequest},
 };
 use mcp_server::features::{
     arguments::Text,
@@ -81,7 +81,7 @@ struct TagSuggestion {
 /// Has tags suggested for an entry that this call wrote, once the call has ended, if its token reaches
 /// far enough for that.
 pub(super) fn suggest_after(journal: &JournalHandle, context: &Context, entry: EntryId) {
-    if !context.may(NEEDS) || !context.conversation().can(Ability::Sample) {
+    if !context.may(NEEDS) || !context.conversation().can(ClientCapability::Sample) {
         return;
     }
     let suggestion = TagSuggestion {
@@ -91,7 +91,7 @@ pub(super) fn suggest_after(journal: &JournalHandle, context: &Context, entry: E
     };
     context.conversation().after(FollowUp {
         key: entry.to_string(),
-        needs: Ability::Sample,
+        needs: ClientCapability::Sample,
         scopes: SHOWS,
         run: Box::new(|conversation| Box::pin(suggestion.run(conversation))),
     });
@@ -227,14 +227,14 @@ impl Failed {
     }
 }
 
-fn question(entry: &Entry, tags: &[TagNameView]) -> Question {
+fn question(entry: &Entry, tags: &[TagNameView]) -> ServerRequest {
     let content: String = entry.content.chars().take(LONGEST_CONTENT).collect();
     let shown = json!({
         "entry": { "title": entry.title, "content": content },
         "tags": tags.iter().take(TAGS_SHOWN).map(|tag| &tag.name).collect::<Vec<_>>(),
     });
-    Question {
-        needs: Ability::Sample,
+    ServerRequest {
+        needs: ClientCapability::Sample,
         method: "sampling/createMessage",
         params: json!({
             "systemPrompt": SYSTEM_PROMPT,

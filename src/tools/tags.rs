@@ -17,7 +17,7 @@ use crate::{
     scopes,
     views::{TagNameView, TagView, tag_link},
 };
-use mcp_protocol::outgoing::Ability;
+use mcp_protocol::outgoing::ClientCapability;
 use mcp_server::features::{
     arguments::{Id, Text, clearable, not_null},
     context::Context,
@@ -280,7 +280,7 @@ impl Tool for DeleteTag {
         TagArguments { id }: TagArguments,
     ) -> Result<ToolResult<DeleteTagOutput>, ToolError> {
         let (user, id) = (context.principal().user, id.into());
-        let can_ask = context.conversation().can(Ability::ElicitForm);
+        let can_ask = context.conversation().can(ClientCapability::ElicitForm);
         if can_ask {
             let tag = match self.journal.ask(journal::GetTag { user, id }).await {
                 Ok(tag) => tag,

@@ -22,7 +22,7 @@ use diesel::{
 use serde_json::{Value, json};
 
 /// How long the program may take for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long it may take to end.
 const ENDING: Duration = Duration::from_secs(15);
@@ -75,7 +75,7 @@ impl Program {
             banner: String::new(),
         };
         while !program.banner.contains("MCP Inspector") {
-            let line = program.lines.recv_timeout(PATIENCE);
+            let line = program.lines.recv_timeout(TIMEOUT);
             let line = line.unwrap_or_else(|error| panic!("{error} after: {}", program.banner));
             program.banner.push_str(&line);
             program.banner.push('\n');

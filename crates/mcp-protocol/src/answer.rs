@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rmcp::model::Resource;
 use serde::{Serialize, Serializer};
 
-use crate::{json::data::Data, outgoing::Question};
+use crate::{json::data::Data, outgoing::ServerRequest};
 
 /// The answer to a request that went well.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub enum Answer {
     /// Nothing yet: the client has to answer first, and then call again (P-01). Modern only.
     InputRequired {
         /// The questions, each under the key that its answer comes back under.
-        questions: Vec<(&'static str, Question)>,
+        questions: Vec<(&'static str, ServerRequest)>,
         /// What the client has to bring back, sealed.
         state: String,
     },
@@ -66,11 +66,11 @@ pub struct Document {
     /// How to read it.
     pub mime_type: Cow<'static, str>,
     /// What it says.
-    pub pieces: Arc<dyn Pieces>,
+    pub pieces: Arc<dyn Chunks>,
 }
 
 /// The text of a [`Document`].
-pub trait Pieces: Send + Sync {
+pub trait Chunks: Send + Sync {
     /// How many there are.
     fn count(&self) -> u32;
 
@@ -229,9 +229,9 @@ pub struct ToolOutput {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceLink {
     /// Where it can be read.
-    pub uri: Phrase,
+    pub uri: LazyText,
     /// Its name for people.
-    pub name: Phrase,
+    pub name: LazyText,
     /// What it is.
     pub description: &'static str,
     /// What reading it gives.
@@ -241,7 +241,7 @@ pub struct ResourceLink {
 /// A text, or a number between two texts of this server's own, which is put together only where it is
 /// written: a list has two of them for each of its items.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Phrase {
+pub enum LazyText {
     /// Any text.
     Text(String),
     /// With a number in it.
@@ -255,19 +255,19 @@ pub enum Phrase {
     },
 }
 
-impl From<String> for Phrase {
+impl From<String> for LazyText {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<&str> for Phrase {
+impl From<&str> for LazyText {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl fmt::Display for Phrase {
+impl fmt::Display for LazyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => f.write_str(text),
@@ -280,7 +280,7 @@ impl fmt::Display for Phrase {
     }
 }
 
-impl Serialize for Phrase {
+impl Serialize for LazyText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

@@ -9,7 +9,7 @@ use crate::{
     json::object::{Members, Object, as_str, first, is_object},
     jsonrpc::RpcError,
     logging::Level,
-    outgoing::{Abilities, ProgressToken},
+    outgoing::{ClientCapabilities, ProgressToken},
 };
 
 /// The envelope's member for the protocol version; its presence makes a request modern (D-01).
@@ -224,7 +224,7 @@ pub struct Envelope<'a> {
     /// The version as the client wrote it.
     pub protocol_version: Cow<'a, str>,
     /// What the client can do for the server, as far as this very request says (B-07).
-    pub abilities: Abilities,
+    pub capabilities: ClientCapabilities,
     /// How much a message has to matter for the client to be told it on the stream of this request;
     /// without a level it is told none (S-18).
     pub log_level: Option<Level>,
@@ -286,7 +286,7 @@ impl<'a> Envelope<'a> {
             .transpose()?;
         Ok(Self {
             protocol_version,
-            abilities: Abilities::read(capabilities),
+            capabilities: ClientCapabilities::read(capabilities),
             log_level,
         })
     }

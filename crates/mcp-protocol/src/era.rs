@@ -7,7 +7,7 @@ use crate::{
     jsonrpc::{Incoming, Request, RpcError, code},
     logging::Level,
     method::Method,
-    outgoing::Abilities,
+    outgoing::ClientCapabilities,
     version::ProtocolVersion,
 };
 
@@ -49,7 +49,7 @@ pub struct Admitted<'a> {
     /// With which parameters.
     pub params: Params<'a>,
     /// What its client can do for the server.
-    pub abilities: Abilities,
+    pub capabilities: ClientCapabilities,
     /// How much a message has to matter for its client to be told it.
     pub log_level: Option<Level>,
 }
@@ -126,7 +126,7 @@ pub fn admit<'a>(
         version,
         method,
         params,
-        abilities: envelope.abilities,
+        capabilities: envelope.capabilities,
         log_level: envelope.log_level,
     })
 }

@@ -22,7 +22,7 @@ const LONGEST_METHOD: usize = 128;
     clippy::large_enum_variant,
     reason = "batches are rare, and a box would be allocated for every other message"
 )]
-pub enum Posted<'a> {
+pub enum Body<'a> {
     /// One message.
     One(Incoming<'a>),
     /// A batch, whose members have not been looked at: only 2025-03-26 has batches (L-13, L-14).
@@ -165,7 +165,7 @@ pub mod code {
 
 /// A body that is no message, and the id to answer under if it could be read.
 #[derive(Debug)]
-pub struct Unreadable {
+pub struct ParseError {
     /// The id, if there was a usable one.
     pub id: Option<Id>,
     /// What is wrong.
@@ -224,8 +224,8 @@ impl RpcError {
 /// # Errors
 /// [`code::PARSE_ERROR`] if the body is not JSON in UTF-8, [`code::INVALID_REQUEST`] if it is JSON
 /// but neither a JSON-RPC 2.0 message nor an array.
-pub fn read(body: &[u8]) -> Result<Posted<'_>, Unreadable> {
-    let parse_error = |message| Unreadable {
+pub fn read(body: &[u8]) -> Result<Body<'_>, ParseError> {
+    let parse_error = |message| ParseError {
         id: None,
         error: RpcError::new(code::PARSE_ERROR, message),
     };
@@ -233,7 +233,7 @@ pub fn read(body: &[u8]) -> Result<Posted<'_>, Unreadable> {
         str::from_utf8(body).map_err(|_| parse_error("Parse error: the body is not UTF-8"))?;
     if text.trim_start().starts_with('[') {
         return serde_json::from_str(text)
-            .map(Posted::Batch)
+            .map(Body::Batch)
             .map_err(|_| parse_error("Parse error: the body is not JSON"));
     }
     let raw = serde_json::from_str(text).map_err(|error| {
@@ -243,14 +243,14 @@ pub fn read(body: &[u8]) -> Result<Posted<'_>, Unreadable> {
             parse_error("Parse error: the body is not JSON")
         }
     })?;
-    message(raw, text).map(Posted::One)
+    message(raw, text).map(Body::One)
 }
 
 /// Reads one member of a batch.
 ///
 /// # Errors
 /// [`code::INVALID_REQUEST`] if it is no JSON-RPC 2.0 message.
-pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, Unreadable> {
+pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, ParseError> {
     // serde would take an array for an object whose names were left out.
     if !member.get().starts_with('{') {
         return Err(no_message());
@@ -259,23 +259,23 @@ pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, Unreadable> {
     message(raw, member.get())
 }
 
-fn nameless(error: RpcError) -> Unreadable {
-    Unreadable { id: None, error }
+fn nameless(error: RpcError) -> ParseError {
+    ParseError { id: None, error }
 }
 
-fn no_message() -> Unreadable {
+fn no_message() -> ParseError {
     nameless(RpcError::invalid_request(
         "Invalid request: the body must be one JSON-RPC 2.0 object whose members appear once each",
     ))
 }
 
-fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, Unreadable> {
+fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, ParseError> {
     let given = Given {
         params: raw.params,
         message: text,
     };
     let id = raw.id.map(Id::read).transpose();
-    let invalid = |id: &Result<Option<Id>, _>, message: &str| Unreadable {
+    let invalid = |id: &Result<Option<Id>, _>, message: &str| ParseError {
         id: id.as_ref().ok().cloned().flatten(),
         error: RpcError::invalid_request(message),
     };

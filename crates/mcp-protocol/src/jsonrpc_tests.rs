@@ -68,7 +68,7 @@ fn an_id_comes_back_as_it_was_sent() {
         "\"\"",
     ] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
-        let Posted::One(Incoming::Request(request)) = read(body.as_bytes()).unwrap() else {
+        let Body::One(Incoming::Request(request)) = read(body.as_bytes()).unwrap() else {
             panic!("{body} is a request")
         };
         assert_eq!(
@@ -82,21 +82,21 @@ fn an_id_comes_back_as_it_was_sent() {
 fn requests_notifications_and_responses_are_told_apart() {
     assert!(matches!(
         read(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
-        Ok(Posted::One(Incoming::Notification(_)))
+        Ok(Body::One(Incoming::Notification(_)))
     ));
     assert!(matches!(
         read(br#"{"jsonrpc":"2.0","id":"s-1","result":{}}"#),
-        Ok(Posted::One(Incoming::Response(_)))
+        Ok(Body::One(Incoming::Response(_)))
     ));
     assert!(matches!(
         read(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#),
-        Ok(Posted::One(Incoming::Response(_)))
+        Ok(Body::One(Incoming::Response(_)))
     ));
 }
 
 #[test]
 fn a_batch_is_an_array_and_its_members_are_messages_each() {
-    let Ok(Posted::Batch(members)) =
+    let Ok(Body::Batch(members)) =
         read(br#" [{"jsonrpc":"2.0","method":"a"}, ["2.0", 1, "ping"], 7, null, "x"]"#)
     else {
         panic!("a batch")
@@ -135,7 +135,7 @@ proptest! {
     fn any_params_survive(text in "\\PC*") {
         let params = json!({ "text": text }).to_string();
         let body = format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params}}}"#);
-        let Ok(Posted::One(Incoming::Notification(notification))) = read(body.as_bytes()) else {
+        let Ok(Body::One(Incoming::Notification(notification))) = read(body.as_bytes()) else {
             return Err(TestCaseError::fail("a notification was not read"));
         };
         prop_assert_eq!(notification.raw_params().map(RawValue::get), Some(params.as_str()));

@@ -10,9 +10,9 @@ use crate::{
 
 /// A question to the client, or through it to its user or its model.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ServerRequest {
     /// What the client must have said that it can do.
-    pub needs: Ability,
+    pub needs: ClientCapability,
     /// `elicitation/create`, `sampling/createMessage` or `roots/list`.
     pub method: &'static str,
     /// Its parameters.
@@ -21,7 +21,7 @@ pub struct Question {
 
 /// What a client may say that it can do for the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ability {
+pub enum ClientCapability {
     /// Show its user a form.
     ElicitForm,
     /// Ask its model.
@@ -30,7 +30,7 @@ pub enum Ability {
     ListRoots,
 }
 
-impl Ability {
+impl ClientCapability {
     /// The capabilities that a client has to declare for it (B-07).
     #[must_use]
     pub fn capabilities(self) -> Value {
@@ -44,13 +44,13 @@ impl Ability {
 
 /// What a client said that it can do for the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Abilities {
+pub struct ClientCapabilities {
     form: bool,
     sampling: bool,
     roots: bool,
 }
 
-impl Abilities {
+impl ClientCapabilities {
     /// Reads client capabilities. What is not understood is not there.
     #[must_use]
     pub fn read(capabilities: &RawValue) -> Self {
@@ -103,11 +103,11 @@ impl Abilities {
 
     /// Whether the client can do it.
     #[must_use]
-    pub const fn has(self, ability: Ability) -> bool {
+    pub const fn has(self, ability: ClientCapability) -> bool {
         match ability {
-            Ability::ElicitForm => self.form,
-            Ability::Sample => self.sampling,
-            Ability::ListRoots => self.roots,
+            ClientCapability::ElicitForm => self.form,
+            ClientCapability::Sample => self.sampling,
+            ClientCapability::ListRoots => self.roots,
         }
     }
 }
@@ -172,7 +172,7 @@ pub fn notification(method: &str, params: &impl Serialize) -> String {
 /// The text of a request to the client, legacy only. Ids of ours are strings, so that none is taken
 /// for one of the client's numbers (D-17).
 #[must_use]
-pub fn request(id: &str, question: &Question) -> String {
+pub fn request(id: &str, question: &ServerRequest) -> String {
     serde_json::json!({
         "jsonrpc": "2.0",
         "id": id,
@@ -200,8 +200,12 @@ mod tests {
             (json!({"elicitation": true}), false),
             (json!({}), false),
         ] {
-            let abilities = Abilities::read(&to_raw_value(&capabilities).unwrap());
-            assert_eq!(abilities.has(Ability::ElicitForm), form, "{capabilities}");
+            let capabilities = ClientCapabilities::read(&to_raw_value(&capabilities).unwrap());
+            assert_eq!(
+                capabilities.has(ClientCapability::ElicitForm),
+                form,
+                "{capabilities}"
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    answer::{Content, Phrase, ToolOutput},
+    answer::{Content, LazyText, ToolOutput},
     json::data::is_plain,
     version::ProtocolVersion,
 };
@@ -75,10 +75,10 @@ fn write_block(json: &mut Vec<u8>, block: &Content) {
     json.push(b'}');
 }
 
-fn write_phrase(json: &mut Vec<u8>, phrase: &Phrase) {
+fn write_phrase(json: &mut Vec<u8>, phrase: &LazyText) {
     match phrase {
-        Phrase::Text(text) => write(json, text),
-        Phrase::Numbered {
+        LazyText::Text(text) => write(json, text),
+        LazyText::Numbered {
             before,
             number,
             after,

@@ -10,7 +10,7 @@ use crate::{
         ToolAnswer,
     },
     jsonrpc::{Id, RpcError, around_result, code},
-    outgoing::{Ability, Question},
+    outgoing::{ClientCapability, ServerRequest},
     result_meta::{CacheHint, ResultMeta, server_meta},
     server_info::{Capabilities, ServerInfo},
     tool_result::{known, write_tool_output},
@@ -167,7 +167,7 @@ impl WireFormat {
     }
 
     /// Modern clients answer and call again; no legacy one is ever answered so.
-    fn input_required(&self, questions: &[(&'static str, Question)], state: &str) -> Value {
+    fn input_required(&self, questions: &[(&'static str, ServerRequest)], state: &str) -> Value {
         let requests: Map<String, Value> = questions
             .iter()
             .map(|(key, question)| {
@@ -270,7 +270,10 @@ pub fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
 ///
 /// # Errors
 /// `-32021` in the modern era.
-pub fn unable_for_tool(ability: Ability, version: ProtocolVersion) -> Result<Answer, RpcError> {
+pub fn unable_for_tool(
+    ability: ClientCapability,
+    version: ProtocolVersion,
+) -> Result<Answer, RpcError> {
     if version.is_modern() {
         Err(RpcError::missing_capabilities(&ability.capabilities()))
     } else {
@@ -282,7 +285,10 @@ pub fn unable_for_tool(ability: Ability, version: ProtocolVersion) -> Result<Ans
 ///
 /// # Errors
 /// Always: `-32021` in the modern era, `-32602` in the legacy one.
-pub fn unable_for_prompt(ability: Ability, version: ProtocolVersion) -> Result<Answer, RpcError> {
+pub fn unable_for_prompt(
+    ability: ClientCapability,
+    version: ProtocolVersion,
+) -> Result<Answer, RpcError> {
     Err(if version.is_modern() {
         RpcError::missing_capabilities(&ability.capabilities())
     } else {
@@ -290,7 +296,7 @@ pub fn unable_for_prompt(ability: Ability, version: ProtocolVersion) -> Result<A
     })
 }
 
-fn unable(ability: Ability) -> String {
+fn unable(ability: ClientCapability) -> String {
     format!(
         "This needs a client with the capabilities {}.",
         ability.capabilities()
@@ -370,7 +376,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        answer::{Phrase, ResourceLink, ToolOutput},
+        answer::{LazyText, ResourceLink, ToolOutput},
         json::data::Data,
     };
 
@@ -379,7 +385,7 @@ mod tests {
         fn what_is_written_by_hand_is_what_serde_writes(words in any::<String>(), name in any::<String>(), number in any::<i64>()) {
             let data = json!({ "name": name, "n": [1, null] });
             let link = ResourceLink {
-                uri: Phrase::Numbered { before: "files://reports/", number, after: "/tags" },
+                uri: LazyText::Numbered { before: "files://reports/", number, after: "/tags" },
                 name: name.into(),
                 description: "A report",
                 mime_type: "application/json",

@@ -74,7 +74,7 @@ pub enum Event<'a> {
         step: Confirmation,
     },
     /// Somebody was cut off.
-    CutOff {
+    Revocation {
         /// Of which kind: `token`, `user`, `client`, `everybody`. Never by name: whoever it is has not
         /// asked for anything.
         kind: &'static str,
@@ -82,7 +82,7 @@ pub enum Event<'a> {
         by: &'static str,
     },
     /// Who would have somebody cut off has not the secret.
-    CutOffRefused,
+    RevocationRefused,
     /// Something that writes was called.
     Write {
         /// What.
@@ -167,7 +167,7 @@ enum Details<'a> {
         kind: &'static str,
         name: Cow<'a, str>,
     },
-    CutOff {
+    Revocation {
         kind: &'static str,
         by: &'static str,
     },
@@ -199,7 +199,7 @@ impl Source for Line<'_> {
                 pair("kind", (*kind).into())?;
                 pair("feature", (&**name).into())?;
             }
-            Details::CutOff { kind, by } => {
+            Details::Revocation { kind, by } => {
                 pair("kind", (*kind).into())?;
                 pair("by", (*by).into())?;
             }
@@ -240,8 +240,8 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
                 Confirmation::Impossible => "impossible",
             },
         ),
-        Event::CutOff { .. } => ("cut_off", "done"),
-        Event::CutOffRefused => ("cut_off", "refused"),
+        Event::Revocation { .. } => ("revocation", "done"),
+        Event::RevocationRefused => ("revocation", "refused"),
         Event::Write { outcome, .. } => ("write", outcome.as_str()),
     }
 }
@@ -263,12 +263,12 @@ fn details(event: Event<'_>) -> Details<'_> {
             kind: feature.kind.as_str(),
             name: printable(&feature.name),
         },
-        Event::CutOff { kind, by } => Details::CutOff { kind, by },
+        Event::Revocation { kind, by } => Details::Revocation { kind, by },
         Event::HostRefused
         | Event::OriginRefused
         | Event::SessionOpened
         | Event::SessionClosed
-        | Event::CutOffRefused => Details::Nothing,
+        | Event::RevocationRefused => Details::Nothing,
     }
 }
 

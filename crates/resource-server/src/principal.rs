@@ -77,7 +77,7 @@ impl fmt::Debug for Credential {
 
 /// Whose access is over, as far as we know, until the authorization server says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CutOff {
+pub enum Revocation {
     /// Whoever presents this token.
     Credential(Credential),
     /// This user, whatever the client.
@@ -93,7 +93,7 @@ pub enum CutOff {
     Everybody,
 }
 
-impl CutOff {
+impl Revocation {
     /// Whether a principal is among them.
     #[must_use]
     pub fn covers(&self, principal: &Principal) -> bool {

@@ -106,7 +106,7 @@ pub struct Claims {
 
 /// A token that is accepted, if it is presented as it has to be: see [`check_presentation`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct ValidToken {
     /// Whom it speaks for.
     pub principal: Principal,
     /// Before when it is not accepted, the skew of clocks allowed for.
@@ -115,7 +115,7 @@ pub struct Verdict {
 
 /// What a token has to be to be accepted here.
 #[derive(Clone, Debug)]
-pub struct Expectation {
+pub struct ExpectedClaims {
     /// The issuer that is asked.
     pub issuer: IssuerUrl,
     /// The resource that a token has to be meant for (RFC 8707).
@@ -159,12 +159,12 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
 /// # Errors
 /// The [`Refusal`] that applies; which one is for the log, a client learns only that the token is
 /// invalid or expired.
-pub fn judge(
+pub fn validate_claims(
     reply: IntrospectionReply,
-    expected: &Expectation,
+    expected: &ExpectedClaims,
     credential: Credential,
     now: Timestamp,
-) -> Result<Verdict, Refusal> {
+) -> Result<ValidToken, Refusal> {
     if !reply.active {
         return Err(Refusal::Inactive);
     }
@@ -230,7 +230,7 @@ pub fn judge(
         bound_key: bound_to.map(|key| key.as_str().to_owned()),
         credential,
     };
-    Ok(Verdict {
+    Ok(ValidToken {
         principal,
         not_before,
     })
@@ -289,8 +289,8 @@ mod tests {
 
     use super::*;
 
-    fn expectation() -> Expectation {
-        Expectation {
+    fn expectation() -> ExpectedClaims {
+        ExpectedClaims {
             issuer: "https://issuer.example".parse().unwrap(),
             resource: "https://journal.example/mcp".parse().unwrap(),
             audience_may_be_absent: false,
@@ -308,7 +308,7 @@ mod tests {
         Ok(principal)
     }
 
-    fn judged(changes: Value) -> Result<Verdict, Refusal> {
+    fn judged(changes: Value) -> Result<ValidToken, Refusal> {
         let mut reply = json!({
             "active": true,
             "sub": "ada",
@@ -327,7 +327,7 @@ mod tests {
             }
         }
         let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-        judge(reply, &expectation(), Credential([0; 32]), now())
+        validate_claims(reply, &expectation(), Credential([0; 32]), now())
     }
 
     #[test]
@@ -430,13 +430,13 @@ mod tests {
 
     #[test]
     fn where_the_audience_may_be_absent_the_type_may_not() {
-        let lenient = Expectation {
+        let lenient = ExpectedClaims {
             audience_may_be_absent: true,
             ..expectation()
         };
         let verdict = |reply: serde_json::Value| {
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            judge(reply, &lenient, Credential([0; 32]), now()).map(|_| ())
+            validate_claims(reply, &lenient, Credential([0; 32]), now()).map(|_| ())
         };
         let access = json!({"active": true, "sub": "a", "token_type": "Bearer"});
         assert_eq!(verdict(access), Ok(()));
@@ -469,7 +469,7 @@ mod tests {
         fn nothing_is_accepted_at_or_past_its_end(exp in 0i64..2_000_000, now in 0i64..2_000_000) {
             let reply = json!({"active": true, "sub": "a", "aud": "https://journal.example/mcp", "exp": exp});
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            let accepted = judge(reply, &expectation(), Credential([0; 32]), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
+            let accepted = validate_claims(reply, &expectation(), Credential([0; 32]), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
             prop_assert_eq!(accepted, now < exp);
         }
 

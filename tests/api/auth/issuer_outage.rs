@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::introspection::{active, assert_outage, list};
-use crate::support::{ALL, Answer, Issuer, Silence, TestApp, log_contains};
+use crate::support::{ALL, Answer, Silence, Issuer, TestApp, log_contains};
 
 #[actix_rt::test]
 async fn an_outage_is_503_and_is_over_when_it_is_over() {
@@ -91,7 +91,7 @@ async fn an_outage_is_503_and_is_over_when_it_is_over() {
         ),
         ("cut off", Answer::Cut, "5"),
     ];
-    let may_pass = [
+    let is_retryable = [
         "500",
         "502 with HTML",
         "a Retry-After with a date",
@@ -108,7 +108,7 @@ async fn an_outage_is_503_and_is_over_when_it_is_over() {
             assert_outage(&ask.send().await, retry_after, why);
         }
         // An error is not kept, what may pass is tried once more, and a good answer helps at once.
-        let tries = if may_pass.contains(&why) { 2 } else { 1 };
+        let tries = if is_retryable.contains(&why) { 2 } else { 1 };
         assert_eq!(app.issuer.calls(), before + 3 * tries, "{why}");
         app.issuer.answer(&token, Answer::json(active(&app)));
         assert_eq!(list(&app, &token).await.status, 200, "{why}");

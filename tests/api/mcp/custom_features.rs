@@ -7,7 +7,7 @@ use mcp_protocol::{
     answer::{
         Content, Media, PromptOutput, ResourceBody, ResourceContents, ResourceLink, ToolOutput,
     },
-    outgoing::{Ability, Question},
+    outgoing::{ClientCapability, ServerRequest},
 };
 use mcp_server::features::{
     catalogue::Features,
@@ -49,9 +49,9 @@ fn tool(name: &'static str) -> model::Tool {
     model::Tool::new(name, name, Arc::new(schema))
 }
 
-fn name_question() -> Question {
-    Question {
-        needs: Ability::ElicitForm,
+fn name_question() -> ServerRequest {
+    ServerRequest {
+        needs: ClientCapability::ElicitForm,
         method: "elicitation/create",
         params: json!({ "message": "Who?", "requestedSchema": { "type": "object", "properties": {} } }),
     }
@@ -89,7 +89,7 @@ fn features() -> Features {
         Err(ToolError::Refused("It cannot be done.".to_owned()))
     });
     let sampling = DeclaredTool::raw(tool("sampling"), &[], |context, _| async move {
-        context.conversation().require(Ability::Sample)?;
+        context.conversation().require(ClientCapability::Sample)?;
         Ok(output(vec![Content::text("It can.")]))
     });
     let asking = DeclaredPrompt::raw(

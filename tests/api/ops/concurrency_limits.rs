@@ -15,7 +15,7 @@ use futures_util::{
 };
 use mcp_protocol::{
     answer::{Content, PromptOutput, ToolOutput},
-    outgoing::{Ability, Question},
+    outgoing::{ClientCapability, ServerRequest},
 };
 use mcp_server::features::{catalogue::Features, prompt::DeclaredPrompt, tool::DeclaredTool};
 use rmcp::model;
@@ -143,9 +143,9 @@ async fn what_cannot_be_asked_any_more_says_so_and_does_nothing() {
     );
 }
 
-fn question() -> Question {
-    Question {
-        needs: Ability::ElicitForm,
+fn question() -> ServerRequest {
+    ServerRequest {
+        needs: ClientCapability::ElicitForm,
         method: "elicitation/create",
         params: json!({ "message": "Who?", "requestedSchema": { "type": "object", "properties": {} } }),
     }

@@ -18,13 +18,13 @@ use crate::support::{
 };
 
 /// How long anything may take to come about.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Lets others go on until this holds.
 async fn until(what: &str, holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what}");
+        assert!(began.elapsed() < TIMEOUT, "{what}");
         yield_now().await;
     }
 }
@@ -210,7 +210,7 @@ async fn the_authorization_server_dies_under_load_and_nobody_is_turned_away_for_
             break;
         }
         // A finding may be half a second old.
-        assert!(began.elapsed() < PATIENCE, "it is left alone: {circuit}");
+        assert!(began.elapsed() < TIMEOUT, "it is left alone: {circuit}");
     }
 
     let server = issuer.come_back();
@@ -252,17 +252,17 @@ async fn a_connection_that_a_fail_over_left_with_a_read_only_server_is_let_go() 
     };
     let began = Instant::now();
     while app.get("/readyz").await.status != 503 {
-        assert!(began.elapsed() < PATIENCE, "it is not ready");
+        assert!(began.elapsed() < TIMEOUT, "it is not ready");
     }
     assert!(!write("refused").await);
     set("RESET default_transaction_read_only");
     // Nobody cuts those connections: they are let go.
     let began = Instant::now();
     while !write("after").await {
-        assert!(began.elapsed() < PATIENCE, "it recovers");
+        assert!(began.elapsed() < TIMEOUT, "it recovers");
     }
     assert_eq!(app.database.count("entries WHERE title = 'refused'"), 0);
     while app.get("/readyz").await.status != 200 {
-        assert!(began.elapsed() < PATIENCE, "it is ready again");
+        assert!(began.elapsed() < TIMEOUT, "it is ready again");
     }
 }

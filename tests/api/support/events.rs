@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{Ask, Reply};
 
 /// How long a test waits for what was promised, so that a broken promise fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A response that is an event stream. Dropping it cuts the connection.
 pub(crate) struct Events {
@@ -72,7 +72,7 @@ impl Events {
 
 /// What comes of it, which it does soon.
 pub(crate) async fn patiently<T>(what: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, what)
+    timeout(TIMEOUT, what)
         .await
         .expect("what was promised comes")
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// How long the program may take to say or do anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The program with this environment and no other.
 pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
@@ -105,7 +105,7 @@ impl Program {
     /// Waits for a line of its log with this text, after those that were read.
     pub(crate) fn says_next(&mut self, text: &str) -> String {
         loop {
-            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+            let line = self.log.recv_timeout(TIMEOUT).unwrap_or_else(|error| {
                 panic!("{error}: no {text} in {}", self.said.join("\n"));
             });
             self.said.push(line.clone());
@@ -124,7 +124,7 @@ impl Program {
 
     /// Waits for its end, and returns its exit code and its log.
     pub(crate) fn ends(mut self) -> (i32, String) {
-        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.log.recv_timeout(TIMEOUT) {
             self.said.push(line);
         }
         let status = self.child.wait().unwrap();

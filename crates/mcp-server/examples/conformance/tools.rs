@@ -5,7 +5,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use mcp_protocol::{
     answer::{Content, Media, ResourceBody, ResourceContents, ToolOutput},
     logging::Level,
-    outgoing::{Ability, Question},
+    outgoing::{ClientCapability, ServerRequest},
 };
 use mcp_server::features::{context::Context, tool::DeclaredTool, tool_error::ToolError};
 use rmcp::model;
@@ -184,7 +184,7 @@ fn conversations() -> Vec<DeclaredTool> {
             "test_missing_capability",
             json!({}),
             |context, _| async move {
-                context.conversation().require(Ability::Sample)?;
+                context.conversation().require(ClientCapability::Sample)?;
                 Ok(said("The client can sample."))
             },
         ),
@@ -267,10 +267,10 @@ fn rounds() -> Vec<DeclaredTool> {
             json!({}),
             |context, _| async move {
                 let conversation = context.conversation().clone();
-                if conversation.can(Ability::Sample) {
+                if conversation.can(ClientCapability::Sample) {
                     let question = sample("What is the capital of France?");
                     conversation.ask([("sampled", question)], "").await?;
-                } else if conversation.can(Ability::ElicitForm) {
+                } else if conversation.can(ClientCapability::ElicitForm) {
                     let question = form("What is your name?", "name");
                     conversation.ask([("elicited", question)], "").await?;
                 }
@@ -284,7 +284,7 @@ fn rounds() -> Vec<DeclaredTool> {
 async fn ask_once(
     context: Context,
     key: &'static str,
-    question: Question,
+    question: ServerRequest,
 ) -> Result<ToolOutput, ToolError> {
     let [answer] = context.conversation().ask([(key, question)], "").await?;
     Ok(said(match answer {
@@ -358,13 +358,13 @@ pub(crate) fn embedded(uri: String) -> Content {
 }
 
 /// Asks the user for one text.
-pub(crate) fn form(message: &str, field: &str) -> Question {
+pub(crate) fn form(message: &str, field: &str) -> ServerRequest {
     elicit(message, strings([field]))
 }
 
-fn elicit(message: &str, properties: Value) -> Question {
-    Question {
-        needs: Ability::ElicitForm,
+fn elicit(message: &str, properties: Value) -> ServerRequest {
+    ServerRequest {
+        needs: ClientCapability::ElicitForm,
         method: "elicitation/create",
         params: json!({
             "message": message,
@@ -373,9 +373,9 @@ fn elicit(message: &str, properties: Value) -> Question {
     }
 }
 
-fn sample(prompt: &str) -> Question {
-    Question {
-        needs: Ability::Sample,
+fn sample(prompt: &str) -> ServerRequest {
+    ServerRequest {
+        needs: ClientCapability::Sample,
         method: "sampling/createMessage",
         params: json!({
             "messages": [{ "role": "user", "content": { "type": "text", "text": prompt } }],
@@ -384,9 +384,9 @@ fn sample(prompt: &str) -> Question {
     }
 }
 
-fn roots() -> Question {
-    Question {
-        needs: Ability::ListRoots,
+fn roots() -> ServerRequest {
+    ServerRequest {
+        needs: ClientCapability::ListRoots,
         method: "roots/list",
         params: json!({}),
     }

@@ -17,7 +17,7 @@ use mcp_protocol::{
     envelope::Params,
     json::object::is_object,
     jsonrpc::RpcError,
-    outgoing::Ability,
+    outgoing::ClientCapability,
     request_state::{self, Binding, Opened},
     version::ProtocolVersion,
     wire_format,
@@ -83,7 +83,7 @@ impl Dispatcher {
         name: &str,
     ) -> Result<(Context, InputRequired), RpcError> {
         let (params, principal) = (call.params, &call.principal);
-        let binding = (call.abilities.any() || params.request_state.is_some()).then(|| {
+        let binding = (call.capabilities.any() || params.request_state.is_some()).then(|| {
             let user = principal.user.as_uuid();
             let client = principal.client.as_deref();
             Binding::new(user.as_bytes(), client, method, name, params.arguments)
@@ -110,7 +110,10 @@ impl Dispatcher {
         let token = call.progress_token.clone();
         if !call.version.asks_in_rounds() {
             let client = Rc::clone(&call.client);
-            return Ok((Conversation::at_once(token, call.abilities, client), None));
+            return Ok((
+                Conversation::at_once(token, call.capabilities, client),
+                None,
+            ));
         }
         let opened = match (call.params.request_state, binding) {
             (Some(state), Some(binding)) => {
@@ -125,7 +128,7 @@ impl Dispatcher {
             .unzip();
         let round = Round::read(carried, call.params.input_responses)?;
         let used = nonce.filter(|_| !round.answers.is_empty());
-        let conversation = Conversation::in_rounds(token, call.abilities, &call.client, round);
+        let conversation = Conversation::in_rounds(token, call.capabilities, &call.client, round);
         Ok((conversation, used))
     }
 }
@@ -162,7 +165,7 @@ impl InputRequired {
     fn explain(
         &self,
         needs: NeedsClient,
-        unable: fn(Ability, ProtocolVersion) -> Result<Answer, RpcError>,
+        unable: fn(ClientCapability, ProtocolVersion) -> Result<Answer, RpcError>,
     ) -> Result<Answer, Failure> {
         match needs {
             NeedsClient::InputRequired { questions, carry } => {

@@ -20,7 +20,7 @@ use mcp_protocol::{
     envelope::Params,
     jsonrpc::RpcError,
     method::Method,
-    outgoing::{Abilities, ProgressToken},
+    outgoing::{ClientCapabilities, ProgressToken},
     request_state::Sealer,
     version::ProtocolVersion,
     wire_format::WireFormat,
@@ -79,7 +79,7 @@ pub struct Call<'a> {
     /// On whose behalf, according to the token of this very request.
     pub principal: Arc<Principal>,
     /// What the client can do for the server.
-    pub abilities: Abilities,
+    pub capabilities: ClientCapabilities,
     /// The client's end of the call.
     pub client: Rc<dyn Client>,
 }

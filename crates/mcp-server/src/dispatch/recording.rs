@@ -16,7 +16,7 @@ use crate::{
 use mcp_protocol::{
     answer::{Answer, ToolAnswer},
     logging::Level,
-    outgoing::Question,
+    outgoing::ServerRequest,
     version::ProtocolVersion,
 };
 use resource_server::{principal::Principal, trace_context::Trace};
@@ -149,7 +149,7 @@ impl Client for AuditedClient {
         self.client.admits(level)
     }
 
-    fn ask(&self, question: &Question) -> AnswerFuture {
+    fn ask(&self, question: &ServerRequest) -> AnswerFuture {
         self.client.ask(question)
     }
 

@@ -16,7 +16,7 @@ use crate::audit;
 use mcp_protocol::{
     jsonrpc::RpcError,
     logging::{self, Level},
-    outgoing::{self, Abilities, Ability, ProgressToken, Question},
+    outgoing::{self, ClientCapabilities, ClientCapability, ProgressToken, ServerRequest},
 };
 
 /// The client's end of a call that is under way.
@@ -24,7 +24,7 @@ use mcp_protocol::{
 pub struct Conversation {
     client: Rc<dyn Client>,
     progress: Option<Rc<Progress>>,
-    abilities: Abilities,
+    capabilities: ClientCapabilities,
     asking: Asking,
 }
 
@@ -43,7 +43,7 @@ pub trait Client {
     fn admits(&self, level: Level) -> bool;
 
     /// Asks, and waits for the answer. Legacy only.
-    fn ask(&self, question: &Question) -> AnswerFuture;
+    fn ask(&self, question: &ServerRequest) -> AnswerFuture;
 
     /// Has something done with the client once the call has ended, where that is possible: in a session
     /// of the legacy era. Elsewhere it is not done.
@@ -60,7 +60,7 @@ pub struct FollowUp {
     /// What it is about, such as an id.
     pub key: String,
     /// What the client must be able to do.
-    pub needs: Ability,
+    pub needs: ClientCapability,
     /// The scopes that the listener's token must have: it is shown what is asked.
     pub scopes: &'static [&'static str],
     /// Does it, in a conversation of its own.
@@ -97,14 +97,14 @@ pub enum NeedsClient {
     /// The client has to answer first, and then call again.
     InputRequired {
         /// The questions, each under the key that its answer comes back under.
-        questions: Vec<(&'static str, Question)>,
+        questions: Vec<(&'static str, ServerRequest)>,
         /// What the client has to carry until then.
         carry: String,
     },
     /// What the client brought back is no answer.
     BadAnswer(RpcError),
     /// The client did not say that it can do this.
-    Unable(Ability),
+    Unable(ClientCapability),
     /// As many questions to it are open as may be, so that it was not asked.
     TooManyOpen,
 }
@@ -161,13 +161,13 @@ impl Conversation {
     #[must_use]
     pub fn at_once(
         token: Option<ProgressToken>,
-        abilities: Abilities,
+        capabilities: ClientCapabilities,
         client: Rc<dyn Client>,
     ) -> Self {
         Self {
             progress: Progress::new(token, &client),
             client,
-            abilities,
+            capabilities,
             asking: Asking::AtOnce,
         }
     }
@@ -176,14 +176,14 @@ impl Conversation {
     #[must_use]
     pub fn in_rounds(
         token: Option<ProgressToken>,
-        abilities: Abilities,
+        capabilities: ClientCapabilities,
         client: &Rc<dyn Client>,
         round: Round,
     ) -> Self {
         Self {
             progress: Progress::new(token, client),
             client: Rc::clone(client),
-            abilities,
+            capabilities,
             asking: Asking::InRounds(Rc::new(round)),
         }
     }
@@ -223,15 +223,15 @@ impl Conversation {
 
     /// Whether the client can do something for the server.
     #[must_use]
-    pub fn can(&self, ability: Ability) -> bool {
-        self.abilities.has(ability)
+    pub fn can(&self, ability: ClientCapability) -> bool {
+        self.capabilities.has(ability)
     }
 
     /// Insists on something that the client can do for the server.
     ///
     /// # Errors
     /// [`NeedsClient::Unable`] if it cannot.
-    pub fn require(&self, ability: Ability) -> Result<(), NeedsClient> {
+    pub fn require(&self, ability: ClientCapability) -> Result<(), NeedsClient> {
         if self.can(ability) {
             Ok(())
         } else {
@@ -259,7 +259,7 @@ impl Conversation {
     /// question to which it gave no answer.
     pub async fn ask<const N: usize>(
         &self,
-        questions: [(&'static str, Question); N],
+        questions: [(&'static str, ServerRequest); N],
         carry: &str,
     ) -> Result<[Option<Value>; N], NeedsClient> {
         for (_, question) in &questions {
@@ -310,12 +310,12 @@ impl Conversation {
             #[serde(default)]
             confirmed: bool,
         }
-        if !self.can(Ability::ElicitForm) {
+        if !self.can(ClientCapability::ElicitForm) {
             return Ok(Confirmation::CannotAsk);
         }
         let overhear = |step| self.client.overhear(Step::Confirmation(step));
-        let question = Question {
-            needs: Ability::ElicitForm,
+        let question = ServerRequest {
+            needs: ClientCapability::ElicitForm,
             method: "elicitation/create",
             params: json!({
                 "message": message,

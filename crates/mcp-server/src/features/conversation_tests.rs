@@ -20,23 +20,23 @@ impl Client for Listening {
         self.heard.borrow_mut().push(message);
     }
 
-    fn ask(&self, _: &Question) -> AnswerFuture {
+    fn ask(&self, _: &ServerRequest) -> AnswerFuture {
         let answer = self.answers.borrow_mut().pop();
         let answer = answer.map(|answer| to_raw_value(&answer).unwrap());
         Box::pin(std::future::ready(answer.ok_or(NoAnswer::Unanswered)))
     }
 }
 
-fn question() -> Question {
-    Question {
-        needs: Ability::ElicitForm,
+fn question() -> ServerRequest {
+    ServerRequest {
+        needs: ClientCapability::ElicitForm,
         method: "elicitation/create",
         params: json!({}),
     }
 }
 
-fn forms() -> Abilities {
-    Abilities::read(&to_raw_value(&json!({ "elicitation": {} })).unwrap())
+fn forms() -> ClientCapabilities {
+    ClientCapabilities::read(&to_raw_value(&json!({ "elicitation": {} })).unwrap())
 }
 
 fn in_round(carried: Option<&str>, answers: Value) -> Conversation {
@@ -75,8 +75,8 @@ async fn a_round_asks_until_every_question_has_its_answer() {
 /// P-05.
 #[actix_rt::test]
 async fn nobody_is_asked_for_what_they_did_not_offer() {
-    let sample = Question {
-        needs: Ability::Sample,
+    let sample = ServerRequest {
+        needs: ClientCapability::Sample,
         ..question()
     };
     let client = Rc::new(Listening::default());
@@ -88,7 +88,7 @@ async fn nobody_is_asked_for_what_they_did_not_offer() {
         let asked = conversation.ask([("a", question()), ("b", sample.clone())], "");
         assert!(matches!(
             asked.await,
-            Err(NeedsClient::Unable(Ability::Sample))
+            Err(NeedsClient::Unable(ClientCapability::Sample))
         ));
     }
     assert_eq!(client.answers.borrow().len(), 1, "nothing was asked");

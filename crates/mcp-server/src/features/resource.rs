@@ -12,7 +12,7 @@ use super::{
     tool_error::ToolError,
     uri::{self, ResourceId, Uri},
 };
-use mcp_protocol::answer::{Answer, Document, Pieces, ResourceBody, ResourceContents};
+use mcp_protocol::answer::{Answer, Chunks, Document, ResourceBody, ResourceContents};
 use resource_server::scope::{ScopeSet, Scopes};
 
 /// The media type of resources that do not say another.
@@ -121,7 +121,7 @@ enum Body {
     Streamed(StreamedBody),
 }
 
-struct StreamedBody(Arc<dyn Pieces>);
+struct StreamedBody(Arc<dyn Chunks>);
 
 impl std::fmt::Debug for StreamedBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -160,7 +160,7 @@ impl Contents {
 
     /// A text that is too long to be held at once: it is fetched piece by piece as the client takes it.
     #[must_use]
-    pub fn streamed(pieces: Arc<dyn Pieces>) -> Self {
+    pub fn streamed(pieces: Arc<dyn Chunks>) -> Self {
         Self {
             mime_type: None,
             body: Body::Streamed(StreamedBody(pieces)),

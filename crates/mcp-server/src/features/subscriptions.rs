@@ -11,7 +11,7 @@ const MOST_WATCHED: usize = 100;
 
 /// What one client watches.
 #[derive(Clone, Debug, Default)]
-pub struct Watching {
+pub struct Subscriptions {
     resources: Vec<Watched>,
     list: Option<ScopeSet>,
 }
@@ -27,7 +27,7 @@ struct Watched {
 
 /// Why a resource cannot be watched.
 #[derive(Debug)]
-pub enum Unwatchable {
+pub enum NotSubscribable {
     /// No URI of this server's.
     NotFound,
     /// The token may not read it.
@@ -39,28 +39,28 @@ pub enum Unwatchable {
     TooMany(RpcError),
 }
 
-impl Watching {
+impl Subscriptions {
     /// Watches a resource too. Whether there is anything at a well-formed URI is not said: not
     /// yours and not there are the same.
     ///
     /// # Errors
-    /// See [`Unwatchable`].
+    /// See [`NotSubscribable`].
     pub fn add(
         &mut self,
         catalogue: &Catalogue,
         granted: ScopeSet,
         uri: &str,
-    ) -> Result<(), Unwatchable> {
-        let located = catalogue.locate(uri).ok_or(Unwatchable::NotFound)?;
+    ) -> Result<(), NotSubscribable> {
+        let located = catalogue.locate(uri).ok_or(NotSubscribable::NotFound)?;
         catalogue
             .scopes()
             .require(granted, located.scopes())
-            .map_err(|needed| Unwatchable::Forbidden { needed })?;
+            .map_err(|needed| NotSubscribable::Forbidden { needed })?;
         if self.resources.iter().any(|watched| watched.uri == uri) {
             return Ok(());
         }
         if self.resources.len() >= MOST_WATCHED {
-            return Err(Unwatchable::TooMany(RpcError::invalid_params(format!(
+            return Err(NotSubscribable::TooMany(RpcError::invalid_params(format!(
                 "Invalid params: at most {MOST_WATCHED} resources can be subscribed to at once"
             ))));
         }
@@ -187,7 +187,7 @@ mod tests {
     fn a_change_is_notified_to_subscribers_whose_token_may_still_read_the_resource() {
         let catalogue = catalogue();
         let granted = catalogue.scopes().all();
-        let mut watching = Watching::default();
+        let mut watching = Subscriptions::default();
         for uri in ["files://reports/1", "FILES://Reports/2"] {
             watching.add(&catalogue, granted, uri).unwrap();
         }
@@ -218,14 +218,14 @@ mod tests {
     fn what_cannot_be_read_cannot_be_subscribed_to() {
         let catalogue = catalogue();
         let granted = catalogue.scopes().all();
-        let mut watching = Watching::default();
+        let mut watching = Subscriptions::default();
         assert!(matches!(
             watching.add(&catalogue, ScopeSet::EMPTY, "files://reports/1"),
-            Err(Unwatchable::Forbidden { .. })
+            Err(NotSubscribable::Forbidden { .. })
         ));
         assert!(matches!(
             watching.add(&catalogue, granted, "files://reports/x"),
-            Err(Unwatchable::NotFound)
+            Err(NotSubscribable::NotFound)
         ));
         assert!(!watching.add_list(&catalogue, ScopeSet::EMPTY));
         for id in 1..=MOST_WATCHED {
@@ -236,7 +236,7 @@ mod tests {
         let one_more = "files://reports/1000";
         assert!(matches!(
             watching.add(&catalogue, granted, one_more),
-            Err(Unwatchable::TooMany(_))
+            Err(NotSubscribable::TooMany(_))
         ));
         watching.remove("files://reports/1");
         assert!(watching.add(&catalogue, granted, one_more).is_ok());

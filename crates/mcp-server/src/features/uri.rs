@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use mcp_protocol::answer::Phrase;
+use mcp_protocol::answer::LazyText;
 
 /// Longer than any URI that leads somewhere, in bytes.
 const LONGEST: usize = 128;
@@ -102,16 +102,16 @@ pub fn expand(template: &str, id: &impl Display) -> String {
 
 /// The same for the links of long lists: the number is put in its place when the answer is written.
 #[must_use]
-pub fn expand_number(template: &'static str, id: i64) -> Phrase {
+pub fn expand_number(template: &'static str, id: i64) -> LazyText {
     // By hand, for lists have a link for each item: a search for a text costs many times what the rest does.
     let place = template.bytes().position(|byte| byte == b'{');
     match place.filter(|place| template[*place..].starts_with(ID)) {
-        Some(place) => Phrase::Numbered {
+        Some(place) => LazyText::Numbered {
             before: &template[..place],
             number: id,
             after: &template[place + ID.len()..],
         },
-        None => Phrase::Text(template.to_owned()),
+        None => LazyText::Text(template.to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ mod state;
 
 pub use self::{
     auth::discovery::Discovery,
-    edge::origins::Doors,
+    edge::origins::HostPolicy,
     ops::{
         health::{Health, HealthCheck, HealthFuture, PartHealth},
         scrape::{Scrape, configure_scrape},

@@ -16,7 +16,7 @@ pub(crate) const REVOKED: &str = "/oauth/revoked";
 pub(crate) const REVOCATIONS: &str = "/admin/revocations";
 
 /// The same under the name of earlier releases.
-pub(crate) const CUT_OFFS: &str = "/admin/cut-offs";
+pub(crate) const FORMER_REVOCATIONS: &str = "/admin/cut-offs";
 
 /// Whether a path is one on which others ask how this server is. They do so by its address, whatever it
 /// is called, and often.
@@ -26,5 +26,5 @@ pub(crate) fn is_probe(path: &str) -> bool {
 
 /// Whether a path is one on which others tell this server something.
 pub(crate) fn is_revocation(path: &str) -> bool {
-    [BACKCHANNEL_LOGOUT, REVOKED, REVOCATIONS, CUT_OFFS].contains(&path)
+    [BACKCHANNEL_LOGOUT, REVOKED, REVOCATIONS, FORMER_REVOCATIONS].contains(&path)
 }

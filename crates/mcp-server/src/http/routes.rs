@@ -12,7 +12,9 @@ use super::{
     edge::{error::HttpError, middleware},
     mcp::endpoint,
     ops::health,
-    paths::{BACKCHANNEL_LOGOUT, CUT_OFFS, HEALTHCHECK, LIVEZ, READYZ, REVOCATIONS, REVOKED},
+    paths::{
+        BACKCHANNEL_LOGOUT, FORMER_REVOCATIONS, HEALTHCHECK, LIVEZ, READYZ, REVOCATIONS, REVOKED,
+    },
     state::AppState,
 };
 
@@ -58,11 +60,11 @@ pub fn configure(site: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) 
                     .route(web::post().to(revocation_endpoints::revoked))
                     .default_service(web::to(revocation_endpoints::other_method)),
             );
-            for path in [REVOCATIONS, CUT_OFFS] {
+            for path in [REVOCATIONS, FORMER_REVOCATIONS] {
                 service.service(
                     web::resource(path)
                         .wrap(from_fn(middleware::pass))
-                        .route(web::post().to(revocation_endpoints::cut_off))
+                        .route(web::post().to(revocation_endpoints::revocation))
                         .default_service(web::to(revocation_endpoints::other_method)),
                 );
             }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use resource_server::{clock::Clock, guard::Guard, shared_secret::SharedSecret, url::PublicUrl};
 
-use super::{auth::discovery::Discovery, edge::origins::Doors, ops::health::Health};
+use super::{auth::discovery::Discovery, edge::origins::HostPolicy, ops::health::Health};
 use crate::{
     dispatch::Dispatcher,
     metrics::Metrics,
@@ -37,7 +37,7 @@ pub struct AppState {
     /// How long an event stream is silent at most.
     pub silence: Duration,
     /// Who may come in from where.
-    pub doors: Doors,
+    pub host_policy: HostPolicy,
     /// What is said to those who do not know how to authenticate.
     pub discovery: Discovery,
     /// The path of the MCP endpoint.

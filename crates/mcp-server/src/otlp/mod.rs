@@ -45,7 +45,7 @@ const BATCH: usize = 512;
 const GATHERING: Duration = Duration::from_secs(1);
 
 /// How long the collector may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often it is told that the collector cannot be reached.
 const TOLD: Duration = Duration::from_secs(60);
@@ -132,7 +132,7 @@ impl Exporter {
                 let _ = is_done.await;
             }
         };
-        let _ = timeout(PATIENCE, finished).await;
+        let _ = timeout(TIMEOUT, finished).await;
     }
 }
 
@@ -143,7 +143,7 @@ async fn send_all(
     service: &Service,
     metrics: &Metrics,
 ) {
-    let client = client(PATIENCE, Some(PATIENCE), is_plain);
+    let client = client(TIMEOUT, Some(TIMEOUT), is_plain);
     let mut told: Option<Instant> = None;
     let mut batch = Vec::with_capacity(BATCH);
     let mut finish = None;

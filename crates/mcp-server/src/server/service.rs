@@ -13,7 +13,7 @@ use crate::{
     features::{
         catalogue::Catalogue, changes::Changes, context::Environment, replay_store::ReplayMemory,
     },
-    http::{self, AppState, Discovery, Doors, Health, Scrape},
+    http::{self, AppState, Discovery, Health, HostPolicy, Scrape},
     metrics::Metrics,
     session::{Listeners, Sessions},
 };
@@ -146,7 +146,7 @@ impl Service {
             spans,
             body_timeout: server.time_limits.body,
             silence: server.time_limits.heartbeat,
-            doors: Doors::new(
+            host_policy: HostPolicy::new(
                 &public_url,
                 server.allowed_hosts,
                 server.allowed_origins,

@@ -29,7 +29,7 @@ use crate::{
     features::{
         changes::ChangePublished,
         conversation::Client,
-        subscriptions::{Unwatchable, Watching},
+        subscriptions::{NotSubscribable, Subscriptions},
         target::Target,
     },
 };
@@ -39,13 +39,13 @@ use mcp_protocol::{
     jsonrpc::{Id, RpcError},
     logging::Level,
     method::Method,
-    outgoing::Abilities,
+    outgoing::ClientCapabilities,
     sse::EventId,
     version::ProtocolVersion,
     wire_format,
 };
 use resource_server::{
-    auth::OpenUse,
+    auth::ActiveUse,
     clock::Clock,
     gate::Permit,
     principal::{Principal, UserId},
@@ -116,20 +116,20 @@ pub(crate) struct Retire;
 /// What `initialize` settled.
 pub(crate) struct Terms {
     pub(crate) version: ProtocolVersion,
-    pub(crate) abilities: Abilities,
+    pub(crate) capabilities: ClientCapabilities,
 }
 
 /// One legacy session. It ends when the registry lets go of it, or its owner is cut off.
 pub(crate) struct SessionActor {
     version: ProtocolVersion,
-    pub(crate) abilities: Abilities,
-    open_use: OpenUse,
+    pub(crate) capabilities: ClientCapabilities,
+    active_use: ActiveUse,
     known_as: KnownAs,
     // Of the last request's token.
     scopes: ScopeSet,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) wire: Rc<Wire>,
-    watching: Watching,
+    watching: Subscriptions,
     // Whose token opened the general stream; nobody is told anything before.
     pub(crate) listener: Option<Arc<Principal>>,
     under_way: HashMap<String, SpawnHandle>,
@@ -142,14 +142,17 @@ impl SessionActor {
         scopes: ScopeSet,
         dispatcher: Arc<Dispatcher>,
         clock: Clock,
-        open_use: OpenUse,
+        active_use: ActiveUse,
         known_as: KnownAs,
     ) -> Self {
-        let Terms { version, abilities } = terms;
+        let Terms {
+            version,
+            capabilities,
+        } = terms;
         Self {
             version,
-            abilities,
-            open_use,
+            capabilities,
+            active_use,
             known_as,
             scopes,
             dispatcher,
@@ -158,7 +161,7 @@ impl SessionActor {
                 questions: Questions::new(clock),
                 log_level: Cell::new(LOG_LEVEL),
             }),
-            watching: Watching::default(),
+            watching: Subscriptions::default(),
             listener: None,
             under_way: HashMap::new(),
             follow_ups: FollowUps::default(),
@@ -170,8 +173,8 @@ impl Actor for SessionActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Context<Self>) {
-        let cut_off = self.open_use.cut_off().into_actor(self);
-        context.spawn(cut_off.map(|(), session, context| {
+        let revocation = self.active_use.revoked().into_actor(self);
+        context.spawn(revocation.map(|(), session, context| {
             session.known_as.forget();
             context.stop();
         }));
@@ -215,7 +218,7 @@ impl Handler<Call> for SessionActor {
             progress_token: params.progress_token(),
             trace,
             principal: Arc::clone(&principal),
-            abilities: self.abilities,
+            capabilities: self.capabilities,
             client: Rc::clone(&client) as Rc<dyn Client>,
         });
         let work = match begun {
@@ -226,22 +229,22 @@ impl Handler<Call> for SessionActor {
         let (id, version, permit) = (call.id, self.version, call.permit);
         let run = async move {
             let _permit = permit;
-            let cut_off = client.cut_off_while_streaming();
-            match select(work, pin!(cut_off)).await {
+            let revocation = client.revoked_while_streaming();
+            match select(work, pin!(revocation)).await {
                 Either::Left((outcome, _)) => client.finish(outcome, &id, version),
                 Either::Right(((), _)) => return None,
             }
             client
                 .follow_up()
-                .map(|follow_up| (follow_up, client.open_use()))
+                .map(|follow_up| (follow_up, client.active_use()))
         };
         let ended = key.clone();
         let handle = context.spawn(
             run.into_actor(self)
                 .map(move |follow_up, session, context| {
                     session.under_way.remove(&ended);
-                    if let Some((follow_up, open_use)) = follow_up {
-                        session.follow_up(follow_up, principal.scopes, open_use, context);
+                    if let Some((follow_up, active_use)) = follow_up {
+                        session.follow_up(follow_up, principal.scopes, active_use, context);
                     }
                 }),
         );
@@ -295,11 +298,11 @@ impl SessionActor {
             .add(catalogue, call.authorized.principal.scopes, &uri)
         {
             Ok(()) => Ok(Answer::Empty),
-            Err(Unwatchable::NotFound) => {
+            Err(NotSubscribable::NotFound) => {
                 Err(wire_format::resource_not_found(&uri, self.version).into())
             }
-            Err(Unwatchable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),
-            Err(Unwatchable::TooMany(error)) => Err(error.into()),
+            Err(NotSubscribable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),
+            Err(NotSubscribable::TooMany(error)) => Err(error.into()),
         }
     }
 }

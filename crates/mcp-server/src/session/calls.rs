@@ -22,10 +22,10 @@ use mcp_protocol::{
     answer::Answer,
     jsonrpc::{self, Id},
     logging::Level,
-    outgoing::Question,
+    outgoing::ServerRequest,
     version::ProtocolVersion,
 };
-use resource_server::{auth::OpenUse, principal::Principal};
+use resource_server::{auth::ActiveUse, principal::Principal};
 
 /// How long a client, or the person in front of it, may think about a question.
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(5);
@@ -54,7 +54,7 @@ pub(crate) struct CallClient {
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
     principal: Arc<Principal>,
-    open_use: Rc<OpenUse>,
+    active_use: Rc<ActiveUse>,
     dispatcher: Arc<Dispatcher>,
     follow_up: Cell<Option<FollowUp>>,
 }
@@ -75,7 +75,7 @@ impl CallClient {
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
             principal: authorized.principal,
-            open_use: Rc::new(authorized.open_use),
+            active_use: Rc::new(authorized.active_use),
             dispatcher,
             follow_up: Cell::new(None),
         });
@@ -88,14 +88,14 @@ impl CallClient {
     }
 
     /// What says that the call's token was cut off.
-    pub(crate) fn open_use(&self) -> Rc<OpenUse> {
-        Rc::clone(&self.open_use)
+    pub(crate) fn active_use(&self) -> Rc<ActiveUse> {
+        Rc::clone(&self.active_use)
     }
 
     /// Comes when the call's token is cut off while the call has a stream. One that has none is about
     /// to answer, and whatever it was let in to do is done.
-    pub(crate) async fn cut_off_while_streaming(&self) {
-        self.open_use.cut_off().await;
+    pub(crate) async fn revoked_while_streaming(&self) {
+        self.active_use.revoked().await;
         if self.stream.get().is_none() {
             std::future::pending().await
         }
@@ -103,7 +103,7 @@ impl CallClient {
 
     fn say(&self, json: &str) {
         // It could open a stream.
-        if self.open_use.is_cut_off() {
+        if self.active_use.is_revoked() {
             return;
         }
         let mut streams = self.wire.streams.borrow_mut();
@@ -177,8 +177,8 @@ impl Client for CallClient {
         level >= self.wire.log_level.get()
     }
 
-    fn ask(&self, question: &Question) -> AnswerFuture {
-        if self.quiet || self.open_use.is_cut_off() {
+    fn ask(&self, question: &ServerRequest) -> AnswerFuture {
+        if self.quiet || self.active_use.is_revoked() {
             return Box::pin(std::future::ready(Err(NoAnswer::Unanswered)));
         }
         let questions = &self.wire.questions;
@@ -187,11 +187,11 @@ impl Client for CallClient {
             self.say(request)
         });
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
-        let open_use = Rc::clone(&self.open_use);
+        let active_use = Rc::clone(&self.active_use);
         Box::pin(async move {
             let answer = answer.await?;
             // A token that ended while its user thought about it allows nothing any more.
-            if open_use.is_cut_off() || dispatcher.has_ended(&principal) {
+            if active_use.is_revoked() || dispatcher.has_ended(&principal) {
                 Err(NoAnswer::Unanswered)
             } else {
                 Ok(answer)

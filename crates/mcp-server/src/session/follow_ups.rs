@@ -8,8 +8,8 @@ use futures_util::future::select;
 
 use super::{actor::SessionActor, calls::Wire, listen::scopes_now, streams::GENERAL};
 use crate::features::conversation::{AnswerFuture, Client, Conversation, FollowUp};
-use mcp_protocol::{logging::Level, outgoing::Question};
-use resource_server::{auth::OpenUse, scope::ScopeSet};
+use mcp_protocol::{logging::Level, outgoing::ServerRequest};
+use resource_server::{auth::ActiveUse, scope::ScopeSet};
 
 /// How long a client's model, and its user, may take to answer.
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(1);
@@ -29,7 +29,7 @@ impl SessionActor {
         &mut self,
         follow_up: FollowUp,
         scopes: ScopeSet,
-        open_use: Rc<OpenUse>,
+        active_use: Rc<ActiveUse>,
         context: &mut Context<Self>,
     ) {
         let FollowUp {
@@ -48,7 +48,7 @@ impl SessionActor {
             wire: Rc::clone(&self.wire),
             scopes,
         });
-        let conversation = Conversation::at_once(None, self.abilities, client);
+        let conversation = Conversation::at_once(None, self.capabilities, client);
         let listener = self.listener.as_ref().map_or(ScopeSet::EMPTY, |listener| {
             scopes_now(listener, &self.dispatcher)
         });
@@ -66,7 +66,7 @@ impl SessionActor {
         let done = run(conversation);
         // What the call's token allowed ends with it, and so does this.
         let run = async move {
-            select(done, pin!(open_use.cut_off())).await;
+            select(done, pin!(active_use.revoked())).await;
         };
         context.spawn(run.into_actor(self).map(|(), session, _| {
             session.follow_ups.under_way = false;
@@ -96,7 +96,7 @@ impl Client for SessionClient {
         level >= self.wire.log_level.get()
     }
 
-    fn ask(&self, question: &Question) -> AnswerFuture {
+    fn ask(&self, question: &ServerRequest) -> AnswerFuture {
         let questions = &self.wire.questions;
         questions.ask(question, ANSWER_LIFETIME, self.scopes, |request| {
             self.say(request);

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::SessionError;
 use crate::{
     dispatch::Dispatcher,
-    features::{changes::ChangePublished, subscriptions::Watching},
+    features::{changes::ChangePublished, subscriptions::Subscriptions},
 };
 use resource_server::{
     principal::{Principal, UserId},
@@ -21,7 +21,7 @@ use resource_server::{
 
 /// How many messages may wait for a client that reads slowly; what finds no place is lost, and the
 /// client reads the resource again when it reads it again.
-const OUTLET: usize = 64;
+const QUEUE: usize = 64;
 
 /// Opens streams, and counts them.
 #[derive(Clone)]
@@ -81,11 +81,11 @@ impl Listeners {
     pub async fn open(
         &self,
         principal: Arc<Principal>,
-        watching: Watching,
+        watching: Subscriptions,
         meta: Value,
     ) -> Result<Listening, SessionError> {
         let place = self.take_place(principal.user)?;
-        let (outlet, messages) = mpsc::channel(OUTLET);
+        let (outlet, messages) = mpsc::channel(QUEUE);
         let dispatcher = Arc::clone(&self.0.dispatcher);
         let user = principal.user;
         let actor = ListenActor {
@@ -163,7 +163,7 @@ impl Drop for Place {
 /// Tells one stream what it asked for.
 struct ListenActor {
     principal: Arc<Principal>,
-    watching: Watching,
+    watching: Subscriptions,
     meta: Value,
     outlet: mpsc::Sender<String>,
     dispatcher: Arc<Dispatcher>,
@@ -206,17 +206,17 @@ mod tests {
     async fn a_client_that_does_not_read_misses_changes_and_hears_of_later_ones() {
         let dispatcher = Arc::new(Dispatcher::of_test());
         let granted = dispatcher.scopes().all();
-        let mut watching = Watching::default();
+        let mut watching = Subscriptions::default();
         assert!(watching.add_list(dispatcher.catalogue(), granted));
         let listeners = Listeners::new(1, 1, dispatcher);
         let principal = Arc::new(crate::samples::principal("s"));
         let opened = listeners.open(principal, watching, json!({})).await;
         let mut listening = opened.unwrap();
         let change = || ChangePublished(Change::ListChanged);
-        for _ in 0..OUTLET + 10 {
+        for _ in 0..QUEUE + 10 {
             listening.address.send(change()).await.unwrap();
         }
-        for _ in 0..OUTLET {
+        for _ in 0..QUEUE {
             assert!(listening.messages.try_recv().is_ok());
         }
         assert!(listening.messages.try_recv().is_err());

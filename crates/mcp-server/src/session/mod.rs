@@ -41,12 +41,12 @@ use mcp_protocol::{
     envelope::OwnedParams,
     jsonrpc::{Id, RpcError},
     method::Method,
-    outgoing::Abilities,
+    outgoing::ClientCapabilities,
     sse::EventId,
     version::ProtocolVersion,
 };
 use resource_server::{
-    auth::OpenUse,
+    auth::ActiveUse,
     gate::{Gate, Permit},
 };
 use resource_server::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace};
@@ -133,7 +133,7 @@ pub struct Authorized {
     /// Who.
     pub principal: Arc<Principal>,
     /// For as long as it lasts.
-    pub open_use: OpenUse,
+    pub active_use: ActiveUse,
     /// In which HTTP request, for the log.
     pub trace: Trace,
 }
@@ -185,8 +185,8 @@ impl Sessions {
         &self,
         principal: &Principal,
         version: ProtocolVersion,
-        abilities: Abilities,
-        open_use: OpenUse,
+        capabilities: ClientCapabilities,
+        active_use: ActiveUse,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
@@ -200,9 +200,12 @@ impl Sessions {
             registry: Arc::downgrade(&self.0.registry),
             id,
         };
-        let terms = Terms { version, abilities };
+        let terms = Terms {
+            version,
+            capabilities,
+        };
         let address =
-            SessionActor::new(terms, scopes, dispatcher, clock, open_use, known_as).start();
+            SessionActor::new(terms, scopes, dispatcher, clock, active_use, known_as).start();
         let link = Link {
             address,
             gate: Gate::new(CALLS_IN_FLIGHT, FAILFAST),

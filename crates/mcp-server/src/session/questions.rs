@@ -13,7 +13,7 @@ use tokio::{select, sync::oneshot};
 use crate::features::conversation::{AnswerFuture, NoAnswer};
 use mcp_protocol::{
     jsonrpc::Id,
-    outgoing::{self, Question},
+    outgoing::{self, ServerRequest},
 };
 use resource_server::{clock::Clock, scope::ScopeSet};
 
@@ -48,7 +48,7 @@ impl Questions {
     /// Has a question said, and waits so long for an answer under a token that reaches this far.
     pub(crate) fn ask(
         self: &Rc<Self>,
-        question: &Question,
+        question: &ServerRequest,
         lifetime: TimeDelta,
         needed: ScopeSet,
         say: impl FnOnce(&str),

@@ -16,7 +16,7 @@ const BYTES_KEPT: usize = 256 * 1024;
 
 /// How many frames may wait for a client that reads slowly. A client that lets them pile up loses
 /// the connection, not the events: it can resume.
-const OUTLET: usize = 64;
+const QUEUE: usize = 64;
 
 /// How long a client should wait before it resumes a stream that ended, in milliseconds.
 const RETRY_MS: u32 = 1_000;
@@ -136,7 +136,7 @@ impl Streams {
         let primes = self.primes;
         let stream = self.streams.entry(id).or_default();
         // The replay is bounded by what is kept, so it always finds its place.
-        let (outlet, frames) = mpsc::channel(OUTLET + stream.events.len() + 2);
+        let (outlet, frames) = mpsc::channel(QUEUE + stream.events.len() + 2);
         if let Some(after) = after {
             if stream.forgotten.is_some_and(|event| event > after) {
                 let _ = outlet.try_send(sse::GAP.to_owned());
@@ -337,7 +337,7 @@ mod tests {
         let mut streams = Streams::new(false);
         let mut frames = streams.open_general(ScopeSet::EMPTY);
         // What its channel holds: its outlet, and the room that a replay would have had.
-        let room = OUTLET + 2;
+        let room = QUEUE + 2;
         for n in 0..=room {
             assert!(streams.has_listener(), "{n}");
             streams.say(GENERAL, &n.to_string());

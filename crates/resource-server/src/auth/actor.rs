@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     AuthError,
     shared::Shared,
-    single_flight::{Flight, Outcome},
+    single_flight::{Leadership, Outcome},
 };
 use crate::{
     bearer::BearerToken,
@@ -20,9 +20,9 @@ use crate::{
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
     metrics::CacheResult,
-    principal::{Credential, CutOff, UserId},
+    principal::{Credential, Revocation, UserId},
     trace_context::TraceContext,
-    validation::{Refusal, judge},
+    validation::{Refusal, validate_claims},
 };
 use crate::{issuer::client::Issuer, revocation::back_channel::LogoutError};
 
@@ -42,7 +42,7 @@ pub(crate) struct Introspect {
     /// On whose behalf, for the log and for the issuer.
     pub(crate) context: TraceContext,
     /// Who waits.
-    pub(crate) flight: Flight,
+    pub(crate) flight: Leadership,
     /// The place behind the actor's gate, held until the answer is there.
     pub(crate) permit: Permit,
 }
@@ -57,7 +57,7 @@ pub(crate) struct FetchMetadata {
 
 /// Verify a logout token by its issuer's keys, and use it up.
 #[derive(Message)]
-#[rtype(result = "Result<CutOff, LogoutError>")]
+#[rtype(result = "Result<Revocation, LogoutError>")]
 pub(crate) struct VerifyLogout {
     /// The token as it was posted.
     pub(crate) token: SecretString,
@@ -113,8 +113,8 @@ impl Handler<Introspect> for AuthActor {
                 // A word about the token is final; only an outage is bridged.
                 AuthError::Refused(_) | AuthError::Busy => Err(error),
                 AuthError::IssuerDown { .. } | AuthError::IssuerNonsense { .. } => {
-                    let verdicts = &issuer.state().verdicts;
-                    match verdicts.find_stale(&credential, shared.clock.now()) {
+                    let token_cache = &issuer.state().token_cache;
+                    match token_cache.find_stale(&credential, shared.clock.now()) {
                         Some(principal) => {
                             shared.metrics.introspection_cache(CacheResult::Stale);
                             log::warn!(
@@ -144,7 +144,7 @@ async fn find_out(
 ) -> Outcome {
     let state = issuer.state();
     for _ in 0..CUT_OFF_MEANWHILE {
-        let mark = shared.cut_offs.mark();
+        let mark = shared.revocations.revocation_epoch();
         let verified = match issuer.verify(token).await {
             Err(AuthError::Refused(refusal)) => {
                 shared.refuse(state, credential, refusal, shared.clock.now());
@@ -157,7 +157,7 @@ async fn find_out(
             _ => (issuer.introspect(token, context).await?, true),
         };
         let now = shared.clock.now();
-        let verdict = match judge(reply, &state.expectation, credential, now) {
+        let verdict = match validate_claims(reply, &state.expectation, credential, now) {
             Ok(verdict) => verdict,
             Err(refusal) => {
                 shared.refuse(state, credential, refusal, now);
@@ -166,16 +166,22 @@ async fn find_out(
         };
         // Where nobody was asked, whoever was cut off since the token was issued stays so.
         let issued_at = verdict.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
-        if !was_asked && shared.cut_offs.cover_issued(&verdict.principal, issued_at) {
+        if !was_asked
+            && shared
+                .revocations
+                .cover_issued(&verdict.principal, issued_at)
+        {
             shared.refuse(state, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }
-        let principal = state.verdicts.keep(verdict, now);
+        let principal = state.token_cache.keep(verdict, now);
         // Looked at after it was kept: whoever is cut off from now on is forgotten by that.
-        if !shared.cut_offs.cover_since(&principal, mark) {
+        if !shared.revocations.cover_since(&principal, mark) {
             return Ok(principal);
         }
-        state.verdicts.forget(&CutOff::Credential(credential));
+        state
+            .token_cache
+            .forget(&Revocation::Credential(credential));
     }
     Err(AuthError::IssuerDown {
         source: Cause::new("the token was cut off again and again while it was asked about"),
@@ -196,7 +202,7 @@ impl Handler<FetchMetadata> for AuthActor {
 }
 
 impl Handler<VerifyLogout> for AuthActor {
-    type Result = ResponseFuture<Result<CutOff, LogoutError>>;
+    type Result = ResponseFuture<Result<Revocation, LogoutError>>;
 
     fn handle(&mut self, message: VerifyLogout, _: &mut Context<Self>) -> Self::Result {
         let claimed = peek_issuer(message.token.expose_secret());
@@ -214,7 +220,7 @@ impl Handler<VerifyLogout> for AuthActor {
             if !issuer.state().use_logout(&logout.token_id, logout.until) {
                 return Err(LogoutError::Replayed);
             }
-            Ok(CutOff::User(UserId::derive(&logout.issuer, &subject)))
+            Ok(Revocation::User(UserId::derive(&logout.issuer, &subject)))
         })
     }
 }

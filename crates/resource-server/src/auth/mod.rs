@@ -5,12 +5,12 @@
 //! **May enter:** `http`, `app`.
 //!
 //! **Never here:** a decision about scopes; a token at rest (the caches keep keyed hashes); a verdict
-//! (that is `oauth::judge`, which is pure).
+//! (that is `oauth::validate_claims`, which is pure).
 //!
 //! **Begin with** this file: the handle, and what it answers without a message. Then `actors.rs` and
 //! `actor.rs`; `issuer.rs` and `exchange.rs` (the only code that talks to an authorization server); what is
 //! the same on all threads, in `shared.rs`, `issuer_state.rs`, `cache.rs` and `breaker.rs`; and for who is
-//! cut off `cut_offs.rs` and `open_uses.rs`.
+//! cut off `revocations.rs` and `active_uses.rs`.
 
 mod actor;
 pub(crate) mod shared;
@@ -32,7 +32,7 @@ use secrecy::SecretString;
 use self::{
     actor::{AuthActor, FetchMetadata, Ping, VerifyLogout},
     shared::Shared,
-    single_flight::{Flights, Outcome},
+    single_flight::{Outcome, SingleFlight},
     token_cache::Known,
 };
 use crate::gate::Gate;
@@ -44,7 +44,7 @@ use crate::{
     issuer::routing::{IssuerTokens, Routes},
     jose::jwt,
     metrics::{AuthMetrics, CacheResult, CircuitState},
-    principal::{Credential, CutOff, Principal},
+    principal::{Credential, Principal, Revocation},
     scope::{ScopeSet, Scopes},
     url::ResourceUri,
     validation::Refusal,
@@ -53,24 +53,24 @@ use crate::{
     dpop::replay::Proofs,
     issuer::state::IssuerState,
     revocation::{
-        active_use::{OpenUses, OpenUsesActor},
-        log::CutOffs,
+        active_use::{ActiveUses, OpenUsesActor},
+        log::RevocationLog,
     },
 };
 
 pub use self::{
-    shared::WasCutOff,
+    shared::Revoked,
     token_cache::CacheSettings,
     worker::{AuthWorker, Follower, Leader, Lookup},
 };
 pub use crate::{
-    dpop::replay::Presented,
+    dpop::replay::ReplayCheck,
     issuer::{
         builder::Issuer,
         http_client::client,
         settings::{IssuerSettings, JwtSettings},
     },
-    revocation::{active_use::OpenUse, back_channel::LogoutError},
+    revocation::{active_use::ActiveUse, back_channel::LogoutError},
 };
 
 /// How many logout tokens are looked at at once: apart from tokens, which nobody who posts logouts is to
@@ -131,7 +131,7 @@ pub struct AuthSettings {
 
 /// How many cut-offs there had been at some moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark(u64);
+pub struct RevocationEpoch(u64);
 
 /// Where the rest of the program meets the actor.
 #[derive(Clone)]
@@ -143,7 +143,7 @@ pub struct AuthHandle {
     logout_gate: Gate,
     shared: Arc<Shared>,
     proofs: Arc<Proofs>,
-    open_uses: OpenUses,
+    active_uses: ActiveUses,
 }
 
 impl AuthHandle {
@@ -174,8 +174,8 @@ impl AuthHandle {
         });
         let shared = Arc::new(Shared {
             routes: Routes::new(&tokens),
-            flights: Flights::default(),
-            cut_offs: CutOffs::default(),
+            flights: SingleFlight::default(),
+            revocations: RevocationLog::default(),
             watchers: Mutex::default(),
             issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
@@ -185,10 +185,10 @@ impl AuthHandle {
             let shared = Arc::clone(&shared);
             move |_| AuthActor::new(&shared)
         });
-        let open_uses = OpenUses::default();
+        let active_uses = ActiveUses::default();
         let told = OpenUsesActor::start_in_arbiter(arbiter, {
-            let open_uses = open_uses.clone();
-            move |_| OpenUsesActor(open_uses)
+            let active_uses = active_uses.clone();
+            move |_| OpenUsesActor(active_uses)
         });
         let handle = Self {
             metadata: address.clone().recipient(),
@@ -198,34 +198,39 @@ impl AuthHandle {
             logout_gate,
             shared,
             proofs: Arc::new(Proofs::new(window.back + window.ahead)),
-            open_uses,
+            active_uses,
         };
-        handle.on_cut_off(told.recipient());
+        handle.on_revocation(told.recipient());
         handle
     }
 
     /// A mark of the cut-offs so far, to be taken before a token is looked at.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark(self.shared.cut_offs.mark())
+    pub fn revocation_epoch(&self) -> RevocationEpoch {
+        RevocationEpoch(self.shared.revocations.revocation_epoch())
     }
 
     /// Enters something that lasts as long as its token is good: a stream, a call. It hears of every
     /// cut-off since the mark.
     #[must_use]
-    pub fn open_use(&self, principal: &Principal, since: Mark) -> OpenUse {
-        self.unless_late(self.open_uses.of_token(principal), principal, since)
+    pub fn active_use(&self, principal: &Principal, since: RevocationEpoch) -> ActiveUse {
+        self.unless_late(self.active_uses.of_token(principal), principal, since)
     }
 
     /// Enters something that another token of the same user and client may go on with: a session.
     #[must_use]
-    pub fn open_use_of_owner(&self, principal: &Principal, since: Mark) -> OpenUse {
-        self.unless_late(self.open_uses.of_owner(principal), principal, since)
+    pub fn active_use_of_owner(&self, principal: &Principal, since: RevocationEpoch) -> ActiveUse {
+        self.unless_late(self.active_uses.of_owner(principal), principal, since)
     }
 
     /// Looked at after it was entered: whoever is cut off from now on is told.
-    fn unless_late(&self, entered: OpenUse, principal: &Principal, since: Mark) -> OpenUse {
-        if self.shared.cut_offs.cover_since(principal, since.0) {
+    fn unless_late(
+        &self,
+        entered: ActiveUse,
+        principal: &Principal,
+        since: RevocationEpoch,
+    ) -> ActiveUse {
+        if self.shared.revocations.cover_since(principal, since.0) {
             entered.late()
         } else {
             entered
@@ -236,7 +241,7 @@ impl AuthHandle {
     #[must_use]
     pub fn patience(&self, principal: &Principal) -> TimeDelta {
         self.issuer(&principal.issuer)
-            .map_or(TimeDelta::zero(), |issuer| issuer.verdicts.patience())
+            .map_or(TimeDelta::zero(), |issuer| issuer.token_cache.patience())
     }
 
     /// What is known of a token without asking its issuer.
@@ -280,7 +285,7 @@ impl AuthHandle {
     /// Notes that a proof came with a good token that is bound to its key, and says whether it came
     /// before.
     #[must_use]
-    pub fn present(&self, proof: &Proof) -> Presented {
+    pub fn present(&self, proof: &Proof) -> ReplayCheck {
         self.proofs.present(proof, self.shared.clock.now())
     }
 
@@ -305,7 +310,7 @@ impl AuthHandle {
     ///
     /// # Errors
     /// Why nobody is.
-    pub async fn verify_logout(&self, token: SecretString) -> Result<CutOff, LogoutError> {
+    pub async fn verify_logout(&self, token: SecretString) -> Result<Revocation, LogoutError> {
         let admitted = self.logout_gate.admit().await;
         let permit = admitted.map_err(|_| LogoutError::Unavailable(AuthError::Busy))?;
         self.verify_logout
@@ -354,22 +359,22 @@ impl AuthHandle {
 
     /// Cuts somebody off: what is known of them is forgotten, and what is open for them ends. Whether
     /// they are let in again is the authorization server's word.
-    pub fn cut_off(&self, cut_off: &CutOff) {
-        self.shared.cut_off(cut_off);
+    pub fn revoke(&self, revocation: &Revocation) {
+        self.shared.revoke(revocation);
     }
 
     /// Every cut-off that ends the use of the token with this SHA-256, whichever issuer's it is.
     #[must_use]
-    pub fn credentials_of_digest(&self, digest: &[u8; 32]) -> Vec<CutOff> {
+    pub fn credentials_of_digest(&self, digest: &[u8; 32]) -> Vec<Revocation> {
         self.shared
             .issuers
             .iter()
-            .map(|issuer| CutOff::Credential(issuer.verdicts.credential_of_digest(digest)))
+            .map(|issuer| Revocation::Credential(issuer.token_cache.credential_of_digest(digest)))
             .collect()
     }
 
     /// Has somebody told of every cut-off.
-    pub fn on_cut_off(&self, watcher: Recipient<WasCutOff>) {
+    pub fn on_revocation(&self, watcher: Recipient<Revoked>) {
         let watchers = &self.shared.watchers;
         watchers
             .lock()
@@ -396,13 +401,16 @@ impl AuthHandle {
             .routes
             .issuer_of(token, || jwt::peek_issuer(token))
             .ok_or(AuthError::Refused(Refusal::NobodysToken))?;
-        let verdicts = &self.shared.issuers[issuer].verdicts;
-        Ok((issuer, verdicts.credential(token)))
+        let token_cache = &self.shared.issuers[issuer].token_cache;
+        Ok((issuer, token_cache.credential(token)))
     }
 
     fn known(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
         let now = self.shared.clock.now();
-        match self.shared.issuers[issuer].verdicts.find(credential, now) {
+        match self.shared.issuers[issuer]
+            .token_cache
+            .find(credential, now)
+        {
             Known::Good(principal) => Some(Ok(principal)),
             Known::Bad(refusal) => Some(Err(AuthError::Refused(refusal))),
             Known::Nothing => None,

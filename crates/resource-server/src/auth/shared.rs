@@ -4,26 +4,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use actix::{Message, Recipient};
 
-use super::single_flight::Flights;
+use super::single_flight::SingleFlight;
 use crate::{
     clock::{Clock, Timestamp},
     issuer::routing::Routes,
     metrics::AuthMetrics,
-    principal::{Credential, CutOff},
+    principal::{Credential, Revocation},
     validation::Refusal,
 };
-use crate::{issuer::state::IssuerState, revocation::log::CutOffs};
+use crate::{issuer::state::IssuerState, revocation::log::RevocationLog};
 
 /// Somebody was cut off: what is open for them has to end.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct WasCutOff(pub CutOff);
+pub struct Revoked(pub Revocation);
 
 pub(crate) struct Shared {
     pub(crate) routes: Routes,
-    pub(crate) flights: Flights,
-    pub(crate) cut_offs: CutOffs,
-    pub(crate) watchers: Mutex<Vec<Recipient<WasCutOff>>>,
+    pub(crate) flights: SingleFlight,
+    pub(crate) revocations: RevocationLog,
+    pub(crate) watchers: Mutex<Vec<Recipient<Revoked>>>,
     /// In the order of the routes.
     pub(crate) issuers: Vec<Arc<IssuerState>>,
     pub(crate) metrics: Arc<AuthMetrics>,
@@ -36,14 +36,14 @@ impl Shared {
         clippy::disallowed_methods,
         reason = "no mailbox may be too full for this, and nobody waits for an answer"
     )]
-    pub(crate) fn cut_off(&self, cut_off: &CutOff) {
-        self.cut_offs.add(cut_off.clone(), self.clock.now());
+    pub(crate) fn revoke(&self, revocation: &Revocation) {
+        self.revocations.add(revocation.clone(), self.clock.now());
         for issuer in &self.issuers {
-            issuer.verdicts.forget(cut_off);
+            issuer.token_cache.forget(revocation);
         }
         let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         for watcher in &*watchers {
-            watcher.do_send(WasCutOff(cut_off.clone()));
+            watcher.do_send(Revoked(revocation.clone()));
         }
     }
 
@@ -55,9 +55,9 @@ impl Shared {
         refusal: Refusal,
         now: Timestamp,
     ) {
-        let was_good = issuer.verdicts.refuse(credential, refusal, now);
+        let was_good = issuer.token_cache.refuse(credential, refusal, now);
         if was_good {
-            self.cut_off(&CutOff::Credential(credential));
+            self.revoke(&Revocation::Credential(credential));
         }
     }
 }

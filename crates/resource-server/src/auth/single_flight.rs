@@ -18,23 +18,23 @@ pub(crate) type Outcome = Result<Arc<Principal>, AuthError>;
 /// The questions under way, one for each token, and who waits for the answer. There are never more than
 /// may pass the gate, and those that wait for it, each of which is a request that somebody waits for.
 #[derive(Clone, Default)]
-pub(crate) struct Flights(Arc<Mutex<UnderWay>>);
+pub(crate) struct SingleFlight(Arc<Mutex<UnderWay>>);
 
 type UnderWay = HashMap<Credential, Vec<oneshot::Sender<Outcome>>>;
 
 /// Where an answer will be.
-pub(crate) type Landing = oneshot::Receiver<Outcome>;
+pub(crate) type PendingAnswer = oneshot::Receiver<Outcome>;
 
 /// The duty to bring an answer. Dropped without one, it leaves whoever waits to ask again.
-pub(crate) struct Flight {
+pub(crate) struct Leadership {
     credential: Credential,
-    flights: Flights,
+    flights: SingleFlight,
     has_left: bool,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Where the answer about this token will be, and for the first that asks, the duty to bring it.
-    pub(crate) fn join(&self, credential: Credential) -> (Landing, Option<Flight>) {
+    pub(crate) fn join(&self, credential: Credential) -> (PendingAnswer, Option<Leadership>) {
         let (waiter, landing) = oneshot::channel();
         let mut under_way = self.lock();
         if let Some(waiting) = under_way.get_mut(&credential) {
@@ -46,7 +46,7 @@ impl Flights {
             return (landing, None);
         }
         under_way.insert(credential, vec![waiter]);
-        let flight = Flight {
+        let flight = Leadership {
             credential,
             flights: self.clone(),
             has_left: false,
@@ -59,7 +59,7 @@ impl Flights {
     }
 }
 
-impl Flight {
+impl Leadership {
     /// Brings the answer to everybody who waits for it.
     pub(crate) fn land(mut self, outcome: Outcome) {
         // Before the answer is out, so that whoever comes after it asks anew: what is worth keeping is
@@ -85,7 +85,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for Leadership {
     fn drop(&mut self) {
         // Nobody joins a flight any more by the time that those who wait hear that it brings nothing.
         drop(self.leave());
@@ -102,7 +102,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn everybody_who_asks_the_same_gets_the_first_ones_answer() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let (first, flight) = flights.join(credential(1));
         let (second, none) = flights.join(credential(1));
         assert!(none.is_none());
@@ -119,7 +119,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_flight_that_brings_nothing_leaves_nobody_waiting() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let (_, flight) = flights.join(credential(1));
         let (waiting, _) = flights.join(credential(1));
         drop(flight);
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn who_comes_and_goes_while_a_question_is_under_way_takes_no_room() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let (_stays, flight) = flights.join(credential(1));
         for _ in 0..10_000 {
             drop(flights.join(credential(1)));
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_flight_that_has_landed_leaves_the_next_alone() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let (_, first) = flights.join(credential(1));
         let mut first = first.unwrap();
         first.leave();

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::{
     bearer::BearerToken,
     clock::Timestamp,
-    principal::{Credential, CutOff, Principal},
+    principal::{Credential, Principal, Revocation},
     scope::ScopeSet,
-    validation::{Refusal, Verdict},
+    validation::{Refusal, ValidToken},
 };
 
 /// How long before a token's end the issuer is asked afresh each time, for its clock may be ahead.
@@ -48,7 +48,7 @@ impl Default for CacheSettings {
 /// and a dump of the maps cannot be matched against tokens found elsewhere.
 ///
 /// Pure but for that key: it is told the time.
-pub(crate) struct Verdicts {
+pub(crate) struct TokenCache {
     good: Cache<Credential, Good>,
     bad: Cache<Credential, Bad>,
     /// SHA-256 after its first block, which is secret. It goes on with what always has 32 bytes, so that
@@ -87,7 +87,7 @@ pub(crate) enum Known {
     Nothing,
 }
 
-impl Verdicts {
+impl TokenCache {
     /// For the answers of one issuer. `rules` is what else they depend on: what was said under one
     /// configuration never answers under another.
     pub(crate) fn new(
@@ -179,8 +179,8 @@ impl Verdicts {
     }
 
     /// Keeps a verdict until its lifetime ends, or its token, whichever is first (RFC 7662 §4).
-    pub(crate) fn keep(&self, verdict: Verdict, now: Timestamp) -> Arc<Principal> {
-        let Verdict {
+    pub(crate) fn keep(&self, verdict: ValidToken, now: Timestamp) -> Arc<Principal> {
+        let ValidToken {
             principal,
             not_before,
         } = verdict;
@@ -221,17 +221,18 @@ impl Verdicts {
     }
 
     /// Forgets everybody who is cut off.
-    pub(crate) fn forget(&self, cut_off: &CutOff) {
-        match cut_off {
-            CutOff::Credential(credential) => {
+    pub(crate) fn forget(&self, revocation: &Revocation) {
+        match revocation {
+            Revocation::Credential(credential) => {
                 self.good.remove(credential);
             }
-            CutOff::Everybody => {
+            Revocation::Everybody => {
                 self.good.clear();
                 self.bad.clear();
             }
-            CutOff::User(_) | CutOff::Client { .. } => {
-                self.good.retain(|_, good| !cut_off.covers(&good.principal));
+            Revocation::User(_) | Revocation::Client { .. } => {
+                self.good
+                    .retain(|_, good| !revocation.covers(&good.principal));
             }
         }
     }
@@ -277,24 +278,24 @@ mod tests {
         }
     }
 
-    fn verdicts(settings: CacheSettings) -> Verdicts {
-        Verdicts::new(settings, "i", "", Scopes::of_test().parse("files:read"))
+    fn token_cache(settings: CacheSettings) -> TokenCache {
+        TokenCache::new(settings, "i", "", Scopes::of_test().parse("files:read"))
     }
 
-    fn verdict(verdicts: &Verdicts, text: &str, end: Option<i64>) -> Verdict {
-        Verdict {
+    fn verdict(token_cache: &TokenCache, text: &str, end: Option<i64>) -> ValidToken {
+        ValidToken {
             principal: Principal {
                 client: Some("c".to_owned()),
                 expires_at: end.map(at),
-                credential: verdicts.credential(&token(text)),
+                credential: token_cache.credential(&token(text)),
                 ..Principal::of_test("s")
             },
             not_before: None,
         }
     }
 
-    fn knows(verdicts: &Verdicts, text: &str, now: i64) -> bool {
-        let found = verdicts.find(&verdicts.credential(&token(text)), at(now));
+    fn knows(token_cache: &TokenCache, text: &str, now: i64) -> bool {
+        let found = token_cache.find(&token_cache.credential(&token(text)), at(now));
         matches!(found, Known::Good(_))
     }
 
@@ -304,20 +305,20 @@ mod tests {
 
     #[test]
     fn a_flood_of_tokens_grows_nothing_and_pushes_out_no_good_one() {
-        let verdicts = verdicts(settings(60));
-        verdicts.keep(verdict(&verdicts, "good", None), at(0));
+        let token_cache = token_cache(settings(60));
+        token_cache.keep(verdict(&token_cache, "good", None), at(0));
         for i in 0..10_000 {
-            let credential = verdicts.credential(&token(&format!("t{i}")));
-            verdicts.refuse(credential, Refusal::Inactive, at(0));
+            let credential = token_cache.credential(&token(&format!("t{i}")));
+            token_cache.refuse(credential, Refusal::Inactive, at(0));
         }
-        let (good, bad) = verdicts.len();
+        let (good, bad) = token_cache.len();
         assert_eq!(good, 1);
         assert!(bad <= 100, "{bad}");
-        assert!(knows(&verdicts, "good", 1));
+        assert!(knows(&token_cache, "good", 1));
         for i in 0..10_000 {
-            verdicts.keep(verdict(&verdicts, &format!("t{i}"), None), at(0));
+            token_cache.keep(verdict(&token_cache, &format!("t{i}"), None), at(0));
         }
-        assert!(verdicts.len().0 <= 100);
+        assert!(token_cache.len().0 <= 100);
     }
 
     #[test]
@@ -326,38 +327,38 @@ mod tests {
             entries: 10_000,
             ..settings(60)
         };
-        let verdicts = verdicts(settings);
+        let token_cache = token_cache(settings);
         for i in 0..1_000_000_u64 {
             let mut credential = [0; 32];
             credential[..8].copy_from_slice(&i.to_be_bytes());
-            verdicts.refuse(Credential(credential), Refusal::Inactive, at(0));
+            token_cache.refuse(Credential(credential), Refusal::Inactive, at(0));
         }
-        let (good, bad) = verdicts.len();
+        let (good, bad) = token_cache.len();
         assert_eq!(good, 0);
         assert!((5_000..=10_000).contains(&bad), "{bad}");
     }
 
     #[test]
     fn one_token_never_answers_for_another() {
-        let verdicts = verdicts(settings(60));
-        verdicts.keep(verdict(&verdicts, "a", None), at(0));
-        assert!(knows(&verdicts, "a", 59));
-        assert!(!knows(&verdicts, "b", 0));
-        assert!(!knows(&verdicts, "a", 60));
+        let token_cache = token_cache(settings(60));
+        token_cache.keep(verdict(&token_cache, "a", None), at(0));
+        assert!(knows(&token_cache, "a", 59));
+        assert!(!knows(&token_cache, "b", 0));
+        assert!(!knows(&token_cache, "a", 60));
     }
 
     #[test]
     fn what_was_said_under_other_rules_or_by_another_issuer_answers_nothing() {
-        let ours = verdicts(settings(60));
+        let ours = token_cache(settings(60));
         let good = verdict(&ours, "a", None);
         for (issuer, rules) in [("j", ""), ("i", "x")] {
-            let other = Verdicts::new(settings(60), issuer, rules, ScopeSet::EMPTY);
+            let other = TokenCache::new(settings(60), issuer, rules, ScopeSet::EMPTY);
             assert_ne!(other.credential(&token("a")), ours.credential(&token("a")));
         }
         // Even if the key were the same.
-        let other = Verdicts {
+        let other = TokenCache {
             issuer: "j".to_owned(),
-            ..verdicts(settings(60))
+            ..token_cache(settings(60))
         };
         let credential = good.principal.credential;
         other.keep(good, at(0));
@@ -366,61 +367,66 @@ mod tests {
 
     #[test]
     fn what_is_no_good_is_believed_for_a_short_while() {
-        let verdicts = verdicts(settings(60));
-        let credential = verdicts.credential(&token("a"));
-        verdicts.refuse(credential, Refusal::Inactive, at(0));
-        let found = |now| verdicts.find(&credential, at(now));
+        let token_cache = token_cache(settings(60));
+        let credential = token_cache.credential(&token("a"));
+        token_cache.refuse(credential, Refusal::Inactive, at(0));
+        let found = |now| token_cache.find(&credential, at(now));
         assert!(matches!(found(4), Known::Bad(Refusal::Inactive)));
         assert!(matches!(found(5), Known::Nothing));
-        verdicts.keep(verdict(&verdicts, "a", None), at(1));
-        assert!(knows(&verdicts, "a", 2), "the later word counts");
+        token_cache.keep(verdict(&token_cache, "a", None), at(1));
+        assert!(knows(&token_cache, "a", 2), "the later word counts");
     }
 
     #[test]
     fn a_token_that_was_not_valid_yet_is_asked_about_again() {
-        let verdicts = verdicts(settings(60));
-        let credential = verdicts.credential(&token("a"));
-        verdicts.refuse(credential, Refusal::NotYetValid, at(0));
-        assert!(matches!(verdicts.find(&credential, at(1)), Known::Nothing));
+        let token_cache = token_cache(settings(60));
+        let credential = token_cache.credential(&token("a"));
+        token_cache.refuse(credential, Refusal::NotYetValid, at(0));
+        assert!(matches!(
+            token_cache.find(&credential, at(1)),
+            Known::Nothing
+        ));
     }
 
     #[test]
     fn a_token_that_is_not_valid_yet_is_not_so_from_the_cache_either() {
-        let verdicts = verdicts(settings(60));
-        let early = Verdict {
+        let token_cache = token_cache(settings(60));
+        let early = ValidToken {
             not_before: Some(at(10)),
-            ..verdict(&verdicts, "a", None)
+            ..verdict(&token_cache, "a", None)
         };
-        verdicts.keep(early, at(10));
-        assert!(knows(&verdicts, "a", 10));
-        assert!(!knows(&verdicts, "a", 9), "the clock was put back");
+        token_cache.keep(early, at(10));
+        assert!(knows(&token_cache, "a", 10));
+        assert!(!knows(&token_cache, "a", 9), "the clock was put back");
     }
 
     #[test]
     fn whoever_is_cut_off_is_forgotten() {
-        let client = CutOff::Client {
+        let client = Revocation::Client {
             issuer: "i".to_owned(),
             client: "c".to_owned(),
         };
-        for cut_off in [
-            CutOff::User(UserId::derive("i", "s")),
+        for revocation in [
+            Revocation::User(UserId::derive("i", "s")),
             client,
-            CutOff::Everybody,
+            Revocation::Everybody,
         ] {
-            let verdicts = verdicts(settings(60));
-            verdicts.keep(verdict(&verdicts, "a", None), at(0));
-            verdicts.forget(&CutOff::User(UserId::derive("i", "another")));
-            assert!(knows(&verdicts, "a", 0));
-            verdicts.forget(&cut_off);
-            assert!(!knows(&verdicts, "a", 0), "{cut_off:?}");
+            let token_cache = token_cache(settings(60));
+            token_cache.keep(verdict(&token_cache, "a", None), at(0));
+            token_cache.forget(&Revocation::User(UserId::derive("i", "another")));
+            assert!(knows(&token_cache, "a", 0));
+            token_cache.forget(&revocation);
+            assert!(!knows(&token_cache, "a", 0), "{revocation:?}");
         }
-        let verdicts = verdicts(settings(60));
-        verdicts.keep(verdict(&verdicts, "a", None), at(0));
-        verdicts.keep(verdict(&verdicts, "b", None), at(0));
+        let token_cache = token_cache(settings(60));
+        token_cache.keep(verdict(&token_cache, "a", None), at(0));
+        token_cache.keep(verdict(&token_cache, "b", None), at(0));
         let digest = Sha256::digest("a").into();
-        verdicts.forget(&CutOff::Credential(verdicts.credential_of_digest(&digest)));
-        assert!(!knows(&verdicts, "a", 0));
-        assert!(knows(&verdicts, "b", 0));
+        token_cache.forget(&Revocation::Credential(
+            token_cache.credential_of_digest(&digest),
+        ));
+        assert!(!knows(&token_cache, "a", 0));
+        assert!(knows(&token_cache, "b", 0));
     }
 
     proptest! {
@@ -430,15 +436,15 @@ mod tests {
             end in proptest::option::of(0i64..1_000),
         ) {
             prop_assume!(asked >= kept);
-            let verdicts = verdicts(CacheSettings { stale: Duration::from_secs(stale), ..settings(lifetime) });
-            let verdict = verdict(&verdicts, "a", end);
+            let token_cache = token_cache(CacheSettings { stale: Duration::from_secs(stale), ..settings(lifetime) });
+            let verdict = verdict(&token_cache, "a", end);
             let credential = verdict.principal.credential;
-            verdicts.keep(verdict, at(kept));
+            token_cache.keep(verdict, at(kept));
             let until = (kept + i64::try_from(lifetime).unwrap()).min(end.map_or(i64::MAX, |end| end - 30));
-            prop_assert_eq!(knows(&verdicts, "a", asked), asked < until);
+            prop_assert_eq!(knows(&token_cache, "a", asked), asked < until);
             let was_kept = until > kept;
             let ended = end.is_some_and(|end| end <= asked);
-            let found = verdicts.find_stale(&credential, at(asked));
+            let found = token_cache.find_stale(&credential, at(asked));
             let may = was_kept && !ended && asked < until.saturating_add(i64::try_from(stale).unwrap());
             prop_assert_eq!(found.is_some(), may);
             if let Some(principal) = found {

@@ -8,7 +8,7 @@ use super::{
     AuthError,
     actor::{AuthActor, Introspect},
     shared::Shared,
-    single_flight::{Flight, Landing, Outcome},
+    single_flight::{Leadership, Outcome, PendingAnswer},
 };
 use crate::{bearer::BearerToken, gate::Gate, principal::Credential, trace_context::TraceContext};
 
@@ -36,12 +36,12 @@ pub enum Lookup {
 pub struct Leader {
     pub(super) issuer: usize,
     pub(super) credential: Credential,
-    pub(super) flight: Flight,
+    pub(super) flight: Leadership,
     pub(super) follower: Follower,
 }
 
 /// An answer that another request asks for.
-pub struct Follower(pub(super) Landing);
+pub struct Follower(pub(super) PendingAnswer);
 
 impl Follower {
     /// Waits for the answer; `None` if the leader was dropped without one, and the token has to be looked

@@ -20,13 +20,13 @@ const REMEMBERED_OF_ONE_KEY: usize = 20_000;
 
 /// What becomes of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presented {
+pub enum ReplayCheck {
     /// It is presented for the first time.
-    First,
+    Fresh,
     /// It was presented before.
-    Again,
+    Replayed,
     /// Nobody can tell: too many are remembered already.
-    Unknown,
+    Full,
 }
 
 /// The proofs that may still be within their window. Pure but for its lock: it is told the time.
@@ -60,7 +60,7 @@ impl Proofs {
     }
 
     /// Remembers a proof, and says whether it was presented before.
-    pub(crate) fn present(&self, proof: &Proof, now: Timestamp) -> Presented {
+    pub(crate) fn present(&self, proof: &Proof, now: Timestamp) -> ReplayCheck {
         let digested = Digested {
             key: digest(proof.thumbprint.as_str()),
             token_id: digest(&proof.token_id),
@@ -71,16 +71,16 @@ impl Proofs {
             .unwrap_or_else(PoisonError::into_inner);
         remembered.forget(now);
         if remembered.seen.contains(&digested) {
-            return Presented::Again;
+            return ReplayCheck::Replayed;
         }
         let of_key = remembered.by_key.get(&digested.key).copied();
         if remembered.seen.len() >= REMEMBERED || of_key.unwrap_or(0) >= REMEMBERED_OF_ONE_KEY {
-            return Presented::Unknown;
+            return ReplayCheck::Full;
         }
         remembered.seen.insert(digested);
         remembered.order.push_back((now + self.window, digested));
         *remembered.by_key.entry(digested.key).or_default() += 1;
-        Presented::First
+        ReplayCheck::Fresh
     }
 }
 
@@ -132,34 +132,34 @@ mod tests {
     #[test]
     fn a_proof_is_presented_once_while_it_could_be_accepted() {
         let proofs = Proofs::new(TimeDelta::seconds(330));
-        assert_eq!(proofs.present(&proof(1, 1), at(0)), Presented::First);
-        assert_eq!(proofs.present(&proof(1, 1), at(330)), Presented::Again);
-        assert_eq!(proofs.present(&proof(1, 2), at(0)), Presented::First);
+        assert_eq!(proofs.present(&proof(1, 1), at(0)), ReplayCheck::Fresh);
+        assert_eq!(proofs.present(&proof(1, 1), at(330)), ReplayCheck::Replayed);
+        assert_eq!(proofs.present(&proof(1, 2), at(0)), ReplayCheck::Fresh);
         assert_eq!(
             proofs.present(&proof(2, 1), at(0)),
-            Presented::First,
+            ReplayCheck::Fresh,
             "another key's"
         );
         // Its own window has closed by then.
-        assert_eq!(proofs.present(&proof(1, 1), at(331)), Presented::First);
+        assert_eq!(proofs.present(&proof(1, 1), at(331)), ReplayCheck::Fresh);
     }
 
     #[test]
     fn a_flood_is_refused_and_grows_nothing_and_one_key_does_not_crowd_out_others() {
         let proofs = Proofs::new(TimeDelta::seconds(330));
         for id in 0..REMEMBERED_OF_ONE_KEY {
-            assert_eq!(proofs.present(&proof(0, id), at(0)), Presented::First);
+            assert_eq!(proofs.present(&proof(0, id), at(0)), ReplayCheck::Fresh);
         }
         assert_eq!(
             proofs.present(&proof(0, REMEMBERED_OF_ONE_KEY), at(0)),
-            Presented::Unknown
+            ReplayCheck::Full
         );
         for n in REMEMBERED_OF_ONE_KEY..REMEMBERED {
             let presented = proofs.present(&proof(1 + n / REMEMBERED_OF_ONE_KEY, n), at(0));
-            assert_eq!(presented, Presented::First);
+            assert_eq!(presented, ReplayCheck::Fresh);
         }
-        assert_eq!(proofs.present(&proof(99, 0), at(0)), Presented::Unknown);
-        assert_eq!(proofs.present(&proof(99, 0), at(331)), Presented::First);
+        assert_eq!(proofs.present(&proof(99, 0), at(0)), ReplayCheck::Full);
+        assert_eq!(proofs.present(&proof(99, 0), at(331)), ReplayCheck::Fresh);
         let remembered = proofs.remembered.lock().unwrap();
         assert_eq!((remembered.seen.len(), remembered.order.len()), (1, 1));
         assert_eq!(remembered.by_key.len(), 1);

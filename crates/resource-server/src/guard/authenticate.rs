@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::{refused::Refused, state::Guard};
 use crate::{
-    auth::{AuthError, AuthWorker, Lookup, Mark, Presented},
+    auth::{AuthError, AuthWorker, Lookup, ReplayCheck, RevocationEpoch},
     bearer::{BearerToken, Presentation, Scheme},
     cause::Cause,
     dpop::proof::ProofFault,
@@ -28,7 +28,7 @@ pub struct Authenticated {
     /// The token, for what stays open under it.
     pub token: BearerToken,
     /// The revocation epoch before the token was checked: a later revocation may not have been seen.
-    pub epoch: Mark,
+    pub epoch: RevocationEpoch,
     /// Whom to ask about the token again, for as long as something stays open under it.
     pub worker: AuthWorker,
 }
@@ -65,7 +65,7 @@ impl Guard {
         {
             return Err(refuse(Refusal::Malformed("a token in the query as well")));
         }
-        let epoch = state.auth.mark();
+        let epoch = state.auth.revocation_epoch();
         let budget = state.limits.unverified_token(request, &state.clock);
         let worker = request
             .app_data::<AuthWorker>()
@@ -165,9 +165,9 @@ impl Guard {
         let proof = self.0.proofs.verify(request, token, now).map_err(refuse)?;
         check_presentation(principal, Some(&proof.thumbprint)).map_err(refuse)?;
         match self.0.auth.present(&proof) {
-            Presented::First => Ok(()),
-            Presented::Again => Err(refuse(Refusal::Proof(ProofFault::Used))),
-            Presented::Unknown => Err(Refused::Busy),
+            ReplayCheck::Fresh => Ok(()),
+            ReplayCheck::Replayed => Err(refuse(Refusal::Proof(ProofFault::Used))),
+            ReplayCheck::Full => Err(Refused::Busy),
         }
     }
 }

@@ -20,7 +20,7 @@ use url::{Url, form_urlencoded};
 use super::client_authentication::{ClientAuthentication, ClientAuthenticationMethod};
 use super::{
     credential_rotation::Attempt,
-    http_client::{Exchange, Reply, Trouble, late, nonsense},
+    http_client::{CallError, IssuerHttpClient, Reply, invalid_response, late},
     state::IssuerState,
 };
 use crate::auth::AuthError;
@@ -54,13 +54,13 @@ pub(crate) struct Metadata {
 /// The authorization server, as one thread talks to it.
 pub(crate) struct Issuer {
     state: Arc<IssuerState>,
-    exchange: Exchange,
+    exchange: IssuerHttpClient,
 }
 
 impl Issuer {
     pub(crate) fn new(state: Arc<IssuerState>) -> Self {
         Self {
-            exchange: Exchange::new(state.settings.timeout, state.trust.clone()),
+            exchange: IssuerHttpClient::new(state.settings.timeout, state.trust.clone()),
             state,
         }
     }
@@ -115,9 +115,9 @@ impl Issuer {
     ) -> Result<IntrospectionReply, AuthError> {
         match self.introspect_once(token, context).await {
             Ok(reply) => Ok(reply),
-            Err(Trouble {
+            Err(CallError {
                 error,
-                may_pass: true,
+                is_retryable: true,
             }) => {
                 log::debug!(issuer:% = self.state.settings.url; "introspection is tried once more: {error}");
                 sleep(jitter()).await;
@@ -125,7 +125,7 @@ impl Issuer {
                     .await
                     .map_err(|trouble| trouble.error)
             }
-            Err(Trouble { error, .. }) => Err(error),
+            Err(CallError { error, .. }) => Err(error),
         }
     }
 
@@ -133,7 +133,7 @@ impl Issuer {
         &self,
         token: &BearerToken,
         context: &TraceContext,
-    ) -> Result<IntrospectionReply, Trouble> {
+    ) -> Result<IntrospectionReply, CallError> {
         let uri = match &self.state.introspection {
             Some(uri) => uri.clone()?,
             None => self
@@ -142,15 +142,15 @@ impl Issuer {
                 .introspection
                 .clone()
                 .ok_or_else(|| {
-                    nonsense("the issuer's metadata names no usable introspection_endpoint")
+                    invalid_response("the issuer's metadata names no usable introspection_endpoint")
                 })?,
         };
         let (Some(client), Some(secret)) = (&self.state.settings.client, &self.state.secret) else {
-            return Err(nonsense("no client is configured to introspect with").into());
+            return Err(invalid_response("no client is configured to introspect with").into());
         };
         let attempts = secret.attempts(self.state.clock.now()).await;
         if attempts.is_empty() {
-            return Err(nonsense(
+            return Err(invalid_response(
 "there is no secret to call with: its file cannot be read, or it was refused a moment ago").into());
         }
         for attempt in attempts {
@@ -177,7 +177,7 @@ impl Issuer {
             issuer:% = self.state.settings.url;
             "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET, or clientId and clientSecretFile of this issuer"
         );
-        Err(nonsense("our own credentials are refused").into())
+        Err(invalid_response("our own credentials are refused").into())
     }
 
     /// An introspection request with one of our secrets, and its body.
@@ -215,7 +215,7 @@ impl Issuer {
             }
             ClientAuthenticationMethod::Bearer => {
                 let credentials = HeaderValue::from_str(&format!("Bearer {secret}"))
-                    .map_err(|_| nonsense("our own token cannot stand in a header"))?;
+                    .map_err(|_| invalid_response("our own token cannot stand in a header"))?;
                 request = request.insert_header((AUTHORIZATION, credentials));
             }
         }
@@ -232,8 +232,9 @@ impl Issuer {
         client: &ClientAuthentication,
         pem: &SecretString,
     ) -> Result<SecretString, AuthError> {
-        let key = ClientKey::from_pem(pem, None, client.key_id.clone())
-            .map_err(|fault| nonsense(format!("our own private key cannot be used: {fault}")))?;
+        let key = ClientKey::from_pem(pem, None, client.key_id.clone()).map_err(|fault| {
+            invalid_response(format!("our own private key cannot be used: {fault}"))
+        })?;
         let token_id = RequestId::random().to_string();
         let now = self.state.clock.now();
         key.assertion(
@@ -242,7 +243,7 @@ impl Issuer {
             &token_id,
             now,
         )
-        .map_err(|fault| nonsense(fault.to_string()))
+        .map_err(|fault| invalid_response(fault.to_string()))
     }
 
     /// What a reply says. One that has to be signed is believed only if it is.
@@ -250,7 +251,7 @@ impl Issuer {
         &self,
         client: &ClientAuthentication,
         reply: &Reply,
-    ) -> Result<IntrospectionReply, Trouble> {
+    ) -> Result<IntrospectionReply, CallError> {
         if !self.state.settings.signed_replies || reply.status != StatusCode::OK {
             return read(reply);
         }
@@ -267,7 +268,7 @@ impl Issuer {
             keys = newer;
             outcome = read_signed_reply(&reply.body, &keys, expected, now);
         }
-        outcome.map_err(|fault| nonsense(fault.to_string()).into())
+        outcome.map_err(|fault| invalid_response(fault.to_string()).into())
     }
 
     /// Verifies a token that is a JWT (RFC 9068) by the issuer's keys. `None` if it is no JWT, or the
@@ -343,25 +344,22 @@ impl Issuer {
     async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
         let uri = match &self.state.settings.keys_url {
             Some(url) => uri(url)?,
-            None => self
-                .metadata()
-                .await?
-                .keys
-                .clone()
-                .ok_or_else(|| nonsense("the issuer's metadata names no usable jwks_uri"))?,
+            None => self.metadata().await?.keys.clone().ok_or_else(|| {
+                invalid_response("the issuer's metadata names no usable jwks_uri")
+            })?,
         };
         let reply = self.exchange.fetch(&uri).await?;
         if reply.status != StatusCode::OK {
-            return Err(nonsense(format!(
+            return Err(invalid_response(format!(
                 "status {} for keys",
                 reply.status.as_u16()
             )));
         }
-        KeySet::read(&reply.body).map_err(|fault| nonsense(fault.to_string()))
+        KeySet::read(&reply.body).map_err(|fault| invalid_response(fault.to_string()))
     }
 
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
-        let mut last = nonsense("the issuer has no metadata where it should be");
+        let mut last = invalid_response("the issuer has no metadata where it should be");
         let urls = match &self.state.settings.metadata_url {
             Some(url) => vec![url.clone()],
             None => self.state.settings.url.metadata_urls(),
@@ -386,17 +384,18 @@ impl Issuer {
             introspection_endpoint: Option<String>,
             jwks_uri: Option<String>,
         }
-        let text = str::from_utf8(body).map_err(|_| nonsense("metadata that is not UTF-8"))?;
+        let text =
+            str::from_utf8(body).map_err(|_| invalid_response("metadata that is not UTF-8"))?;
         // serde would take an array for an object whose names were left out.
         let document: Document = text
             .trim_start()
             .starts_with('{')
             .then(|| serde_json::from_str(text).ok())
             .flatten()
-            .ok_or_else(|| nonsense("metadata that is not a JSON object with an issuer"))?;
+            .ok_or_else(|| invalid_response("metadata that is not a JSON object with an issuer"))?;
         // RFC 8414 §3.3: metadata of another issuer must not be used, wherever it was fetched.
         if document.issuer != self.state.settings.url.as_str() {
-            return Err(nonsense("metadata of another issuer"));
+            return Err(invalid_response("metadata of another issuer"));
         }
         let plain = &self.state.settings.plain_http_hosts;
         let usable = |url: Option<String>| uri(&endpoint(&url?, plain).ok()?).ok();
@@ -410,7 +409,7 @@ impl Issuer {
 
 /// An address as the HTTP client takes it.
 pub(crate) fn uri(url: &Url) -> Result<Uri, AuthError> {
-    Uri::try_from(url.as_str()).map_err(|_| nonsense("an address that cannot be called"))
+    Uri::try_from(url.as_str()).map_err(|_| invalid_response("an address that cannot be called"))
 }
 
 /// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
@@ -435,12 +434,12 @@ fn refuses_us(reply: &Reply) -> bool {
     ) || (reply.status == StatusCode::BAD_REQUEST && is_error(&reply.body, "invalid_client"))
 }
 
-fn read(reply: &Reply) -> Result<IntrospectionReply, Trouble> {
+fn read(reply: &Reply) -> Result<IntrospectionReply, CallError> {
     match reply.status {
         StatusCode::OK => read_reply(&reply.body).map_err(|error| {
             // The error's text can hold bytes of the answer, so only its kind is kept.
             let kind = error.classify();
-            nonsense(format!("an introspection reply that is not one ({kind:?})")).into()
+            invalid_response(format!("an introspection reply that is not one ({kind:?})")).into()
         }),
         StatusCode::BAD_REQUEST if is_error(&reply.body, "unsupported_token_type") => {
             // Some servers say so of a token of a kind that they do not introspect: a property of
@@ -450,7 +449,7 @@ fn read(reply: &Reply) -> Result<IntrospectionReply, Trouble> {
                 claims: Claims::default(),
             })
         }
-        status => Err(nonsense(format!("status {}", status.as_u16())).into()),
+        status => Err(invalid_response(format!("status {}", status.as_u16())).into()),
     }
 }
 

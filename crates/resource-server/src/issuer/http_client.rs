@@ -22,16 +22,16 @@ const LONGEST_REPLY: usize = 64 * 1024;
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
 /// Why a call failed, and whether the same call may go well a moment later.
-pub(crate) struct Trouble {
+pub(crate) struct CallError {
     pub(crate) error: AuthError,
-    pub(crate) may_pass: bool,
+    pub(crate) is_retryable: bool,
 }
 
-impl From<AuthError> for Trouble {
+impl From<AuthError> for CallError {
     fn from(error: AuthError) -> Self {
         Self {
             error,
-            may_pass: false,
+            is_retryable: false,
         }
     }
 }
@@ -44,12 +44,12 @@ pub(crate) struct Reply {
 }
 
 /// Sends requests to one authorization server.
-pub(crate) struct Exchange {
+pub(crate) struct IssuerHttpClient {
     client: Client,
     timeout: Duration,
 }
 
-impl Exchange {
+impl IssuerHttpClient {
     /// For requests that take at most so long, to a server whose certificate may be signed by those; `None`
     /// for one that has nothing but plain endpoints, on this machine or on hosts that the operator named.
     pub(crate) fn new(timeout: Duration, trust: Option<Arc<rustls::ClientConfig>>) -> Self {
@@ -69,7 +69,7 @@ impl Exchange {
         let fetched = self.send(self.client.get(uri), String::new());
         match timeout(self.timeout, fetched).await {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(Trouble { error, .. })) => Err(error),
+            Ok(Err(CallError { error, .. })) => Err(error),
             Err(_) => Err(late(self.timeout)),
         }
     }
@@ -80,24 +80,26 @@ impl Exchange {
         &self,
         request: ClientRequest,
         body: String,
-    ) -> Result<Reply, Trouble> {
+    ) -> Result<Reply, CallError> {
         let mut response = request
             .insert_header_if_none((ACCEPT, "application/json"))
             .send_body(body)
             .await
-            .map_err(|error| Trouble {
+            .map_err(|error| CallError {
                 error: down(error.to_string()),
-                may_pass: true,
+                is_retryable: true,
             })?;
         let body = response
             .body()
             .limit(LONGEST_REPLY)
             .await
             .map_err(|error| match error {
-                awc::error::PayloadError::Overflow => nonsense("an answer over 64 KiB").into(),
-                other => Trouble {
+                awc::error::PayloadError::Overflow => {
+                    invalid_response("an answer over 64 KiB").into()
+                }
+                other => CallError {
                     error: down(other.to_string()),
-                    may_pass: true,
+                    is_retryable: true,
                 },
             })?;
         let reply = Reply {
@@ -107,13 +109,13 @@ impl Exchange {
         };
         let status = reply.status;
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Trouble {
+            return Err(CallError {
                 error: AuthError::IssuerDown {
                     source: Cause::new(format!("status {}", status.as_u16())),
                     retry_after: reply.retry_after,
                 },
                 // Who says when to come back is not bothered before.
-                may_pass: status.is_server_error() && reply.retry_after.is_none(),
+                is_retryable: status.is_server_error() && reply.retry_after.is_none(),
             });
         }
         Ok(reply)
@@ -193,7 +195,7 @@ pub(crate) fn late(limit: Duration) -> AuthError {
     down(format!("no answer within {} ms", limit.as_millis()))
 }
 
-pub(crate) fn nonsense(why: impl Into<String>) -> AuthError {
+pub(crate) fn invalid_response(why: impl Into<String>) -> AuthError {
     AuthError::IssuerNonsense {
         source: Cause::new(why.into()),
     }

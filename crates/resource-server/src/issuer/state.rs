@@ -18,7 +18,7 @@ use super::{
     settings::IssuerSettings,
 };
 use crate::{
-    auth::{AuthError, token_cache::Verdicts},
+    auth::{AuthError, token_cache::TokenCache},
     revocation::back_channel::Used,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     metrics::{AuthMetrics, CircuitState},
     scope::{ScopeSet, Scopes},
     url::ResourceUri,
-    validation::Expectation,
+    validation::ExpectedClaims,
 };
 
 /// How long the issuer's metadata is believed, and how long an old one serves on while no new one can
@@ -44,7 +44,7 @@ const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
 pub(crate) struct IssuerState {
     pub(crate) settings: IssuerSettings,
     /// What its tokens have to be.
-    pub(crate) expectation: Expectation,
+    pub(crate) expectation: ExpectedClaims,
     /// The endpoint of introspection that was configured.
     pub(crate) introspection: Option<Result<Uri, AuthError>>,
     /// Whom its certificate may be signed by; `None` if it has nothing but plain endpoints.
@@ -52,7 +52,7 @@ pub(crate) struct IssuerState {
     pub(crate) secret: Option<Secret>,
     pub(crate) metadata: Fetched<Metadata>,
     pub(crate) keys: Fetched<KeySet>,
-    pub(crate) verdicts: Verdicts,
+    pub(crate) token_cache: TokenCache,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<AuthMetrics>,
     breaker: Mutex<Breaker>,
@@ -79,8 +79,13 @@ impl IssuerState {
             .all(|url: &Url| url.scheme() == "http");
         let rules = format!("{} {}", resource.as_str(), settings.audience_may_be_absent);
         Self {
-            verdicts: Verdicts::new(settings.cache, settings.url.as_str(), &rules, stale_scopes),
-            expectation: Expectation {
+            token_cache: TokenCache::new(
+                settings.cache,
+                settings.url.as_str(),
+                &rules,
+                stale_scopes,
+            ),
+            expectation: ExpectedClaims {
                 issuer: settings.url.clone(),
                 resource,
                 audience_may_be_absent: settings.audience_may_be_absent,

@@ -83,7 +83,7 @@ pub fn header(token: &BearerToken) -> Result<TokenHeader, JwsFault> {
 
 /// Verifies an access token (RFC 9068 §4) with the issuer's keys, and gives its claims in the form
 /// of the reply that the issuer would give if it were asked. That it is for us, from the right issuer
-/// and in its time, [`judge`](super::judge::judge) decides, as of every token.
+/// and in its time, [`validate_claims`](super::validate_claims::validate_claims) decides, as of every token.
 ///
 /// # Errors
 /// What is wrong with the token. Nothing here is the issuer's fault: keys that cannot be used are no

@@ -6,7 +6,7 @@ use crate::bearer::Presentation;
 use crate::principal::{Credential, Principal};
 use crate::{
     jose::test_keys::{TestKey, changed, key_set, now},
-    validation::{Expectation, check_presentation, judge},
+    validation::{ExpectedClaims, check_presentation, validate_claims},
 };
 
 fn bearer(text: &str) -> BearerToken {
@@ -30,13 +30,13 @@ fn good() -> Value {
 }
 
 fn judged(reply: IntrospectionReply) -> Result<Principal, Refusal> {
-    let expected = Expectation {
+    let expected = ExpectedClaims {
         issuer: "https://issuer.example".parse().unwrap(),
         resource: "https://journal.example/mcp".parse().unwrap(),
         audience_may_be_absent: true,
         scopes: crate::scope::Scopes::of_test(),
     };
-    let principal = judge(reply, &expected, Credential([0; 32]), now())?.principal;
+    let principal = validate_claims(reply, &expected, Credential([0; 32]), now())?.principal;
     check_presentation(&principal, None)?;
     Ok(principal)
 }

@@ -8,7 +8,7 @@ use crate::{
         keys::Algorithm,
         test_keys::{TestKey, changed, now},
     },
-    validation::{Expectation, Refusal, judge},
+    validation::{ExpectedClaims, Refusal, validate_claims},
 };
 
 fn read(key: &TestKey, body: &str) -> Result<IntrospectionReply, SignedReplyFault> {
@@ -41,13 +41,13 @@ fn read_changed(changes: &Value) -> Result<IntrospectionReply, SignedReplyFault>
 
 #[test]
 fn the_reply_inside_is_judged_as_any_other() {
-    let expected = Expectation {
+    let expected = ExpectedClaims {
         issuer: "https://issuer.example".parse().unwrap(),
         resource: "https://journal.example/mcp".parse().unwrap(),
         audience_may_be_absent: false,
         scopes: crate::scope::Scopes::of_test(),
     };
-    let judged = |reply| judge(reply, &expected, Credential([0; 32]), now());
+    let judged = |reply| validate_claims(reply, &expected, Credential([0; 32]), now());
     let reply = read_changed(&json!({})).unwrap();
     assert_eq!(judged(reply).unwrap().principal.subject, "ada");
     let inactive = json!({"token_introspection": {"active": false, "sub": 7}});

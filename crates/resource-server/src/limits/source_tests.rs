@@ -44,7 +44,7 @@ fn a_trusted_proxy_is_believed_as_far_as_trusted_proxies_have_written() {
         &["198.51.100.1, 203.0.113.7"],
         &["198.51.100.1", "203.0.113.7, 10.1.1.1"],
         &["203.0.113.7,10.1.1.1 , 10.2.2.2:80,, fd00::1"],
-        &["nonsense, 203.0.113.7:4711"],
+        &["invalid_response, 203.0.113.7:4711"],
         &["203.0.113.7, [fd00::1]:80,[fd00::2]"],
         &["10.9.9.9, 203.0.113.7", "::ffff:10.1.1.1"],
     ] {
@@ -112,7 +112,10 @@ fn fields_that_disagree_are_neither_of_them_believed() {
     let forwarded = format!("for={one}");
     assert_eq!(of("10.0.0.1", &[&forwarded], &[one]), at(one));
     assert_eq!(of("10.0.0.1", &[&forwarded], &[other]), at("10.0.0.1"));
-    assert_eq!(of("10.0.0.1", &["nonsense"], &[other]), at("10.0.0.1"));
+    assert_eq!(
+        of("10.0.0.1", &["invalid_response"], &[other]),
+        at("10.0.0.1")
+    );
 }
 
 #[test]

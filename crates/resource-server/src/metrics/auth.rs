@@ -27,7 +27,7 @@ metric_label! {
         /// It could not be reached, or had an error of its own, or took too long.
         Unavailable = "unavailable",
         /// It answered what it should not, or refuses us.
-        Nonsense = "nonsense",
+        Nonsense = "invalid_response",
         /// It was not asked: it failed several times in a row.
         CircuitOpen = "circuit_open",
     }

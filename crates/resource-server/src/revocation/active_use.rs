@@ -10,8 +10,8 @@ use std::{
 use actix::{Actor, Context, Handler, ResponseFuture};
 use tokio::sync::watch;
 
-use crate::auth::shared::WasCutOff;
-use crate::principal::{Credential, CutOff, Principal, UserId};
+use crate::auth::shared::Revoked;
+use crate::principal::{Credential, Principal, Revocation, UserId};
 
 /// How many are told before others get their turn at the register.
 const AT_ONCE: usize = 256;
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 256;
 /// Everything that is open, by whom a cut-off may name. There is never more in it than there are
 /// streams, sessions and calls under way, each of which is bounded where it begins.
 #[derive(Clone, Default)]
-pub(crate) struct OpenUses(Arc<Mutex<Register>>);
+pub(crate) struct ActiveUses(Arc<Mutex<Register>>);
 
 #[derive(Default)]
 struct Register {
@@ -40,29 +40,29 @@ enum Whom {
 
 struct Entry {
     whom: [Option<Whom>; 3],
-    cut_off: watch::Sender<bool>,
+    revocation: watch::Sender<bool>,
 }
 
 /// Something that is open. Dropping it ends it.
-pub struct OpenUse {
-    cut_off: watch::Receiver<bool>,
+pub struct ActiveUse {
+    revocation: watch::Receiver<bool>,
     number: u64,
-    uses: OpenUses,
+    uses: ActiveUses,
 }
 
-impl OpenUses {
+impl ActiveUses {
     /// Enters what is open under this very token.
-    pub(crate) fn of_token(&self, principal: &Principal) -> OpenUse {
+    pub(crate) fn of_token(&self, principal: &Principal) -> ActiveUse {
         self.enter(principal, Some(Whom::Credential(principal.credential)))
     }
 
     /// Enters what belongs to the user and the client, whichever token they bring.
-    pub(crate) fn of_owner(&self, principal: &Principal) -> OpenUse {
+    pub(crate) fn of_owner(&self, principal: &Principal) -> ActiveUse {
         self.enter(principal, None)
     }
 
-    fn enter(&self, principal: &Principal, credential: Option<Whom>) -> OpenUse {
-        let (sender, cut_off) = watch::channel(false);
+    fn enter(&self, principal: &Principal, credential: Option<Whom>) -> ActiveUse {
+        let (sender, revocation) = watch::channel(false);
         let mut register = self.lock();
         let client = principal.client.as_deref();
         let client = client.map(|client| register.client(&principal.issuer, client));
@@ -74,12 +74,12 @@ impl OpenUses {
         }
         let entry = Entry {
             whom,
-            cut_off: sender,
+            revocation: sender,
         };
         register.uses.insert(number, entry);
         drop(register);
-        OpenUse {
-            cut_off,
+        ActiveUse {
+            revocation,
             number,
             uses: self.clone(),
         }
@@ -87,18 +87,20 @@ impl OpenUses {
 
     /// Tells some of those that a cut-off covers, of those that were there before `end`; `false` if
     /// there was none left.
-    fn tell_some(&self, cut_off: &CutOff, end: u64) -> bool {
+    fn tell_some(&self, revocation: &Revocation, end: u64) -> bool {
         let mut register = self.lock();
-        let covered: Vec<u64> = match cut_off {
-            CutOff::Everybody => register
+        let covered: Vec<u64> = match revocation {
+            Revocation::Everybody => register
                 .uses
                 .range(..end)
                 .map(|(number, _)| *number)
                 .take(AT_ONCE)
                 .collect(),
-            CutOff::Credential(credential) => register.some_of(Whom::Credential(*credential), end),
-            CutOff::User(user) => register.some_of(Whom::User(*user), end),
-            CutOff::Client { issuer, client } => {
+            Revocation::Credential(credential) => {
+                register.some_of(Whom::Credential(*credential), end)
+            }
+            Revocation::User(user) => register.some_of(Whom::User(*user), end),
+            Revocation::Client { issuer, client } => {
                 register.some_of(register.client(issuer, client), end)
             }
         };
@@ -108,7 +110,7 @@ impl OpenUses {
             .collect();
         drop(register);
         for entry in &told {
-            entry.cut_off.send_replace(true);
+            entry.revocation.send_replace(true);
         }
         !told.is_empty()
     }
@@ -143,18 +145,18 @@ impl Register {
     }
 }
 
-impl OpenUse {
+impl ActiveUse {
     /// Whether it has been cut off.
     #[must_use]
-    pub fn is_cut_off(&self) -> bool {
-        *self.cut_off.borrow()
+    pub fn is_revoked(&self) -> bool {
+        *self.revocation.borrow()
     }
 
     /// Comes when it is cut off, and never if it ends before.
-    pub fn cut_off(&self) -> impl Future<Output = ()> + use<> {
-        let mut cut_off = self.cut_off.clone();
+    pub fn revoked(&self) -> impl Future<Output = ()> + use<> {
+        let mut revocation = self.revocation.clone();
         async move {
-            if cut_off.wait_for(|cut_off| *cut_off).await.is_err() {
+            if revocation.wait_for(|revocation| *revocation).await.is_err() {
                 std::future::pending().await
             }
         }
@@ -162,28 +164,28 @@ impl OpenUse {
 
     /// One that was cut off before it was entered.
     pub(crate) fn late(mut self) -> Self {
-        self.cut_off = watch::channel(true).1;
+        self.revocation = watch::channel(true).1;
         self
     }
 }
 
-impl Drop for OpenUse {
+impl Drop for ActiveUse {
     fn drop(&mut self) {
         self.uses.lock().remove(self.number);
     }
 }
 
 /// Tells what is open, away from whoever cut somebody off.
-pub(crate) struct OpenUsesActor(pub(crate) OpenUses);
+pub(crate) struct OpenUsesActor(pub(crate) ActiveUses);
 
 impl Actor for OpenUsesActor {
     type Context = Context<Self>;
 }
 
-impl Handler<WasCutOff> for OpenUsesActor {
+impl Handler<Revoked> for OpenUsesActor {
     type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, message: WasCutOff, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, message: Revoked, _: &mut Context<Self>) -> Self::Result {
         let uses = self.0.clone();
         Box::pin(async move {
             // Whatever begins from now on has been looked at after the cut-off.
@@ -211,55 +213,55 @@ mod tests {
         }
     }
 
-    fn tell(uses: &OpenUses, cut_off: &CutOff) {
+    fn tell(uses: &ActiveUses, revocation: &Revocation) {
         let end = uses.lock().next;
-        while uses.tell_some(cut_off, end) {}
+        while uses.tell_some(revocation, end) {}
     }
 
     #[test]
     fn a_cut_off_ends_what_it_covers_and_nothing_else() {
-        let client = CutOff::Client {
+        let client = Revocation::Client {
             issuer: "i".to_owned(),
             client: "c".to_owned(),
         };
-        for (cut_off, expected) in [
+        for (revocation, expected) in [
             (
-                CutOff::Credential(Credential([1; 32])),
+                Revocation::Credential(Credential([1; 32])),
                 [true, false, false, false],
             ),
             (
-                CutOff::User(UserId::derive("i", "s")),
+                Revocation::User(UserId::derive("i", "s")),
                 [true, true, false, true],
             ),
             (client, [true, false, true, true]),
-            (CutOff::Everybody, [true; 4]),
+            (Revocation::Everybody, [true; 4]),
         ] {
-            let uses = OpenUses::default();
+            let uses = ActiveUses::default();
             let open = [
                 uses.of_token(&principal("s", "c", 1)),
                 uses.of_token(&principal("s", "d", 2)),
                 uses.of_token(&principal("t", "c", 3)),
                 uses.of_owner(&principal("s", "c", 1)),
             ];
-            tell(&uses, &cut_off);
+            tell(&uses, &revocation);
             assert_eq!(
-                open.each_ref().map(OpenUse::is_cut_off),
+                open.each_ref().map(ActiveUse::is_revoked),
                 expected,
-                "{cut_off:?}"
+                "{revocation:?}"
             );
         }
     }
 
     #[test]
     fn what_has_ended_or_was_told_leaves_nothing_behind() {
-        let uses = OpenUses::default();
+        let uses = ActiveUses::default();
         let open: Vec<_> = (0..3 * AT_ONCE)
             .map(|_| uses.of_token(&principal("s", "c", 1)))
             .collect();
         drop(uses.of_token(&principal("t", "c", 2)));
         assert_eq!(uses.lock().uses.len(), open.len());
-        tell(&uses, &CutOff::User(UserId::derive("i", "s")));
-        assert!(open.iter().all(OpenUse::is_cut_off));
+        tell(&uses, &Revocation::User(UserId::derive("i", "s")));
+        assert!(open.iter().all(ActiveUse::is_revoked));
         assert!(uses.lock().uses.is_empty() && uses.lock().by_whom.is_empty());
     }
 
@@ -268,20 +270,20 @@ mod tests {
     async fn what_begins_after_a_cut_off_that_its_token_came_before_is_cut_off() {
         let auth = AuthHandle::of_test();
         let (ann, bob) = (principal("ann", "c", 1), principal("bob", "c", 2));
-        let before = auth.mark();
-        auth.cut_off(&CutOff::User(ann.user));
-        assert!(auth.open_use(&ann, before).is_cut_off());
-        assert!(auth.open_use_of_owner(&ann, before).is_cut_off());
-        assert!(!auth.open_use(&bob, before).is_cut_off());
-        assert!(!auth.open_use(&ann, auth.mark()).is_cut_off());
+        let before = auth.revocation_epoch();
+        auth.revoke(&Revocation::User(ann.user));
+        assert!(auth.active_use(&ann, before).is_revoked());
+        assert!(auth.active_use_of_owner(&ann, before).is_revoked());
+        assert!(!auth.active_use(&bob, before).is_revoked());
+        assert!(!auth.active_use(&ann, auth.revocation_epoch()).is_revoked());
     }
 
     #[actix_rt::test]
     async fn what_ends_by_itself_is_not_cut_off() {
-        let uses = OpenUses::default();
+        let uses = ActiveUses::default();
         let open = uses.of_token(&principal("s", "c", 1));
-        let cut_off = open.cut_off();
+        let revocation = open.revoked();
         drop(open);
-        assert!(futures_util::poll!(std::pin::pin!(cut_off)).is_pending());
+        assert!(futures_util::poll!(std::pin::pin!(revocation)).is_pending());
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     clock::Timestamp,
-    principal::{CutOff, Principal},
+    principal::{Principal, Revocation},
 };
 
 /// How many are remembered. Each is needed for as long as something learned before it is under way, or
@@ -16,14 +16,14 @@ const REMEMBERED: usize = 100_000;
 
 /// The cut-offs so far. Pure but for its lock: it is told the time.
 #[derive(Default)]
-pub(crate) struct CutOffs(Mutex<Remembered>);
+pub(crate) struct RevocationLog(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
     /// How many there have been.
     count: u64,
-    latest: HashMap<CutOff, Moment>,
-    order: VecDeque<(CutOff, u64)>,
+    latest: HashMap<Revocation, Moment>,
+    order: VecDeque<(Revocation, u64)>,
 }
 
 #[derive(Clone, Copy)]
@@ -32,16 +32,16 @@ struct Moment {
     at: Timestamp,
 }
 
-impl CutOffs {
+impl RevocationLog {
     /// Remembers one.
-    pub(crate) fn add(&self, cut_off: CutOff, at: Timestamp) {
+    pub(crate) fn add(&self, revocation: Revocation, at: Timestamp) {
         let mut remembered = self.lock();
         remembered.count += 1;
         let count = remembered.count;
         remembered
             .latest
-            .insert(cut_off.clone(), Moment { count, at });
-        remembered.order.push_back((cut_off, count));
+            .insert(revocation.clone(), Moment { count, at });
+        remembered.order.push_back((revocation, count));
         while remembered.order.len() > REMEMBERED {
             if let Some((oldest, count)) = remembered.order.pop_front()
                 && remembered
@@ -55,7 +55,7 @@ impl CutOffs {
     }
 
     /// A mark of what has happened so far.
-    pub(crate) fn mark(&self) -> u64 {
+    pub(crate) fn revocation_epoch(&self) -> u64 {
         self.lock().count
     }
 
@@ -75,15 +75,15 @@ impl CutOffs {
         if remembered.latest.is_empty() {
             return false;
         }
-        let client = principal.client.as_ref().map(|client| CutOff::Client {
+        let client = principal.client.as_ref().map(|client| Revocation::Client {
             issuer: principal.issuer.clone(),
             client: client.clone(),
         });
         [
-            Some(CutOff::Credential(principal.credential)),
-            Some(CutOff::User(principal.user)),
+            Some(Revocation::Credential(principal.credential)),
+            Some(Revocation::User(principal.user)),
             client,
-            Some(CutOff::Everybody),
+            Some(Revocation::Everybody),
         ]
         .iter()
         .flatten()
@@ -114,8 +114,8 @@ mod tests {
         }
     }
 
-    fn client(issuer: &str) -> CutOff {
-        CutOff::Client {
+    fn client(issuer: &str) -> Revocation {
+        Revocation::Client {
             issuer: issuer.to_owned(),
             client: "c".to_owned(),
         }
@@ -123,54 +123,66 @@ mod tests {
 
     #[test]
     fn a_cut_off_covers_whom_it_names_and_what_was_known_before_it() {
-        for (cut_off, same, other) in [
+        for (revocation, same, other) in [
             (
-                CutOff::Credential(Credential([1; 32])),
+                Revocation::Credential(Credential([1; 32])),
                 ("s", "c", 1),
                 ("s", "c", 2),
             ),
             (
-                CutOff::User(UserId::derive("i", "s")),
+                Revocation::User(UserId::derive("i", "s")),
                 ("s", "d", 2),
                 ("t", "c", 1),
             ),
             (client("i"), ("t", "c", 2), ("s", "d", 1)),
         ] {
             let of = |(subject, client, credential)| principal(subject, client, credential);
-            let cut_offs = CutOffs::default();
-            let before = cut_offs.mark();
-            cut_offs.add(cut_off.clone(), at(10));
-            assert!(cut_offs.cover_since(&of(same), before), "{cut_off:?}");
+            let revocations = RevocationLog::default();
+            let before = revocations.revocation_epoch();
+            revocations.add(revocation.clone(), at(10));
+            assert!(revocations.cover_since(&of(same), before), "{revocation:?}");
             assert!(
-                !cut_offs.cover_since(&of(same), cut_offs.mark()),
-                "{cut_off:?}"
+                !revocations.cover_since(&of(same), revocations.revocation_epoch()),
+                "{revocation:?}"
             );
-            assert!(!cut_offs.cover_since(&of(other), before), "{cut_off:?}");
-            assert!(cut_offs.cover_issued(&of(same), at(10)), "{cut_off:?}");
-            assert!(!cut_offs.cover_issued(&of(same), at(11)), "{cut_off:?}");
-            assert!(!cut_offs.cover_issued(&of(other), at(0)), "{cut_off:?}");
+            assert!(
+                !revocations.cover_since(&of(other), before),
+                "{revocation:?}"
+            );
+            assert!(
+                revocations.cover_issued(&of(same), at(10)),
+                "{revocation:?}"
+            );
+            assert!(
+                !revocations.cover_issued(&of(same), at(11)),
+                "{revocation:?}"
+            );
+            assert!(
+                !revocations.cover_issued(&of(other), at(0)),
+                "{revocation:?}"
+            );
         }
-        let cut_offs = CutOffs::default();
-        cut_offs.add(client("another"), at(10));
-        assert!(!cut_offs.cover_since(&principal("s", "c", 1), 0));
-        cut_offs.add(CutOff::Everybody, at(10));
-        assert!(cut_offs.cover_since(&principal("s", "c", 1), 0));
+        let revocations = RevocationLog::default();
+        revocations.add(client("another"), at(10));
+        assert!(!revocations.cover_since(&principal("s", "c", 1), 0));
+        revocations.add(Revocation::Everybody, at(10));
+        assert!(revocations.cover_since(&principal("s", "c", 1), 0));
     }
 
     #[test]
     fn a_flood_of_cut_offs_is_remembered_within_bounds() {
-        let cut_offs = CutOffs::default();
+        let revocations = RevocationLog::default();
         for n in 0..REMEMBERED + 10 {
             let user = UserId::derive("i", &n.to_string());
-            cut_offs.add(CutOff::User(user), at(10));
-            cut_offs.add(CutOff::Everybody, at(10));
+            revocations.add(Revocation::User(user), at(10));
+            revocations.add(Revocation::Everybody, at(10));
         }
-        let remembered = cut_offs.lock();
+        let remembered = revocations.lock();
         assert!(remembered.latest.len() <= REMEMBERED);
         assert_eq!(remembered.order.len(), REMEMBERED);
         drop(remembered);
         assert!(
-            cut_offs.cover_since(&principal("s", "c", 1), 0),
+            revocations.cover_since(&principal("s", "c", 1), 0),
             "the latest counts"
         );
     }

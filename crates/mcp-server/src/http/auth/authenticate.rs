@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpMessage, HttpRequest};
 use resource_server::{
-    auth::{AuthWorker, Mark},
+    auth::{AuthWorker, RevocationEpoch},
     bearer::BearerToken,
     guard::{Authenticated, Refused},
     principal::Principal,
@@ -29,7 +29,7 @@ pub(crate) struct Caller {
     /// The request, for the log.
     pub(crate) trace: Trace,
     /// The revocation epoch before the token was checked.
-    pub(crate) epoch: Mark,
+    pub(crate) epoch: RevocationEpoch,
     /// Whom to ask about the token again.
     pub(crate) worker: AuthWorker,
 }

@@ -18,7 +18,7 @@ use crate::http::{
 };
 use resource_server::{
     auth::{AuthHandle, LogoutError},
-    principal::{CutOff, UserId},
+    principal::{Revocation, UserId},
 };
 
 /// The longest body that is read here: a logout token of 8 KiB, with room for the rest.
@@ -42,11 +42,11 @@ pub(crate) async fn backchannel_logout(
     let outcome = async {
         let body = read(&request, &mut payload, &site, FORM).await?;
         let token = one_parameter(&body, "logout_token")?;
-        let cut_off = site.guard.auth().verify_logout(token).await?;
-        site.guard.auth().cut_off(&cut_off);
+        let revocation = site.guard.auth().verify_logout(token).await?;
+        site.guard.auth().revoke(&revocation);
         audited(
             &request,
-            Event::CutOff {
+            Event::Revocation {
                 kind: "user",
                 by: "issuer",
             },
@@ -68,10 +68,10 @@ pub(crate) async fn revoked(
         let body = read(&request, &mut payload, &site, FORM).await?;
         let token = one_parameter(&body, "token")?;
         let digest = Sha256::digest(secrecy::ExposeSecret::expose_secret(&token)).into();
-        cut_off_token(site.guard.auth(), &digest);
+        revoke_token(site.guard.auth(), &digest);
         audited(
             &request,
-            Event::CutOff {
+            Event::Revocation {
                 kind: "token",
                 by: "revoker",
             },
@@ -82,7 +82,7 @@ pub(crate) async fn revoked(
 }
 
 /// Cuts off whom an operator names.
-pub(crate) async fn cut_off(
+pub(crate) async fn revocation(
     request: HttpRequest,
     mut payload: Payload,
     site: Data<AppState>,
@@ -92,21 +92,21 @@ pub(crate) async fn cut_off(
         let body = read(&request, &mut payload, &site, JSON).await?;
         let kind = match Whom::read(&body, site.guard.auth())? {
             Whom::Token(digest) => {
-                cut_off_token(site.guard.auth(), &digest);
+                revoke_token(site.guard.auth(), &digest);
                 "token"
             }
-            Whom::Others(cut_off) => {
-                site.guard.auth().cut_off(&cut_off);
-                match cut_off {
-                    CutOff::Client { .. } => "client",
-                    CutOff::Everybody => "everybody",
-                    CutOff::User(_) | CutOff::Credential(_) => "user",
+            Whom::Others(revocation) => {
+                site.guard.auth().revoke(&revocation);
+                match revocation {
+                    Revocation::Client { .. } => "client",
+                    Revocation::Everybody => "everybody",
+                    Revocation::User(_) | Revocation::Credential(_) => "user",
                 }
             }
         };
         audited(
             &request,
-            Event::CutOff {
+            Event::Revocation {
                 kind,
                 by: "operator",
             },
@@ -119,7 +119,7 @@ pub(crate) async fn cut_off(
 /// Whom an operator names.
 enum Whom {
     Token([u8; 32]),
-    Others(CutOff),
+    Others(Revocation),
 }
 
 impl Whom {
@@ -157,13 +157,13 @@ impl Whom {
             }
             (None, Some(issuer), Some(subject), None, None) => {
                 let user = UserId::derive(&known(issuer)?, &subject);
-                Ok(Self::Others(CutOff::User(user)))
+                Ok(Self::Others(Revocation::User(user)))
             }
             (None, Some(issuer), None, Some(client), None) => {
                 let issuer = known(issuer)?;
-                Ok(Self::Others(CutOff::Client { issuer, client }))
+                Ok(Self::Others(Revocation::Client { issuer, client }))
             }
-            (None, None, None, None, Some(true)) => Ok(Self::Others(CutOff::Everybody)),
+            (None, None, None, None, Some(true)) => Ok(Self::Others(Revocation::Everybody)),
             _ => Err(ONE_KIND),
         }
     }
@@ -185,9 +185,9 @@ fn read_digest(hex: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn cut_off_token(auth: &AuthHandle, digest: &[u8; 32]) {
-    for cut_off in auth.credentials_of_digest(digest) {
-        auth.cut_off(&cut_off);
+fn revoke_token(auth: &AuthHandle, digest: &[u8; 32]) {
+    for revocation in auth.credentials_of_digest(digest) {
+        auth.revoke(&revocation);
     }
 }
 
@@ -207,7 +207,7 @@ fn check_secret(request: &HttpRequest, site: &AppState) -> Result<(), HttpError>
         None => Err(HttpError::NoSuchPath),
         Some(secret) if secret.is_proved_by(values.map(|value| value.as_bytes())) => Ok(()),
         Some(_) => {
-            audited(request, Event::CutOffRefused);
+            audited(request, Event::RevocationRefused);
             Err(HttpError::WrongSecret)
         }
     }

@@ -27,7 +27,7 @@ use crate::{
     session::SessionError,
 };
 use mcp_protocol::{
-    jsonrpc::{self, Id, RpcError, Unreadable},
+    jsonrpc::{self, Id, ParseError, RpcError},
     status,
 };
 use resource_server::{
@@ -189,8 +189,8 @@ impl From<AuthError> for HttpError {
     }
 }
 
-impl From<Unreadable> for HttpError {
-    fn from(unreadable: Unreadable) -> Self {
+impl From<ParseError> for HttpError {
+    fn from(unreadable: ParseError) -> Self {
         Self::Rpc {
             status: status::of_refused_envelope(&unreadable.error),
             id: unreadable.id,

@@ -54,10 +54,12 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
         principal: None,
         version: None,
     };
-    let refused = if !any_host && !site.doors.admits_host(request.headers()) {
+    let refused = if !any_host && !site.host_policy.admits_host(request.headers()) {
         audit::log(Event::HostRefused, origin);
         Some(HttpError::Misdirected)
-    } else if (under_mcp || is_revocation(path)) && !site.doors.admits_origin(request.headers()) {
+    } else if (under_mcp || is_revocation(path))
+        && !site.host_policy.admits_origin(request.headers())
+    {
         audit::log(Event::OriginRefused, origin);
         Some(HttpError::ForbiddenOrigin)
     } else {
@@ -83,9 +85,11 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
     );
     if under_mcp {
         headers.insert(VARY, HeaderValue::from_static("Origin"));
-        if let Some(origin) =
-            origin.filter(|origin| origin.to_str().is_ok_and(|origin| site.doors.knows(origin)))
-        {
+        if let Some(origin) = origin.filter(|origin| {
+            origin
+                .to_str()
+                .is_ok_and(|origin| site.host_policy.knows(origin))
+        }) {
             allow_origin(headers, origin);
         }
     } else if path_of(response.request()).starts_with("/.well-known/") {

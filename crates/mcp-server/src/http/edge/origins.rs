@@ -6,13 +6,13 @@ use url::Url;
 
 /// Which hosts this server answers to, and which origins may use it from a browser.
 #[derive(Clone, Debug)]
-pub struct Doors {
+pub struct HostPolicy {
     hosts: Vec<String>,
     origins: Vec<String>,
     loopback_origins: bool,
 }
 
-impl Doors {
+impl HostPolicy {
     /// The host and the origin of the public URL, and those that are named besides. With
     /// `loopback_origins`, pages served by this machine may come in too.
     #[must_use]

@@ -28,12 +28,12 @@ use crate::{
 use mcp_protocol::{
     answer::Answer,
     logging::Level,
-    outgoing::Question,
+    outgoing::ServerRequest,
     sse::{self, KEEP_ALIVE},
 };
 
 /// How many messages may wait for a client that reads slowly. Progress that finds no place is lost.
-const OUTLET: usize = 32;
+const QUEUE: usize = 32;
 
 /// Tells a proxy in front not to gather what should be passed on (T-24).
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -59,18 +59,18 @@ impl Client for Silent {
         false
     }
 
-    fn ask(&self, _: &Question) -> AnswerFuture {
+    fn ask(&self, _: &ServerRequest) -> AnswerFuture {
         Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
     }
 }
 
 /// The client's end of a call on whose stream there may be notifications.
-struct Outlet {
+struct EventSender {
     messages: mpsc::Sender<String>,
     log_level: Option<Level>,
 }
 
-impl Client for Outlet {
+impl Client for EventSender {
     fn notify(&self, message: String) {
         // A client that does not read gets less to read.
         let _ = self.messages.try_send(message);
@@ -80,26 +80,29 @@ impl Client for Outlet {
         self.log_level.is_some_and(|least| level >= least)
     }
 
-    fn ask(&self, _: &Question) -> AnswerFuture {
+    fn ask(&self, _: &ServerRequest) -> AnswerFuture {
         Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
     }
 }
 
 /// What a call has said that has not been sent.
-pub(crate) struct Inbox(Option<mpsc::Receiver<String>>);
+pub(crate) struct EventReceiver(Option<mpsc::Receiver<String>>);
 
 /// Both ends of a call's stream. There is nothing to it where the client asked for neither progress
 /// nor log messages.
-pub(crate) fn channel(wants_progress: bool, log_level: Option<Level>) -> (Rc<dyn Client>, Inbox) {
+pub(crate) fn channel(
+    wants_progress: bool,
+    log_level: Option<Level>,
+) -> (Rc<dyn Client>, EventReceiver) {
     if wants_progress || log_level.is_some() {
-        let (messages, receiver) = mpsc::channel(OUTLET);
-        let outlet = Outlet {
+        let (messages, receiver) = mpsc::channel(QUEUE);
+        let outlet = EventSender {
             messages,
             log_level,
         };
-        (Rc::new(outlet), Inbox(Some(receiver)))
+        (Rc::new(outlet), EventReceiver(Some(receiver)))
     } else {
-        (Rc::new(Silent), Inbox(None))
+        (Rc::new(Silent), EventReceiver(None))
     }
 }
 
@@ -107,7 +110,7 @@ pub(crate) fn channel(wants_progress: bool, log_level: Option<Level>) -> (Rc<dyn
 /// what became of the call; `silence` is how long that stream is silent at most.
 pub(crate) async fn run(
     mut work: Work,
-    mut inbox: Inbox,
+    mut inbox: EventReceiver,
     silence: Duration,
     finish: impl FnOnce(Result<Answer, Failure>) -> String + 'static,
 ) -> Outcome {
@@ -136,17 +139,17 @@ pub(crate) async fn run(
         inbox,
         finish,
         last,
-        silence: Silence::new(silence),
+        silence: Heartbeat::new(silence),
     }))
 }
 
 /// Watches over a stream on which nothing is said. Proxies close connections that are silent for long.
-pub(crate) struct Silence {
+pub(crate) struct Heartbeat {
     longest: Duration,
     rest: Pin<Box<Sleep>>,
 }
 
-impl Silence {
+impl Heartbeat {
     pub(crate) fn new(longest: Duration) -> Self {
         Self {
             longest,
@@ -190,7 +193,7 @@ pub(crate) fn event_stream(
         .streaming(events)
 }
 
-impl Inbox {
+impl EventReceiver {
     /// What is there already.
     fn take(&mut self) -> Option<String> {
         self.0.as_mut()?.try_recv().ok()
@@ -208,10 +211,10 @@ impl Inbox {
 struct CallStream {
     first: Option<String>,
     work: Option<Work>,
-    inbox: Inbox,
+    inbox: EventReceiver,
     finish: Option<Finish>,
     last: Option<String>,
-    silence: Silence,
+    silence: Heartbeat,
 }
 
 impl CallStream {
@@ -337,14 +340,14 @@ mod tests {
     async fn a_client_that_does_not_read_loses_progress_and_never_the_answer() {
         let (client, inbox) = channel(true, None);
         let work: Work = Box::pin(async move {
-            for n in 0..10 * OUTLET {
+            for n in 0..10 * QUEUE {
                 client.notify(n.to_string());
             }
             tokio::task::yield_now().await;
             Ok(Answer::Empty)
         });
         let text = streamed(run(work, inbox, SILENCE, last).await).await;
-        assert_eq!(text.matches("data: ").count(), OUTLET + 1);
+        assert_eq!(text.matches("data: ").count(), QUEUE + 1);
         assert!(text.ends_with("data: done\n\n"));
     }
 

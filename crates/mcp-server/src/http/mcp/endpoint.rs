@@ -25,7 +25,7 @@ use crate::{
 use mcp_protocol::{
     envelope::Params,
     era::{self, Era},
-    jsonrpc::{self, Incoming, Posted, RpcError},
+    jsonrpc::{self, Body, Incoming, RpcError},
     method::Method,
     status,
     version::ProtocolVersion,
@@ -98,8 +98,8 @@ async fn answer(
     let body = body::read(request, payload, body::LONGEST_BODY, site.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
-        Posted::One(incoming) => incoming,
-        Posted::Batch(members) => {
+        Body::One(incoming) => incoming,
+        Body::Batch(members) => {
             note(request, |info| {
                 info.method = metrics::Method::Batch;
                 info.era = metrics::Era::Legacy;

@@ -10,7 +10,7 @@ use actix_web::{
 use super::{
     json_response, open_stream,
     reply::{SESSION_ID, accepted, forbidden, id_of, mcp_headers, respond},
-    stream_authorization::TokenWatch,
+    stream_authorization::StreamAuthorization,
 };
 use crate::http::{
     auth::authenticate::Caller, edge::error::HttpError, ops::scrape::counted, state::AppState,
@@ -27,7 +27,7 @@ use mcp_protocol::{
     headers::{Field, Headers},
     jsonrpc::{self, Id, Incoming, Request, RpcError},
     method::Method,
-    outgoing::Abilities,
+    outgoing::ClientCapabilities,
     sse::EventId,
     status,
     version::ProtocolVersion,
@@ -94,7 +94,7 @@ pub(crate) async fn answer(
     match reply {
         Reply::Whole(outcome) => respond(outcome, &message.id, version, principal, site),
         Reply::Stream(frames) => {
-            let watch = TokenWatch::of_call(caller, site);
+            let watch = StreamAuthorization::of_call(caller, site);
             let response = open_stream::of_frames(frames, site.silence, watch, || ());
             Ok(counted(response, StreamKind::Call, site))
         }
@@ -106,7 +106,10 @@ pub(crate) async fn answer(
 pub(crate) fn under(caller: &Caller, site: &AppState) -> Authorized {
     Authorized {
         principal: Arc::clone(&caller.principal),
-        open_use: site.guard.auth().open_use(&caller.principal, caller.epoch),
+        active_use: site
+            .guard
+            .auth()
+            .active_use(&caller.principal, caller.epoch),
         trace: caller.trace,
     }
 }
@@ -120,12 +123,15 @@ fn open(
     sessions: &Sessions,
 ) -> Result<HttpResponse, HttpError> {
     let id = || Some(message.id.clone());
-    let (version, abilities) =
+    let (version, capabilities) =
         negotiate(message, headers).map_err(|error| bad_request(error, id()))?;
     let principal = &caller.principal;
-    let open_use = site.guard.auth().open_use_of_owner(principal, caller.epoch);
+    let active_use = site
+        .guard
+        .auth()
+        .active_use_of_owner(principal, caller.epoch);
     let session = sessions
-        .open(principal, version, abilities, open_use)
+        .open(principal, version, capabilities, active_use)
         .map_err(|error| HttpError::session(error, id()))?;
     audit::log(
         Event::SessionOpened,
@@ -153,13 +159,16 @@ fn open(
 fn negotiate(
     message: &Request<'_>,
     headers: &Headers<'_>,
-) -> Result<(ProtocolVersion, Abilities), RpcError> {
+) -> Result<(ProtocolVersion, ClientCapabilities), RpcError> {
     let params = message.params()?;
     let requested = params.requested_version()?;
     era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
     let version = ProtocolVersion::negotiate(&requested);
-    let abilities = params.capabilities.map(Abilities::read).unwrap_or_default();
-    Ok((version, abilities.within(version)))
+    let capabilities = params
+        .capabilities
+        .map(ClientCapabilities::read)
+        .unwrap_or_default();
+    Ok((version, capabilities.within(version)))
 }
 
 /// Opens the general stream, or goes on with one that was lost.
@@ -188,7 +197,7 @@ pub(crate) async fn listen(
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;
-    let watch = TokenWatch::of_stream(caller, site);
+    let watch = StreamAuthorization::of_stream(caller, site);
     // Whoever only listens uses the session too.
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();

@@ -8,7 +8,7 @@ use super::{
     call_stream::{self, Outcome},
     open_stream,
     reply::respond,
-    stream_authorization::TokenWatch,
+    stream_authorization::StreamAuthorization,
 };
 use crate::http::{
     auth::authenticate::Caller, edge::error::HttpError, ops::scrape::counted, state::AppState,
@@ -16,7 +16,7 @@ use crate::http::{
 use crate::{
     dispatch::{Begun, Call, Failure},
     features::{
-        subscriptions::{Unwatchable, Watching},
+        subscriptions::{NotSubscribable, Subscriptions},
         target::Target,
     },
     metrics::StreamKind,
@@ -60,7 +60,7 @@ pub(crate) async fn answer(
         progress_token,
         trace: caller.trace,
         principal: Arc::clone(principal),
-        abilities: admitted.abilities,
+        capabilities: admitted.capabilities,
         client,
     });
     let work = match begun {
@@ -96,13 +96,15 @@ async fn listen(
         Err(error) => return refuse(error.into()),
     };
     let catalogue = site.dispatcher.catalogue();
-    let mut watching = Watching::default();
+    let mut watching = Subscriptions::default();
     for uri in &filter.resource_subscriptions {
         match watching.add(catalogue, principal.scopes, uri) {
             // What is nowhere is not honoured, which the acknowledgement shows.
-            Ok(()) | Err(Unwatchable::NotFound) => {}
-            Err(Unwatchable::Forbidden { needed }) => return refuse(Failure::Forbidden { needed }),
-            Err(Unwatchable::TooMany(error)) => return refuse(error.into()),
+            Ok(()) | Err(NotSubscribable::NotFound) => {}
+            Err(NotSubscribable::Forbidden { needed }) => {
+                return refuse(Failure::Forbidden { needed });
+            }
+            Err(NotSubscribable::TooMany(error)) => return refuse(error.into()),
         }
     }
     let honoured = Filter {
@@ -111,7 +113,7 @@ async fn listen(
         resource_subscriptions: watching.uris().map(str::to_owned).collect(),
     };
     let meta = subscription::meta(id);
-    let watch = TokenWatch::of_stream(caller, site);
+    let watch = StreamAuthorization::of_stream(caller, site);
     let listening = site
         .listeners
         .open(Arc::clone(principal), watching, meta.clone())

@@ -14,7 +14,7 @@ use futures_util::{Stream, stream::unfold};
 use tokio::sync::watch;
 
 use super::{
-    call_stream::{Silence, event_stream},
+    call_stream::{Heartbeat, event_stream},
     stream_authorization::Authority,
 };
 use crate::session::{Frames, Listening};
@@ -27,7 +27,7 @@ enum Next {
     /// There is something to say; `None` if there is nobody left to say anything.
     Said(Option<String>),
     /// Nothing was said for too long (T-25).
-    Silence,
+    Heartbeat,
 }
 
 /// A response that passes on the frames of a legacy session, to the end of the stream or of its
@@ -43,7 +43,7 @@ pub(crate) fn of_frames(
         FrameStream {
             frames,
             in_use: Box::new(in_use),
-            silence: Silence::new(silence),
+            silence: Heartbeat::new(silence),
             authority,
         },
         FrameStream::next,
@@ -53,7 +53,7 @@ pub(crate) fn of_frames(
 struct FrameStream<A> {
     frames: Frames,
     in_use: Box<dyn Fn()>,
-    silence: Silence,
+    silence: Heartbeat,
     authority: A,
 }
 
@@ -65,13 +65,13 @@ impl<A: Authority> FrameStream<A> {
             }
             match self.frames.poll_recv(context) {
                 Poll::Ready(frame) => Poll::Ready(Next::Said(frame)),
-                Poll::Pending => self.silence.poll_end(context).map(|()| Next::Silence),
+                Poll::Pending => self.silence.poll_end(context).map(|()| Next::Heartbeat),
             }
         });
         let bytes = match next.await {
             Next::Over | Next::Said(None) => return None,
             Next::Said(Some(frame)) => frame.into(),
-            Next::Silence => {
+            Next::Heartbeat => {
                 (self.in_use)();
                 Bytes::from_static(KEEP_ALIVE.as_bytes())
             }
@@ -106,7 +106,7 @@ pub(crate) fn of_listening(
             listening,
             first: Some(first),
             last: Some(last),
-            silence: Silence::new(silence),
+            silence: Heartbeat::new(silence),
             authority,
         },
         ListenStream::next,
@@ -118,7 +118,7 @@ struct ListenStream<A> {
     closing: Pin<Box<dyn Future<Output = ()>>>,
     first: Option<String>,
     last: Option<String>,
-    silence: Silence,
+    silence: Heartbeat,
     authority: A,
 }
 
@@ -133,7 +133,7 @@ impl<A: Authority> ListenStream<A> {
         self.silence.restart();
         match next {
             Next::Said(Some(message)) if good => Some(event(&message)),
-            Next::Silence if good => Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
+            Next::Heartbeat if good => Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
             _ => self.last.take().as_deref().map(event),
         }
     }
@@ -146,7 +146,7 @@ impl<A: Authority> ListenStream<A> {
         }
         match self.listening.messages.poll_recv(context) {
             Poll::Ready(message) => Poll::Ready(Next::Said(message)),
-            Poll::Pending => self.silence.poll_end(context).map(|()| Next::Silence),
+            Poll::Pending => self.silence.poll_end(context).map(|()| Next::Heartbeat),
         }
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         let stream = FrameStream {
             frames,
             in_use: Box::new(move || counted.set(counted.get() + 1)),
-            silence: Silence::new(silence),
+            silence: Heartbeat::new(silence),
             authority: Word(Rc::clone(&good)),
         };
         Held {
@@ -223,7 +223,7 @@ mod tests {
         let mut held = hold(Duration::ZERO);
         assert_eq!(held.stream.next().await.unwrap(), ": keep-alive\n\n");
         assert_eq!(held.used.get(), 1);
-        held.stream.silence = Silence::new(SILENCE);
+        held.stream.silence = Heartbeat::new(SILENCE);
         assert!(poll!(std::pin::pin!(held.stream.next())).is_pending());
         drop(held.sender);
         assert_eq!(held.stream.next().await, None);

@@ -12,11 +12,11 @@ use futures_util::future::{Either, select};
 
 use crate::http::{auth::authenticate::Caller, state::AppState};
 use resource_server::{
-    auth::{AuthError, AuthWorker, OpenUse},
+    auth::{ActiveUse, AuthError, AuthWorker},
     bearer::BearerToken,
     clock::{Clock, Timestamp},
     guard::Guard,
-    principal::{CutOff, Principal},
+    principal::{Principal, Revocation},
     trace_context::Trace,
 };
 
@@ -38,7 +38,7 @@ pub(crate) trait Authority {
 
 /// The token that opened a stream. What the stream tells is judged by this token, whatever others its
 /// client has had since.
-pub(crate) struct TokenWatch {
+pub(crate) struct StreamAuthorization {
     guard: Guard,
     worker: AuthWorker,
     clock: Clock,
@@ -48,10 +48,10 @@ pub(crate) struct TokenWatch {
     /// Since when nobody can say whether it is good.
     unknown_since: Option<Timestamp>,
     over: End,
-    open_use: OpenUse,
+    active_use: ActiveUse,
 }
 
-impl TokenWatch {
+impl StreamAuthorization {
     /// Over a stream that speaks unasked: it ends with its token (D-22).
     pub(crate) fn of_stream(caller: &Caller, site: &AppState) -> Self {
         let latest = site.clock.now() + LONGEST;
@@ -59,23 +59,29 @@ impl TokenWatch {
         let end = site
             .clock
             .reaches(end.map_or(latest, |end| end.min(latest)));
-        let open_use = site.guard.auth().open_use(&caller.principal, caller.epoch);
-        let cut_off = open_use.cut_off();
+        let active_use = site
+            .guard
+            .auth()
+            .active_use(&caller.principal, caller.epoch);
+        let revocation = active_use.revoked();
         let over = Box::pin(async {
-            select(pin!(end), pin!(cut_off)).await;
+            select(pin!(end), pin!(revocation)).await;
         });
-        Self::new(caller, site, over, open_use)
+        Self::new(caller, site, over, active_use)
     }
 
     /// Over the stream of a call, whose answer comes though the token has expired meanwhile: the call
     /// was let in before.
     pub(crate) fn of_call(caller: &Caller, site: &AppState) -> Self {
-        let open_use = site.guard.auth().open_use(&caller.principal, caller.epoch);
-        let over = Box::pin(open_use.cut_off());
-        Self::new(caller, site, over, open_use)
+        let active_use = site
+            .guard
+            .auth()
+            .active_use(&caller.principal, caller.epoch);
+        let over = Box::pin(active_use.revoked());
+        Self::new(caller, site, over, active_use)
     }
 
-    fn new(caller: &Caller, site: &AppState, over: End, open_use: OpenUse) -> Self {
+    fn new(caller: &Caller, site: &AppState, over: End, active_use: ActiveUse) -> Self {
         Self {
             guard: site.guard.clone(),
             worker: caller.worker.clone(),
@@ -85,7 +91,7 @@ impl TokenWatch {
             opened_by: Arc::clone(&caller.principal),
             unknown_since: None,
             over,
-            open_use,
+            active_use,
         }
     }
 
@@ -111,9 +117,11 @@ impl TokenWatch {
                     request_id:% = self.trace.request_id, token = self.token.fingerprint();
                     "a stream ends, for its token is refused: {refusal}"
                 );
-                if !self.open_use.is_cut_off() {
+                if !self.active_use.is_revoked() {
                     let credential = self.opened_by.credential;
-                    self.guard.auth().cut_off(&CutOff::Credential(credential));
+                    self.guard
+                        .auth()
+                        .revoke(&Revocation::Credential(credential));
                 }
                 false
             }
@@ -137,9 +145,9 @@ impl TokenWatch {
     }
 }
 
-impl Authority for TokenWatch {
+impl Authority for StreamAuthorization {
     fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.open_use.is_cut_off() {
+        if self.active_use.is_revoked() {
             return Poll::Ready(());
         }
         self.over.as_mut().poll(context)
@@ -153,7 +161,7 @@ impl Authority for TokenWatch {
             Either::Right((good, _)) => good,
         };
         self.over = over;
-        good && !self.open_use.is_cut_off()
+        good && !self.active_use.is_revoked()
     }
 }
 

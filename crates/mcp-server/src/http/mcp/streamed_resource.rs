@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Bytes};
 use futures_util::{Stream, stream};
 
 use mcp_protocol::{
-    answer::{Document, Pieces},
+    answer::{Chunks, Document},
     jsonrpc::{self, Id},
     version::ProtocolVersion,
     wire_format::{self, WireFormat},
@@ -39,7 +39,7 @@ enum Next {
 
 fn body(
     before: String,
-    pieces: Arc<dyn Pieces>,
+    pieces: Arc<dyn Chunks>,
     after: String,
 ) -> impl Stream<Item = Result<Bytes, Cause>> {
     stream::try_unfold(
