@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(
                 capabilities.has(ClientCapability::ElicitForm),
                 form,
-                "{capabilities}"
+                "{form}"
             );
         }
     }
