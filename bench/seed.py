@@ -4,7 +4,7 @@
     seed.py ISSUER | psql DATABASE
 
 What is written is what the benchmark's own seed.sql writes for the other servers: the same titles, texts
-and times. Only the users' ids differ, for EpicMe derives them (src/domain/principal.rs).
+and times. Only the users' ids differ, for EpicMe derives them (crates/resource-server/src/principal.rs).
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import uuid
 
 USERS = 1000
 
-# src/domain/principal.rs: USER_NAMESPACE
+# crates/resource-server/src/principal.rs: USER_NAMESPACE
 NAMESPACE = uuid.UUID("6d1f0b9e-84a4-4f0f-9c53-7a3d52c1e86b")
 
 
@@ -24,7 +24,7 @@ def user_id(issuer, subject):
     return uuid.UUID(bytes=digest[:16], version=5)
 
 
-# What src/domain/principal.rs pins in its own test.
+# What crates/resource-server/src/principal.rs pins in its own test.
 assert str(user_id("http://127.0.0.1:7788", "1")) == "dbab21b4-6eef-54d6-b257-31a35c29b631"
 
 issuer = sys.argv[1]
