@@ -24,4 +24,21 @@ pub mod session;
 pub mod telemetry;
 pub mod tls;
 
+// What a server is declared with, under short paths.
+pub use features::{
+    changes::{Change, Changes},
+    context::{Context, ReadContext},
+    prompt::{Argument, Prompt},
+    resource::{Contents, Listed, Resource, ResourceTemplate},
+    tool::{Effect, Tool, ToolResult},
+    tool_error::ToolError,
+};
+pub use mcp_protocol::answer::Content;
+pub use resource_server::{Issuer, Principal, UserId};
+pub use server::Server;
 pub use {mcp_protocol, resource_server};
+
+/// The code of the page that stands alone is compiled by `cargo test --doc`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/BUILD_YOUR_OWN.md")]
+struct BuildYourOwn;

@@ -37,3 +37,8 @@ pub mod shared_secret;
 pub mod trace_context;
 pub mod url;
 pub mod validation;
+
+// What a guard is declared with, under short paths.
+pub use auth::Issuer;
+pub use guard::{Authorized, Guard};
+pub use principal::{Principal, UserId};
