@@ -1,4 +1,4 @@
-//! What the journal suggests to somebody who fills in an argument of a prompt or the id of a template.
+//! Completions of prompt arguments and of ids in resource templates.
 
 use std::{fmt::Display, sync::OnceLock};
 

@@ -1,4 +1,4 @@
-//! From the sections of the configuration to the settings of each part.
+//! Turns the sections of the configuration into the settings of each part.
 
 use secrecy::ExposeSecret;
 

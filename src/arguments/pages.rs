@@ -1,4 +1,4 @@
-//! Arguments of lists: how many items, and where to go on.
+//! Arguments of lists: page size and cursor.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What was set, as text, and by whom. Nothing here knows which keys there are or what they mean.
+//! Options as text, and where each was set. Nothing here knows which keys exist or what they mean.
 
 use std::{
     collections::BTreeMap,

@@ -1,5 +1,5 @@
-//! What a group of keys fills, if it is not a section by itself: its values are checked together, and a section
-//! is made of them.
+//! Intermediate structs: a group of keys fills one, its values are checked together, and a section of the
+//! configuration is built from it.
 
 use std::path::PathBuf;
 

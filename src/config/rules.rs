@@ -1,4 +1,4 @@
-//! What single values must be, beyond their kind.
+//! Rules for single values, beyond their kind.
 
 use std::{convert::Infallible, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! A small journal for each demo user, so that there is something to read.
+//! A small demo journal for each demo user.
 
 use mock_auth::User;
 

@@ -1,4 +1,4 @@
-//! Everything on one machine, started in order and stopped in the reverse.
+//! Starts everything on one machine, and stops it in reverse order.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! What clients did in a user's journal, as it is counted: by client, feature, outcome and hour.
+//! Activity in a user's journal, counted by client, feature, outcome and hour.
 
 use std::hash::{Hash, Hasher};
 

@@ -1,4 +1,4 @@
-//! A journal as one document, kept for a while so that it can be read.
+//! An exported journal: one document, kept for an hour so that it can be read.
 
 use derive_more::Display;
 

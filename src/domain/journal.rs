@@ -1,4 +1,4 @@
-//! Entries, tags, what is asked of a journal, and what can go wrong with it.
+//! Entries and tags, filters of lists, and the errors of a journal.
 
 use derive_more::{Display, Error};
 use serde::Serialize;
@@ -291,7 +291,7 @@ pub enum JournalError {
         source: Cause,
     },
     /// The database answered what it should not.
-    #[display("the journal's database answered what it should not")]
+    #[display("unexpected answer from the journal's database")]
     Corrupt {
         /// What was wrong, for the log alone.
         source: Cause,

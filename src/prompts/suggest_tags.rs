@@ -1,4 +1,4 @@
-//! Which tags an entry should have.
+//! Suggests tags for an entry.
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! What a time was like.
+//! Summarises the entries of a period.
 
 use chrono::SecondsFormat;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::DATA_NOT_INSTRUCTIONS;
 use crate::{
     arguments::{
-        dates::{self, Moment, Zone},
+        dates::{self, DateOrTime, Zone},
         ids::IdList,
     },
     completers,
@@ -43,9 +43,9 @@ pub(super) struct SummarizeEntries {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SummarizeEntriesArguments {
     #[serde(default, deserialize_with = "unless_blank")]
-    from: Option<Moment>,
+    from: Option<DateOrTime>,
     #[serde(default, deserialize_with = "unless_blank")]
-    to: Option<Moment>,
+    to: Option<DateOrTime>,
     #[serde(default, deserialize_with = "unless_blank")]
     time_zone: Option<Zone>,
     #[serde(default, deserialize_with = "unless_blank")]

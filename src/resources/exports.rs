@@ -1,4 +1,4 @@
-//! Exports of the journal, one by one.
+//! Exports of the journal.
 
 use std::sync::Arc;
 

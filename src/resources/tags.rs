@@ -1,4 +1,4 @@
-//! Tags, all at once and one by one.
+//! The list of tags, and single tags.
 
 use crate::{
     completers,

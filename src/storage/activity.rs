@@ -1,4 +1,4 @@
-//! Who used what of a journal, counted by the hour.
+//! Activity counts per hour.
 
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,

@@ -1,4 +1,4 @@
-//! One entry at a time.
+//! Statements about one entry.
 
 use diesel::{
     OptionalExtension, PgConnection, Queryable, RunQueryDsl,

@@ -1,7 +1,7 @@
-//! Entries of any number of users, written at once.
+//! Writes entries of several users in one statement.
 //!
-//! A statement, a transaction and a wait for the disk cost PostgreSQL more than a row does, so that rows
-//! which come at the same time share them. Each row stands beside its own owner from end to end.
+//! A statement, a transaction and a wait for the disk cost PostgreSQL more than a row, so rows that arrive at
+//! the same time share them. Each row has its own owner.
 
 use diesel::{
     PgConnection, RunQueryDsl,

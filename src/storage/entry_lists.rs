@@ -1,4 +1,4 @@
-//! Lists of entries, newest first, by keyset: a page costs a page, however deep it lies.
+//! Lists of entries, newest first, with keyset pagination: every page costs the same.
 
 use diesel::{
     PgConnection, QueryResult, Queryable, RunQueryDsl,

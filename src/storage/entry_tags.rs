@@ -1,4 +1,4 @@
-//! Which entry has which tag.
+//! Links between entries and tags.
 
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,

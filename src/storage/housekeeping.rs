@@ -1,9 +1,7 @@
-//! What is deleted because its time is over, whosever it is.
+//! Deletes expired rows of all users.
 //!
-//! These are the only statements that reach rows without a user's id. Each user's own writes delete what is over of
-//! theirs, but nobody else does it for a user who never comes back. They may, because they return
-//! nothing but a count, and reach nothing but rows that every other statement treats as absent, and
-//! activity that is older than anybody is promised to find.
+//! These are the only statements that reach rows without a user's id. A user's own writes delete the expired
+//! rows of that user, so this is for users who never come back. No row leaves the database here.
 
 use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
 

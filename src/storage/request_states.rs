@@ -1,4 +1,4 @@
-//! Which states of multi round-trip requests were used: each counts once, in whichever process.
+//! Used states of multi round-trip requests: each counts once, in all processes.
 
 use diesel::{
     PgConnection, RunQueryDsl,

@@ -1,4 +1,4 @@
-//! Tags on entries: put one on, take one off.
+//! Tools that add a tag to an entry and remove it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

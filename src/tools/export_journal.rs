@@ -1,4 +1,4 @@
-//! The whole journal as one document.
+//! Exports the whole journal as one document.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A journal as one document, written piece by piece.
+//! Writes a journal as one document, part by part.
 
 use std::fmt::Write;
 

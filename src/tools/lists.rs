@@ -1,11 +1,11 @@
-//! Lists of entries, newest first, and the search.
+//! Lists of entries, and full-text search.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     arguments::{
-        dates::{self, Moment, Zone},
+        dates::{self, DateOrTime, Zone},
         pages::{After, Limit},
     },
     domain::{
@@ -35,9 +35,9 @@ pub(super) struct ListEntriesArguments {
     /// Only entries that have at least one of these tags.
     tag_ids: Option<UpTo<Id, 50>>,
     /// Only entries written at this time or later; a date means its beginning.
-    from: Option<Moment>,
+    from: Option<DateOrTime>,
     /// Only entries written before this time; a date means its beginning, so that day is not in it.
-    to: Option<Moment>,
+    to: Option<DateOrTime>,
     /// The time zone in which dates begin, such as Europe/Berlin. UTC unless said otherwise.
     time_zone: Option<Zone>,
     /// Only favorites, or only others.

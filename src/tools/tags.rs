@@ -1,4 +1,4 @@
-//! Tags: make, read, list, change, delete.
+//! Tools for tags: create, read, list, update, delete.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -311,7 +311,7 @@ impl Tool for DeleteTag {
             return Ok(gone(id));
         };
         if !can_ask {
-            super::tell_unconfirmed(&context, &tag_link(id, &tag.name));
+            super::log_unconfirmed(&context, &tag_link(id, &tag.name));
         }
         Ok(ToolResult {
             text: format!("Deleted tag {id}: {}.", tag.name),
