@@ -13,7 +13,7 @@ import uuid
 
 USERS = 1000
 
-# src/domain/principal.rs: USER_NAMESPACE
+# crates/resource-server/src/principal.rs: USER_NAMESPACE
 NAMESPACE = uuid.UUID("6d1f0b9e-84a4-4f0f-9c53-7a3d52c1e86b")
 
 
@@ -24,7 +24,7 @@ def user_id(issuer, subject):
     return uuid.UUID(bytes=digest[:16], version=5)
 
 
-# What src/domain/principal.rs pins in its own test.
+# The value that crates/resource-server/src/principal.rs has in its own test.
 assert str(user_id("http://127.0.0.1:7788", "1")) == "dbab21b4-6eef-54d6-b257-31a35c29b631"
 
 issuer = sys.argv[1]

@@ -318,7 +318,7 @@ fn dev(options: epicme::dev::DevOptions) -> Result<(), CommandError> {
 
 fn serve(options: &Options) -> Result<(), CommandError> {
     let mut config = Config::read(options).map_err(CommandError::usage)?;
-    config.database.awaited = !schema_is_current(&config.database)?;
+    config.database.unreachable_at_start = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
     let resource = config.http.public_url.join("/mcp");
     actix_rt::System::new().block_on(async move {

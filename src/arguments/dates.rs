@@ -30,14 +30,13 @@ impl Default for Zone {
 }
 
 impl DateOrTime {
-    /// The instant; of a day, its first. Where the calendar ends, its end: people write the last
-    /// day there is for "no end".
+    /// The time, or the first instant of the date. A date beyond the calendar gives the last representable time,
+    /// because people write such a date for "no end".
     #[must_use]
     pub fn instant(self, zone: &Zone) -> Timestamp {
         match self {
             Self::Instant(instant) => instant,
-            // A day whose midnight was skipped by a change of clocks begins when the clocks have
-            // been put forward.
+            // If a change of clocks skips midnight, the day begins after the change.
             Self::Day(day) => day
                 .to_zoned(zone.0.clone())
                 .ok()
@@ -55,7 +54,7 @@ impl DateOrTime {
         if text.len() > 64 {
             return None;
         }
-        // RFC 3339 alone; jiff's own parser would take more than the schema says.
+        // Only RFC 3339: jiff's parser accepts more than the schema allows.
         if text.len() == 10 {
             return text.parse().ok().map(Self::Day);
         }
@@ -73,10 +72,10 @@ impl Zone {
     }
 }
 
-/// From an instant on, and before another.
+/// From one time on, and before another.
 pub type Span = (Option<Timestamp>, Option<Timestamp>);
 
-/// The span of time between two moments, either of which may be left open.
+/// The period between two dates or times, either of which may be absent.
 ///
 /// # Errors
 /// A sentence that names the argument at fault.

@@ -30,8 +30,8 @@ use mcp_server::features::{
 };
 use resource_server::clock::Timestamp;
 
-/// How much of the entries' content a model is shown at most, in bytes. The newest entry is shown
-/// whatever its size, which has a bound of its own.
+/// At most this much content is embedded, in bytes. The newest entry is always embedded; the size of an entry
+/// is limited.
 const MOST_BYTES: u32 = 200_000;
 
 /// `summarize_entries`
@@ -126,7 +126,7 @@ impl Prompt for SummarizeEntries {
     }
 }
 
-/// Which entries, as a sentence goes on.
+/// A phrase that describes the selected entries.
 fn which(from: Option<Timestamp>, to: Option<Timestamp>, tags: &[TagId]) -> String {
     let time = |instant: Timestamp| instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let from = from.map(|from| format!("written at {} or later", time(from)));

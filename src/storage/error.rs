@@ -20,19 +20,19 @@ pub enum StorageError {
     /// The write violates a constraint that the user can act on.
     #[display("the write conflicts with {constraint}")]
     Conflict {
-        /// Which rule.
+        /// Which constraint.
         constraint: Constraint,
     },
     /// The database cannot be reached, is starting or stopping, took too long, or broke off.
     #[display("the database is unavailable")]
     Unavailable {
-        /// What the database details.
+        /// The error of the database.
         source: Cause,
     },
     /// The database gave an unexpected answer, or the code sent an invalid query.
     #[display("unexpected answer from the database")]
     Corrupt {
-        /// What was wrong.
+        /// The cause.
         source: Cause,
     },
 }
@@ -54,10 +54,10 @@ pub enum Missing {
 /// A constraint that a user can violate.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 pub enum Constraint {
-    /// One tag of a name, without regard to case.
+    /// Tag names are unique per user, without regard to case.
     #[display("the tag's name")]
     TagName,
-    /// One set of arguments for a key.
+    /// An idempotency key belongs to one set of arguments.
     #[display("the idempotency key")]
     IdempotencyKey,
 }
@@ -181,8 +181,8 @@ fn classify(error: &DieselError) -> Class {
         | DatabaseErrorKind::ReadOnlyTransaction => Class::Outage,
         // Diesel keeps no SQLSTATE. The remaining errors are timeouts, shutdown, recovery, deadlock and
         // exhausted resources, but also statements that the database rejects. The latter have a position
-        // in the statement. So has a timeout while waiting for a table lock, which is told apart by its
-        // English message (in other languages it counts as a fault).
+        // in the statement. So has a timeout while waiting for a table lock, which is recognised by
+        // its English message (in other languages it counts as a fault).
         _ if details.statement_position().is_some()
             && !details.message().starts_with("canceling statement") =>
         {

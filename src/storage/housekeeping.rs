@@ -7,8 +7,8 @@ use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
 
 use super::{error::StorageError, statement::Statement};
 
-/// One statement for each table whose rows expire, and how many rows it deletes at most. It leaves
-/// those that another statement is at.
+/// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
+/// another statement has locked.
 const STATEMENTS: [(i64, &str); 4] = [
     (
         1_000,
@@ -26,7 +26,7 @@ const STATEMENTS: [(i64, &str); 4] = [
              WHERE used_at <= now() - interval '30 minutes'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
-    // Its parts go with it, which may be hundreds of each.
+    // Their parts are deleted with them, perhaps hundreds of each.
     (
         20,
         "DELETE FROM exports

@@ -27,11 +27,11 @@ use super::{
 /// The size of the pool and its time limits.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
-    /// Where the database is: a libpq URL.
+    /// The libpq URL of the database.
     pub database_url: SecretString,
     /// At most this many connections.
     pub size: NonZeroU32,
-    /// How long a caller waits for a connection before the database counts as unavailable.
+    /// How long a caller waits for a connection before it gets `Unavailable`.
     pub connect_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
@@ -78,7 +78,7 @@ impl Pool {
     /// Borrows a connection. Blocks, at most for the pool's `connect_timeout`.
     ///
     /// # Errors
-    /// `Unavailable` if none came free or none could be made.
+    /// `Unavailable` if none became idle or could be opened in time.
     pub fn get(&self) -> Result<Lease, StorageError> {
         self.get_within(self.0.connection_timeout())
     }
@@ -86,7 +86,7 @@ impl Pool {
     /// Like [`get`](Self::get), with another time limit.
     ///
     /// # Errors
-    /// `Unavailable` if none came free or none could be made.
+    /// `Unavailable` if none became idle or could be opened in time.
     pub fn get_within(&self, limit: Duration) -> Result<Lease, StorageError> {
         match self.0.get_timeout(limit) {
             Ok(session) => Ok(Lease(session)),

@@ -93,7 +93,7 @@ impl Tool for CreateEntry {
         let entry = self
             .journal
             .ask(journal::CreateEntry {
-                owner: super::journal_owner(&context.principal()),
+                owner: super::journal_owner(context.principal()),
                 entry,
                 idempotency_key,
             })
@@ -343,13 +343,13 @@ fn gone(id: EntryId) -> ToolResult<DeleteEntryOutput> {
     }
 }
 
-/// What was done, to which entry, in a sentence.
+/// The text of a result: what was done to which entry.
 fn describe(what: &str, entry: &Entry) -> String {
     let mut id = itoa::Buffer::new();
     [what, " ", id.format(entry.id.0), ": ", &entry.title, "."].concat()
 }
 
-/// Models send an empty text where they mean none.
+/// An empty text counts as none, because models send it so.
 fn note(note: Option<Note>) -> Option<String> {
     note.map(String::from).filter(|note| !note.is_empty())
 }

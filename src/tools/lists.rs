@@ -203,8 +203,7 @@ pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
     format!("Found {count} {noun}.{rest}")
 }
 
-/// Named by its number: the title stands beside it in the data, and a list is read by models, to whom
-/// every word of it counts.
+/// A link named by the id: the data has the title, and every word of a list costs the model tokens.
 fn link(item: &EntryListItem) -> ResourceLink {
     let name = LazyText::Numbered {
         before: "entry ",

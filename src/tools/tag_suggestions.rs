@@ -77,8 +77,7 @@ struct TagSuggestion {
     context: ReadContext,
 }
 
-/// Has tags suggested for an entry that this call wrote, once the call has ended, if its token reaches
-/// far enough for that.
+/// Asks for tags for the entry that this call wrote, after the call has ended, if its token has the scopes.
 pub(super) fn suggest_after(journal: &JournalHandle, context: &Context, entry: EntryId) {
     if !context.may(NEEDS) || !context.conversation().can(ClientCapability::Sample) {
         return;
@@ -104,7 +103,7 @@ enum Failed {
     NotAsked,
     /// The answer is invalid.
     Invalid(&'static str),
-    /// The token ended in the meantime.
+    /// The token expired in the meantime.
     TokenEnded,
     /// The entry was deleted in the meantime.
     EntryGone,
@@ -182,7 +181,7 @@ impl TagSuggestion {
         self.journal.ask(GetEntry { user, id }).await
     }
 
-    /// The user's tag of that name; `None` if there is one that was not among those that were read.
+    /// The user's tag of that name, created if necessary; `None` if it exists but was not read.
     async fn find_or_create(
         &self,
         tags: &[TagNameView],
@@ -256,7 +255,7 @@ fn names(answer: Value) -> Result<Vec<String>, &'static str> {
     #[serde(untagged)]
     enum Content {
         One(Block),
-        // Since 2025-11-25 it may be several; of one we know what it means.
+        // Since 2025-11-25 there may be several blocks; only one is accepted.
         Several([Block; 1]),
     }
     #[derive(Deserialize)]

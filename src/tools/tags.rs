@@ -76,7 +76,7 @@ impl Tool for CreateTag {
         let tag = self
             .journal
             .ask(journal::CreateTag {
-                owner: super::journal_owner(&context.principal()),
+                owner: super::journal_owner(context.principal()),
                 tag,
                 idempotency_key,
             })
@@ -335,7 +335,7 @@ fn gone(id: TagId) -> ToolResult<DeleteTagOutput> {
     }
 }
 
-/// Models send an empty text where they mean none.
+/// An empty text counts as none, because models send it so.
 fn description(description: Option<Description>) -> Option<String> {
     description
         .map(String::from)
