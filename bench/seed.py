@@ -4,7 +4,7 @@
     seed.py ISSUER | psql DATABASE
 
 What is written is what the benchmark's own seed.sql writes for the other servers: the same titles, texts
-and times. Only the users' ids differ, for EpicMe derives them (crates/resource-server/src/principal.rs).
+and times. Only the users' ids differ, for EpicMe derives them (src/domain/principal.rs).
 """
 
 import hashlib
@@ -24,7 +24,7 @@ def user_id(issuer, subject):
     return uuid.UUID(bytes=digest[:16], version=5)
 
 
-# What crates/resource-server/src/principal.rs pins in its own test.
+# The value that crates/resource-server/src/principal.rs has in its own test.
 assert str(user_id("http://127.0.0.1:7788", "1")) == "dbab21b4-6eef-54d6-b257-31a35c29b631"
 
 issuer = sys.argv[1]

@@ -1,5 +1,5 @@
-//! The journal as a running server: from a configuration and a listener to actors, routes and threads,
-//! and back down in order. Tests start it the way `main` does.
+//! Runs the journal as a server: builds actors, routes and threads from a configuration and a listener, and
+//! stops them in order. The tests start it as `main` does.
 
 #[cfg(all(test, feature = "dev"))]
 mod app_tests;
@@ -39,17 +39,17 @@ use self::settings::{info, journal_health, journal_settings, server};
 
 pub use mcp_server::server::{DrainOverdue, TimeLimits, listen};
 
-/// Why a running server cannot go on.
+/// Why a running server must stop.
 #[derive(Clone, Debug, Display, PartialEq, Eq)]
-pub enum Failure {
-    /// The database, once it was there, turned out to lack migrations.
+pub enum AppFailure {
+    /// The database, once it could be reached, turned out to lack migrations.
     #[display(
         "the database has {} pending migrations ({}); run `epicme migrate`, or set EPICME_MIGRATE=on",
         _0.len(),
         _0.join(", ")
     )]
     SchemaBehind(Arc<[String]>),
-    /// An actor has stopped, which only a new process mends.
+    /// An actor has stopped. Only a restart of the process helps.
     #[display("the actor {_0} stopped unexpectedly")]
     ActorDied(&'static str),
 }
@@ -73,14 +73,14 @@ pub fn features(journal: &JournalHandle) -> Features {
     }
 }
 
-/// What stands above the table of `epicme scopes`.
+/// The introduction to the table of `epicme scopes`.
 const ABOUT_SCOPES: &str = "\
 What a call of each feature needs, all of it at once. One declaration per feature decides the lists, the refusals (403 `insufficient_scope`) and this
 page, which `epicme scopes` prints.
 
 Write does not imply read: a client that dictates may append to a journal that it cannot read. What reveals stored content needs the scope to read it.";
 
-/// What each feature needs, as a table for people. Needs an actix `System`, and no database.
+/// The scopes that each feature needs, as a Markdown table. Needs an actix `System`, and no database.
 ///
 /// # Panics
 /// Outside an actix `System`.
@@ -102,12 +102,12 @@ impl App {
     /// Starts serving on a listener. Needs an actix `System`.
     ///
     /// # Errors
-    /// Those of the operating system. The database and the authorization server need not be there.
+    /// Those of the operating system. The database and the authorization server may be down.
     pub fn start(config: Config, listener: TcpListener, clock: Clock) -> io::Result<Self> {
         Self::start_with(config, listener, clock, None, TimeLimits::default())
     }
 
-    /// Starts serving, with other features than the journal's or other time limits.
+    /// Starts serving, with other features or time limits, for tests.
     ///
     /// # Errors
     /// Those of [`App::start`].
@@ -147,13 +147,13 @@ impl App {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.running.address()
     }
 
-    /// Where it serves metrics, if it does.
+    /// The address of the metrics listener, if there is one.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.running.metrics_address()
@@ -171,27 +171,26 @@ impl App {
         self.running.service().open_sessions()
     }
 
-    /// Has files of secrets and certificates read again before they are needed next.
+    /// Has the files of secrets and certificates read again before their next use.
     pub fn reload(&self) {
         self.running.reload();
     }
 
-    /// Waits until the server cannot go on. What can be mended while it runs, such as a database or an
-    /// authorization server that is away, is no failure.
-    pub async fn failed(&self) -> Failure {
+    /// Waits until the server must stop. A database or an authorization server that is down is no reason.
+    pub async fn failed(&self) -> AppFailure {
         let stopped = async {
             let stopped = self.running.service().actor_stopped().await;
-            Failure::ActorDied(stopped.0)
+            AppFailure::ActorDied(stopped.0)
         };
-        let behind = async { Failure::SchemaBehind(self.journal.schema_is_behind().await) };
+        let behind = async { AppFailure::SchemaBehind(self.journal.schema_is_behind().await) };
         select(pin!(stopped), pin!(behind)).await.factor_first().0
     }
 
-    /// Stops in order: not ready any more; no new connection; streams end, requests under way are
-    /// answered; writes that were accepted are done; counted activity is written.
+    /// Stops in order: reports not ready, accepts no new connection, ends streams, answers requests under way,
+    /// finishes accepted writes, stores activity counts.
     ///
     /// # Errors
-    /// [`DrainOverdue`] if that took longer than it may. What is left is abandoned then.
+    /// [`DrainOverdue`] if the deadline passed; the rest is abandoned.
     pub async fn stop(self) -> Result<(), DrainOverdue> {
         let limit = self.drain;
         let (journal, service) = (self.journal.clone(), self.running.service().clone());

@@ -1,4 +1,4 @@
-//! What the journal suggests to somebody who fills in an argument of a prompt or the id of a template.
+//! Completions of prompt arguments and of ids in resource templates.
 
 use std::{fmt::Display, sync::OnceLock};
 
@@ -12,8 +12,8 @@ use crate::{
 use mcp_protocol::answer::Completion;
 use mcp_server::features::{completion::Completer, context::ReadContext, tool_error::ToolError};
 
-/// The longest list that is completed any further, in bytes: fifty ids of the longest kind, with
-/// commas and spaces. Each value repeats what stands before.
+/// The longest list of ids that is completed, in bytes: fifty of the longest ids, with commas and spaces.
+/// Every suggested value repeats the list before the last id.
 const LONGEST_LIST: usize = 1_100;
 
 /// The id of an entry, by the beginning of the id or a part of the title.

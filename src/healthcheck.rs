@@ -15,7 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// How long an answer is waited for: longer than the server itself waits for its parts.
+/// Time limit for the response, longer than the server's own limit for its checks.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest report that is read, in bytes.
@@ -24,29 +24,29 @@ const LONGEST_REPORT: usize = 64 * 1024;
 /// Why a server is not healthy.
 #[derive(Debug, Display, Error)]
 pub enum Unhealthy {
-    /// Nobody answers there.
+    /// There is no response.
     #[display("{_0} gives no answer")]
     Silent(#[error(not(source))] SocketAddr),
-    /// It says that it is not ready.
+    /// It is not ready.
     #[display("the server answers {status}: {report}")]
     NotReady {
         /// Its status.
         status: u16,
-        /// What it says of itself.
+        /// Its report.
         report: String,
     },
 }
 
-/// Asks the server that listens at `bind`, with TLS or without, and returns what it says of itself. Needs
-/// an actix `System`.
+/// Asks the server that listens at `bind`, with TLS or without, and returns its report. Needs an actix
+/// `System`.
 ///
 /// # Errors
 /// If it is not ready, or does not answer.
-pub async fn ask(bind: SocketAddr, speaks_tls: bool) -> Result<String, Unhealthy> {
+pub async fn ask(bind: SocketAddr, uses_tls: bool) -> Result<String, Unhealthy> {
     let address = reachable(bind);
     let silent = || Unhealthy::Silent(address);
     let connector = Connector::new().timeout(TIMEOUT);
-    let (connector, scheme) = if speaks_tls {
+    let (connector, scheme) = if uses_tls {
         (connector.rustls_0_23(Arc::new(any_certificate())), "https")
     } else {
         (connector, "http")
@@ -74,7 +74,7 @@ pub async fn ask(bind: SocketAddr, speaks_tls: bool) -> Result<String, Unhealthy
     }
 }
 
-/// Where a server that listens at this address can be reached from its own machine.
+/// The address by which a server that listens at `bind` can be reached from the same machine.
 fn reachable(bind: SocketAddr) -> SocketAddr {
     let host = match bind.ip() {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -84,8 +84,8 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, bind.port())
 }
 
-/// The server is asked by an address of this machine, for which no certificate is made out; nothing secret
-/// is said to it, and nothing that it says is believed further than the exit code.
+/// Accepts any certificate, because none is issued for a loopback address. No secret is sent, and the response
+/// only decides the exit code.
 fn any_certificate() -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     ClientConfig::builder_with_provider(Arc::clone(&provider))

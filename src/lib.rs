@@ -1,7 +1,7 @@
 //! EpicMe: a personal journal over MCP, and a reference OAuth resource server for MCP.
 //!
-//! The protocol, the sessions and everything about tokens are in the crates `mcp-server`, `mcp-protocol`
-//! and `resource-server`; here is the journal. Start reading at `docs/ARCHITECTURE.md`.
+//! This crate is the journal. The protocol, sessions and everything about tokens are in the crates
+//! `mcp-protocol`, `mcp-server` and `resource-server`. Start reading at `docs/ARCHITECTURE.md`.
 
 pub mod app;
 pub mod arguments;

@@ -1,4 +1,4 @@
-//! The `epicme` program: its commands, and how each of them ends.
+//! The `epicme` program: its commands and exit codes.
 
 use std::{
     ffi::OsString, fmt::Display, future::poll_fn, net::SocketAddr, path::PathBuf, pin::pin,
@@ -11,7 +11,7 @@ use clap::{
 };
 use epicme::{
     app::{
-        self, App, Failure as AppFailure,
+        self, App, AppFailure,
         signals::{Instruction, Signals},
     },
     config::{self, Config, DatabaseConfig, Options, keys},
@@ -113,7 +113,7 @@ struct HealthcheckOptions {
 }
 
 #[derive(Args)]
-#[command(group(ArgGroup::new("whom").required(true)))]
+#[command(group(ArgGroup::new("target").required(true)))]
 struct RevokeOptions {
     /// URL of the process
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
@@ -133,19 +133,19 @@ struct RevokeOptions {
     secret_file: PathBuf,
 
     /// Revoke the token with this SHA-256, in hexadecimal
-    #[arg(long, value_name = "HEX", group = "whom")]
+    #[arg(long, value_name = "HEX", group = "target")]
     token_sha256: Option<String>,
 
     /// Revoke the issuer's user with this subject
-    #[arg(long, value_name = "SUBJECT", group = "whom", requires = "issuer")]
+    #[arg(long, value_name = "SUBJECT", group = "target", requires = "issuer")]
     subject: Option<String>,
 
     /// Revoke the issuer's client with this client id
-    #[arg(long, value_name = "CLIENT", group = "whom", requires = "issuer")]
+    #[arg(long, value_name = "CLIENT", group = "target", requires = "issuer")]
     client: Option<String>,
 
     /// Revoke every token
-    #[arg(long, group = "whom")]
+    #[arg(long, group = "target")]
     everybody: bool,
 
     /// Issuer of the user or client
@@ -176,7 +176,7 @@ fn main() -> ExitCode {
     let outcome = match line.command {
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => dev(options),
-        None => Err(Failure::usage(
+        None => Err(CommandError::usage(
             "no command given; --help lists the commands",
         )),
         Some(Command::Serve(options)) => serve(&options),
@@ -207,7 +207,7 @@ fn main() -> ExitCode {
 /// The target of the access log until it moved to the library.
 const FORMER_ACCESS_LOG: &str = "epicme::access";
 
-/// The filter for env_logger. `epicme` stands for the program with its libraries.
+/// The filter for env_logger. The directive `epicme=LEVEL` covers the library crates too.
 fn log_filter(filter: &str) -> String {
     let with_libraries = |directive: &str| match directive.trim() {
         level if level.starts_with("epicme=") => {
@@ -262,12 +262,13 @@ fn print(error: &clap::Error) -> ExitCode {
     }
 }
 
-struct Failure {
+/// Why a command failed, and the exit code for it.
+struct CommandError {
     code: u8,
     reason: String,
 }
 
-impl Failure {
+impl CommandError {
     fn usage(reason: impl Display) -> Self {
         Self {
             code: EXIT_USAGE,
@@ -301,7 +302,7 @@ impl Failure {
 }
 
 #[cfg(feature = "dev")]
-fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
+fn dev(options: epicme::dev::DevOptions) -> Result<(), CommandError> {
     actix_rt::System::new()
         .block_on(async move {
             // Before anything is started, so that a signal stops all of it in order.
@@ -312,22 +313,22 @@ fn dev(options: epicme::dev::DevOptions) -> Result<(), Failure> {
             eprintln!("\nStopping.");
             dev.stop().await
         })
-        .map_err(Failure::unavailable)
+        .map_err(CommandError::unavailable)
 }
 
-fn serve(options: &Options) -> Result<(), Failure> {
-    let mut config = Config::read(options).map_err(Failure::usage)?;
-    config.database.awaited = !schema_is_current(&config.database)?;
+fn serve(options: &Options) -> Result<(), CommandError> {
+    let mut config = Config::read(options).map_err(CommandError::usage)?;
+    config.database.unreachable_at_start = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
     let resource = config.http.public_url.join("/mcp");
     actix_rt::System::new().block_on(async move {
         let listener = app::listen(bind)
-            .map_err(|error| Failure::unavailable(format!("cannot listen on {bind}: {error}")))?;
+            .map_err(|error| CommandError::unavailable(format!("cannot listen on {bind}: {error}")))?;
         // Before the first request, so that no signal ends the process in the middle of one.
         let mut signals = Signals::listen()
             .and_then(Signals::with_hangup)
-            .map_err(Failure::unavailable)?;
-        let app = App::start(config, listener, Clock::system()).map_err(Failure::unavailable)?;
+            .map_err(CommandError::unavailable)?;
+        let app = App::start(config, listener, Clock::system()).map_err(CommandError::unavailable)?;
         log::info!(
             "serving {resource} on {}; clients discover how to sign in by a request without a token",
             app.address()
@@ -336,11 +337,11 @@ fn serve(options: &Options) -> Result<(), Failure> {
         let mut stopped = pin!(app.stop());
         let stopped = poll_fn(|context| {
             if let Poll::Ready(stopped) = stopped.as_mut().poll(context) {
-                return Poll::Ready(stopped.map_err(Failure::overdue));
+                return Poll::Ready(stopped.map_err(CommandError::overdue));
             }
             match signals.poll_next(context) {
                 Poll::Ready(Instruction::Stop) => {
-                    Poll::Ready(Err(Failure::overdue("received a second stop signal")))
+                    Poll::Ready(Err(CommandError::overdue("received a second stop signal")))
                 }
                 Poll::Ready(Instruction::Reload) | Poll::Pending => Poll::Pending,
             }
@@ -353,19 +354,19 @@ fn serve(options: &Options) -> Result<(), Failure> {
 }
 
 /// Ends the program at once. Returning would wait for the very threads that did not end in time.
-fn leave(failure: &Failure) -> ! {
+fn leave(failure: &CommandError) -> ! {
     telemetry::flush();
     eprintln!("epicme: {}", failure.reason);
     std::process::exit(failure.code.into())
 }
 
 /// Serves until a signal stops it, or it cannot go on.
-async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
+async fn run(app: &App, signals: &mut Signals) -> Result<(), CommandError> {
     let mut failed = pin!(app.failed());
     poll_fn(|context| {
         if let Poll::Ready(failure) = failed.as_mut().poll(context) {
             log::error!("stopping: {failure}");
-            return Poll::Ready(Err(Failure::of_app(&failure)));
+            return Poll::Ready(Err(CommandError::of_app(&failure)));
         }
         while let Poll::Ready(instruction) = signals.poll_next(context) {
             match instruction {
@@ -375,7 +376,7 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
                 }
                 Instruction::Reload => {
                     app.reload();
-                    log::info!("secrets are read from their files again");
+                    log::info!("secret files will be read again");
                 }
             }
         }
@@ -389,8 +390,8 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Pending migrations stop the start: a server on half a schema would fail later, and worse.
-fn schema_is_current(database: &DatabaseConfig) -> Result<bool, Failure> {
-    let looked = if database.migrate {
+fn schema_is_current(database: &DatabaseConfig) -> Result<bool, CommandError> {
+    let pending = if database.migrate {
         storage::migrate(&database.url).map(|names| {
             for name in names {
                 log::info!("ran migration {name}");
@@ -400,21 +401,24 @@ fn schema_is_current(database: &DatabaseConfig) -> Result<bool, Failure> {
     } else {
         storage::pending_migrations(&database.url)
     };
-    match looked {
+    match pending {
         Ok(pending) if pending.is_empty() => Ok(true),
-        Ok(pending) => Err(Failure::of_app(&AppFailure::SchemaBehind(pending.into()))),
+        Ok(pending) => Err(CommandError::of_app(&AppFailure::SchemaBehind(
+            pending.into(),
+        ))),
         Err(StorageError::Unavailable { .. }) => Ok(false),
-        Err(error) => Err(Failure::unavailable(format!(
+        Err(error) => Err(CommandError::unavailable(format!(
             "the database cannot be used: {}",
             error.with_cause()
         ))),
     }
 }
 
-fn migrate(options: &Options) -> Result<(), Failure> {
-    let url = Config::database_url(options).map_err(Failure::usage)?;
-    let names = storage::migrate(&url)
-        .map_err(|error| Failure::unavailable(format!("the database cannot be used: {error}")))?;
+fn migrate(options: &Options) -> Result<(), CommandError> {
+    let url = Config::database_url(options).map_err(CommandError::usage)?;
+    let names = storage::migrate(&url).map_err(|error| {
+        CommandError::unavailable(format!("the database cannot be used: {error}"))
+    })?;
     for name in &names {
         println!("ran {name}");
     }
@@ -422,8 +426,8 @@ fn migrate(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check_config(options: &Options) -> Result<(), Failure> {
-    let values = Config::effective(options).map_err(Failure::usage)?;
+fn check_config(options: &Options) -> Result<(), CommandError> {
+    let values = Config::effective(options).map_err(CommandError::usage)?;
     let mut heading = "";
     for line in values {
         if line.heading != heading {
@@ -441,18 +445,18 @@ fn check_config(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn revoke(options: RevokeOptions) -> Result<(), Failure> {
+fn revoke(options: RevokeOptions) -> Result<(), CommandError> {
     let file = options.secret_file.display();
     let secret = secret_file::read(&options.secret_file)
-        .map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
-    let whom = match (options.token_sha256, options.subject, options.client) {
+        .map_err(|error| CommandError::usage(format!("{file} cannot be read: {error}")))?;
+    let target = match (options.token_sha256, options.subject, options.client) {
         (Some(digest), _, _) => json!({ "tokenSha256": digest }),
         (_, Some(subject), _) => json!({ "issuer": options.issuer, "subject": subject }),
         (_, _, Some(client)) => json!({ "issuer": options.issuer, "client": client }),
         (None, None, None) => json!({ "everybody": options.everybody }),
     };
-    let request = revoke::tell(&options.server, &options.public_url, &secret, &whom);
+    let request = revoke::send(&options.server, &options.public_url, &secret, &target);
     actix_rt::System::new()
         .block_on(request)
-        .map_err(Failure::unavailable)
+        .map_err(CommandError::unavailable)
 }

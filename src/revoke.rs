@@ -1,4 +1,4 @@
-//! `epicme revoke`: tells one process of the server that somebody is to lose access.
+//! `epicme revoke`: sends a revocation to one process of the server.
 
 use std::time::Duration;
 
@@ -13,35 +13,35 @@ use url::Url;
 
 use resource_server::{auth, url::PublicUrl};
 
-/// How long an answer is waited for.
+/// Time limit for the response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why it is not known that anybody was cut off.
+/// Why it is unknown whether anything was revoked.
 #[derive(Debug, Display, Error)]
 pub enum RevokeError {
     /// The server cannot be reached, or does not answer.
     #[display("{_0} gives no answer")]
     Unreachable(#[error(not(source))] Url),
-    /// The server says no.
+    /// The server refuses the request.
     #[display("the server answers {status}: {reason}")]
     Refused {
         /// Its status.
         status: u16,
-        /// Why, in its own words.
+        /// The server's error description.
         reason: String,
     },
 }
 
-/// Tells the process that listens at `server`, under the host by which clients know it. Needs an actix
-/// `System`.
+/// Sends a revocation to the process that listens at `server`, with the public URL's host as `Host`. The
+/// `target` is the JSON body of `/admin/revocations`. Needs an actix `System`.
 ///
 /// # Errors
-/// If it did not say that it was done.
-pub async fn tell(
+/// If the server does not confirm it.
+pub async fn send(
     server: &Url,
     public_url: &PublicUrl,
     secret: &SecretString,
-    whom: &Value,
+    target: &Value,
 ) -> Result<(), RevokeError> {
     let client = auth::client(TIMEOUT, Some(TIMEOUT), server.scheme() == "http");
     let unreachable = || RevokeError::Unreachable(server.clone());
@@ -53,7 +53,7 @@ pub async fn tell(
         .insert_header((HOST, public_url.authority()))
         .insert_header((AUTHORIZATION, format!("Bearer {}", secret.expose_secret())))
         .insert_header((CONTENT_TYPE, "application/json"))
-        .send_body(whom.to_string())
+        .send_body(target.to_string())
         .await
         .map_err(|_| unreachable())?;
     let status = response.status();

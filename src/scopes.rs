@@ -4,7 +4,7 @@ use std::{fmt, sync::LazyLock};
 
 use resource_server::scope::{ScopeSet, Scopes};
 
-/// Who the token speaks for.
+/// The user behind the token.
 pub const USER_READ: &str = "user:read";
 /// Stored entries.
 pub const ENTRIES_READ: &str = "entries:read";
@@ -15,8 +15,8 @@ pub const TAGS_READ: &str = "tags:read";
 /// Create tags, and with [`TAGS_READ`] change and delete them.
 pub const TAGS_WRITE: &str = "tags:write";
 
-/// Each scope with what a person reads on a consent page, in the order in which clients are shown
-/// them. None implies another: a client that dictates may append to a journal that it cannot read.
+/// Each scope with its description for consent pages, in the order of the metadata. No scope implies another:
+/// a client for dictation may append to a journal that it cannot read.
 pub const DESCRIPTIONS: [(&str, &str); 5] = [
     (USER_READ, "See who you are"),
     (ENTRIES_READ, "Read your journal entries"),
@@ -31,13 +31,13 @@ pub const READING: [&str; 3] = [USER_READ, ENTRIES_READ, TAGS_READ];
 static DECLARED: LazyLock<Scopes> =
     LazyLock::new(|| Scopes::declare(DESCRIPTIONS).expect("five different scope tokens"));
 
-/// The scopes, declared.
+/// The declared scopes.
 #[must_use]
 pub fn declared() -> Scopes {
     DECLARED.clone()
 }
 
-/// A set of the journal's scopes, for a setting that is read from a text and shown.
+/// A set of the journal's scopes, as the value of a configuration key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JournalScopes(pub ScopeSet);
 

@@ -1,4 +1,4 @@
-//! What a client reads of what went wrong in the journal.
+//! Errors of the journal as clients read them.
 
 use crate::domain::journal::JournalError;
 use mcp_server::features::tool_error::ToolError;

@@ -26,8 +26,8 @@ pub struct EntryView {
     weather: Option<String>,
     is_private: bool,
     is_favorite: bool,
-    created_at: Instant,
-    updated_at: Instant,
+    created_at: JsonTime,
+    updated_at: JsonTime,
     tags: Vec<TagNameView>,
 }
 
@@ -39,7 +39,7 @@ pub struct EntryListItemView {
     title: String,
     tag_count: i32,
     is_favorite: bool,
-    created_at: Instant,
+    created_at: JsonTime,
 }
 
 /// A tag.
@@ -49,8 +49,8 @@ pub struct TagView {
     id: i64,
     name: String,
     description: Option<String>,
-    created_at: Instant,
-    updated_at: Instant,
+    created_at: JsonTime,
+    updated_at: JsonTime,
 }
 
 /// A tag's id and name.
@@ -71,8 +71,8 @@ impl From<Entry> for EntryView {
             weather: entry.weather,
             is_private: entry.is_private,
             is_favorite: entry.is_favorite,
-            created_at: Instant(entry.created_at),
-            updated_at: Instant(entry.updated_at),
+            created_at: JsonTime(entry.created_at),
+            updated_at: JsonTime(entry.updated_at),
             tags: entry.tags.into_iter().map(TagNameView::from).collect(),
         }
     }
@@ -85,7 +85,7 @@ impl From<EntryListItem> for EntryListItemView {
             title: item.title,
             tag_count: item.tag_count,
             is_favorite: item.is_favorite,
-            created_at: Instant(item.created_at),
+            created_at: JsonTime(item.created_at),
         }
     }
 }
@@ -96,8 +96,8 @@ impl From<Tag> for TagView {
             id: tag.id.0,
             name: tag.name,
             description: tag.description,
-            created_at: Instant(tag.created_at),
-            updated_at: Instant(tag.updated_at),
+            created_at: JsonTime(tag.created_at),
+            updated_at: JsonTime(tag.updated_at),
         }
     }
 }
@@ -157,11 +157,11 @@ pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
     }
 }
 
-/// An instant as chrono writes it into JSON, with a tenth of the work: lists are made of them.
+/// A time that serialises exactly like chrono's, but ten times faster; lists have many of them.
 #[derive(Clone, Copy, Debug)]
-struct Instant(Timestamp);
+struct JsonTime(Timestamp);
 
-impl Serialize for Instant {
+impl Serialize for JsonTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self(instant) = self;
         let micros = instant.timestamp_subsec_micros();
@@ -197,7 +197,7 @@ impl Serialize for Instant {
     }
 }
 
-impl JsonSchema for Instant {
+impl JsonSchema for JsonTime {
     fn inline_schema() -> bool {
         true
     }
@@ -225,7 +225,7 @@ mod tests {
             nanos in prop_oneof![Just(0), (0u32..1_000).prop_map(|n| n * 1_000_000), (0u32..1_000_000).prop_map(|n| n * 1_000), 0u32..1_000_000_000],
         ) {
             let instant = DateTime::from_timestamp(seconds, nanos).unwrap();
-            let written = serde_json::to_string(&Instant(instant)).unwrap();
+            let written = serde_json::to_string(&JsonTime(instant)).unwrap();
             prop_assert_eq!(written, serde_json::to_string(&instant).unwrap());
         }
     }

@@ -202,7 +202,7 @@ async fn a_call_that_has_begun_goes_on_without_its_caller() {
     assert_eq!(actor.ended(), 1);
 }
 
-/// Blocking work runs to its end whoever waits for it, and its panic is an error and no more.
+/// Blocking work runs to its end even if its caller leaves, and its panic is only an error.
 #[actix_rt::test]
 async fn blocking_work_is_done_even_if_nobody_waits() {
     let (done, is_done) = tokio::sync::oneshot::channel();

@@ -17,6 +17,6 @@ async fn a_server_without_one_of_its_actors_cannot_go_on() {
     let config = Config::read(&options).unwrap();
     let app = App::start(config, listener, Clock::system()).unwrap();
     app.changes_arbiter.stop();
-    assert_eq!(app.failed().await, Failure::ActorDied("ChangeNotifier"));
+    assert_eq!(app.failed().await, AppFailure::ActorDied("ChangeNotifier"));
     app.stop().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! From the sections of the configuration to the settings of each part.
+//! Turns the sections of the configuration into the settings of each part.
 
 use secrecy::ExposeSecret;
 
@@ -28,7 +28,7 @@ use resource_server::{
     principal::UserId,
 };
 
-/// What the server says of itself, for clients and models.
+/// The server's description of itself, for clients and models.
 pub(super) fn info() -> ServerInfo {
     ServerInfo {
         title: Some("EpicMe Journal".to_owned()),
@@ -189,7 +189,7 @@ fn session_settings(limits: SessionConfig) -> SessionSettings {
 pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> JournalSettings {
     JournalSettings {
         pool: database.pool,
-        schema: if database.awaited {
+        schema: if database.unreachable_at_start {
             SchemaCheck::WhenReachable {
                 migrate: database.migrate,
             }
@@ -200,7 +200,7 @@ pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> J
     }
 }
 
-/// Whether the journal answers.
+/// Checks whether the journal answers.
 pub(super) fn journal_health(journal: &JournalHandle) -> HealthCheck {
     let journal = journal.clone();
     HealthCheck {
@@ -221,7 +221,7 @@ pub(super) fn journal_health(journal: &JournalHandle) -> HealthCheck {
     }
 }
 
-/// Used request states are remembered in PostgreSQL, for every process.
+/// Remembers used request states in PostgreSQL, for all processes.
 impl ReplayStore for JournalHandle {
     fn mark_used(&self, user: UserId, nonce: StateNonce) -> UseFuture {
         let journal = self.clone();

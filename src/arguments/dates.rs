@@ -1,4 +1,4 @@
-//! Days and instants as people name them.
+//! Arguments that are a date or a time.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer};
 use mcp_server::features::arguments::ruled_string;
 use resource_server::clock::Timestamp;
 
-/// A day, which begins when it begins in some time zone, or an instant.
+/// A date, which stands for its first instant in a time zone, or a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moment {
+pub enum DateOrTime {
     /// `2026-07-28`
     Day(Date),
     /// `2026-07-28T09:30:00+02:00`
@@ -29,15 +29,14 @@ impl Default for Zone {
     }
 }
 
-impl Moment {
-    /// The instant; of a day, its first. Where the calendar ends, its end: people write the last
-    /// day there is for "no end".
+impl DateOrTime {
+    /// The time, or the first instant of the date. A date beyond the calendar gives the last representable time,
+    /// because people write such a date for "no end".
     #[must_use]
     pub fn instant(self, zone: &Zone) -> Timestamp {
         match self {
             Self::Instant(instant) => instant,
-            // A day whose midnight was skipped by a change of clocks begins when the clocks have
-            // been put forward.
+            // If a change of clocks skips midnight, the day begins after the change.
             Self::Day(day) => day
                 .to_zoned(zone.0.clone())
                 .ok()
@@ -55,7 +54,7 @@ impl Moment {
         if text.len() > 64 {
             return None;
         }
-        // RFC 3339 alone; jiff's own parser would take more than the schema says.
+        // Only RFC 3339: jiff's parser accepts more than the schema allows.
         if text.len() == 10 {
             return text.parse().ok().map(Self::Day);
         }
@@ -73,14 +72,14 @@ impl Zone {
     }
 }
 
-/// From an instant on, and before another.
+/// From one time on, and before another.
 pub type Span = (Option<Timestamp>, Option<Timestamp>);
 
-/// The span of time between two moments, either of which may be left open.
+/// The period between two dates or times, either of which may be absent.
 ///
 /// # Errors
 /// A sentence that names the argument at fault.
-pub fn span(from: Option<Moment>, to: Option<Moment>, zone: &Zone) -> Result<Span, String> {
+pub fn span(from: Option<DateOrTime>, to: Option<DateOrTime>, zone: &Zone) -> Result<Span, String> {
     let (from, to) = (
         from.map(|moment| moment.instant(zone)),
         to.map(|moment| moment.instant(zone)),
@@ -93,7 +92,7 @@ pub fn span(from: Option<Moment>, to: Option<Moment>, zone: &Zone) -> Result<Spa
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for DateOrTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         ruled_string(
             deserializer,
@@ -103,7 +102,7 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-impl JsonSchema for Moment {
+impl JsonSchema for DateOrTime {
     fn inline_schema() -> bool {
         true
     }
@@ -157,7 +156,7 @@ mod tests {
 
     fn start(day: &str, zone: &str) -> String {
         let zone = Zone(TimeZone::get(zone).unwrap());
-        Moment::parse(day).unwrap().instant(&zone).to_rfc3339()
+        DateOrTime::parse(day).unwrap().instant(&zone).to_rfc3339()
     }
 
     #[test]
@@ -197,19 +196,19 @@ mod tests {
             "2026-7-28",
             "20260728",
         ] {
-            assert_eq!(Moment::parse(text), None, "{text}");
+            assert_eq!(DateOrTime::parse(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn any_text_is_read_or_refused(text in "\\PC{0,80}") {
-            let _ = Moment::parse(&text);
+            let _ = DateOrTime::parse(&text);
         }
 
         #[test]
         fn any_day_of_the_calendar_has_a_beginning(year in -9999i16..=9999, month in 1i8..=12, day in 1i8..=28) {
-            let moment = Moment::Day(Date::new(year, month, day).unwrap());
+            let moment = DateOrTime::Day(Date::new(year, month, day).unwrap());
             let _ = moment.instant(&Zone::default());
         }
     }

@@ -1,4 +1,4 @@
-//! Ids as arguments of prompts, which are strings.
+//! Ids as arguments of prompts, which are strings (MCP, Prompts).
 
 use serde::{Deserialize, Deserializer};
 

@@ -1,4 +1,4 @@
-//! Arguments that several tools and prompts have.
+//! Arguments that several tools and prompts share.
 
 pub mod dates;
 pub mod ids;

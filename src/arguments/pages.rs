@@ -1,4 +1,4 @@
-//! Arguments of lists: how many items, and where to go on.
+//! Arguments of lists: page size and cursor.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ impl From<Id> for TagId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limit(pub PageLimit);
 
-/// Where a list goes on, as an earlier page said.
+/// The cursor of the next page, from an earlier page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After<C>(pub C);
 

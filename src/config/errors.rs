@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: every fault, each with its key.
+//! The faults of a configuration, each with its key.
 
 use std::fmt;
 

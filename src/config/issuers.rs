@@ -41,7 +41,7 @@ pub(super) fn issuers(reader: &mut Reader<'_>) -> Option<Vec<IssuerConfig>> {
         });
         reader.absorb(issuer_reader);
     }
-    issuers_file::hold_apart(reader, &document.issuers);
+    issuers_file::require_distinct(reader, &document.issuers);
     configs
         .into_iter()
         .collect::<Option<Vec<_>>>()
@@ -88,7 +88,7 @@ fn verification(reader: &mut Reader<'_>, values: &Client) -> Option<Verification
     let is_set = |key: &Key| reader.is_set(key);
     let has_client = is_set(&CLIENT.client_id) || is_set(&CLIENT.secret);
     let client = if values.jwt == Some(JwtMode::On) && !has_client {
-        reader.hold(
+        reader.require(
             &CLIENT.signed,
             values.signed != Some(true),
             "is on, but there is no client to introspect with",
@@ -123,13 +123,13 @@ fn client(reader: &mut Reader<'_>, values: &Client) -> Option<ClientAuthenticati
     // A signed response names the client that it is for (RFC 9701 §5).
     let is_needed =
         values.method != Some(ClientAuthenticationMethod::Bearer) || values.signed == Some(true);
-    reader.hold(
+    reader.require(
         &CLIENT.client_id,
         client_id.is_some() || !is_needed,
         "is required",
     );
     let key_id = values.key_id.clone().flatten();
-    reader.hold(
+    reader.require(
         &CLIENT.key_id,
         key_id.is_none()
             || values

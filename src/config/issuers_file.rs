@@ -18,13 +18,13 @@ const LONGEST_FILE: u64 = 256 * 1024;
 /// The most issuers.
 const MOST_ISSUERS: usize = 20;
 
-/// What is wrong with a member that is not in the table.
+/// The fault of a member that is not in the table.
 const UNKNOWN: &str = "is not a known member";
 
-/// The one member that no key has a row for: with `jwt` itself it says what `EPICME_JWT` does.
+/// The one member without a row of its own: together with `jwt` it replaces `EPICME_JWT`.
 const INTROSPECTED: &str = "jwt.introspected";
 
-/// What the file says.
+/// The content of the file.
 pub(super) struct Document {
     pub(super) issuers: Vec<Members>,
 }
@@ -32,11 +32,11 @@ pub(super) struct Document {
 /// What the file says of one issuer.
 #[derive(Default)]
 pub(super) struct Members {
-    /// The values of members that there are, by the names of their keys.
+    /// The values of the known members, by the names of their keys.
     pub(super) options: Options,
-    /// Members that there are not, and what is wrong with them.
+    /// Faulty members, each with its fault.
     pub(super) faults: Vec<(String, String)>,
-    /// Whether it is an object; otherwise it has the one fault that it is not.
+    /// Whether it is an object; otherwise that is its only fault.
     pub(super) is_object: bool,
 }
 
@@ -62,9 +62,9 @@ pub(super) fn read(reader: &mut Reader<'_>, path: &Path) -> Option<Document> {
     Some(Document { issuers })
 }
 
-/// Holds that every token belongs to one issuer alone. A prefix that begins another is no fault: the longest
-/// one that fits decides.
-pub(super) fn hold_apart(reader: &mut Reader<'_>, issuers: &[Members]) {
+/// Checks that every token belongs to exactly one issuer. A prefix may begin with another: the longest match
+/// counts.
+pub(super) fn require_distinct(reader: &mut Reader<'_>, issuers: &[Members]) {
     let mut urls = HashMap::new();
     let mut prefixes = HashMap::new();
     for (at, members) in issuers.iter().enumerate() {

@@ -75,9 +75,9 @@ impl Heading {
 pub struct Key {
     /// Its name in the environment.
     pub name: &'static str,
-    /// What stands for its value in `--help`.
+    /// The placeholder for its value in `--help`.
     pub value_name: &'static str,
-    /// The value if nobody sets it.
+    /// The value if it is not set.
     pub default: Option<&'static str>,
     /// What it does, in one or two sentences.
     pub help: &'static str,
@@ -117,7 +117,7 @@ impl Key {
         }
     }
 
-    /// What can only be said of an issuer in `EPICME_ISSUERS_FILE`.
+    /// A member of an issuer in `EPICME_ISSUERS_FILE` that has no key.
     pub(super) const fn member_only(member: &'static str, value_name: &'static str) -> Self {
         Self {
             is_member_only: true,

@@ -124,7 +124,7 @@ keys! {
             /// Whether to run pending migrations at start: on or off.
             migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;
         }
-        .. { url: database_url(reader).map(|database| database.url), awaited: Some(false) }
+        .. { url: database_url(reader).map(|database| database.url), unreachable_at_start: Some(false) }
     }
 
     ISSUER: IssuerKeys, issuer(

@@ -1,4 +1,4 @@
-//! Kinds of values: how each is read, what is wrong with it if it is not one, and how it is shown.
+//! Kinds of values: how each is parsed, the fault if it does not parse, and how it is shown.
 
 use std::{fmt::Display, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -18,13 +18,13 @@ pub(super) trait Kind<T> {
     /// Writes a value the way it is read; `***` for a secret.
     fn show(&self, value: &T) -> String;
 
-    /// The value if nobody sets one and the key has no default. With `None` the key is required.
+    /// The value if none is set and the key has no default. With `None` the key is required.
     fn unset(&self) -> Option<T> {
         None
     }
 }
 
-/// A value that need not be set, and what is shown if it is not.
+/// An optional value, and what is shown if it is not set.
 pub(super) struct Optional<K>(pub(super) K, pub(super) &'static str);
 
 impl<T, K: Kind<T>> Kind<Option<T>> for Optional<K> {
@@ -43,7 +43,7 @@ impl<T, K: Kind<T>> Kind<Option<T>> for Optional<K> {
     }
 }
 
-/// A value that is computed if nobody sets it.
+/// A value that is computed if it is not set.
 pub(super) struct OrElse<K, F>(pub(super) K, pub(super) F);
 
 impl<T, K: Kind<T>, F: Fn() -> T> Kind<T> for OrElse<K, F> {

@@ -1,13 +1,13 @@
-//! **Purpose:** the configuration of `epicme serve`: plain structs, and how the environment, flags and files
+//! *Purpose:* the configuration of `epicme serve`: plain structs, and how the environment, flags and files
 //! fill them.
 //!
-//! **Used by:** `main`, `app`, `dev`. Each section goes to the module that it configures; [`Config`] itself
+//! *Used by:* `main`, `app`, `dev`. Each section goes to the module that it configures; [`Config`] itself
 //! travels no further than `app`.
 //!
-//! **Invariants:** a key is described in one place, `keys.rs`; every fault is reported at once, by its key;
+//! *Invariants:* a key is described in one place, `keys.rs`; every fault is reported at once, by its key;
 //! no error and no printed value contains a secret.
 //!
-//! **Start reading at** `keys.rs`, the table of keys; `sections.rs` has the structs that it fills.
+//! *Start reading at* `keys.rs`, the table of keys; `sections.rs` has the structs that it fills.
 
 mod command_line;
 mod errors;

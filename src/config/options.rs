@@ -1,4 +1,4 @@
-//! What was set, as text, and by whom. Nothing here knows which keys there are or what they mean.
+//! Options as text, and where each was set. Nothing here knows which keys exist or what they mean.
 
 use std::{
     collections::BTreeMap,
@@ -173,9 +173,8 @@ impl Options {
         &self.deprecated
     }
 
-    /// Options for a server whose clients, authorization server and database are all on its own machine.
-    /// All its clients share an address and are trusted, so it has no rate limits; nobody collects its
-    /// metrics, so it has no listener for them.
+    /// Options for a server with all its clients, authorization server and database on one machine.
+    /// All its clients share an address and are trusted, so it has no rate limits. It has no metrics listener.
     #[cfg(feature = "dev")]
     #[must_use]
     pub fn for_one_machine(

@@ -1,5 +1,5 @@
-//! What a group of keys fills, if it is not a section by itself: its values are checked together, and a section
-//! is made of them.
+//! Intermediate structs: a group of keys fills one, its values are checked together, and a section of the
+//! configuration is built from it.
 
 use std::path::PathBuf;
 
@@ -16,18 +16,18 @@ pub(super) struct TlsFiles {
     pub(super) key: Option<PathBuf>,
 }
 
-/// The database's URL, which `epicme migrate` needs alone.
+/// The database's URL, the only key that `epicme migrate` needs.
 pub(super) struct DatabaseUrl {
     pub(super) url: SecretString,
 }
 
-/// What is said of all issuers.
+/// Settings of all issuers.
 pub(super) struct Issuers {
     pub(super) file: Option<Option<PathBuf>>,
     pub(super) plain_http_hosts: Option<PlainHttpHosts>,
 }
 
-/// How an issuer's tokens are verified, and as whom it is asked; `issuers.rs` has the rules.
+/// How an issuer's tokens are verified, and the client credentials for introspection; see `issuers.rs`.
 pub(super) struct Client {
     pub(super) method: Option<ClientAuthenticationMethod>,
     pub(super) client_id: Option<Option<String>>,
@@ -46,7 +46,7 @@ pub(super) enum JwtMode {
     Introspected,
 }
 
-/// Whether there is a legacy era.
+/// Whether legacy revisions are served.
 pub(super) struct Legacy {
     pub(super) enabled: bool,
 }

@@ -23,10 +23,10 @@ impl Config {
         read_with(options, config).map(|(config, _)| config)
     }
 
-    /// Reads the database's URL alone, which is all that a migration needs.
+    /// Reads only the database's URL, which is all that a migration needs.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The faults.
     pub fn database_url(options: &Options) -> Result<SecretString, ConfigErrors> {
         read_with(options, keys::database_url).map(|(database, _)| database.url)
     }
@@ -56,7 +56,7 @@ fn read_with<T>(
     }
 }
 
-/// Where a key stands in the help.
+/// The position of a key in the help.
 fn place(name: &str) -> Option<(Heading, usize)> {
     let is_named =
         |key: &&'static Key| key.name == name || key.file_name().is_some_and(|own| own == name);
@@ -130,7 +130,7 @@ fn request_state(reader: &mut Reader<'_>) -> Option<RequestStateConfig> {
     }
     let keys = keys?;
     if let (Some(key), Some(previous_key)) = (&keys.key, &keys.previous_key) {
-        reader.hold(
+        reader.require(
             &REQUEST_STATE.previous_key,
             key.expose_secret() != previous_key.expose_secret(),
             "must differ from EPICME_REQUEST_STATE_KEY; set it to the key before that one, or remove it",
@@ -142,7 +142,7 @@ fn request_state(reader: &mut Reader<'_>) -> Option<RequestStateConfig> {
 fn drain(reader: &mut Reader<'_>) -> Option<DrainConfig> {
     let drain = keys::drain(reader)?;
     reader
-        .hold(
+        .require(
             &DRAIN.delay,
             drain.delay < drain.timeout,
             "must be shorter than EPICME_DRAIN_TIMEOUT, of which it is a part",

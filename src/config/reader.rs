@@ -1,4 +1,4 @@
-//! Reads one key after another: finds its value, has it parsed, and notes faults and what is in effect.
+//! Reads one key after another: finds its value, parses it, and collects faults and effective values.
 
 use std::{borrow::Cow, ffi::OsString, path::PathBuf};
 
@@ -15,7 +15,7 @@ use resource_server::secret_file;
 /// The key that names the file of issuers.
 const ISSUERS_FILE: &str = "EPICME_ISSUERS_FILE";
 
-/// A key, what is in effect, and where it came from.
+/// A key, its effective value, and where that came from.
 #[derive(Clone, Debug)]
 pub struct EffectiveValue {
     /// The title under which `check-config` prints it.
@@ -28,7 +28,7 @@ pub struct EffectiveValue {
     pub source: Source,
 }
 
-/// Of what a reader reads.
+/// What a reader reads.
 #[derive(Clone, Copy)]
 enum Place {
     /// The configuration.
@@ -43,7 +43,7 @@ pub(super) struct Shown {
     pub(super) name: &'static str,
     /// The heading; those of the issuers in the file come after all others.
     pub(super) group: usize,
-    /// What is shown.
+    /// The value.
     pub(super) value: EffectiveValue,
 }
 
@@ -80,13 +80,13 @@ impl<'a> Reader<'a> {
         self.effective.extend(other.effective);
     }
 
-    /// Every fault, and what is in effect, in the order in which they were read.
+    /// Every fault and every effective value, in the order in which they were read.
     pub(super) fn finish(self) -> (Vec<Fault>, Vec<Shown>) {
         (self.faults, self.effective)
     }
 
-    /// The value of a key: the one that is set, else its default, else that of its kind. `None` has left a
-    /// fault.
+    /// The value of a key: the one that is set, else its default, else that of its kind. If it returns `None`,
+    /// it has added a fault.
     pub(super) fn read<T>(&mut self, key: &Key, kind: impl Kind<T>) -> Option<T> {
         let raw = match self.raw(key) {
             Ok(raw) => raw,
@@ -124,7 +124,7 @@ impl<'a> Reader<'a> {
         self.file_option(key).and_then(|raw| raw.path().ok())
     }
 
-    /// Notes a fault of a key. A key has one fault at most: what is not of its type is not missing besides.
+    /// Adds a fault of a key. A key has at most one fault: a value that does not parse is not also missing.
     pub(super) fn fault<T>(&mut self, key: &Key, reason: impl Into<String>) -> Option<T> {
         match (self.place, key.member) {
             (Place::Keys, _) => {
@@ -139,13 +139,13 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// Notes a fault of a variable that is not a key itself, such as the `_FILE` variant of one.
+    /// Adds a fault of a variable that is not itself a key, such as the `_FILE` variant of one.
     pub(super) fn fault_of_name(&mut self, name: &str, reason: impl Into<String>) {
         let source = self.options.source(name);
         self.note(name.to_owned(), source, reason.into());
     }
 
-    /// The same of a member of this issuer, which need not have a key.
+    /// Adds a fault of a member of this issuer, which need not have a key.
     pub(super) fn fault_of_member(&mut self, member: &str, reason: impl Into<String>) {
         let (path, source) = match self.place {
             Place::Keys => (member.to_owned(), self.options.source(ISSUERS_FILE)),
@@ -156,15 +156,15 @@ impl<'a> Reader<'a> {
         self.note(ISSUERS_FILE.to_owned(), source, reason);
     }
 
-    /// Notes a fault if a rule does not hold, and says whether it does.
-    pub(super) fn hold(&mut self, key: &Key, holds: bool, rule: impl Into<String>) -> bool {
+    /// Adds a fault if a rule is broken. Returns whether the rule holds.
+    pub(super) fn require(&mut self, key: &Key, holds: bool, rule: impl Into<String>) -> bool {
         if !holds {
             self.fault::<()>(key, rule);
         }
         holds
     }
 
-    /// Takes keys out of what is shown, because they have no effect.
+    /// Removes keys from the effective values, because they have no effect.
     pub(super) fn hide(&mut self, keys: &[&Key]) {
         self.effective
             .retain(|shown| keys.iter().all(|key| key.name != shown.name));

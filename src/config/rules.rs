@@ -1,4 +1,4 @@
-//! What single values must be, beyond their kind.
+//! Rules for single values, beyond their kind.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -78,7 +78,7 @@ pub(super) fn collector(text: &str) -> Result<Url, &'static str> {
         .ok_or("must be an http or https URL without a query, such as http://127.0.0.1:4318")
 }
 
-/// libpq has the last word; this finds what is not the address of a database at all.
+/// Rejects what cannot be a database URL at all; libpq checks the rest.
 pub(super) fn database_url(url: SecretString) -> Result<SecretString, &'static str> {
     let text = url.expose_secret();
     if text.is_empty() {

@@ -23,7 +23,7 @@ use resource_server::{
 /// The configuration of `epicme serve`, all of it valid.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The HTTP listener and who may use it.
+    /// The HTTP listener.
     pub http: HttpConfig,
     /// The authorization servers whose tokens are accepted; at least one.
     pub issuers: Vec<IssuerConfig>,
@@ -46,7 +46,7 @@ pub struct DrainConfig {
     pub delay: Duration,
 }
 
-/// The HTTP listener and who may use it.
+/// The HTTP listener, and the clients that it accepts.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// The address to listen on.
@@ -68,7 +68,7 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<String>,
     /// Whether pages served by this machine may use `/mcp` from a browser. For `epicme dev` only.
     pub loopback_origins: bool,
-    /// Proxies whose `Forwarded` and `X-Forwarded-For` are believed.
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` are trusted.
     pub trusted_proxies: Vec<AddressRange>,
     /// Rate limits.
     pub limits: LimitConfig,
@@ -144,24 +144,24 @@ pub struct IssuerConfig {
 pub enum Verification {
     /// Every token is introspected (RFC 7662), as this client.
     Introspection(ClientAuthentication),
-    /// JWTs (RFC 9068) are verified with the issuer's keys alone.
+    /// JWTs (RFC 9068) are verified with the issuer's keys only.
     Jwt {
         /// The algorithms that are accepted.
         algorithms: Vec<Algorithm>,
-        /// As whom tokens that are not JWTs are introspected; `None` refuses them.
+        /// The client that introspects tokens which are not JWTs; `None` refuses them.
         opaque: Option<ClientAuthentication>,
     },
     /// JWTs are verified with the issuer's keys and then introspected, so that a revoked one is noticed.
     JwtThenIntrospection {
         /// The algorithms that are accepted.
         algorithms: Vec<Algorithm>,
-        /// As whom every token is introspected.
+        /// The client that introspects every token.
         client: ClientAuthentication,
     },
 }
 
 impl Verification {
-    /// As whom the issuer is asked, if it is.
+    /// The client that introspects, if there is one.
     #[must_use]
     pub fn client(&self) -> Option<&ClientAuthentication> {
         match self {
@@ -182,22 +182,22 @@ pub struct DatabaseConfig {
     pub migrate: bool,
     /// Whether it was unreachable at start. Its schema is then checked once it can be reached, and nothing
     /// uses it before. No key sets this; `serve` finds out.
-    pub awaited: bool,
+    pub unreachable_at_start: bool,
 }
 
 /// The keys that seal the state that a client carries through a multi round-trip call (`requestState`).
 #[derive(Clone, Debug, Default)]
 pub struct RequestStateConfig {
-    /// Seals and opens; `None` has each process draw a key of its own.
+    /// Seals and opens. With `None`, each process generates a key.
     pub key: Option<SealingKey>,
-    /// Only opens: what was sealed before the key was changed.
+    /// Only opens what was sealed before the key was changed.
     pub previous_key: Option<SealingKey>,
 }
 
 /// A key that seals.
 pub type SealingKey = Arc<SecretBox<[u8; 32]>>;
 
-/// What it means that `EPICME_REQUEST_STATE_KEY` is not set.
+/// The consequence if `EPICME_REQUEST_STATE_KEY` is not set.
 pub const ONE_PROCESS: &str = "states of other processes are not accepted";
 
 /// The number of `subscriptions/listen` streams.

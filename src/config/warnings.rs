@@ -1,4 +1,4 @@
-//! What is allowed but deserves a second look: one log line each, at start.
+//! Warnings about valid but risky configurations, logged at start.
 
 use super::sections::Config;
 

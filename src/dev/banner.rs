@@ -1,4 +1,4 @@
-//! What a person reads who has just started everything.
+//! The text that `epicme dev` prints when everything runs.
 
 use std::{fmt, path::PathBuf};
 
@@ -10,17 +10,17 @@ pub(super) struct Banner<'a> {
     pub(super) token: &'a str,
     pub(super) users: &'a [User],
     pub(super) kept: &'a Kept,
-    /// The URL of the database, unless somebody else looks after it, whose secret may be in it.
+    /// The URL of the private database. `None` for a database of your own, whose URL may contain a password.
     pub(super) database: Option<&'a str>,
 }
 
 /// Where the journal is kept.
 pub(super) enum Kept {
-    /// In a database that somebody else looks after.
+    /// In the database of `DATABASE_URL`.
     InYourDatabase,
     /// In this directory.
     In(PathBuf),
-    /// It is gone when the program ends.
+    /// Deleted when the program ends.
     Nowhere,
 }
 
@@ -41,10 +41,10 @@ impl fmt::Display for Banner<'_> {
         let kept = match kept {
             Kept::InYourDatabase => "in the database of DATABASE_URL".to_owned(),
             Kept::In(directory) => format!("in {}", directory.display()),
-            Kept::Nowhere => "nowhere: it is gone when this program ends".to_owned(),
+            Kept::Nowhere => "nowhere: it is deleted when this program ends".to_owned(),
         };
         let database = database.map_or_else(String::new, |url| {
-            format!("  Look into it          psql {url}\n")
+            format!("  Database shell        psql {url}\n")
         });
         write!(
             f,
@@ -52,7 +52,7 @@ impl fmt::Display for Banner<'_> {
 EpicMe is running. Press Ctrl-C to stop it.
 
   MCP server            {mcp_url}
-  Authorization server  {issuer}   (a mock: it has people, but no passwords)
+  Authorization server  {issuer}   (a mock: pick a demo user, no password needed)
   Demo users            {names}
   The journal is kept   {kept}
 {database}
@@ -64,7 +64,7 @@ curl -sS {mcp_url} \
   -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: create_entry' \
   -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"create_entry","arguments":{{"title":"First light","content":"It works."}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}'
 
-Or connect a host; it finds out by itself how to sign you in:
+Or connect an MCP host; it discovers the sign-in by itself:
 
   VS Code        code --add-mcp '{{"name":"epicme","type":"http","url":"{mcp_url}"}}'
   Claude Code    claude mcp add --transport http epicme {mcp_url}
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_database_that_is_its_own_is_named_and_another_is_not() {
         let own = banner(&Kept::Nowhere, Some("postgresql://epicme@host/epicme"));
-        let line = "  Look into it          psql postgresql://epicme@host/epicme\n\nWrite a";
+        let line = "  Database shell        psql postgresql://epicme@host/epicme\n\nWrite a";
         assert!(own.contains(line), "{own}");
         let another = banner(&Kept::InYourDatabase, None);
         assert!(another.contains("DATABASE_URL\n\nWrite a"), "{another}");

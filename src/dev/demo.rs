@@ -1,4 +1,4 @@
-//! A small journal for each demo user, so that there is something to read.
+//! A small demo journal for each demo user.
 
 use mock_auth::User;
 
@@ -18,7 +18,7 @@ struct DemoEntry {
     tags: &'static [&'static str],
 }
 
-/// Writes a journal for every user who has none. What somebody wrote or deleted stays as it is.
+/// Writes a journal for every user who has none. Existing journals are not changed.
 pub(super) async fn write(
     journal: &JournalHandle,
     issuer: &str,

@@ -1,4 +1,4 @@
-//! Everything on one machine, started in order and stopped in the reverse.
+//! Starts everything on one machine, and stops it in reverse order.
 
 use std::{
     io,
@@ -87,28 +87,28 @@ pub enum DevError {
     )]
     #[from(skip)]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// The flag that says where else.
+        /// The flag for another address.
         flag: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The demo journals.
     #[display("the demo journals cannot be written: {_0}")]
     Demo(JournalError),
-    /// `serve` refuses the configuration that `dev` made.
+    /// The configuration that `dev` generated is invalid.
     #[display("{_0}")]
     Config(ConfigErrors),
-    /// What was under way when it stopped did not end.
+    /// The shutdown timed out.
     #[display("{_0}")]
     Drain(DrainOverdue),
-    /// Anything else that the operating system refuses.
+    /// Another error of the operating system.
     #[display("{_0}")]
     Io(io::Error),
 }
 
-/// The error, with what a person at this command line can do about it.
+/// The error, with what the user can do about it.
 fn cluster_error(error: &ClusterError) -> String {
     match error {
         ClusterError::NoBinaries { .. } => format!(
@@ -140,7 +140,7 @@ impl Dev {
     /// # Errors
     /// See [`DevError`]; each says what to do.
     pub async fn start(options: DevOptions) -> Result<Self, DevError> {
-        // Ports first: who runs it twice should hear so before anything else is touched.
+        // Ports first, so that a second instance fails before it changes anything.
         let listener = listen(options.bind, "--bind")?;
         let address = listener.local_addr()?;
         let mcp_url = format!("http://{address}/mcp");

@@ -1,13 +1,13 @@
-//! **Lives here:** `epicme dev`: a private PostgreSQL, the mock authorization server, the server and
-//! three demo users in one process, with nothing to configure.
+//! *Purpose:* `epicme dev`: a private PostgreSQL, the mock authorization server, the server and three demo
+//! users in one process, without configuration.
 //!
-//! **May enter:** `main` and the tests.
+//! *Used by:* `main` and the tests.
 //!
-//! **Never here:** a way into a production build (the cargo feature `dev` holds this room), a TCP
-//! port that PostgreSQL listens on, a process that outlives the program.
+//! *Invariants:* only in builds with the cargo feature `dev`; PostgreSQL listens on no TCP port; no process
+//! outlives the program.
 //!
-//! **Begin with** `everything.rs`. The mock authorization server and the private PostgreSQL are crates of their own: `mock-auth` and
-//! `private-postgres`.
+//! *Start reading at* `everything.rs`. The private PostgreSQL and the mock authorization server are the
+//! crates `private-postgres` and `mock-auth`.
 
 mod banner;
 mod demo;

@@ -1,32 +1,32 @@
-//! What clients did in a user's journal, as it is counted: by client, feature, outcome and hour.
+//! Activity in a user's journal, counted by client, feature, outcome and hour.
 
 use std::hash::{Hash, Hasher};
 
 use mcp_server::features::call_record::{CallRecord, Feature, FeatureKind, Outcome};
 use resource_server::{clock::Timestamp, principal::UserId};
 
-/// Stands for the clients of a user that come after [`CLIENTS_PER_HOUR`] others within an hour. No
-/// client is named so: RFC 6749 Appendix A.1 has an id consist of visible ASCII.
+/// The name under which the clients of a user beyond [`CLIENTS_PER_HOUR`] within an hour are counted. No client
+/// has this id: RFC 6749 Appendix A.1 allows only visible ASCII.
 pub const OTHER_CLIENTS: &str = "…";
 
-/// How many clients of one user are told apart within an hour.
+/// At most this many clients of one user are counted separately within an hour.
 pub const CLIENTS_PER_HOUR: usize = 200;
 
-/// How many clients a list of clients has at most: those that were seen last.
+/// At most this many clients are listed: those that were active last.
 pub const MOST_CLIENTS: u16 = 200;
 
 /// A call that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedCall {
-    /// Whose journal.
+    /// The user whose journal it is.
     pub user: UserId,
-    /// By which client, where the authorization server names it.
+    /// The client, if the authorization server names it.
     pub client: Option<String>,
-    /// Of what.
+    /// The feature.
     pub feature: Feature,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
 }
 
@@ -42,23 +42,23 @@ impl From<CallRecord> for EndedCall {
     }
 }
 
-/// What is counted together.
+/// The key of a count.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ActivityKey {
-    /// Whose journal.
+    /// The user whose journal it is.
     pub user: UserId,
-    /// Which client, where the authorization server names it.
+    /// The client, if the authorization server names it.
     pub client: Option<String>,
-    /// Which feature.
+    /// The feature.
     pub feature: Feature,
-    /// What the calls came to.
+    /// The outcome of the calls.
     pub outcome: Outcome,
-    /// Within which hour: its beginning.
+    /// The beginning of the hour.
     pub hour: Timestamp,
 }
 
-/// What tells most keys apart. The rest is compared, which costs less than to hash it: it is done for every
-/// call.
+/// Hashes only the members that distinguish most keys. Comparing the others costs less than hashing them for
+/// every call.
 impl Hash for ActivityKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.user.hash(state);
@@ -67,10 +67,10 @@ impl Hash for ActivityKey {
     }
 }
 
-/// How often, and from when to when.
+/// The number of calls, and the period of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tally {
-    /// How many calls.
+    /// The number of calls.
     pub count: i64,
     /// When the first ended.
     pub first_at: Timestamp,
@@ -83,28 +83,28 @@ pub struct Tally {
 pub struct Activity {
     /// Breaks ties of time.
     pub id: i64,
-    /// Which client, where the authorization server names it.
+    /// The client, if the authorization server names it.
     pub client: Option<String>,
-    /// What was used.
+    /// The kind of feature.
     pub kind: FeatureKind,
     /// Its name.
     pub feature: String,
-    /// What the calls came to.
+    /// The outcome of the calls.
     pub outcome: Outcome,
-    /// How often, and when within the hour.
+    /// The number of calls, and their period within the hour.
     pub tally: Tally,
 }
 
-/// A client that was seen in a user's journal.
+/// A client that used a user's journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectedClient {
-    /// Its id, where the authorization server names it.
+    /// Its id, if the authorization server names it.
     pub client: Option<String>,
-    /// How many calls there were, and from when to when.
+    /// The number of calls, and their period.
     pub calls: Tally,
-    /// How many writes were done.
+    /// The number of completed writes.
     pub writes: i64,
-    /// How many calls its token did not reach far enough for.
+    /// The number of calls for which its token lacked a scope.
     pub refusals: i64,
 }
 
@@ -119,7 +119,7 @@ impl Tally {
         }
     }
 
-    /// These calls and those.
+    /// The sum of two tallies.
     pub fn add(&mut self, other: Self) {
         self.count += other.count;
         self.first_at = self.first_at.min(other.first_at);

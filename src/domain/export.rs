@@ -1,27 +1,27 @@
-//! A journal as one document, kept for a while so that it can be read.
+//! An exported journal: one document, kept for an hour so that it can be read.
 
 use derive_more::Display;
 
 use resource_server::clock::Timestamp;
 
-/// The id of an export. Drawn at random, and good for its owner alone.
+/// The id of an export: random, and valid only for its owner.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
 pub struct ExportId(pub i64);
 
 impl ExportId {
-    /// From 64 random bits, an id that every JSON reader can hold: 1 to 2^53 − 1.
+    /// Makes an id of 64 random bits, from 1 to 2^53 − 1, which every JSON parser can represent.
     #[must_use]
     pub fn from_random(bits: u64) -> Self {
         Self((bits >> 11).max(1).cast_signed())
     }
 }
 
-/// What an export is written in.
+/// The format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// For programs.
+    /// JSON, for programs.
     Json,
-    /// For people.
+    /// Markdown, for people.
     Markdown,
 }
 
@@ -42,9 +42,9 @@ impl ExportFormat {
 /// An export that was begun.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportBegun {
-    /// When. Entries that are written later are not in it.
+    /// When it began. Entries written later are not in it.
     pub at: Timestamp,
-    /// How many entries there are to write; `None` if there are too many to count first.
+    /// The number of entries to write; `None` if there are too many to count.
     pub entries: Option<usize>,
 }
 
@@ -53,11 +53,11 @@ pub struct ExportBegun {
 pub struct Export {
     /// Its id.
     pub id: ExportId,
-    /// What it is written in.
+    /// Its format.
     pub format: ExportFormat,
-    /// Of how many parts it consists, which are read one by one.
+    /// The number of its parts, which are read one by one.
     pub parts: u32,
-    /// Until when it can be read.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 

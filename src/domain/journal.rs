@@ -1,4 +1,4 @@
-//! Entries, tags, what is asked of a journal, and what can go wrong with it.
+//! Entries and tags, filters of lists, and the errors of a journal.
 
 use derive_more::{Display, Error};
 use serde::Serialize;
@@ -14,8 +14,8 @@ pub struct EntryId(pub i64);
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct TagId(pub i64);
 
-/// Whom a new entry or tag will belong to. Reading and changing need the id alone; writing something
-/// new may be the first that the journal hears of the user.
+/// The owner of a new entry or tag. Reading and changing need only the user's id; a new entry or tag may be
+/// the first of its user, whose row is then created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalOwner {
     /// The user's id, derived from the other two.
@@ -41,9 +41,9 @@ pub struct Entry {
     pub location: Option<String>,
     /// Up to 100 characters.
     pub weather: Option<String>,
-    /// A label of the owner's; every entry is private to its owner whatever it says.
+    /// A label for the owner. Every entry is private to its owner, whatever the label.
     pub is_private: bool,
-    /// A label of the owner's.
+    /// A label for the owner.
     pub is_favorite: bool,
     /// When it was written.
     pub created_at: Timestamp,
@@ -53,7 +53,7 @@ pub struct Entry {
     pub tags: Vec<TagName>,
 }
 
-/// A tag's id and name: what an entry shows of its tags, and a list of tags of each.
+/// A tag's id and name, as in entries and lists of tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagName {
     /// The tag's id.
@@ -62,7 +62,7 @@ pub struct TagName {
     pub name: String,
 }
 
-/// One line of a list of entries.
+/// An entry in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryListItem {
     /// The entry's id.
@@ -77,7 +77,7 @@ pub struct EntryListItem {
     pub created_at: Timestamp,
 }
 
-/// One line of a search's result.
+/// One result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchHit {
     /// The entry that matched.
@@ -86,30 +86,30 @@ pub struct SearchHit {
     pub excerpt: String,
 }
 
-/// The newest of the entries that a digest is about.
+/// The newest entries of a period, for a summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryDigest {
-    /// As many whole entries as the bounds allow, newest first; never fewer than one if any matches.
+    /// As many complete entries as the limits allow, newest first; at least one if any matches.
     pub entries: Vec<Entry>,
-    /// How many match, counted no further than [`EntryDigest::COUNTED`].
+    /// How many match, counted up to [`EntryDigest::COUNTED`].
     pub matching: usize,
 }
 
 impl EntryDigest {
-    /// Where the counting ends.
+    /// The highest count.
     pub const COUNTED: usize = 10_000;
 }
 
-/// What somebody may mean who has typed the beginning of an id, or a part of a title or name.
+/// Completions of the beginning of an id, or of a part of a title or name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestions<Id> {
-    /// The likeliest, at most [`MOST_SUGGESTIONS`]: newest first, after what was typed in full.
+    /// At most [`MOST_SUGGESTIONS`]: a complete id first, then the newest.
     pub ids: Vec<Id>,
-    /// How many match. Unknown if the journal has more than are looked through.
+    /// How many match. `None` if the journal has more than are searched.
     pub total: Option<usize>,
 }
 
-/// How many suggestions are made at most (MCP, Completion: a hundred).
+/// At most this many suggestions (MCP, Completion).
 pub const MOST_SUGGESTIONS: usize = 100;
 
 /// A tag as its owner sees it.
@@ -121,15 +121,15 @@ pub struct Tag {
     pub name: String,
     /// Up to 500 characters.
     pub description: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
 }
 
-/// A name without regard to case. Done here, for PostgreSQL's `lower()` folds by the locale that the
-/// database happens to have: in the C locale it knows ASCII alone. By way of the capitals, so that
-/// letters with two small forms (ς and σ, ß and ss) meet.
+/// Folds the case of a name for comparison. Done here, because PostgreSQL's `lower()` depends on the locale of
+/// the database: in the C locale it folds only ASCII. Folds by upper case first, so that letters with two lower
+/// case forms (ς and σ, ß and ss) are equal.
 #[must_use]
 pub fn fold(name: &str) -> String {
     name.chars()
@@ -138,20 +138,20 @@ pub fn fold(name: &str) -> String {
         .collect()
 }
 
-/// That an entry has a tag.
+/// A link between an entry and a tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryTag {
     /// The entry.
     pub entry_id: EntryId,
     /// The tag.
     pub tag: TagName,
-    /// The entry's title, for the person who reads the answer.
+    /// The entry's title, for the text of the answer.
     pub entry_title: String,
-    /// When the tag was put on the entry.
+    /// When the tag was added to the entry.
     pub created_at: Timestamp,
 }
 
-/// An entry to be written. Its texts have passed their rules.
+/// A new entry with valid texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewEntry {
     /// See [`Entry::title`].
@@ -168,12 +168,12 @@ pub struct NewEntry {
     pub is_private: bool,
     /// See [`Entry::is_favorite`].
     pub is_favorite: bool,
-    /// The owner's own tags to put on it; repeats count once.
+    /// The owner's tags to add to it; repeated ones count once.
     pub tags: Vec<TagId>,
 }
 
 impl NewEntry {
-    /// The entry as it is once it has been stored: what was given, and what the database added.
+    /// The stored entry: these values, and those that the database assigned.
     #[must_use]
     pub fn written(self, id: EntryId, created_at: Timestamp, tags: Vec<TagName>) -> Entry {
         Entry {
@@ -211,7 +211,7 @@ pub struct EntryChanges {
     pub is_favorite: Option<bool>,
 }
 
-/// A tag to be made. Its texts have passed their rules.
+/// A new tag with valid texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewTag {
     /// See [`Tag::name`].
@@ -229,7 +229,7 @@ pub struct TagChanges {
     pub description: Option<Option<String>>,
 }
 
-/// Which entries a list shows. Every condition that is set must hold.
+/// The filter of a list of entries. All conditions that are set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryFilter {
     /// Entries with at least one of these tags; any entry if empty.
@@ -242,37 +242,37 @@ pub struct EntryFilter {
     pub is_favorite: Option<bool>,
 }
 
-/// A client's name for one write, so that sending it again does not do it again. Bound to the user
-/// and to the operation; remembered for 24 hours.
+/// A client's key for one write, so that a repeated call does not write again. It belongs to the user and the
+/// operation, and is remembered for 24 hours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The key as the client chose it, 1 to 200 characters.
     pub key: String,
-    /// SHA-256 over the arguments, so that a key that comes back with others is noticed.
+    /// SHA-256 of the arguments, by which a key that is reused with other arguments is noticed.
     pub arguments: [u8; 32],
 }
 
-/// What became different in a user's journal. Says what, never the text of it.
+/// A change in a user's journal. Contains no text of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// An entry reads differently now, or is gone.
+    /// An entry was changed or deleted.
     Entry(EntryId),
-    /// A tag reads differently now, or is gone.
+    /// A tag was changed or deleted.
     Tag(TagId),
-    /// Other tags are on the list of tags than before, or under other names.
+    /// A tag was added to the list of tags, removed from it or renamed.
     TagList,
 }
 
-/// What can go wrong with a journal.
+/// An error of the journal.
 #[derive(Clone, Debug, Display, Error)]
 pub enum JournalError {
-    /// There is no such entry, or it is another user's: nobody can tell which.
+    /// There is no such entry, or it belongs to another user.
     #[display("there is no entry {_0}")]
     NoSuchEntry(#[error(not(source))] EntryId),
-    /// There is no such tag, or it is another user's: nobody can tell which.
+    /// There is no such tag, or it belongs to another user.
     #[display("there is no tag {_0}")]
     NoSuchTag(#[error(not(source))] TagId),
-    /// There is no such export, or no longer, or it is another user's.
+    /// There is no such export, it has expired, or it belongs to another user.
     #[display("there is no such export")]
     NoSuchExport,
     /// The user has a tag of that name already.
@@ -281,19 +281,19 @@ pub enum JournalError {
     /// The idempotency key was used before, with other arguments.
     #[display("the idempotency key was used with other arguments")]
     IdempotencyKeyReused,
-    /// As much is under way as may be; try again soon.
+    /// Too many messages are waiting; try again soon.
     #[display("the journal is busy")]
     Busy,
-    /// The database cannot be reached, or broke off.
+    /// The database cannot be reached, or the connection broke.
     #[display("the journal's database is unavailable")]
     Unavailable {
-        /// What the database said, for the log alone.
+        /// The error of the database, for the log only.
         source: Cause,
     },
-    /// The database answered what it should not.
-    #[display("the journal's database answered what it should not")]
+    /// The database gave an unexpected answer.
+    #[display("unexpected answer from the journal's database")]
     Corrupt {
-        /// What was wrong, for the log alone.
+        /// The cause, for the log only.
         source: Cause,
     },
 }

@@ -1,12 +1,11 @@
-//! **Lives here:** the words of the house: ids, the principal and its scopes, entries and tags, pages
-//! and cursors, activity, ranges of addresses, the clock, and what can go wrong with a journal.
+//! *Purpose:* the types of the journal: entries and tags, pages and cursors, exports, activity, URIs, and
+//! the errors of a journal.
 //!
-//! **May enter:** nobody; this room imports no other room.
+//! *Used by:* every other module of this crate.
 //!
-//! **Never here:** I/O, a framework's type, a wire format of MCP, a status code. Time is read in
-//! `clock.rs` alone; everything else is told the time.
+//! *Invariants:* no I/O, no type of a framework, no wire format, no HTTP status; the time is a parameter.
 //!
-//! **Begin with** `principal.rs`, then `journal.rs`.
+//! *Start reading at* `journal.rs`.
 
 pub mod activity;
 pub mod export;

@@ -4,16 +4,16 @@ use std::num::NonZeroU16;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// One page of a list, and where the next one begins if there is one.
+/// One page of a list, and the cursor of the next one, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T, C> {
-    /// At most as many as were asked for.
+    /// The items, at most as many as requested.
     pub items: Vec<T>,
     /// The key of the last item, if more items follow.
     pub next: Option<C>,
 }
 
-/// How many items, and after which.
+/// The request for a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageRequest<C> {
     /// At most this many items.
@@ -34,7 +34,7 @@ impl PageLimit {
     };
     /// The number of its items.
     pub const MAX: u16 = 200;
-    /// The page's length where the caller names none.
+    /// The default length.
     pub const DEFAULT: u16 = 50;
 
     /// A limit between 1 and [`PageLimit::MAX`], else `None`.
@@ -62,7 +62,7 @@ impl Default for PageLimit {
 /// A position in a list that is ordered by time and id, newest first. The id breaks ties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeCursor {
-    /// Microseconds since the epoch, as exact as PostgreSQL keeps them.
+    /// Microseconds since the Unix epoch, the precision of PostgreSQL.
     pub micros: i64,
     /// The id of the item.
     pub id: i64,
@@ -71,18 +71,18 @@ pub struct TimeCursor {
 /// A position in a list that is ordered by name, without regard to case, and id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameCursor {
-    /// The name in the form that it is sorted by.
+    /// The folded name, by which the list is sorted.
     pub folded_name: String,
     /// The id of the item.
     pub id: i64,
 }
 
-/// A position that travels to the client and back as opaque text (MCP, Pagination). It is a name,
-/// not a credential: whatever it says, the caller's own rows are all that it can select.
+/// A position in a list, as opaque text for the client (MCP, Pagination). It is no credential: it only selects
+/// among the caller's own rows.
 pub trait Cursor: Sized {
     /// The opaque text: URL-safe, without padding.
     fn encode(&self) -> String;
-    /// Reads the text back; `None` for text that [`Cursor::encode`] never wrote.
+    /// Parses the text; `None` if [`Cursor::encode`] did not write it.
     fn decode(text: &str) -> Option<Self>;
 }
 
@@ -118,7 +118,7 @@ impl Cursor for NameCursor {
         let bytes = decode_at_most(text, 8 + LONGEST_FOLDED_NAME)?;
         let (id, name) = bytes.split_at_checked(8)?;
         let folded_name = String::from_utf8(name.to_vec()).ok()?;
-        // PostgreSQL's text cannot hold it, so no list was ever at such a place.
+        // PostgreSQL's text type cannot contain it, so no list has such a position.
         if folded_name.contains('\0') {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Where the journal's resources are.
+//! URIs of the journal's resources.
 
 /// The user of the connection.
 pub const CURRENT_USER: &str = "epicme://users/current";

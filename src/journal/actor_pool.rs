@@ -43,8 +43,8 @@ pub(super) struct ActorPool {
     metrics: JournalMetrics,
 }
 
-/// Where a message waits that no actor has taken up.
-enum Waiting {
+/// Where a message is queued that no actor has started.
+enum Queued {
     /// In the scheduler's queue, because every actor was busy.
     ForActor(Ticket),
     /// Among the entries of the next batch.
@@ -138,7 +138,7 @@ impl ActorPool {
     ) -> Result<Result<M::Reply, JournalError>, RecvError> {
         // From this thread to the actor's and back: another thread on the way would cost two more wake-ups.
         let waiting = match M::for_group_commit(admitted) {
-            Err(admitted) => self.scheduler.start(admitted).map(Waiting::ForActor),
+            Err(admitted) => self.scheduler.start(admitted).map(Queued::ForActor),
             Ok(entry) => match self.group_commit.join(entry) {
                 Joined::NeedsBatch(ticket) => self.start_batch(ticket),
                 Joined::Waits(ticket) => {
@@ -148,7 +148,7 @@ impl ActorPool {
                     if self.group_commit.needs_batch(ticket) {
                         self.start_batch(ticket)
                     } else {
-                        Some(Waiting::ForBatch(ticket))
+                        Some(Queued::ForBatch(ticket))
                     }
                 }
             },
@@ -158,8 +158,8 @@ impl ActorPool {
                 return reply;
             }
             let withdrawn = match waiting {
-                Waiting::ForActor(ticket) => self.scheduler.withdraw(ticket),
-                Waiting::ForBatch(ticket) => self.group_commit.withdraw(ticket),
+                Queued::ForActor(ticket) => self.scheduler.withdraw(ticket),
+                Queued::ForBatch(ticket) => self.group_commit.withdraw(ticket),
             };
             // Nothing has been executed, and nothing will be.
             if withdrawn {
@@ -172,9 +172,9 @@ impl ActorPool {
 
     /// Has an actor write the entries that wait. If every actor is busy, the entry waits with the others
     /// until one takes up the batch.
-    fn start_batch(&self, entry: Ticket) -> Option<Waiting> {
+    fn start_batch(&self, entry: Ticket) -> Option<Queued> {
         let queued = self.scheduler.start(WriteBatch);
-        queued.map(|_| Waiting::ForBatch(entry))
+        queued.map(|_| Queued::ForBatch(entry))
     }
 
     /// What was counted.

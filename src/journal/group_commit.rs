@@ -1,5 +1,5 @@
 //! Group commit: entries that arrive while others are being written are written together, in one statement,
-//! when those are done. An entry that finds no batch under way starts one at once, of itself alone.
+//! when those are done. An entry that arrives while no batch is being written is written at once.
 
 use actix::Message;
 use parking_lot::Mutex;

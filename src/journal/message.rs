@@ -28,10 +28,10 @@ pub trait JournalMessage:
     /// Those of the storage function that it calls.
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError>;
 
-    /// Converts it to a member of a group commit, or returns it unchanged if it must be executed alone.
+    /// Converts it to a member of a group commit, or returns it unchanged if it cannot be grouped.
     ///
     /// # Errors
-    /// The message itself, if it must be executed alone.
+    /// The message itself, if it cannot be grouped.
     fn for_group_commit(admitted: Admitted<Self>) -> Result<Admitted<PlainEntry>, Admitted<Self>>
     where
         Self: Sized,

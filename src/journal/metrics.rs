@@ -7,14 +7,14 @@ use resource_server::{
     metrics::{Histogram, Label, Text},
 };
 
-/// How long the journal took to answer, by what it was asked and what came of it.
+/// Durations of messages to the journal, by operation and outcome.
 #[derive(Debug)]
 pub(super) struct JournalMetrics {
     durations: Vec<Histogram>,
 }
 
 metric_label! {
-    /// What the journal was asked.
+    /// The operation of a message.
     Operation {
         /// Write an entry.
         CreateEntry = "create_entry",
@@ -26,7 +26,7 @@ metric_label! {
         SearchEntries = "search_entries",
         /// Read the newest entries of a span of time.
         DigestEntries = "digest_entries",
-        /// Suggest entries to somebody who types.
+        /// Complete the id of an entry.
         SuggestEntries = "suggest_entries",
         /// Change an entry.
         UpdateEntry = "update_entry",
@@ -34,31 +34,31 @@ metric_label! {
         DeleteEntry = "delete_entry",
         /// Whether there is any entry.
         HasEntries = "has_entries",
-        /// Make a tag.
+        /// Create a tag.
         CreateTag = "create_tag",
         /// Read a tag.
         GetTag = "get_tag",
         /// List tags.
         ListTags = "list_tags",
-        /// Suggest tags to somebody who types.
+        /// Complete the id or name of a tag.
         SuggestTags = "suggest_tags",
         /// Change a tag.
         UpdateTag = "update_tag",
         /// Delete a tag.
         DeleteTag = "delete_tag",
-        /// Put a tag on an entry.
+        /// Add a tag to an entry.
         AddTagToEntry = "add_tag_to_entry",
-        /// Take a tag off an entry.
+        /// Remove a tag from an entry.
         RemoveTagFromEntry = "remove_tag_from_entry",
-        /// Any step of writing an export or of reading one.
+        /// A step of writing or reading an export.
         Export = "export",
-        /// Use a confirmation up.
+        /// Mark a request state as used.
         UseRequestState = "use_request_state",
         /// Read activity or connected clients.
         ReadActivity = "read_activity",
-        /// Write activity down.
+        /// Store activity.
         AddActivity = "add_activity",
-        /// Delete what has expired.
+        /// Delete expired rows.
         DeleteExpired = "delete_expired",
         /// Whether the database answers.
         Ping = "ping",
@@ -66,27 +66,27 @@ metric_label! {
 }
 
 metric_label! {
-    /// What became of what the journal was asked.
+    /// The outcome of a message.
     JournalOutcome {
         /// It was done.
         Ok = "ok",
-        /// It could not be done: no such thing, a name that is taken, a key that was used.
+        /// Refused: it does not exist, a name is taken, or a key was used.
         Refused = "refused",
-        /// There was no place behind the gate in time.
+        /// Not admitted in time.
         Busy = "busy",
-        /// The database could not be reached, or broke off.
+        /// The database could not be reached, or the connection broke.
         Unavailable = "unavailable",
-        /// The database answered what it should not.
+        /// The database gave an unexpected answer.
         Corrupt = "corrupt",
     }
 }
 
 metric_label! {
-    /// What a connection to the database does.
+    /// The state of a connection to the database.
     ConnectionState {
-        /// It waits to be used.
+        /// Idle.
         Idle = "idle",
-        /// It is in use.
+        /// In use.
         Busy = "busy",
     }
 }
@@ -101,13 +101,13 @@ impl Default for JournalMetrics {
 }
 
 impl JournalMetrics {
-    /// The journal was asked something.
+    /// Records a message.
     pub(super) fn journal(&self, operation: Operation, outcome: JournalOutcome, took: Duration) {
         let place = operation.index() * JournalOutcome::ALL.len() + outcome.index();
         self.durations[place].observe(took);
     }
 
-    /// Writes all of it, as Prometheus reads it.
+    /// Writes all metrics in Prometheus's text format.
     pub(super) fn write(&self, text: &mut Text) {
         let name = "journal_duration_seconds";
         let help = "From a question to the journal to its answer, waiting included.";

@@ -1,7 +1,7 @@
 //! *Purpose:* the journal's actors. A [`JournalMessage`] is admitted, executed on PostgreSQL by one of the
 //! JournalActors, and answered. What it changed is published to sessions and streams.
 //!
-//! *Used by:* `http`, `features`, `app` and `dev`, by [`JournalHandle::ask`] alone.
+//! *Used by:* `tools`, `resources`, `prompts`, `completers`, `app` and `dev`, only by [`JournalHandle::ask`].
 //!
 //! *Invariants:* no SQL here; a message names whose journal it is about (`messages/mod.rs` lists the
 //! exceptions); a write that was admitted is executed even if its caller leaves; no more messages are under

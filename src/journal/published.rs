@@ -1,4 +1,4 @@
-//! What a change of the journal means for its resources, by URI.
+//! The resource changes, by URI, that a change of the journal causes.
 
 use crate::domain::{journal::Change, uris};
 use mcp_server::features::{changes, uri::expand};

@@ -1,4 +1,4 @@
-//! Which tags an entry should have.
+//! Suggests tags for an entry.
 
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ use mcp_server::features::{
     uri::expand,
 };
 
-/// How many tags a model is shown at most; more would crowd out the entry.
+/// At most this many tags are shown to the model, so that the entry stays prominent.
 const MOST_TAGS: usize = 1_000;
 
 /// `suggest_tags`

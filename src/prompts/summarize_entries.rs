@@ -1,4 +1,4 @@
-//! What a time was like.
+//! Summarises the entries of a period.
 
 use chrono::SecondsFormat;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::DATA_NOT_INSTRUCTIONS;
 use crate::{
     arguments::{
-        dates::{self, Moment, Zone},
+        dates::{self, DateOrTime, Zone},
         ids::IdList,
     },
     completers,
@@ -30,8 +30,8 @@ use mcp_server::features::{
 };
 use resource_server::clock::Timestamp;
 
-/// How much of the entries' content a model is shown at most, in bytes. The newest entry is shown
-/// whatever its size, which has a bound of its own.
+/// At most this much content is embedded, in bytes. The newest entry is always embedded; the size of an entry
+/// is limited.
 const MOST_BYTES: u32 = 200_000;
 
 /// `summarize_entries`
@@ -43,9 +43,9 @@ pub(super) struct SummarizeEntries {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct SummarizeEntriesArguments {
     #[serde(default, deserialize_with = "unless_blank")]
-    from: Option<Moment>,
+    from: Option<DateOrTime>,
     #[serde(default, deserialize_with = "unless_blank")]
-    to: Option<Moment>,
+    to: Option<DateOrTime>,
     #[serde(default, deserialize_with = "unless_blank")]
     time_zone: Option<Zone>,
     #[serde(default, deserialize_with = "unless_blank")]
@@ -126,7 +126,7 @@ impl Prompt for SummarizeEntries {
     }
 }
 
-/// Which entries, as a sentence goes on.
+/// A phrase that describes the selected entries.
 fn which(from: Option<Timestamp>, to: Option<Timestamp>, tags: &[TagId]) -> String {
     let time = |instant: Timestamp| instant.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     let from = from.map(|from| format!("written at {} or later", time(from)));

@@ -1,4 +1,4 @@
-//! Entries, one by one.
+//! Single entries.
 
 use crate::{
     completers,

@@ -1,4 +1,4 @@
-//! Exports of the journal, one by one.
+//! Exports of the journal.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use mcp_server::features::{
 };
 use resource_server::principal::UserId;
 
-/// What making or reading one needs: it has every entry and every tag in it.
+/// The scopes for creating or reading an export, which contains every entry and tag.
 pub(crate) const SCOPES: &[&str] = &[scopes::ENTRIES_READ, scopes::TAGS_READ];
 
 /// `epicme://exports/{id}`. Its media type is that of the single export.
@@ -51,7 +51,7 @@ impl ResourceTemplate for ExportedJournal {
     }
 }
 
-/// The parts of an export, as the journal keeps them.
+/// The parts of an export, as stored.
 struct Parts {
     journal: JournalHandle,
     user: UserId,

@@ -1,7 +1,10 @@
-//! **Lives here:** every resource and every template of resources, one declaration each, in the order
-//! in which lists show them.
+//! *Purpose:* every resource and resource template, one declaration each, in the order of the lists.
 //!
-//! **Begin with** `user.rs`, the smallest; `tags.rs` has one of everything.
+//! *Used by:* `app`; the URIs also by `views` and `tools`.
+//!
+//! *Invariants:* a resource reaches the database only through the `JournalHandle`.
+//!
+//! *Start reading at* `user.rs`, the smallest; `tags.rs` is typical.
 
 pub(super) mod entries;
 pub(super) mod exports;

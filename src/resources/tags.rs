@@ -1,4 +1,4 @@
-//! Tags, all at once and one by one.
+//! The list of tags, and single tags.
 
 use crate::{
     completers,
@@ -19,7 +19,7 @@ use mcp_server::features::{
 };
 use resource_server::principal::UserId;
 
-/// How many tags are read at most.
+/// At most this many tags are read.
 const MOST_TAGS: usize = 10_000;
 
 /// `epicme://tags`
@@ -86,7 +86,7 @@ impl ResourceTemplate for Tag {
     }
 }
 
-/// The user's first tags by name, in whole pages until there are so many.
+/// The user's first tags by name, read in whole pages until the given number is reached.
 ///
 /// # Errors
 /// Those of the journal.

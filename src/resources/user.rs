@@ -1,4 +1,4 @@
-//! Who the token speaks for.
+//! The user behind the token.
 
 use crate::{domain::uris, scopes, views::UserView};
 use mcp_server::features::{

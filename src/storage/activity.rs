@@ -1,4 +1,4 @@
-//! Who used what of a journal, counted by the hour.
+//! Activity counts per hour.
 
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,
@@ -15,7 +15,7 @@ use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
 
-/// Adds to what is counted, all of it or nothing. Each key says whose it is.
+/// Adds counts in one statement, all or none. Each key contains its user.
 ///
 /// # Errors
 /// Those of the database.
@@ -27,8 +27,7 @@ pub fn add_activity(
     let at = |read: fn(&(ActivityKey, Tally)) -> PgTimestamp| {
         counts.iter().map(read).collect::<Vec<_>>()
     };
-    // In one order everywhere, so that two processes that add to the same rows wait for each other
-    // instead of both.
+    // Sorted, so that two processes that update the same rows cannot deadlock.
     Statement::<BigInt>::new(
         "WITH added AS (
            INSERT INTO activity (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
@@ -59,7 +58,7 @@ pub fn add_activity(
     Ok(())
 }
 
-/// A page of what was done in the user's journal, newest first; by one client, if it is named.
+/// A page of the activity in the user's journal, newest first, of one client if one is given.
 ///
 /// # Errors
 /// Those of the database.
@@ -100,8 +99,7 @@ pub fn list_activity(
     Ok(Page { items, next })
 }
 
-/// The clients that were seen in the user's journal, and what they did there; of more than
-/// [`MOST_CLIENTS`], those that were seen last.
+/// The clients that used the user's journal, with their counts; at most the [`MOST_CLIENTS`] that used it last.
 ///
 /// # Errors
 /// Those of the database.
@@ -124,7 +122,7 @@ pub fn list_clients(
     .collect()
 }
 
-/// `$1` the user, `$2, $3` what the page comes before, `$4` how many rows.
+/// `$1` the user, `$2, $3` the cursor, `$4` how many rows.
 macro_rules! select_activity {
     ($condition:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! One entry at a time.
+//! Statements about one entry.
 
 use diesel::{
     OptionalExtension, PgConnection, Queryable, RunQueryDsl,
@@ -18,7 +18,7 @@ use super::{
     time,
 };
 
-/// Writes an entry and puts its tags on it. With a key it does so once: a repeat is given the first
+/// Writes an entry with its tags. With an idempotency key it does so once: a repeated call gets the first
 /// result.
 ///
 /// # Errors
@@ -64,8 +64,8 @@ pub fn get_entry(
     .try_into()
 }
 
-/// Reads those of these entries that are the user's, newest first: as many as together have at most
-/// so many bytes of content, and the first whatever its size.
+/// Reads the user's entries among these, newest first, until their content reaches the limit in bytes. The
+/// first is always returned.
 ///
 /// # Errors
 /// Those of the database.
@@ -108,8 +108,8 @@ pub fn update_entry(
     id: EntryId,
     changes: &EntryChanges,
 ) -> Result<Entry, StorageError> {
-    // A statement that names title or content has PostgreSQL compute the search document anew,
-    // whether they change or not; labels alone need none of that.
+    // A statement that sets title or content makes PostgreSQL recompute the search document, even if they
+    // do not change. Labels do not need that.
     let statement = if changes.title.is_some() || changes.content.is_some() {
         concat!(
             "UPDATE entries e SET title = coalesce($11, title), content = coalesce($12, content),",
@@ -183,7 +183,7 @@ macro_rules! entry_columns {
 }
 pub(super) use entry_columns;
 
-/// The rest of an `UPDATE`. The time of the change moves even if the machine's clock does not.
+/// The rest of an `UPDATE`. The time of the change always increases, even if the clock does not.
 macro_rules! label_changes {
     () => {
         concat!(
@@ -200,8 +200,8 @@ macro_rules! label_changes {
 }
 use label_changes;
 
-/// `$1` to `$3`: the owner, who may be new. The check spares the index a failed insertion; the
-/// conflict clause settles a race of two first writes.
+/// `$1` to `$3`: the owner, who may be new. The check avoids failed insertions into the index; the conflict
+/// clause resolves a race of two first writes.
 macro_rules! new_owner {
     ($condition:literal) => {
         concat!(
@@ -215,8 +215,8 @@ macro_rules! new_owner {
 }
 pub(super) use new_owner;
 
-/// `$11`: the tags that are wanted; which of them are the user's own, and the first that is not.
-/// The lock keeps a tag from being deleted between this look and the link to it.
+/// `$11`: the requested tags; finds those of the user, and the first that is not the user's. The lock
+/// prevents that a tag is deleted before it is linked.
 macro_rules! own_tags {
     () => {
         "own AS MATERIALIZED (
@@ -229,7 +229,7 @@ macro_rules! own_tags {
     };
 }
 
-/// What follows a new `entry`: its links, and the statement's one row.
+/// The end of a statement with a new `entry`: its links to tags, and the one row that is returned.
 macro_rules! link_and_answer {
     () => {
         "linked AS (
@@ -277,7 +277,7 @@ pub(super) struct EntryRow {
     tags: Vec<(i64, String)>,
 }
 
-/// What became of an entry that was to be written.
+/// The result of writing an entry.
 #[derive(Queryable)]
 struct CreatedRow {
     id: Option<i64>,
@@ -342,7 +342,7 @@ pub fn create_plain(
     owner: &JournalOwner,
     entry: &NewEntry,
 ) -> Result<(EntryId, Timestamp), StorageError> {
-    // All but a user's first.
+    // Every entry but a user's first.
     let statement = Statement::<(BigInt, Timestamptz), _>::often(|| {
         "INSERT INTO entries (user_id, title, content, mood, location, weather, is_private, is_favorite)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE EXISTS (SELECT FROM users WHERE id = $1)
@@ -374,7 +374,7 @@ fn create_tagged(
     owner: &JournalOwner,
     entry: NewEntry,
 ) -> Result<Entry, StorageError> {
-    // No owner is made here: who has a tag has written something.
+    // No owner is created here: a user with a tag has one.
     let statement = Statement::<CreatedSql>::new(concat!(
         "WITH ",
         own_tags!(),
@@ -457,8 +457,8 @@ impl CreatedRow {
     fn refusal(&self) -> StorageError {
         match self.missing_tag {
             Some(id) => StorageError::no_tag(TagId(id)),
-            // The key was taken and has expired or been rolled back since: nothing is stored, and
-            // asking again will do.
+            // The key was claimed by another statement and has since expired or been rolled back: nothing is
+            // stored, and the caller may try again.
             None => StorageError::unavailable("the idempotency key changed hands"),
         }
     }

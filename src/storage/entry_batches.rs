@@ -1,7 +1,7 @@
-//! Entries of any number of users, written at once.
+//! Writes entries of several users in one statement.
 //!
-//! A statement, a transaction and a wait for the disk cost PostgreSQL more than a row does, so that rows
-//! which come at the same time share them. Each row stands beside its own owner from end to end.
+//! A statement, a transaction and a wait for the disk cost PostgreSQL more than a row, so rows that arrive at
+//! the same time share them. Each row has its own owner.
 
 use diesel::{
     PgConnection, RunQueryDsl,
@@ -15,19 +15,19 @@ use resource_server::clock::Timestamp;
 
 use super::{error::StorageError, statement::Statement, time};
 
-/// What became of entries that were to be written at once.
+/// The result of writing a batch of entries.
 #[derive(Debug)]
 pub enum Batch {
-    /// For each, in the order they were given, what the database added to it; nothing for those that are
-    /// not stored, because their owners have never written anything.
+    /// For each entry, in the given order, the id and time that the database assigned; `None` for entries
+    /// that were not stored, because their owners do not exist yet.
     Written(Vec<Option<(EntryId, Timestamp)>>),
-    /// None is stored, because the database refused one of them, and does not say which.
+    /// None was stored, because the database refused one of them, and does not say which.
     Refused,
 }
 
-/// Writes entries without tags and without keys, each for its owner, in one transaction. Owners who are
-/// new are left out: making one may wait for another transaction that does, and nobody is to wait for what
-/// is about somebody else.
+/// Writes entries without tags and idempotency keys, each for its owner, in one transaction. Entries of new
+/// owners are left out: inserting an owner may wait for another transaction, and would delay the entries of
+/// other users.
 ///
 /// # Errors
 /// `Unavailable` if the database is; nothing is stored then, unless the connection broke.
@@ -35,7 +35,7 @@ pub fn create_entries(
     connection: &mut PgConnection,
     entries: &[(&JournalOwner, &NewEntry)],
 ) -> Result<Batch, StorageError> {
-    // The ids are drawn first, because the order of what RETURNING returns is not promised.
+    // The ids are drawn first, because the order of RETURNING is not guaranteed.
     let statement = Statement::<(BigInt, BigInt, Timestamptz), _>::often(|| {
         "WITH draft AS MATERIALIZED (
            SELECT nextval('entries_id_seq') AS id, given.*
@@ -75,7 +75,7 @@ pub fn create_entries(
     Ok(Batch::Written(written))
 }
 
-/// An error that the database raised for what was given ended the transaction.
+/// Whether the database refused one of the rows, which ended the transaction.
 fn refused(error: DieselError) -> Result<Batch, StorageError> {
     let is_from_the_database = matches!(error, DieselError::DatabaseError(..));
     match StorageError::from(error) {

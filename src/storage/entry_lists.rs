@@ -1,4 +1,4 @@
-//! Lists of entries, newest first, by keyset: a page costs a page, however deep it lies.
+//! Lists of entries, newest first, with keyset pagination: every page costs the same.
 
 use diesel::{
     PgConnection, QueryResult, Queryable, RunQueryDsl,
@@ -32,8 +32,8 @@ pub fn list_entries(
         bind_window!(statement, user, window)
             .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
     } else if filter.tags.is_empty() {
-        // Without a first date, its condition is left out: the planner, which does not know that date,
-        // would think that it leaves out most entries.
+        // Without a first date its condition is left out, because the planner, which does not know the
+        // date, would assume that it excludes most entries.
         let statement = Statement::<ItemSql>::new(match (filter.from, filter.is_favorite) {
             (None, None) => list_all!(""),
             (None, Some(true)) => list_all!("AND is_favorite"),
@@ -58,8 +58,8 @@ pub fn list_entries(
     paged(rows, page, EntryListItem::try_from, |item| item)
 }
 
-/// How many of the user's entries were written in a span of time and have one of these tags, or any
-/// if there are none; counted no further than `most`.
+/// The number of the user's entries that were written in a period and have one of these tags (or any, if
+/// `tags` is empty), counted up to `most`.
 ///
 /// # Errors
 /// Those of the database.
@@ -107,8 +107,8 @@ pub fn search_entries(
     page: &PageRequest<TimeCursor>,
 ) -> Result<Page<SearchHit, TimeCursor>, StorageError> {
     let window = Window::new(&EntryFilter::default(), page);
-    // A common word is found fastest along the list, a rare one in the search index. Only a plan
-    // that knows the words can choose.
+    // A common word is found fastest by scanning the list, a rare one by the search index. The planner can
+    // only choose if it knows the words.
     let statement = Statement::<HitSql>::fit_to_binds(
         "WITH hits AS MATERIALIZED (
            SELECT id, title, is_favorite, created_at, tag_count, content
@@ -146,10 +146,10 @@ macro_rules! bind_window {
 }
 use bind_window;
 
-/// `$1` the user, `$2, $3` what the page comes before, `$4` the first date, `$5` how many rows.
+/// `$1` the user, `$2, $3` the cursor, `$4` the first date, `$5` how many rows.
 ///
-/// The inner limit is the longest page and one. It tells the planner, which plans for every `$5` at
-/// once, that few rows are wanted; without it the plan is made anew for every call.
+/// The inner limit is the longest page plus one. It tells the planner, which makes one plan for every
+/// `$5`, that few rows are needed; without it PostgreSQL plans every call.
 macro_rules! list_all {
     ($condition:literal) => {
         concat!(
@@ -165,7 +165,7 @@ macro_rules! list_all {
 }
 use list_all;
 
-/// As `list_all`, and `$6` the tags: the head of each tag's own list, merged.
+/// As `list_all`, and `$6` the tags: merges the beginnings of the tags' lists.
 macro_rules! list_tagged {
     ($($more:tt)*) => {
         concat!(
@@ -253,7 +253,7 @@ impl TryFrom<HitRow> for SearchHit {
     }
 }
 
-/// The part of the list that a page is cut from.
+/// The part of the list that a page is taken from.
 struct Window {
     /// Rows come before this position. It is the cursor, or the end of the range of dates if that
     /// is earlier; no id is below the least, so with it the instant itself is outside.
@@ -283,7 +283,7 @@ impl Window {
     }
 }
 
-/// Reads each row into the page where it will stay: there are many of them.
+/// Reads each row directly into the page, because there are many.
 fn paged<Row, Item>(
     rows: impl Iterator<Item = QueryResult<Row>>,
     page: &PageRequest<TimeCursor>,

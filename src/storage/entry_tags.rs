@@ -1,4 +1,4 @@
-//! Which entry has which tag.
+//! Links between entries and tags.
 
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,
@@ -11,7 +11,7 @@ use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
 
-/// Puts a tag on an entry. If it is there already, that is a success too.
+/// Adds a tag to an entry. Succeeds if the entry has it already.
 ///
 /// # Errors
 /// `NotFound` if the user has no such entry or no such tag.
@@ -21,8 +21,8 @@ pub fn add_tag_to_entry(
     entry_id: EntryId,
     tag_id: TagId,
 ) -> Result<EntryTag, StorageError> {
-    // The locks keep both from being deleted before the link exists. A link that is there is
-    // written over with itself, for a row that is passed over is not returned either.
+    // The locks prevent that either is deleted before the link exists. An existing link is overwritten with
+    // itself, because `DO NOTHING` would return no row.
     let row: AddedRow = Statement::<AddedSql>::new(
         "WITH entry AS MATERIALIZED (
            SELECT id, title, created_at FROM entries WHERE user_id = $1 AND id = $2 FOR KEY SHARE),
@@ -54,7 +54,7 @@ pub fn add_tag_to_entry(
     })
 }
 
-/// Takes a tag off an entry; `false` if it was not there.
+/// Removes a tag from an entry; `false` if the entry did not have it.
 ///
 /// # Errors
 /// `NotFound` if the user has no such entry or no such tag.

@@ -1,4 +1,4 @@
-//! What can go wrong with the database, by what the caller can do about it.
+//! Errors of the database, by what the caller can do about them.
 
 use std::error::Error as _;
 
@@ -8,7 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use crate::domain::journal::{EntryId, JournalError, TagId};
 use resource_server::cause::Cause;
 
-/// What the database refused, or why it could not answer.
+/// Why a query has no result.
 #[derive(Clone, Debug, Display, Error)]
 pub enum StorageError {
     /// The user has no such row.
@@ -17,22 +17,22 @@ pub enum StorageError {
         /// Which row.
         missing: Missing,
     },
-    /// The write would break a rule that the user can see.
+    /// The write violates a constraint that the user can act on.
     #[display("the write conflicts with {constraint}")]
     Conflict {
-        /// Which rule.
+        /// Which constraint.
         constraint: Constraint,
     },
     /// The database cannot be reached, is starting or stopping, took too long, or broke off.
     #[display("the database is unavailable")]
     Unavailable {
-        /// What the database said.
+        /// The error of the database.
         source: Cause,
     },
-    /// The database answered what it should not, or the code asked what it should not.
-    #[display("the database answered what it should not")]
+    /// The database gave an unexpected answer, or the code sent an invalid query.
+    #[display("unexpected answer from the database")]
     Corrupt {
-        /// What was wrong.
+        /// The cause.
         source: Cause,
     },
 }
@@ -51,26 +51,26 @@ pub enum Missing {
     Export,
 }
 
-/// A rule that a user can run into.
+/// A constraint that a user can violate.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 pub enum Constraint {
-    /// One tag of a name, without regard to case.
+    /// Tag names are unique per user, without regard to case.
     #[display("the tag's name")]
     TagName,
-    /// One set of arguments for a key.
+    /// An idempotency key belongs to one set of arguments.
     #[display("the idempotency key")]
     IdempotencyKey,
 }
 
 impl StorageError {
-    /// The error and its cause in one line, for whoever operates the server: never for a client.
+    /// The error and its cause in one line, for the log and the operator, never for a client.
     #[must_use]
     pub fn with_cause(&self) -> String {
         let cause = self
             .source()
             .map_or_else(String::new, |cause| format!(": {cause}"));
-        let told = format!("{self}{cause}");
-        Vec::from_iter(told.split_whitespace()).join(" ")
+        let text = format!("{self}{cause}");
+        Vec::from_iter(text.split_whitespace()).join(" ")
     }
 
     pub(super) const fn no_entry(id: EntryId) -> Self {
@@ -95,7 +95,7 @@ impl StorageError {
         Self::Conflict { constraint }
     }
 
-    /// The error of an answer that should not be, such as a panic in the code that asked.
+    /// An unexpected answer, or a panic in the code that ran the query.
     #[must_use]
     pub fn corrupt(cause: &'static str) -> Self {
         Self::Corrupt {
@@ -103,7 +103,7 @@ impl StorageError {
         }
     }
 
-    /// The error of a database that could not be asked.
+    /// The database could not be reached.
     pub(super) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable {
             source: Cause::new(cause),
@@ -113,10 +113,10 @@ impl StorageError {
 
 impl From<DieselError> for StorageError {
     fn from(error: DieselError) -> Self {
-        match judge(&error) {
-            Verdict::TagNameTaken => Self::conflict(Constraint::TagName),
-            Verdict::Outage => Self::unavailable(error),
-            Verdict::Fault => Self::Corrupt {
+        match classify(&error) {
+            Class::TagNameTaken => Self::conflict(Constraint::TagName),
+            Class::Outage => Self::unavailable(error),
+            Class::Fault => Self::Corrupt {
                 source: Cause::new(error),
             },
         }
@@ -147,46 +147,47 @@ impl From<StorageError> for JournalError {
     }
 }
 
-enum Verdict {
+enum Class {
     TagNameTaken,
     Outage,
     Fault,
 }
 
-fn judge(error: &DieselError) -> Verdict {
-    let DieselError::DatabaseError(kind, said) = error else {
+/// Diesel's error by what the caller can do about it.
+fn classify(error: &DieselError) -> Class {
+    let DieselError::DatabaseError(kind, details) = error else {
         return match error {
             DieselError::BrokenTransactionManager
             | DieselError::RollbackErrorOnCommit { .. }
-            | DieselError::AlreadyInTransaction => Verdict::Outage,
-            _ => Verdict::Fault,
+            | DieselError::AlreadyInTransaction => Class::Outage,
+            _ => Class::Fault,
         };
     };
     match kind {
         DatabaseErrorKind::UniqueViolation
-            if said.constraint_name() == Some("tags_user_id_folded_name_key") =>
+            if details.constraint_name() == Some("tags_user_id_folded_name_key") =>
         {
-            Verdict::TagNameTaken
+            Class::TagNameTaken
         }
         DatabaseErrorKind::UniqueViolation
         | DatabaseErrorKind::ForeignKeyViolation
         | DatabaseErrorKind::NotNullViolation
         | DatabaseErrorKind::CheckViolation
         | DatabaseErrorKind::RestrictViolation
-        | DatabaseErrorKind::ExclusionViolation => Verdict::Fault,
+        | DatabaseErrorKind::ExclusionViolation => Class::Fault,
         DatabaseErrorKind::ClosedConnection
         | DatabaseErrorKind::UnableToSendCommand
         | DatabaseErrorKind::SerializationFailure
-        | DatabaseErrorKind::ReadOnlyTransaction => Verdict::Outage,
-        // Diesel keeps no SQLSTATE. What is left are limits of time, shutdown, recovery, deadlock
-        // and want of resources, but also statements that the database does not understand. Those
-        // name a place in the statement, and so does only a wait for a table's lock that took too
-        // long (which in another language than English is taken for a fault).
-        _ if said.statement_position().is_some()
-            && !said.message().starts_with("canceling statement") =>
+        | DatabaseErrorKind::ReadOnlyTransaction => Class::Outage,
+        // Diesel keeps no SQLSTATE. The remaining errors are timeouts, shutdown, recovery, deadlock and
+        // exhausted resources, but also statements that the database rejects. The latter have a position
+        // in the statement. So has a timeout while waiting for a table lock, which is recognised by
+        // its English message (in other languages it counts as a fault).
+        _ if details.statement_position().is_some()
+            && !details.message().starts_with("canceling statement") =>
         {
-            Verdict::Fault
+            Class::Fault
         }
-        _ => Verdict::Outage,
+        _ => Class::Outage,
     }
 }

@@ -1,13 +1,16 @@
-//! Opening a connection, and what libpq is told so that a database that vanished is noticed.
+//! Opens connections, with libpq parameters by which a lost host is noticed.
 
-use diesel::{Connection, PgConnection};
+use std::fmt;
+
+use derive_more::{Display, Error};
+use diesel::{Connection, ConnectionError, PgConnection};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{error::StorageError, pool::unreachable};
+use super::error::StorageError;
 
-/// What libpq is told unless the URL says otherwise. Without these, a host that vanished without a
-/// word (a fail-over, a cut cable) holds a thread for many minutes: libpq waits for a connection
-/// without end, and the kernel repeats unacknowledged data for a quarter of an hour.
+/// Connection parameters for libpq, unless the URL has them. Without these, a host that vanishes (a
+/// fail-over, a cut cable) blocks a thread for many minutes: libpq waits for a connection without limit,
+/// and the kernel resends unacknowledged data for a quarter of an hour.
 const DEFAULTS: [(&str, &str); 5] = [
     ("connect_timeout", "3"),
     ("tcp_user_timeout", "10000"),
@@ -21,12 +24,57 @@ const DEFAULTS: [(&str, &str); 5] = [
 /// # Errors
 /// `Unavailable` if the database cannot be reached.
 pub(super) fn connect(url: &SecretString) -> Result<PgConnection, StorageError> {
-    establish(url).map_err(unreachable)
+    establish(url).map_err(StorageError::from)
 }
 
-/// The same, with Diesel's own error.
-pub(super) fn establish(url: &SecretString) -> diesel::ConnectionResult<PgConnection> {
-    PgConnection::establish(with_defaults(url.expose_secret()).expose_secret())
+/// Opens a connection. Blocks.
+///
+/// # Errors
+/// If the database cannot be reached, or libpq cannot parse the URL.
+pub(super) fn establish(url: &SecretString) -> Result<PgConnection, Unreachable> {
+    let url = with_defaults(url.expose_secret());
+    PgConnection::establish(url.expose_secret()).map_err(Unreachable::from)
+}
+
+/// Why there is no connection, in libpq's words. If libpq cannot parse the URL, its message quotes the
+/// URL with its password, so that message is replaced.
+#[derive(Debug, Display, Error)]
+#[display("{reason}")]
+pub(super) struct Unreachable {
+    reason: String,
+}
+
+const UNPARSABLE: &str = "the database's URL cannot be read";
+
+impl Unreachable {
+    pub(super) fn because(reason: impl fmt::Display) -> Self {
+        Self {
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<ConnectionError> for Unreachable {
+    fn from(error: ConnectionError) -> Self {
+        let reason = error.to_string();
+        let quotes_the_url = reason.contains("://") || reason.contains("connection info string");
+        if quotes_the_url {
+            Self::because(UNPARSABLE)
+        } else {
+            Self { reason }
+        }
+    }
+}
+
+impl From<Unreachable> for StorageError {
+    /// `Corrupt` if libpq cannot parse the URL, because waiting does not help.
+    fn from(error: Unreachable) -> Self {
+        if error.reason == UNPARSABLE {
+            Self::corrupt(UNPARSABLE)
+        } else {
+            Self::unavailable(error)
+        }
+    }
 }
 
 /// Both forms that libpq reads: a URL, and `name=value` pairs.
@@ -34,10 +82,10 @@ fn with_defaults(url: &str) -> SecretString {
     let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
     let mut url = url.to_owned();
     for (name, value) in DEFAULTS {
-        let said = url
+        let is_set = url
             .match_indices(name)
             .any(|(at, _)| url[at + name.len()..].trim_start().starts_with('='));
-        if said {
+        if is_set {
             continue;
         }
         url.push_str(match (is_url, url.contains('?')) {
@@ -56,31 +104,31 @@ fn with_defaults(url: &str) -> SecretString {
 mod tests {
     use super::*;
 
-    fn told(url: &str) -> String {
+    fn completed(url: &str) -> String {
         with_defaults(url).expose_secret().to_owned()
     }
 
     const ALL: &str = "connect_timeout=3&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
 
     #[test]
-    fn a_url_is_told_when_to_give_up_unless_it_says_so_itself() {
+    fn a_url_gets_time_limits_unless_it_has_them() {
         assert_eq!(
-            told("postgres://db/epicme"),
+            completed("postgres://db/epicme"),
             format!("postgres://db/epicme?{ALL}")
         );
         assert_eq!(
-            told("postgresql://db/epicme?sslmode=disable"),
+            completed("postgresql://db/epicme?sslmode=disable"),
             format!("postgresql://db/epicme?sslmode=disable&{ALL}")
         );
-        let patient = told("postgres://db/epicme?connect_timeout=60");
-        assert!(patient.starts_with("postgres://db/epicme?connect_timeout=60&tcp_user_timeout"));
-        assert_eq!(patient.matches("connect_timeout").count(), 1);
+        let with_limit = completed("postgres://db/epicme?connect_timeout=60");
+        assert!(with_limit.starts_with("postgres://db/epicme?connect_timeout=60&tcp_user_timeout"));
+        assert_eq!(with_limit.matches("connect_timeout").count(), 1);
     }
 
     #[test]
-    fn so_are_pairs_of_names_and_values() {
+    fn pairs_of_names_and_values_get_them_too() {
         assert_eq!(
-            told("host=db dbname=epicme keepalives_idle = 99"),
+            completed("host=db dbname=epicme keepalives_idle = 99"),
             format!(
                 "host=db dbname=epicme keepalives_idle = 99 {}",
                 ALL.replace("keepalives_idle=10&", "").replace('&', " ")

@@ -22,10 +22,10 @@ use super::{
     time,
 };
 
-/// How far entries are counted before they are read.
+/// Entries are counted up to this number before they are read.
 const COUNTED: usize = 1_000_000;
 
-/// Begins an export. A user has two at most: older ones give way, finished or not.
+/// Begins an export. A user has at most two; older ones are deleted, finished or not.
 ///
 /// # Errors
 /// Those of the database.
@@ -54,8 +54,8 @@ pub fn begin_export(
     })
 }
 
-/// The next entries of an export that was begun `at`: a thousand, or as many as together have at most
-/// so many bytes of content; always one if there is one, and none at the end of the journal.
+/// The next entries of an export that began `at`: at most a thousand, and at most `bytes` of content, but at
+/// least one. None at the end of the journal.
 ///
 /// # Errors
 /// Those of the database.
@@ -69,7 +69,7 @@ pub fn next_entries(
     let (after, id) = after.map_or((time::INFINITE_PAST, 0), |cursor| {
         (time::from_micros(cursor.micros), cursor.id)
     });
-    // The limit stands in the text, so that the planner knows it and goes along the index.
+    // The limit is in the SQL text, so that the planner knows it and uses the index.
     Statement::<EntrySql>::new(concat!(
         "WITH next AS MATERIALIZED (
            SELECT id, created_at, octet_length(content) AS bytes FROM entries
@@ -95,10 +95,10 @@ pub fn next_entries(
     .collect()
 }
 
-/// Adds a part to an export that is not whole yet.
+/// Adds a part to an unfinished export.
 ///
 /// # Errors
-/// `NotFound` if the export has given way to another.
+/// `NotFound` if the export was deleted for a newer one.
 pub fn append_to_export(
     connection: &mut PgConnection,
     user: UserId,
@@ -122,10 +122,10 @@ pub fn append_to_export(
     .ok_or(StorageError::no_export())
 }
 
-/// Declares an export whole, so that it can be read.
+/// Marks an export as complete, so that it can be read.
 ///
 /// # Errors
-/// `NotFound` if the export has given way to another.
+/// `NotFound` if the export was deleted for a newer one.
 pub fn finish_export(
     connection: &mut PgConnection,
     user: UserId,
@@ -146,7 +146,7 @@ pub fn finish_export(
     .try_into()
 }
 
-/// Finds an export that is whole and has not expired.
+/// Finds a complete export that has not expired.
 ///
 /// # Errors
 /// `NotFound` if the user has no such export.
@@ -167,11 +167,11 @@ pub fn get_export(
     .try_into()
 }
 
-/// Reads one part of an export that is whole. What is being read may be read to its end, even if it
-/// expires meanwhile.
+/// Reads one part of a complete export. A document can be read to its end even if it expires in the
+/// meantime.
 ///
 /// # Errors
-/// `NotFound` if the user has no such export, or it no such part.
+/// `NotFound` if the user has no such export, or the export no such part.
 pub fn read_export_part(
     connection: &mut PgConnection,
     user: UserId,

@@ -1,16 +1,14 @@
-//! What is deleted because its time is over, whosever it is.
+//! Deletes expired rows of all users.
 //!
-//! These are the only statements that reach rows without a user's id. Each user's own writes delete what is over of
-//! theirs, but nobody else does it for a user who never comes back. They may, because they return
-//! nothing but a count, and reach nothing but rows that every other statement treats as absent, and
-//! activity that is older than anybody is promised to find.
+//! These are the only statements that reach rows without a user's id. A user's own writes delete the expired
+//! rows of that user, so this is for users who never come back. No row leaves the database here.
 
 use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
 
 use super::{error::StorageError, statement::Statement};
 
-/// One statement for each table whose rows expire, and how many rows it deletes at most. It leaves
-/// those that another statement is at.
+/// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
+/// another statement has locked.
 const STATEMENTS: [(i64, &str); 4] = [
     (
         1_000,
@@ -28,7 +26,7 @@ const STATEMENTS: [(i64, &str); 4] = [
              WHERE used_at <= now() - interval '30 minutes'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
-    // Its parts go with it, which may be hundreds of each.
+    // Their parts are deleted with them, perhaps hundreds of each.
     (
         20,
         "DELETE FROM exports

@@ -1,4 +1,4 @@
-//! Writes that are done once, however often they are asked for.
+//! Idempotency keys: a write with a key is done once, however often it is repeated.
 //!
 //! A keyed write claims its key in the same statement that writes, so there is no moment at which
 //! one is stored and the other is not. A second claim waits for the first one's statement to end,
@@ -20,7 +20,7 @@ use super::{
     statement::Statement,
 };
 
-/// Takes over a key that is older than 24 hours; leaves a younger one alone and returns no row.
+/// Replaces a key that is older than 24 hours; a younger one is kept and no row is returned.
 macro_rules! claim_if_expired {
     () => {
         " ON CONFLICT (user_id, operation, key) DO UPDATE
@@ -33,8 +33,8 @@ macro_rules! claim_if_expired {
 }
 pub(super) use claim_if_expired;
 
-/// Forgets some expired keys of the user (`$1`), once the statement has its own. Keys that another
-/// statement is at are left to it, so that no two statements wait for each other.
+/// Deletes some expired keys of the user (`$1`) after the statement has claimed its key. Rows that another
+/// statement has locked are skipped, so that no two statements wait for each other.
 macro_rules! sweep {
     ($operation:literal, $key:literal) => {
         concat!(
@@ -61,8 +61,8 @@ pub(super) struct Remembered {
     pub(super) tags: Vec<TagName>,
 }
 
-/// Looks a key up that a write found taken. `None` if it is not taken after all, so that the write
-/// was refused for another reason.
+/// Looks up a key that a write could not claim. `None` if the key does not exist: the write was refused for
+/// another reason.
 ///
 /// # Errors
 /// `Conflict` if the key was used with other arguments.

@@ -19,8 +19,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// The advisory lock that a migrating program holds: "EpicMe" in ASCII.
 const LOCK: &str = "SELECT pg_advisory_lock(76177399569765)";
 
-/// Runs the migrations that the database lacks and returns their names. Blocks; of two programs
-/// that migrate the same database, one waits for the other.
+/// Runs pending migrations and returns their names. Blocks. If two programs migrate the same database, one
+/// waits for the other.
 ///
 /// # Errors
 /// `Unavailable` if the database cannot be reached, `Corrupt` if it refuses a migration.
@@ -36,11 +36,11 @@ pub fn migrate(database_url: &SecretString) -> Result<Vec<String>, StorageError>
 
 /// The names of the migrations that the database lacks. Blocks.
 ///
-/// It only reads. Diesel's own question makes the table of versions first, which a role that may change
-/// rows and not the schema is refused, even where the table is there already.
+/// It only reads. Diesel's own function first creates the table of versions, which is refused to a role that
+/// may change rows but not the schema, even if the table exists.
 ///
 /// # Errors
-/// `Unavailable` if the database cannot be reached, `Corrupt` if it cannot say.
+/// `Unavailable` if the database cannot be reached, `Corrupt` if the query fails.
 pub fn pending_migrations(database_url: &SecretString) -> Result<Vec<String>, StorageError> {
     let run = versions(&mut connect(database_url)?)?;
     let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS
@@ -56,7 +56,7 @@ pub fn pending_migrations(database_url: &SecretString) -> Result<Vec<String>, St
     Ok(pending)
 }
 
-/// The versions that were run; none where nothing ever was.
+/// The versions that were run.
 fn versions(connection: &mut PgConnection) -> Result<BTreeSet<String>, StorageError> {
     #[derive(QueryableByName)]
     struct Line {
@@ -75,7 +75,7 @@ fn versions(connection: &mut PgConnection) -> Result<BTreeSet<String>, StorageEr
     Ok(run.into_iter().map(|line| line.line).collect())
 }
 
-/// Undoes every migration, and with them every entry. Blocks.
+/// Reverts every migration, which deletes all data. Blocks.
 ///
 /// # Errors
 /// `Unavailable` if the database cannot be reached, `Corrupt` if it refuses.

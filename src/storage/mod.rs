@@ -1,16 +1,14 @@
-//! **Lives here:** everything that is said to PostgreSQL: queries, private row types, the pool, the
-//! migrations.
+//! *Purpose:* everything that talks to PostgreSQL: queries, private row types, the pool, the migrations.
 //!
-//! **May enter:** `actors::journal` for the queries; `app` and `dev` for the migrations.
+//! *Used by:* `journal` for queries; `main`, `app` and `dev` for migrations.
 //!
-//! **Never here:** a query function without the user's id as its first parameter after the
-//! connection, or without it in every `WHERE`, but in `housekeeping.rs`, which shows nobody anything, and
-//! where activity of many users is added at once, under a key each, or entries of many are written at once,
-//! each beside its owner; a row type in a public signature; a
-//! value, a title or SQL text in an error's `Display`.
+//! *Invariants:* every query function takes the user's id and has it in every `WHERE`. There are three
+//! exceptions: `housekeeping.rs` deletes expired rows of all users and returns none; activity and batches of
+//! entries are written for several users at once, each row with its owner. No row type is in a public
+//! signature. No value, title or SQL text is in the `Display` of an error.
 //!
-//! **Begin with** `entries.rs`, then `statement.rs`: statements are written by hand where one round
-//! trip does the work of several, and go through Diesel's statement cache like any other.
+//! *Start reading at* `entries.rs`, then `statement.rs`: statements are written by hand where one round trip
+//! does the work of several, and use Diesel's statement cache.
 
 pub mod activity;
 pub mod entries;

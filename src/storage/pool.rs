@@ -1,4 +1,4 @@
-//! The connections, and what each is told before its first use.
+//! The connection pool: r2d2 with limits that every connection sets before its first use.
 
 use std::{
     fmt,
@@ -11,7 +11,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use derive_more::{Display, Error};
 use diesel::{
     ConnectionError, PgConnection, RunQueryDsl, connection::SimpleConnection, r2d2::R2D2Connection,
     sql_types::Bool,
@@ -19,16 +18,20 @@ use diesel::{
 use r2d2::{HandleError, ManageConnection};
 use secrecy::SecretString;
 
-use super::{error::StorageError, establish::establish, statement::Statement};
+use super::{
+    error::StorageError,
+    establish::{Unreachable, establish},
+    statement::Statement,
+};
 
-/// How many connections, and how long each thing may take.
+/// The size of the pool and its time limits.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
-    /// Where the database is: a libpq URL.
+    /// The libpq URL of the database.
     pub database_url: SecretString,
     /// At most this many connections.
     pub size: NonZeroU32,
-    /// How long a caller waits for a connection before the database counts as unavailable.
+    /// How long a caller waits for a connection before it gets `Unavailable`.
     pub connect_timeout: Duration,
     /// How long one statement may run.
     pub statement_timeout: Duration,
@@ -40,16 +43,15 @@ pub struct PoolSettings {
 #[derive(Clone)]
 pub struct Pool(r2d2::Pool<Sessions>);
 
-/// A connection on loan. It goes back when it is dropped, unless it broke.
+/// A leased connection. It returns to the pool when it is dropped, unless it broke.
 pub struct Lease(r2d2::PooledConnection<Sessions>);
 
-/// A connection that has been silent for this long is asked whether it still lives: a firewall or a
-/// fail-over may have cut it without a word. A younger silence is not worth the round trip.
-const TRUSTED_SILENCE: Duration = Duration::from_secs(15);
+/// A connection that was unused for longer is tested before its next use: a firewall or a fail-over may
+/// have cut it unnoticed. After a shorter time the test would not be worth its round trip.
+const MAX_UNTESTED_IDLE: Duration = Duration::from_secs(15);
 
 impl Pool {
-    /// A pool that connects when it is first asked, so that it can be made while the database is
-    /// down.
+    /// Creates a pool, which connects when a connection is first needed, so the database may be down.
     #[must_use]
     pub fn new(settings: &PoolSettings) -> Self {
         let builder = r2d2::Pool::builder()
@@ -60,12 +62,12 @@ impl Pool {
             .error_handler(Box::new(LogUnreachable));
         Self(builder.build_unchecked(Sessions {
             database_url: settings.database_url.clone(),
-            greeting: greeting(settings),
+            session_settings: session_settings(settings),
             generation: Arc::default(),
         }))
     }
 
-    /// How many connections are idle, and how many are on loan.
+    /// How many connections are idle, and how many are leased.
     #[must_use]
     pub fn connections(&self) -> (u32, u32) {
         let state = self.0.state();
@@ -76,17 +78,17 @@ impl Pool {
     /// Borrows a connection. Blocks, at most for the pool's `connect_timeout`.
     ///
     /// # Errors
-    /// `Unavailable` if none came free or none could be made.
+    /// `Unavailable` if none became idle or could be opened in time.
     pub fn get(&self) -> Result<Lease, StorageError> {
         self.get_within(self.0.connection_timeout())
     }
 
-    /// The same, with a patience of its own.
+    /// Like [`get`](Self::get), with another time limit.
     ///
     /// # Errors
-    /// `Unavailable` if none came free or none could be made.
-    pub fn get_within(&self, patience: Duration) -> Result<Lease, StorageError> {
-        match self.0.get_timeout(patience) {
+    /// `Unavailable` if none became idle or could be opened in time.
+    pub fn get_within(&self, limit: Duration) -> Result<Lease, StorageError> {
+        match self.0.get_timeout(limit) {
             Ok(session) => Ok(Lease(session)),
             Err(error) => Err(StorageError::unavailable(error)),
         }
@@ -100,14 +102,14 @@ impl fmt::Debug for Pool {
 }
 
 impl Lease {
-    /// Whether the connection broke while it was on loan, to be asked after a failure: Diesel does
-    /// not notice in every case, so the database is asked. If it broke, the others that are as old
-    /// are not trusted any longer either.
+    /// Whether the connection broke while it was leased. Call it after a failure: Diesel does not notice
+    /// every broken connection, so this runs a query. If it broke, connections that are as old as it are
+    /// not used again either.
     pub fn is_broken(&mut self) -> bool {
         let session = &mut *self.0;
         session.broken |= session.connection.is_broken() || ping(&mut session.connection).is_err();
         if session.broken {
-            session.distrust_generation();
+            session.retire_generation();
         }
         session.broken
     }
@@ -127,8 +129,8 @@ impl DerefMut for Lease {
     }
 }
 
-/// Whether the database answers, and takes writes: after a fail-over a connection may have been left
-/// with a server that only follows another.
+/// Whether the database answers and accepts writes: after a fail-over a connection may still lead to a
+/// server that is now a standby.
 ///
 /// # Errors
 /// `Unavailable` if it does not.
@@ -146,63 +148,29 @@ pub fn ping(connection: &mut PgConnection) -> Result<(), StorageError> {
     }
 }
 
-/// Cannot reach the database, with libpq's reason; `Corrupt` if libpq cannot even read the URL, which no
-/// waiting mends. A URL that cannot be read is quoted in libpq's message, password and all, so that
-/// message goes no further.
-pub(super) fn unreachable(error: ConnectionError) -> StorageError {
-    let unreachable = Unreachable::from(error);
-    if unreachable.reason == UNREADABLE {
-        StorageError::corrupt(UNREADABLE)
-    } else {
-        StorageError::unavailable(unreachable)
-    }
-}
-
-const UNREADABLE: &str = "the database's URL cannot be read";
-
-#[derive(Debug, Display, Error)]
-#[display("{reason}")]
-struct Unreachable {
-    reason: String,
-}
-
-impl From<ConnectionError> for Unreachable {
-    fn from(error: ConnectionError) -> Self {
-        let reason = error.to_string();
-        let quotes_the_url = reason.contains("://") || reason.contains("connection info string");
-        Self {
-            reason: if quotes_the_url {
-                UNREADABLE.to_owned()
-            } else {
-                reason
-            },
-        }
-    }
-}
-
-/// Makes connections and judges them.
+/// Opens and checks connections for r2d2.
 struct Sessions {
     database_url: SecretString,
-    greeting: String,
+    session_settings: String,
     generation: Arc<AtomicU64>,
 }
 
-/// A connection, and what its trustworthiness depends on.
+/// A connection, and what decides whether it may be used again.
 struct Session {
     connection: PgConnection,
-    /// The generation that it was made in.
-    born_in: u64,
+    /// The generation in which it was opened.
+    opened_in: u64,
     generation: Arc<AtomicU64>,
-    last_heard: Instant,
+    last_used: Instant,
     broken: bool,
 }
 
 impl Session {
-    fn distrust_generation(&self) {
-        // Only the first to notice moves the generation on; connections made since are sound.
+    fn retire_generation(&self) {
+        // Only the first failure of a generation counts: newer connections are kept.
         let _ = self.generation.compare_exchange(
-            self.born_in,
-            self.born_in + 1,
+            self.opened_in,
+            self.opened_in + 1,
             Ordering::AcqRel,
             Ordering::Acquire,
         );
@@ -214,45 +182,43 @@ impl ManageConnection for Sessions {
     type Error = Unreachable;
 
     fn connect(&self) -> Result<Session, Unreachable> {
-        let born_in = self.generation.load(Ordering::Acquire);
+        let opened_in = self.generation.load(Ordering::Acquire);
         let mut connection = establish(&self.database_url)?;
         connection
-            .batch_execute(&self.greeting)
+            .batch_execute(&self.session_settings)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
         Ok(Session {
             connection,
-            born_in,
+            opened_in,
             generation: Arc::clone(&self.generation),
-            last_heard: Instant::now(),
+            last_used: Instant::now(),
             broken: false,
         })
     }
 
-    /// Called before each loan. Costs no round trip unless the connection has long been silent.
+    /// Called before each lease. Costs no round trip unless the connection was idle for long.
     fn is_valid(&self, session: &mut Session) -> Result<(), Unreachable> {
-        if session.born_in != self.generation.load(Ordering::Acquire) {
-            return Err(Unreachable {
-                reason: "the database went away since the connection was made".to_owned(),
-            });
+        if session.opened_in != self.generation.load(Ordering::Acquire) {
+            return Err(Unreachable::because(
+                "the database went away since the connection was made",
+            ));
         }
-        if session.last_heard.elapsed() > TRUSTED_SILENCE {
-            ping(&mut session.connection).map_err(|error| Unreachable {
-                reason: error.to_string(),
-            })?;
+        if session.last_used.elapsed() > MAX_UNTESTED_IDLE {
+            ping(&mut session.connection).map_err(Unreachable::because)?;
         }
         Ok(())
     }
 
-    /// Called after each loan.
+    /// Called after each lease.
     fn has_broken(&self, session: &mut Session) -> bool {
-        session.last_heard = Instant::now();
+        session.last_used = Instant::now();
         std::thread::panicking() || session.broken || session.connection.is_broken()
     }
 }
 
-/// What each connection is told first. The limits are ours and not the server's, so that a pool
-/// cannot be held by a statement that nobody waits for any longer.
-fn greeting(settings: &PoolSettings) -> String {
+/// The first statements of each connection. Limits are set here and not left to the server, so that a
+/// statement for which nobody waits any longer cannot occupy the pool.
+fn session_settings(settings: &PoolSettings) -> String {
     // PostgreSQL reads 0 as "no limit".
     let millis = |limit: Duration| limit.as_millis().max(1);
     format!(
@@ -264,7 +230,7 @@ fn greeting(settings: &PoolSettings) -> String {
     )
 }
 
-/// r2d2 tries again by itself; each caller that waited in vain reports its own failure.
+/// r2d2 retries by itself, and each caller that timed out reports its own failure.
 #[derive(Debug)]
 struct LogUnreachable;
 

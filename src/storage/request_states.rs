@@ -1,4 +1,4 @@
-//! Which states of multi round-trip requests were used: each counts once, in whichever process.
+//! Used states of multi round-trip requests: each counts once, in all processes.
 
 use diesel::{
     PgConnection, RunQueryDsl,
@@ -9,12 +9,11 @@ use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement};
 
-/// Uses a state up; `false` if it was used before, or if the user has used a thousand within half an
-/// hour: nobody answers so often, and nobody else is kept from it. Statements that run at the same time
-/// do not count each other, so there may be a few more.
+/// Marks a state as used. Returns `false` if it was used before, or if the user has used a thousand within
+/// half an hour. Concurrent statements do not count each other, so there may be a few more.
 ///
-/// A used state is remembered for 30 minutes by the database's clock. A state is good for ten by the
-/// clocks of the processes, which may therefore differ by twenty.
+/// A used state is remembered for 30 minutes by the database's clock. A state is valid for ten minutes by
+/// the clocks of the processes, which may therefore differ by twenty.
 ///
 /// # Errors
 /// Those of the database. The state may have been used up then.
@@ -23,8 +22,8 @@ pub fn use_up(
     user: UserId,
     nonce: [u8; 12],
 ) -> Result<bool, StorageError> {
-    // Two that use the same state meet at the primary key: the second waits for the first, and then
-    // inserts nothing. Rows that another statement is at are left to it.
+    // Two statements for the same state conflict on the primary key: the second waits for the first, and then
+    // inserts nothing. Rows that another statement has locked are skipped.
     let inserted = Statement::<()>::new(
         "WITH forgotten AS (
            DELETE FROM used_request_states

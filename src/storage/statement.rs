@@ -40,7 +40,7 @@ enum Plan {
 
 /// The text of a statement.
 pub(super) trait SqlText: Any {
-    /// Whether all values of the type are the same text, so that the type alone tells which it is.
+    /// Whether all values of the type have the same text, so that the type identifies the statement.
     const IS_ONE: bool;
 
     /// The text.
@@ -55,7 +55,7 @@ impl SqlText for &'static str {
     }
 }
 
-/// The text that a closure gives, which is the same each time because the closure holds nothing.
+/// The text that a closure returns, always the same because the closure captures nothing.
 pub(super) struct Only<F>(F);
 
 impl<F: Fn() -> &'static str + 'static> SqlText for Only<F> {
@@ -75,15 +75,15 @@ impl<Row> Statement<Row> {
         Self::with_plan(sql, Plan::Cached)
     }
 
-    /// A statement that is planned each time, for its best plan depends on what is bound.
+    /// A statement that is planned each time, because its best plan depends on the bound values.
     pub(super) const fn fit_to_binds(sql: &'static str) -> Self {
         Self::with_plan(sql, Plan::FitToBinds)
     }
 }
 
 impl<Row, F: Fn() -> &'static str + 'static> Statement<Row, Only<F>> {
-    /// A statement that is prepared once per connection, and recognised by where it is written: for
-    /// those that run often, for it spares comparing the text each time.
+    /// A statement that is prepared once per connection, and identified by its place in the source. For frequent
+    /// statements, because their texts need not be compared.
     pub(super) const fn often(sql: F) -> Self {
         Self::with_plan(Only(sql), Plan::Cached)
     }
@@ -124,8 +124,8 @@ impl<Row, Sql: SqlText, Binds: QueryFragment<Pg>> QueryFragment<Pg> for Statemen
         if matches!(self.plan, Plan::FitToBinds) {
             out.unsafe_to_cache_prepared();
         }
-        // Diesel writes a placeholder wherever it collects a bind. Ours stand in the text already,
-        // at their places and as often as they are used, so Diesel's go into a comment.
+        // Diesel writes a placeholder for each bind that it collects. The text has its own placeholders, so
+        // Diesel's go into a comment.
         out.push_sql("/*");
         self.binds.walk_ast(out.reborrow())?;
         out.push_sql("*/ ");
@@ -166,7 +166,7 @@ impl<Before: BindTypes, SqlType: Any, Value> BindTypes for Bound<Before, SqlType
     type Types = (Before::Types, SqlType);
 }
 
-/// The cache's key is the text, or the type that stands for it, and the binds' types.
+/// The key of the statement cache is the text, or the type that identifies it, and the types of the binds.
 impl<Row, Sql: SqlText, Binds: BindTypes> QueryId for Statement<Row, Sql, Binds> {
     type QueryId = (Sql, Binds::Types);
 

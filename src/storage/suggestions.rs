@@ -1,7 +1,7 @@
-//! What somebody may mean who is typing: the newest entries or tags that fit.
+//! Suggestions for a text that is being typed: the newest entries or tags that match.
 //!
-//! A search through every title would cost more the longer the journal is, at every key that is
-//! pressed; so the newest are looked through, and the one whose id was typed in full.
+//! Searching every title would cost more the longer the journal is, at every key press, so only the newest
+//! are searched, and the one whose id is the whole text.
 
 use diesel::{
     PgConnection, RunQueryDsl,

@@ -1,4 +1,4 @@
-//! Tags.
+//! Statements about tags.
 
 use diesel::{
     AsChangeset, ExpressionMethods, OptionalExtension, PgConnection, QueryDsl, Queryable,

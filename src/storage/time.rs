@@ -1,4 +1,4 @@
-//! Instants as PostgreSQL keeps them: whole microseconds, within its range.
+//! Times as PostgreSQL stores them: whole microseconds, within its range.
 
 use diesel::data_types::PgTimestamp;
 

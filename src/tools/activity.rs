@@ -1,4 +1,4 @@
-//! Which clients were in the user's journal, and what they did there.
+//! Which clients used the user's journal, and for what.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

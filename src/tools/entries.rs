@@ -1,4 +1,4 @@
-//! Single entries: write, read, change, delete.
+//! Tools for single entries: create, read, update, delete.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,7 @@ impl Tool for CreateEntry {
         let entry = self
             .journal
             .ask(journal::CreateEntry {
-                owner: super::journal_owner(&context.principal()),
+                owner: super::journal_owner(context.principal()),
                 entry,
                 idempotency_key,
             })
@@ -107,7 +107,7 @@ impl Tool for CreateEntry {
                 .map(|tag| tag_link(tag.id, &tag.name).into()),
         );
         Ok(ToolResult {
-            text: told("Created entry", &entry),
+            text: describe("Created entry", &entry),
             content: about,
             structured: EntryOutput {
                 entry: entry.into(),
@@ -151,7 +151,7 @@ impl Tool for GetEntry {
             })
             .await?;
         Ok(ToolResult {
-            text: told("Entry", &entry),
+            text: describe("Entry", &entry),
             content: vec![entry_link(entry.id, entry.title.as_str()).into()],
             structured: EntryOutput {
                 entry: entry.into(),
@@ -249,7 +249,7 @@ impl Tool for UpdateEntry {
             })
             .await?;
         Ok(ToolResult {
-            text: told("Updated entry", &entry),
+            text: describe("Updated entry", &entry),
             content: vec![entry_link(entry.id, entry.title.as_str()).into()],
             structured: EntryOutput {
                 entry: entry.into(),
@@ -319,10 +319,10 @@ impl Tool for DeleteEntry {
             return Ok(gone(id));
         };
         if !can_ask {
-            super::tell_unconfirmed(&context, &entry_link(id, entry.title.as_str()));
+            super::log_unconfirmed(&context, &entry_link(id, entry.title.as_str()));
         }
         Ok(ToolResult {
-            text: told("Deleted entry", &entry),
+            text: describe("Deleted entry", &entry),
             content: Vec::new(),
             structured: DeleteEntryOutput {
                 success: true,
@@ -343,13 +343,13 @@ fn gone(id: EntryId) -> ToolResult<DeleteEntryOutput> {
     }
 }
 
-/// What was done, to which entry, in a sentence.
-fn told(what: &str, entry: &Entry) -> String {
+/// The text of a result: what was done to which entry.
+fn describe(what: &str, entry: &Entry) -> String {
     let mut id = itoa::Buffer::new();
     [what, " ", id.format(entry.id.0), ": ", &entry.title, "."].concat()
 }
 
-/// Models send an empty text where they mean none.
+/// An empty text counts as none, because models send it so.
 fn note(note: Option<Note>) -> Option<String> {
     note.map(String::from).filter(|note| !note.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Tags on entries: put one on, take one off.
+//! Tools that add a tag to an entry and remove it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ use mcp_server::features::{
 };
 use resource_server::clock::Timestamp;
 
-/// Both tools show the tag's name, so both need to be allowed to read tags.
-const SCOPES: &'static [&'static str] = &[
+/// Both tools return the tag's name, so both need the scope to read tags.
+const SCOPES: &[&str] = &[
     scopes::ENTRIES_WRITE,
     scopes::ENTRIES_READ,
     scopes::TAGS_READ,

@@ -1,4 +1,4 @@
-//! The whole journal as one document.
+//! Exports the whole journal as one document.
 
 use std::sync::Arc;
 
@@ -25,13 +25,13 @@ use mcp_server::features::{
 };
 use resource_server::{clock::Timestamp, principal::UserId};
 
-/// How much content is read from the database at once, in bytes, unless one entry has more.
+/// At most this much content is read from the database at once, in bytes, unless one entry has more.
 const PAGE: u32 = 1 << 20;
 
-/// How long a part is at least, but for the last, in bytes.
+/// The minimum size of a part except the last, in bytes.
 const PART: usize = 256 << 10;
 
-/// The longest document that comes with the answer, in bytes: what a model can still be given to read.
+/// The longest document that is embedded in the result, in bytes: about what fits a model's context.
 const LONGEST_EMBEDDED: usize = 64 << 10;
 
 /// `export_journal`
@@ -131,16 +131,16 @@ fn draw_id() -> ExportId {
     ExportId::from_random(bits)
 }
 
-/// An export on its way into the database.
+/// An export that is being written to the database.
 struct Parts<'a> {
     journal: &'a JournalHandle,
     user: UserId,
     id: ExportId,
     writer: Writer,
-    /// How many parts are kept, and how many bytes they have.
+    /// The number of stored parts, and their size in bytes.
     written: u32,
     bytes: usize,
-    /// The first part, which is the whole of a short document.
+    /// The first part, which is all of a short document.
     first: Arc<str>,
 }
 

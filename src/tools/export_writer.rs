@@ -1,4 +1,4 @@
-//! A journal as one document, written piece by piece.
+//! Writes a journal as one document, part by part.
 
 use std::fmt::Write;
 
@@ -11,8 +11,8 @@ use crate::domain::{
 use crate::views::{EntryView, TagView};
 use resource_server::clock::Timestamp;
 
-/// Writes a document: first the tags, then the entries. What was written is taken off from time to
-/// time, so that no more than a piece is ever held.
+/// Writes a document: first the tags, then the entries. The text is taken from it in parts, so that only one
+/// part is in memory.
 pub(super) struct Writer {
     format: ExportFormat,
     text: String,
@@ -21,7 +21,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Begins a document about a journal as it was at this instant.
+    /// Begins a document about the journal at this time.
     #[must_use]
     pub(super) fn new(format: ExportFormat, at: Timestamp) -> Self {
         let at = rfc3339(at);
@@ -73,7 +73,7 @@ impl Writer {
         self.entries += 1;
     }
 
-    /// How much was written since it was last taken off, in bytes.
+    /// The size of the text that has not been taken, in bytes.
     #[must_use]
     pub(super) fn len(&self) -> usize {
         self.text.len()
@@ -85,7 +85,7 @@ impl Writer {
         (self.entries, self.tags)
     }
 
-    /// Takes off what was written.
+    /// Takes the text written so far.
     #[must_use]
     pub(super) fn take(&mut self) -> String {
         std::mem::take(&mut self.text)
@@ -101,7 +101,7 @@ impl Writer {
         }
     }
 
-    /// One line for each item, so that a person can find their way and a program can read it by lines.
+    /// One line per item, for people and for programs that read lines.
     fn json_item(&mut self, before: usize, item: &impl Serialize) {
         self.text.push_str(if before == 0 { "\n" } else { ",\n" });
         self.text.push_str(

@@ -1,11 +1,11 @@
-//! Lists of entries, newest first, and the search.
+//! Lists of entries, and full-text search.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     arguments::{
-        dates::{self, Moment, Zone},
+        dates::{self, DateOrTime, Zone},
         pages::{After, Limit},
     },
     domain::{
@@ -35,9 +35,9 @@ pub(super) struct ListEntriesArguments {
     /// Only entries that have at least one of these tags.
     tag_ids: Option<UpTo<Id, 50>>,
     /// Only entries written at this time or later; a date means its beginning.
-    from: Option<Moment>,
+    from: Option<DateOrTime>,
     /// Only entries written before this time; a date means its beginning, so that day is not in it.
-    to: Option<Moment>,
+    to: Option<DateOrTime>,
     /// The time zone in which dates begin, such as Europe/Berlin. UTC unless said otherwise.
     time_zone: Option<Zone>,
     /// Only favorites, or only others.
@@ -203,8 +203,7 @@ pub(super) fn found(count: usize, one: &str, many: &str, more: bool) -> String {
     format!("Found {count} {noun}.{rest}")
 }
 
-/// Named by its number: the title stands beside it in the data, and a list is read by models, to whom
-/// every word of it counts.
+/// A link named by the id: the data has the title, and every word of a list costs the model tokens.
 fn link(item: &EntryListItem) -> ResourceLink {
     let name = LazyText::Numbered {
         before: "entry ",

@@ -1,6 +1,11 @@
-//! **Lives here:** every tool, one declaration each, in the order in which lists show them.
+//! *Purpose:* every tool, one declaration each, in the order of `tools/list`.
 //!
-//! **Begin with** `user.rs`, the smallest; `entries.rs` is the rule.
+//! *Used by:* `app`.
+//!
+//! *Invariants:* a tool reaches the database only through the `JournalHandle`; its scopes, arguments and
+//! result are declared on it and nowhere else.
+//!
+//! *Start reading at* `user.rs`, the smallest; `entries.rs` is typical.
 
 mod activity;
 mod entries;
@@ -49,7 +54,7 @@ pub fn all(journal: &JournalHandle) -> Vec<DeclaredTool> {
     ]
 }
 
-/// For whom the journal writes.
+/// The owner of what is written.
 pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
     JournalOwner {
         user: principal.user,
@@ -58,9 +63,9 @@ pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
     }
 }
 
-/// Tells client and operator that something is gone although nobody was asked: the tool's own answer
-/// does not say whether somebody was.
-fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
+/// Logs, to the client and for the operator, that something was deleted without a confirmation. The tool's
+/// result does not say whether there was one.
+fn log_unconfirmed(context: &Context, deleted: &ResourceLink) {
     let data = json!({
         "message": "Deleted without asking the user, because the client cannot ask",
         "uri": &deleted.uri,
@@ -69,8 +74,8 @@ fn tell_unconfirmed(context: &Context, deleted: &ResourceLink) {
     context.conversation().skip_confirmation();
 }
 
-/// A client's key with a digest of what it asked for under that key. The digest is over what the
-/// arguments mean, so that their order and spelled-out defaults make no difference.
+/// A client's idempotency key with a digest of the call's arguments. The digest is of the parsed arguments, so
+/// that their order and explicit defaults make no difference.
 fn idempotency_key(key: entries::Key, meaning: &impl Serialize) -> IdempotencyKey {
     IdempotencyKey {
         key: key.into(),

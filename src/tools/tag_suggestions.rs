@@ -27,7 +27,7 @@ use mcp_server::features::{
     conversation::{Conversation, FollowUp},
 };
 
-/// What the call's token needs: the model is shown an entry and tags, and both are written to.
+/// Scopes that the call's token needs: entries and tags are shown to the model and changed.
 const NEEDS: &[&str] = &[
     scopes::ENTRIES_READ,
     scopes::ENTRIES_WRITE,
@@ -35,27 +35,26 @@ const NEEDS: &[&str] = &[
     scopes::TAGS_WRITE,
 ];
 
-/// What whoever listens needs: the question shows an entry and tags.
+/// Scopes that the token of the GET stream needs, because the request shows an entry and tags.
 const SHOWS: &[&str] = &[scopes::ENTRIES_READ, scopes::TAGS_READ];
 
-/// How many tags are taken of an answer.
+/// At most this many tags are taken from an answer.
 const MOST: usize = 5;
 
-/// How many of the user's tags are held against an answer. A tag beyond them is not found by its name,
-/// and then not put on the entry.
+/// At most this many of the user's tags are compared with an answer. A tag beyond them is not found by its
+/// name and not added.
 const MOST_TAGS: usize = 1_000;
 
-/// How many of them the model is shown. With the content below, a question is well within what a
-/// session keeps of its streams.
+/// At most this many are shown to the model, so that the request fits into the replay buffer of a session.
 const TAGS_SHOWN: usize = 200;
 
-/// How much the model is shown of an entry's content, in characters.
+/// At most this much of an entry's content is shown to the model, in characters.
 const LONGEST_CONTENT: usize = 20_000;
 
-/// How long an answer is looked at, in bytes: five names, with room.
+/// The longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 4_096;
 
-/// How long an answer may be, in the model's tokens.
+/// The longest answer that is asked for, in tokens of the model.
 const MAX_TOKENS: u32 = 200;
 
 const LOGGER: &str = "tag-suggestions";
@@ -78,8 +77,7 @@ struct TagSuggestion {
     context: ReadContext,
 }
 
-/// Has tags suggested for an entry that this call wrote, once the call has ended, if its token reaches
-/// far enough for that.
+/// Asks for tags for the entry that this call wrote, after the call has ended, if its token has the scopes.
 pub(super) fn suggest_after(journal: &JournalHandle, context: &Context, entry: EntryId) {
     if !context.may(NEEDS) || !context.conversation().can(ClientCapability::Sample) {
         return;
@@ -97,19 +95,19 @@ pub(super) fn suggest_after(journal: &JournalHandle, context: &Context, entry: E
     });
 }
 
-/// Why no tags were put on an entry. Says nothing of any text.
+/// Why no tags were added to an entry. Contains no text of the journal.
 enum Failed {
-    /// The client gave no answer, as is its right.
+    /// The client declined or did not answer.
     NoAnswer,
-    /// It could not be asked.
+    /// The client could not be asked.
     NotAsked,
-    /// What it answered breaks a rule.
-    Odd(&'static str),
-    /// The token ended in the meantime.
+    /// The answer is invalid.
+    Invalid(&'static str),
+    /// The token expired in the meantime.
     TokenEnded,
     /// The entry was deleted in the meantime.
     EntryGone,
-    /// The journal could not.
+    /// The journal reported an error.
     Journal(JournalError),
 }
 
@@ -123,7 +121,7 @@ impl From<JournalError> for Failed {
 }
 
 impl TagSuggestion {
-    /// Asks, and puts the tags of the answer on the entry. What goes wrong is told in passing alone.
+    /// Asks the client, and adds the tags of its answer to the entry. Errors are only logged to the client.
     async fn run(self, conversation: Conversation) {
         let id = self.entry.0;
         match self.suggest(&conversation).await {
@@ -133,7 +131,7 @@ impl TagSuggestion {
                 conversation.log(Level::Info, LOGGER, &data);
             }
             Err(failed) => {
-                let (level, why) = failed.told();
+                let (level, why) = failed.log_message();
                 let message = format!("No tags suggested: {why}");
                 let data = json!({ "message": message, "entryId": id });
                 conversation.log(level, LOGGER, &data);
@@ -141,7 +139,7 @@ impl TagSuggestion {
         }
     }
 
-    /// The tags that were put on the entry.
+    /// Returns the tags that were added to the entry.
     async fn suggest(&self, conversation: &Conversation) -> Result<Vec<TagId>, Failed> {
         let user = self.context.principal().user;
         let entry = self.read_entry().await?;
@@ -151,9 +149,9 @@ impl TagSuggestion {
             .await
             .map_err(|_| Failed::NotAsked)?;
         let answer = answer.ok_or(Failed::NoAnswer)?;
-        let names = names(answer).map_err(Failed::Odd)?;
+        let names = names(answer).map_err(Failed::Invalid)?;
 
-        // The client had time to think: what held before it was asked may hold no more.
+        // Checked again, because minutes may have passed since the request.
         if self.context.has_expired() {
             return Err(Failed::TokenEnded);
         }
@@ -183,7 +181,7 @@ impl TagSuggestion {
         self.journal.ask(GetEntry { user, id }).await
     }
 
-    /// The user's tag of that name; `None` if there is one that was not among those that were read.
+    /// The user's tag of that name, created if necessary; `None` if it exists but was not read.
     async fn find_or_create(
         &self,
         tags: &[TagNameView],
@@ -209,14 +207,14 @@ impl TagSuggestion {
 }
 
 impl Failed {
-    fn told(&self) -> (Level, &'static str) {
+    fn log_message(&self) -> (Level, &'static str) {
         match self {
             Self::NoAnswer => (Level::Info, "the client gave no answer"),
             Self::NotAsked => (
                 Level::Info,
                 "too many questions to the client are open in this session",
             ),
-            Self::Odd(why) => (Level::Warning, why),
+            Self::Invalid(why) => (Level::Warning, why),
             Self::TokenEnded => (Level::Info, "the access token has expired"),
             Self::EntryGone => (Level::Info, "the entry is gone"),
             Self::Journal(error) => {
@@ -247,7 +245,7 @@ fn question(entry: &Entry, tags: &[TagNameView]) -> ServerRequest {
     }
 }
 
-/// The names in an answer, each once; or what is odd about it.
+/// The names in an answer, each once; or what is wrong with it.
 fn names(answer: Value) -> Result<Vec<String>, &'static str> {
     #[derive(Deserialize)]
     struct Answer {
@@ -257,7 +255,7 @@ fn names(answer: Value) -> Result<Vec<String>, &'static str> {
     #[serde(untagged)]
     enum Content {
         One(Block),
-        // Since 2025-11-25 it may be several; of one we know what it means.
+        // Since 2025-11-25 there may be several blocks; only one is accepted.
         Several([Block; 1]),
     }
     #[derive(Deserialize)]
@@ -314,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_odd_is_refused_whole() {
+    fn an_invalid_answer_is_refused_as_a_whole() {
         for text in [
             "",
             "work",
@@ -359,7 +357,7 @@ mod tests {
 
         /// E-13.
         #[test]
-        fn any_text_is_an_answer_or_odd(text: String) {
+        fn any_text_is_read_or_refused(text: String) {
             let _ = read(&text);
         }
     }

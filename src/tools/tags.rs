@@ -1,4 +1,4 @@
-//! Tags: make, read, list, change, delete.
+//! Tools for tags: create, read, list, update, delete.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ impl Tool for CreateTag {
         let tag = self
             .journal
             .ask(journal::CreateTag {
-                owner: super::journal_owner(&context.principal()),
+                owner: super::journal_owner(context.principal()),
                 tag,
                 idempotency_key,
             })
@@ -311,7 +311,7 @@ impl Tool for DeleteTag {
             return Ok(gone(id));
         };
         if !can_ask {
-            super::tell_unconfirmed(&context, &tag_link(id, &tag.name));
+            super::log_unconfirmed(&context, &tag_link(id, &tag.name));
         }
         Ok(ToolResult {
             text: format!("Deleted tag {id}: {}.", tag.name),
@@ -335,7 +335,7 @@ fn gone(id: TagId) -> ToolResult<DeleteTagOutput> {
     }
 }
 
-/// Models send an empty text where they mean none.
+/// An empty text counts as none, because models send it so.
 fn description(description: Option<Description>) -> Option<String> {
     description
         .map(String::from)

@@ -1,4 +1,4 @@
-//! Who the token speaks for.
+//! The user behind the token.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

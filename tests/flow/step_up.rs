@@ -1,4 +1,4 @@
-//! A client that was given too little is told what it needs, asks for it, and gets on.
+//! A client with too few scopes gets a challenge, requests the missing ones, and continues.
 
 use rmcp::transport::auth::{AuthClient, WWWAuthenticateParams};
 use serde_json::json;

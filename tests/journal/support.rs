@@ -58,7 +58,7 @@ impl Journal {
         self.ask(create_entry(owner, entry, None)).await.unwrap()
     }
 
-    /// Holds up whoever comes to the table of entries, until the connection commits.
+    /// Locks the table of entries until the connection commits.
     pub(crate) fn hold_up(&self) -> PgConnection {
         let mut blocker = self.database.connect();
         blocker

@@ -483,7 +483,7 @@ try:
             stop=signal.SIGINT,
         )
         programs.append(dev)
-        database_url = dev.wait_for(r"Look into it +psql (\S+)\n").group(1)
+        database_url = dev.wait_for(r"Database shell +psql (\S+)\n").group(1)
     ENVIRONMENT = {
         "DATABASE_URL": database_url,
         "EPICME_MIGRATE": "on",

@@ -1,4 +1,4 @@
-//! The messages about who used a journal.
+//! The messages about activity in a journal.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who is let in, and what everybody else is told.
+//! Which tokens are accepted, and the challenges for all others.
 
 use serde_json::{Value, json};
 

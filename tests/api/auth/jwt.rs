@@ -257,7 +257,7 @@ async fn a_token_that_is_introspected_as_well_can_be_revoked() {
     assert_eq!(list(&app, &app.token("ann", ALL)).await.status, 200);
 }
 
-/// Nobody is asked who could say that it was revoked, so a cut-off counts for every token that was issued
+/// No server is asked that could report its revocation, so a revocation counts for every token that was issued
 /// before it, whether it was seen before or not.
 #[actix_rt::test]
 async fn whoever_is_cut_off_needs_a_token_that_was_issued_since() {

@@ -1,4 +1,4 @@
-//! A call that takes its time: what its client is told on the way, and when it is called off.
+//! Long calls: progress notifications and cancellation.
 
 use std::{
     future::pending,

@@ -1,4 +1,4 @@
-//! What a client is told of changes: on the stream of a modern client's subscription, and on the
+//! Change notifications: on the stream of a modern client's subscription, and on the
 //! general stream of a legacy session. To the same user alone, of what was asked for alone.
 
 use chrono::TimeDelta;

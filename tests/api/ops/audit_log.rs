@@ -37,7 +37,7 @@ pub(super) fn redacted(line: &str, id: &str, issuer: &str) -> String {
     Vec::from_iter(words).join(" ")
 }
 
-/// What is known of whoever had a good token.
+/// The keys of a line about a caller with a valid token.
 pub(super) fn ann() -> String {
     format!(
         "issuer=[issuer] subject={} user=[user] client=notebook",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ALL, Ask, Events, Session, TestApp, header_lines};
 
-/// Soon enough not to be waited for by a test, and late enough for whoever answers at once.
+/// Short enough for a test, and long enough for an immediate answer.
 const SOON: Duration = Duration::from_millis(100);
 
 /// A session of a client that can do this, told everything.

@@ -1,4 +1,4 @@
-//! Traces of other programs: taken from the header or from the message, told in the log and to the
+//! Traces of other programs: read from the header or the message, and passed to the log and the
 //! authorization server, and nothing else.
 
 use serde_json::{Value, json};

@@ -69,7 +69,7 @@ impl Seen {
     }
 }
 
-/// Whether whoever asks is let in.
+/// Whether the client credentials are accepted.
 type Doorkeeper = Arc<dyn Fn(&Seen) -> bool + Send + Sync>;
 
 /// Cloned, it is the same.
@@ -178,7 +178,7 @@ impl Issuer {
         calls.iter().filter(|path| *path == KEYS).count()
     }
 
-    /// Refuses the credentials of whoever this says no to.
+    /// Refuses the credentials that this rejects.
     pub(crate) fn lets_in(&self, doorkeeper: impl Fn(&Seen) -> bool + Send + Sync + 'static) {
         self.state().doorkeeper = Some(Arc::new(doorkeeper));
     }

@@ -1,4 +1,4 @@
-//! `epicme serve` as a process of its own, as whoever operates it starts and stops it.
+//! `epicme serve` as a process, started and stopped as an operator does.
 
 use std::{
     io::{BufRead, BufReader},
