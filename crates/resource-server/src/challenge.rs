@@ -60,7 +60,7 @@ impl Challenger {
                 format!("The credentials are malformed: {what}"),
                 None,
             ),
-            Refusal::NobodysToken
+            Refusal::UnknownIssuer
             | Refusal::Inactive
             | Refusal::Expired
             | Refusal::NotYetValid
@@ -78,7 +78,7 @@ impl Challenger {
                 Some(baseline),
             ),
             Refusal::Proof(fault) => (401, Some(fault.code()), fault.to_string(), Some(baseline)),
-            Refusal::TooFewScopes { needed } => (
+            Refusal::InsufficientScope { needed } => (
                 403,
                 Some("insufficient_scope"),
                 format!("This needs a token with: {}", self.scopes.list(needed)),
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::{dpop::proof::ProofFault, jose::jws::JwsFault};
 
-    const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
+    const METADATA: &str = "https://files.example/.well-known/oauth-protected-resource/mcp";
 
     fn challenger(accepts_proofs: bool) -> Challenger {
         let scopes = Scopes::of_test();
@@ -231,7 +231,7 @@ mod tests {
         );
         let proof = fields(Refusal::Proof(ProofFault::Nonce), Scheme::Dpop);
         assert!(proof[1].contains(r#"error="use_dpop_nonce""#), "{proof:?}");
-        let needed = Refusal::TooFewScopes { needed: scopes };
+        let needed = Refusal::InsufficientScope { needed: scopes };
         assert_eq!(fields(needed, Scheme::Dpop).len(), 1);
         assert!(fields(needed, Scheme::Dpop)[0].starts_with("DPoP "));
         assert!(fields(needed, Scheme::Bearer)[0].starts_with("Bearer "));
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn every_bad_token_gets_the_same_words() {
         for refusal in [
-            Refusal::NobodysToken,
+            Refusal::UnknownIssuer,
             Refusal::Inactive,
             Refusal::Expired,
             Refusal::NotYetValid,
@@ -275,7 +275,7 @@ mod tests {
         let needed = Scopes::of_test().set(&["files:write", "files:read"]);
         let needed = needed.unwrap();
         assert_eq!(
-            challenge(Refusal::TooFewScopes { needed }),
+            challenge(Refusal::InsufficientScope { needed }),
             format!(
                 r#"Bearer realm="Files", error="insufficient_scope", error_description="This needs a token with: files:read files:write", scope="files:read files:write", resource_metadata="{METADATA}""#
             )

@@ -85,12 +85,12 @@ mod tests {
     fn the_metadata_of_a_server_under_a_path_is_found_where_rfc_9728_puts_it() {
         let url_of = |text: &str| url(&text.parse::<PublicUrl>().unwrap().resource("/mcp"));
         assert_eq!(
-            url_of("https://journal.example"),
-            "https://journal.example/.well-known/oauth-protected-resource/mcp"
+            url_of("https://files.example"),
+            "https://files.example/.well-known/oauth-protected-resource/mcp"
         );
         assert_eq!(
-            url_of("https://a.example/journal/"),
-            "https://a.example/.well-known/oauth-protected-resource/journal/mcp"
+            url_of("https://a.example/files/"),
+            "https://a.example/.well-known/oauth-protected-resource/files/mcp"
         );
     }
 }

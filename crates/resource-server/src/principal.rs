@@ -89,8 +89,8 @@ pub enum Revocation {
         /// The client's id there.
         client: String,
     },
-    /// Everybody.
-    Everybody,
+    /// All tokens.
+    All,
 }
 
 impl Revocation {
@@ -103,7 +103,7 @@ impl Revocation {
             Self::Client { issuer, client } => {
                 principal.issuer == *issuer && principal.client.as_deref() == Some(client)
             }
-            Self::Everybody => true,
+            Self::All => true,
         }
     }
 }

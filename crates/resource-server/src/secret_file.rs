@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_secret_has_an_end_within_its_bound_and_something_in_it() {
-        let path = std::env::temp_dir().join(format!("epicme-secret-file-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("files-secret-file-{}", std::process::id()));
         let read_back = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
             read(&path)

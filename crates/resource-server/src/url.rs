@@ -287,13 +287,13 @@ mod tests {
     #[test]
     fn identifiers_are_plain_and_secure() {
         for (text, fault) in [
-            ("journal.example", UrlFault::NotAUrl),
+            ("files.example", UrlFault::NotAUrl),
             ("urn:x", UrlFault::NotAUrl),
-            ("http://journal.example", UrlFault::NotSecure),
+            ("http://files.example", UrlFault::NotSecure),
             ("ftp://127.0.0.1", UrlFault::NotSecure),
-            ("https://a@journal.example", UrlFault::NotPlain),
-            ("https://journal.example/#x", UrlFault::NotPlain),
-            ("https://journal.example/?x", UrlFault::NotPlain),
+            ("https://a@files.example", UrlFault::NotPlain),
+            ("https://files.example/#x", UrlFault::NotPlain),
+            ("https://files.example/?x", UrlFault::NotPlain),
         ] {
             assert_eq!(text.parse::<PublicUrl>(), Err(fault), "{text}");
             assert_eq!(text.parse::<IssuerUrl>(), Err(fault), "{text}");
@@ -362,12 +362,12 @@ mod tests {
             url.resource("/mcp").to_string()
         };
         assert_eq!(
-            resource("https://Journal.example/"),
-            "https://journal.example/mcp"
+            resource("https://Files.example/"),
+            "https://files.example/mcp"
         );
         assert_eq!(
-            resource("https://a.example:443/epicme/"),
-            "https://a.example/epicme/mcp"
+            resource("https://a.example:443/files/"),
+            "https://a.example/files/mcp"
         );
     }
 

@@ -9,5 +9,4 @@
 
 pub mod nonce;
 pub mod proof;
-pub mod replay;
 pub mod rules;

@@ -28,7 +28,7 @@ impl Nonces {
     /// Nonces under a key that is derived from another, which has another use.
     #[must_use]
     pub fn derived_from(key: &[u8; 32]) -> Self {
-        let derived = Self::new(key).0.chain_update(b"EpicMe DPoP nonces");
+        let derived = Self::new(key).0.chain_update(b"DPoP nonces");
         Self::new(&derived.finalize().into_bytes().into())
     }
 

@@ -30,17 +30,17 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     }
     let claims: Value = json!({
         "iss": issuer.as_str(),
-        "aud": ["https://journal.example/mcp", "epicme"],
+        "aud": ["https://files.example/mcp", "files"],
         "sub": "ada",
         "sid": "s1",
-        "client_id": "epicme",
+        "client_id": "files",
         "iat": 1_000_000,
         "exp": 1_000_060,
         "jti": "d1",
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         "token_introspection": {"active": true},
         "htm": "POST",
-        "htu": "https://journal.example/mcp",
+        "htu": "https://files.example/mcp",
         "ath": "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0",
     });
     let document = key.compact(&header.to_string(), &claims.to_string());
@@ -50,15 +50,15 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
         .token;
     let reply = ExpectedReply {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     let logout = ExpectedLogout {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     let request = ProvedRequest {
         method: "POST",
-        url: "https://journal.example/mcp",
+        url: "https://files.example/mcp",
         token: &presented,
         window: Window::default(),
         nonces: None,

@@ -11,7 +11,7 @@ fn read(key: &TestKey, token: &str) -> Result<Logout, LogoutFault> {
     let issuer = "https://issuer.example".parse().unwrap();
     let expected = ExpectedLogout {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     read_logout_token(token, &key.key_set(), expected, now())
 }
@@ -19,7 +19,7 @@ fn read(key: &TestKey, token: &str) -> Result<Logout, LogoutFault> {
 fn good() -> Value {
     json!({
         "iss": "https://issuer.example",
-        "aud": "epicme",
+        "aud": "files",
         "iat": 1_000_000,
         "exp": 1_000_120,
         "jti": "l1",
@@ -68,7 +68,7 @@ fn each_fault_of_a_token_has_its_name() {
         (json!({"events": {}}), NoEvent),
         (json!({"events": {EVENT: true}}), NoEvent),
         (json!({"iss": "https://other.example"}), WrongIssuer),
-        (json!({"aud": "https://journal.example/mcp"}), WrongAudience),
+        (json!({"aud": "https://files.example/mcp"}), WrongAudience),
         (json!({"exp": 1_000_000}), NotOfNow),
         (json!({"iat": 999_700}), NotOfNow),
         (json!({"iat": 999_700, "exp": null}), NotOfNow),
@@ -80,7 +80,7 @@ fn each_fault_of_a_token_has_its_name() {
         assert_eq!(read_changed(&changes).unwrap_err(), fault, "{changes}");
     }
     for changes in [
-        json!({"aud": ["other", "epicme"]}),
+        json!({"aud": ["other", "files"]}),
         json!({"iat": 999_701}),
         json!({"iat": 1_000_030}),
         json!({"sub": "a".repeat(LONGEST_NAME)}),
@@ -140,7 +140,7 @@ proptest! {
         let token = key.signed(TYPE, &changed(&good(), &json!({"iat": iat, "exp": exp})));
         if let Ok(logout) = read(&key, &token) {
             let issuer = "https://issuer.example".parse().unwrap();
-            let expected = ExpectedLogout { issuer: &issuer, client_id: "epicme" };
+            let expected = ExpectedLogout { issuer: &issuer, client_id: "files" };
             let at = |now| read_logout_token(&token, &key.key_set(), expected, now);
             prop_assert!(now() < logout.until);
             prop_assert!(at(logout.until - TimeDelta::seconds(1)).is_ok());

@@ -4,9 +4,10 @@
 use std::{
     hash::{BuildHasher, Hash, RandomState},
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Timestamp;
 
@@ -126,14 +127,13 @@ impl Limiter {
         let name = self.names.hash_one(caller);
         let count = u64::try_from(self.sets.len()).unwrap_or(u64::MAX);
         let index = usize::try_from(name % count).unwrap_or(0);
-        let set = self.sets[index].lock();
-        (name, set.unwrap_or_else(PoisonError::into_inner))
+        (name, self.sets[index].lock())
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
         let taken = |set: &Mutex<Set>| {
-            let set = set.lock().unwrap();
+            let set = set.lock();
             set.iter().filter(|place| place.arrival != i64::MIN).count()
         };
         self.sets.iter().map(taken).sum()

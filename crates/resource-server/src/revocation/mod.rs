@@ -7,6 +7,8 @@
 //!
 //! *Start reading at* [`active_use`].
 
-pub mod active_use;
-pub mod back_channel;
+pub(crate) mod active_use;
+pub(crate) mod back_channel;
 pub(crate) mod log;
+
+pub use self::{active_use::ActiveUse, back_channel::LogoutError};
