@@ -7,15 +7,13 @@ use serde_json::Value;
 
 use crate::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
-    dpop::proof::ProofFault,
-    jose::{jws::JwsFault, keys::Thumbprint},
-    url::{IssuerUrl, ResourceUri},
-};
-use crate::{
     clock::Timestamp,
+    dpop::proof::ProofFault,
     fingerprint::fingerprint,
+    jose::{jws::JwsFault, keys::Thumbprint},
     principal::{Credential, Principal, UserId},
     scope::{ScopeSet, Scopes},
+    url::{IssuerUrl, ResourceUri},
 };
 
 /// The longest `sub`, `client_id` and `username` that are accepted, in bytes.
@@ -111,7 +109,7 @@ pub struct Claims {
     cnf: Option<Value>,
 }
 
-/// A valid token. Its presentation is checked by [`check_presentation`].
+/// A valid token. If it is bound to a key, it also needs a proof (RFC 9449 §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidToken {
     /// The user and the client.
@@ -246,7 +244,7 @@ pub fn validate_claims(
 /// # Errors
 /// [`Refusal::SenderConstrained`] if the token is bound to a key and there is no proof (RFC 9449 §7.2);
 /// [`Refusal::WrongKey`] if it is bound to another key, or to none (§7.1).
-pub fn check_presentation(
+pub(crate) fn check_presentation(
     principal: &Principal,
     proved: Option<&Thumbprint>,
 ) -> Result<(), Refusal> {
@@ -268,7 +266,7 @@ fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
         .flatten()
 }
 
-/// Names are kept in PostgreSQL's text, which cannot hold NUL.
+/// Whether a name can be stored: many databases cannot hold NUL.
 pub(crate) fn is_usable_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0')
 }

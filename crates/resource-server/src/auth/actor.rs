@@ -15,16 +15,17 @@ use crate::{
     cause::Cause,
     clock::Timestamp,
     gate::Permit,
+    issuer::client::IssuerClient,
     jose::{
         jws::JwsFault,
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
     metrics::CacheResult,
     principal::{Credential, Revocation, UserId},
+    revocation::back_channel::LogoutError,
     trace_context::TraceContext,
     validation::{Refusal, validate_claims},
 };
-use crate::{issuer::client::IssuerClient, revocation::back_channel::LogoutError};
 
 /// How often a token is checked if it is revoked each time meanwhile.
 const ATTEMPTS: usize = 3;

@@ -7,13 +7,13 @@
 //! *Invariants:* it decides nothing about scopes; caches hold keyed hashes, never tokens; a token is sent to
 //! its own issuer only; a result that is older than a revocation is not used.
 //!
-//! *Start reading at* [`AuthHandle::lookup`] in this file, then `worker.rs` and `actor.rs`.
+//! *Start reading at* `AuthHandle::lookup` in this file, then `worker.rs` and `actor.rs`.
 
 mod actor;
 pub(crate) mod error;
 pub(crate) mod shared;
 pub(crate) mod single_flight;
-pub mod token_cache;
+pub(crate) mod token_cache;
 mod worker;
 
 use std::{sync::Arc, time::Duration};
@@ -31,28 +31,29 @@ use self::{
     token_cache::Cached,
     worker::{Follower, Leader},
 };
-use crate::gate::Gate;
 use crate::{
     bearer::BearerToken,
     cause::Cause,
     clock::Clock,
     dpop::proof::{Proof, Window},
-    issuer::selector::{IssuerSelector, IssuerTokens},
+    gate::Gate,
+    issuer::{
+        selector::{IssuerSelector, IssuerTokens},
+        settings::IssuerSettings,
+        state::IssuerState,
+    },
     jose::jwt,
     metrics::{AuthMetrics, CacheResult, CircuitState},
     principal::{Credential, Principal, Revocation},
-    scope::{ScopeSet, Scopes},
-    url::ResourceUri,
-    validation::Refusal,
-};
-use crate::{
-    issuer::{settings::IssuerSettings, state::IssuerState},
     replay_cache::{ReplayCache, ReplayCheck, WhenFull},
     revocation::{
         active_use::{ActiveUse, ActiveUses, ActiveUsesActor},
         back_channel::LogoutError,
         log::RevocationLog,
     },
+    scope::{ScopeSet, Scopes},
+    url::ResourceUri,
+    validation::Refusal,
 };
 
 pub(crate) use self::worker::Lookup;
@@ -62,6 +63,7 @@ pub use self::{
     token_cache::CacheSettings,
     worker::AuthWorker,
 };
+
 /// The number of logout tokens that are verified concurrently. It has its own limit, so that a flood of
 /// logout tokens does not delay requests.
 const LOGOUTS_IN_FLIGHT: usize = 16;

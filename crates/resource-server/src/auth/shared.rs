@@ -9,11 +9,12 @@ use super::single_flight::SingleFlight;
 use crate::{
     clock::{Clock, Timestamp},
     issuer::selector::IssuerSelector,
+    issuer::state::IssuerState,
     metrics::AuthMetrics,
     principal::{Credential, Revocation},
+    revocation::log::RevocationLog,
     validation::Refusal,
 };
-use crate::{issuer::state::IssuerState, revocation::log::RevocationLog};
 
 /// A revocation happened: streams, sessions and calls that it covers have to end.
 #[derive(Clone, Debug, Message)]

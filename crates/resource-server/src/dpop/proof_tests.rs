@@ -3,10 +3,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::bearer::Presentation;
-use crate::jose::{
-    keys::Algorithm,
-    test_keys::{TestKey, changed, now},
+use crate::{
+    bearer::Presentation,
+    jose::{
+        keys::Algorithm,
+        test_keys::{TestKey, changed, now},
+    },
 };
 
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";

@@ -30,7 +30,7 @@ impl MetadataDocument {
     /// # Panics
     /// Never: the metadata consists of strings and lists.
     #[must_use]
-    pub fn new(metadata: &ProtectedResourceMetadata) -> Self {
+    pub(crate) fn new(metadata: &ProtectedResourceMetadata) -> Self {
         let body = serde_json::to_vec(metadata).expect("strings and lists can be serialized");
         let digest = Sha256::digest(&body);
         let tag: String = digest[..8]

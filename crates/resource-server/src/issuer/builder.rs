@@ -6,8 +6,8 @@ use super::client_authentication::{
     ClientAuthentication, ClientAuthenticationMethod, SecretSource,
 };
 use super::settings::{IssuerSettings, JwtSettings};
-use crate::auth::token_cache::CacheSettings;
 use crate::{
+    auth::token_cache::CacheSettings,
     jose::keys::Algorithm,
     url::{IssuerUrl, UrlFault},
 };

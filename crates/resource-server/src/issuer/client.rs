@@ -24,8 +24,8 @@ use super::{
     metadata::{Metadata, uri},
     state::IssuerState,
 };
-use crate::auth::error::AuthError;
 use crate::{
+    auth::error::AuthError,
     bearer::BearerToken,
     cause::Cause,
     jose::{

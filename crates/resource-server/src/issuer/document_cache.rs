@@ -5,8 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::auth::error::AuthError;
-use crate::clock::Timestamp;
+use crate::{auth::error::AuthError, clock::Timestamp};
 
 /// After a failed fetch a stale document is returned for this time without another attempt, so that requests
 /// do not wait for a server that hangs.

@@ -12,8 +12,7 @@ use actix_web::{
 use awc::{Client, ClientRequest, Connector};
 use tokio::time::timeout;
 
-use crate::auth::error::AuthError;
-use crate::cause::Cause;
+use crate::{auth::error::AuthError, cause::Cause};
 
 /// The longest response body that is read, in bytes.
 const LONGEST_REPLY: usize = 64 * 1024;

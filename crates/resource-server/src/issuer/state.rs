@@ -17,12 +17,10 @@ use super::{
 };
 use crate::{
     auth::{error::AuthError, token_cache::TokenCache},
-    replay_cache::{ReplayCache, ReplayCheck, WhenFull},
-};
-use crate::{
     clock::{Clock, Timestamp},
     jose::keys::KeySet,
     metrics::{AuthMetrics, CircuitState},
+    replay_cache::{ReplayCache, ReplayCheck, WhenFull},
     scope::{ScopeSet, Scopes},
     url::ResourceUri,
     validation::ExpectedClaims,

@@ -2,10 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::bearer::Presentation;
-use crate::principal::{Credential, Principal};
 use crate::{
+    bearer::Presentation,
     jose::test_keys::{TestKey, changed, key_set, now},
+    principal::{Credential, Principal},
     validation::{ExpectedClaims, check_presentation, validate_claims},
 };
 
@@ -125,7 +125,7 @@ fn a_claim_that_is_there_and_null_is_not_there() {
 }
 
 #[test]
-fn an_unknown_key_can_be_told_from_a_bad_token() {
+fn an_unknown_key_is_distinguished_from_an_invalid_token() {
     let key = TestKey::new(Algorithm::Es256);
     let other = TestKey::new(Algorithm::Es256);
     let mut jwk = other.jwk();

@@ -35,7 +35,7 @@ fn read_changed(changes: &Value) -> Result<Logout, LogoutFault> {
 }
 
 #[test]
-fn a_good_token_says_who_is_gone() {
+fn a_valid_token_names_subject_and_session() {
     let logout = read_changed(&json!({})).unwrap();
     let expected = Logout {
         issuer: "https://issuer.example".to_owned(),
@@ -51,7 +51,9 @@ fn a_good_token_says_who_is_gone() {
 
 #[test]
 fn each_fault_of_a_token_has_its_name() {
-    use LogoutFault::{Incomplete, NoEvent, Nobody, Nonce, NotOfNow, WrongAudience, WrongIssuer};
+    use LogoutFault::{
+        Incomplete, NoEvent, NoSubjectOrSession, Nonce, NotOfNow, WrongAudience, WrongIssuer,
+    };
     let long = "a".repeat(LONGEST_NAME + 1);
     for (changes, fault) in [
         (json!({"iss": null}), Incomplete),
@@ -74,7 +76,7 @@ fn each_fault_of_a_token_has_its_name() {
         (json!({"iat": 999_700, "exp": null}), NotOfNow),
         (json!({"iat": 1_000_031}), NotOfNow),
         (json!({"iat": 1e300}), NotOfNow),
-        (json!({"sub": null, "sid": null}), Nobody),
+        (json!({"sub": null, "sid": null}), NoSubjectOrSession),
         (json!({"nonce": "n"}), Nonce),
     ] {
         assert_eq!(read_changed(&changes).unwrap_err(), fault, "{changes}");

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::principal::Credential;
 use crate::{
     jose::{
         keys::Algorithm,
         test_keys::{TestKey, changed, now},
     },
+    principal::Credential,
     validation::{ExpectedClaims, Refusal, validate_claims},
 };
 

@@ -10,8 +10,10 @@ use actix::{Actor, Context, Handler, ResponseFuture};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::auth::shared::Revoked;
-use crate::principal::{Credential, Principal, Revocation, UserId};
+use crate::{
+    auth::shared::Revoked,
+    principal::{Credential, Principal, Revocation, UserId},
+};
 
 /// The number of uses that are notified before the lock is released for others.
 const BATCH: usize = 256;
