@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use resource_server::{auth, url::PublicUrl};
+use resource_server::{issuer, url::PublicUrl};
 
 /// Time limit for the response.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ pub async fn send(
     secret: &SecretString,
     target: &Value,
 ) -> Result<(), RevokeError> {
-    let client = auth::client(TIMEOUT, Some(TIMEOUT), server.scheme() == "http");
+    let client = issuer::client(TIMEOUT, Some(TIMEOUT), server.scheme() == "http");
     let unreachable = || RevokeError::Unreachable(server.clone());
     let url = server
         .join("/admin/revocations")

@@ -23,7 +23,8 @@ use mcp_server::{
     session::SessionSettings,
 };
 use resource_server::{
-    auth::{CacheSettings, IssuerSettings, JwtSettings},
+    auth::CacheSettings,
+    issuer::{IssuerSettings, JwtSettings},
     limits::RateLimits,
     principal::UserId,
 };

@@ -12,9 +12,7 @@ use super::{
     sections::{IssuerConfig, Verification},
 };
 use resource_server::{
-    issuer::client_authentication::{
-        ClientAuthentication, ClientAuthenticationMethod, SecretSource,
-    },
+    issuer::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
     jose::client_assertion::ClientKey,
     url::PlainHttpHosts,
 };

@@ -20,7 +20,7 @@ use super::{
 };
 use mcp_server::tls::Identity;
 use resource_server::{
-    issuer::client_authentication::ClientAuthenticationMethod,
+    issuer::ClientAuthenticationMethod,
     url::{IssuerUrl, PlainHttpHosts, PublicUrl},
 };
 

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use resource_server::{
-    issuer::client_authentication::ClientAuthenticationMethod, jose::keys::Algorithm,
-    url::PlainHttpHosts,
+    issuer::ClientAuthenticationMethod, jose::keys::Algorithm, url::PlainHttpHosts,
 };
 
 /// The files of the listener's certificate and key.

@@ -15,7 +15,7 @@ use crate::scopes::JournalScopes;
 use mcp_server::tls::Identity;
 use resource_server::{
     address_range::AddressRange,
-    issuer::client_authentication::ClientAuthentication,
+    issuer::ClientAuthentication,
     jose::keys::Algorithm,
     url::{IssuerUrl, PlainHttpHosts, PublicUrl},
 };

@@ -276,7 +276,7 @@ fn reason(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Missing => "missing",
         Refusal::Malformed(_) => "malformed",
-        Refusal::NobodysToken => "nobodys_token",
+        Refusal::UnknownIssuer => "nobodys_token",
         Refusal::Inactive => "inactive",
         Refusal::Expired => "expired",
         Refusal::NotYetValid => "not_yet_valid",
@@ -289,6 +289,6 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::WrongKey => "wrong_key",
         Refusal::Proof(_) => "proof",
         Refusal::NoSubject => "no_subject",
-        Refusal::TooFewScopes { .. } => "too_few_scopes",
+        Refusal::InsufficientScope { .. } => "too_few_scopes",
     }
 }

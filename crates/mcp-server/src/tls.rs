@@ -1,16 +1,15 @@
 //! TLS on our own listener: a certificate and its key, read from files at start and again when they change.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    path::Path,
+    sync::Arc,
 };
 
 use chrono::TimeDelta;
 use derive_more::{Debug, Display, Error};
+use parking_lot::Mutex;
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -20,13 +19,10 @@ use rustls::{
 };
 use secrecy::ExposeSecret;
 
-use resource_server::{
-    clock::{Clock, Timestamp},
-    secret_file,
-};
+use resource_server::{clock::Clock, secret_file, watched_file::WatchedFile};
 
-/// How often the files are looked at.
-const LOOKED_AT: TimeDelta = TimeDelta::seconds(2);
+/// How often the files are checked for changes.
+const CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(2);
 
 /// The longest file of certificates, in bytes.
 const LONGEST_CHAIN: u64 = 256 * 1024;
@@ -48,16 +44,11 @@ pub enum TlsFault {
 /// A certificate with its chain, and its key: what was in the files when they were read.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    certificate_file: PathBuf,
-    key_file: PathBuf,
+    certificate: WatchedFile,
+    key: WatchedFile,
     #[debug(skip)]
     pair: Arc<CertifiedKey>,
-    #[debug(skip)]
-    stamp: Option<Stamp>,
 }
-
-/// What of the files changes with their content, even if one is put in place by a rename.
-type Stamp = [(u64, u64, Option<SystemTime>); 2];
 
 impl Identity {
     /// Reads a pair of PEM files: the certificate followed by its chain, and its key.
@@ -65,27 +56,29 @@ impl Identity {
     /// # Errors
     /// What is wrong with either, or with both together.
     pub fn read(certificate_file: &Path, key_file: &Path) -> Result<Self, TlsFault> {
-        // Before the files are read: whatever is written meanwhile is found by the next look.
-        let stamp = stamp(certificate_file, key_file).ok();
+        let mut certificate = WatchedFile::new(certificate_file.to_owned(), CHECK_INTERVAL);
+        let mut key = WatchedFile::new(key_file.to_owned(), CHECK_INTERVAL);
+        // Before the files are read, so that a write in between is found by the next check.
+        certificate.refresh();
+        key.refresh();
         let pair = read_pair(certificate_file, key_file)?;
         Ok(Self {
-            certificate_file: certificate_file.to_owned(),
-            key_file: key_file.to_owned(),
+            certificate,
+            key,
             pair: Arc::new(pair),
-            stamp,
         })
     }
 
     /// Where the certificate is.
     #[must_use]
     pub fn certificate_file(&self) -> &Path {
-        &self.certificate_file
+        self.certificate.path()
     }
 
     /// Where its key is.
     #[must_use]
     pub fn key_file(&self) -> &Path {
-        &self.key_file
+        self.key.path()
     }
 }
 
@@ -93,36 +86,18 @@ impl Identity {
 /// written and the other was not yet, leaves the one before in use.
 #[derive(Debug)]
 pub struct Identities {
-    certificate_file: PathBuf,
-    key_file: PathBuf,
     clock: Clock,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    #[debug(skip)]
-    pair: Arc<CertifiedKey>,
-    looked_at: Timestamp,
-    /// Of the files that were read last, whatever came of it.
-    #[debug(skip)]
-    stamp: Option<Stamp>,
+    current: Mutex<Identity>,
 }
 
 impl Identities {
     /// Begins with what was read at start.
     #[must_use]
-    pub fn new(identity: Identity, clock: Clock) -> Arc<Self> {
-        let looked_at = clock.now();
+    pub fn new(mut identity: Identity, clock: Clock) -> Arc<Self> {
+        identity.certificate.mark_checked(clock.now());
         Arc::new(Self {
-            certificate_file: identity.certificate_file,
-            key_file: identity.key_file,
             clock,
-            state: Mutex::new(State {
-                pair: identity.pair,
-                looked_at,
-                stamp: identity.stamp,
-            }),
+            current: Mutex::new(identity),
         })
     }
 
@@ -142,55 +117,50 @@ impl Identities {
         Ok(config)
     }
 
-    /// Reads the files again at once, also if they look the same.
+    /// Reads the files again at once, even if they have not changed.
     pub fn reload(&self) {
-        let mut state = self.state();
-        state.looked_at = self.clock.now();
-        state.stamp = stamp(&self.certificate_file, &self.key_file).ok();
-        self.read_again(&mut state);
+        let mut identity = self.current.lock();
+        identity.has_changed(&self.clock);
+        identity.read_again();
     }
 
-    /// The pair to show, after a look at the files if the last one was long enough ago.
+    /// The pair to present, after a check of the files if one is due.
     fn current(&self) -> Arc<CertifiedKey> {
-        let now = self.clock.now();
-        let mut state = self.state();
-        // A clock that was put back must not keep us from looking.
-        if now < state.looked_at || now >= state.looked_at + LOOKED_AT {
-            state.looked_at = now;
-            // Files that are gone for a moment are about to be replaced.
-            let stamp = stamp(&self.certificate_file, &self.key_file).ok();
-            if stamp != state.stamp {
-                state.stamp = stamp;
-                self.read_again(&mut state);
-            }
+        let mut identity = self.current.lock();
+        if identity.certificate.is_due(self.clock.now()) && identity.has_changed(&self.clock) {
+            identity.read_again();
         }
-        Arc::clone(&state.pair)
+        Arc::clone(&identity.pair)
+    }
+}
+
+impl Identity {
+    /// Checks both files. A file that is missing for a moment is about to be replaced, so that counts as
+    /// a change too.
+    fn has_changed(&mut self, clock: &Clock) -> bool {
+        self.certificate.mark_checked(clock.now());
+        self.certificate.refresh() | self.key.refresh()
     }
 
-    fn read_again(&self, state: &mut State) {
-        match read_pair(&self.certificate_file, &self.key_file) {
+    fn read_again(&mut self) {
+        match read_pair(self.certificate.path(), self.key.path()) {
             Ok(pair) => {
-                if pair.cert != state.pair.cert {
+                if pair.cert != self.pair.cert {
                     log::info!("a new TLS certificate is in use");
                 }
-                state.pair = Arc::new(pair);
+                self.pair = Arc::new(pair);
             }
             Err(fault) => {
                 let file = match fault {
-                    TlsFault::Certificate(_) => &self.certificate_file,
-                    TlsFault::Key(_) | TlsFault::Mismatch => &self.key_file,
+                    TlsFault::Certificate(_) => &self.certificate,
+                    TlsFault::Key(_) | TlsFault::Mismatch => &self.key,
                 };
                 log::error!(
                     "the TLS certificate before stays in use: {}: {fault}",
-                    file.display()
+                    file.path().display()
                 );
             }
         }
-    }
-
-    /// Nothing is left half done while it is locked, so a thread that panicked does no harm.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -198,14 +168,6 @@ impl ResolvesServerCert for Identities {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.current())
     }
-}
-
-fn stamp(certificate: &Path, key: &Path) -> io::Result<Stamp> {
-    let of = |path| {
-        let metadata = fs::metadata(path)?;
-        Ok::<_, io::Error>((metadata.ino(), metadata.len(), metadata.modified().ok()))
-    };
-    Ok([of(certificate)?, of(key)?])
 }
 
 fn read_pair(certificate: &Path, key: &Path) -> Result<CertifiedKey, TlsFault> {
@@ -250,6 +212,8 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

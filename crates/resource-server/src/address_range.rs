@@ -10,14 +10,14 @@ use ipnet::{IpNet, Ipv4Net};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressRange(IpNet);
 
-/// A text is not an address range.
+/// The text is not an address range.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display(
     "must be addresses such as 10.0.0.7 and ranges such as 10.0.0.0/8 or fd00::/8, with no bit set after the prefix"
 )]
 pub struct NotARange;
 
-/// How many bits stand before the IPv4 address in a mapped one.
+/// The number of bits before the IPv4 address in a mapped one.
 const MAPPING: u8 = 96;
 
 impl AddressRange {
@@ -46,8 +46,8 @@ impl FromStr for AddressRange {
             Some(_) => return Err(NotARange),
             None => IpNet::from(address),
         };
-        // An address with bits after its prefix is a typing mistake; ipnet would widen the range to the prefix
-        // and trust more than was meant.
+        // An address with bits after its prefix is a typing error; ipnet would widen the range and trust more
+        // than intended.
         if net.addr() != net.network() {
             return Err(NotARange);
         }
@@ -55,7 +55,7 @@ impl FromStr for AddressRange {
     }
 }
 
-/// The range of IPv4 addresses that a range of mapped ones is; `None` if its prefix ends within the mapping.
+/// The IPv4 range of a range of mapped addresses; `None` if its prefix ends within the mapping.
 fn canonical(net: IpNet) -> Option<IpNet> {
     let IpAddr::V4(address) = net.addr().to_canonical() else {
         return Some(net);

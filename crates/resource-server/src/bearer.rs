@@ -1,31 +1,40 @@
-//! Reading the access token out of a request (RFC 6750 §2.1, RFC 9449 §7.1).
+//! Reading the access token from a request (RFC 6750 §2.1, RFC 9449 §7.1).
 
 use derive_more::Debug;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::fingerprint::fingerprint;
-use crate::validation::Refusal;
+use crate::{fingerprint::fingerprint, validation::Refusal};
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is accepted, in bytes.
 pub const LONGEST_TOKEN: usize = 4 * 1024;
 
-/// An access token as a client presented it. It is never printed; a log line names it by its
-/// [fingerprint](BearerToken::fingerprint).
+/// An access token as a client presented it. It is never printed; the log shows its
+/// [fingerprint](BearerToken::fingerprint). Its memory is overwritten when it is dropped.
+///
+/// ```
+/// use resource_server::bearer::{Presentation, Scheme};
+///
+/// let fields = [&b"Bearer mF_9.B5f-4.1JqM"[..]];
+/// let Presentation { token, scheme } = Presentation::from_authorization(fields.into_iter()).unwrap();
+/// assert_eq!(scheme, Scheme::Bearer);
+/// assert_eq!(token.expose(), "mF_9.B5f-4.1JqM");
+/// assert!(!format!("{token:?}").contains("mF_9"));
+/// ```
 #[derive(Clone, Debug)]
 #[debug("BearerToken({})", self.fingerprint())]
 pub struct BearerToken(SecretString);
 
-/// How a token is presented.
+/// The authentication scheme of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// By itself (RFC 6750).
+    /// `Bearer` (RFC 6750 §2.1).
     Bearer,
-    /// With a proof of the key that it is bound to (RFC 9449).
+    /// `DPoP`, with a proof of the key that the token is bound to (RFC 9449 §7.1).
     Dpop,
 }
 
 impl Scheme {
-    /// Its name in `Authorization` and `WWW-Authenticate`.
+    /// The name in `Authorization` and `WWW-Authenticate`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,7 +49,7 @@ impl Scheme {
             .find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
     }
 
-    /// The scheme of a request's credentials, whatever they are worth.
+    /// The scheme of the first `Authorization` field, even if the rest is malformed.
     #[must_use]
     pub fn of<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let value = values.next()?.trim_ascii();
@@ -48,26 +57,25 @@ impl Scheme {
     }
 }
 
-/// A token, and how it was presented.
+/// A token and its scheme.
 #[derive(Clone, Debug)]
 pub struct Presentation {
     /// The token.
     pub token: BearerToken,
-    /// How.
+    /// The scheme.
     pub scheme: Scheme,
 }
 
 impl Presentation {
-    /// Reads the token out of all `Authorization` field values of a request.
+    /// Reads the token from the values of all `Authorization` fields of a request.
     ///
-    /// Any run of visible ASCII but space, comma and quote passes: wider than the `b64token` of
-    /// RFC 6750 §2.1, because authorization servers in the field put `:` and more into tokens.
-    /// Introspection decides what the token is worth.
+    /// Visible ASCII except space, comma and quote is accepted. This is more than the `b64token` of
+    /// RFC 6750 §2.1, because tokens of some authorization servers contain `:` and other characters.
     ///
     /// # Errors
-    /// [`Refusal::Missing`] if there is no bearer credential, a `Basic` one included, which is
-    /// nobody's business but its owner's. [`Refusal::Malformed`] if there is a bearer credential
-    /// that cannot be one, or more than one credential (RFC 6750 §3.1 `invalid_request`).
+    /// [`Refusal::Missing`] if there is no field, or one of another scheme such as `Basic`.
+    /// [`Refusal::Malformed`] if the token is malformed, or if there are several fields (RFC 6750 §3.1
+    /// `invalid_request`).
     pub fn from_authorization<'a>(
         mut values: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Self, Refusal> {
@@ -106,13 +114,13 @@ impl Presentation {
 }
 
 impl BearerToken {
-    /// The token itself, for the introspection request and the cache's keyed hash alone.
+    /// The token itself. Never log it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 
-    /// What stands in the log for the token.
+    /// A short hash of the token for the log: see [`fingerprint`].
     #[must_use]
     pub fn fingerprint(&self) -> String {
         fingerprint(self.expose())

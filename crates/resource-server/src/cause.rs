@@ -7,7 +7,7 @@ use std::{error::Error, fmt, sync::Arc};
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 
 impl Cause {
-    /// Keeps a cause.
+    /// Wraps a cause.
     pub fn new(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(cause.into()))
     }

@@ -1,49 +1,52 @@
-//! Telling a client what is wrong with its credentials, and what to do about it.
+//! Challenges: the `WWW-Authenticate` fields of RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1.
 
 use std::fmt;
 
-use crate::scope::{ScopeSet, Scopes};
-use crate::{bearer::Scheme, jose::keys::Algorithm, validation::Refusal};
+use crate::{
+    bearer::Scheme,
+    jose::keys::Algorithm,
+    scope::{ScopeSet, Scopes},
+    validation::Refusal,
+};
 
-/// What a client reads of a token that is not accepted, whatever the reason: the reason is in the
-/// log, where it helps nobody who probes.
-pub const INVALID_TOKEN: &str = "The access token is invalid or expired";
+/// The description of every refused token. The reason is only in the log, so that it does not help an
+/// attacker who probes tokens.
+pub(crate) const INVALID_TOKEN: &str = "The access token is invalid or expired";
 
-/// What every challenge of a server says, whatever the refusal.
+/// The settings of challenges.
 #[derive(Clone, Debug)]
 pub struct Challenger {
     /// The `realm` (RFC 9110 §11.5).
     pub realm: String,
-    /// The scopes of the server.
+    /// The declared scopes.
     pub scopes: Scopes,
-    /// The scopes that a client should ask for to begin with.
+    /// The scopes that a client without a token should request.
     pub baseline: ScopeSet,
-    /// Where the protected resource metadata is (RFC 9728 §5.1).
+    /// The URL of the protected resource metadata (RFC 9728 §5.1).
     pub resource_metadata: String,
-    /// Whether a token may be presented with a proof of its key (RFC 9449).
+    /// Whether DPoP proofs are accepted (RFC 9449).
     pub accepts_proofs: bool,
 }
 
-/// A refusal as the client sees it: a status, and a `WWW-Authenticate` field (RFC 6750 §3,
-/// RFC 9728 §5.1).
+/// The response to a refusal.
 #[derive(Clone, Debug)]
 pub struct Challenge<'a> {
     /// 400, 401 or 403.
     pub status: u16,
-    /// The `error` code of RFC 6750 §3.1 or RFC 9449 §7.1; absent if no credential came.
+    /// The `error` code of RFC 6750 §3.1 or RFC 9449 §7.1; `None` if there were no credentials.
     pub error: Option<&'static str>,
-    /// What is wrong, in words.
+    /// The `error_description`.
     pub description: String,
-    /// The scopes to ask for; absent where asking would not help.
+    /// The scopes to request; `None` if other scopes would not help.
     pub scope: Option<ScopeSet>,
-    /// How the credentials came, which is what the error is about.
+    /// The scheme of the credentials.
     pub scheme: Scheme,
-    /// The server that says so.
+    /// The settings.
     pub challenger: &'a Challenger,
 }
 
 impl Challenger {
-    /// The challenge for a refusal of credentials that came by this scheme.
+    /// The challenge for credentials that were refused and used this scheme.
     #[must_use]
     pub fn challenge(&self, refusal: Refusal, scheme: Scheme) -> Challenge<'_> {
         let baseline = self.baseline;
@@ -60,7 +63,7 @@ impl Challenger {
                 format!("The credentials are malformed: {what}"),
                 None,
             ),
-            Refusal::NobodysToken
+            Refusal::UnknownIssuer
             | Refusal::Inactive
             | Refusal::Expired
             | Refusal::NotYetValid
@@ -78,7 +81,7 @@ impl Challenger {
                 Some(baseline),
             ),
             Refusal::Proof(fault) => (401, Some(fault.code()), fault.to_string(), Some(baseline)),
-            Refusal::TooFewScopes { needed } => (
+            Refusal::InsufficientScope { needed } => (
                 403,
                 Some("insufficient_scope"),
                 format!("This needs a token with: {}", self.scopes.list(needed)),
@@ -97,7 +100,7 @@ impl Challenger {
 }
 
 impl Challenge<'_> {
-    /// The `error` code for a body, which has one even where the header has none.
+    /// The `error` code for the JSON body, which always has one.
     #[must_use]
     pub fn body_error(&self) -> &'static str {
         self.error.unwrap_or("unauthorized")
@@ -111,9 +114,8 @@ struct Field<'a> {
 }
 
 impl Challenge<'_> {
-    /// The values of the `WWW-Authenticate` fields. Whoever has to bring another token is told of every
-    /// way to present it, bearer first, which is the one that every client knows; whoever has the right
-    /// token but not its scope, of the way that it came.
+    /// The values of the `WWW-Authenticate` fields: one per accepted scheme for 401, `Bearer` first because
+    /// every client supports it; otherwise one, for the scheme of the request.
     pub fn fields(&self) -> impl Iterator<Item = String> {
         let schemes: &[Scheme] = if self.status == 401 && self.challenger.accepts_proofs {
             &[Scheme::Bearer, Scheme::Dpop]
@@ -153,8 +155,8 @@ impl fmt::Display for Field<'_> {
     }
 }
 
-/// A quoted-string (RFC 9110 §5.6.4), narrowed to the characters that RFC 6750 §3 allows in an
-/// `error_description`; any other becomes a space.
+/// A quoted-string (RFC 9110 §5.6.4) of the characters that RFC 6750 §3 allows in an `error_description`;
+/// others are replaced by a space.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {
@@ -178,7 +180,7 @@ mod tests {
     use super::*;
     use crate::{dpop::proof::ProofFault, jose::jws::JwsFault};
 
-    const METADATA: &str = "https://journal.example/.well-known/oauth-protected-resource/mcp";
+    const METADATA: &str = "https://files.example/.well-known/oauth-protected-resource/mcp";
 
     fn challenger(accepts_proofs: bool) -> Challenger {
         let scopes = Scopes::of_test();
@@ -198,8 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn where_proofs_are_taken_both_schemes_are_named_and_the_error_is_about_the_one_that_was_used()
-    {
+    fn with_dpop_both_schemes_are_offered_and_the_error_stands_in_the_one_that_was_used() {
         let challenger = challenger(true);
         let scopes = challenger.baseline;
         let fields = |refusal, scheme| {
@@ -231,7 +232,7 @@ mod tests {
         );
         let proof = fields(Refusal::Proof(ProofFault::Nonce), Scheme::Dpop);
         assert!(proof[1].contains(r#"error="use_dpop_nonce""#), "{proof:?}");
-        let needed = Refusal::TooFewScopes { needed: scopes };
+        let needed = Refusal::InsufficientScope { needed: scopes };
         assert_eq!(fields(needed, Scheme::Dpop).len(), 1);
         assert!(fields(needed, Scheme::Dpop)[0].starts_with("DPoP "));
         assert!(fields(needed, Scheme::Bearer)[0].starts_with("Bearer "));
@@ -248,7 +249,7 @@ mod tests {
     #[test]
     fn every_bad_token_gets_the_same_words() {
         for refusal in [
-            Refusal::NobodysToken,
+            Refusal::UnknownIssuer,
             Refusal::Inactive,
             Refusal::Expired,
             Refusal::NotYetValid,
@@ -275,7 +276,7 @@ mod tests {
         let needed = Scopes::of_test().set(&["files:write", "files:read"]);
         let needed = needed.unwrap();
         assert_eq!(
-            challenge(Refusal::TooFewScopes { needed }),
+            challenge(Refusal::InsufficientScope { needed }),
             format!(
                 r#"Bearer realm="Files", error="insufficient_scope", error_description="This needs a token with: files:read files:write", scope="files:read files:write", resource_metadata="{METADATA}""#
             )

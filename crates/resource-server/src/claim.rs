@@ -1,12 +1,11 @@
-//! The forms that claims take on the wire (RFC 7519 §2, §4.1), whatever document they stand in.
+//! The JSON types of claims (RFC 7519 §2, §4.1).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use crate::clock::Timestamp;
 
-/// How far another party's clock may run ahead of ours when it says `nbf` or `iat`. `exp` gets no
-/// such grace: nothing is accepted past its end.
+/// The accepted clock skew for `nbf` and `iat`. There is none for `exp`.
 pub(crate) const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(30);
 
 /// Seconds since the epoch (RFC 7519 §2), which may have a fraction.
@@ -26,8 +25,7 @@ pub(crate) enum Audience {
 }
 
 impl NumericDate {
-    /// Out of range becomes the nearest end of time: far in the past is expired, far in the future
-    /// is not yet.
+    /// The instant; values out of range become the earliest or the latest one.
     pub(crate) fn instant(self) -> Timestamp {
         let seconds = match self {
             Self::Whole(seconds) => seconds,
@@ -52,11 +50,11 @@ impl NumericDate {
 }
 
 impl Audience {
-    /// Whether one of the audiences is such.
-    pub(crate) fn any(&self, is_such: impl Fn(&str) -> bool) -> bool {
+    /// Whether any of the audiences matches.
+    pub(crate) fn any(&self, matches: impl Fn(&str) -> bool) -> bool {
         match self {
-            Self::One(audience) => is_such(audience),
-            Self::Many(audiences) => audiences.iter().any(|audience| is_such(audience)),
+            Self::One(audience) => matches(audience),
+            Self::Many(audiences) => audiences.iter().any(|audience| matches(audience)),
         }
     }
 }

@@ -1,29 +1,28 @@
-//! The one place where the time is read, and waited for.
+//! The clock: the only place where the time is read, so that tests can control it.
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{sync::watch, time::sleep};
 
-/// How long the machine's clock is believed to run evenly. It may be set, and a machine that was
-/// suspended has slept through its timers.
-const EVENLY: Duration = Duration::from_secs(60);
+/// The longest single sleep: the system clock may be set, and timers do not advance during suspension.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// An instant in UTC.
 pub type Timestamp = DateTime<Utc>;
 
-/// Tells the time: the machine's, or in tests a time that stands still until it is moved.
+/// The system clock, or a manual clock for tests.
 #[derive(Clone, Default)]
 pub struct Clock(Option<Arc<watch::Sender<i64>>>);
 
 impl Clock {
-    /// The machine's clock.
+    /// The system clock.
     #[must_use]
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that shows `start` until [`Clock::advance`] moves it. Clones share the time.
+    /// A clock that stays at `start` until [`Clock::advance`]. Clones share the time.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self(Some(Arc::new(watch::Sender::new(start.timestamp_micros()))))
@@ -39,25 +38,25 @@ impl Clock {
         }
     }
 
-    /// Waits until the clock shows that instant, or a later one.
+    /// Waits until the instant is reached.
     pub fn reaches(&self, instant: Timestamp) -> impl Future<Output = ()> + use<> {
         let clock = self.clone();
         async move {
             if let Some(micros) = &clock.0 {
                 let instant = instant.timestamp_micros();
-                // The sender is held here, so that there is always a time to come.
+                // The sender is held here, so that waiting never fails.
                 let _ = micros.subscribe().wait_for(|now| *now >= instant).await;
                 return;
             }
             while let Ok(left) = (instant - clock.now()).to_std()
                 && !left.is_zero()
             {
-                sleep(left.min(EVENLY)).await;
+                sleep(left.min(LONGEST_SLEEP)).await;
             }
         }
     }
 
-    /// Moves a manual clock forward. The machine's clock does not move for anybody.
+    /// Advances a manual clock. Does nothing on the system clock.
     pub fn advance(&self, by: TimeDelta) {
         if let Some(micros) = &self.0 {
             let by = by

@@ -1,11 +1,11 @@
-//! What stands in the log for a text that must not.
+//! Short hashes that replace secrets and personal data in the log.
 
 use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-/// Eight hex digits of a text's SHA-256: enough to follow it through the log, too few to be of use to
-/// who reads the log.
+/// The first eight hexadecimal digits of the SHA-256 of a text: enough to correlate log lines, too few to
+/// recover the text.
 #[must_use]
 pub fn fingerprint(text: &str) -> String {
     Sha256::digest(text)[..4]

@@ -1,8 +1,8 @@
-//! Admission: how much an actor may have on its hands.
+//! A concurrency limit.
 //!
-//! An actix mailbox is no bound: `Addr::send` enqueues past the capacity, and a handler that returns
-//! a future empties the mailbox at once (pinned in `tests/actix_contract.rs`). So the bound is a
-//! semaphore whose permit travels inside the message and is dropped when the work has ended.
+//! The capacity of an actix mailbox is not a limit: `Addr::send` enqueues beyond it, and a handler that returns
+//! a future takes messages at once. So the limit is a semaphore, whose permit is sent with the message and
+//! dropped when the work has ended.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Counts queued work and work in flight together.
+/// A limit on queued and running work together.
 #[derive(Clone, Debug)]
 pub struct Gate {
     permits: Arc<Semaphore>,
@@ -19,16 +19,16 @@ pub struct Gate {
     failfast: Duration,
 }
 
-/// A place behind a [`Gate`], given back when it is dropped.
+/// A slot of a [`Gate`], released when it is dropped.
 #[derive(Debug)]
 pub struct Permit(#[expect(dead_code, reason = "held for its drop alone")] OwnedSemaphorePermit);
 
-/// No place came free in time.
+/// No slot became free in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
 impl Gate {
-    /// A gate with `depth` places, at which nobody waits longer than `failfast`.
+    /// A limit of `depth` slots; a caller waits for at most `failfast`.
     #[must_use]
     pub fn new(depth: usize, failfast: Duration) -> Self {
         Self {
@@ -38,10 +38,10 @@ impl Gate {
         }
     }
 
-    /// Takes a place, waiting for one if need be.
+    /// Takes a slot, and waits for one if necessary.
     ///
     /// # Errors
-    /// [`Full`] if no place came free in time, or the gate was closed.
+    /// [`Full`] if no slot became free in time.
     pub async fn admit(&self) -> Result<Permit, Full> {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(Permit(permit));
@@ -52,22 +52,22 @@ impl Gate {
         }
     }
 
-    /// How many places there are.
+    /// The number of slots.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// How many places are taken.
+    /// The number of used slots.
     #[must_use]
     pub fn taken(&self) -> usize {
         self.depth.saturating_sub(self.permits.available_permits())
     }
 
-    /// Waits until every permit is home. For draining: nothing may be admitted meanwhile.
+    /// Waits until all permits are released, for draining. Nothing may be admitted meanwhile.
     pub async fn drained(&self) {
         let all = u32::try_from(self.depth).unwrap_or(u32::MAX);
-        // A closed gate has nothing left to wait for.
+        // It fails only on a closed semaphore, which is never closed.
         let _ = self.permits.acquire_many(all).await;
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[actix_rt::test]
-    async fn a_full_gate_refuses_and_a_dropped_permit_is_a_free_place() {
+    async fn a_full_gate_refuses_and_a_dropped_permit_frees_a_slot() {
         let gate = Gate::new(1, Duration::from_millis(1));
         let permit = gate.admit().await.unwrap();
         assert_eq!(gate.taken(), 1);

@@ -1,15 +1,15 @@
-//! An OAuth 2.0 resource server for actix-web: it finds out who is behind an access token, by introspection
-//! (RFC 7662) or by verifying a JWT (RFC 9068), with proofs of possession (RFC 9449), and tells clients how
-//! to authenticate (RFC 6750, RFC 9728).
+#![doc = include_str!("../README.md")]
 //!
-//! *Used by:* `mcp-server`, or by anybody's routes through [`Guard`](guard::Guard).
+//! # The modules
 //!
-//! *Invariants:* a decision about a token is a pure function of its claims, the settings and the time; an
-//! outage of an authorization server is never answered as a fault of the token; no token and no secret is
-//! logged or kept in memory after its request.
+//! *Used by:* applications through [`Guard`](guard::Guard), and `mcp-server`.
 //!
-//! *Start reading at* [`guard`], then [`bearer`], [`validation`] and [`challenge`], which are pure, and
-//! [`auth`], which asks.
+//! *Invariants:* the decision about a token is a pure function of its claims, the settings and the time; an
+//! outage of an authorization server is never reported as a fault of the token; tokens and secrets are not
+//! logged, and tokens are not kept in memory after their request.
+//!
+//! *Start reading at* [`guard`]; then [`bearer`], [`validation`] and [`challenge`], which are pure, and
+//! [`auth`], which calls the authorization servers.
 
 pub mod address_range;
 pub mod auth;
@@ -29,6 +29,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod principal;
 pub mod printable;
+pub(crate) mod replay_cache;
 pub mod request_id;
 pub mod revocation;
 pub mod scope;
@@ -37,6 +38,7 @@ pub mod shared_secret;
 pub mod trace_context;
 pub mod url;
 pub mod validation;
+pub mod watched_file;
 
 // What a guard is declared with, under short paths.
 pub use auth::Issuer;

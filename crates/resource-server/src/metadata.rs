@@ -1,28 +1,28 @@
-//! Protected resource metadata (RFC 9728): where a client finds out how to authenticate.
+//! Protected resource metadata (RFC 9728), from which clients learn how to authenticate.
 
 use serde::Serialize;
 
-use crate::scope::Scopes;
 use crate::{
     jose::keys::Algorithm,
+    scope::Scopes,
     url::{IssuerUrl, ResourceUri},
 };
 
-/// The path at the root of the host, which clients fall back to (MCP, Authorization Server Discovery).
+/// The well-known path without a resource path, which clients try second (MCP, Authorization Server Discovery).
 pub const ROOT_PATH: &str = "/.well-known/oauth-protected-resource";
 
-/// What the metadata says of a resource, besides what the other settings of a server say already.
+/// The human-readable part of the metadata.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceDescription {
-    /// The resource's name for people.
+    /// `resource_name`. Default: the resource identifier.
     pub name: String,
-    /// Where people read about the resource, if anywhere.
+    /// `resource_documentation`: the URL of a page for developers.
     pub documentation: Option<String>,
 }
 
-/// The document, built from configuration alone.
+/// The metadata document. It depends only on the configuration.
 #[derive(Clone, Debug, Serialize)]
-pub struct ProtectedResourceMetadata {
+pub(crate) struct ProtectedResourceMetadata {
     resource: String,
     authorization_servers: Vec<String>,
     scopes_supported: Vec<String>,
@@ -35,10 +35,10 @@ pub struct ProtectedResourceMetadata {
 }
 
 impl ProtectedResourceMetadata {
-    /// The metadata of a resource whose tokens come from `issuers`. Whether proofs of a token's key are
-    /// accepted is said by the algorithms that they may use (RFC 9728 §2).
+    /// The metadata of a resource that accepts tokens of `issuers`. If DPoP proofs are accepted,
+    /// `dpop_signing_alg_values_supported` lists their algorithms (RFC 9728 §2).
     #[must_use]
-    pub fn new<'a>(
+    pub(crate) fn new<'a>(
         resource: &ResourceUri,
         issuers: impl IntoIterator<Item = &'a IssuerUrl>,
         scopes: &Scopes,
@@ -51,8 +51,8 @@ impl ProtectedResourceMetadata {
                 .into_iter()
                 .map(|issuer| issuer.as_str().to_owned())
                 .collect(),
-            // Never `offline_access`: whether a client may hold a refresh token is between it and
-            // the authorization server (MCP 2026-07-28, Authorization).
+            // Never `offline_access`: refresh tokens are a matter of the client and the authorization
+            // server (MCP 2026-07-28, Authorization).
             scopes_supported: scopes.names(scopes.all()).map(str::to_owned).collect(),
             bearer_methods_supported: ["header"],
             dpop_signing_alg_values_supported: accepts_proofs
@@ -63,14 +63,13 @@ impl ProtectedResourceMetadata {
     }
 }
 
-/// Where challenges send a client: the well-known part inserted before the resource's path
-/// (RFC 9728 §3.1).
+/// The URL of the metadata: the well-known part inserted before the path of the resource (RFC 9728 §3.1).
 #[must_use]
-pub fn url(resource: &ResourceUri) -> String {
+pub(crate) fn url(resource: &ResourceUri) -> String {
     format!("{}{}", resource.origin(), path(resource))
 }
 
-/// The path of that URL, as it is reached from outside.
+/// The path of that URL.
 #[must_use]
 pub fn path(resource: &ResourceUri) -> String {
     format!("{ROOT_PATH}{}", resource.path())
@@ -85,12 +84,12 @@ mod tests {
     fn the_metadata_of_a_server_under_a_path_is_found_where_rfc_9728_puts_it() {
         let url_of = |text: &str| url(&text.parse::<PublicUrl>().unwrap().resource("/mcp"));
         assert_eq!(
-            url_of("https://journal.example"),
-            "https://journal.example/.well-known/oauth-protected-resource/mcp"
+            url_of("https://files.example"),
+            "https://files.example/.well-known/oauth-protected-resource/mcp"
         );
         assert_eq!(
-            url_of("https://a.example/journal/"),
-            "https://a.example/.well-known/oauth-protected-resource/journal/mcp"
+            url_of("https://a.example/files/"),
+            "https://a.example/.well-known/oauth-protected-resource/files/mcp"
         );
     }
 }

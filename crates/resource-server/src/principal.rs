@@ -1,4 +1,4 @@
-//! Who a request speaks for.
+//! The user and the client behind a token.
 
 use std::{
     fmt,
@@ -9,43 +9,54 @@ use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{clock::Timestamp, scope::ScopeSet};
 
-/// The name space of user ids, drawn once at random. Changing it orphans what users own.
+/// The name space of user ids (RFC 9562 §5.5). If it changes, stored data no longer belongs to its users.
 const USER_NAMESPACE: Uuid = Uuid::from_u128(0x6d1f_0b9e_84a4_4f0f_9c53_7a3d_52c1_e86b);
 
-/// The user at the issuer, the client that acts for the user, and what the token allows: everything
-/// that a token says and nothing of the token itself.
+/// The user, the client that acts for the user, and the granted scopes. It does not contain the token.
+///
+/// ```
+/// use resource_server::principal::{Principal, UserId};
+///
+/// /// Owners of stored data are identified by the derived id, which never changes.
+/// fn owns(principal: &Principal, owner: UserId) -> bool {
+///     principal.user == owner
+/// }
+///
+/// let user = UserId::derive("https://login.example", "ada");
+/// assert_eq!(user, UserId::derive("https://login.example", "ada"));
+/// assert_ne!(user, UserId::derive("https://other.example", "ada"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The authorization server that vouches for the subject.
+    /// The authorization server.
     pub issuer: String,
-    /// The subject, unique at its issuer only (RFC 7662 §2.2 `sub`).
+    /// `sub` (RFC 7662 §2.2), unique within its issuer only.
     pub subject: String,
-    /// What stands in the log for the subject: each request has it written there.
+    /// A short hash of the subject for the log.
     pub fingerprint: String,
-    /// The OAuth client that the token was issued to, where the issuer says so.
+    /// `client_id`: the client that the token was issued to, if the issuer names it.
     pub client: Option<String>,
-    /// A name for people, never for decisions (RFC 7662 §2.2 `username`).
+    /// `username` (RFC 7662 §2.2): only for display, never for decisions.
     pub username: Option<String>,
-    /// What the token allows, of the scopes that we know.
+    /// The granted scopes that are declared here.
     pub scopes: ScopeSet,
-    /// What the token allows besides, but not now: it was last asked about too long ago, and the
-    /// issuer cannot be asked. Never the client's fault.
+    /// Granted scopes that are withheld because the result is stale and the issuer is unavailable. An
+    /// operation that lacks them is answered with 503, not 403.
     pub withheld: ScopeSet,
-    /// When the token ends, where the issuer says so.
+    /// `exp`, if the issuer sends it.
     pub expires_at: Option<Timestamp>,
-    /// When the token was issued, where the issuer says so.
+    /// `iat`, if the issuer sends it.
     pub issued_at: Option<Timestamp>,
-    /// The key that the token is bound to, by its thumbprint (RFC 9449 §6); presenting the token
-    /// alone is not enough then.
+    /// The thumbprint of the key that the token is bound to (RFC 9449 §6); it then needs a proof.
     pub bound_key: Option<String>,
-    /// Which token it was, for whoever cuts it off.
+    /// Identifies the token, for its revocation.
     pub credential: Credential,
-    /// The user's id here, derived from issuer and subject.
+    /// The id of the user, derived from issuer and subject.
     pub user: UserId,
 }
 
 impl Principal {
-    /// What a session and every other name is bound to: issuer, subject and client.
+    /// The user and the client without the token: what a session is bound to.
     #[must_use]
     pub fn owner(&self) -> Owner {
         Owner {
@@ -55,13 +66,11 @@ impl Principal {
     }
 }
 
-/// A token's name within this process: a keyed hash, which says nothing of the token and is of no use
-/// to whoever finds it.
+/// Identifies a token within this process: a keyed hash that is useless outside of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Credential(pub [u8; 32]);
 
-/// By eight of its bytes: nobody knows the key of the hash that they are part of, so nobody can choose
-/// them, and equality compares all 32.
+/// Eight bytes are enough: the hash is keyed, so that nobody can choose them, and equality compares all 32.
 impl Hash for Credential {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -75,26 +84,26 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// Whose access is over, as far as we know, until the authorization server says otherwise.
+/// The tokens that a revocation covers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Revocation {
-    /// Whoever presents this token.
+    /// This token.
     Credential(Credential),
-    /// This user, whatever the client.
+    /// All tokens of this user.
     User(UserId),
-    /// This client, whoever the user.
+    /// All tokens of this client.
     Client {
-        /// The authorization server that knows the client by that name.
+        /// The issuer of the tokens.
         issuer: String,
-        /// The client's id there.
+        /// The client id at this issuer.
         client: String,
     },
-    /// Everybody.
-    Everybody,
+    /// All tokens.
+    All,
 }
 
 impl Revocation {
-    /// Whether a principal is among them.
+    /// Whether it covers the token of a principal.
     #[must_use]
     pub fn covers(&self, principal: &Principal) -> bool {
         match self {
@@ -103,7 +112,7 @@ impl Revocation {
             Self::Client { issuer, client } => {
                 principal.issuer == *issuer && principal.client.as_deref() == Some(client)
             }
-            Self::Everybody => true,
+            Self::All => true,
         }
     }
 }
@@ -129,23 +138,23 @@ impl Principal {
     }
 }
 
-/// Whose a session is. Two owners are equal when issuer, subject and client are; the scopes and the
-/// token may differ, so that a refreshed token keeps its session.
+/// The owner of a session: issuer, subject and client. A refreshed token has the same owner, even with other
+/// scopes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
-    /// Issuer and subject, in the one form that cannot be confused with another pair.
+    /// The user: issuer and subject.
     pub user: UserId,
-    /// The client, if the issuer names one.
+    /// The client, if the issuer names it.
     pub client: Option<String>,
 }
 
-/// A user's id here. Derived, so that reading needs no lookup.
+/// The id of a user. It is derived from issuer and subject, so that it needs no look-up.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Uuid);
 
 impl UserId {
-    /// The id of a subject at an issuer: UUIDv5 over both, each behind its length, so that no two
-    /// pairs share an encoding.
+    /// The id of a subject at an issuer: a UUIDv5 (RFC 9562 §5.5) of both, each prefixed with its length, so
+    /// that different pairs have different encodings. The derivation never changes.
     #[must_use]
     pub fn derive(issuer: &str, subject: &str) -> Self {
         let mut name = Vec::with_capacity(16 + issuer.len() + subject.len());
@@ -156,12 +165,12 @@ impl UserId {
         Self(Uuid::new_v5(&USER_NAMESPACE, &name))
     }
 
-    /// The id as text, in memory of the caller's.
+    /// The id as text, in a buffer of the caller.
     pub fn encode(self, text: &mut [u8; Hyphenated::LENGTH]) -> &str {
         self.0.hyphenated().encode_lower(text)
     }
 
-    /// The id as the database keeps it.
+    /// The id as a UUID, for storage.
     #[must_use]
     pub const fn as_uuid(self) -> Uuid {
         self.0

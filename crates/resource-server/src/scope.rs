@@ -7,38 +7,49 @@ use derive_more::{Display, Error};
 /// The most scopes that one server can declare.
 const MOST_SCOPES: usize = 64;
 
-/// The scopes of one server: their names, what each permits, and which imply others. Declared when the
-/// server is built; from then on a set of scopes is a number, and no name is looked up for a decision.
+/// The scopes of one server: their names, their descriptions, and which include others. Sets of them are
+/// numbers, so that decisions look up no names.
 ///
-/// Names are compared exactly and with regard to case (RFC 6749 §3.3). Clones share one declaration.
+/// Names are case-sensitive (RFC 6749 §3.3). Clones share one declaration.
+///
+/// ```
+/// use resource_server::scope::Scopes;
+///
+/// let scopes = Scopes::declare([("files:read", "Read files"), ("files:write", "Change files")])?
+///     .implying("files:write", &["files:read"])?;
+/// let granted = scopes.parse("files:write openid");
+/// let needed = scopes.set(&["files:read"])?;
+/// assert!(scopes.require(granted, needed).is_ok());
+/// assert_eq!(scopes.list(granted), "files:write");
+/// # Ok::<(), resource_server::scope::ScopeError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Scopes(Arc<Declared>);
 
 #[derive(Clone, Debug, Default)]
 struct Declared {
     scopes: Vec<Scope>,
-    /// MCP 2026-07-28, Authorization, has a server account for scopes that imply others.
+    /// Broad scopes and the ones they include (MCP 2026-07-28, Authorization).
     implications: Vec<(ScopeSet, ScopeSet)>,
 }
 
 /// One declared scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    /// The scope token as it stands on the wire.
+    /// The scope token (RFC 6749 §3.3).
     pub name: String,
-    /// What a person reads on a consent page.
+    /// A description for users, such as on a consent page.
     pub description: String,
 }
 
-/// A set of the scopes that one server declared. Meaningless without its [`Scopes`], which has the
-/// names.
+/// A set of declared scopes. The names are in the [`Scopes`] that it was made from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ScopeSet(u64);
 
-/// A declaration of scopes that cannot be used.
+/// An invalid declaration or use of scopes.
 #[derive(Clone, Debug, Display, Error, PartialEq, Eq)]
 pub enum ScopeError {
-    /// RFC 6749 §3.3 allows visible ASCII but `"` and `\`, and at least one character.
+    /// Not a scope token: RFC 6749 §3.3 allows one or more characters of visible ASCII except `"` and `\`.
     #[display("{_0:?} is not a scope token (RFC 6749 §3.3)")]
     Malformed(#[error(not(source))] String),
     /// A name was declared twice.
@@ -47,14 +58,13 @@ pub enum ScopeError {
     /// More than 64 scopes were declared.
     #[display("a server can declare at most {MOST_SCOPES} scopes")]
     TooMany,
-    /// A name that was not declared is used.
+    /// A name was used without a declaration.
     #[display("the scope {_0} is not declared")]
     Undeclared(#[error(not(source))] String),
 }
 
 impl Scopes {
-    /// Declares scopes, each by its name and what it permits, in the order in which clients are shown
-    /// them.
+    /// Declares scopes by name and description. Their order is kept in metadata and challenges.
     ///
     /// # Errors
     /// See [`ScopeError`].
@@ -81,8 +91,7 @@ impl Scopes {
         Ok(Self(Arc::new(declared)))
     }
 
-    /// These scopes, where a token with `broad` is treated as one that has `narrow` too, and what
-    /// those imply. Nothing implies anything unless it is said here.
+    /// Makes `broad` include `narrow`, transitively. By default no scope includes another.
     ///
     /// # Errors
     /// [`ScopeError::Undeclared`].
@@ -95,7 +104,7 @@ impl Scopes {
     /// The set of these scopes.
     ///
     /// # Errors
-    /// [`ScopeError::Undeclared`] with the first name that was not declared.
+    /// [`ScopeError::Undeclared`] with the first undeclared name.
     pub fn set(&self, names: &[&str]) -> Result<ScopeSet, ScopeError> {
         names.iter().try_fold(ScopeSet::EMPTY, |set, name| {
             let scope = self.find(name);
@@ -113,8 +122,7 @@ impl Scopes {
         }
     }
 
-    /// Reads a `scope` value: split on white space; scopes that are not declared are left out, so that
-    /// they take part in no decision.
+    /// Reads a `scope` value: names separated by white space. Undeclared scopes are ignored.
     #[must_use]
     pub fn parse(&self, list: &str) -> ScopeSet {
         list.split_ascii_whitespace()
@@ -122,32 +130,31 @@ impl Scopes {
             .fold(ScopeSet::EMPTY, ScopeSet::union)
     }
 
-    /// The scopes of a set, in the order of their declaration.
+    /// The scopes of a set, in the order of declaration.
     pub fn scopes(&self, set: ScopeSet) -> impl Iterator<Item = &Scope> {
         self.0
             .scopes
             .iter()
             .enumerate()
-            .filter(move |(place, _)| set.0 & (1 << place) != 0)
+            .filter(move |(index, _)| set.0 & (1 << index) != 0)
             .map(|(_, scope)| scope)
     }
 
-    /// The names of a set, in the order of their declaration.
+    /// The names of a set, in the order of declaration.
     pub fn names(&self, set: ScopeSet) -> impl Iterator<Item = &str> {
         self.scopes(set).map(|scope| scope.name.as_str())
     }
 
-    /// A set as RFC 6749 §3.3 writes it: names with a space between them.
+    /// A set as a `scope` value: names separated by spaces (RFC 6749 §3.3).
     #[must_use]
     pub fn list(&self, set: ScopeSet) -> String {
         Vec::from_iter(self.names(set)).join(" ")
     }
 
-    /// Whether what a token carries is enough for what an operation needs.
+    /// Checks that the granted scopes include the needed ones.
     ///
     /// # Errors
-    /// The whole of `needed` if any scope of it is missing, so that a client can ask for all of it at
-    /// once.
+    /// All of `needed` if any of them is missing, so that a client can request them together.
     #[inline]
     pub fn require(&self, granted: ScopeSet, needed: ScopeSet) -> Result<(), ScopeSet> {
         if granted.contains(needed)
@@ -174,8 +181,8 @@ impl Scopes {
     }
 
     fn find(&self, name: &str) -> Option<ScopeSet> {
-        let place = self.0.scopes.iter().position(|scope| scope.name == name)?;
-        Some(ScopeSet(1 << place))
+        let index = self.0.scopes.iter().position(|scope| scope.name == name)?;
+        Some(ScopeSet(1 << index))
     }
 }
 
@@ -219,7 +226,7 @@ impl ScopeSet {
         self.0 & other.0 == other.0
     }
 
-    /// Whether there is no scope in it.
+    /// Whether the set is empty.
     #[must_use]
     #[inline]
     pub const fn is_empty(self) -> bool {

@@ -1,4 +1,4 @@
-//! Reading a secret off a file: at start, and again when the file has changed, by one rule.
+//! Reading a secret from a file.
 
 use std::{fs::File, io, io::Read, path::Path};
 
@@ -7,14 +7,14 @@ use secrecy::SecretString;
 /// The longest secret that is read, in bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
 
-/// Reads a secret off its file; white space at its end is no part of it.
+/// Reads a secret from a file, without trailing white space. Blocks the thread.
 ///
 /// # Errors
-/// Those of the file system; a file that is empty, too long or no UTF-8.
+/// Errors of the file system, and `InvalidData` if the file is empty, longer than 64 KiB, or not UTF-8.
 pub fn read(path: &Path) -> io::Result<SecretString> {
     let refused = |why| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut bytes = Vec::new();
-    // One byte more tells a file that is too long; its size would not, where it is a device.
+    // One byte more detects a file that is too long; the size of a device file would not.
     File::open(path)?
         .take(LONGEST_SECRET + 1)
         .read_to_end(&mut bytes)?;
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_secret_has_an_end_within_its_bound_and_something_in_it() {
-        let path = std::env::temp_dir().join(format!("epicme-secret-file-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("files-secret-file-{}", std::process::id()));
         let read_back = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
             read(&path)

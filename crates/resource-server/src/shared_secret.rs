@@ -1,4 +1,4 @@
-//! A secret that an authorization server or an operator proves to hold, to tell this server something.
+//! A secret with which an authorization server or an operator authenticates requests to this server.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 use url::form_urlencoded;
 
-/// The secret, as what it comes to under a key that is drawn at start: comparing takes as long whatever
-/// is compared with it, and the memory does not hold the secret itself.
+/// A MAC of the secret under a random key, so that the comparison takes constant time and memory does not hold
+/// the secret.
 #[derive(Clone)]
 pub struct SharedSecret {
     keyed: Hmac<Sha256>,
@@ -17,7 +17,7 @@ pub struct SharedSecret {
 }
 
 impl SharedSecret {
-    /// The one that has to be proved.
+    /// Takes the secret.
     ///
     /// # Panics
     /// If the operating system gives no random bytes.
@@ -32,9 +32,9 @@ impl SharedSecret {
         Self { keyed, tag }
     }
 
-    /// Whether all `Authorization` field values of a request come to the secret, as `Bearer`
-    /// (RFC 6750 §2.1) or as the password of `Basic`, whatever the name (RFC 7617 §2; a client encodes
-    /// it as RFC 6749 §2.3.1 says, or does not). It takes the same work if they do not.
+    /// Whether the `Authorization` fields of a request contain exactly this secret: as `Bearer`
+    /// (RFC 6750 §2.1), or as the password of `Basic` with any user name (RFC 7617 §2), form-encoded
+    /// (RFC 6749 §2.3.1) or not. Takes the same time for a wrong secret.
     #[must_use]
     pub fn is_proved_by<'a>(&self, mut values: impl Iterator<Item = &'a [u8]>) -> bool {
         let presented = match (values.next(), values.next()) {

@@ -1,5 +1,5 @@
-//! Which trace a request belongs to, as other programs name it (W3C Trace Context). What does not keep to
-//! the grammar is as good as absent: whoever traces has made a mistake, and the request has not.
+//! W3C Trace Context: the trace that a request belongs to. Malformed fields are ignored (§3.2.2), so that a
+//! fault of the tracing system does not fail requests.
 
 use std::{fmt, sync::Arc};
 
@@ -7,29 +7,29 @@ use derive_more::Display;
 
 use crate::request_id::RequestId;
 
-/// The longest `traceparent` that is looked at: a later version may add to the 55 characters of this one.
+/// The longest `traceparent` that is read; later versions may be longer than 55 characters.
 const LONGEST_PARENT: usize = 128;
 
-/// The longest `tracestate` that is passed on; as much has to be (W3C Trace Context §3.3.1.5).
+/// The longest `tracestate` that is propagated: the minimum that is required (§3.3.1.5).
 const LONGEST_STATE: usize = 512;
 
-/// How many members it may have (§3.3.1.1).
+/// The most list members of a `tracestate` (§3.3.1.1).
 const MOST_MEMBERS: usize = 32;
 
-/// The flags that have a meaning, which alone may be passed on: sampled, and random (Level 2 §3.2.2.5).
+/// The defined flags, which are the only ones to propagate: sampled, and random (Level 2 §3.2.2.5).
 const KNOWN_FLAGS: u8 = 0b11;
 
-/// The name of a trace.
+/// `trace-id` (§3.2.2.3).
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[display("{_0:032x}")]
 pub struct TraceId(u128);
 
-/// The name of a piece of work within a trace.
+/// `parent-id`: the id of a span (§3.2.2.4).
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
 #[display("{_0:016x}")]
 pub struct SpanId(u64);
 
-/// A trace, and the piece of work in it that asked for this one (W3C Trace Context §3.2).
+/// `traceparent`: a trace and the calling span (§3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
     trace: TraceId,
@@ -37,25 +37,25 @@ pub struct TraceParent {
     flags: u8,
 }
 
-/// What the programs of a trace tell each other besides, passed on as it is (§3.3).
+/// `tracestate`, propagated unchanged (§3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceState(Arc<str>);
 
-/// A request, and the trace that it belongs to if its client says so.
+/// A request, and the trace that its client names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// The request's own name, which no client chooses.
+    /// The id of the request, never chosen by a client.
     pub request_id: RequestId,
-    /// What it is a part of.
+    /// The trace and the calling span.
     pub parent: Option<TraceParent>,
 }
 
-/// The same with everything that is passed on to others.
+/// The context that is propagated to other servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceContext {
     /// The request and its trace.
     pub trace: Trace,
-    /// What is passed on besides; absent where there is no trace.
+    /// `tracestate`; `None` without a trace.
     pub state: Option<TraceState>,
 }
 
@@ -66,26 +66,26 @@ impl From<Trace> for TraceContext {
 }
 
 impl Trace {
-    /// The name of the trace, if the request belongs to one.
+    /// The id of the trace, if the request belongs to one.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
         self.parent.map(|parent| parent.trace)
     }
 
-    /// The name of the trace, or of one that the request is all of.
+    /// The id of the trace, or of a new one that contains only this request.
     #[must_use]
     pub fn trace_id_or_own(&self) -> TraceId {
         self.trace_id()
             .unwrap_or_else(|| TraceId(self.request_id.whole()))
     }
 
-    /// The name of the trace, and the request's own within it, if the request belongs to one.
+    /// The ids of the trace and of the span of the request, if the request belongs to a trace.
     #[must_use]
     pub fn names(&self) -> Option<(TraceId, SpanId)> {
         Some((self.trace_id()?, self.span_id()))
     }
 
-    /// The request's name within a trace.
+    /// The id of the span of the request.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
         SpanId(self.request_id.half())
@@ -93,7 +93,7 @@ impl Trace {
 }
 
 impl SpanId {
-    /// A new one.
+    /// A new random id.
     ///
     /// # Panics
     /// If the operating system gives no random bytes.
@@ -104,7 +104,7 @@ impl SpanId {
 }
 
 impl TraceParent {
-    /// Reads a `traceparent`; `None` if it is none.
+    /// Reads a `traceparent`; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -115,7 +115,7 @@ impl TraceParent {
         }
         match (hex(&bytes[..2])?, bytes.get(55)) {
             (0xff, _) | (0, Some(_)) => return None,
-            // What a later version adds stands behind a dash.
+            // Later versions may add parts after a dash (§3.2.4).
             (_, None | Some(b'-')) => {}
             (_, Some(_)) => return None,
         }
@@ -129,26 +129,26 @@ impl TraceParent {
         })
     }
 
-    /// The piece of work that asked.
+    /// The calling span.
     #[must_use]
     pub fn span_id(&self) -> SpanId {
         self.span
     }
 
-    /// Whether whoever asked keeps a record of the trace.
+    /// The flag `sampled`: whether the caller records the trace.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
         self.flags & 1 == 1
     }
 
-    /// What somebody is told who is asked by a piece of work of the same trace.
+    /// The `traceparent` for a call by this span of the same trace.
     #[must_use]
     pub fn of_span(self, span: SpanId) -> Self {
         Self { span, ..self }
     }
 }
 
-/// As a `traceparent`.
+/// The value of a `traceparent` field.
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { trace, span, flags } = self;
@@ -157,7 +157,7 @@ impl fmt::Display for TraceParent {
 }
 
 impl TraceState {
-    /// Reads a `tracestate`; `None` if it is none, or says nothing.
+    /// Reads a `tracestate`; `None` if it is malformed or empty.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > LONGEST_STATE {
@@ -180,7 +180,7 @@ impl TraceState {
             .then(|| Self(text.trim_matches([' ', '\t']).into()))
     }
 
-    /// As it came.
+    /// The value as received.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_nobody_knows_are_not_passed_on() {
+    fn undefined_flags_are_not_propagated() {
         let parent = PARENT.replacen("-01", "-fe", 1);
         let parent = TraceParent::parse(&parent).unwrap();
         assert!(!parent.is_sampled());

@@ -1,65 +1,62 @@
-//! The URLs that identify things: this resource, and an issuer.
+//! URLs that identify a resource or an issuer, and endpoint URLs.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use derive_more::{Display, Error};
 use url::Url;
 
-/// Why a URL cannot identify a resource or an issuer.
+/// Why a URL is not accepted. The messages follow the name of the setting.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum UrlFault {
-    /// Not a URL at all.
+    /// Not an absolute URL.
     #[display("is not an absolute URL")]
     NotAUrl,
-    /// Not `https`, and not `http` on this machine.
+    /// Neither `https` nor `http` on a loopback host.
     #[display("must use https (http is allowed on a loopback host only)")]
     NotSecure,
-    /// The same of an endpoint, for which more hosts may have been named.
+    /// An endpoint with `http` on a host that is neither loopback nor in [`PlainHttpHosts`].
     #[display(
-        "must use https (http is allowed on a loopback host and on those that are named for it only)"
+        "must use https (http is allowed on loopback hosts and on the configured plain HTTP hosts only)"
     )]
     EndpointNotSecure,
-    /// Not the name of a host.
-    #[display(
-        "must be names of hosts such as auth or auth.internal, in lower case, without a port"
-    )]
+    /// Not a host name.
+    #[display("must be host names such as auth or auth.internal, in lower case, without a port")]
     NotAHost,
-    /// It has a part that an identifier must not have (RFC 8414 §2, RFC 9728 §1.2).
+    /// It has a part that is not allowed (RFC 8414 §2, RFC 9728 §1.2).
     #[display("must have neither user information nor a query nor a fragment")]
     NotPlain,
 }
 
-/// Where clients reach this server: scheme, host and port, without a path's trailing slash. Every
-/// URL that a response contains is built from it, and none from a request (decision of
-/// `docs/ARCHITECTURE.md`: a spoofed `Host` changes nothing).
+/// The base URL of this server as clients know it. URLs in responses are built from it and never from the
+/// request, so that a forged `Host` has no effect.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
-/// The identifier of this resource server: what tokens have to be meant for (RFC 8707 §2), and what
-/// the metadata calls `resource` (RFC 9728 §2).
+/// The resource identifier: the audience of tokens (RFC 8707 §2), and `resource` in the metadata
+/// (RFC 9728 §2).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResourceUri(String);
 
-/// The identifier of an authorization server, to the letter as it was configured: RFC 8414 §3.3 and
-/// RFC 9207 compare it as a string.
+/// The issuer identifier of an authorization server, exactly as configured: RFC 8414 §3.3 and RFC 9207
+/// compare it as a string.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IssuerUrl {
     text: String,
     url: Url,
 }
 
-/// Hosts beyond this machine whose endpoints may be asked without TLS: those of a private network, by
-/// the operator's word. It is never so of an identifier, which others than this server see.
+/// Hosts of a private network whose endpoints may use plain HTTP. This does not apply to identifiers, which
+/// clients see too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlainHttpHosts(Arc<[String]>);
 
 impl PlainHttpHosts {
-    /// Reads the names, each to be compared to the letter.
+    /// Reads host names. They are compared exactly.
     ///
     /// # Errors
-    /// One of them is no host as a URL writes it.
+    /// One of them is not a host name as it is written in a URL.
     pub fn read(names: Vec<String>) -> Result<Self, UrlFault> {
-        // A star would look as if it stood for more than itself.
+        // An asterisk would look like a wildcard, which is not supported.
         let is_host = |name: &String| {
             !name.contains('*')
                 && Url::parse(&format!("http://{name}/"))
@@ -72,7 +69,7 @@ impl PlainHttpHosts {
             .ok_or(UrlFault::NotAHost)
     }
 
-    /// The names.
+    /// The host names.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.0
@@ -96,25 +93,25 @@ impl PublicUrl {
         format!("{}{path}", self.0.as_str().trim_end_matches('/'))
     }
 
-    /// The path under which this server is reached; empty where it has the host to itself.
+    /// The path of the URL without a trailing slash; empty for the root.
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.path().trim_end_matches('/')
     }
 
-    /// Whether it is reached without TLS.
+    /// Whether the scheme is `http`.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.0.scheme() == "http"
     }
 
-    /// Host and port as a `Host` field names them.
+    /// Host and port in the form of a `Host` field.
     #[must_use]
     pub fn authority(&self) -> String {
         authority(&self.0)
     }
 
-    /// Scheme, host and port as an `Origin` field names them.
+    /// Scheme, host and port in the form of an `Origin` field.
     #[must_use]
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
@@ -128,13 +125,13 @@ impl ResourceUri {
         &self.0
     }
 
-    /// Scheme, host and port as an `Origin` field names them.
+    /// Scheme, host and port in the form of an `Origin` field.
     #[must_use]
     pub fn origin(&self) -> &str {
         self.0.split_at(self.path_start()).0
     }
 
-    /// The path; empty where the resource is the whole of its host.
+    /// The path without a trailing slash; empty for the root.
     #[must_use]
     pub fn path(&self) -> &str {
         self.0.split_at(self.path_start()).1.trim_end_matches('/')
@@ -146,8 +143,8 @@ impl ResourceUri {
         path.map_or(self.0.len(), |path| host + path)
     }
 
-    /// Whether an audience value names this resource. Scheme and host are compared without regard
-    /// to case, everything else to the letter.
+    /// Whether an audience is this resource. Scheme and host are compared case-insensitively, everything else
+    /// exactly.
     #[must_use]
     pub fn is_named_by(&self, audience: &str) -> bool {
         audience == self.0 || Url::parse(audience).is_ok_and(|url| url.as_str() == self.0)
@@ -161,8 +158,8 @@ impl IssuerUrl {
         &self.text
     }
 
-    /// Where the issuer's metadata may be: RFC 8414 §3.1 (the well-known part inserted before the
-    /// path), then the two OpenID forms.
+    /// The candidate URLs of the metadata: RFC 8414 §3.1 (the well-known part before the path), then the two
+    /// forms of OpenID Connect Discovery.
     #[must_use]
     pub fn metadata_urls(&self) -> Vec<Url> {
         let path = self.url.path().trim_end_matches('/');
@@ -182,8 +179,7 @@ impl IssuerUrl {
     }
 }
 
-/// Reads a URL to which a secret may be sent: `https`, or `http` on this machine and on the hosts that the
-/// operator named.
+/// Reads an endpoint URL to which secrets may be sent: `https`, or `http` on loopback hosts and on `plain`.
 ///
 /// # Errors
 /// The first rule that the text breaks.
@@ -203,9 +199,8 @@ pub fn endpoint(text: &str, plain: &PlainHttpHosts) -> Result<Url, UrlFault> {
     Ok(url)
 }
 
-/// Host and port as a `Host` field names them: the port only if it is not the scheme's own.
-#[must_use]
-pub fn authority(url: &Url) -> String {
+/// Host and port in the form of a `Host` field: the port only if it is not the default of the scheme.
+fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port()
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -287,13 +282,13 @@ mod tests {
     #[test]
     fn identifiers_are_plain_and_secure() {
         for (text, fault) in [
-            ("journal.example", UrlFault::NotAUrl),
+            ("files.example", UrlFault::NotAUrl),
             ("urn:x", UrlFault::NotAUrl),
-            ("http://journal.example", UrlFault::NotSecure),
+            ("http://files.example", UrlFault::NotSecure),
             ("ftp://127.0.0.1", UrlFault::NotSecure),
-            ("https://a@journal.example", UrlFault::NotPlain),
-            ("https://journal.example/#x", UrlFault::NotPlain),
-            ("https://journal.example/?x", UrlFault::NotPlain),
+            ("https://a@files.example", UrlFault::NotPlain),
+            ("https://files.example/#x", UrlFault::NotPlain),
+            ("https://files.example/?x", UrlFault::NotPlain),
         ] {
             assert_eq!(text.parse::<PublicUrl>(), Err(fault), "{text}");
             assert_eq!(text.parse::<IssuerUrl>(), Err(fault), "{text}");
@@ -347,7 +342,7 @@ mod tests {
         ] {
             assert_eq!(hosts(&[name]), Err(UrlFault::NotAHost), "{name}");
         }
-        // Identifiers are seen by others, for whom this network is not private.
+        // Clients see identifiers too, and the network is not private for them.
         assert_eq!(
             "http://mock-auth".parse::<IssuerUrl>(),
             Err(UrlFault::NotSecure)
@@ -362,12 +357,12 @@ mod tests {
             url.resource("/mcp").to_string()
         };
         assert_eq!(
-            resource("https://Journal.example/"),
-            "https://journal.example/mcp"
+            resource("https://Files.example/"),
+            "https://files.example/mcp"
         );
         assert_eq!(
-            resource("https://a.example:443/epicme/"),
-            "https://a.example/epicme/mcp"
+            resource("https://a.example:443/files/"),
+            "https://a.example/files/mcp"
         );
     }
 

@@ -1,5 +1,5 @@
-//! What a token is worth: the one verdict on its claims, whether an introspection reply has them
-//! (RFC 7662 §2.2) or the token itself (RFC 9068 §4).
+//! Validates the claims of a token, whether they come from an introspection reply (RFC 7662 §2.2) or from the
+//! token itself (RFC 9068 §4). Pure functions; callers pass the time.
 
 use derive_more::{Display, Error};
 use serde::Deserialize;
@@ -7,78 +7,83 @@ use serde_json::Value;
 
 use crate::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
-    dpop::proof::ProofFault,
-    jose::{jws::JwsFault, keys::Thumbprint},
-    url::{IssuerUrl, ResourceUri},
-};
-use crate::{
     clock::Timestamp,
+    dpop::proof::ProofFault,
     fingerprint::fingerprint,
+    jose::{jws::JwsFault, keys::Thumbprint},
     principal::{Credential, Principal, UserId},
     scope::{ScopeSet, Scopes},
+    url::{IssuerUrl, ResourceUri},
 };
 
-/// The longest `sub` and `client_id` that are accepted, in bytes; both are kept.
+/// The longest `sub`, `client_id` and `username` that are accepted, in bytes.
 const LONGEST_NAME: usize = 1_024;
 
-/// Why a request is refused for its credentials. Each variant is the client's to mend; what is the
-/// authorization server's fault or ours is no refusal.
+/// Why the credentials of a request are refused. The client has to send others; a fault of the
+/// authorization server or of this server is never a refusal.
+///
+/// ```
+/// use resource_server::{bearer::Presentation, validation::Refusal};
+///
+/// let read = Presentation::from_authorization([&b"Basic YTpi"[..]].into_iter());
+/// assert_eq!(read.unwrap_err(), Refusal::Missing);
+/// ```
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum Refusal {
-    /// No bearer credential was sent.
+    /// No bearer token was sent.
     #[display("no bearer token")]
     Missing,
-    /// There is a bearer credential that cannot be one.
+    /// The credentials are malformed (RFC 6750 §3.1 `invalid_request`).
     #[display("malformed credential: {_0}")]
     Malformed(#[error(not(source))] &'static str),
-    /// It is no token of any authorization server that is known here; none was asked.
-    #[display("token of no known issuer")]
-    NobodysToken,
-    /// The authorization server says that the token is not active.
+    /// It is not a token of a configured issuer; none was called.
+    #[display("token of an unknown issuer")]
+    UnknownIssuer,
+    /// The token is not active (RFC 7662 §2.2), or was revoked here.
     #[display("inactive token")]
     Inactive,
     /// `exp` has passed.
     #[display("expired token")]
     Expired,
-    /// `nbf`, or of a JWT `iat`, has not come.
+    /// `nbf`, or `iat` of a JWT, is in the future.
     #[display("token not valid yet")]
     NotYetValid,
-    /// It is a JWT that is not what it has to be, or that the issuer did not sign.
+    /// It is an invalid JWT, or not signed by the issuer.
     #[display("JWT refused: {_0}")]
     Unverified(#[error(not(source))] JwsFault),
-    /// It is a JWT without a claim that RFC 9068 §2.2 requires.
+    /// It is a JWT that lacks a claim that RFC 9068 §2.2 requires.
     #[display("JWT without a usable {_0}")]
     Incomplete(#[error(not(source))] &'static str),
-    /// `iss` is not the issuer that was asked.
+    /// `iss` is another issuer.
     #[display("token of another issuer")]
     WrongIssuer,
     /// `aud` does not name this resource.
     #[display("token for another audience")]
     WrongAudience,
-    /// `token_type` says that this is no access token.
+    /// `token_type` is not that of an access token.
     #[display("not an access token")]
     WrongType,
-    /// The token is bound to a key (`cnf`), which its presentation does not prove.
+    /// The token is bound to a key (`cnf`), and was presented without a proof (RFC 9449 §7.2).
     #[display("sender-constrained token without a proof of its key")]
     SenderConstrained,
-    /// The proof of the key is no good, or was used before.
+    /// The DPoP proof is invalid, or was used before.
     #[display("{_0}")]
     Proof(#[error(not(source))] ProofFault),
-    /// The proof is made with a key that the token is not bound to (RFC 9449 §7.1).
+    /// The token is not bound to the key of the proof (RFC 9449 §7.1).
     #[display("token of another key than the proof's")]
     WrongKey,
-    /// There is no usable `sub`, so there is nobody whose journal it could be.
+    /// There is no usable `sub`, so that the user cannot be identified.
     #[display("token without a subject")]
     NoSubject,
-    /// Good credentials, which do not reach so far.
+    /// The token is valid, but lacks scopes (RFC 6750 §3.1 `insufficient_scope`).
     #[display("insufficient scope")]
-    TooFewScopes {
-        /// What has to be granted, as the challenge names it.
+    InsufficientScope {
+        /// The scopes that the operation requires.
         needed: ScopeSet,
     },
 }
 
-/// An introspection reply, as far as it concerns us. Members that are not listed are ignored.
+/// An introspection reply (RFC 7662 §2.2). Members that are not listed are ignored.
 #[derive(Debug)]
 pub struct IntrospectionReply {
     /// Whether the token is currently active. The only REQUIRED member.
@@ -87,8 +92,8 @@ pub struct IntrospectionReply {
     pub claims: Claims,
 }
 
-/// The OPTIONAL members of an introspection reply, and the claims of a JWT access token, which have
-/// the same names.
+/// The optional members of an introspection reply, and the claims of a JWT access token, which have the
+/// same names.
 #[derive(Debug, Default, Deserialize)]
 pub struct Claims {
     scope: Option<String>,
@@ -104,43 +109,42 @@ pub struct Claims {
     cnf: Option<Value>,
 }
 
-/// A token that is accepted, if it is presented as it has to be: see [`check_presentation`].
+/// A valid token. If it is bound to a key, it also needs a proof (RFC 9449 §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidToken {
-    /// Whom it speaks for.
+    /// The user and the client.
     pub principal: Principal,
-    /// Before when it is not accepted, the skew of clocks allowed for.
+    /// `nbf`, less the accepted clock skew.
     pub not_before: Option<Timestamp>,
 }
 
-/// What a token has to be to be accepted here.
+/// The claims that a token needs.
 #[derive(Clone, Debug)]
 pub struct ExpectedClaims {
-    /// The issuer that is asked.
+    /// The issuer.
     pub issuer: IssuerUrl,
-    /// The resource that a token has to be meant for (RFC 8707).
+    /// The resource: the required audience (RFC 8707 §2).
     pub resource: ResourceUri,
-    /// Whether a token without `aud` is accepted, for an issuer that is known to send none. Such a
-    /// token has to say that it is an access token: some servers mark a refresh token by nothing but
-    /// the absence of both `aud` and `token_type`.
+    /// Whether a token without `aud` is accepted, for an issuer that never sends it. Such a token needs
+    /// `token_type`, because some servers introspect refresh tokens as active without both members.
     pub audience_may_be_absent: bool,
-    /// The scopes that are declared here; a token keeps no others.
+    /// The declared scopes; others in a token are ignored.
     pub scopes: Scopes,
 }
 
 /// Reads the body of an introspection reply.
 ///
-/// The members of an inactive token are not read: RFC 7662 §2.2 forbids them to mean anything.
+/// The other members of an inactive token are ignored (RFC 7662 §2.2).
 ///
 /// # Errors
-/// The body is not JSON, `active` is not a boolean, or a member of an active token is not of its
-/// type: the authorization server's fault, not the token's.
+/// The body is not a JSON object, `active` is not a boolean, or another member of an active token has the
+/// wrong type: a fault of the authorization server, not of the token.
 pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> {
     #[derive(Deserialize)]
     struct Active {
         active: bool,
     }
-    // serde would take an array for an object whose names were left out.
+    // serde would also deserialize the struct from a JSON array.
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(serde::de::Error::custom("not an object"));
     }
@@ -153,11 +157,10 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
     Ok(IntrospectionReply { active, claims })
 }
 
-/// Decides whether a token is accepted, for whom it speaks, and which key its presenter has to prove.
-/// Pure: the same claims and the same time give the same verdict.
+/// Validates the claims of a token, and derives the principal.
 ///
 /// # Errors
-/// The [`Refusal`] that applies; which one is for the log, a client learns only that the token is
+/// The first rule that the token breaks. The reason is for the log; a client only learns that the token is
 /// invalid or expired.
 pub fn validate_claims(
     reply: IntrospectionReply,
@@ -236,13 +239,12 @@ pub fn validate_claims(
     })
 }
 
-/// Decides whether a token that is accepted was presented as it has to be. `proved` is the key of the
-/// proof that came with it.
+/// Checks the presentation of a valid token. `proved` is the key of the DPoP proof, if there was one.
 ///
 /// # Errors
-/// [`Refusal::SenderConstrained`] if it is bound to a key and came by itself: RFC 9449 §7.2 forbids to
-/// accept it. [`Refusal::WrongKey`] if it is bound to another key than the proof's, or to none (§7.1).
-pub fn check_presentation(
+/// [`Refusal::SenderConstrained`] if the token is bound to a key and there is no proof (RFC 9449 §7.2);
+/// [`Refusal::WrongKey`] if it is bound to another key, or to none (§7.1).
+pub(crate) fn check_presentation(
     principal: &Principal,
     proved: Option<&Thumbprint>,
 ) -> Result<(), Refusal> {
@@ -254,8 +256,8 @@ pub fn check_presentation(
     }
 }
 
-/// The key in `cnf` (RFC 9449 §6.1). A confirmation by any other method, alone or beside it, is one
-/// that nothing here can prove.
+/// The key in `cnf` (RFC 9449 §6.1). `None` if there is any other confirmation method, which cannot be
+/// verified here.
 fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
     let confirmation = confirmation.as_object()?;
     let thumbprint = confirmation.get("jkt")?.as_str()?;
@@ -264,7 +266,7 @@ fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
         .flatten()
 }
 
-/// Names are kept in PostgreSQL's text, which cannot hold NUL.
+/// Whether a name can be stored: many databases cannot hold NUL.
 pub(crate) fn is_usable_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0')
 }
@@ -292,7 +294,7 @@ mod tests {
     fn expectation() -> ExpectedClaims {
         ExpectedClaims {
             issuer: "https://issuer.example".parse().unwrap(),
-            resource: "https://journal.example/mcp".parse().unwrap(),
+            resource: "https://files.example/mcp".parse().unwrap(),
             audience_may_be_absent: false,
             scopes: Scopes::of_test(),
         }
@@ -303,18 +305,18 @@ mod tests {
     }
 
     fn verdict(changes: Value) -> Result<Principal, Refusal> {
-        let principal = judged(changes)?.principal;
+        let principal = validated(changes)?.principal;
         check_presentation(&principal, None)?;
         Ok(principal)
     }
 
-    fn judged(changes: Value) -> Result<ValidToken, Refusal> {
+    fn validated(changes: Value) -> Result<ValidToken, Refusal> {
         let mut reply = json!({
             "active": true,
             "sub": "ada",
             "client_id": "host",
             "scope": "files:read user:write",
-            "aud": "https://journal.example/mcp",
+            "aud": "https://files.example/mcp",
             "iss": "https://issuer.example",
             "token_type": "Bearer",
             "exp": 1_000_060,
@@ -367,11 +369,11 @@ mod tests {
                 Refusal::WrongAudience,
             ),
             (
-                json!({"aud": "https://journal.example/mcp/"}),
+                json!({"aud": "https://files.example/mcp/"}),
                 Refusal::WrongAudience,
             ),
             (
-                json!({"aud": "https://journal.example"}),
+                json!({"aud": "https://files.example"}),
                 Refusal::WrongAudience,
             ),
             (json!({"aud": []}), Refusal::WrongAudience),
@@ -392,7 +394,7 @@ mod tests {
         const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         let key = Thumbprint::parse(KEY).unwrap();
         let other = Thumbprint::parse(&KEY.replace('0', "1")).unwrap();
-        let bound = judged(json!({"cnf": {"jkt": KEY}, "token_type": "DPoP"}));
+        let bound = validated(json!({"cnf": {"jkt": KEY}, "token_type": "DPoP"}));
         let bound = bound.unwrap().principal;
         assert_eq!(check_presentation(&bound, Some(&key)), Ok(()));
         assert_eq!(
@@ -403,7 +405,7 @@ mod tests {
             check_presentation(&bound, None),
             Err(Refusal::SenderConstrained)
         );
-        let unbound = judged(json!({})).unwrap().principal;
+        let unbound = validated(json!({})).unwrap().principal;
         assert_eq!(
             check_presentation(&unbound, Some(&key)),
             Err(Refusal::WrongKey)
@@ -415,7 +417,7 @@ mod tests {
             json!({"jkt": 1}),
             json!(KEY),
         ] {
-            let verdict = judged(json!({"cnf": confirmation}));
+            let verdict = validated(json!({"cnf": confirmation}));
             assert_eq!(verdict, Err(Refusal::SenderConstrained), "{confirmation}");
         }
     }
@@ -423,8 +425,8 @@ mod tests {
     /// A-09.
     #[test]
     fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
-        assert!(verdict(json!({"aud": ["x", "https://journal.example/mcp"]})).is_ok());
-        assert!(verdict(json!({"aud": "HTTPS://Journal.Example/mcp"})).is_ok());
+        assert!(verdict(json!({"aud": ["x", "https://files.example/mcp"]})).is_ok());
+        assert!(verdict(json!({"aud": "HTTPS://Files.Example/mcp"})).is_ok());
         assert!(verdict(json!({"nbf": 1_000_029})).is_ok());
     }
 
@@ -447,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_verdict() {
+    fn an_invalid_reply_is_an_error() {
         for body in [
             "",
             "[]",
@@ -467,7 +469,7 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_accepted_at_or_past_its_end(exp in 0i64..2_000_000, now in 0i64..2_000_000) {
-            let reply = json!({"active": true, "sub": "a", "aud": "https://journal.example/mcp", "exp": exp});
+            let reply = json!({"active": true, "sub": "a", "aud": "https://files.example/mcp", "exp": exp});
             let reply = read_reply(reply.to_string().as_bytes()).unwrap();
             let accepted = validate_claims(reply, &expectation(), Credential([0; 32]), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
             prop_assert_eq!(accepted, now < exp);

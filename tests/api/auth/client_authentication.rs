@@ -5,7 +5,7 @@ use std::{fs, pin::pin, process::Command, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use epicme::config::{Config, Verification};
 use futures_util::future::{Either, select};
-use resource_server::issuer::client_authentication::{ClientAuthenticationMethod, SecretSource};
+use resource_server::issuer::{ClientAuthenticationMethod, SecretSource};
 use secrecy::ExposeSecret;
 use serde_json::json;
 

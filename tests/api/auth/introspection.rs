@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use epicme::config::Verification;
 use futures_util::future::{join, join_all};
-use resource_server::issuer::client_authentication::SecretSource;
+use resource_server::issuer::SecretSource;
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, Issuer, Reply, TestApp, log_contains};

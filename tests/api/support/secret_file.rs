@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use resource_server::issuer::client_authentication::SecretSource;
+use resource_server::issuer::SecretSource;
 
 pub(crate) struct SecretFile(PathBuf);
 

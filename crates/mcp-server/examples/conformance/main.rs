@@ -14,7 +14,7 @@ use mcp_server::{
     session::SessionSettings,
     telemetry::{self, LogFormat},
 };
-use resource_server::auth::Issuer;
+use resource_server::issuer::Issuer;
 
 /// The suite opens a session per scenario and closes none.
 const SESSIONS: usize = 1_000;

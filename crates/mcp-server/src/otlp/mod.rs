@@ -27,8 +27,8 @@ use url::Url;
 
 use crate::{features::call_record::Feature, metrics::Metrics};
 use resource_server::{
-    auth::client,
     clock::Timestamp,
+    issuer::client,
     trace_context::{SpanId, TraceId},
 };
 

@@ -30,9 +30,9 @@ use crate::{
 };
 use mcp_protocol::server_info::ServerInfo;
 use resource_server::{
-    auth::Issuer,
     clock::Clock,
     guard::{Guard, GuardBuilder},
+    issuer::Issuer,
     limits::RateLimits,
 };
 

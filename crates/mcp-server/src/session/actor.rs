@@ -45,10 +45,10 @@ use mcp_protocol::{
     wire_format,
 };
 use resource_server::{
-    auth::ActiveUse,
     clock::Clock,
     gate::Permit,
     principal::{Principal, UserId},
+    revocation::ActiveUse,
     scope::ScopeSet,
 };
 

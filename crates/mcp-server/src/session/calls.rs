@@ -25,7 +25,7 @@ use mcp_protocol::{
     outgoing::ServerRequest,
     version::ProtocolVersion,
 };
-use resource_server::{auth::ActiveUse, principal::Principal};
+use resource_server::{principal::Principal, revocation::ActiveUse};
 
 /// How long a client, or the person in front of it, may think about a question.
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(5);

@@ -9,7 +9,7 @@ use futures_util::future::select;
 use super::{actor::SessionActor, calls::Wire, listen::scopes_now, streams::GENERAL};
 use crate::features::conversation::{AnswerFuture, Client, Conversation, FollowUp};
 use mcp_protocol::{logging::Level, outgoing::ServerRequest};
-use resource_server::{auth::ActiveUse, scope::ScopeSet};
+use resource_server::{revocation::ActiveUse, scope::ScopeSet};
 
 /// How long a client's model, and its user, may take to answer.
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(1);

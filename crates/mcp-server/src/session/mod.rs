@@ -45,11 +45,11 @@ use mcp_protocol::{
     sse::EventId,
     version::ProtocolVersion,
 };
-use resource_server::{
-    auth::ActiveUse,
-    gate::{Gate, Permit},
-};
 use resource_server::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace};
+use resource_server::{
+    gate::{Gate, Permit},
+    revocation::ActiveUse,
+};
 
 pub use self::{
     calls::{Reply, last_message},

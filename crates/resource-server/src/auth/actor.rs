@@ -1,4 +1,4 @@
-//! The actor: it asks the authorization servers, and keeps what they said.
+//! The actor that calls the authorization servers and fills the token cache.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -6,74 +6,75 @@ use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    AuthError,
+    error::AuthError,
     shared::Shared,
-    single_flight::{Leadership, Outcome},
+    single_flight::{Completion, Outcome},
 };
 use crate::{
     bearer::BearerToken,
     cause::Cause,
     clock::Timestamp,
     gate::Permit,
+    issuer::client::IssuerClient,
     jose::{
         jws::JwsFault,
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
     metrics::CacheResult,
     principal::{Credential, Revocation, UserId},
+    revocation::back_channel::LogoutError,
     trace_context::TraceContext,
     validation::{Refusal, validate_claims},
 };
-use crate::{issuer::client::Issuer, revocation::back_channel::LogoutError};
 
-/// How often a token is asked about if it is cut off each time meanwhile.
-const CUT_OFF_MEANWHILE: usize = 3;
+/// How often a token is checked if it is revoked each time meanwhile.
+const ATTEMPTS: usize = 3;
 
-/// Ask an issuer who stands behind a token, and bring the answer to whoever waits for it.
+/// Check a token with its issuer, and send the outcome to every waiting request.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Introspect {
-    /// Which issuer, by its place among them.
+    /// The index of the issuer.
     pub(crate) issuer: usize,
-    /// The token as it was presented.
+    /// The token as presented.
     pub(crate) token: BearerToken,
-    /// The token's name in the cache.
+    /// The cache key of the token.
     pub(crate) credential: Credential,
-    /// On whose behalf, for the log and for the issuer.
+    /// The trace of the request, for the log and for the issuer.
     pub(crate) context: TraceContext,
-    /// Who waits.
-    pub(crate) flight: Leadership,
-    /// The place behind the actor's gate, held until the answer is there.
+    /// Receives the outcome.
+    pub(crate) completion: Completion,
+    /// Counts against the limit of concurrent introspections until the call has ended.
     pub(crate) permit: Permit,
 }
 
-/// Fetch the first issuer's metadata (RFC 8414), as it stands.
+/// Fetch the metadata document of the first issuer (RFC 8414).
 #[derive(Message)]
 #[rtype(result = "Result<Arc<str>, AuthError>")]
 pub(crate) struct FetchMetadata {
-    /// The place behind the actor's gate, held until the answer is there.
+    /// Counts against the limit of concurrent introspections until the call has ended.
     pub(crate) permit: Permit,
 }
 
-/// Verify a logout token by its issuer's keys, and use it up.
+/// Verify a logout token with the keys of its issuer, and mark it as used.
 #[derive(Message)]
 #[rtype(result = "Result<Revocation, LogoutError>")]
 pub(crate) struct VerifyLogout {
-    /// The token as it was posted.
+    /// The token as received.
     pub(crate) token: SecretString,
-    /// The place behind the gate of these messages, held until the answer is there.
+    /// Counts against the limit of concurrent logouts until the call has ended.
     pub(crate) permit: Permit,
 }
 
-/// Answer, if there is somebody to.
+/// Health check: is the actor running?
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Ping;
 
-/// Introspects and remembers. Lives on one thread, because its HTTP client does; what it knows, all of
-/// them know.
+/// Introspects tokens. Each worker thread has one, because its HTTP client is bound to a thread; the caches
+/// are shared.
 pub(crate) struct AuthActor {
-    issuers: Vec<Rc<Issuer>>,
+    issuers: Vec<Rc<IssuerClient>>,
     shared: Arc<Shared>,
 }
 
@@ -81,7 +82,9 @@ impl AuthActor {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         let issuers = shared.issuers.iter().map(Arc::clone);
         Self {
-            issuers: issuers.map(|state| Rc::new(Issuer::new(state))).collect(),
+            issuers: issuers
+                .map(|state| Rc::new(IssuerClient::new(state)))
+                .collect(),
             shared: Arc::clone(shared),
         }
     }
@@ -100,26 +103,26 @@ impl Handler<Introspect> for AuthActor {
             token,
             credential,
             context,
-            flight,
+            completion,
             permit,
         } = message;
         let issuer = Rc::clone(&self.issuers[issuer]);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let outcome = find_out(&issuer, &shared, &token, credential, &context).await;
+            let outcome = check(&issuer, &shared, &token, credential, &context).await;
             let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
             let outcome = outcome.or_else(|error| match error {
-                // A word about the token is final; only an outage is bridged.
+                // A refusal is final; only an outage is answered from a stale entry.
                 AuthError::Refused(_) | AuthError::Busy => Err(error),
-                AuthError::IssuerDown { .. } | AuthError::IssuerNonsense { .. } => {
+                AuthError::IssuerUnavailable { .. } | AuthError::InvalidResponse { .. } => {
                     let token_cache = &issuer.state().token_cache;
                     match token_cache.find_stale(&credential, shared.clock.now()) {
                         Some(principal) => {
                             shared.metrics.introspection_cache(CacheResult::Stale);
                             log::warn!(
                                 request_id:% = trace, token = token.fingerprint();
-                                "the authorization server cannot be asked ({error}); a token that it vouched for before may read on"
+                                "the authorization server cannot be reached ({error}); serving a stale token read-only"
                             );
                             Ok(principal)
                         }
@@ -127,24 +130,25 @@ impl Handler<Introspect> for AuthActor {
                     }
                 }
             });
-            // Its place is free before anybody acts on the answer.
+            // Release the permit before waking the waiting requests.
             drop(permit);
-            flight.land(outcome);
+            completion.complete(outcome);
         })
     }
 }
 
-/// Asks until the answer is younger than every cut-off that it could matter to.
-async fn find_out(
-    issuer: &Issuer,
+/// Checks a token, and again if it was revoked meanwhile: the result has to be newer than every revocation
+/// that covers it.
+async fn check(
+    issuer: &IssuerClient,
     shared: &Shared,
     token: &BearerToken,
     credential: Credential,
     context: &TraceContext,
 ) -> Outcome {
     let state = issuer.state();
-    for _ in 0..CUT_OFF_MEANWHILE {
-        let mark = shared.revocations.revocation_epoch();
+    for _ in 0..ATTEMPTS {
+        let epoch = shared.revocations.revocation_epoch();
         let verified = match issuer.verify(token).await {
             Err(AuthError::Refused(refusal)) => {
                 shared.refuse(state, credential, refusal, shared.clock.now());
@@ -152,39 +156,35 @@ async fn find_out(
             }
             outcome => outcome?,
         };
-        let (reply, was_asked) = match verified {
-            Some(reply) if !issuer.introspects_what_is_verified() => (reply, false),
+        let (reply, was_introspected) = match verified {
+            Some(reply) if !issuer.introspects_jwts() => (reply, false),
             _ => (issuer.introspect(token, context).await?, true),
         };
         let now = shared.clock.now();
-        let verdict = match validate_claims(reply, &state.expectation, credential, now) {
-            Ok(verdict) => verdict,
+        let valid = match validate_claims(reply, &state.expectation, credential, now) {
+            Ok(valid) => valid,
             Err(refusal) => {
                 shared.refuse(state, credential, refusal, now);
                 return Err(AuthError::Refused(refusal));
             }
         };
-        // Where nobody was asked, whoever was cut off since the token was issued stays so.
-        let issued_at = verdict.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
-        if !was_asked
-            && shared
-                .revocations
-                .cover_issued(&verdict.principal, issued_at)
-        {
+        // A token that was not introspected stays revoked if a revocation is newer than its `iat`.
+        let issued_at = valid.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
+        if !was_introspected && shared.revocations.cover_issued(&valid.principal, issued_at) {
             shared.refuse(state, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }
-        let principal = state.token_cache.keep(verdict, now);
-        // Looked at after it was kept: whoever is cut off from now on is forgotten by that.
-        if !shared.revocations.cover_since(&principal, mark) {
+        let principal = state.token_cache.insert(valid, now);
+        // Checked after the insertion: a later revocation removes the entry itself.
+        if !shared.revocations.cover_since(&principal, epoch) {
             return Ok(principal);
         }
         state
             .token_cache
-            .forget(&Revocation::Credential(credential));
+            .remove(&Revocation::Credential(credential));
     }
-    Err(AuthError::IssuerDown {
-        source: Cause::new("the token was cut off again and again while it was asked about"),
+    Err(AuthError::IssuerUnavailable {
+        source: Cause::new("the token was revoked repeatedly while it was checked"),
         retry_after: None,
     })
 }
@@ -225,8 +225,8 @@ impl Handler<VerifyLogout> for AuthActor {
     }
 }
 
-/// What a logout token says, if its issuer's keys verify it.
-async fn read_logout(issuer: &Issuer, token: &str) -> Result<Logout, LogoutError> {
+/// Verifies a logout token, with newer keys if its key is unknown.
+async fn read_logout(issuer: &IssuerClient, token: &str) -> Result<Logout, LogoutError> {
     let now = issuer.state().clock.now();
     let expected = ExpectedLogout {
         issuer: &issuer.state().expectation.issuer,

@@ -1,139 +1,106 @@
-//! **Lives here:** the `AuthActor`: it asks the authorization servers who stands behind a token
-//! (RFC 7662), each about its own tokens alone, and keeps what they said for a while. There is one on each
-//! thread that serves, and all of them know the same.
+//! *Purpose:* checks access tokens: the cache of results, the introspection of unknown tokens (RFC 7662), the
+//! verification of JWTs (RFC 9068), and revocation. One [`AuthHandle`] is shared by all threads; one
+//! [`AuthWorker`] on each worker thread calls the authorization servers.
 //!
-//! **May enter:** `http`, `app`.
+//! *Used by:* `guard`, and servers through [`Guard::auth`](crate::guard::Guard::auth).
 //!
-//! **Never here:** a decision about scopes; a token at rest (the caches keep keyed hashes); a verdict
-//! (that is `oauth::validate_claims`, which is pure).
+//! *Invariants:* it decides nothing about scopes; caches hold keyed hashes, never tokens; a token is sent to
+//! its own issuer only; a result that is older than a revocation is not used.
 //!
-//! **Begin with** this file: the handle, and what it answers without a message. Then `actors.rs` and
-//! `actor.rs`; `issuer.rs` and `exchange.rs` (the only code that talks to an authorization server); what is
-//! the same on all threads, in `shared.rs`, `issuer_state.rs`, `cache.rs` and `breaker.rs`; and for who is
-//! cut off `revocations.rs` and `active_uses.rs`.
+//! *Start reading at* `AuthHandle::lookup` in this file, then `worker.rs` and `actor.rs`.
 
 mod actor;
+pub(crate) mod error;
 pub(crate) mod shared;
 pub(crate) mod single_flight;
-pub mod token_cache;
+pub(crate) mod token_cache;
 mod worker;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
 use chrono::TimeDelta;
-use derive_more::{Display, Error};
+use parking_lot::Mutex;
 use secrecy::SecretString;
 
 use self::{
     actor::{AuthActor, FetchMetadata, Ping, VerifyLogout},
     shared::Shared,
     single_flight::{Outcome, SingleFlight},
-    token_cache::Known,
+    token_cache::Cached,
+    worker::{Follower, Leader},
 };
-use crate::gate::Gate;
 use crate::{
     bearer::BearerToken,
     cause::Cause,
     clock::Clock,
     dpop::proof::{Proof, Window},
-    issuer::routing::{IssuerTokens, Routes},
+    gate::Gate,
+    issuer::{
+        selector::{IssuerSelector, IssuerTokens},
+        settings::IssuerSettings,
+        state::IssuerState,
+    },
     jose::jwt,
     metrics::{AuthMetrics, CacheResult, CircuitState},
     principal::{Credential, Principal, Revocation},
+    replay_cache::{ReplayCache, ReplayCheck, WhenFull},
+    revocation::{
+        active_use::{ActiveUse, ActiveUses, ActiveUsesActor},
+        back_channel::LogoutError,
+        log::RevocationLog,
+    },
     scope::{ScopeSet, Scopes},
     url::ResourceUri,
     validation::Refusal,
 };
-use crate::{
-    dpop::replay::Proofs,
-    issuer::state::IssuerState,
-    revocation::{
-        active_use::{ActiveUses, OpenUsesActor},
-        log::RevocationLog,
-    },
-};
 
+pub(crate) use self::worker::Lookup;
 pub use self::{
+    error::{AuthError, Stopped},
     shared::Revoked,
     token_cache::CacheSettings,
-    worker::{AuthWorker, Follower, Leader, Lookup},
-};
-pub use crate::{
-    dpop::replay::ReplayCheck,
-    issuer::{
-        builder::Issuer,
-        http_client::client,
-        settings::{IssuerSettings, JwtSettings},
-    },
-    revocation::{active_use::ActiveUse, back_channel::LogoutError},
+    worker::AuthWorker,
 };
 
-/// How many logout tokens are looked at at once: apart from tokens, which nobody who posts logouts is to
-/// keep waiting.
+/// The number of logout tokens that are verified concurrently. It has its own limit, so that a flood of
+/// logout tokens does not delay requests.
 const LOGOUTS_IN_FLIGHT: usize = 16;
 
-/// Why there is no principal.
-#[derive(Clone, Debug, Display, Error)]
-pub enum AuthError {
-    /// The credentials are no good: the client's to mend.
-    #[display("{_0}")]
-    Refused(Refusal),
-    /// As many introspections are under way as may be.
-    #[display("too many introspections are under way")]
-    Busy,
-    /// The authorization server cannot be asked. Never the client's fault.
-    #[display("the authorization server is unavailable: {source}")]
-    IssuerDown {
-        /// What went wrong.
-        source: Cause,
-        /// When the authorization server wants to be asked again, if it said so.
-        retry_after: Option<Duration>,
-    },
-    /// The authorization server answered what it should not. Never the client's fault.
-    #[display("the authorization server answered what it should not: {source}")]
-    IssuerNonsense {
-        /// What was wrong with the answer.
-        source: Cause,
-    },
-}
+/// The number of DPoP proofs that are remembered.
+const PROOFS: usize = 200_000;
 
-/// The actor is gone.
-#[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
-#[display("the actor that introspects has stopped")]
-pub struct Stopped;
+/// The number of proofs of one key that are remembered: more requests than any client sends within the
+/// lifetime of a proof.
+const PROOFS_PER_KEY: usize = 20_000;
 
-/// What the actor has to know.
+/// The settings of an [`AuthHandle`].
 #[derive(Clone, Debug)]
-pub struct AuthSettings {
+pub(crate) struct AuthSettings {
     /// The authorization servers, at least one.
-    pub issuers: Vec<IssuerSettings>,
-    /// The resource that a token has to be meant for.
-    pub resource: ResourceUri,
-    /// The scopes that are declared; a token keeps no others.
-    pub scopes: Scopes,
-    /// The scopes that a token keeps while its issuer cannot be asked and the last answer is older than
-    /// its lifetime: those that only read.
-    pub stale_scopes: ScopeSet,
-    /// When a proof of a key may have been made.
-    pub proof_window: Window,
-    /// How many introspections may be under way at once.
-    pub in_flight: usize,
-    /// How long a request waits for its introspection to begin.
-    pub failfast: Duration,
-    /// Counts.
-    pub metrics: Arc<AuthMetrics>,
+    pub(crate) issuers: Vec<IssuerSettings>,
+    /// The resource: the audience that tokens need (RFC 8707 §2).
+    pub(crate) resource: ResourceUri,
+    /// The declared scopes; others in a token are ignored.
+    pub(crate) scopes: Scopes,
+    /// The scopes that a stale token keeps while its issuer is unavailable: those that only read.
+    pub(crate) stale_scopes: ScopeSet,
+    /// The accepted age of DPoP proofs.
+    pub(crate) proof_window: Window,
+    /// The maximum number of concurrent introspections.
+    pub(crate) in_flight: usize,
+    /// How long a request waits for a free slot before it fails as busy.
+    pub(crate) failfast: Duration,
+    /// Metrics.
+    pub(crate) metrics: Arc<AuthMetrics>,
 }
 
-/// How many cut-offs there had been at some moment.
+/// The number of revocations up to a point in time, taken before a token is checked.
 #[derive(Clone, Copy, Debug)]
 pub struct RevocationEpoch(u64);
 
-/// Where the rest of the program meets the actor.
+/// Checks tokens and revokes them. Clones share all state.
 #[derive(Clone)]
 pub struct AuthHandle {
     metadata: Recipient<FetchMetadata>,
@@ -142,15 +109,16 @@ pub struct AuthHandle {
     gate: Gate,
     logout_gate: Gate,
     shared: Arc<Shared>,
-    proofs: Arc<Proofs>,
+    proofs: Arc<ReplayCache>,
+    proof_lifetime: TimeDelta,
     active_uses: ActiveUses,
 }
 
 impl AuthHandle {
-    /// Starts an actor for metadata and logout tokens. Those that introspect are started by
-    /// [`AuthHandle::start_worker`], one on each thread that serves.
+    /// Starts the actors for metadata, logout tokens and revocations on `arbiter`. The introspection actors
+    /// are started by [`AuthHandle::start_worker`].
     #[must_use]
-    pub fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
+    pub(crate) fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
         let gate = Gate::new(settings.in_flight, settings.failfast);
         let window = settings.proof_window;
         let logout_gate = Gate::new(LOGOUTS_IN_FLIGHT, settings.failfast);
@@ -173,10 +141,10 @@ impl AuthHandle {
             ))
         });
         let shared = Arc::new(Shared {
-            routes: Routes::new(&tokens),
-            flights: SingleFlight::default(),
+            selector: IssuerSelector::new(&tokens),
+            single_flight: SingleFlight::default(),
             revocations: RevocationLog::default(),
-            watchers: Mutex::default(),
+            subscribers: Mutex::default(),
             issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
             clock: clock.clone(),
@@ -186,9 +154,9 @@ impl AuthHandle {
             move |_| AuthActor::new(&shared)
         });
         let active_uses = ActiveUses::default();
-        let told = OpenUsesActor::start_in_arbiter(arbiter, {
+        let revocations = ActiveUsesActor::start_in_arbiter(arbiter, {
             let active_uses = active_uses.clone();
-            move |_| OpenUsesActor(active_uses)
+            move |_| ActiveUsesActor(active_uses)
         });
         let handle = Self {
             metadata: address.clone().recipient(),
@@ -197,119 +165,129 @@ impl AuthHandle {
             gate,
             logout_gate,
             shared,
-            proofs: Arc::new(Proofs::new(window.back + window.ahead)),
+            proofs: Arc::new(ReplayCache::new(PROOFS, PROOFS_PER_KEY, WhenFull::Reject)),
+            proof_lifetime: window.back + window.ahead,
             active_uses,
         };
-        handle.on_revocation(told.recipient());
+        handle.on_revocation(revocations.recipient());
         handle
     }
 
-    /// A mark of the cut-offs so far, to be taken before a token is looked at.
+    /// The current revocation epoch. Take it before a token is checked.
     #[must_use]
     pub fn revocation_epoch(&self) -> RevocationEpoch {
         RevocationEpoch(self.shared.revocations.revocation_epoch())
     }
 
-    /// Enters something that lasts as long as its token is good: a stream, a call. It hears of every
-    /// cut-off since the mark.
+    /// Registers the use of a token: a stream or a call, which ends when the token is revoked. It is revoked
+    /// from the start if a revocation since the epoch covers it.
     #[must_use]
     pub fn active_use(&self, principal: &Principal, since: RevocationEpoch) -> ActiveUse {
-        self.unless_late(self.active_uses.of_token(principal), principal, since)
+        self.unless_revoked(self.active_uses.of_token(principal), principal, since)
     }
 
-    /// Enters something that another token of the same user and client may go on with: a session.
+    /// Registers the use of an authorization: a session, which another token of the same user and client
+    /// may continue. It ends when the user or the client is revoked.
     #[must_use]
     pub fn active_use_of_owner(&self, principal: &Principal, since: RevocationEpoch) -> ActiveUse {
-        self.unless_late(self.active_uses.of_owner(principal), principal, since)
+        self.unless_revoked(self.active_uses.of_owner(principal), principal, since)
     }
 
-    /// Looked at after it was entered: whoever is cut off from now on is told.
-    fn unless_late(
+    /// Checked after the registration, so that a concurrent revocation is never missed.
+    fn unless_revoked(
         &self,
-        entered: ActiveUse,
+        active_use: ActiveUse,
         principal: &Principal,
         since: RevocationEpoch,
     ) -> ActiveUse {
         if self.shared.revocations.cover_since(principal, since.0) {
-            entered.late()
+            active_use.already_revoked()
         } else {
-            entered
+            active_use
         }
     }
 
-    /// How long what the principal's issuer says is believed, an outage included.
+    /// How long a result for the principal is used at most, an outage of the issuer included.
     #[must_use]
-    pub fn patience(&self, principal: &Principal) -> TimeDelta {
+    pub fn max_staleness(&self, principal: &Principal) -> TimeDelta {
         self.issuer(&principal.issuer)
-            .map_or(TimeDelta::zero(), |issuer| issuer.token_cache.patience())
+            .map_or(TimeDelta::zero(), |issuer| {
+                issuer.token_cache.max_staleness()
+            })
     }
 
-    /// What is known of a token without asking its issuer.
+    /// Looks a token up in the cache; if it is missing, decides whether this request introspects it.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] for a token of no known issuer.
-    pub fn lookup(&self, token: &BearerToken) -> Result<Lookup, AuthError> {
+    /// [`AuthError::Refused`] for a token of an unknown issuer.
+    pub(crate) fn lookup(&self, token: &BearerToken) -> Result<Lookup, AuthError> {
         let (issuer, credential) = self.locate(token)?;
         let metrics = &self.shared.metrics;
-        if let Some(known) = self.known(issuer, &credential) {
-            metrics.introspection_cache(match known {
+        if let Some(outcome) = self.cached(issuer, &credential) {
+            metrics.introspection_cache(match outcome {
                 Ok(_) => CacheResult::Hit,
                 Err(_) => CacheResult::NegativeHit,
             });
-            return Ok(Lookup::Known(known));
+            return Ok(Lookup::Known(outcome));
         }
-        let (answer, flight) = self.shared.flights.join(credential);
-        metrics.introspection_cache(match flight {
+        let (pending, completion) = self.shared.single_flight.join(credential);
+        metrics.introspection_cache(match completion {
             Some(_) => CacheResult::Miss,
             None => CacheResult::Coalesced,
         });
-        let follower = Follower(answer);
-        Ok(match flight {
-            Some(flight) => Lookup::Leader(Leader {
+        let follower = Follower(pending);
+        Ok(match completion {
+            Some(completion) => Lookup::Leader(Leader {
                 issuer,
                 credential,
-                flight,
+                completion,
                 follower,
             }),
             None => Lookup::Follower(follower),
         })
     }
 
-    /// Starts the AuthActor of this thread, which asks the issuers for the requests that the thread
-    /// serves. Call it in the app factory. Needs an actix arbiter.
+    /// Starts the introspection actor of this worker thread. Call it in the app factory and put the result
+    /// into `app_data`. [`Guard::configure`](crate::guard::Guard::configure) does both. Needs an actix
+    /// arbiter.
     #[must_use]
     pub fn start_worker(&self) -> AuthWorker {
         AuthWorker::new(self.gate.clone(), Arc::clone(&self.shared))
     }
 
-    /// Notes that a proof came with a good token that is bound to its key, and says whether it came
-    /// before.
+    /// Checks that a proof was not presented before (RFC 9449 §11.1). Call it only for the proof of a
+    /// valid token that is bound to its key, so that nobody else can fill the cache.
     #[must_use]
-    pub fn present(&self, proof: &Proof) -> ReplayCheck {
-        self.proofs.present(proof, self.shared.clock.now())
+    pub(crate) fn check_replay(&self, proof: &Proof) -> ReplayCheck {
+        let now = self.shared.clock.now();
+        let until = now + self.proof_lifetime;
+        let key = proof.thumbprint.as_str();
+        self.proofs.check(key, &proof.token_id, until, now)
     }
 
-    /// The first issuer's metadata as it stands, for clients that look for it here.
+    /// The metadata document of the first issuer (RFC 8414) as JSON text, for clients that look for it at
+    /// the resource.
     ///
     /// # Errors
-    /// An outage.
+    /// [`AuthError::Busy`], or that the issuer is unavailable or its metadata invalid.
     pub async fn metadata(&self) -> Result<Arc<str>, AuthError> {
         let permit = self.gate.admit().await.map_err(|_| AuthError::Busy)?;
         self.metadata
             .send(FetchMetadata { permit })
             .await
             .unwrap_or_else(|error| {
-                Err(AuthError::IssuerDown {
+                Err(AuthError::IssuerUnavailable {
                     source: Cause::new(error),
                     retry_after: None,
                 })
             })
     }
 
-    /// Whom a logout token wants to be cut off. It is good once.
+    /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6) and returns the revocation that
+    /// it asks for; [`AuthHandle::revoke`] performs it. Each token is accepted once.
     ///
     /// # Errors
-    /// Why nobody is.
+    /// See [`LogoutError`].
     pub async fn verify_logout(&self, token: SecretString) -> Result<Revocation, LogoutError> {
         let admitted = self.logout_gate.admit().await;
         let permit = admitted.map_err(|_| LogoutError::Unavailable(AuthError::Busy))?;
@@ -317,53 +295,53 @@ impl AuthHandle {
             .send(VerifyLogout { token, permit })
             .await
             .unwrap_or_else(|error| {
-                Err(LogoutError::Unavailable(AuthError::IssuerDown {
+                Err(LogoutError::Unavailable(AuthError::IssuerUnavailable {
                     source: Cause::new(error),
                     retry_after: None,
                 }))
             })
     }
 
-    /// Has the actor answer. Not behind the gate: it asks nobody.
+    /// Waits for the actor to process a message: a health check. It needs no slot and makes no call.
     ///
     /// # Errors
-    /// [`Stopped`] if the actor is gone.
+    /// [`Stopped`] if the actor has stopped.
     pub async fn ping(&self) -> Result<(), Stopped> {
         self.ping.send(Ping).await.map_err(|_| Stopped)
     }
 
-    /// Whether the actor still takes messages.
+    /// Whether the actor is running.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.ping.connected()
     }
 
-    /// How many places of each gate are taken, and how many there are.
+    /// The name, the used slots and the capacity of each concurrency limit.
     #[must_use]
     pub fn gates(&self) -> [(&'static str, usize, usize); 2] {
         [("introspection", &self.gate), ("logout", &self.logout_gate)]
             .map(|(name, gate)| (name, gate.taken(), gate.depth()))
     }
 
-    /// Whether each issuer is asked at the moment.
+    /// The issuers and the states of their circuit breakers.
     pub fn circuits(&self) -> impl Iterator<Item = (&str, CircuitState)> {
         let issuers = self.shared.issuers.iter();
         issuers.map(|issuer| (issuer.name(), issuer.circuit()))
     }
 
-    /// Whether tokens of an issuer are good here.
+    /// Whether tokens of this issuer are accepted.
     #[must_use]
     pub fn knows_issuer(&self, issuer: &str) -> bool {
         self.issuer(issuer).is_some()
     }
 
-    /// Cuts somebody off: what is known of them is forgotten, and what is open for them ends. Whether
-    /// they are let in again is the authorization server's word.
+    /// Revokes tokens in this process: removes them from the caches and ends their active uses. A token that
+    /// is presented afterwards is checked with its issuer again.
     pub fn revoke(&self, revocation: &Revocation) {
         self.shared.revoke(revocation);
     }
 
-    /// Every cut-off that ends the use of the token with this SHA-256, whichever issuer's it is.
+    /// The revocations of the token with this SHA-256, one for each issuer that may have issued it.
     #[must_use]
     pub fn credentials_of_digest(&self, digest: &[u8; 32]) -> Vec<Revocation> {
         self.shared
@@ -373,16 +351,12 @@ impl AuthHandle {
             .collect()
     }
 
-    /// Has somebody told of every cut-off.
-    pub fn on_revocation(&self, watcher: Recipient<Revoked>) {
-        let watchers = &self.shared.watchers;
-        watchers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(watcher);
+    /// Subscribes an actor to revocations. It is notified even if its mailbox is full.
+    pub fn on_revocation(&self, subscriber: Recipient<Revoked>) {
+        self.shared.subscribers.lock().push(subscriber);
     }
 
-    /// Has the files of secrets looked at before the next call.
+    /// Makes the next call to each issuer read the files of secrets again.
     pub fn reload(&self) {
         for issuer in &self.shared.issuers {
             issuer.reload();
@@ -394,37 +368,37 @@ impl AuthHandle {
         issuers.find(|issuer| issuer.name() == name)
     }
 
-    /// Whose token this is, and its name in that issuer's cache.
+    /// The index of the issuer of a token, and the key of the token in its cache.
     fn locate(&self, token: &BearerToken) -> Result<(usize, Credential), AuthError> {
         let issuer = self
             .shared
-            .routes
-            .issuer_of(token, || jwt::peek_issuer(token))
-            .ok_or(AuthError::Refused(Refusal::NobodysToken))?;
+            .selector
+            .select(token, || jwt::peek_issuer(token))
+            .ok_or(AuthError::Refused(Refusal::UnknownIssuer))?;
         let token_cache = &self.shared.issuers[issuer].token_cache;
         Ok((issuer, token_cache.credential(token)))
     }
 
-    fn known(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
+    fn cached(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
         let now = self.shared.clock.now();
         match self.shared.issuers[issuer]
             .token_cache
             .find(credential, now)
         {
-            Known::Good(principal) => Some(Ok(principal)),
-            Known::Bad(refusal) => Some(Err(AuthError::Refused(refusal))),
-            Known::Nothing => None,
+            Cached::Active(principal) => Some(Ok(principal)),
+            Cached::Refused(refusal) => Some(Err(AuthError::Refused(refusal))),
+            Cached::Missing => None,
         }
     }
 }
 
 #[cfg(test)]
 impl AuthHandle {
-    /// One that knows no authorization server, on this thread.
+    /// A handle without issuers, on this thread.
     pub(crate) fn of_test() -> Self {
         let settings = AuthSettings {
             issuers: Vec::new(),
-            resource: "https://journal.example"
+            resource: "https://files.example"
                 .parse::<crate::url::PublicUrl>()
                 .expect("a URL")
                 .resource("/mcp"),

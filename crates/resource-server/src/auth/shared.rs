@@ -1,53 +1,57 @@
-//! What the actors and their handles share: what is known, what is being asked, who was cut off.
+//! The state that all introspection actors and handles of one guard share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::{Message, Recipient};
+use parking_lot::Mutex;
 
 use super::single_flight::SingleFlight;
 use crate::{
     clock::{Clock, Timestamp},
-    issuer::routing::Routes,
+    issuer::selector::IssuerSelector,
+    issuer::state::IssuerState,
     metrics::AuthMetrics,
     principal::{Credential, Revocation},
+    revocation::log::RevocationLog,
     validation::Refusal,
 };
-use crate::{issuer::state::IssuerState, revocation::log::RevocationLog};
 
-/// Somebody was cut off: what is open for them has to end.
+/// A revocation happened: streams, sessions and calls that it covers have to end.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Revoked(pub Revocation);
 
+/// The state of one guard.
 pub(crate) struct Shared {
-    pub(crate) routes: Routes,
-    pub(crate) flights: SingleFlight,
+    pub(crate) selector: IssuerSelector,
+    pub(crate) single_flight: SingleFlight,
     pub(crate) revocations: RevocationLog,
-    pub(crate) watchers: Mutex<Vec<Recipient<Revoked>>>,
-    /// In the order of the routes.
+    pub(crate) subscribers: Mutex<Vec<Recipient<Revoked>>>,
+    /// In the order of the selector.
     pub(crate) issuers: Vec<Arc<IssuerState>>,
     pub(crate) metrics: Arc<AuthMetrics>,
     pub(crate) clock: Clock,
 }
 
 impl Shared {
-    /// Cuts somebody off: forgets what is known of them, and tells whoever has something open for them.
+    /// Removes the covered tokens from every cache, and notifies the subscribers.
     #[expect(
         clippy::disallowed_methods,
-        reason = "no mailbox may be too full for this, and nobody waits for an answer"
+        reason = "must be delivered even if the mailbox is full; nobody waits for a reply"
     )]
     pub(crate) fn revoke(&self, revocation: &Revocation) {
         self.revocations.add(revocation.clone(), self.clock.now());
         for issuer in &self.issuers {
-            issuer.token_cache.forget(revocation);
+            issuer.token_cache.remove(revocation);
         }
-        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
-        for watcher in &*watchers {
-            watcher.do_send(Revoked(revocation.clone()));
+        let subscribers = self.subscribers.lock();
+        for subscriber in &*subscribers {
+            subscriber.do_send(Revoked(revocation.clone()));
         }
     }
 
-    /// Keeps that a token is no good. If it was good before, what was opened with it has to end.
+    /// Caches that a token is refused. If it was valid before, it is revoked, so that the streams opened with
+    /// it end.
     pub(crate) fn refuse(
         &self,
         issuer: &IssuerState,
@@ -55,8 +59,8 @@ impl Shared {
         refusal: Refusal,
         now: Timestamp,
     ) {
-        let was_good = issuer.token_cache.refuse(credential, refusal, now);
-        if was_good {
+        let was_active = issuer.token_cache.refuse(credential, refusal, now);
+        if was_active {
             self.revoke(&Revocation::Credential(credential));
         }
     }

@@ -1,94 +1,94 @@
-//! Questions to the authorization server that are under way: whoever asks what is being asked already
-//! waits for that answer.
+//! Single flight: concurrent requests for the same token share one introspection.
 
-use std::{
-    collections::HashMap,
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, mem, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::AuthError;
+use super::error::AuthError;
 use crate::principal::{Credential, Principal};
 
-/// What became of a question.
+/// The result of checking a token.
 pub(crate) type Outcome = Result<Arc<Principal>, AuthError>;
 
-/// The questions under way, one for each token, and who waits for the answer. There are never more than
-/// may pass the gate, and those that wait for it, each of which is a request that somebody waits for.
+/// The introspections in flight, by token, and the requests that wait for each. There are never more than
+/// requests in flight, which the server limits.
 #[derive(Clone, Default)]
-pub(crate) struct SingleFlight(Arc<Mutex<UnderWay>>);
+pub(crate) struct SingleFlight(Arc<Mutex<InFlight>>);
 
-type UnderWay = HashMap<Credential, Vec<oneshot::Sender<Outcome>>>;
+type InFlight = HashMap<Credential, Vec<oneshot::Sender<Outcome>>>;
 
-/// Where an answer will be.
-pub(crate) type PendingAnswer = oneshot::Receiver<Outcome>;
+/// Receives the outcome of an introspection in flight.
+pub(crate) type PendingOutcome = oneshot::Receiver<Outcome>;
 
-/// The duty to bring an answer. Dropped without one, it leaves whoever waits to ask again.
-pub(crate) struct Leadership {
+/// Held by the leader of an introspection in flight. Dropped without an outcome, it makes the followers
+/// look the token up again.
+pub(crate) struct Completion {
     credential: Credential,
-    flights: SingleFlight,
-    has_left: bool,
+    single_flight: SingleFlight,
+    is_removed: bool,
 }
 
 impl SingleFlight {
-    /// Where the answer about this token will be, and for the first that asks, the duty to bring it.
-    pub(crate) fn join(&self, credential: Credential) -> (PendingAnswer, Option<Leadership>) {
-        let (waiter, landing) = oneshot::channel();
-        let mut under_way = self.lock();
-        if let Some(waiting) = under_way.get_mut(&credential) {
-            // Whoever went away makes room, however many come and go during one flight.
+    /// Joins the introspection of a token, or begins one: the first caller becomes the leader and receives
+    /// the [`Completion`].
+    pub(crate) fn join(&self, credential: Credential) -> (PendingOutcome, Option<Completion>) {
+        let (sender, pending) = oneshot::channel();
+        let mut in_flight = self.lock();
+        if let Some(waiting) = in_flight.get_mut(&credential) {
+            // Remove cancelled requests before the vector grows, so that it stays as small as the
+            // number of requests that still wait.
             if waiting.len() == waiting.capacity() {
-                waiting.retain(|waiter| !waiter.is_closed());
+                waiting.retain(|sender| !sender.is_closed());
             }
-            waiting.push(waiter);
-            return (landing, None);
+            waiting.push(sender);
+            return (pending, None);
         }
-        under_way.insert(credential, vec![waiter]);
-        let flight = Leadership {
+        in_flight.insert(credential, vec![sender]);
+        let completion = Completion {
             credential,
-            flights: self.clone(),
-            has_left: false,
+            single_flight: self.clone(),
+            is_removed: false,
         };
-        (landing, Some(flight))
+        (pending, Some(completion))
     }
 
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, InFlight> {
+        self.0.lock()
     }
 }
 
-impl Leadership {
-    /// Brings the answer to everybody who waits for it.
-    pub(crate) fn land(mut self, outcome: Outcome) {
-        // Before the answer is out, so that whoever comes after it asks anew: what is worth keeping is
-        // in the cache by now, and a failure is for those alone who waited for it.
-        let mut waiting = self.leave();
+impl Completion {
+    /// Sends the outcome to every waiting request.
+    pub(crate) fn complete(mut self, outcome: Outcome) {
+        // Removed before the outcome is sent, so that later requests start a new introspection: a result
+        // worth keeping is in the cache by now, and a failure is only for those who waited for it.
+        let mut waiting = self.remove();
         let last = waiting.pop();
-        for waiter in waiting {
-            // Whoever went away needs no answer.
-            let _ = waiter.send(outcome.clone());
+        for sender in waiting {
+            // A cancelled request needs no outcome.
+            let _ = sender.send(outcome.clone());
         }
         if let Some(last) = last {
             let _ = last.send(outcome);
         }
     }
 
-    /// Gives its place up, once: after that it is another flight's. Gives whoever waits.
-    fn leave(&mut self) -> Vec<oneshot::Sender<Outcome>> {
-        if mem::replace(&mut self.has_left, true) {
+    /// Removes the entry, once: after that the key may belong to another introspection.
+    fn remove(&mut self) -> Vec<oneshot::Sender<Outcome>> {
+        if mem::replace(&mut self.is_removed, true) {
             return Vec::new();
         }
-        let waiting = self.flights.lock().remove(&self.credential);
+        let waiting = self.single_flight.lock().remove(&self.credential);
         waiting.unwrap_or_default()
     }
 }
 
-impl Drop for Leadership {
+impl Drop for Completion {
     fn drop(&mut self) {
-        // Nobody joins a flight any more by the time that those who wait hear that it brings nothing.
-        drop(self.leave());
+        // The entry is removed before the senders are dropped, so that a follower that looks the token
+        // up again does not join this one.
+        drop(self.remove());
     }
 }
 
@@ -101,52 +101,55 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn everybody_who_asks_the_same_gets_the_first_ones_answer() {
-        let flights = SingleFlight::default();
-        let (first, flight) = flights.join(credential(1));
-        let (second, none) = flights.join(credential(1));
+    async fn concurrent_requests_for_one_token_share_one_outcome() {
+        let single_flight = SingleFlight::default();
+        let (first, completion) = single_flight.join(credential(1));
+        let (second, none) = single_flight.join(credential(1));
         assert!(none.is_none());
-        let (_, other) = flights.join(credential(2));
+        let (_, other) = single_flight.join(credential(2));
         assert!(other.is_some());
-        flight.unwrap().land(Err(AuthError::Busy));
-        for landing in [first, second] {
-            assert!(matches!(landing.await, Ok(Err(AuthError::Busy))));
+        completion.unwrap().complete(Err(AuthError::Busy));
+        for pending in [first, second] {
+            assert!(matches!(pending.await, Ok(Err(AuthError::Busy))));
         }
         drop(other);
-        assert!(flights.lock().is_empty());
-        assert!(flights.join(credential(1)).1.is_some(), "it is asked anew");
+        assert!(single_flight.lock().is_empty());
+        assert!(
+            single_flight.join(credential(1)).1.is_some(),
+            "a new introspection"
+        );
     }
 
     #[actix_rt::test]
-    async fn a_flight_that_brings_nothing_leaves_nobody_waiting() {
-        let flights = SingleFlight::default();
-        let (_, flight) = flights.join(credential(1));
-        let (waiting, _) = flights.join(credential(1));
-        drop(flight);
+    async fn followers_of_a_dropped_leader_do_not_wait() {
+        let single_flight = SingleFlight::default();
+        let (_, completion) = single_flight.join(credential(1));
+        let (waiting, _) = single_flight.join(credential(1));
+        drop(completion);
         assert!(waiting.await.is_err());
-        assert!(flights.join(credential(1)).1.is_some());
+        assert!(single_flight.join(credential(1)).1.is_some());
     }
 
     #[test]
-    fn who_comes_and_goes_while_a_question_is_under_way_takes_no_room() {
-        let flights = SingleFlight::default();
-        let (_stays, flight) = flights.join(credential(1));
+    fn cancelled_followers_take_no_memory() {
+        let single_flight = SingleFlight::default();
+        let (_stays, completion) = single_flight.join(credential(1));
         for _ in 0..10_000 {
-            drop(flights.join(credential(1)));
+            drop(single_flight.join(credential(1)));
         }
-        assert!(flights.lock()[&credential(1)].len() < 10);
-        drop(flight);
+        assert!(single_flight.lock()[&credential(1)].len() < 10);
+        drop(completion);
     }
 
     #[test]
-    fn a_flight_that_has_landed_leaves_the_next_alone() {
-        let flights = SingleFlight::default();
-        let (_, first) = flights.join(credential(1));
+    fn a_completed_flight_does_not_remove_the_next_one() {
+        let single_flight = SingleFlight::default();
+        let (_, first) = single_flight.join(credential(1));
         let mut first = first.unwrap();
-        first.leave();
-        let (_, second) = flights.join(credential(1));
+        first.remove();
+        let (_, second) = single_flight.join(credential(1));
         assert!(second.is_some());
         drop(first);
-        assert!(flights.join(credential(1)).1.is_none());
+        assert!(single_flight.join(credential(1)).1.is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What an authorization server said of tokens, for as long as it may be believed.
+//! The cache of introspection results (RFC 7662 §4) of one authorization server.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,21 +14,21 @@ use crate::{
     validation::{Refusal, ValidToken},
 };
 
-/// How long before a token's end the issuer is asked afresh each time, for its clock may be ahead.
+/// A cached result is not used in the last seconds before `exp`, because the clock of the issuer may be ahead.
 const EXPIRY_SKEW: TimeDelta = TimeDelta::seconds(30);
 
-/// How much is kept of what one issuer said, and for how long.
+/// Size and lifetimes of the token cache of one issuer.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheSettings {
-    /// How long an answer is believed at most; the token's end may come sooner.
+    /// How long an active token is cached, unless it expires sooner. Default: 60 s.
     pub lifetime: Duration,
-    /// How many good answers are kept, and how many bad ones: apart, so that a flood of random tokens
-    /// pushes out no good one.
+    /// The number of active tokens, and the number of refused ones, that are cached. They are separate, so
+    /// that a flood of random tokens evicts no active one. Default: 10,000.
     pub entries: usize,
-    /// How long it is believed that a token is no good.
+    /// How long a refused token is cached. Default: 5 s.
     pub negative_lifetime: Duration,
-    /// For how long beyond its lifetime an answer still lets its user read while the issuer cannot be
-    /// asked; never past the token's end.
+    /// Stale-if-error (RFC 5861 §4): how long beyond `lifetime` an active token keeps its read-only scopes
+    /// while the issuer is unavailable; never past its `exp`. Default: zero.
     pub stale: Duration,
 }
 
@@ -43,53 +43,51 @@ impl Default for CacheSettings {
     }
 }
 
-/// Bounded maps from tokens to what was said of them. Keys are keyed hashes, under a key that is drawn
-/// at start and never leaves: the memory of the process holds no token that was not just presented,
-/// and a dump of the maps cannot be matched against tokens found elsewhere.
+/// Bounded maps from tokens to results. Keys are keyed hashes under a random key of the process: memory
+/// holds no token beyond its request, and a memory dump cannot be matched against tokens found elsewhere.
 ///
-/// Pure but for that key: it is told the time.
+/// Callers pass the time.
 pub(crate) struct TokenCache {
-    good: Cache<Credential, Good>,
-    bad: Cache<Credential, Bad>,
-    /// SHA-256 after its first block, which is secret. It goes on with what always has 32 bytes, so that
-    /// nothing can be appended, which is what HMAC has its second pass for.
+    active: Cache<Credential, Active>,
+    refused: Cache<Credential, Refused>,
+    /// SHA-256 after a secret first block. Only digests of 32 bytes are appended, so length extension,
+    /// which HMAC prevents with its second pass, is not possible.
     keyed: Sha256,
     issuer: String,
     lifetime: TimeDelta,
     negative_lifetime: TimeDelta,
     stale: TimeDelta,
-    /// What of a token still counts when it was last asked about too long ago and the issuer cannot be
-    /// asked.
+    /// The scopes that a stale token keeps.
     stale_scopes: ScopeSet,
 }
 
 #[derive(Clone)]
-struct Good {
+struct Active {
     principal: Arc<Principal>,
     not_before: Option<Timestamp>,
-    believed_until: Timestamp,
+    fresh_until: Timestamp,
 }
 
 #[derive(Clone, Copy)]
-struct Bad {
+struct Refused {
     refusal: Refusal,
-    believed_until: Timestamp,
+    fresh_until: Timestamp,
 }
 
-/// What is known of a token.
+/// The result of a look-up.
 #[derive(Debug)]
-pub(crate) enum Known {
-    /// It is good.
-    Good(Arc<Principal>),
-    /// It is no good.
-    Bad(Refusal),
-    /// Nothing that may be believed.
-    Nothing,
+pub(crate) enum Cached {
+    /// The token is active.
+    Active(Arc<Principal>),
+    /// The token is refused.
+    Refused(Refusal),
+    /// There is no fresh entry.
+    Missing,
 }
 
 impl TokenCache {
-    /// For the answers of one issuer. `rules` is what else they depend on: what was said under one
-    /// configuration never answers under another.
+    /// A cache for one issuer. `rules` names the settings that results depend on: it is part of the key, so
+    /// that a result under other settings is never found.
     pub(crate) fn new(
         settings: CacheSettings,
         issuer: &str,
@@ -109,8 +107,8 @@ impl TokenCache {
         }
         let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         Self {
-            good: Cache::new(settings.entries),
-            bad: Cache::new(settings.entries),
+            active: Cache::new(settings.entries),
+            refused: Cache::new(settings.entries),
             keyed,
             issuer: issuer.to_owned(),
             lifetime: delta(settings.lifetime),
@@ -120,37 +118,36 @@ impl TokenCache {
         }
     }
 
-    /// How long an answer counts for anything at most.
-    pub(crate) fn patience(&self) -> TimeDelta {
+    /// How long a result is used at most: its lifetime and the time for which it may be stale.
+    pub(crate) fn max_staleness(&self) -> TimeDelta {
         self.lifetime
             .checked_add(&self.stale)
             .unwrap_or(TimeDelta::MAX)
     }
 
-    /// A token's name here.
+    /// The key of a token.
     pub(crate) fn credential(&self, token: &BearerToken) -> Credential {
         self.credential_of_digest(&Sha256::digest(token.expose()).into())
     }
 
-    /// The same, for whoever has the token's SHA-256 alone.
+    /// The key of the token with this SHA-256.
     pub(crate) fn credential_of_digest(&self, digest: &[u8; 32]) -> Credential {
         let mut keyed = self.keyed.clone();
         keyed.update(digest);
         Credential(keyed.finalize().into())
     }
 
-    /// What is known of a token. Whatever could have changed since it was learned is looked at again;
-    /// the audience cannot, for it is part of the key.
-    pub(crate) fn find(&self, credential: &Credential, now: Timestamp) -> Known {
-        if let Some(good) = self.good.get(credential) {
-            if good.may_be_used(&self.issuer, now) && now < good.believed_until {
-                return Known::Good(good.principal);
+    /// Looks a token up. Its times are checked again; its audience is not, because it is part of the key.
+    pub(crate) fn find(&self, credential: &Credential, now: Timestamp) -> Cached {
+        if let Some(entry) = self.active.get(credential) {
+            if entry.may_be_used(&self.issuer, now) && now < entry.fresh_until {
+                return Cached::Active(entry.principal);
             }
-            return Known::Nothing;
+            return Cached::Missing;
         }
-        match self.bad.get(credential) {
-            Some(bad) if now < bad.believed_until => Known::Bad(bad.refusal),
-            _ => Known::Nothing,
+        match self.refused.get(credential) {
+            Some(entry) if now < entry.fresh_until => Cached::Refused(entry.refusal),
+            _ => Cached::Missing,
         }
     }
 
@@ -161,12 +158,12 @@ impl TokenCache {
         credential: &Credential,
         now: Timestamp,
     ) -> Option<Arc<Principal>> {
-        let good = self.good.get(credential)?;
-        let until = later(good.believed_until, self.stale);
-        if !good.may_be_used(&self.issuer, now) || now >= until {
+        let entry = self.active.get(credential)?;
+        let until = later(entry.fresh_until, self.stale);
+        if !entry.may_be_used(&self.issuer, now) || now >= until {
             return None;
         }
-        let principal = &good.principal;
+        let principal = &entry.principal;
         let withheld = principal.scopes.minus(self.stale_scopes);
         let scopes = principal.scopes.minus(withheld);
         (!scopes.is_empty()).then(|| {
@@ -178,72 +175,73 @@ impl TokenCache {
         })
     }
 
-    /// Keeps a verdict until its lifetime ends, or its token, whichever is first (RFC 7662 §4).
-    pub(crate) fn keep(&self, verdict: ValidToken, now: Timestamp) -> Arc<Principal> {
+    /// Caches an active token until its lifetime ends or the token expires, whichever is first
+    /// (RFC 7662 §4).
+    pub(crate) fn insert(&self, token: ValidToken, now: Timestamp) -> Arc<Principal> {
         let ValidToken {
             principal,
             not_before,
-        } = verdict;
+        } = token;
         let principal = Arc::new(principal);
         let credential = principal.credential;
-        self.bad.remove(&credential);
+        self.refused.remove(&credential);
         let configured = later(now, self.lifetime);
-        let believed_until = principal.expires_at.map_or(configured, |end| {
+        let fresh_until = principal.expires_at.map_or(configured, |end| {
             configured.min(end.checked_sub_signed(EXPIRY_SKEW).unwrap_or(end))
         });
-        if believed_until > now {
-            let good = Good {
+        if fresh_until > now {
+            let entry = Active {
                 principal: Arc::clone(&principal),
                 not_before,
-                believed_until,
+                fresh_until,
             };
-            self.good.insert(credential, good);
+            self.active.insert(credential, entry);
         } else {
-            self.good.remove(&credential);
+            self.active.remove(&credential);
         }
         principal
     }
 
-    /// Keeps that a token is no good, for a short while: it may be so new that the issuer does not know
-    /// it everywhere. One that is not valid yet is not kept, for that mends itself at a time of its own.
-    /// Says whether it was good before.
+    /// Caches a refusal for a short time only: a new token may not have reached every server of the issuer.
+    /// A token that is not valid yet is not cached, because it becomes valid by itself. Returns whether the
+    /// token was active before.
     pub(crate) fn refuse(&self, credential: Credential, refusal: Refusal, now: Timestamp) -> bool {
-        let was_good = self.good.remove(&credential).is_some();
-        let believed_until = later(now, self.negative_lifetime);
-        if believed_until > now && refusal != Refusal::NotYetValid {
-            let bad = Bad {
+        let was_active = self.active.remove(&credential).is_some();
+        let fresh_until = later(now, self.negative_lifetime);
+        if fresh_until > now && refusal != Refusal::NotYetValid {
+            let entry = Refused {
                 refusal,
-                believed_until,
+                fresh_until,
             };
-            self.bad.insert(credential, bad);
+            self.refused.insert(credential, entry);
         }
-        was_good
+        was_active
     }
 
-    /// Forgets everybody who is cut off.
-    pub(crate) fn forget(&self, revocation: &Revocation) {
+    /// Removes every entry that a revocation covers.
+    pub(crate) fn remove(&self, revocation: &Revocation) {
         match revocation {
             Revocation::Credential(credential) => {
-                self.good.remove(credential);
+                self.active.remove(credential);
             }
-            Revocation::Everybody => {
-                self.good.clear();
-                self.bad.clear();
+            Revocation::All => {
+                self.active.clear();
+                self.refused.clear();
             }
             Revocation::User(_) | Revocation::Client { .. } => {
-                self.good
-                    .retain(|_, good| !revocation.covers(&good.principal));
+                self.active
+                    .retain(|_, entry| !revocation.covers(&entry.principal));
             }
         }
     }
 
     #[cfg(test)]
     fn len(&self) -> (usize, usize) {
-        (self.good.len(), self.bad.len())
+        (self.active.len(), self.refused.len())
     }
 }
 
-impl Good {
+impl Active {
     fn may_be_used(&self, issuer: &str, now: Timestamp) -> bool {
         self.principal.issuer == issuer
             && self.principal.expires_at.is_none_or(|end| now < end)
@@ -296,7 +294,7 @@ mod tests {
 
     fn knows(token_cache: &TokenCache, text: &str, now: i64) -> bool {
         let found = token_cache.find(&token_cache.credential(&token(text)), at(now));
-        matches!(found, Known::Good(_))
+        matches!(found, Cached::Active(_))
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -304,9 +302,9 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_tokens_grows_nothing_and_pushes_out_no_good_one() {
+    fn a_flood_of_tokens_stays_within_bounds_and_evicts_no_active_one() {
         let token_cache = token_cache(settings(60));
-        token_cache.keep(verdict(&token_cache, "good", None), at(0));
+        token_cache.insert(verdict(&token_cache, "good", None), at(0));
         for i in 0..10_000 {
             let credential = token_cache.credential(&token(&format!("t{i}")));
             token_cache.refuse(credential, Refusal::Inactive, at(0));
@@ -316,13 +314,13 @@ mod tests {
         assert!(bad <= 100, "{bad}");
         assert!(knows(&token_cache, "good", 1));
         for i in 0..10_000 {
-            token_cache.keep(verdict(&token_cache, &format!("t{i}"), None), at(0));
+            token_cache.insert(verdict(&token_cache, &format!("t{i}"), None), at(0));
         }
         assert!(token_cache.len().0 <= 100);
     }
 
     #[test]
-    fn a_million_random_tokens_leave_no_more_than_the_cache_has_room_for() {
+    fn a_million_random_tokens_stay_within_the_capacity() {
         let settings = CacheSettings {
             entries: 10_000,
             ..settings(60)
@@ -341,14 +339,14 @@ mod tests {
     #[test]
     fn one_token_never_answers_for_another() {
         let token_cache = token_cache(settings(60));
-        token_cache.keep(verdict(&token_cache, "a", None), at(0));
+        token_cache.insert(verdict(&token_cache, "a", None), at(0));
         assert!(knows(&token_cache, "a", 59));
         assert!(!knows(&token_cache, "b", 0));
         assert!(!knows(&token_cache, "a", 60));
     }
 
     #[test]
-    fn what_was_said_under_other_rules_or_by_another_issuer_answers_nothing() {
+    fn results_of_other_settings_or_issuers_are_not_found() {
         let ours = token_cache(settings(60));
         let good = verdict(&ours, "a", None);
         for (issuer, rules) in [("j", ""), ("i", "x")] {
@@ -361,47 +359,47 @@ mod tests {
             ..token_cache(settings(60))
         };
         let credential = good.principal.credential;
-        other.keep(good, at(0));
-        assert!(matches!(other.find(&credential, at(0)), Known::Nothing));
+        other.insert(good, at(0));
+        assert!(matches!(other.find(&credential, at(0)), Cached::Missing));
     }
 
     #[test]
-    fn what_is_no_good_is_believed_for_a_short_while() {
+    fn a_refusal_is_cached_for_a_short_time() {
         let token_cache = token_cache(settings(60));
         let credential = token_cache.credential(&token("a"));
         token_cache.refuse(credential, Refusal::Inactive, at(0));
         let found = |now| token_cache.find(&credential, at(now));
-        assert!(matches!(found(4), Known::Bad(Refusal::Inactive)));
-        assert!(matches!(found(5), Known::Nothing));
-        token_cache.keep(verdict(&token_cache, "a", None), at(1));
-        assert!(knows(&token_cache, "a", 2), "the later word counts");
+        assert!(matches!(found(4), Cached::Refused(Refusal::Inactive)));
+        assert!(matches!(found(5), Cached::Missing));
+        token_cache.insert(verdict(&token_cache, "a", None), at(1));
+        assert!(knows(&token_cache, "a", 2), "the later result counts");
     }
 
     #[test]
-    fn a_token_that_was_not_valid_yet_is_asked_about_again() {
+    fn a_token_that_is_not_valid_yet_is_not_cached() {
         let token_cache = token_cache(settings(60));
         let credential = token_cache.credential(&token("a"));
         token_cache.refuse(credential, Refusal::NotYetValid, at(0));
         assert!(matches!(
             token_cache.find(&credential, at(1)),
-            Known::Nothing
+            Cached::Missing
         ));
     }
 
     #[test]
-    fn a_token_that_is_not_valid_yet_is_not_so_from_the_cache_either() {
+    fn the_start_of_a_token_is_checked_in_the_cache_too() {
         let token_cache = token_cache(settings(60));
         let early = ValidToken {
             not_before: Some(at(10)),
             ..verdict(&token_cache, "a", None)
         };
-        token_cache.keep(early, at(10));
+        token_cache.insert(early, at(10));
         assert!(knows(&token_cache, "a", 10));
         assert!(!knows(&token_cache, "a", 9), "the clock was put back");
     }
 
     #[test]
-    fn whoever_is_cut_off_is_forgotten() {
+    fn a_revocation_removes_what_it_covers() {
         let client = Revocation::Client {
             issuer: "i".to_owned(),
             client: "c".to_owned(),
@@ -409,20 +407,20 @@ mod tests {
         for revocation in [
             Revocation::User(UserId::derive("i", "s")),
             client,
-            Revocation::Everybody,
+            Revocation::All,
         ] {
             let token_cache = token_cache(settings(60));
-            token_cache.keep(verdict(&token_cache, "a", None), at(0));
-            token_cache.forget(&Revocation::User(UserId::derive("i", "another")));
+            token_cache.insert(verdict(&token_cache, "a", None), at(0));
+            token_cache.remove(&Revocation::User(UserId::derive("i", "another")));
             assert!(knows(&token_cache, "a", 0));
-            token_cache.forget(&revocation);
+            token_cache.remove(&revocation);
             assert!(!knows(&token_cache, "a", 0), "{revocation:?}");
         }
         let token_cache = token_cache(settings(60));
-        token_cache.keep(verdict(&token_cache, "a", None), at(0));
-        token_cache.keep(verdict(&token_cache, "b", None), at(0));
+        token_cache.insert(verdict(&token_cache, "a", None), at(0));
+        token_cache.insert(verdict(&token_cache, "b", None), at(0));
         let digest = Sha256::digest("a").into();
-        token_cache.forget(&Revocation::Credential(
+        token_cache.remove(&Revocation::Credential(
             token_cache.credential_of_digest(&digest),
         ));
         assert!(!knows(&token_cache, "a", 0));
@@ -431,7 +429,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_answered_past_its_lifetime_or_its_end(
+        fn nothing_is_found_past_its_lifetime_or_its_expiry(
             kept in 0i64..1_000, asked in 0i64..1_000, lifetime in 0u64..1_000, stale in 0u64..1_000,
             end in proptest::option::of(0i64..1_000),
         ) {
@@ -439,7 +437,7 @@ mod tests {
             let token_cache = token_cache(CacheSettings { stale: Duration::from_secs(stale), ..settings(lifetime) });
             let verdict = verdict(&token_cache, "a", end);
             let credential = verdict.principal.credential;
-            token_cache.keep(verdict, at(kept));
+            token_cache.insert(verdict, at(kept));
             let until = (kept + i64::try_from(lifetime).unwrap()).min(end.map_or(i64::MAX, |end| end - 30));
             prop_assert_eq!(knows(&token_cache, "a", asked), asked < until);
             let was_kept = until > kept;

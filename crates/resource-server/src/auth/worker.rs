@@ -1,52 +1,52 @@
-//! The AuthActor of one thread, and the steps of finding out who is behind a token.
+//! The introspection actor of one thread, and the steps of looking up a token.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use actix::{Actor, Addr};
 
 use super::{
-    AuthError,
     actor::{AuthActor, Introspect},
+    error::AuthError,
     shared::Shared,
-    single_flight::{Leadership, Outcome, PendingAnswer},
+    single_flight::{Completion, Outcome, PendingOutcome},
 };
 use crate::{bearer::BearerToken, gate::Gate, principal::Credential, trace_context::TraceContext};
 
-/// The AuthActor of the thread that serves a request: a request whose token is not known is served by one
-/// thread from its first byte to its last, and as many threads introspect as serve. Clones are the same one.
+/// The introspection actor of one worker thread. A request whose token is not cached stays on its thread,
+/// and every worker thread introspects. Clones share the actor.
 #[derive(Clone)]
 pub struct AuthWorker {
-    /// Started anew if it has stopped.
+    /// Restarted when it has stopped.
     actor: Rc<RefCell<Addr<AuthActor>>>,
     gate: Gate,
     shared: Arc<Shared>,
 }
 
-/// What is known of a token.
-pub enum Lookup {
-    /// Everything: who is behind it, or why it is refused.
+/// The result of looking up a token in the cache.
+pub(crate) enum Lookup {
+    /// The cached outcome.
     Known(Outcome),
-    /// Nothing, and this request has to ask its issuer, for all that wait.
+    /// Not cached: this request introspects it, for itself and its followers.
     Leader(Leader),
-    /// Nothing, but another request is asking.
+    /// Not cached: another request introspects it.
     Follower(Follower),
 }
 
-/// The duty to ask about a token. If it is dropped, one of the followers has to ask.
-pub struct Leader {
+/// The request that introspects a token. If it is dropped, its followers look the token up again.
+pub(crate) struct Leader {
     pub(super) issuer: usize,
     pub(super) credential: Credential,
-    pub(super) flight: Leadership,
+    pub(super) completion: Completion,
     pub(super) follower: Follower,
 }
 
-/// An answer that another request asks for.
-pub struct Follower(pub(super) PendingAnswer);
+/// Waits for the introspection of another request.
+pub(crate) struct Follower(pub(super) PendingOutcome);
 
 impl Follower {
-    /// Waits for the answer; `None` if the leader was dropped without one, and the token has to be looked
-    /// up again.
-    pub async fn answer(self) -> Option<Outcome> {
+    /// The outcome; `None` if the leader was dropped without one, so that the token has to be looked up
+    /// again.
+    pub(crate) async fn outcome(self) -> Option<Outcome> {
         self.0.await.ok()
     }
 }
@@ -60,13 +60,13 @@ impl AuthWorker {
         }
     }
 
-    /// Asks the issuer about a token, within the trace of the request; `None` if the actor stopped
-    /// meanwhile.
+    /// Introspects a token. `None` if the actor stopped meanwhile. The trace of the request is propagated
+    /// to the issuer.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the gate bounds what is sent, and the answer comes by the follower"
+        reason = "the gate limits the messages, and the follower receives the outcome"
     )]
-    pub async fn ask(
+    pub(crate) async fn introspect(
         &self,
         leader: Leader,
         token: &BearerToken,
@@ -75,7 +75,7 @@ impl AuthWorker {
         let Leader {
             issuer,
             credential,
-            flight,
+            completion,
             follower,
         } = leader;
         match self.gate.admit().await {
@@ -84,12 +84,12 @@ impl AuthWorker {
                 token: token.clone(),
                 credential,
                 context: context.clone(),
-                flight,
+                completion,
                 permit,
             }),
-            Err(_) => flight.land(Err(AuthError::Busy)),
+            Err(_) => completion.complete(Err(AuthError::Busy)),
         }
-        follower.answer().await
+        follower.outcome().await
     }
 
     fn actor(&self) -> Addr<AuthActor> {
@@ -107,7 +107,7 @@ mod tests {
     use crate::auth::AuthHandle;
 
     #[actix_rt::test]
-    async fn an_actor_that_has_stopped_is_started_anew() {
+    async fn a_stopped_actor_is_restarted() {
         let worker = AuthHandle::of_test().start_worker();
         let stopped = actix_rt::Arbiter::new();
         let gone = AuthActor::start_in_arbiter(&stopped.handle(), {

@@ -1,13 +1,12 @@
-//! *Purpose:* proofs that the presenter of a token has the key that the token is bound to (DPoP, RFC 9449).
+//! *Purpose:* DPoP (RFC 9449): proofs that the client has the key that its token is bound to.
 //!
-//! *Used by:* `auth`, `validation`, and servers.
+//! *Used by:* `guard`, `validation`; applications make [`nonce::Nonces`].
 //!
-//! *Invariants:* a proof is verified after its token, so that nobody without a good token has signatures
-//! verified; each proof counts once.
+//! *Invariants:* a proof is verified after its token, so that only clients with a valid token cause this work;
+//! each proof is accepted once (`replay_cache`).
 //!
 //! *Start reading at* [`proof`].
 
 pub mod nonce;
 pub mod proof;
-pub mod replay;
-pub mod rules;
+pub(crate) mod rules;

@@ -1,5 +1,4 @@
-//! Nonces that this server gives to those who make DPoP proofs (RFC 9449 §9), and recognises without
-//! having kept them.
+//! Stateless nonces for DPoP proofs (RFC 9449 §9).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -9,30 +8,29 @@ use sha2::Sha256;
 
 use crate::clock::Timestamp;
 
-/// How long one nonce is given out. It is accepted for as long again.
+/// How long the same nonce is issued. It is accepted during the following slot too.
 const SLOT: TimeDelta = TimeDelta::minutes(5);
 
-/// Gives nonces, each a keyed hash of the time slot that it was given in: nobody else can make one,
-/// and nobody can make one beforehand.
+/// Issues nonces, each a MAC of its time slot, so that clients can neither forge nor predict them.
 #[derive(Clone, Debug)]
 #[debug("Nonces")]
 pub struct Nonces(Hmac<Sha256>);
 
 impl Nonces {
-    /// Nonces under a key, which is the same on every server that stands behind one URL.
+    /// Nonces with this key. All processes behind one URL need the same key.
     #[must_use]
     pub fn new(key: &[u8; 32]) -> Self {
         Self(Hmac::new_from_slice(key).expect("HMAC takes a key of any length"))
     }
 
-    /// Nonces under a key that is derived from another, which has another use.
+    /// Nonces with a key that is derived from a key of another purpose.
     #[must_use]
     pub fn derived_from(key: &[u8; 32]) -> Self {
-        let derived = Self::new(key).0.chain_update(b"EpicMe DPoP nonces");
+        let derived = Self::new(key).0.chain_update(b"DPoP nonces");
         Self::new(&derived.finalize().into_bytes().into())
     }
 
-    /// Nonces under a key that is drawn now, which no other process has.
+    /// Nonces with a random key, for a single process.
     ///
     /// # Panics
     /// If the operating system has no random bytes.
@@ -43,14 +41,13 @@ impl Nonces {
         Self::new(&key)
     }
 
-    /// The nonce to give now.
+    /// The current nonce.
     #[must_use]
     pub fn issue(&self, now: Timestamp) -> String {
         URL_SAFE_NO_PAD.encode(self.mac(slot(now)).finalize().into_bytes())
     }
 
-    /// Whether this server gave that nonce in the current time slot or in the one before. Compared in
-    /// constant time.
+    /// Whether the nonce was issued in the current time slot or the previous one. Takes constant time.
     #[must_use]
     pub fn accepts(&self, nonce: &str, now: Timestamp) -> bool {
         URL_SAFE_NO_PAD.decode(nonce).is_ok_and(|nonce| {
@@ -98,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_has_the_key_can_make_a_nonce() {
+    fn a_nonce_needs_the_key() {
         let nonces = Nonces::new(&[7; 32]);
         let foreign = Nonces::new(&[8; 32]).issue(at(600));
         assert!(!nonces.accepts(&foreign, at(600)));

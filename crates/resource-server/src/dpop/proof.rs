@@ -1,4 +1,4 @@
-//! DPoP proofs (RFC 9449): who presents a token shows that it has the key that the token is bound to.
+//! Verifying DPoP proofs (RFC 9449 §4.3).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::nonce::Nonces;
-use crate::clock::Timestamp;
 use crate::{
     bearer::BearerToken,
     claim::{CLOCK_SKEW, NumericDate},
+    clock::Timestamp,
     jose::{
         jws::{JwsFault, Unverified},
         keys::{KeyFault, PublicKey, Thumbprint},
@@ -20,66 +20,65 @@ use crate::{
 };
 
 /// The longest proof that is read, in bytes.
-pub const LONGEST_PROOF: usize = 8 * 1024;
+pub(crate) const LONGEST_PROOF: usize = 8 * 1024;
 
-/// The longest `jti` that is accepted, in bytes; it is remembered.
-pub const LONGEST_TOKEN_ID: usize = 256;
+/// The longest `jti` that is accepted, in bytes.
+pub(crate) const LONGEST_TOKEN_ID: usize = 256;
 
 /// RFC 9449 §4.2.
 const TYPE: &str = "dpop+jwt";
 
-/// When a proof may have been made, seen from now.
+/// The accepted range of `iat`, relative to now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// How long ago.
-    pub back: TimeDelta,
-    /// How far in the future, for clients whose clock is ahead.
-    pub ahead: TimeDelta,
+pub(crate) struct Window {
+    /// How far in the past.
+    pub(crate) back: TimeDelta,
+    /// How far in the future, for clients whose clocks are ahead.
+    pub(crate) ahead: TimeDelta,
 }
 
-/// The request that a proof has to be made for.
+/// The request that a proof belongs to.
 #[derive(Clone, Copy, Debug)]
-pub struct ProvedRequest<'a> {
-    /// Its method.
-    pub method: &'a str,
-    /// Its URL as clients know it: built from this server's public URL, not from `Host`. Query and
-    /// fragment are not looked at.
-    pub url: &'a str,
-    /// The token that it presents.
-    pub token: &'a BearerToken,
-    /// When the proof may have been made.
-    pub window: Window,
-    /// The nonces that a proof has to have one of, if this server demands that (§9).
-    pub nonces: Option<&'a Nonces>,
+pub(crate) struct ProvedRequest<'a> {
+    /// The HTTP method.
+    pub(crate) method: &'a str,
+    /// The URL as clients know it, independent of `Host`. Query and fragment are ignored.
+    pub(crate) url: &'a str,
+    /// The token of the request.
+    pub(crate) token: &'a BearerToken,
+    /// The accepted range of `iat`.
+    pub(crate) window: Window,
+    /// If present, the proof needs a nonce (§9).
+    pub(crate) nonces: Option<&'a Nonces>,
 }
 
-/// A proof that is good for the request that it came with, if its `jti` was not seen before.
+/// A valid proof, except that its `jti` was not checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proof {
-    /// The key, to be compared with the one that the token is bound to.
-    pub thumbprint: Thumbprint,
-    /// `jti`. The caller remembers it, with the key, while the window is open (§11.1).
-    pub token_id: String,
+pub(crate) struct Proof {
+    /// The key; compare it with the one that the token is bound to.
+    pub(crate) thumbprint: Thumbprint,
+    /// `jti`: the caller checks that it was not used before with this key (§11.1).
+    pub(crate) token_id: String,
     /// `iat`.
-    pub issued_at: Timestamp,
+    pub(crate) issued_at: Timestamp,
 }
 
-/// Why a proof is not accepted. The sentence may be shown in a challenge.
+/// Why a proof is not accepted. The message is used in challenges.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum ProofFault {
-    /// There is no `DPoP` field.
+    /// No `DPoP` field.
     #[display("the DPoP proof is missing")]
     Missing,
-    /// There is more than one (§4.3, 1).
+    /// More than one (§4.3, 1).
     #[display("there is more than one DPoP proof")]
     Several,
-    /// It is no signed document of the right type, or its key did not sign it (§4.3, 2 to 7).
+    /// Not a signed document of the right type, or a wrong signature (§4.3, 2 to 7).
     #[display("the DPoP proof is refused: {_0}")]
     Jws(#[error(not(source))] JwsFault),
-    /// There is no usable public key in its header (§4.2 `jwk`; §4.3, 7).
+    /// No usable public key in the header (§4.2 `jwk`; §4.3, 7).
     #[display("the DPoP proof's jwk is refused: {_0}")]
     Key(#[error(not(source))] KeyFault),
-    /// A claim that §4.2 requires is missing, is not of its type, or is too long.
+    /// A claim that §4.2 requires is missing, has the wrong type, or is too long.
     #[display("the DPoP proof lacks a usable htm, htu, iat, jti or ath")]
     Incomplete,
     /// `htm` is another method (§4.3, 8).
@@ -97,7 +96,7 @@ pub enum ProofFault {
     /// `jti` was seen before (§11.1).
     #[display("the DPoP proof was used before (jti)")]
     Used,
-    /// `nonce` is missing, or none of those that this server gave of late (§9).
+    /// `nonce` is missing or was not issued recently (§9).
     #[display("the DPoP proof needs the nonce that the DPoP-Nonce field gives")]
     Nonce,
 }
@@ -141,22 +140,24 @@ impl From<JwsFault> for ProofFault {
 /// Finds the one proof in all `DPoP` field values of a request.
 ///
 /// # Errors
-/// [`ProofFault::Missing`], [`ProofFault::Several`], or that it is no text.
-pub fn proof_in<'a>(mut fields: impl Iterator<Item = &'a [u8]>) -> Result<&'a str, ProofFault> {
+/// [`ProofFault::Missing`], [`ProofFault::Several`], or [`ProofFault::Jws`] if it is not text.
+pub(crate) fn proof_in<'a>(
+    mut fields: impl Iterator<Item = &'a [u8]>,
+) -> Result<&'a str, ProofFault> {
     let field = fields.next().ok_or(ProofFault::Missing)?;
-    // Whoever stands in front may have joined several fields (RFC 9110 §5.3).
+    // A proxy may have combined several fields (RFC 9110 §5.3).
     if fields.next().is_some() || field.contains(&b',') {
         return Err(ProofFault::Several);
     }
     str::from_utf8(field.trim_ascii()).map_err(|_| JwsFault::NotCompact.into())
 }
 
-/// Verifies a proof (§4.3). That its `jti` was not seen before, and that the token is bound to its
-/// key, are the caller's to check.
+/// Verifies a proof (§4.3). The caller checks that its `jti` was not used before, and that the token is bound
+/// to its key.
 ///
 /// # Errors
 /// The first check that fails.
-pub fn verify_proof(
+pub(crate) fn verify_proof(
     proof: &str,
     request: &ProvedRequest<'_>,
     now: Timestamp,
@@ -206,7 +207,7 @@ pub fn verify_proof(
 /// RFC 3986 §6.2.2 and §6.2.3: case, default port, empty path and dot segments by the parser,
 /// percent-encoding here.
 fn normalized(text: &str) -> Option<String> {
-    // The parser mends what a URL cannot have; here that is no URL.
+    // The parser would repair these characters; here they make the URL invalid.
     if !text
         .bytes()
         .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
@@ -221,8 +222,8 @@ fn normalized(text: &str) -> Option<String> {
     })
 }
 
-/// RFC 3986 §6.2.2.1 and §6.2.2.2: digits of percent-encodings are capitals, and what need not be
-/// encoded is not.
+/// RFC 3986 §6.2.2.1 and §6.2.2.2: percent-encodings use upper-case digits, and unreserved characters are
+/// decoded.
 fn normalized_path(path: &str) -> String {
     let mut pieces = path.split('%');
     let mut normal = pieces.next().unwrap_or_default().to_owned();
@@ -241,7 +242,7 @@ fn normalized_path(path: &str) -> String {
                 normal.push_str(&piece[2..]);
             }
             None => {
-                // As itself it could begin an encoding with what is decoded after it.
+                // Unencoded it could form an encoding with what follows.
                 normal.push_str("%25");
                 normal.push_str(piece);
             }

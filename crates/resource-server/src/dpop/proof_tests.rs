@@ -3,10 +3,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::bearer::Presentation;
-use crate::jose::{
-    keys::Algorithm,
-    test_keys::{TestKey, changed, now},
+use crate::{
+    bearer::Presentation,
+    jose::{
+        keys::Algorithm,
+        test_keys::{TestKey, changed, now},
+    },
 };
 
 const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
@@ -22,7 +24,7 @@ fn token() -> BearerToken {
 fn good() -> Value {
     json!({
         "htm": "POST",
-        "htu": "https://journal.example/mcp",
+        "htu": "https://files.example/mcp",
         "iat": 1_000_000,
         "jti": "p1",
         "ath": TOKEN_HASH,
@@ -40,7 +42,7 @@ fn proof(key: &TestKey, claims: &Value) -> String {
 fn verify_with(proof: &str, nonces: Option<&Nonces>) -> Result<Proof, ProofFault> {
     let request = ProvedRequest {
         method: "POST",
-        url: "https://journal.example/mcp",
+        url: "https://files.example/mcp",
         token: &token(),
         window: Window::default(),
         nonces,
@@ -100,7 +102,7 @@ fn each_fault_of_the_claims_has_its_name() {
         (json!({"ath": null}), Incomplete),
         (json!({"htm": "GET"}), WrongMethod),
         (json!({"htm": "post"}), WrongMethod),
-        (json!({"htu": "https://journal.example/"}), WrongUrl),
+        (json!({"htu": "https://files.example/"}), WrongUrl),
         (json!({"iat": 999_699}), NotOfNow),
         (json!({"iat": 1_000_031}), NotOfNow),
         (json!({"iat": 1e300}), NotOfNow),
@@ -129,34 +131,34 @@ fn each_fault_of_the_claims_has_its_name() {
 fn a_url_is_compared_in_its_normal_form() {
     let same = |a: &str, b: &str| normalized(a).is_some() && normalized(a) == normalized(b);
     for url in [
-        "https://journal.example/mcp",
-        "HTTPS://Journal.EXAMPLE/mcp",
-        "https://journal.example:443/mcp",
-        "https://journal.example/%6Dcp",
-        "https://journal.example/%6dcp",
-        "https://journal.example/./x/../mcp",
-        "https://journal.example/mcp?session=1",
-        "https://journal.example/mcp#top",
+        "https://files.example/mcp",
+        "HTTPS://Files.EXAMPLE/mcp",
+        "https://files.example:443/mcp",
+        "https://files.example/%6Dcp",
+        "https://files.example/%6dcp",
+        "https://files.example/./x/../mcp",
+        "https://files.example/mcp?session=1",
+        "https://files.example/mcp#top",
     ] {
-        assert!(same(url, "https://journal.example/mcp"), "{url}");
+        assert!(same(url, "https://files.example/mcp"), "{url}");
     }
     for url in [
-        "http://journal.example/mcp",
-        "https://journal.example:8443/mcp",
-        "https://journal.example/MCP",
-        "https://journal.example/mcp/",
-        "https://journal.example//mcp",
-        "https://journal.example/mcp%2F",
-        "https://a@journal.example/mcp",
-        "https://journal.example.evil.example/mcp",
-        "https://journal.example\\mcp",
-        " https://journal.example/mcp",
-        "https://journal.example/m\tcp",
+        "http://files.example/mcp",
+        "https://files.example:8443/mcp",
+        "https://files.example/MCP",
+        "https://files.example/mcp/",
+        "https://files.example//mcp",
+        "https://files.example/mcp%2F",
+        "https://a@files.example/mcp",
+        "https://files.example.evil.example/mcp",
+        "https://files.example\\mcp",
+        " https://files.example/mcp",
+        "https://files.example/m\tcp",
         "/mcp",
-        "mcp:journal",
+        "mcp:files",
         "",
     ] {
-        assert!(!same(url, "https://journal.example/mcp"), "{url}");
+        assert!(!same(url, "https://files.example/mcp"), "{url}");
     }
     assert!(same("https://a.example", "https://a.example/"));
     assert!(same("https://a.example/%e4%7e", "https://a.example/%E4~"));
@@ -265,7 +267,7 @@ fn the_window_is_the_callers() {
     let proof = proof(&key, &good());
     let request = ProvedRequest {
         method: "POST",
-        url: "https://journal.example/mcp",
+        url: "https://files.example/mcp",
         token: &token(),
         window: Window {
             back: TimeDelta::seconds(10),

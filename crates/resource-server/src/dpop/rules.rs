@@ -1,4 +1,4 @@
-//! Whether and how proofs of a token's key are taken (DPoP, RFC 9449).
+//! The rules for DPoP proofs at one resource.
 
 use actix_web::{HttpRequest, http::header::HeaderName};
 
@@ -10,51 +10,43 @@ use crate::{bearer::BearerToken, clock::Timestamp, url::ResourceUri, validation:
 
 static DPOP: HeaderName = HeaderName::from_static("dpop");
 
-/// What proofs have to be to be taken here.
-pub struct ProofRules {
-    taken: bool,
+/// The rules for DPoP proofs at one resource.
+pub(crate) struct ProofRules {
+    accepted: bool,
     nonces: Option<Nonces>,
-    /// What a proof has to name: the one resource, however it was reached.
+    /// The required `htu`: the resource identifier, independent of `Host`.
     url: String,
     window: Window,
 }
 
 impl ProofRules {
-    /// The rules for a resource. With `nonces`, a proof has to have one of them; without `taken`,
-    /// none is taken, and no token that is bound to a key can be used.
-    #[must_use]
-    pub fn new(resource: &ResourceUri, taken: bool, nonces: Option<Nonces>) -> Self {
+    /// The rules for a resource. With `nonces`, a proof needs one of them. If proofs are not accepted, a token
+    /// that is bound to a key cannot be used.
+    pub(crate) fn new(resource: &ResourceUri, accepted: bool, nonces: Option<Nonces>) -> Self {
         Self {
-            taken,
+            accepted,
             nonces,
             url: resource.as_str().to_owned(),
             window: Window::default(),
         }
     }
 
-    /// Whether any is taken.
-    #[must_use]
-    pub const fn are_taken(&self) -> bool {
-        self.taken
-    }
-
-    /// The nonce for the next proof, where one is needed.
-    #[must_use]
-    pub fn nonce(&self, now: Timestamp) -> Option<String> {
+    /// The nonce for the next proof, if one is needed.
+    pub(crate) fn nonce(&self, now: Timestamp) -> Option<String> {
         self.nonces.as_ref().map(|nonces| nonces.issue(now))
     }
 
-    /// The proof that came with a request, if it is good for it.
+    /// Verifies the proof of a request.
     ///
     /// # Errors
-    /// The refusal that applies.
-    pub fn verify(
+    /// [`Refusal::Proof`], or [`Refusal::SenderConstrained`] if proofs are not accepted.
+    pub(crate) fn verify(
         &self,
         request: &HttpRequest,
         token: &BearerToken,
         now: Timestamp,
     ) -> Result<Proof, Refusal> {
-        if !self.taken {
+        if !self.accepted {
             return Err(Refusal::SenderConstrained);
         }
         let fields = request.headers().get_all(&DPOP);

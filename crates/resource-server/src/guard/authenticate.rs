@@ -1,4 +1,4 @@
-//! Who asks. Every request is authenticated afresh, whatever session or stream it names.
+//! Authentication of one request. Every request is authenticated, whatever session or stream it names.
 
 use std::{fmt, sync::Arc};
 
@@ -7,29 +7,31 @@ use url::form_urlencoded;
 
 use super::{refused::Refused, state::Guard};
 use crate::{
-    auth::{AuthError, AuthWorker, Lookup, ReplayCheck, RevocationEpoch},
+    auth::{AuthError, AuthWorker, Lookup, RevocationEpoch},
     bearer::{BearerToken, Presentation, Scheme},
     cause::Cause,
     dpop::proof::ProofFault,
     limits::Exceeded,
     principal::Principal,
+    replay_cache::ReplayCheck,
     trace_context::TraceContext,
     validation::{Refusal, check_presentation},
 };
 
-/// How often a token is looked up if each request that was to ask about it goes away.
+/// How often a token is looked up if its leader is cancelled each time.
 const ATTEMPTS: usize = 8;
 
-/// Who asks, and by which token.
+/// An authenticated request.
 #[derive(Clone)]
 pub struct Authenticated {
-    /// Who it is.
+    /// The user and the client.
     pub principal: Arc<Principal>,
-    /// The token, for what stays open under it.
+    /// The token, so that a stream can be authorized again later.
     pub token: BearerToken,
-    /// The revocation epoch before the token was checked: a later revocation may not have been seen.
+    /// The revocation epoch before the token was checked. Pass it to
+    /// [`AuthHandle::active_use`](crate::auth::AuthHandle::active_use).
     pub epoch: RevocationEpoch,
-    /// Whom to ask about the token again, for as long as something stays open under it.
+    /// The worker of this thread, for [`Guard::authenticate_again`].
     pub worker: AuthWorker,
 }
 
@@ -44,7 +46,8 @@ impl fmt::Debug for Authenticated {
 }
 
 impl Guard {
-    /// Finds out who is behind a request's token. The issuer is asked within the trace of the request.
+    /// Authenticates a request: reads the token (RFC 6750 §2.1), checks it, and verifies its DPoP proof
+    /// (RFC 9449 §7). The trace is propagated to the issuer.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -58,8 +61,8 @@ impl Guard {
         let presented = Presentation::from_authorization(values.map(|value| value.as_bytes()));
         let Presentation { token, scheme } = presented.map_err(Refused::credentials)?;
         let refuse = |refusal| Refused::token(refusal, &token);
-        // RFC 6750 §2: one method of sending the token per request. The query is not accepted, but a
-        // client that uses both is mistaken about something.
+        // RFC 6750 §2 allows one method per request. The query is not supported, and a client that uses both
+        // has an error.
         if form_urlencoded::parse(request.query_string().as_bytes())
             .any(|(name, _)| name == "access_token")
         {
@@ -69,23 +72,23 @@ impl Guard {
         let budget = state.limits.unverified_token(request, &state.clock);
         let worker = request
             .app_data::<AuthWorker>()
-            .ok_or_else(|| down("the guard is not mounted in this App"))?
+            .ok_or_else(|| unavailable("the guard is not mounted in this App"))?
             .clone();
-        // A request that is not admitted leaves the question to others, which may be.
-        let admit = || budget.reserve().map_err(Failed::Limit);
+        // If this request is over its limit, another one may still become the leader.
+        let admit = || budget.reserve().map_err(Failure::Limit);
         let outcome = self.look_up(&worker, &token, context, admit).await;
         let principal = match outcome {
             Ok(principal) => {
                 budget.refund();
                 principal
             }
-            // Only a token that is refused uses the limit up.
-            Err(Failed::Auth(AuthError::Refused(refusal))) => return Err(refuse(refusal)),
-            Err(Failed::Auth(error)) => {
+            // Only a refused token counts against the limit.
+            Err(Failure::Auth(AuthError::Refused(refusal))) => return Err(refuse(refusal)),
+            Err(Failure::Auth(error)) => {
                 budget.refund();
                 return Err(error.into());
             }
-            Err(Failed::Limit(exceeded)) => {
+            Err(Failure::Limit(exceeded)) => {
                 budget.refund();
                 return Err(Refused::LimitExceeded(exceeded));
             }
@@ -99,16 +102,16 @@ impl Guard {
         })
     }
 
-    /// Counts a request of somebody who was authenticated, so that one user or client cannot consume
-    /// another's quota.
+    /// Counts a request against the rate limits of its user and its client.
     ///
     /// # Errors
-    /// The limit that it exceeds.
+    /// The limit that is exceeded.
     pub fn admit(&self, principal: &Principal) -> Result<(), Exceeded> {
         self.0.limits.admit(principal, self.0.clock.now())
     }
 
-    /// Who is behind a token that was good a while ago: from the cache, as long as that is believed.
+    /// Checks a token again that was valid before, such as that of a long-lived stream. The result comes from
+    /// the cache while it is fresh. Proofs and rate limits are not checked.
     ///
     /// # Errors
     /// See [`AuthError`].
@@ -133,20 +136,20 @@ impl Guard {
                 Lookup::Known(outcome) => Some(outcome),
                 Lookup::Leader(leader) => {
                     admit()?;
-                    worker.ask(leader, token, context).await
+                    worker.introspect(leader, token, context).await
                 }
-                Lookup::Follower(follower) => follower.answer().await,
+                Lookup::Follower(follower) => follower.outcome().await,
             };
             if let Some(outcome) = outcome {
                 return Ok(outcome?);
             }
-            // The leader has gone without an answer; somebody else asks now.
+            // The leader was cancelled; another request becomes the leader.
         }
-        Err(down("the introspection actor brings no answer").into())
+        Err(unavailable("the introspection actor returns no outcome").into())
     }
 
-    /// Checks that a token was presented as it has to be (RFC 9449 §7). The proof is verified last, so
-    /// that nobody without a good token has signatures verified.
+    /// Checks the presentation of a token (RFC 9449 §7). Signatures are verified last, so that a request
+    /// without a valid token does not cause this work.
     fn check_proof(
         &self,
         request: &HttpRequest,
@@ -164,7 +167,7 @@ impl Guard {
         let now = self.0.clock.now();
         let proof = self.0.proofs.verify(request, token, now).map_err(refuse)?;
         check_presentation(principal, Some(&proof.thumbprint)).map_err(refuse)?;
-        match self.0.auth.present(&proof) {
+        match self.0.auth.check_replay(&proof) {
             ReplayCheck::Fresh => Ok(()),
             ReplayCheck::Replayed => Err(refuse(Refusal::Proof(ProofFault::Used))),
             ReplayCheck::Full => Err(Refused::Busy),
@@ -172,19 +175,19 @@ impl Guard {
     }
 }
 
-enum Failed {
+enum Failure {
     Auth(AuthError),
     Limit(Exceeded),
 }
 
-impl From<AuthError> for Failed {
+impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Self {
         Self::Auth(error)
     }
 }
 
-fn down(reason: &'static str) -> AuthError {
-    AuthError::IssuerDown {
+fn unavailable(reason: &'static str) -> AuthError {
+    AuthError::IssuerUnavailable {
         source: Cause::new(reason),
         retry_after: None,
     }

@@ -10,10 +10,11 @@ use super::{
     state::{Guard, State},
 };
 use crate::{
-    auth::{AuthHandle, AuthSettings, Issuer},
+    auth::{AuthHandle, AuthSettings},
     challenge::Challenger,
     clock::Clock,
     dpop::{nonce::Nonces, proof::Window, rules::ProofRules},
+    issuer::Issuer,
     limits::{Limits, RateLimits},
     metadata::{self, ProtectedResourceMetadata, ResourceDescription},
     metrics::AuthMetrics,
@@ -21,27 +22,27 @@ use crate::{
     url::{ResourceUri, UrlFault},
 };
 
-/// How many introspections may be under way at once.
+/// The maximum number of concurrent introspections.
 const INTROSPECTIONS_IN_FLIGHT: usize = 256;
 
-/// How long a request waits for its introspection to begin.
+/// How long a request waits for a free slot before it fails with 503.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
 
 /// Why a guard cannot be built.
 #[derive(Clone, Debug, Display, Error, From, PartialEq, Eq)]
 pub enum GuardError {
-    /// The resource's URL cannot identify one.
+    /// The URL is not a valid resource identifier (RFC 8707 §2, RFC 9728 §1.2).
     #[display("the URL of the resource {_0}")]
     #[from(ignore)]
     Resource(UrlFault),
-    /// An issuer's URL cannot identify an authorization server.
+    /// The URL is not a valid issuer identifier (RFC 8414 §2).
     #[display("the URL of an issuer {_0}")]
     #[from(ignore)]
     Issuer(UrlFault),
-    /// There is no issuer.
-    #[display("at least one issuer is needed, whose tokens are accepted")]
+    /// No issuer is declared.
+    #[display("at least one issuer is required")]
     NoIssuer,
-    /// A scope is declared wrongly, or was not declared.
+    /// A scope is declared incorrectly, or used without a declaration.
     #[display("{_0}")]
     Scope(ScopeError),
 }
@@ -52,7 +53,7 @@ impl From<GuardError> for io::Error {
     }
 }
 
-/// A guard, being declared. What is not said has a default that is safe on the open internet.
+/// Builds a [`Guard`]. The defaults are safe on the open internet.
 pub struct GuardBuilder {
     resource: String,
     issuers: Vec<Issuer>,
@@ -70,8 +71,17 @@ pub struct GuardBuilder {
     arbiter: Option<ArbiterHandle>,
 }
 
+impl Guard {
+    /// Starts to build a guard for the resource with this identifier: its URL as clients know it, and the
+    /// audience that tokens need (RFC 8707 §2).
+    #[must_use]
+    pub fn builder(resource: impl Into<String>) -> GuardBuilder {
+        GuardBuilder::new(resource)
+    }
+}
+
 impl GuardBuilder {
-    pub(super) fn new(resource: impl Into<String>) -> Self {
+    fn new(resource: impl Into<String>) -> Self {
         Self {
             resource: resource.into(),
             issuers: Vec::new(),
@@ -90,28 +100,28 @@ impl GuardBuilder {
         }
     }
 
-    /// Changes the resource: the URL under which clients reach it.
+    /// Replaces the resource identifier.
     #[must_use]
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
         self.resource = resource.into();
         self
     }
 
-    /// An authorization server whose tokens are accepted. At least one is needed.
+    /// Adds an authorization server whose tokens are accepted. At least one is required.
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.issuers.push(issuer.into());
         self
     }
 
-    /// Declares a scope: its name, and what it permits for people on a consent page. At most 64.
+    /// Declares a scope: its name, and a description for users. At most 64.
     #[must_use]
     pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
         self.scopes.push((name.into(), description.into()));
         self
     }
 
-    /// Treats tokens with the scope `broad` as if they had `narrow` too.
+    /// Makes the scope `broad` include the scopes `narrow`.
     #[must_use]
     pub fn scope_implies<S: Into<String>>(
         mut self,
@@ -123,46 +133,45 @@ impl GuardBuilder {
         self
     }
 
-    /// The scopes that a client is told to ask for when it comes without a token; all unless said
-    /// otherwise.
+    /// The scopes that challenges ask a client without a token to request. Default: all.
     #[must_use]
     pub fn baseline<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.baseline = Some(scopes.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The scopes that a token keeps while its issuer cannot be reached and the last answer is older
-    /// than its lifetime: those that only read. None unless said otherwise.
+    /// The scopes that a stale token keeps while its issuer is unavailable: those that only read. Default:
+    /// none. How long a token may be stale is set by
+    /// [`CacheSettings::stale`](crate::auth::CacheSettings::stale).
     #[must_use]
     pub fn stale_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.stale_scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The `realm` of challenges (RFC 9110 §11.5); the resource's name, else its URL, unless said
-    /// otherwise.
+    /// The `realm` of challenges (RFC 9110 §11.5). Default: the name of the resource, or its URL.
     #[must_use]
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = Some(realm.into());
         self
     }
 
-    /// What the metadata says of the resource for people.
+    /// The human-readable part of the metadata (RFC 9728 §2).
     #[must_use]
     pub fn description(mut self, description: ResourceDescription) -> Self {
         self.description = description;
         self
     }
 
-    /// How many requests are accepted in a minute.
+    /// Replaces the rate limits.
     #[must_use]
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Whether proofs of a token's key are accepted (RFC 9449). They are unless said otherwise; without,
-    /// tokens that are bound to a key cannot be used. With `nonces`, a proof must have one of them.
+    /// Whether DPoP proofs are accepted (RFC 9449). Default: yes, without nonces. If they are not accepted,
+    /// tokens that are bound to a key cannot be used. With `nonces`, a proof must contain one (§9).
     #[must_use]
     pub fn proofs(mut self, are_accepted: bool, nonces: Option<Nonces>) -> Self {
         self.accepts_proofs = are_accepted;
@@ -170,29 +179,28 @@ impl GuardBuilder {
         self
     }
 
-    /// Where is counted.
+    /// The metrics to update. Default: new ones.
     #[must_use]
     pub fn metrics(mut self, metrics: Arc<AuthMetrics>) -> Self {
         self.metrics = metrics;
         self
     }
 
-    /// The clock; the machine's unless said otherwise. Tests move one by hand.
+    /// The clock. Default: the system clock. Tests can use [`Clock::manual`].
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// The thread on which metadata is fetched and logout tokens are verified; the current one unless
-    /// said otherwise.
+    /// The thread that fetches metadata and verifies logout tokens. Default: the current one.
     #[must_use]
     pub fn arbiter(mut self, arbiter: ArbiterHandle) -> Self {
         self.arbiter = Some(arbiter);
         self
     }
 
-    /// Builds the guard. Needs an actix `System`.
+    /// Builds the guard. Needs a running actix `System`.
     ///
     /// # Errors
     /// See [`GuardError`].

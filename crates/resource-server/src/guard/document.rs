@@ -1,4 +1,4 @@
-//! The protected resource metadata as it is served (RFC 9728 §3).
+//! The HTTP resource for protected resource metadata (RFC 9728 §3).
 
 use std::sync::Arc;
 
@@ -11,42 +11,42 @@ use sha2::{Digest, Sha256};
 
 use crate::metadata::ProtectedResourceMetadata;
 
-/// How long the document may be kept: it changes with the configuration alone.
+/// The document changes only with the configuration.
 const CACHEABLE: &str = "public, max-age=3600";
 
-/// The document, written once. Clones share it.
+/// The serialized document. Clones share it.
 #[derive(Clone, Debug)]
-pub struct MetadataDocument(Arc<Written>);
+pub struct MetadataDocument(Arc<Serialized>);
 
 #[derive(Debug)]
-struct Written {
+struct Serialized {
     body: Bytes,
     tag: EntityTag,
 }
 
 impl MetadataDocument {
-    /// Writes the metadata.
+    /// Serializes the metadata.
     ///
     /// # Panics
     /// Never: the metadata consists of strings and lists.
     #[must_use]
-    pub fn new(metadata: &ProtectedResourceMetadata) -> Self {
-        let body = serde_json::to_vec(metadata).expect("the metadata is made of strings and lists");
+    pub(crate) fn new(metadata: &ProtectedResourceMetadata) -> Self {
+        let body = serde_json::to_vec(metadata).expect("strings and lists can be serialized");
         let digest = Sha256::digest(&body);
         let tag: String = digest[..8]
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        Self(Arc::new(Written {
+        Self(Arc::new(Serialized {
             body: body.into(),
             tag: EntityTag::new_strong(tag),
         }))
     }
 
-    /// The answer to a request for it, which is short if the client has it already.
+    /// The response to a request: 200, or 304 if `If-None-Match` matches (RFC 9110 §13.1.2).
     #[must_use]
     pub fn response(&self, request: &HttpRequest) -> HttpResponse {
-        let Written { body, tag } = &*self.0;
+        let Serialized { body, tag } = &*self.0;
         let is_known = request
             .headers()
             .get(IF_NONE_MATCH)
@@ -66,7 +66,7 @@ impl MetadataDocument {
         response.content_type("application/json").body(body.clone())
     }
 
-    /// A route that serves it to pages of any origin.
+    /// A route that serves the document to web pages of any origin.
     pub(super) fn at(self, path: &str) -> Resource {
         let document = move |request: HttpRequest| {
             let mut response = self.response(&request);
@@ -82,7 +82,7 @@ impl MetadataDocument {
     }
 }
 
-/// Compares weakly (RFC 9110 §13.1.2): a proxy that compresses makes the tag a weak one.
+/// Weak comparison (RFC 9110 §13.1.2): a compressing proxy turns the tag into a weak one.
 fn is_same(known: &str, tag: &EntityTag) -> bool {
     known == "*"
         || known

@@ -19,14 +19,14 @@ use super::{refused::Refused, state::Guard};
 use crate::{
     principal::Principal,
     request_id::RequestId,
-    scope::ScopeSet,
+    scope::{ScopeError, ScopeSet},
     trace_context::{Trace, TraceContext, TraceParent},
     validation::Refusal,
 };
 
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Lets requests through whose token has certain scopes: see [`Guard::protect`].
+/// Middleware that requires certain scopes: see [`Guard::protect`].
 #[derive(Clone)]
 pub struct Protected {
     guard: Guard,
@@ -40,9 +40,20 @@ pub struct Authorized {
     pub principal: Arc<Principal>,
 }
 
-impl Protected {
-    pub(super) fn new(guard: Guard, needed: ScopeSet) -> Self {
-        Self { guard, needed }
+impl Guard {
+    /// The middleware for routes that require these scopes. Their handlers can extract [`Authorized`].
+    ///
+    /// Requests without a valid token are answered with 401, those without the scopes with 403
+    /// (RFC 6750 §3.1), and 503 while the authorization server is unavailable.
+    ///
+    /// # Errors
+    /// [`ScopeError::Undeclared`].
+    pub fn protect(&self, scopes: &[&str]) -> Result<Protected, ScopeError> {
+        let needed = self.scopes().set(scopes)?;
+        Ok(Protected {
+            guard: self.clone(),
+            needed,
+        })
     }
 }
 
@@ -53,7 +64,9 @@ impl FromRequest for Authorized {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let authorized = request.extensions().get::<Self>().cloned();
         ready(authorized.ok_or_else(|| {
-            log::error!("a handler extracts `Authorized` on a route that no `Protected` wraps");
+            log::error!(
+                "a handler extracts `Authorized` on a route without the middleware `Protected`"
+            );
             ErrorInternalServerError("the route is not protected")
         }))
     }
@@ -124,14 +137,14 @@ impl Protected {
         match guard.scopes().require(principal.scopes, self.needed) {
             Ok(()) => Ok(Authorized { principal }),
             Err(needed) => Err(Refused::token(
-                Refusal::TooFewScopes { needed },
+                Refusal::InsufficientScope { needed },
                 &authenticated.token,
             )),
         }
     }
 }
 
-/// Two fields would name two parents, so neither counts (W3C Trace Context §3.2).
+/// With two fields the parent is ambiguous, so neither is used (W3C Trace Context §3.2).
 fn trace(request: &HttpRequest) -> Trace {
     let mut fields = request.headers().get_all(&TRACEPARENT);
     let parent = match (fields.next(), fields.next()) {

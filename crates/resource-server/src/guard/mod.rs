@@ -1,10 +1,10 @@
-//! *Purpose:* the entrance for routes of any kind: who asks, by which token, with which scopes; and how to
-//! tell a client what is wrong with its credentials.
+//! *Purpose:* the API for an actix-web `App`: the middleware that requires a token with certain scopes, and
+//! the responses to requests that are not authorized.
 //!
-//! *Used by:* `mcp-server`, and anybody's actix-web `App`.
+//! *Used by:* applications, and `mcp-server`.
 //!
-//! *Invariants:* every request is authenticated afresh; 401 only if the authorization server said no or the
-//! token is unusable on its face; an outage is 503 with `Retry-After`.
+//! *Invariants:* every request is authenticated; 401 is sent only for the token itself, never for an outage,
+//! which is 503 with `Retry-After`.
 //!
 //! *Start reading at* [`Guard`], then `authenticate.rs`.
 

@@ -1,4 +1,4 @@
-//! Why a request is not let in, and the answer that says so.
+//! Why a request is not authorized, and the response.
 
 use std::time::Duration;
 
@@ -22,39 +22,39 @@ use crate::{
     validation::Refusal,
 };
 
-/// Where a client finds the nonce for its next proof (RFC 9449 §9).
+/// The header with the nonce for the next proof (RFC 9449 §8.2).
 static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-/// How long a client should wait where nobody said how long.
+/// `Retry-After` when the server is busy.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
-/// How long a client should wait for something that is down.
+/// `Retry-After` when the authorization server is unavailable and sent none.
 const RETRY_LATER: Duration = Duration::from_secs(5);
 
-/// Why a request is not let in.
+/// Why a request is not authorized.
 #[derive(Clone, Debug, Display, Error)]
 pub enum Refused {
-    /// The credentials are refused: the client has to do something about them.
+    /// The credentials are refused: the client has to send others.
     #[display("{refusal}")]
     Credentials {
-        /// Why.
+        /// The reason.
         refusal: Refusal,
-        /// The token, if there was one, for the log; it prints as its fingerprint.
+        /// The token, if there was one, for the log; it is printed as its fingerprint.
         #[error(not(source))]
         token: Option<BearerToken>,
     },
-    /// Too many requests in too short a time.
+    /// A rate limit is exceeded.
     #[display("{_0}")]
     LimitExceeded(#[error(not(source))] Exceeded),
-    /// As many introspections are under way as may be.
+    /// The limit of concurrent introspections is reached.
     #[display("busy")]
     Busy,
-    /// The authorization server cannot be asked, or gives an invalid response. Never the client's fault.
+    /// The authorization server is unreachable or returned an invalid response. Never the client's fault.
     #[display("the authorization server is unavailable: {source}")]
     IssuerUnavailable {
-        /// How long it asked to be left alone, if it did.
+        /// Its `Retry-After`, if it sent one.
         retry_after: Option<Duration>,
-        /// What went wrong, for the log alone.
+        /// What went wrong; only for the log.
         source: Cause,
     },
 }
@@ -64,14 +64,14 @@ impl From<AuthError> for Refused {
         match error {
             AuthError::Refused(refusal) => Self::credentials(refusal),
             AuthError::Busy => Self::Busy,
-            AuthError::IssuerDown {
+            AuthError::IssuerUnavailable {
                 source,
                 retry_after,
             } => Self::IssuerUnavailable {
                 retry_after,
                 source,
             },
-            AuthError::IssuerNonsense { source } => Self::IssuerUnavailable {
+            AuthError::InvalidResponse { source } => Self::IssuerUnavailable {
                 retry_after: None,
                 source,
             },
@@ -94,7 +94,7 @@ impl Refused {
         }
     }
 
-    /// The answer: a challenge (RFC 6750 §3), 429 or 503, with a JSON body (RFC 6749 §5.2 has the names).
+    /// The response: a challenge (RFC 6750 §3), 429, or 503, with a JSON body in the form of RFC 6749 §5.2.
     #[must_use]
     pub fn response(&self, guard: &Guard, request: &HttpRequest) -> HttpResponse {
         let respond = |status: u16, error: &str, description: &str| {

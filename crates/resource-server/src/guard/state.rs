@@ -1,26 +1,20 @@
-//! The guard: what authentication needs, shared by all workers.
+//! The guard: the state that all workers share.
 
 use std::sync::Arc;
 
 use actix_web::web::ServiceConfig;
 
-use super::{builder::GuardBuilder, document::MetadataDocument, middleware::Protected};
+use super::document::MetadataDocument;
 use crate::{
-    auth::AuthHandle,
-    challenge::Challenger,
-    clock::Clock,
-    dpop::rules::ProofRules,
-    limits::Limits,
-    metadata,
-    scope::{ScopeError, Scopes},
-    url::ResourceUri,
+    auth::AuthHandle, challenge::Challenger, clock::Clock, dpop::rules::ProofRules, limits::Limits,
+    metadata, scope::Scopes, url::ResourceUri,
 };
 
 /// Authenticates requests for one resource. Clones are the same guard.
 ///
 /// ```no_run
 /// use actix_web::{App, HttpServer, web};
-/// use resource_server::{auth::Issuer, guard::{Authorized, Guard}};
+/// use resource_server::{guard::{Authorized, Guard}, issuer::Issuer};
 ///
 /// async fn hello(caller: Authorized) -> String {
 ///     format!("Hello, {}.", caller.principal.subject)
@@ -57,15 +51,8 @@ pub(super) struct State {
 }
 
 impl Guard {
-    /// Begins a guard for the resource with this identifier: the URL under which clients reach it, which
-    /// tokens have to be meant for (RFC 8707 §2).
-    #[must_use]
-    pub fn builder(resource: impl Into<String>) -> GuardBuilder {
-        GuardBuilder::new(resource)
-    }
-
-    /// Mounts the protected resource metadata (RFC 9728 §3), and starts the AuthActor of the worker. Call
-    /// it at the root of the `App`, within the app factory.
+    /// Serves the protected resource metadata (RFC 9728 §3), and starts the introspection actor of the worker
+    /// thread. Pass it to `App::configure` in the app factory, at the root of the `App`.
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         let guard = self.clone();
         move |service| {
@@ -79,35 +66,25 @@ impl Guard {
         }
     }
 
-    /// The middleware for routes that need these scopes, and put an [`Authorized`](super::Authorized) in
-    /// place for their handlers.
-    ///
-    /// # Errors
-    /// A scope that was not declared.
-    pub fn protect(&self, scopes: &[&str]) -> Result<Protected, ScopeError> {
-        let needed = self.scopes().set(scopes)?;
-        Ok(Protected::new(self.clone(), needed))
-    }
-
     /// The declared scopes.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
         &self.0.challenger.scopes
     }
 
-    /// The handle in front of the AuthActors: look-ups, revocations, active uses.
+    /// Token checks, revocations and active uses.
     #[must_use]
     pub fn auth(&self) -> &AuthHandle {
         &self.0.auth
     }
 
-    /// What challenges say.
+    /// The settings of challenges.
     #[must_use]
     pub fn challenger(&self) -> &Challenger {
         &self.0.challenger
     }
 
-    /// The resource that tokens have to be meant for.
+    /// The resource identifier.
     #[must_use]
     pub fn resource(&self) -> &ResourceUri {
         &self.0.resource
@@ -119,7 +96,7 @@ impl Guard {
         &self.0.document
     }
 
-    /// The nonce for the next proof, where one is needed (RFC 9449 §9).
+    /// The value for `DPoP-Nonce`, if proofs need a nonce (RFC 9449 §8, §9).
     #[must_use]
     pub fn nonce(&self) -> Option<String> {
         self.0.proofs.nonce(self.0.clock.now())

@@ -1,4 +1,4 @@
-//! An authorization server, declared in code.
+//! Declaring an authorization server in code.
 
 use secrecy::SecretString;
 
@@ -6,19 +6,33 @@ use super::client_authentication::{
     ClientAuthentication, ClientAuthenticationMethod, SecretSource,
 };
 use super::settings::{IssuerSettings, JwtSettings};
-use crate::auth::token_cache::CacheSettings;
 use crate::{
+    auth::token_cache::CacheSettings,
     jose::keys::Algorithm,
     url::{IssuerUrl, UrlFault},
 };
 
 /// An authorization server whose tokens are accepted.
+///
+/// ```
+/// use resource_server::{issuer::Issuer, jose::keys::Algorithm};
+///
+/// let introspected = Issuer::introspecting("https://login.example", "files", "secret")
+///     .with(|settings| settings.timeout = std::time::Duration::from_secs(1));
+/// assert_eq!(introspected.settings().unwrap().url.as_str(), "https://login.example");
+///
+/// let verified = Issuer::verifying_jwts("https://login.example", [Algorithm::Es256]);
+/// assert!(verified.settings().is_ok());
+///
+/// let insecure = Issuer::introspecting("http://login.example", "files", "secret");
+/// assert!(insecure.settings().is_err());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Issuer(Result<IssuerSettings, UrlFault>);
 
 impl Issuer {
-    /// An authorization server that is asked about every token (RFC 7662), by a client of this id and
-    /// secret (`client_secret_basic`). Its endpoint is found in its metadata.
+    /// An authorization server that introspects every token (RFC 7662). This resource server authenticates
+    /// with a client id and a secret (`client_secret_basic`). The endpoint is taken from the metadata.
     #[must_use]
     pub fn introspecting(
         url: &str,
@@ -35,8 +49,9 @@ impl Issuer {
         })
     }
 
-    /// An authorization server whose access tokens are JWTs (RFC 9068), verified by its keys. They are
-    /// found in its metadata. A token that was revoked is accepted until it expires.
+    /// An authorization server whose access tokens are JWTs (RFC 9068), verified with its keys. Their URL is
+    /// taken from the metadata. A revoked token is accepted until it expires, unless
+    /// [`AuthHandle::revoke`](crate::auth::AuthHandle::revoke) is called.
     #[must_use]
     pub fn verifying_jwts(url: &str, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         Self::at(url).with(|issuer| {
@@ -47,7 +62,7 @@ impl Issuer {
         })
     }
 
-    /// Changes how long answers of the authorization server are believed, and how many are kept.
+    /// Changes the size and the lifetimes of the token cache.
     #[must_use]
     pub fn cache(self, settings: CacheSettings) -> Self {
         self.with(|issuer| issuer.cache = settings)
@@ -65,7 +80,7 @@ impl Issuer {
     /// The settings.
     ///
     /// # Errors
-    /// If the URL cannot identify an authorization server.
+    /// If the URL is not a valid issuer identifier (RFC 8414 §2).
     pub fn settings(self) -> Result<IssuerSettings, UrlFault> {
         self.0
     }

@@ -1,4 +1,4 @@
-//! When to leave an authorization server alone. Pure: it is told the time.
+//! The circuit breaker of one authorization server. Callers pass the time.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use chrono::TimeDelta;
 
 use crate::{clock::Timestamp, metrics::CircuitState};
 
-/// How many calls in a row must fail.
+/// The number of consecutive failures that open the circuit.
 const FAILURES: u32 = 5;
 
-/// How long it is left alone at first; each probe that fails doubles it.
-const SHORTEST: TimeDelta = TimeDelta::seconds(5);
+/// How long the circuit is open at first; each failed probe doubles it.
+const SHORTEST_PAUSE: TimeDelta = TimeDelta::seconds(5);
 
-/// How long it is left alone at most.
-const LONGEST: TimeDelta = TimeDelta::seconds(60);
+/// How long the circuit is open at most.
+const LONGEST_PAUSE: TimeDelta = TimeDelta::seconds(60);
 
-/// A circuit breaker: closed while calls go well, open for a while after several failed in a row, then
-/// half open: one call is let through as a probe, and what becomes of it decides.
+/// Closed while calls succeed; open for a while after several consecutive failures; then half open: one call
+/// is admitted as a probe, and its outcome closes or opens the circuit.
 #[derive(Debug)]
-pub(crate) struct Breaker {
+pub(crate) struct CircuitBreaker {
     state: State,
-    /// How long a probe may take before another is let through.
-    probe: TimeDelta,
+    /// How long a probe may take before another is admitted.
+    probe_timeout: TimeDelta,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,19 +31,19 @@ enum State {
     Probing { until: Timestamp, pause: TimeDelta },
 }
 
-impl Breaker {
-    /// A closed one, for calls that take at most so long.
-    pub(crate) fn new(slowest: Duration) -> Self {
+impl CircuitBreaker {
+    /// A closed circuit for calls with this time limit.
+    pub(crate) fn new(call_timeout: Duration) -> Self {
         Self {
             state: State::Closed { failures: 0 },
-            probe: TimeDelta::from_std(slowest).unwrap_or(LONGEST),
+            probe_timeout: TimeDelta::from_std(call_timeout).unwrap_or(LONGEST_PAUSE),
         }
     }
 
-    /// Lets a call through.
+    /// Admits a call.
     ///
     /// # Errors
-    /// How long to wait, if the circuit is open.
+    /// The time until the next call is admitted, if the circuit is open.
     pub(crate) fn admit(&mut self, now: Timestamp) -> Result<(), Duration> {
         match self.state {
             State::Closed { .. } => Ok(()),
@@ -51,45 +51,44 @@ impl Breaker {
                 Err((until - now).to_std().unwrap_or_default())
             }
             State::Open { pause, .. } | State::Probing { pause, .. } => {
-                let until = now + self.probe;
+                let until = now + self.probe_timeout;
                 self.state = State::Probing { until, pause };
                 Ok(())
             }
         }
     }
 
-    /// A call that was let through went well: the server answered, whatever it said of the token.
+    /// Records that an admitted call got a valid response, whatever it says about the token.
     pub(crate) fn succeeded(&mut self) {
         self.state = State::Closed { failures: 0 };
     }
 
-    /// A call that was let through failed. `wait` is how long the server asked to be left alone, if it
-    /// did.
+    /// Records that an admitted call failed. `wait` is the `Retry-After` of the server.
     pub(crate) fn failed(&mut self, wait: Option<Duration>, now: Timestamp) {
         let asked = wait.and_then(|wait| TimeDelta::from_std(wait).ok());
         let open = |pause: TimeDelta| State::Open {
-            until: now + asked.map_or(pause, |asked| asked.clamp(pause, LONGEST.max(pause))),
+            until: now + asked.map_or(pause, |asked| asked.clamp(pause, LONGEST_PAUSE.max(pause))),
             pause,
         };
         self.state = match self.state {
             State::Closed { failures } if failures + 1 < FAILURES => State::Closed {
                 failures: failures + 1,
             },
-            State::Closed { .. } => open(SHORTEST),
-            State::Probing { pause, .. } => open((pause * 2).min(LONGEST)),
-            // It was let through before the circuit opened; that others failed is known already.
+            State::Closed { .. } => open(SHORTEST_PAUSE),
+            State::Probing { pause, .. } => open((pause * 2).min(LONGEST_PAUSE)),
+            // The call was admitted before the circuit opened; it changes nothing.
             State::Open { .. } => return,
         };
         if let State::Open { until, .. } = self.state {
             log::warn!(
-                "the authorization server is left alone for {} s",
+                "circuit open: no calls to the authorization server for {} s",
                 (until - now).num_seconds()
             );
         }
     }
 
-    /// How it is, for whoever looks at it from outside.
-    pub(crate) fn circuit(&self) -> CircuitState {
+    /// The state, for metrics and health checks.
+    pub(crate) fn state(&self) -> CircuitState {
         match self.state {
             State::Closed { .. } => CircuitState::Closed,
             State::Open { .. } => CircuitState::Open,
@@ -109,18 +108,18 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    fn breaker() -> Breaker {
-        Breaker::new(Duration::from_secs(3))
+    fn breaker() -> CircuitBreaker {
+        CircuitBreaker::new(Duration::from_secs(3))
     }
 
-    fn fail(breaker: &mut Breaker, times: u32, now: i64) {
+    fn fail(breaker: &mut CircuitBreaker, times: u32, now: i64) {
         for _ in 0..times {
             breaker.failed(None, at(now));
         }
     }
 
     #[test]
-    fn it_opens_after_failures_in_a_row_and_no_sooner() {
+    fn it_opens_after_consecutive_failures_only() {
         let mut breaker = breaker();
         fail(&mut breaker, FAILURES - 1, 0);
         breaker.succeeded();
@@ -128,16 +127,16 @@ mod tests {
         assert_eq!(breaker.admit(at(0)), Ok(()));
         fail(&mut breaker, 1, 0);
         assert_eq!(breaker.admit(at(1)), Err(Duration::from_secs(4)));
-        assert_eq!(breaker.circuit(), CircuitState::Open);
+        assert_eq!(breaker.state(), CircuitState::Open);
     }
 
     #[test]
-    fn one_probe_is_let_through_and_decides() {
+    fn one_probe_is_admitted_and_decides() {
         let mut breaker = breaker();
         fail(&mut breaker, FAILURES, 0);
         assert_eq!(breaker.admit(at(5)), Ok(()));
-        assert_eq!(breaker.circuit(), CircuitState::HalfOpen);
-        assert!(breaker.admit(at(5)).is_err(), "one alone");
+        assert_eq!(breaker.state(), CircuitState::HalfOpen);
+        assert!(breaker.admit(at(5)).is_err(), "only one");
         breaker.failed(None, at(6));
         assert_eq!(
             breaker.admit(at(15)),
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_is_never_heard_of_again_gives_way_to_another() {
+    fn another_probe_is_admitted_when_one_gets_no_outcome() {
         let mut breaker = breaker();
         fail(&mut breaker, FAILURES, 0);
         assert_eq!(breaker.admit(at(5)), Ok(()));
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_asks_for_is_granted_within_bounds() {
+    fn retry_after_is_respected_within_bounds() {
         for (asked, waits) in [(1, 5), (20, 20), (3_600, 60)] {
             let mut breaker = breaker();
             fail(&mut breaker, FAILURES - 1, 0);
@@ -171,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_never_stays_shut_for_longer_than_its_longest_pause(
+        fn it_never_stays_open_for_longer_than_its_longest_pause(
             events in prop::collection::vec((0u8..3, 0i64..30), 0..60)
         ) {
             let mut breaker = breaker();
@@ -184,7 +183,7 @@ mod tests {
                     _ => breaker.succeeded(),
                 }
             }
-            prop_assert_eq!(breaker.admit(at(now + LONGEST.num_seconds())), Ok(()));
+            prop_assert_eq!(breaker.admit(at(now + LONGEST_PAUSE.num_seconds())), Ok(()));
         }
     }
 }

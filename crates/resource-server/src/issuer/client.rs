@@ -1,4 +1,4 @@
-//! The calls to the authorization server. Whatever it does, they end in time and in bounds.
+//! The calls to one authorization server: introspection, metadata and keys.
 
 use std::{
     sync::Arc,
@@ -15,16 +15,17 @@ use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::client_authentication::{ClientAuthentication, ClientAuthenticationMethod};
 use super::{
     credential_rotation::Attempt,
-    http_client::{CallError, IssuerHttpClient, Reply, invalid_response, late},
+    http_client::{CallError, IssuerHttpClient, Reply, invalid_response, timed_out},
+    metadata::{Metadata, uri},
     state::IssuerState,
 };
-use crate::auth::AuthError;
 use crate::{
+    auth::error::AuthError,
     bearer::BearerToken,
     cause::Cause,
     jose::{
@@ -37,58 +38,48 @@ use crate::{
     metrics::Introspection,
     request_id::RequestId,
     trace_context::{SpanId, TraceContext},
-    url::endpoint,
     validation::{Claims, IntrospectionReply, Refusal, read_reply},
 };
 
-/// How often a key that is not in the set may have the set fetched anew.
+/// The shortest time between two refreshes of the key set because of unknown key ids.
 const KEYS_PAUSE: TimeDelta = TimeDelta::seconds(30);
 
-/// The issuer's metadata, as far as it concerns us, and as it stands.
-pub(crate) struct Metadata {
-    pub(crate) document: Arc<str>,
-    introspection: Option<Uri>,
-    keys: Option<Uri>,
-}
-
-/// The authorization server, as one thread talks to it.
-pub(crate) struct Issuer {
+/// The client of one authorization server on one thread.
+pub(crate) struct IssuerClient {
     state: Arc<IssuerState>,
-    exchange: IssuerHttpClient,
+    http: IssuerHttpClient,
 }
 
-impl Issuer {
+impl IssuerClient {
     pub(crate) fn new(state: Arc<IssuerState>) -> Self {
         Self {
-            exchange: IssuerHttpClient::new(state.settings.timeout, state.trust.clone()),
+            http: IssuerHttpClient::new(state.settings.timeout, state.trust.clone()),
             state,
         }
     }
 
-    /// What of it is the same on every thread.
+    /// The state that all threads share.
     pub(crate) fn state(&self) -> &IssuerState {
         &self.state
     }
 
-    /// As whom this server is known there.
+    /// The client id of this resource server at the issuer.
     pub(crate) fn client_id(&self) -> Option<&str> {
         let client = self.state.settings.client.as_ref()?;
         Some(&client.client_id)
     }
 
-    /// Asks what stands behind a token (RFC 7662 §2). A call that fails in a way that may pass is made
-    /// once more; a server that fails again and again is left alone for a while.
+    /// Introspects a token (RFC 7662 §2). A call that fails in a retryable way is made once more; after
+    /// several consecutive failures the circuit opens.
     pub(crate) async fn introspect(
         &self,
         token: &BearerToken,
         context: &TraceContext,
     ) -> Result<IntrospectionReply, AuthError> {
         self.state.admit().map_err(|wait| {
-            self.state.metrics.introspection_left_out();
-            AuthError::IssuerDown {
-                source: Cause::new(
-                    "it failed several times in a row, and is left alone for a while",
-                ),
+            self.state.metrics.introspection_skipped();
+            AuthError::IssuerUnavailable {
+                source: Cause::new("circuit open after several consecutive failures"),
                 retry_after: Some(wait),
             }
         })?;
@@ -96,15 +87,15 @@ impl Issuer {
         let limit = self.state.settings.timeout;
         let outcome = timeout(limit, self.introspect_twice(token, context))
             .await
-            .unwrap_or_else(|_| Err(late(limit)));
-        self.state.learn(&outcome);
-        let told = match &outcome {
+            .unwrap_or_else(|_| Err(timed_out(limit)));
+        self.state.record_outcome(&outcome);
+        let label = match &outcome {
             Ok(reply) if reply.active => Introspection::Active,
             Ok(_) => Introspection::Inactive,
-            Err(AuthError::IssuerDown { .. }) => Introspection::Unavailable,
-            Err(_) => Introspection::Nonsense,
+            Err(AuthError::IssuerUnavailable { .. }) => Introspection::Unavailable,
+            Err(_) => Introspection::InvalidResponse,
         };
-        self.state.metrics.introspection(told, began.elapsed());
+        self.state.metrics.introspection(label, began.elapsed());
         outcome
     }
 
@@ -119,11 +110,11 @@ impl Issuer {
                 error,
                 is_retryable: true,
             }) => {
-                log::debug!(issuer:% = self.state.settings.url; "introspection is tried once more: {error}");
+                log::debug!(issuer:% = self.state.settings.url; "introspection is retried once: {error}");
                 sleep(jitter()).await;
                 self.introspect_once(token, context)
                     .await
-                    .map_err(|trouble| trouble.error)
+                    .map_err(|failed| failed.error)
             }
             Err(CallError { error, .. }) => Err(error),
         }
@@ -151,23 +142,24 @@ impl Issuer {
         let attempts = secret.attempts(self.state.clock.now()).await;
         if attempts.is_empty() {
             return Err(invalid_response(
-"there is no secret to call with: its file cannot be read, or it was refused a moment ago").into());
+"no client secret available: the file is unreadable or the secret was just rejected").into());
         }
         for attempt in attempts {
             let (request, body) = match self.request(&uri, token, client, &attempt) {
                 Ok(request) => request,
                 Err(error) => {
-                    // Half a key in the file must not keep us from using the whole one before it.
-                    secret.learn(&attempt, false, self.state.clock.now()).await;
-                    log::error!(issuer:% = self.state.settings.url; "a secret is of no use: {error}");
+                    // A partly written key in the file must not prevent the use of the current one.
+                    let now = self.state.clock.now();
+                    secret.record_outcome(&attempt, false, now).await;
+                    log::error!(issuer:% = self.state.settings.url; "a secret cannot be used: {error}");
                     continue;
                 }
             };
             let request = within_trace(request, context);
-            let reply = self.exchange.send(request, body).await?;
-            let accepted = !refuses_us(&reply);
+            let reply = self.http.send(request, body).await?;
+            let accepted = !is_client_rejected(&reply);
             secret
-                .learn(&attempt, accepted, self.state.clock.now())
+                .record_outcome(&attempt, accepted, self.state.clock.now())
                 .await;
             if accepted {
                 return self.read(client, &reply).await;
@@ -175,12 +167,12 @@ impl Issuer {
         }
         log::error!(
             issuer:% = self.state.settings.url;
-            "the authorization server refuses our own credentials; check EPICME_INTROSPECTION_CLIENT_ID and _SECRET, or clientId and clientSecretFile of this issuer"
+            "the authorization server rejects the credentials of this resource server; check the configured client id and client secret"
         );
-        Err(invalid_response("our own credentials are refused").into())
+        Err(invalid_response("the credentials of this resource server are rejected").into())
     }
 
-    /// An introspection request with one of our secrets, and its body.
+    /// The introspection request with one of the secrets, and its body.
     fn request(
         &self,
         uri: &Uri,
@@ -192,12 +184,12 @@ impl Issuer {
             method, client_id, ..
         } = client;
         let secret = attempt.secret.expose_secret();
-        // Room for the token and what stands beside it, unless that has much to be encoded.
-        let room = String::with_capacity(token.expose().len() + 64);
-        let mut form = form_urlencoded::Serializer::new(room);
+        // Enough capacity, unless much of the token has to be percent-encoded.
+        let buffer = String::with_capacity(token.expose().len() + 64);
+        let mut form = form_urlencoded::Serializer::new(buffer);
         form.append_pair("token", token.expose())
             .append_pair("token_type_hint", "access_token");
-        let mut request = self.exchange.post(uri);
+        let mut request = self.http.post(uri);
         match method {
             ClientAuthenticationMethod::SecretBasic => {
                 request =
@@ -214,8 +206,10 @@ impl Issuer {
                     .append_pair("client_assertion", assertion.expose_secret());
             }
             ClientAuthenticationMethod::Bearer => {
-                let credentials = HeaderValue::from_str(&format!("Bearer {secret}"))
-                    .map_err(|_| invalid_response("our own token cannot stand in a header"))?;
+                let credentials =
+                    HeaderValue::from_str(&format!("Bearer {secret}")).map_err(|_| {
+                        invalid_response("the configured bearer token is not a valid header value")
+                    })?;
                 request = request.insert_header((AUTHORIZATION, credentials));
             }
         }
@@ -233,7 +227,9 @@ impl Issuer {
         pem: &SecretString,
     ) -> Result<SecretString, AuthError> {
         let key = ClientKey::from_pem(pem, None, client.key_id.clone()).map_err(|fault| {
-            invalid_response(format!("our own private key cannot be used: {fault}"))
+            invalid_response(format!(
+                "the configured private key cannot be used: {fault}"
+            ))
         })?;
         let token_id = RequestId::random().to_string();
         let now = self.state.clock.now();
@@ -246,7 +242,7 @@ impl Issuer {
         .map_err(|fault| invalid_response(fault.to_string()))
     }
 
-    /// What a reply says. One that has to be signed is believed only if it is.
+    /// Reads a reply, and verifies its signature (RFC 9701) where that is required.
     async fn read(
         &self,
         client: &ClientAuthentication,
@@ -271,9 +267,9 @@ impl Issuer {
         outcome.map_err(|fault| invalid_response(fault.to_string()).into())
     }
 
-    /// Verifies a token that is a JWT (RFC 9068) by the issuer's keys. `None` if it is no JWT, or the
-    /// issuer's JWTs are not verified so. Where the issuer cannot be asked, what is no JWT is not its
-    /// token.
+    /// Verifies a token that is a JWT (RFC 9068) with the keys of the issuer. `None` if it is not a JWT, or
+    /// if JWTs of the issuer are only introspected. Without a client to introspect as, a token that is not a
+    /// JWT cannot be of this issuer.
     pub(crate) async fn verify(
         &self,
         token: &BearerToken,
@@ -284,7 +280,7 @@ impl Issuer {
         if jwt::peek_issuer(token).is_none() {
             return match self.state.settings.client {
                 Some(_) => Ok(None),
-                None => Err(AuthError::Refused(Refusal::NobodysToken)),
+                None => Err(AuthError::Refused(Refusal::UnknownIssuer)),
             };
         }
         let refused = |fault| AuthError::Refused(Refusal::Unverified(fault));
@@ -308,8 +304,8 @@ impl Issuer {
         Err(AuthError::Refused(fault.refusal()))
     }
 
-    /// Whether a token has to be asked about even if it was verified.
-    pub(crate) fn introspects_what_is_verified(&self) -> bool {
+    /// Whether a verified JWT is introspected as well.
+    pub(crate) fn introspects_jwts(&self) -> bool {
         self.state
             .settings
             .jwt
@@ -317,19 +313,19 @@ impl Issuer {
             .is_some_and(|jwt| jwt.introspected)
     }
 
-    /// The issuer's metadata. An old one serves on for a while if no new one can be had.
+    /// The metadata of the issuer, from the cache if possible.
     pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, AuthError> {
         let fetch = async || self.fetch_metadata().await;
         self.state.metadata.get(self.state.clock.now(), fetch).await
     }
 
-    /// The keys with which the issuer signs.
+    /// The keys of the issuer, from the cache if possible.
     pub(crate) async fn keys(&self) -> Result<Arc<KeySet>, AuthError> {
         let fetch = async || self.fetch_keys().await;
         self.state.keys.get(self.state.clock.now(), fetch).await
     }
 
-    /// Newer keys than these, among which one was missed; `None` if there are none.
+    /// Newer keys than `seen`, which lacks a key; `None` if there are none.
     pub(crate) async fn newer_keys(
         &self,
         seen: &Arc<KeySet>,
@@ -337,7 +333,7 @@ impl Issuer {
         let fetch = async || self.fetch_keys().await;
         self.state
             .keys
-            .renew(seen, KEYS_PAUSE, self.state.clock.now(), fetch)
+            .refresh(seen, KEYS_PAUSE, self.state.clock.now(), fetch)
             .await
     }
 
@@ -348,7 +344,7 @@ impl Issuer {
                 invalid_response("the issuer's metadata names no usable jwks_uri")
             })?,
         };
-        let reply = self.exchange.fetch(&uri).await?;
+        let reply = self.http.fetch(&uri).await?;
         if reply.status != StatusCode::OK {
             return Err(invalid_response(format!(
                 "status {} for keys",
@@ -359,61 +355,26 @@ impl Issuer {
     }
 
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
-        let mut last = invalid_response("the issuer has no metadata where it should be");
+        let mut last = invalid_response("no metadata at the well-known URLs of the issuer");
         let urls = match &self.state.settings.metadata_url {
             Some(url) => vec![url.clone()],
             None => self.state.settings.url.metadata_urls(),
         };
         for url in urls {
-            let reply = self.exchange.fetch(&uri(&url)?).await?;
+            let reply = self.http.fetch(&uri(&url)?).await?;
             if reply.status != StatusCode::OK {
                 continue;
             }
-            match self.read_metadata(&reply.body) {
+            match Metadata::read(&reply.body, &self.state.settings) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => last = error,
             }
         }
         Err(last)
     }
-
-    fn read_metadata(&self, body: &[u8]) -> Result<Metadata, AuthError> {
-        #[derive(Deserialize)]
-        struct Document {
-            issuer: String,
-            introspection_endpoint: Option<String>,
-            jwks_uri: Option<String>,
-        }
-        let text =
-            str::from_utf8(body).map_err(|_| invalid_response("metadata that is not UTF-8"))?;
-        // serde would take an array for an object whose names were left out.
-        let document: Document = text
-            .trim_start()
-            .starts_with('{')
-            .then(|| serde_json::from_str(text).ok())
-            .flatten()
-            .ok_or_else(|| invalid_response("metadata that is not a JSON object with an issuer"))?;
-        // RFC 8414 §3.3: metadata of another issuer must not be used, wherever it was fetched.
-        if document.issuer != self.state.settings.url.as_str() {
-            return Err(invalid_response("metadata of another issuer"));
-        }
-        let plain = &self.state.settings.plain_http_hosts;
-        let usable = |url: Option<String>| uri(&endpoint(&url?, plain).ok()?).ok();
-        Ok(Metadata {
-            introspection: usable(document.introspection_endpoint),
-            keys: usable(document.jwks_uri),
-            document: text.into(),
-        })
-    }
 }
 
-/// An address as the HTTP client takes it.
-pub(crate) fn uri(url: &Url) -> Result<Uri, AuthError> {
-    Uri::try_from(url.as_str()).map_err(|_| invalid_response("an address that cannot be called"))
-}
-
-/// Tells the authorization server which trace the call belongs to, if it belongs to one (W3C Trace
-/// Context §4). Each call is a piece of work of its own.
+/// Propagates the trace of the request, if it has one, with a new span for the call (W3C Trace Context §4).
 fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest {
     let Some(parent) = context.trace.parent else {
         return request;
@@ -426,8 +387,9 @@ fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest
     }
 }
 
-/// Whether the answer is about our own credentials (RFC 7662 §2.3, RFC 6749 §5.2).
-fn refuses_us(reply: &Reply) -> bool {
+/// Whether the authorization server rejects the credentials of this resource server (RFC 7662 §2.3,
+/// RFC 6749 §5.2).
+fn is_client_rejected(reply: &Reply) -> bool {
     matches!(
         reply.status,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
@@ -437,13 +399,13 @@ fn refuses_us(reply: &Reply) -> bool {
 fn read(reply: &Reply) -> Result<IntrospectionReply, CallError> {
     match reply.status {
         StatusCode::OK => read_reply(&reply.body).map_err(|error| {
-            // The error's text can hold bytes of the answer, so only its kind is kept.
+            // The error text can contain bytes of the reply, so only its category is kept.
             let kind = error.classify();
-            invalid_response(format!("an introspection reply that is not one ({kind:?})")).into()
+            invalid_response(format!("not an introspection reply ({kind:?})")).into()
         }),
         StatusCode::BAD_REQUEST if is_error(&reply.body, "unsupported_token_type") => {
-            // Some servers say so of a token of a kind that they do not introspect: a property of
-            // the token, not an outage.
+            // Some servers send this for a kind of token that they do not introspect: a property of the
+            // token, not an outage.
             Ok(IntrospectionReply {
                 active: false,
                 claims: Claims::default(),
@@ -464,7 +426,7 @@ fn basic_credentials(client_id: &str, secret: &str) -> String {
     credentials
 }
 
-/// Whether a body is an OAuth error of that name (RFC 6749 §5.2).
+/// Whether a body is the OAuth error with this code (RFC 6749 §5.2).
 fn is_error(body: &[u8], name: &str) -> bool {
     #[derive(Deserialize)]
     struct OAuthError {
@@ -473,7 +435,7 @@ fn is_error(body: &[u8], name: &str) -> bool {
     serde_json::from_slice::<OAuthError>(body).is_ok_and(|error| error.error == name)
 }
 
-/// A moment before the second try, not the same for everybody.
+/// The delay before the retry: 50 to 150 ms.
 fn jitter() -> Duration {
     let random = getrandom::u32().unwrap_or_default() % 100;
     Duration::from_millis(50 + u64::from(random))

@@ -1,25 +1,24 @@
-//! How this resource server shows an authorization server who it is (RFC 7662 §2.1: whoever introspects
-//! must be authenticated).
+//! Client authentication at the introspection endpoint (RFC 7662 §2.1 requires it).
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-/// How a call is authenticated.
+/// How this resource server authenticates at an authorization server.
 #[derive(Clone, Debug)]
 pub struct ClientAuthentication {
-    /// By which method.
+    /// The method.
     pub method: ClientAuthenticationMethod,
-    /// The client id of this resource server; of no use with a bearer token.
+    /// The client id of this resource server; unused with a bearer token.
     pub client_id: String,
     /// The client secret, the private key in PEM, or the bearer token.
     pub secret: SecretSource,
-    /// The name of the private key at the authorization server.
+    /// The `kid` of the private key.
     pub key_id: Option<String>,
 }
 
-/// The methods (OAuth Token Endpoint Authentication Methods of IANA, and a bearer token as in
-/// RFC 7662 §2.1).
+/// The methods of the IANA registry "OAuth Token Endpoint Authentication Methods", and a bearer token
+/// (RFC 7662 §2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuthenticationMethod {
     /// `client_secret_basic` (RFC 6749 §2.3.1).
@@ -28,7 +27,7 @@ pub enum ClientAuthenticationMethod {
     SecretPost,
     /// `private_key_jwt` (RFC 7523 §2.2).
     PrivateKeyJwt,
-    /// A bearer token of our own.
+    /// A bearer token of this resource server.
     Bearer,
 }
 
@@ -41,7 +40,7 @@ impl ClientAuthenticationMethod {
         Self::Bearer,
     ];
 
-    /// Its name.
+    /// The name in the IANA registry, or `bearer`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,11 +52,11 @@ impl ClientAuthenticationMethod {
     }
 }
 
-/// Where a secret comes from.
+/// The source of a secret.
 #[derive(Clone, Debug)]
 pub enum SecretSource {
-    /// It was given, and stays what it is.
+    /// A fixed value.
     Given(SecretString),
-    /// A file holds it, which may change.
+    /// A file, which is read again when it changes.
     File(PathBuf),
 }

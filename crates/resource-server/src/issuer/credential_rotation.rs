@@ -1,14 +1,12 @@
-//! How this resource server shows the authorization server who it is (RFC 7662 §2.1: whoever
-//! introspects must be authenticated), and how its secret changes without a restart.
+//! The client secret of this resource server at an authorization server (RFC 7662 §2.1), and its rotation
+//! without a restart.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::SystemTime,
 };
 
 use actix_rt::task::spawn_blocking;
@@ -17,191 +15,177 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 
 use super::client_authentication::SecretSource;
-use crate::{clock::Timestamp, secret_file};
+use crate::{clock::Timestamp, secret_file, watched_file::WatchedFile};
 
-/// How often a secret's file is looked at.
-const LOOKED_AT: TimeDelta = TimeDelta::seconds(1);
+/// How often the file is checked for a new secret.
+const CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 
-/// How long a new secret that was refused is left alone: it is often in its file before the
-/// authorization server knows it.
-const TRIED_AGAIN: TimeDelta = TimeDelta::seconds(30);
+/// How long a rejected new secret is not tried again: it is often written to its file before the
+/// authorization server accepts it.
+const RETRY_AFTER_REJECTION: TimeDelta = TimeDelta::seconds(30);
 
-/// A secret, and the one that may be about to take its place. Its file is read where it keeps no thread
-/// that serves, for whatever it is on may hang.
-pub(crate) struct Secret {
-    file: Option<PathBuf>,
+/// The current secret, and the next one while it has not been accepted yet. The file is read on a
+/// blocking thread, because its file system may hang.
+pub(crate) struct CredentialRotation {
     state: Mutex<State>,
-    is_to_be_reloaded: AtomicBool,
-    /// Shared with whoever reads the file, so that nobody else does meanwhile.
+    reload_requested: AtomicBool,
+    /// A second reference is held while the file is being read, so that only one thread reads it.
     reading: Arc<()>,
 }
 
 struct State {
-    /// The one that worked last; at first, the only one there is.
-    proven: Option<SecretString>,
-    /// The one that the file holds since.
-    candidate: Option<Candidate>,
-    looked_at: Option<Timestamp>,
-    stamp: Option<Stamp>,
+    file: Option<WatchedFile>,
+    /// The secret that was accepted last; before that, the first one that was read.
+    current: Option<SecretString>,
+    /// The secret that the file has held since.
+    next: Option<NextSecret>,
 }
 
-struct Candidate {
+struct NextSecret {
     secret: SecretString,
-    refused_at: Option<Timestamp>,
+    rejected_at: Option<Timestamp>,
 }
 
-/// What of a file changes with its content.
-type Stamp = (Option<SystemTime>, u64);
-
-/// A secret to call with.
+/// A secret to authenticate with.
 #[derive(Clone)]
 pub(crate) struct Attempt {
     pub(crate) secret: SecretString,
-    is_candidate: bool,
+    is_next: bool,
 }
 
-impl Secret {
+impl CredentialRotation {
     pub(crate) fn new(source: &SecretSource) -> Self {
-        let (file, proven) = match source {
+        let (file, current) = match source {
             SecretSource::Given(secret) => (None, Some(secret.clone())),
-            SecretSource::File(path) => (Some(path.clone()), None),
+            SecretSource::File(path) => {
+                (Some(WatchedFile::new(path.clone(), CHECK_INTERVAL)), None)
+            }
         };
         Self {
-            file,
             state: Mutex::new(State {
-                proven,
-                candidate: None,
-                looked_at: None,
-                stamp: None,
+                file,
+                current,
+                next: None,
             }),
-            is_to_be_reloaded: AtomicBool::new(false),
+            reload_requested: AtomicBool::new(false),
             reading: Arc::default(),
         }
     }
 
-    /// Has the file looked at before the next call, however recently it was, and what it holds tried again
-    /// if it was refused.
+    /// Makes the next call read the file, however recently it was checked, and try its secret again even
+    /// if it was rejected.
     pub(crate) fn reload(&self) {
-        self.is_to_be_reloaded.store(true, Ordering::Release);
+        self.reload_requested.store(true, Ordering::Release);
     }
 
-    /// The secrets to call with, the likeliest first: a new one, and the one that worked so far.
+    /// The secrets to authenticate with, in this order: the next one if there is one, then the current one.
     pub(crate) async fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
         let mut state = self.state.lock().await;
-        if let Some(file) = &self.file {
-            if self.is_to_be_reloaded.swap(false, Ordering::AcqRel) {
-                state.forget_looks();
-            }
-            if state.is_to_be_looked_for(now) && Arc::strong_count(&self.reading) == 1 {
-                state.looked_at = Some(now);
-                let (file, stamp) = (file.clone(), state.stamp);
-                let reading = Arc::clone(&self.reading);
-                let read = spawn_blocking(move || {
-                    let read = read_if_changed(&file, stamp);
-                    drop(reading);
-                    read
-                });
-                match read.await.unwrap_or_else(|error| Err(error.into())) {
-                    Ok(Some((stamp, secret))) => state.offer(stamp, secret),
-                    Ok(None) => {}
-                    Err(error) => log::error!(
-                        "the file of a secret cannot be read, the one before stays in use: {error}"
-                    ),
-                }
+        if self.reload_requested.swap(false, Ordering::AcqRel) {
+            state.reset();
+        }
+        if let Some(file) = &mut state.file
+            && file.is_due(now)
+            && Arc::strong_count(&self.reading) == 1
+        {
+            file.mark_checked(now);
+            let file = file.clone();
+            let reading = Arc::clone(&self.reading);
+            let read = spawn_blocking(move || {
+                let read = read_if_changed(file);
+                drop(reading);
+                read
+            });
+            match read.await.unwrap_or_else(|error| Err(error.into())) {
+                Ok(Some((file, secret))) => state.offer(file, secret),
+                Ok(None) => {}
+                Err(error) => log::error!(
+                    "the file of a secret cannot be read, the previous secret stays in use: {error}"
+                ),
             }
         }
         state.attempts(now)
     }
 
-    /// What became of a call: `accepted` says whether the authorization server took the secret.
-    pub(crate) async fn learn(&self, attempt: &Attempt, accepted: bool, now: Timestamp) {
-        if attempt.is_candidate {
-            self.state.lock().await.learn(attempt, accepted, now);
+    /// Records whether the authorization server accepted the secret of an attempt.
+    pub(crate) async fn record_outcome(&self, attempt: &Attempt, accepted: bool, now: Timestamp) {
+        if attempt.is_next {
+            let mut state = self.state.lock().await;
+            state.record_outcome(attempt, accepted, now);
         }
     }
 }
 
 impl State {
-    fn forget_looks(&mut self) {
-        self.looked_at = None;
-        self.stamp = None;
-        if let Some(candidate) = &mut self.candidate {
-            candidate.refused_at = None;
+    fn reset(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.reset();
+        }
+        if let Some(next) = &mut self.next {
+            next.rejected_at = None;
         }
     }
 
-    fn is_to_be_looked_for(&self, now: Timestamp) -> bool {
-        // A clock that was put back must not keep us from looking.
-        self.looked_at
-            .is_none_or(|at| now < at || at + LOOKED_AT <= now)
-    }
-
-    /// Takes what the file holds since.
-    fn offer(&mut self, stamp: Stamp, secret: SecretString) {
-        self.stamp = Some(stamp);
-        let is_known = self
-            .proven
+    /// Takes the secret that was read from the file.
+    fn offer(&mut self, file: WatchedFile, secret: SecretString) {
+        self.file = Some(file);
+        let is_current = self
+            .current
             .as_ref()
-            .is_some_and(|proven| proven.expose_secret() == secret.expose_secret());
-        self.candidate = (!is_known).then_some(Candidate {
+            .is_some_and(|current| current.expose_secret() == secret.expose_secret());
+        self.next = (!is_current).then_some(NextSecret {
             secret,
-            refused_at: None,
+            rejected_at: None,
         });
     }
 
     fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
-        let candidate = self
-            .candidate
-            .as_ref()
-            .filter(|candidate| {
-                candidate
-                    .refused_at
-                    .is_none_or(|at| now >= at + TRIED_AGAIN)
-            })
-            .map(|candidate| Attempt {
-                secret: candidate.secret.clone(),
-                is_candidate: true,
-            });
-        let proven = self.proven.as_ref().map(|secret| Attempt {
-            secret: secret.clone(),
-            is_candidate: false,
+        let next = self.next.as_ref().filter(|next| {
+            next.rejected_at
+                .is_none_or(|at| now >= at + RETRY_AFTER_REJECTION)
         });
-        candidate.into_iter().chain(proven).collect()
+        let next = next.map(|next| Attempt {
+            secret: next.secret.clone(),
+            is_next: true,
+        });
+        let current = self.current.as_ref().map(|secret| Attempt {
+            secret: secret.clone(),
+            is_next: false,
+        });
+        next.into_iter().chain(current).collect()
     }
 
-    fn learn(&mut self, attempt: &Attempt, accepted: bool, now: Timestamp) {
-        let is_same = |candidate: &Candidate| {
-            candidate.secret.expose_secret() == attempt.secret.expose_secret()
-        };
-        match &mut self.candidate {
-            Some(candidate) if is_same(candidate) => {
-                if accepted {
-                    self.proven = self.candidate.take().map(|candidate| candidate.secret);
-                    log::info!("a new secret for the authorization server is in use");
-                } else {
-                    candidate.refused_at = Some(now);
-                    log::warn!(
-                        "the authorization server refuses the new secret; the one before stays in use"
-                    );
-                }
-            }
-            _ => {}
+    fn record_outcome(&mut self, attempt: &Attempt, accepted: bool, now: Timestamp) {
+        // The file may have changed again while the call was made.
+        let Some(next) = &mut self.next else { return };
+        if next.secret.expose_secret() != attempt.secret.expose_secret() {
+            return;
+        }
+        if accepted {
+            self.current = self.next.take().map(|next| next.secret);
+            log::info!("a new secret for the authorization server is in use");
+        } else {
+            next.rejected_at = Some(now);
+            log::warn!(
+                "the authorization server rejects the new secret; the previous secret stays in use"
+            );
         }
     }
 }
 
-/// What a file holds, if its stamp is another than that.
-fn read_if_changed(file: &Path, seen: Option<Stamp>) -> io::Result<Option<(Stamp, SecretString)>> {
-    let metadata = fs::metadata(file)?;
-    let stamp = (metadata.modified().ok(), metadata.len());
-    if seen == Some(stamp) {
+/// The content of a file that has changed, and the file as it was seen before it was read.
+fn read_if_changed(mut file: WatchedFile) -> io::Result<Option<(WatchedFile, SecretString)>> {
+    if !file.refresh() {
         return Ok(None);
     }
-    Ok(Some((stamp, secret_file::read(file)?)))
+    let secret = secret_file::read(file.path())?;
+    Ok(Some((file, secret)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
     use chrono::DateTime;
 
     use super::*;
@@ -214,7 +198,7 @@ mod tests {
 
     impl File {
         fn new(name: &str, text: &str) -> Self {
-            let name = format!("epicme-secret-{}-{name}", std::process::id());
+            let name = format!("files-secret-{}-{name}", std::process::id());
             let file = Self(std::env::temp_dir().join(name));
             file.write(text);
             file
@@ -224,8 +208,8 @@ mod tests {
             fs::write(&self.0, text).unwrap();
         }
 
-        fn secret(&self) -> Secret {
-            Secret::new(&SecretSource::File(self.0.clone()))
+        fn secret(&self) -> CredentialRotation {
+            CredentialRotation::new(&SecretSource::File(self.0.clone()))
         }
     }
 
@@ -235,7 +219,7 @@ mod tests {
         }
     }
 
-    async fn offered(secret: &Secret, now: i64) -> Vec<String> {
+    async fn offered(secret: &CredentialRotation, now: i64) -> Vec<String> {
         let attempts = secret.attempts(at(now)).await;
         let texts = attempts
             .iter()
@@ -243,20 +227,20 @@ mod tests {
         texts.collect()
     }
 
-    async fn learn(secret: &Secret, text: &str, accepted: bool, now: i64) {
+    async fn record(secret: &CredentialRotation, text: &str, accepted: bool, now: i64) {
         let attempts = secret.attempts(at(now)).await;
         let attempt = attempts
             .iter()
             .find(|attempt| attempt.secret.expose_secret() == text)
             .unwrap();
-        secret.learn(attempt, accepted, at(now)).await;
+        secret.record_outcome(attempt, accepted, at(now)).await;
     }
 
     #[actix_rt::test]
     async fn a_given_secret_stays_what_it_is() {
-        let secret = Secret::new(&SecretSource::Given("a".into()));
+        let secret = CredentialRotation::new(&SecretSource::Given("a".into()));
         assert_eq!(offered(&secret, 0).await, ["a"]);
-        learn(&secret, "a", false, 0).await;
+        record(&secret, "a", false, 0).await;
         secret.reload();
         assert_eq!(offered(&secret, 100).await, ["a"]);
     }
@@ -266,14 +250,14 @@ mod tests {
         let file = File::new("rotate", "old\n");
         let secret = file.secret();
         assert_eq!(offered(&secret, 0).await, ["old"]);
-        learn(&secret, "old", true, 0).await;
+        record(&secret, "old", true, 0).await;
         file.write("newer\n");
         assert_eq!(offered(&secret, 0).await, ["old"], "looked at a moment ago");
         assert_eq!(offered(&secret, 1).await, ["newer", "old"]);
-        learn(&secret, "newer", false, 1).await;
+        record(&secret, "newer", false, 1).await;
         assert_eq!(offered(&secret, 2).await, ["old"]);
         assert_eq!(offered(&secret, 31).await, ["newer", "old"]);
-        learn(&secret, "newer", true, 31).await;
+        record(&secret, "newer", true, 31).await;
         assert_eq!(offered(&secret, 32).await, ["newer"]);
     }
 
@@ -281,11 +265,11 @@ mod tests {
     async fn reloading_looks_at_once_and_tries_again_what_was_refused() {
         let file = File::new("reload", "old");
         let secret = file.secret();
-        learn(&secret, "old", true, 0).await;
+        record(&secret, "old", true, 0).await;
         file.write("newer");
         secret.reload();
         assert_eq!(offered(&secret, 0).await, ["newer", "old"]);
-        learn(&secret, "newer", false, 0).await;
+        record(&secret, "newer", false, 0).await;
         assert_eq!(offered(&secret, 0).await, ["old"]);
         secret.reload();
         assert_eq!(offered(&secret, 0).await, ["newer", "old"]);
@@ -295,7 +279,7 @@ mod tests {
     async fn a_file_that_goes_away_or_is_empty_takes_nothing_away() {
         let file = File::new("gone", "old");
         let secret = file.secret();
-        learn(&secret, "old", true, 0).await;
+        record(&secret, "old", true, 0).await;
         file.write("  \n");
         assert_eq!(offered(&secret, 2).await, ["old"]);
         fs::remove_file(&file.0).unwrap();

@@ -1,63 +1,63 @@
-//! A document of the authorization server's, fetched when it is needed and kept for a while.
+//! A cached document of an authorization server: its metadata or its key set.
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::auth::AuthError;
-use crate::clock::Timestamp;
+use crate::{auth::error::AuthError, clock::Timestamp};
 
-/// How long an old document serves before a new one is tried for again: while the server hangs, nobody
-/// who could be served should wait for it.
-const TRIED_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// After a failed fetch a stale document is returned for this time without another attempt, so that requests
+/// do not wait for a server that hangs.
+const RETRY_INTERVAL: TimeDelta = TimeDelta::seconds(5);
 
-/// A document, and how long it is believed. Behind a lock, so that however many want it at once, it is
-/// fetched once.
-pub(crate) struct Fetched<T> {
+/// A document with its lifetime, fetched on demand. The lock is held during a fetch, so that concurrent
+/// requests share it.
+pub(crate) struct CachedDocument<T> {
     state: Mutex<State<T>>,
     lifetime: TimeDelta,
-    longest: TimeDelta,
+    /// Stale-if-error (RFC 5861 §4), counted from the fetch.
+    max_age_on_error: TimeDelta,
 }
 
 struct State<T> {
-    known: Option<Known<T>>,
+    current: Option<Current<T>>,
     failed: Option<Failed>,
-    /// When a newer one was last looked for, and why that failed if it did.
-    renewed: Option<(Timestamp, Option<AuthError>)>,
+    /// The time of the last refresh, and its error if it failed.
+    refreshed: Option<(Timestamp, Option<AuthError>)>,
 }
 
 struct Failed {
-    /// To tell who waited for it.
-    noticed: Instant,
+    /// Requests that began to wait before this share the error.
+    failed_at: Instant,
     at: Timestamp,
     error: AuthError,
 }
 
-struct Known<T> {
+struct Current<T> {
     document: Arc<T>,
     fetched_at: Timestamp,
 }
 
-impl<T> Fetched<T> {
-    /// It is fetched anew after `lifetime`; while that fails, the old one serves on until it is as old
-    /// as `longest`.
-    pub(crate) fn new(lifetime: TimeDelta, longest: TimeDelta) -> Self {
+impl<T> CachedDocument<T> {
+    /// The document is fetched again after `lifetime`; while that fails, the old one is used until it is
+    /// `max_age_on_error` old.
+    pub(crate) fn new(lifetime: TimeDelta, max_age_on_error: TimeDelta) -> Self {
         Self {
             state: Mutex::new(State {
-                known: None,
+                current: None,
                 failed: None,
-                renewed: None,
+                refreshed: None,
             }),
             lifetime,
-            longest,
+            max_age_on_error,
         }
     }
 
-    /// The document, fetched if it is not known or too old.
+    /// Returns the document, and fetches it if it is missing or too old.
     ///
     /// # Errors
-    /// Those of the fetch, if there is no old one that may serve on.
+    /// The error of the fetch, if there is no stale document to use.
     pub(crate) async fn get(
         &self,
         now: Timestamp,
@@ -65,26 +65,26 @@ impl<T> Fetched<T> {
     ) -> Result<Arc<T>, AuthError> {
         let asked_at = Instant::now();
         let mut state = self.state.lock().await;
-        if let Some(known) = &state.known
-            && now < known.fetched_at + self.lifetime
+        if let Some(current) = &state.current
+            && now < current.fetched_at + self.lifetime
         {
-            return Ok(Arc::clone(&known.document));
+            return Ok(Arc::clone(&current.document));
         }
-        if let (Some(known), Some(failed)) = (&state.known, &state.failed)
-            && now < known.fetched_at + self.longest
-            && (failed.at..failed.at + TRIED_AGAIN).contains(&now)
+        if let (Some(current), Some(failed)) = (&state.current, &state.failed)
+            && now < current.fetched_at + self.max_age_on_error
+            && (failed.at..failed.at + RETRY_INTERVAL).contains(&now)
         {
-            return Ok(Arc::clone(&known.document));
+            return Ok(Arc::clone(&current.document));
         }
-        // Whoever waited for a fetch that failed shares its failure; the next to come tries again.
+        // Requests that waited for a failed fetch share its error; later ones fetch again.
         let error = match &state.failed {
-            Some(failed) if failed.noticed >= asked_at => failed.error.clone(),
+            Some(failed) if failed.failed_at >= asked_at => failed.error.clone(),
             _ => match fetch().await {
                 Ok(document) => return Ok(state.keep(document, now)),
                 Err(error) => {
                     log::warn!("a document of the authorization server cannot be fetched: {error}");
                     state.failed = Some(Failed {
-                        noticed: Instant::now(),
+                        failed_at: Instant::now(),
                         at: now,
                         error: error.clone(),
                     });
@@ -92,19 +92,22 @@ impl<T> Fetched<T> {
                 }
             },
         };
-        match &state.known {
-            Some(known) if now < known.fetched_at + self.longest => Ok(Arc::clone(&known.document)),
+        match &state.current {
+            Some(current) if now < current.fetched_at + self.max_age_on_error => {
+                Ok(Arc::clone(&current.document))
+            }
             _ => Err(error),
         }
     }
 
-    /// A newer document than `seen`, in which something was missed; fetched at most once in a `pause`,
-    /// or whoever invents what is missed would have it fetched at will. `None` if there is no newer one.
+    /// Returns a newer document than `seen`, because something is missing there, such as a key; `None` if
+    /// there is none. It is fetched at most once per `pause`, so that a client that invents key ids cannot
+    /// cause unlimited fetches.
     ///
     /// # Errors
-    /// Those of the fetch, for as long as none is tried again: that something is missed is not known
-    /// before one went well.
-    pub(crate) async fn renew(
+    /// The error of the last fetch, until the pause is over: whether something is really missing is unknown
+    /// until a fetch succeeds.
+    pub(crate) async fn refresh(
         &self,
         seen: &Arc<T>,
         pause: TimeDelta,
@@ -112,18 +115,18 @@ impl<T> Fetched<T> {
         fetch: impl AsyncFnOnce() -> Result<T, AuthError>,
     ) -> Result<Option<Arc<T>>, AuthError> {
         let mut state = self.state.lock().await;
-        if let Some(known) = &state.known
-            && !Arc::ptr_eq(&known.document, seen)
+        if let Some(current) = &state.current
+            && !Arc::ptr_eq(&current.document, seen)
         {
-            return Ok(Some(Arc::clone(&known.document)));
+            return Ok(Some(Arc::clone(&current.document)));
         }
-        if let Some((at, failure)) = &state.renewed
+        if let Some((at, failure)) = &state.refreshed
             && now < *at + pause
         {
             return failure.clone().map_or(Ok(None), Err);
         }
         let fetched = fetch().await;
-        state.renewed = Some((now, fetched.as_ref().err().cloned()));
+        state.refreshed = Some((now, fetched.as_ref().err().cloned()));
         Ok(Some(state.keep(fetched?, now)))
     }
 }
@@ -131,7 +134,7 @@ impl<T> Fetched<T> {
 impl<T> State<T> {
     fn keep(&mut self, document: T, now: Timestamp) -> Arc<T> {
         let document = Arc::new(document);
-        self.known = Some(Known {
+        self.current = Some(Current {
             document: Arc::clone(&document),
             fetched_at: now,
         });
@@ -153,8 +156,8 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    fn fetched() -> Fetched<u32> {
-        Fetched::new(TimeDelta::seconds(10), TimeDelta::seconds(100))
+    fn cached() -> CachedDocument<u32> {
+        CachedDocument::new(TimeDelta::seconds(10), TimeDelta::seconds(100))
     }
 
     async fn down() -> Result<u32, AuthError> {
@@ -163,9 +166,9 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn however_many_want_it_at_once_it_is_fetched_once() {
+    async fn concurrent_requests_share_one_fetch() {
         for fails in [false, true] {
-            let (document, fetches) = (fetched(), Cell::new(0));
+            let (document, fetches) = (cached(), Cell::new(0));
             let fetch = async || {
                 fetches.set(fetches.get() + 1);
                 tokio::task::yield_now().await;
@@ -178,8 +181,8 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn an_old_one_serves_on_within_its_bound_while_no_new_one_can_be_had() {
-        let document = fetched();
+    async fn a_stale_document_is_used_within_its_bound_while_fetches_fail() {
+        let document = cached();
         assert_eq!(*document.get(at(0), async || Ok(1)).await.unwrap(), 1);
         assert_eq!(*document.get(at(9), down).await.unwrap(), 1);
         assert_eq!(*document.get(at(50), down).await.unwrap(), 1);
@@ -188,32 +191,37 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_is_missed_has_it_fetched_once_in_a_pause() {
-        let (document, pause) = (fetched(), TimeDelta::seconds(30));
+    async fn a_refresh_happens_once_in_a_pause() {
+        let (document, pause) = (cached(), TimeDelta::seconds(30));
         let first = document.get(at(0), async || Ok(1)).await.unwrap();
-        let second = document.renew(&first, pause, at(1), async || Ok(2)).await;
+        let second = document.refresh(&first, pause, at(1), async || Ok(2)).await;
         let second = second.unwrap().unwrap();
         assert_eq!(*second, 2);
-        // Whoever has an older one is given this one.
-        let given = document.renew(&first, pause, at(1), down).await.unwrap();
+        // A caller with an older document gets this one.
+        let given = document.refresh(&first, pause, at(1), down).await.unwrap();
         assert_eq!(*given.unwrap(), 2);
         assert!(
             document
-                .renew(&second, pause, at(30), down)
+                .refresh(&second, pause, at(30), down)
                 .await
                 .unwrap()
                 .is_none()
         );
-        assert!(document.renew(&second, pause, at(31), down).await.is_err());
-        // Nobody knows yet whether it is missed, so nobody is told that it is.
+        assert!(
+            document
+                .refresh(&second, pause, at(31), down)
+                .await
+                .is_err()
+        );
+        // Whether something is missing is not known yet.
         let unasked = async || -> Result<u32, AuthError> { panic!("it was fetched in the pause") };
-        let again = document.renew(&second, pause, at(60), unasked).await;
+        let again = document.refresh(&second, pause, at(60), unasked).await;
         assert!(again.is_err());
     }
 
     #[actix_rt::test]
-    async fn an_old_one_serves_without_a_wait_for_what_has_just_failed() {
-        let document = fetched();
+    async fn a_stale_document_is_returned_without_a_fetch_after_a_failure() {
+        let document = cached();
         let (now, tries) = (at(20), Cell::new(0));
         document.get(at(0), async || Ok(1)).await.unwrap();
         let failing = async || {
@@ -226,7 +234,7 @@ mod tests {
                 .await;
             assert_eq!((*served.unwrap(), tries.get()), (1, expected));
         }
-        let renewed = document.get(at(40), async || Ok(2)).await;
-        assert_eq!(*renewed.unwrap(), 2);
+        let refreshed = document.get(at(40), async || Ok(2)).await;
+        assert_eq!(*refreshed.unwrap(), 2);
     }
 }

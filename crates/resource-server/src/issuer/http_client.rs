@@ -1,4 +1,4 @@
-//! One request to the authorization server and its answer, bounded in time and size.
+//! HTTP requests to an authorization server, limited in time and size.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,16 +12,15 @@ use actix_web::{
 use awc::{Client, ClientRequest, Connector};
 use tokio::time::timeout;
 
-use crate::auth::AuthError;
-use crate::cause::Cause;
+use crate::{auth::error::AuthError, cause::Cause};
 
-/// The longest answer that is read, in bytes.
+/// The longest response body that is read, in bytes.
 const LONGEST_REPLY: usize = 64 * 1024;
 
-/// The longest `Retry-After` that is passed on.
+/// The longest `Retry-After` that is passed on to clients.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// Why a call failed, and whether the same call may go well a moment later.
+/// Why a call failed, and whether it may be retried at once.
 pub(crate) struct CallError {
     pub(crate) error: AuthError,
     pub(crate) is_retryable: bool,
@@ -36,7 +35,7 @@ impl From<AuthError> for CallError {
     }
 }
 
-/// An answer, whole.
+/// A complete response.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     retry_after: Option<Duration>,
@@ -50,11 +49,11 @@ pub(crate) struct IssuerHttpClient {
 }
 
 impl IssuerHttpClient {
-    /// For requests that take at most so long, to a server whose certificate may be signed by those; `None`
-    /// for one that has nothing but plain endpoints, on this machine or on hosts that the operator named.
+    /// A client with this timeout for a server whose certificate is signed by one of the trusted authorities;
+    /// `None` for a server that has only plain HTTP endpoints.
     pub(crate) fn new(timeout: Duration, trust: Option<Arc<rustls::ClientConfig>>) -> Self {
         Self {
-            // What is sent is bounded by `fetch`, or by whoever sends it.
+            // `fetch` and the callers of `send` set the time limit.
             client: client_trusting(timeout, None, trust),
             timeout,
         }
@@ -64,18 +63,17 @@ impl IssuerHttpClient {
         self.client.post(uri)
     }
 
-    /// A document, bounded in time and size.
+    /// Fetches a document.
     pub(crate) async fn fetch(&self, uri: &Uri) -> Result<Reply, AuthError> {
         let fetched = self.send(self.client.get(uri), String::new());
         match timeout(self.timeout, fetched).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(CallError { error, .. })) => Err(error),
-            Err(_) => Err(late(self.timeout)),
+            Err(_) => Err(timed_out(self.timeout)),
         }
     }
 
-    /// One request and its answer, bounded in size alone: its caller bounds the time, of all that it
-    /// sends for one purpose.
+    /// Sends one request, limited in size only: the caller limits the time of all requests of one operation.
     pub(crate) async fn send(
         &self,
         request: ClientRequest,
@@ -86,7 +84,7 @@ impl IssuerHttpClient {
             .send_body(body)
             .await
             .map_err(|error| CallError {
-                error: down(error.to_string()),
+                error: unreachable(error.to_string()),
                 is_retryable: true,
             })?;
         let body = response
@@ -95,10 +93,10 @@ impl IssuerHttpClient {
             .await
             .map_err(|error| match error {
                 awc::error::PayloadError::Overflow => {
-                    invalid_response("an answer over 64 KiB").into()
+                    invalid_response("a response body over 64 KiB").into()
                 }
                 other => CallError {
-                    error: down(other.to_string()),
+                    error: unreachable(other.to_string()),
                     is_retryable: true,
                 },
             })?;
@@ -110,11 +108,11 @@ impl IssuerHttpClient {
         let status = reply.status;
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(CallError {
-                error: AuthError::IssuerDown {
+                error: AuthError::IssuerUnavailable {
                     source: Cause::new(format!("status {}", status.as_u16())),
                     retry_after: reply.retry_after,
                 },
-                // Who says when to come back is not bothered before.
+                // A server that sends `Retry-After` is not called again before.
                 is_retryable: status.is_server_error() && reply.retry_after.is_none(),
             });
         }
@@ -122,40 +120,39 @@ impl IssuerHttpClient {
     }
 }
 
-/// A client whose connections, and whose requests if `whole` is given, take at most so long, to a server
-/// that may be known to have nothing but plain endpoints. It stays on the thread that it is made on.
+/// An HTTP client with a connect timeout, and a timeout for whole requests if `request` is given. It trusts
+/// the certificate authorities of the operating system, and follows no redirects. `is_plain` says that the
+/// server is only called by plain HTTP, which saves loading the certificates. The client is bound to the
+/// current thread.
 ///
 /// # Panics
-/// If the provider of cryptography lacks what it is known to have.
+/// If `ring` does not support the default protocol versions of rustls.
 #[must_use]
-pub fn client(connecting: Duration, whole: Option<Duration>, is_plain: bool) -> Client {
-    // Reading the operating system's certificates takes a moment that a server whose
-    // authorization server is on the same machine need not spend.
-    client_trusting(connecting, whole, (!is_plain).then(trust))
+pub fn client(connect: Duration, request: Option<Duration>, is_plain: bool) -> Client {
+    client_trusting(connect, request, (!is_plain).then(trust))
 }
 
 fn client_trusting(
-    connecting: Duration,
-    whole: Option<Duration>,
+    connect: Duration,
+    request: Option<Duration>,
     trust: Option<Arc<rustls::ClientConfig>>,
 ) -> Client {
-    // How much is sent at once is up to who sends: behind a gate it would only wait a second time.
-    let connector = Connector::new().timeout(connecting).limit(0);
+    // No connection limit: the callers limit concurrency, and a second queue would only add delay.
+    let connector = Connector::new().timeout(connect).limit(0);
     let connector = match trust {
         Some(trust) => connector.rustls_0_23(trust),
         None => connector,
     };
-    // A redirect would carry what is sent, a token or our secret, to whom the answer names; none is
-    // followed.
+    // A redirect would send a token or the client secret to another server.
     let builder = Client::builder().connector(connector).disable_redirects();
-    match whole {
-        Some(whole) => builder.timeout(whole),
+    match request {
+        Some(request) => builder.timeout(request),
         None => builder.disable_timeout(),
     }
     .finish()
 }
 
-/// Trusts whom the operating system trusts, private authorities included.
+/// Trusts the certificate authorities of the operating system.
 ///
 /// # Panics
 /// As [`client`].
@@ -167,7 +164,9 @@ pub(crate) fn trust() -> Arc<rustls::ClientConfig> {
     }
     let (added, _) = roots.add_parsable_certificates(native.certs);
     if added == 0 {
-        log::error!("the operating system trusts nobody; install its ca-certificates");
+        log::error!(
+            "the operating system has no trusted certificate authorities; install ca-certificates"
+        );
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
@@ -178,25 +177,25 @@ pub(crate) fn trust() -> Arc<rustls::ClientConfig> {
     Arc::new(config)
 }
 
-/// `Retry-After` in seconds; the form with a date is left alone.
+/// `Retry-After` in seconds; the form with a date is ignored.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
-pub(crate) fn down(why: impl Into<String>) -> AuthError {
-    AuthError::IssuerDown {
+fn unreachable(why: impl Into<String>) -> AuthError {
+    AuthError::IssuerUnavailable {
         source: Cause::new(why.into()),
         retry_after: None,
     }
 }
 
-pub(crate) fn late(limit: Duration) -> AuthError {
-    down(format!("no answer within {} ms", limit.as_millis()))
+pub(crate) fn timed_out(limit: Duration) -> AuthError {
+    unreachable(format!("no response within {} ms", limit.as_millis()))
 }
 
 pub(crate) fn invalid_response(why: impl Into<String>) -> AuthError {
-    AuthError::IssuerNonsense {
+    AuthError::InvalidResponse {
         source: Cause::new(why.into()),
     }
 }

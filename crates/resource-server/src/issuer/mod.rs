@@ -1,20 +1,28 @@
-//! *Purpose:* an authorization server: how to reach it and as whom, what it published, and whether it can be
-//! asked now.
+//! *Purpose:* one authorization server: its settings, the calls to it, its cached metadata and keys, and its
+//! circuit breaker.
 //!
-//! *Used by:* `auth`.
+//! *Used by:* `auth`; applications declare an [`Issuer`].
 //!
-//! *Invariants:* every call ends within its time limit and its size; a token is shown to its own issuer
-//! alone.
+//! *Invariants:* every call has a time limit and a size limit; redirects are not followed; a token is sent to
+//! its own issuer only.
 //!
-//! *Start reading at* [`client`].
+//! *Start reading at* [`Issuer`], then `client.rs`.
 
-pub mod builder;
+mod builder;
 pub(crate) mod circuit_breaker;
-pub mod client;
-pub mod client_authentication;
+pub(crate) mod client;
+pub(crate) mod client_authentication;
 pub(crate) mod credential_rotation;
 pub(crate) mod document_cache;
-pub mod http_client;
-pub mod routing;
-pub mod settings;
+pub(crate) mod http_client;
+pub(crate) mod metadata;
+pub(crate) mod selector;
+pub(crate) mod settings;
 pub(crate) mod state;
+
+pub use self::{
+    builder::Issuer,
+    client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+    http_client::client,
+    settings::{IssuerSettings, JwtSettings},
+};

@@ -1,4 +1,4 @@
-//! What is told of an authorization server before it is first asked.
+//! The settings of an authorization server.
 
 use std::time::Duration;
 
@@ -11,39 +11,37 @@ use crate::{
     url::{IssuerUrl, PlainHttpHosts},
 };
 
-/// How to reach the authorization server, and as whom.
+/// The settings of one authorization server. [`Issuer`](super::Issuer) builds them.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
-    /// Its identifier.
+    /// Its identifier (RFC 8414 §2).
     pub url: IssuerUrl,
-    /// What its opaque tokens begin with; empty if nothing is known of them.
+    /// The prefixes of its opaque tokens; needed with several issuers that have opaque tokens.
     pub token_prefixes: Vec<String>,
-    /// Where its metadata is; `None` looks for it under the identifier (RFC 8414 §3.1).
+    /// The URL of its metadata; `None` derives it from the identifier (RFC 8414 §3.1).
     pub metadata_url: Option<Url>,
-    /// Hosts on which endpoints that the metadata names may be reached by http.
+    /// Hosts whose endpoints in the metadata may use plain HTTP.
     pub plain_http_hosts: PlainHttpHosts,
-    /// Its introspection endpoint; `None` finds it in the issuer's metadata.
+    /// Its introspection endpoint; `None` takes it from the metadata.
     pub introspection_url: Option<Url>,
-    /// As whom introspection is called; `None` if the issuer's tokens are verified by its keys alone.
+    /// The client authentication for introspection; `None` if tokens are only verified as JWTs.
     pub client: Option<ClientAuthentication>,
     /// Whether introspection replies have to be signed (RFC 9701).
     pub signed_replies: bool,
-    /// How its tokens that are JWTs are verified; `None` has every token introspected.
+    /// The verification of JWT access tokens; `None` introspects every token.
     pub jwt: Option<JwtSettings>,
-    /// Its key set; `None` finds it in the issuer's metadata.
+    /// The URL of its key set; `None` takes it from the metadata.
     pub keys_url: Option<Url>,
-    /// How long an introspection may take, from the first connection to the last byte, a second try
-    /// included.
+    /// The time limit of an introspection, connecting and one retry included. Default: 3 s.
     pub timeout: Duration,
-    /// How long what it said is believed.
+    /// The cache of results.
     pub cache: CacheSettings,
     /// Whether a token without `aud` is accepted.
     pub audience_may_be_absent: bool,
 }
 
 impl IssuerSettings {
-    /// An authorization server with this identifier, which nobody is known to as yet: without a client
-    /// to introspect as and without JWTs, no token of it is accepted.
+    /// The default settings. They accept no token until `client` or `jwt` is set.
     #[must_use]
     pub fn new(url: IssuerUrl) -> Self {
         Self {
@@ -63,11 +61,11 @@ impl IssuerSettings {
     }
 }
 
-/// How tokens that are JWTs are verified (RFC 9068).
+/// The verification of JWT access tokens (RFC 9068).
 #[derive(Clone, Debug)]
 pub struct JwtSettings {
-    /// The algorithms that are accepted.
+    /// The accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
-    /// Whether the issuer is asked as well: a token that was revoked is found to be so.
+    /// Whether a verified token is introspected as well, so that its revocation is noticed.
     pub introspected: bool,
 }

@@ -1,62 +1,61 @@
-//! What of an authorization server is the same on every thread that asks it.
+//! The state of one authorization server that all threads share.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::Uri;
 use chrono::TimeDelta;
+use parking_lot::{Mutex, MutexGuard};
 use url::Url;
 
 use super::{
-    circuit_breaker::Breaker,
-    client::{Metadata, uri},
-    credential_rotation::Secret,
-    document_cache::Fetched,
+    circuit_breaker::CircuitBreaker,
+    credential_rotation::CredentialRotation,
+    document_cache::CachedDocument,
     http_client::trust,
+    metadata::{Metadata, uri},
     settings::IssuerSettings,
 };
 use crate::{
-    auth::{AuthError, token_cache::TokenCache},
-    revocation::back_channel::Used,
-};
-use crate::{
+    auth::{error::AuthError, token_cache::TokenCache},
     clock::{Clock, Timestamp},
     jose::keys::KeySet,
     metrics::{AuthMetrics, CircuitState},
+    replay_cache::{ReplayCache, ReplayCheck, WhenFull},
     scope::{ScopeSet, Scopes},
     url::ResourceUri,
     validation::ExpectedClaims,
 };
 
-/// How long the issuer's metadata is believed, and how long an old one serves on while no new one can
-/// be had: it names endpoints, which seldom move.
+/// How long metadata is cached, and how long it is used while it cannot be fetched again: endpoints seldom
+/// change.
 const METADATA_LIFETIME: TimeDelta = TimeDelta::minutes(10);
-const LONGEST_METADATA: TimeDelta = TimeDelta::days(7);
+const METADATA_MAX_AGE_ON_ERROR: TimeDelta = TimeDelta::days(7);
 
-/// The same for the issuer's keys: an issuer that has lost one takes it out of its set.
+/// The same for keys: an issuer removes a compromised key from its set.
 const KEYS_LIFETIME: TimeDelta = TimeDelta::minutes(10);
-const LONGEST_KEYS: TimeDelta = TimeDelta::hours(24);
+const KEYS_MAX_AGE_ON_ERROR: TimeDelta = TimeDelta::hours(24);
 
-/// An authorization server: how to reach it, whether it may be asked now, what it published, and what it
-/// said of tokens.
+/// The number of logout tokens that are remembered. When there are more, the one that expires first is
+/// forgotten: replaying it would only repeat a revocation of the same user.
+const LOGOUTS: usize = 10_000;
+
+/// The settings of an authorization server, its documents, the state of its circuit, and its token cache.
 pub(crate) struct IssuerState {
     pub(crate) settings: IssuerSettings,
-    /// What its tokens have to be.
+    /// The claims that its tokens need.
     pub(crate) expectation: ExpectedClaims,
-    /// The endpoint of introspection that was configured.
+    /// The configured introspection endpoint.
     pub(crate) introspection: Option<Result<Uri, AuthError>>,
-    /// Whom its certificate may be signed by; `None` if it has nothing but plain endpoints.
+    /// The trusted certificate authorities; `None` if all of its endpoints use plain HTTP.
     pub(crate) trust: Option<Arc<rustls::ClientConfig>>,
-    pub(crate) secret: Option<Secret>,
-    pub(crate) metadata: Fetched<Metadata>,
-    pub(crate) keys: Fetched<KeySet>,
+    pub(crate) secret: Option<CredentialRotation>,
+    pub(crate) metadata: CachedDocument<Metadata>,
+    pub(crate) keys: CachedDocument<KeySet>,
     pub(crate) token_cache: TokenCache,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<AuthMetrics>,
-    breaker: Mutex<Breaker>,
-    used_logouts: Mutex<Used>,
+    breaker: Mutex<CircuitBreaker>,
+    used_logouts: ReplayCache,
 }
 
 impl IssuerState {
@@ -96,13 +95,13 @@ impl IssuerState {
             secret: settings
                 .client
                 .as_ref()
-                .map(|client| Secret::new(&client.secret)),
-            metadata: Fetched::new(METADATA_LIFETIME, LONGEST_METADATA),
-            keys: Fetched::new(KEYS_LIFETIME, LONGEST_KEYS),
+                .map(|client| CredentialRotation::new(&client.secret)),
+            metadata: CachedDocument::new(METADATA_LIFETIME, METADATA_MAX_AGE_ON_ERROR),
+            keys: CachedDocument::new(KEYS_LIFETIME, KEYS_MAX_AGE_ON_ERROR),
             clock,
             metrics,
-            breaker: Mutex::new(Breaker::new(settings.timeout)),
-            used_logouts: Mutex::default(),
+            breaker: Mutex::new(CircuitBreaker::new(settings.timeout)),
+            used_logouts: ReplayCache::new(LOGOUTS, LOGOUTS, WhenFull::EvictEarliest),
             settings,
         }
     }
@@ -112,46 +111,45 @@ impl IssuerState {
         self.expectation.issuer.as_str()
     }
 
-    /// Lets an introspection through.
+    /// Admits an introspection.
     ///
     /// # Errors
-    /// How long to wait, if the circuit is open.
+    /// The time until the next one is admitted, if the circuit is open.
     pub(crate) fn admit(&self) -> Result<(), Duration> {
         self.breaker().admit(self.clock.now())
     }
 
-    /// Takes note of what became of an introspection that was let through.
-    pub(crate) fn learn<T>(&self, outcome: &Result<T, AuthError>) {
+    /// Records the outcome of an admitted introspection.
+    pub(crate) fn record_outcome<T>(&self, outcome: &Result<T, AuthError>) {
         let wait = match outcome {
             Ok(_) => return self.breaker().succeeded(),
-            Err(AuthError::IssuerDown { retry_after, .. }) => *retry_after,
+            Err(AuthError::IssuerUnavailable { retry_after, .. }) => *retry_after,
             Err(_) => None,
         };
         self.breaker().failed(wait, self.clock.now());
     }
 
-    /// Whether it is asked at the moment.
+    /// The state of the circuit breaker.
     pub(crate) fn circuit(&self) -> CircuitState {
-        self.breaker().circuit()
+        self.breaker().state()
     }
 
-    /// Uses a logout token up, which is good until then; `false` if it was used before.
+    /// Records the `jti` of a logout token that is valid until then; `false` if it was used before.
     pub(crate) fn use_logout(&self, token_id: &str, until: Timestamp) -> bool {
-        let mut used = self
+        let checked = self
             .used_logouts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        used.take(token_id, until, self.clock.now())
+            .check("", token_id, until, self.clock.now());
+        checked == ReplayCheck::Fresh
     }
 
-    /// Has the files of secrets looked at before the next call.
+    /// Makes the next call read the file of the secret again.
     pub(crate) fn reload(&self) {
         if let Some(secret) = &self.secret {
             secret.reload();
         }
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
+        self.breaker.lock()
     }
 }

@@ -1,5 +1,4 @@
-//! How this server proves who it is with a key of its own: `private_key_jwt` (RFC 7523 §2.2, OpenID
-//! Connect Core §9).
+//! Client authentication with a private key: `private_key_jwt` (RFC 7523 §2.2, OpenID Connect Core §9).
 
 use chrono::TimeDelta;
 use derive_more::{Debug, Display, Error};
@@ -12,12 +11,12 @@ use super::{crypto, keys::Algorithm};
 use crate::clock::Timestamp;
 
 /// The value of `client_assertion_type` (RFC 7523 §2.2).
-pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// How long an assertion is good for: one call, and what the clocks differ.
+/// The lifetime of an assertion: one call, and the clock skew.
 const LIFETIME: TimeDelta = TimeDelta::seconds(60);
 
-/// A private key to authenticate with. It is never printed.
+/// A private key for client authentication. It is never printed.
 #[derive(Clone, Debug)]
 #[debug("ClientKey({})", self.algorithm.as_str())]
 pub struct ClientKey {
@@ -26,26 +25,26 @@ pub struct ClientKey {
     id: Option<String>,
 }
 
-/// Why a text is no key to sign with. Nothing of the text is in it.
+/// Why a private key cannot be used. The messages contain nothing of the key.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum ClientKeyFault {
     /// Not PEM, or of another kind: `RSA PRIVATE KEY`, `EC PRIVATE KEY`, an encrypted or a public key.
     #[display("is not a PEM document of the kind PRIVATE KEY (PKCS#8, not encrypted)")]
     NotPkcs8,
-    /// PKCS#8 of a key that nothing here signs with.
+    /// PKCS#8 of an unsupported type of key.
     #[display(
         "is neither an RSA key of 2048 to 4096 bits nor a key of P-256, P-384 or Ed25519 with its public part"
     )]
     Unsupported,
-    /// The key cannot sign with the algorithm that was asked for.
+    /// The key cannot sign with the requested algorithm.
     #[display("cannot sign with that algorithm")]
     Algorithm,
 }
 
-/// The key did not sign. It did when it was read, so the machine has no random bytes.
+/// Signing failed, because the operating system has no random bytes.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display("the client assertion could not be signed")]
-pub struct SigningFault;
+pub(crate) struct SigningFault;
 
 #[derive(Serialize)]
 struct AssertionClaims<'a> {
@@ -58,11 +57,11 @@ struct AssertionClaims<'a> {
 }
 
 impl ClientKey {
-    /// Reads a private key. `id` becomes `kid`, by which the authorization server finds the public key.
-    /// Without an algorithm it is the usual one of the key: RS256 for RSA, the only one for others.
+    /// Reads a private key in PEM. `id` becomes `kid`. The default algorithm is RS256 for RSA keys, and the only
+    /// possible one for others.
     ///
     /// # Errors
-    /// Why the text is no key to sign with.
+    /// See [`ClientKeyFault`].
     pub fn from_pem(
         pem: &SecretString,
         algorithm: Option<Algorithm>,
@@ -84,12 +83,11 @@ impl ClientKey {
         Ok(Self { key, algorithm, id })
     }
 
-    /// An assertion that the client is who it says, for one audience, good for a minute. `token_id` is
-    /// random and never used again (RFC 7523 §3, 7).
+    /// A client assertion for one audience, valid for a minute. `token_id` has to be unique (RFC 7523 §3, 7).
     ///
     /// # Errors
-    /// The machine has no random bytes.
-    pub fn assertion(
+    /// See [`SigningFault`].
+    pub(crate) fn assertion(
         &self,
         client_id: &str,
         audience: &str,

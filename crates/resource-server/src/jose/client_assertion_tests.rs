@@ -11,7 +11,7 @@ fn secret(text: &str) -> SecretString {
 }
 
 fn assertion(key: &ClientKey) -> String {
-    let assertion = key.assertion("epicme", "https://issuer.example", "a1", now());
+    let assertion = key.assertion("files", "https://issuer.example", "a1", now());
     assertion.unwrap().expose_secret().to_owned()
 }
 
@@ -26,8 +26,8 @@ fn what_every_kind_of_key_signs_is_verified() {
         assert_eq!(read.header.key_id.as_deref(), Some("k1"));
         let claims = read.verified_by(&pair.key_set()).map(Value::Object);
         let expected = json!({
-            "iss": "epicme",
-            "sub": "epicme",
+            "iss": "files",
+            "sub": "files",
             "aud": "https://issuer.example",
             "iat": 1_000_000,
             "exp": 1_000_060,

@@ -1,4 +1,4 @@
-//! The cryptography under `jsonwebtoken`: `ring` makes and verifies the signatures.
+//! The cryptography provider of `jsonwebtoken`: `ring`.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind, EncodingKey,
@@ -25,8 +25,7 @@ static RING: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes `ring` what `jsonwebtoken` signs and verifies with, for the whole process. To be called
-/// before either; a second call changes nothing.
+/// Installs the provider for the whole process. Call it before signing or verifying; repeated calls do nothing.
 pub(crate) fn install() {
     let _ = RING.install_default();
 }
@@ -41,7 +40,7 @@ struct RingSigner {
     key: PrivateKey,
 }
 
-/// A private key, and how it is used.
+/// A private key with its parameters.
 enum PrivateKey {
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
     Ecdsa(EcdsaKeyPair),
@@ -94,7 +93,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     }))
 }
 
-/// The algorithms of RSA; `ring` refuses keys below 2048 bits and above 8192.
+/// The parameters of RSA algorithms; `ring` refuses keys below 2048 bits and above 8192.
 fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     Some(match algorithm {
         Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
@@ -107,7 +106,7 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     })
 }
 
-/// The algorithms whose keys are points of a curve.
+/// The parameters of elliptic-curve algorithms.
 fn curve(algorithm: Algorithm) -> Option<&'static dyn VerificationAlgorithm> {
     Some(match algorithm {
         Algorithm::ES256 => &ECDSA_P256_SHA256_FIXED,
@@ -163,8 +162,8 @@ impl JwtSigner for RingSigner {
     }
 }
 
-/// The private key in a PKCS#8 document, and the algorithms that it can sign with, the usual one
-/// first. `None` if it is none that `ring` knows.
+/// The private key in a PKCS#8 document, and its algorithms, the default one first. `None` if `ring` does not
+/// support it.
 pub(crate) fn private_key(pkcs8: &[u8]) -> Option<(EncodingKey, &'static [Algorithm])> {
     let kinds: [(EncodingKey, &[Algorithm]); 4] = [
         (

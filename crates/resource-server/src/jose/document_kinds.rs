@@ -1,5 +1,5 @@
-//! No signed document is taken for one of another kind (RFC 8725 §2.8, §3.12), even if it has every
-//! claim that each kind demands, from the same issuer, under the same key: the type alone decides.
+//! Tests that no signed document is accepted as one of another type (RFC 8725 §2.8, §3.12), even if it has all
+//! claims of every type and the same key.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
     url::IssuerUrl,
 };
 
-/// Which readers accept a document of this type that is good for all of them.
+/// The readers that accept a document with this `typ` and the claims of all types.
 fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     let key = TestKey::new(Algorithm::Es256);
     let keys = key.key_set();
@@ -30,17 +30,17 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     }
     let claims: Value = json!({
         "iss": issuer.as_str(),
-        "aud": ["https://journal.example/mcp", "epicme"],
+        "aud": ["https://files.example/mcp", "files"],
         "sub": "ada",
         "sid": "s1",
-        "client_id": "epicme",
+        "client_id": "files",
         "iat": 1_000_000,
         "exp": 1_000_060,
         "jti": "d1",
         "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
         "token_introspection": {"active": true},
         "htm": "POST",
-        "htu": "https://journal.example/mcp",
+        "htu": "https://files.example/mcp",
         "ath": "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0",
     });
     let document = key.compact(&header.to_string(), &claims.to_string());
@@ -50,15 +50,15 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
         .token;
     let reply = ExpectedReply {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     let logout = ExpectedLogout {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     let request = ProvedRequest {
         method: "POST",
-        url: "https://journal.example/mcp",
+        url: "https://files.example/mcp",
         token: &presented,
         window: Window::default(),
         nonces: None,
@@ -87,7 +87,7 @@ fn a_document_is_accepted_as_its_own_kind_alone() {
         (Some("token-introspection+jwt"), vec!["signed reply"]),
         (Some("logout+jwt"), vec!["logout token"]),
         (Some("dpop+jwt"), vec!["proof"]),
-        // Logout tokens need not say their type; `events` is their mark.
+        // `typ` is optional for logout tokens; `events` identifies them.
         (Some("JWT"), vec!["logout token"]),
         (None, vec!["logout token"]),
         (Some("secevent+jwt"), vec![]),

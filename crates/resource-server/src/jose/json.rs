@@ -1,4 +1,4 @@
-//! Reading a JSON object in which no name stands twice.
+//! Reading JSON objects without duplicate names.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// The members of an object. `None` if the bytes are not one JSON object, or if any object in it has
-/// a name twice: two readers of such an object may see two different ones (RFC 7515 §4, RFC 7519 §4).
+/// The members of a JSON object. `None` if the bytes are not a JSON object, or if any object in it has duplicate
+/// names, which parsers interpret differently (RFC 7515 §4, RFC 7519 §4).
 #[must_use]
 pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(bytes) {
@@ -18,7 +18,7 @@ pub fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// A value, no object of which has a name twice.
+/// A value without duplicate names in any object.
 struct Unambiguous(Value);
 
 impl<'de> Deserialize<'de> for Unambiguous {
@@ -73,7 +73,7 @@ impl<'de> Visitor<'de> for UnambiguousVisitor {
         while let Some(name) = object.next_key::<String>()? {
             let Unambiguous(value) = object.next_value()?;
             if members.insert(name, value).is_some() {
-                return Err(de::Error::custom("a name stands twice"));
+                return Err(de::Error::custom("a name occurs twice"));
             }
         }
         Ok(Value::Object(members))
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_twice_is_refused_at_any_depth() {
+    fn a_duplicate_name_is_refused_at_any_depth() {
         for text in [
             r#"{"a":1,"a":1}"#,
             r#"{"a":1,"\u0061":2}"#,

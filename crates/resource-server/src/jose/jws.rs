@@ -1,5 +1,4 @@
-//! Compact JSON Web Signatures (RFC 7515 §7.1), read strictly: whatever two readers could see
-//! differently is refused.
+//! Compact JSON Web Signatures (RFC 7515 §7.1), read strictly: ambiguous documents are refused.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use derive_more::{Display, Error};
@@ -10,48 +9,48 @@ use super::{
     keys::{Algorithm, KeySet, NoKey, PublicKey},
 };
 
-/// Why a text is not the signed document that it has to be.
+/// Why a text is not a valid signed document.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum JwsFault {
-    /// Longer than documents of its kind are.
+    /// Longer than the limit for its type.
     #[display("it is too long")]
     TooLong,
     /// Not three parts in base64url (RFC 7515 §7.1).
     #[display("it is not three parts in base64url without padding")]
     NotCompact,
-    /// Five parts: an encrypted document (RFC 7516 §7.1). Nobody has a key of ours to encrypt with.
+    /// Five parts: an encrypted document (RFC 7516 §7.1). This server has no decryption key.
     #[display("it is encrypted, and only signed documents are read")]
     Encrypted,
-    /// The header is not one JSON object, or one of its members is not of its type.
+    /// The header is not a JSON object, or a member has the wrong type.
     #[display("its header is not a JSON object with well-formed members, each there once")]
     Header,
-    /// The payload is not one JSON object.
+    /// The payload is not a JSON object.
     #[display("its payload is not a JSON object with members that are each there once")]
     Payload,
-    /// `crit` names extensions, and none is understood (RFC 7515 §4.1.11).
+    /// `crit` is present, and no extension is supported (RFC 7515 §4.1.11).
     #[display("its header has a critical extension, and none is understood")]
     Critical,
     /// `alg` is missing or not accepted (RFC 8725 §3.1).
     #[display("its algorithm is not accepted")]
     Algorithm,
-    /// `typ` says that it is another kind of document (RFC 8725 §3.11).
+    /// `typ` is that of another type of document (RFC 8725 §3.11).
     #[display("its type (typ) is wrong")]
     Type,
-    /// The key set has no key of that id.
+    /// The key set has no key with this id.
     #[display("its key is not in the key set")]
     UnknownKey,
-    /// The key of that id is not for that algorithm.
+    /// The key with this id is for another algorithm.
     #[display("its key is not for its algorithm")]
     UnfitKey,
-    /// It names no key, and the set has several that fit.
+    /// It names no key, and several keys match.
     #[display("it does not say which of several keys signed it")]
     AmbiguousKey,
-    /// The key did not make the signature.
+    /// The signature is wrong.
     #[display("its signature is wrong")]
     Signature,
 }
 
-/// A document whose signature nobody has looked at yet.
+/// A document whose signature is not verified yet.
 pub(crate) struct Unverified<'a> {
     pub(crate) header: Header,
     signed: &'a str,
@@ -59,14 +58,13 @@ pub(crate) struct Unverified<'a> {
     signature: &'a str,
 }
 
-/// The protected header, as far as it concerns us. Where a key could be fetched from (`jku`, `x5u`)
-/// is not read: the signer does not choose whom we ask.
+/// The protected header. `jku` and `x5u` are ignored: the signer does not choose a server that is called.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
     media_type: Option<String>,
-    /// For the documents that carry their key; all others ignore it.
+    /// Only for documents that contain their key; others ignore it.
     pub(crate) jwk: Option<Map<String, Value>>,
 }
 
@@ -93,8 +91,7 @@ impl<'a> Unverified<'a> {
         })
     }
 
-    /// Refuses a document that says that it is of another type. Documents that need not say their
-    /// type have `None` among those that are accepted.
+    /// Refuses a document with another `typ`. `None` among the accepted ones makes it optional.
     pub(crate) fn of_type(self, accepted: &[Option<&str>]) -> Result<Self, JwsFault> {
         let media_type = self.header.media_type.as_deref().map(full_media_type);
         accepted
@@ -108,7 +105,7 @@ impl<'a> Unverified<'a> {
             .ok_or(JwsFault::Type)
     }
 
-    /// The members of the payload, if one of the keys signed it.
+    /// Verifies the signature with a key of the set, and returns the members of the payload.
     pub(crate) fn verified_by(&self, keys: &KeySet) -> Result<Map<String, Value>, JwsFault> {
         let key = keys
             .find(self.header.key_id.as_deref(), self.header.algorithm)
@@ -120,7 +117,7 @@ impl<'a> Unverified<'a> {
         self.verified_with(key)
     }
 
-    /// The members of the payload, if this key signed it.
+    /// Verifies the signature with this key, and returns the members of the payload.
     pub(crate) fn verified_with(&self, key: &PublicKey) -> Result<Map<String, Value>, JwsFault> {
         if !key.fits(self.header.algorithm) {
             return Err(JwsFault::UnfitKey);
@@ -160,8 +157,7 @@ impl Header {
     }
 }
 
-/// What a document claims that nobody has verified, if it is shaped like one that is signed: header
-/// and payload are objects. Good for routing, and for nothing else.
+/// The unverified claims of a document in the form of a JWS with JSON objects. Only for selecting an issuer.
 pub(crate) fn unverified_claims(text: &str, longest: usize) -> Option<Map<String, Value>> {
     if text.len() > longest {
         return None;
@@ -186,8 +182,7 @@ fn decoded(part: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(part).ok()
 }
 
-/// RFC 7515 §4.1.9: `application/` is left out where no other slash follows; media types are compared
-/// without regard to case.
+/// RFC 7515 §4.1.9: `application/` may be omitted; media types are case-insensitive.
 fn full_media_type(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     if name.contains('/') {

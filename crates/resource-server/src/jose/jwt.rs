@@ -1,4 +1,6 @@
-//! Access tokens that are JWTs (RFC 9068): read and verified here, judged where all tokens are.
+//! JWT access tokens (RFC 9068): their signatures and required claims. [`validate_claims`] does the rest.
+//!
+//! [`validate_claims`]: crate::validation::validate_claims
 
 use derive_more::{Display, Error};
 use serde_json::{Map, Value};
@@ -7,40 +9,39 @@ use super::{
     jws::{JwsFault, Unverified, unverified_claims},
     keys::{Algorithm, KeySet},
 };
-use crate::clock::Timestamp;
 use crate::{
     bearer::{BearerToken, LONGEST_TOKEN},
     claim::{CLOCK_SKEW, NumericDate},
+    clock::Timestamp,
     validation::{Claims, IntrospectionReply, Refusal, is_usable_name},
 };
 
-/// RFC 9068 §2.1. It keeps an ID token, and any other JWT of the same issuer, from being taken for
-/// an access token.
+/// RFC 9068 §2.1. It distinguishes an access token from an ID token and other JWTs of the issuer.
 const TYPE: &str = "at+jwt";
 
-/// What a token says of how it was signed.
+/// The algorithm and the key that a token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenHeader {
+pub(crate) struct TokenHeader {
     /// `alg`.
-    pub algorithm: Algorithm,
-    /// `kid`: which key of the issuer to verify with.
-    pub key_id: Option<String>,
+    pub(crate) algorithm: Algorithm,
+    /// `kid`.
+    pub(crate) key_id: Option<String>,
 }
 
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum TokenFault {
-    /// It is not signed with a key that we know, so the keys may have changed. A caller who has just
-    /// fetched them refuses it: [`TokenFault::refusal`].
+    /// The key is not in the key set, which may be outdated. If it is current, the token is refused:
+    /// [`TokenFault::refusal`].
     #[display("the token's key is not in the key set")]
     UnknownKey,
-    /// The client has to bring another.
+    /// The token is refused.
     #[display("{_0}")]
     Refused(#[error(not(source))] Refusal),
 }
 
 impl TokenFault {
-    /// The refusal, once there is no newer key set to try.
+    /// The refusal, if there is no newer key set.
     #[must_use]
     pub const fn refusal(self) -> Refusal {
         match self {
@@ -59,8 +60,8 @@ impl From<JwsFault> for TokenFault {
     }
 }
 
-/// Which issuer a token claims to be from, if it is shaped like a JWT. Nobody has verified that: it
-/// says whose keys to try, and nothing more.
+/// The unverified `iss` of a token that has the form of a JWT. Only for selecting the issuer whose keys verify
+/// it.
 #[must_use]
 pub fn peek_issuer(token: &BearerToken) -> Option<String> {
     match unverified_claims(token.expose(), LONGEST_TOKEN)?.remove("iss") {
@@ -69,25 +70,23 @@ pub fn peek_issuer(token: &BearerToken) -> Option<String> {
     }
 }
 
-/// The key and the algorithm that a token names, so that the caller can have the keys ready. Not
-/// verified either.
+/// The unverified algorithm and key that a token names.
 ///
 /// # Errors
-/// The token is no signed JWT that could be accepted.
-pub fn header(token: &BearerToken) -> Result<TokenHeader, JwsFault> {
+/// The token is not a JWS with an accepted algorithm.
+pub(crate) fn header(token: &BearerToken) -> Result<TokenHeader, JwsFault> {
     Unverified::read(token.expose(), LONGEST_TOKEN).map(|token| TokenHeader {
         algorithm: token.header.algorithm,
         key_id: token.header.key_id,
     })
 }
 
-/// Verifies an access token (RFC 9068 §4) with the issuer's keys, and gives its claims in the form
-/// of the reply that the issuer would give if it were asked. That it is for us, from the right issuer
-/// and in its time, [`validate_claims`](super::validate_claims::validate_claims) decides, as of every token.
+/// Verifies an access token (RFC 9068 §4) with the keys of its issuer, and returns its claims in the form of an
+/// introspection reply. Issuer, audience and times are checked by
+/// [`validate_claims`](crate::validation::validate_claims).
 ///
 /// # Errors
-/// What is wrong with the token. Nothing here is the issuer's fault: keys that cannot be used are no
-/// [`KeySet`].
+/// What is wrong with the token.
 pub fn access_token(
     token: &BearerToken,
     keys: &KeySet,
@@ -104,8 +103,8 @@ pub fn access_token(
         .map_err(TokenFault::Refused)
 }
 
-/// The claims, if all that RFC 9068 §2.2 requires are there. `jti` may be absent: nothing here needs
-/// it, and issuers in the field leave it out.
+/// The claims, if all that RFC 9068 §2.2 requires are present, except `jti`, which some issuers omit and which
+/// is not used here.
 fn claims(members: Map<String, Value>, now: Timestamp) -> Result<Claims, Refusal> {
     let claims: Claims = serde_json::from_value(Value::Object(members))
         .map_err(|_| Refusal::Unverified(JwsFault::Payload))?;

@@ -2,10 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::bearer::Presentation;
-use crate::principal::{Credential, Principal};
 use crate::{
+    bearer::Presentation,
     jose::test_keys::{TestKey, changed, key_set, now},
+    principal::{Credential, Principal},
     validation::{ExpectedClaims, check_presentation, validate_claims},
 };
 
@@ -19,7 +19,7 @@ fn bearer(text: &str) -> BearerToken {
 fn good() -> Value {
     json!({
         "iss": "https://issuer.example",
-        "aud": "https://journal.example/mcp",
+        "aud": "https://files.example/mcp",
         "sub": "ada",
         "client_id": "host",
         "exp": 1_000_060,
@@ -32,7 +32,7 @@ fn good() -> Value {
 fn judged(reply: IntrospectionReply) -> Result<Principal, Refusal> {
     let expected = ExpectedClaims {
         issuer: "https://issuer.example".parse().unwrap(),
-        resource: "https://journal.example/mcp".parse().unwrap(),
+        resource: "https://files.example/mcp".parse().unwrap(),
         audience_may_be_absent: true,
         scopes: crate::scope::Scopes::of_test(),
     };
@@ -106,7 +106,7 @@ fn each_fault_of_a_token_has_its_refusal() {
     for changes in [
         json!({"jti": null, "scope": null}),
         json!({"iat": 1_000_030, "nbf": 1_000_030}),
-        json!({"aud": ["https://other.example", "https://journal.example/mcp"]}),
+        json!({"aud": ["https://other.example", "https://files.example/mcp"]}),
     ] {
         assert!(accepted(&changed(&good(), &changes)).is_ok(), "{changes}");
     }
@@ -125,7 +125,7 @@ fn a_claim_that_is_there_and_null_is_not_there() {
 }
 
 #[test]
-fn an_unknown_key_can_be_told_from_a_bad_token() {
+fn an_unknown_key_is_distinguished_from_an_invalid_token() {
     let key = TestKey::new(Algorithm::Es256);
     let other = TestKey::new(Algorithm::Es256);
     let mut jwk = other.jwk();

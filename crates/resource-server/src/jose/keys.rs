@@ -1,4 +1,4 @@
-//! Public keys: the key set of an authorization server (RFC 7517), and the one key of a proof.
+//! Public keys: key sets of authorization servers (RFC 7517), and the key of a DPoP proof.
 
 use std::fmt;
 
@@ -11,20 +11,20 @@ use sha2::{Digest, Sha256};
 use super::{crypto, json};
 
 /// The longest key set that is read, in bytes.
-pub const LONGEST_KEY_SET: usize = 64 * 1024;
+pub(crate) const LONGEST_KEY_SET: usize = 64 * 1024;
 
 /// The most keys that a key set may have.
-pub const MOST_KEYS: usize = 100;
+pub(crate) const MOST_KEYS: usize = 100;
 
-/// The sizes of an RSA modulus, in bits. RFC 7518 §3.3 demands 2048 at least; the upper bound keeps
-/// the work of one verification small.
+/// The accepted sizes of an RSA modulus, in bits. RFC 7518 §3.3 requires at least 2048; the upper bound limits
+/// the cost of a verification.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
 
 /// Members that only a private or symmetric key has (RFC 7518 §6.2.2, §6.3.2, §6.4).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// The signature algorithms that are accepted (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none` and
-/// no symmetric one: whoever can verify with those can forge.
+/// The supported signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1). `none` and symmetric algorithms are not
+/// supported, because a verifier could forge their signatures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -47,7 +47,7 @@ pub enum Algorithm {
     EdDsa,
 }
 
-/// What kind of key it takes to verify with an algorithm.
+/// The type of key of an algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum KeyType {
     Rsa,
@@ -56,9 +56,9 @@ enum KeyType {
     Ed25519,
 }
 
-/// A public key that signatures can be verified with.
+/// A public key that verifies signatures.
 #[derive(Clone)]
-pub struct PublicKey {
+pub(crate) struct PublicKey {
     id: Option<String>,
     key_type: KeyType,
     algorithm: Option<Algorithm>,
@@ -69,19 +69,19 @@ pub struct PublicKey {
 #[derive(Clone, Debug)]
 pub struct KeySet(Vec<PublicKey>);
 
-/// Why a document is no key set to verify with: the fault of the server that publishes it.
+/// Why a key set cannot be used: a fault of the authorization server.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum KeySetFault {
-    /// Longer than [`LONGEST_KEY_SET`].
+    /// Longer than 65,536 bytes.
     #[display("the key set is longer than 65536 bytes")]
     TooLong,
     /// Not a JSON object with an array `keys` (RFC 7517 §5), or ambiguous.
     #[display("the key set is not a JSON object with an array of keys")]
     NotAKeySet,
-    /// More than [`MOST_KEYS`].
+    /// More than 100 keys.
     #[display("the key set has more than 100 keys")]
     TooManyKeys,
-    /// Nothing in it verifies a signature.
+    /// No key in it can verify signatures.
     #[display("the key set has no key that verifies a signature with an accepted algorithm")]
     NoUsableKey,
 }
@@ -92,13 +92,13 @@ pub enum KeyFault {
     /// It has a private or symmetric member.
     #[display("the key is not a public key")]
     NotPublic,
-    /// Its `kty`, `crv` or `alg` is none that is accepted, or they do not fit each other.
+    /// Its `kty`, `crv` or `alg` is not supported, or they do not match.
     #[display("the key is of a type that is not accepted")]
     Type,
-    /// `use` or `key_ops` says that it is not for verifying.
+    /// `use` or `key_ops` does not allow verification.
     #[display("the key is not meant to verify signatures")]
     Use,
-    /// A member is missing, or is not what its type demands.
+    /// A member is missing or invalid.
     #[display("the key is malformed")]
     Malformed,
     /// An RSA modulus below 2048 bits (RFC 7518 §3.3), or above 8192.
@@ -106,23 +106,23 @@ pub enum KeyFault {
     Size,
 }
 
-/// Why no key of a set is the one.
+/// Why no key of a set can be selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoKey {
-    /// None has the id, or without an id none fits. A newer set may have it.
+    /// No key has the id, or without an id no key matches. A newer set may have it.
     Unknown,
-    /// The key of that id is for another algorithm.
+    /// The key with the id is for another algorithm.
     Unfit,
-    /// No id is given, and several keys fit.
+    /// There is no id, and several keys match.
     Ambiguous,
 }
 
 /// A JWK SHA-256 thumbprint (RFC 7638), in base64url as `cnf.jkt` has it (RFC 9449 §6.1).
 #[derive(Clone, Debug, Display, PartialEq, Eq, Hash)]
-pub struct Thumbprint(String);
+pub(crate) struct Thumbprint(String);
 
 impl Algorithm {
-    /// Every accepted algorithm, for metadata.
+    /// Every supported algorithm.
     pub const ALL: [Self; 9] = [
         Self::Rs256,
         Self::Rs384,
@@ -135,7 +135,7 @@ impl Algorithm {
         Self::EdDsa,
     ];
 
-    /// The name as it stands in `alg`.
+    /// The name in `alg`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -151,7 +151,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name, if it is accepted. Names are case-sensitive (RFC 7515 §4.1.1).
+    /// The algorithm with this name, if it is supported. Names are case-sensitive (RFC 7515 §4.1.1).
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL
@@ -170,7 +170,7 @@ impl Algorithm {
         }
     }
 
-    /// The same in the words of the crate.
+    /// The same algorithm in `jsonwebtoken`.
     pub(crate) const fn of_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::Rs256 => jsonwebtoken::Algorithm::RS256,
@@ -191,7 +191,7 @@ impl PublicKey {
     ///
     /// # Errors
     /// The first rule that the key breaks.
-    pub fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, KeyFault> {
+    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, KeyFault> {
         if PRIVATE_MEMBERS
             .iter()
             .any(|member| jwk.contains_key(*member))
@@ -230,12 +230,12 @@ impl PublicKey {
         })
     }
 
-    /// Whether the key may be used with an algorithm: it has to be of its type, and for no other.
+    /// Whether the key may be used with an algorithm: type and `alg` have to match.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         self.key_type == algorithm.key_type() && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    /// Whether this key made the signature, which is in base64url.
+    /// Verifies a signature in base64url.
     pub(crate) fn verifies(&self, algorithm: Algorithm, message: &str, signature: &str) -> bool {
         crypto::install();
         self.fits(algorithm)
@@ -256,11 +256,10 @@ impl fmt::Debug for PublicKey {
 }
 
 impl KeySet {
-    /// Reads a JWK Set (RFC 7517 §5). A key that cannot be used is passed over, as the RFC says; it
-    /// may be for somebody else.
+    /// Reads a JWK Set. Unusable keys are ignored (RFC 7517 §5).
     ///
     /// # Errors
-    /// What makes the whole set unusable.
+    /// See [`KeySetFault`].
     pub fn read(text: &[u8]) -> Result<Self, KeySetFault> {
         if text.len() > LONGEST_KEY_SET {
             return Err(KeySetFault::TooLong);
@@ -283,8 +282,8 @@ impl KeySet {
         Ok(Self(usable))
     }
 
-    /// The key to verify with. Without an id it has to be the only one that fits: OpenID Connect Core
-    /// §10.1 demands a `kid` where a set has several.
+    /// The key to verify with. Without an id exactly one has to match: OpenID Connect Core §10.1 requires `kid`
+    /// for sets with several keys.
     pub(crate) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<&PublicKey, NoKey> {
         let mut named = self
             .0
@@ -310,9 +309,9 @@ impl Thumbprint {
     ///
     /// # Errors
     /// The key is of a type that is not accepted, or a member is missing.
-    pub fn of(jwk: &Map<String, Value>) -> Result<Self, KeyFault> {
+    pub(crate) fn of(jwk: &Map<String, Value>) -> Result<Self, KeyFault> {
         let text = |name| optional_text(jwk, name)?.ok_or(KeyFault::Malformed);
-        // Written in the order of the names, so that it stays so whatever order a map keeps.
+        // The members are in lexicographic order, whether or not the map preserves insertion order.
         let required = match key_type(jwk)? {
             KeyType::Rsa => json!({"e": text("e")?, "kty": "RSA", "n": text("n")?}),
             KeyType::P256 | KeyType::P384 => {
@@ -325,16 +324,16 @@ impl Thumbprint {
         ))
     }
 
-    /// Reads `cnf.jkt`. `None` if that cannot be a thumbprint.
+    /// Reads `cnf.jkt`; `None` if it is malformed.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let hash = URL_SAFE_NO_PAD.decode(text).ok()?;
         (hash.len() == 32).then(|| Self(text.to_owned()))
     }
 
-    /// The thumbprint as it stands in `cnf.jkt`.
+    /// The value of `cnf.jkt`.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -351,7 +350,7 @@ fn key_type(jwk: &Map<String, Value>) -> Result<KeyType, KeyFault> {
 
 fn rsa_key(jwk: &Map<String, Value>) -> Result<DecodingKey, KeyFault> {
     let (modulus, exponent) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
-    // Some servers write the sign octet of DER in front (RFC 7518 §6.3.1.1 warns of it).
+    // Some servers prefix the sign octet of DER (RFC 7518 §6.3.1.1 mentions it).
     let modulus = modulus.strip_prefix(&[0]).unwrap_or(&modulus);
     let bits = modulus.first().map_or(0, |first| {
         modulus.len() * 8 - first.leading_zeros() as usize

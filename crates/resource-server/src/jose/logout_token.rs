@@ -1,4 +1,4 @@
-//! Logout tokens (OpenID Connect Back-Channel Logout 1.0): an issuer says that somebody is gone.
+//! Logout tokens (OpenID Connect Back-Channel Logout 1.0). § are its sections.
 
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
@@ -9,16 +9,16 @@ use super::{
     jws::{JwsFault, Unverified, unverified_claims},
     keys::KeySet,
 };
-use crate::clock::Timestamp;
 use crate::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
+    clock::Timestamp,
     url::IssuerUrl,
 };
 
 /// The longest logout token that is read, in bytes.
-pub const LONGEST_LOGOUT_TOKEN: usize = 8 * 1024;
+pub(crate) const LONGEST_LOGOUT_TOKEN: usize = 8 * 1024;
 
-/// The longest `sub`, `sid` and `jti` that are accepted, in bytes; all three are kept.
+/// The longest `sub`, `sid` and `jti` that are accepted, in bytes.
 const LONGEST_NAME: usize = 1_024;
 
 /// §2.4.
@@ -27,33 +27,31 @@ const TYPE: &str = "logout+jwt";
 /// The member of `events` that makes a JWT a logout token (§2.4).
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// How old a logout token may be, so that those that were seen need not be remembered for long.
+/// The largest age of a logout token, so that its `jti` is only remembered for a short time.
 const LONGEST_AGE: TimeDelta = TimeDelta::minutes(5);
 
-/// Who is to be logged out: the sessions of the subject, or the one session, or that session of the
-/// subject, where both are named. One of them always is.
+/// A verified logout token. It has `sub`, `sid`, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Logout {
-    /// The issuer that says so.
-    pub issuer: String,
+pub(crate) struct Logout {
+    /// The issuer.
+    pub(crate) issuer: String,
     /// `sub`.
-    pub subject: Option<String>,
+    pub(crate) subject: Option<String>,
     /// `sid`.
-    pub session: Option<String>,
-    /// `jti`, by which a token that comes again is known.
-    pub token_id: String,
-    /// From when on the same token would be refused, so that its `jti` may be forgotten.
-    pub until: Timestamp,
+    pub(crate) session: Option<String>,
+    /// `jti`.
+    pub(crate) token_id: String,
+    /// The instant from which the token is refused, so that its `jti` may be forgotten.
+    pub(crate) until: Timestamp,
 }
 
-/// Why a logout token is not believed. The sentence may be shown to the issuer (§2.8).
+/// Why a logout token is not accepted. The message may be sent to the issuer (§2.8).
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum LogoutFault {
-    /// It is no document that one of the issuer's keys signed. [`JwsFault::UnknownKey`] may be cured by
-    /// fetching the keys anew.
+    /// It is not signed by the issuer. After [`JwsFault::UnknownKey`] newer keys may help.
     #[display("the logout token is refused: {_0}")]
     Jws(#[error(not(source))] JwsFault),
-    /// A claim that §2.4 requires is missing, is not of its type, or is too long.
+    /// A claim that §2.4 requires is missing, has the wrong type, or is too long.
     #[display("the logout token lacks a usable iss, aud, iat, jti or events")]
     Incomplete,
     /// `iss` is another issuer.
@@ -62,27 +60,27 @@ pub enum LogoutFault {
     /// `aud` does not name this server.
     #[display("the logout token is for another client")]
     WrongAudience,
-    /// `exp` has passed, or `iat` is too long ago or in the future.
+    /// `exp` has passed, or `iat` is too old or in the future.
     #[display("the logout token is not of now")]
     NotOfNow,
-    /// `events` does not say that this is a logout.
+    /// `events` has no logout event.
     #[display("the logout token has no back-channel logout event")]
     NoEvent,
     /// Neither `sub` nor `sid`.
     #[display("the logout token names neither a subject nor a session")]
-    Nobody,
-    /// `nonce` is there, which §2.4 forbids: this may be an ID token.
+    NoSubjectOrSession,
+    /// `nonce` is present, which §2.4 forbids: it may be an ID token.
     #[display("the logout token has a nonce")]
     Nonce,
 }
 
-/// What a logout token has to say.
+/// The claims that a logout token needs.
 #[derive(Clone, Copy, Debug)]
-pub struct ExpectedLogout<'a> {
-    /// The issuer whose keys are tried.
-    pub issuer: &'a IssuerUrl,
+pub(crate) struct ExpectedLogout<'a> {
+    /// The issuer whose keys verify it.
+    pub(crate) issuer: &'a IssuerUrl,
     /// The client id of this server at that issuer.
-    pub client_id: &'a str,
+    pub(crate) client_id: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -97,26 +95,24 @@ struct LogoutClaims {
     sid: Option<String>,
 }
 
-/// Which issuer a logout token claims to be from. Nobody has verified that: it says whose keys to try,
-/// and nothing more.
+/// The unverified `iss` of a logout token. Only for selecting the issuer whose keys verify it.
 #[must_use]
-pub fn peek_issuer(token: &str) -> Option<String> {
+pub(crate) fn peek_issuer(token: &str) -> Option<String> {
     match unverified_claims(token, LONGEST_LOGOUT_TOKEN)?.remove("iss") {
         Some(Value::String(issuer)) => Some(issuer),
         _ => None,
     }
 }
 
-/// Verifies a logout token (§2.6). That its `jti` was not seen before, the caller has to check.
+/// Verifies a logout token (§2.6). The caller checks that its `jti` was not used before.
 ///
-/// `typ` may be absent, or the `JWT` that says no more: §2.4 only recommends the type, and issuers in
-/// the field leave it out. What tells a logout token from an ID token, then, is `events`, which no ID
-/// token has, and `nonce`. `exp` may be absent, for only errata set 1 (December 2023) requires it, and
-/// older issuers do not send it; the bound on the age stands in for it.
+/// `typ` may be missing or `JWT`: §2.4 only recommends `logout+jwt`, and many issuers omit it. Then `events`,
+/// which no ID token has, and the absence of `nonce` distinguish it from an ID token. `exp` may be missing,
+/// because only errata set 1 (December 2023) requires it; the largest age replaces it.
 ///
 /// # Errors
-/// Why it is not believed.
-pub fn read_logout_token(
+/// See [`LogoutFault`].
+pub(crate) fn read_logout_token(
     token: &str,
     keys: &KeySet,
     expected: ExpectedLogout<'_>,
@@ -154,7 +150,7 @@ pub fn read_logout_token(
         return Err(LogoutFault::Incomplete);
     }
     if claims.sub.is_none() && claims.sid.is_none() {
-        return Err(LogoutFault::Nobody);
+        return Err(LogoutFault::NoSubjectOrSession);
     }
     Ok(Logout {
         issuer: claims.iss,

@@ -11,7 +11,7 @@ fn read(key: &TestKey, token: &str) -> Result<Logout, LogoutFault> {
     let issuer = "https://issuer.example".parse().unwrap();
     let expected = ExpectedLogout {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     read_logout_token(token, &key.key_set(), expected, now())
 }
@@ -19,7 +19,7 @@ fn read(key: &TestKey, token: &str) -> Result<Logout, LogoutFault> {
 fn good() -> Value {
     json!({
         "iss": "https://issuer.example",
-        "aud": "epicme",
+        "aud": "files",
         "iat": 1_000_000,
         "exp": 1_000_120,
         "jti": "l1",
@@ -35,7 +35,7 @@ fn read_changed(changes: &Value) -> Result<Logout, LogoutFault> {
 }
 
 #[test]
-fn a_good_token_says_who_is_gone() {
+fn a_valid_token_names_subject_and_session() {
     let logout = read_changed(&json!({})).unwrap();
     let expected = Logout {
         issuer: "https://issuer.example".to_owned(),
@@ -51,7 +51,9 @@ fn a_good_token_says_who_is_gone() {
 
 #[test]
 fn each_fault_of_a_token_has_its_name() {
-    use LogoutFault::{Incomplete, NoEvent, Nobody, Nonce, NotOfNow, WrongAudience, WrongIssuer};
+    use LogoutFault::{
+        Incomplete, NoEvent, NoSubjectOrSession, Nonce, NotOfNow, WrongAudience, WrongIssuer,
+    };
     let long = "a".repeat(LONGEST_NAME + 1);
     for (changes, fault) in [
         (json!({"iss": null}), Incomplete),
@@ -68,19 +70,19 @@ fn each_fault_of_a_token_has_its_name() {
         (json!({"events": {}}), NoEvent),
         (json!({"events": {EVENT: true}}), NoEvent),
         (json!({"iss": "https://other.example"}), WrongIssuer),
-        (json!({"aud": "https://journal.example/mcp"}), WrongAudience),
+        (json!({"aud": "https://files.example/mcp"}), WrongAudience),
         (json!({"exp": 1_000_000}), NotOfNow),
         (json!({"iat": 999_700}), NotOfNow),
         (json!({"iat": 999_700, "exp": null}), NotOfNow),
         (json!({"iat": 1_000_031}), NotOfNow),
         (json!({"iat": 1e300}), NotOfNow),
-        (json!({"sub": null, "sid": null}), Nobody),
+        (json!({"sub": null, "sid": null}), NoSubjectOrSession),
         (json!({"nonce": "n"}), Nonce),
     ] {
         assert_eq!(read_changed(&changes).unwrap_err(), fault, "{changes}");
     }
     for changes in [
-        json!({"aud": ["other", "epicme"]}),
+        json!({"aud": ["other", "files"]}),
         json!({"iat": 999_701}),
         json!({"iat": 1_000_030}),
         json!({"sub": "a".repeat(LONGEST_NAME)}),
@@ -140,7 +142,7 @@ proptest! {
         let token = key.signed(TYPE, &changed(&good(), &json!({"iat": iat, "exp": exp})));
         if let Ok(logout) = read(&key, &token) {
             let issuer = "https://issuer.example".parse().unwrap();
-            let expected = ExpectedLogout { issuer: &issuer, client_id: "epicme" };
+            let expected = ExpectedLogout { issuer: &issuer, client_id: "files" };
             let at = |now| read_logout_token(&token, &key.key_set(), expected, now);
             prop_assert!(now() < logout.until);
             prop_assert!(at(logout.until - TimeDelta::seconds(1)).is_ok());

@@ -1,5 +1,5 @@
-//! Introspection replies that are signed (RFC 9701). Whatever is wrong with one is the authorization
-//! server's fault: the client whose token was asked about had no part in it.
+//! Signed introspection replies (RFC 9701). Every error is a fault of the authorization server, not of the
+//! client whose token was introspected.
 
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
@@ -10,56 +10,56 @@ use super::{
     jws::{JwsFault, Unverified},
     keys::KeySet,
 };
-use crate::clock::Timestamp;
 use crate::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
+    clock::Timestamp,
     url::IssuerUrl,
     validation::{IntrospectionReply, read_reply},
 };
 
-/// The media type to ask for in `Accept`, and that a signed reply has (RFC 9701 §4, §5).
+/// The media type for `Accept`, and of a signed reply (RFC 9701 §4, §5).
 pub const MEDIA_TYPE: &str = "application/token-introspection+jwt";
 
 /// The longest reply that is read, in bytes.
-pub const LONGEST_SIGNED_REPLY: usize = 64 * 1024;
+pub(crate) const LONGEST_SIGNED_REPLY: usize = 64 * 1024;
 
 /// RFC 9701 §5.
 const TYPE: &str = "token-introspection+jwt";
 
-/// How old a reply may be. It answers a request that is at most seconds old; an older one was made for
-/// another request, and the token may have been revoked since.
+/// The largest age of a reply. An older one was made for another request, and the token may have been revoked
+/// since.
 const LONGEST_AGE: TimeDelta = TimeDelta::minutes(5);
 
-/// Why a signed reply is not believed. The text has nothing of the reply in it.
+/// Why a signed reply is not accepted. The messages contain nothing of the reply.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 pub enum SignedReplyFault {
-    /// It is no document that one of the issuer's keys signed. [`JwsFault::UnknownKey`] may be cured by
-    /// fetching the keys anew; [`JwsFault::Encrypted`] says that the server was told to encrypt.
+    /// It is not signed by the issuer. After [`JwsFault::UnknownKey`] newer keys may help;
+    /// [`JwsFault::Encrypted`] means that the authorization server is configured to encrypt.
     #[display("the signed introspection reply is refused: {_0}")]
     Jws(#[error(not(source))] JwsFault),
-    /// A claim of RFC 9701 §5 is missing, or is not of its type.
+    /// A claim of RFC 9701 §5 is missing or has the wrong type.
     #[display("the signed introspection reply lacks iss, aud, iat or token_introspection")]
     Incomplete,
-    /// `iss` is not the issuer that was asked.
+    /// `iss` is another issuer.
     #[display("the signed introspection reply is from another issuer")]
     WrongIssuer,
     /// `aud` does not name this server.
     #[display("the signed introspection reply is for another resource server")]
     WrongAudience,
-    /// `iat` is too long ago, or in the future.
+    /// `iat` is too old, or in the future.
     #[display("the signed introspection reply is not of now")]
     NotOfNow,
-    /// `token_introspection` is no introspection reply.
+    /// `token_introspection` is not an introspection reply.
     #[display("the signed introspection reply has no introspection reply in it")]
     NoReply,
 }
 
-/// What a signed reply has to say.
+/// The claims that a signed reply needs.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedReply<'a> {
-    /// The issuer that was asked.
+    /// The issuer.
     pub issuer: &'a IssuerUrl,
-    /// The client id with which it was asked.
+    /// The client id of this resource server.
     pub client_id: &'a str,
 }
 
@@ -71,10 +71,10 @@ struct ReplyClaims {
     token_introspection: Map<String, Value>,
 }
 
-/// Reads the body of a signed reply, and gives the reply in it, which is judged as any other.
+/// Verifies a signed reply, and returns the introspection reply in it.
 ///
 /// # Errors
-/// Why it is not believed: an outage, never a refusal of the token.
+/// See [`SignedReplyFault`].
 pub fn read_signed_reply(
     body: &[u8],
     keys: &KeySet,

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::principal::Credential;
 use crate::{
     jose::{
         keys::Algorithm,
         test_keys::{TestKey, changed, now},
     },
+    principal::Credential,
     validation::{ExpectedClaims, Refusal, validate_claims},
 };
 
@@ -15,7 +15,7 @@ fn read(key: &TestKey, body: &str) -> Result<IntrospectionReply, SignedReplyFaul
     let issuer = "https://issuer.example".parse().unwrap();
     let expected = ExpectedReply {
         issuer: &issuer,
-        client_id: "epicme",
+        client_id: "files",
     };
     read_signed_reply(body.as_bytes(), &key.key_set(), expected, now())
 }
@@ -23,12 +23,12 @@ fn read(key: &TestKey, body: &str) -> Result<IntrospectionReply, SignedReplyFaul
 fn good() -> Value {
     json!({
         "iss": "https://issuer.example",
-        "aud": "epicme",
+        "aud": "files",
         "iat": 1_000_000,
         "token_introspection": {
             "active": true,
             "sub": "ada",
-            "aud": "https://journal.example/mcp",
+            "aud": "https://files.example/mcp",
             "exp": 1_000_060,
         },
     })
@@ -43,7 +43,7 @@ fn read_changed(changes: &Value) -> Result<IntrospectionReply, SignedReplyFault>
 fn the_reply_inside_is_judged_as_any_other() {
     let expected = ExpectedClaims {
         issuer: "https://issuer.example".parse().unwrap(),
-        resource: "https://journal.example/mcp".parse().unwrap(),
+        resource: "https://files.example/mcp".parse().unwrap(),
         audience_may_be_absent: false,
         scopes: crate::scope::Scopes::of_test(),
     };
@@ -70,7 +70,7 @@ fn each_fault_of_a_reply_has_its_name() {
         (json!({"token_introspection": null}), Incomplete),
         (json!({"token_introspection": []}), Incomplete),
         (json!({"iss": "https://issuer.example/"}), WrongIssuer),
-        (json!({"aud": "https://journal.example/mcp"}), WrongAudience),
+        (json!({"aud": "https://files.example/mcp"}), WrongAudience),
         (json!({"aud": ["other"]}), WrongAudience),
         (json!({"iat": 999_699}), NotOfNow),
         (json!({"iat": 1_000_031}), NotOfNow),
@@ -84,7 +84,7 @@ fn each_fault_of_a_reply_has_its_name() {
         assert_eq!(read_changed(&changes).unwrap_err(), fault, "{changes}");
     }
     for changes in [
-        json!({"aud": ["other", "epicme"]}),
+        json!({"aud": ["other", "files"]}),
         json!({"iat": 999_700}),
         json!({"iat": 1_000_030}),
     ] {
@@ -122,7 +122,7 @@ fn a_reply_is_signed_and_nothing_else() {
         &key.key_set(),
         ExpectedReply {
             issuer: &"https://issuer.example".parse().unwrap(),
-            client_id: "epicme",
+            client_id: "files",
         },
         now(),
     );

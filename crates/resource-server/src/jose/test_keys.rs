@@ -1,5 +1,4 @@
-//! Keys for the tests of this room, which sign with `ring` itself and not by way of the code that is
-//! tested.
+//! Keys for tests. They sign with `ring` directly, not with the code under test.
 
 use base64::{
     Engine,
@@ -21,22 +20,22 @@ use serde_json::{Map, Value, json};
 use super::keys::{Algorithm, KeySet};
 use crate::clock::Timestamp;
 
-/// `ring` makes no RSA keys, so this one is kept; it opens nothing.
+/// `ring` cannot generate RSA keys. This one is used nowhere else.
 const RSA: &str = include_str!("testdata/rsa-2048.pem");
 
-/// The time at which all of these tests are.
+/// The current time in tests.
 pub(crate) fn now() -> Timestamp {
     DateTime::from_timestamp(1_000_000, 0).unwrap()
 }
 
-/// A key pair, and the algorithm that it signs with.
+/// A key pair and its algorithm.
 pub(crate) struct TestKey {
     pub(crate) algorithm: Algorithm,
     pub(crate) pkcs8: Vec<u8>,
 }
 
 impl TestKey {
-    /// A new key, or of RSA the one that there is.
+    /// A new key; for RSA the fixed one.
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = match algorithm {
@@ -88,20 +87,20 @@ impl TestKey {
         jwk.as_object().unwrap().clone()
     }
 
-    /// A set of this key alone, with the id `k1`.
+    /// A set with only this key, with the id `k1`.
     pub(crate) fn key_set(&self) -> KeySet {
         let mut jwk = self.jwk();
         jwk.insert("kid".to_owned(), json!("k1"));
         key_set(&[Value::Object(jwk)]).unwrap()
     }
 
-    /// A document of this type, signed with this key as `k1`.
+    /// A signed document of this type.
     pub(crate) fn signed(&self, media_type: &str, claims: &Value) -> String {
         let header = json!({"alg": self.algorithm.as_str(), "kid": "k1", "typ": media_type});
         self.compact(&header.to_string(), &claims.to_string())
     }
 
-    /// Header and payload as they are written here, signed.
+    /// Signs header and payload as given.
     pub(crate) fn compact(&self, header: &str, payload: &str) -> String {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let signed = format!("{}.{}", text(header.as_bytes()), text(payload.as_bytes()));
@@ -147,7 +146,7 @@ pub(crate) fn key_set(keys: &[Value]) -> Result<KeySet, super::keys::KeySetFault
     KeySet::read(json!({"keys": keys}).to_string().as_bytes())
 }
 
-/// These members, but for the changes: a null takes one away.
+/// Changes members; a null removes one.
 pub(crate) fn changed(members: &Value, changes: &Value) -> Value {
     let mut members = members.clone();
     for (name, value) in changes.as_object().unwrap() {

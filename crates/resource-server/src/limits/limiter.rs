@@ -1,140 +1,136 @@
-//! How often each of very many callers may do something. Pure but for its locks and the key of its
-//! hashes: it is told the time.
+//! A rate limiter for many callers in constant memory. Callers pass the time.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
     num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
+
 use crate::clock::Timestamp;
 
-/// How many callers are told apart.
+/// The number of callers that are tracked.
 const CALLERS: usize = 100_000;
 
-/// How many of them share a lock, and a place to look.
-const PLACES: usize = 8;
+/// The number of callers per set; each set has a lock.
+const WAYS: usize = 8;
 
-/// By how much the time that one thread has just read may lie before another's, in microseconds. Beyond
-/// that, the clock was set back.
-const APART: i64 = 5_000_000;
+/// The largest difference between the times that two threads have just read, in microseconds. More means
+/// that the clock was set back.
+const CLOCK_TOLERANCE: i64 = 5_000_000;
 
-/// A limit of so many a minute, and as many at once, to each caller: the generic cell rate algorithm,
-/// which keeps a single instant per caller, its theoretical arrival time. That is ahead of now by as
-/// much as the caller has used up.
+/// A limit per minute, with a burst of the same size, for each caller. It uses the generic cell rate
+/// algorithm, which stores one instant per caller: the theoretical arrival time (TAT). It is ahead of the
+/// current time by the used part of the limit.
 ///
-/// The table has a fixed size and is allocated once. A caller for whom there is no place takes over the
-/// place of the one in the same set that has used up least, **and what that one had used up**. So what
-/// is counted of a caller is never less than what it did, whoever else comes: nobody who is over the
-/// limit is freed by a flood of others, and the bound (the limit at once, and the rate from then on)
-/// holds for every caller in every window. Where a caller's place is depends on a key drawn at start,
-/// so nobody can choose to share one with somebody else.
+/// The table is set-associative, has a fixed size, and is allocated once. A new caller in a full set replaces
+/// the entry with the earliest TAT **and inherits that TAT**. So the count of a caller is never too low: a
+/// flood of other callers does not reset a caller that is over its limit. The set of a caller depends on a
+/// random key, so that callers cannot choose a set.
 ///
-/// What a flood can do is count against callers that are new. Who rotates through addresses (IPv6
-/// sources count by /64, and a /48 has 65,536 of those) has the limit once for each: that is what a
-/// limit by address is worth, and why the number of introspections under way is bounded besides. To
-/// make the limit felt by others, the flood has to fill the table faster than it drains: more than
-/// 100,000 times the rate, all sources together.
+/// A flood can only make the limit stricter for new callers, and only if it fills the table faster than it
+/// drains: with more than 100,000 times the rate from all sources together. A client with many addresses has
+/// the limit once for each (IPv6 sources count by /64, and a /48 contains 65,536 of them), which is why
+/// concurrent introspections are limited as well.
 pub(crate) struct Limiter {
     sets: Box<[Mutex<Set>]>,
-    names: RandomState,
+    hasher: RandomState,
     per_minute: u32,
-    /// Between two of them at the rate, in microseconds; rounded up, so that it is never more than the
-    /// rate.
+    /// The time between two requests at the rate, in microseconds; rounded up, so that the rate is not
+    /// exceeded.
     interval: i64,
-    /// By how much a theoretical arrival time may be ahead, in microseconds.
+    /// How far the TAT may be ahead of the current time, in microseconds.
     tolerance: i64,
 }
 
-type Set = [Caller; PLACES];
+type Set = [Caller; WAYS];
 
 #[derive(Clone, Copy)]
 struct Caller {
-    /// A keyed hash of what the caller is known by.
-    name: u64,
+    /// A keyed hash of the caller.
+    key: u64,
     /// The theoretical arrival time, in microseconds since 1970.
     arrival: i64,
 }
 
 impl Limiter {
-    /// A limit of so many a minute.
+    /// A limit with this rate and burst.
     pub(crate) fn new(per_minute: NonZeroU32) -> Self {
-        Self::of_sets(per_minute, CALLERS / PLACES)
+        Self::of_sets(per_minute, CALLERS / WAYS)
     }
 
     fn of_sets(per_minute: NonZeroU32, sets: usize) -> Self {
         const MINUTE: i64 = 60_000_000;
-        let nobody = Caller {
-            name: 0,
+        let empty = Caller {
+            key: 0,
             arrival: i64::MIN,
         };
         let at_once = i64::from(per_minute.get());
         let interval = (MINUTE + at_once - 1) / at_once;
         Self {
-            sets: (0..sets).map(|_| Mutex::new([nobody; PLACES])).collect(),
-            names: RandomState::new(),
+            sets: (0..sets).map(|_| Mutex::new([empty; WAYS])).collect(),
+            hasher: RandomState::new(),
             per_minute: per_minute.get(),
             interval,
             tolerance: interval * at_once,
         }
     }
 
-    /// How many a minute, and at once.
+    /// The limit per minute.
     pub(crate) fn per_minute(&self) -> u32 {
         self.per_minute
     }
 
-    /// Takes one for a caller.
+    /// Counts a request of a caller.
     ///
     /// # Errors
-    /// How long until there is another.
-    pub(crate) fn take(&self, caller: &impl Hash, now: Timestamp) -> Result<(), Duration> {
+    /// The time until the next one is accepted.
+    pub(crate) fn reserve(&self, caller: &impl Hash, now: Timestamp) -> Result<(), Duration> {
         let now = now.timestamp_micros();
-        let (name, mut set) = self.look(caller);
-        let place = match set.iter_mut().find(|place| place.name == name) {
-            Some(place) => place,
+        let (key, mut set) = self.locate(caller);
+        let entry = match set.iter_mut().find(|entry| entry.key == key) {
+            Some(entry) => entry,
             None => set
                 .iter_mut()
-                .min_by_key(|place| place.arrival)
-                .expect("a set has places"),
+                .min_by_key(|entry| entry.arrival)
+                .expect("a set is not empty"),
         };
-        // Nobody waits for a clock that was set back to catch up.
-        if place.arrival.saturating_sub(now) > self.tolerance + APART {
-            place.arrival = now + self.tolerance;
+        // After the clock was set back, callers do not wait for it to catch up.
+        if entry.arrival.saturating_sub(now) > self.tolerance + CLOCK_TOLERANCE {
+            entry.arrival = now + self.tolerance;
         }
-        let arrival = place.arrival.max(now) + self.interval;
+        let arrival = entry.arrival.max(now) + self.interval;
         match u64::try_from(arrival - now - self.tolerance) {
             Ok(wait) if wait > 0 => Err(Duration::from_micros(wait)),
             _ => {
-                *place = Caller { name, arrival };
+                *entry = Caller { key, arrival };
                 Ok(())
             }
         }
     }
 
-    /// Gives back one that was taken and should not count, unless the caller has lost its place since.
-    pub(crate) fn give_back(&self, caller: &impl Hash) {
-        let (name, mut set) = self.look(caller);
-        if let Some(place) = set.iter_mut().find(|place| place.name == name) {
-            place.arrival = place.arrival.saturating_sub(self.interval);
+    /// Undoes one count, unless the entry of the caller was replaced meanwhile.
+    pub(crate) fn refund(&self, caller: &impl Hash) {
+        let (key, mut set) = self.locate(caller);
+        if let Some(entry) = set.iter_mut().find(|entry| entry.key == key) {
+            entry.arrival = entry.arrival.saturating_sub(self.interval);
         }
     }
 
-    /// A caller's name, and the set in which its place is, if it has one.
-    fn look(&self, caller: &impl Hash) -> (u64, MutexGuard<'_, Set>) {
-        let name = self.names.hash_one(caller);
+    /// The key of a caller, and its set.
+    fn locate(&self, caller: &impl Hash) -> (u64, MutexGuard<'_, Set>) {
+        let key = self.hasher.hash_one(caller);
         let count = u64::try_from(self.sets.len()).unwrap_or(u64::MAX);
-        let index = usize::try_from(name % count).unwrap_or(0);
-        let set = self.sets[index].lock();
-        (name, set.unwrap_or_else(PoisonError::into_inner))
+        let index = usize::try_from(key % count).unwrap_or(0);
+        (key, self.sets[index].lock())
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
         let taken = |set: &Mutex<Set>| {
-            let set = set.lock().unwrap();
-            set.iter().filter(|place| place.arrival != i64::MIN).count()
+            let set = set.lock();
+            set.iter().filter(|entry| entry.arrival != i64::MIN).count()
         };
         self.sets.iter().map(taken).sum()
     }
@@ -157,31 +153,31 @@ mod tests {
         Limiter::of_sets(per_minute.try_into().unwrap(), sets)
     }
 
-    /// Takes until there is no more, and says how often.
+    /// The number of requests until the limit is reached.
     fn drain(limiter: &Limiter, caller: &str, now: Timestamp) -> usize {
         (0..)
-            .take_while(|_| limiter.take(&caller, now).is_ok())
+            .take_while(|_| limiter.reserve(&caller, now).is_ok())
             .count()
     }
 
     #[test]
-    fn there_are_as_many_at_once_as_in_a_minute_and_then_one_at_a_time() {
+    fn the_burst_is_the_limit_and_then_requests_are_spaced() {
         let limiter = limiter(60, 1);
         assert_eq!(drain(&limiter, "a", at(0)), 60);
         assert_eq!(drain(&limiter, "b", at(0)), 60, "each caller has its own");
-        assert_eq!(limiter.take(&"a", at(0)), Err(Duration::from_secs(1)));
+        assert_eq!(limiter.reserve(&"a", at(0)), Err(Duration::from_secs(1)));
         assert_eq!(drain(&limiter, "a", at(1_000_000)), 1);
         assert_eq!(drain(&limiter, "a", at(11_000_000)), 10);
         assert_eq!(drain(&limiter, "a", at(3_600_000_000)), 60);
     }
 
     #[test]
-    fn a_rate_that_no_minute_is_divided_by_is_not_exceeded() {
+    fn a_rate_that_does_not_divide_a_minute_is_not_exceeded() {
         let limiter = limiter(700_000, 1);
         drain(&limiter, "a", at(0));
         let (mut now, mut count) = (0, 0);
         while now < 60_000_000 / 70 {
-            match limiter.take(&"a", at(now)) {
+            match limiter.reserve(&"a", at(now)) {
                 Ok(()) => count += 1,
                 Err(wait) => now += i64::try_from(wait.as_micros()).unwrap(),
             }
@@ -190,37 +186,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_does_not_count() {
+    fn a_refund_does_not_count() {
         let limiter = limiter(3, 1);
         for _ in 0..100 {
-            limiter.take(&"a", at(0)).unwrap();
-            limiter.give_back(&"a");
+            limiter.reserve(&"a", at(0)).unwrap();
+            limiter.refund(&"a");
         }
-        limiter.give_back(&"unknown");
+        limiter.refund(&"unknown");
         assert_eq!(drain(&limiter, "a", at(0)), 3);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_keeps_nobody_out_for_longer_than_a_minute() {
+    fn a_clock_that_is_set_back_delays_callers_by_a_minute_at_most() {
         let limiter = limiter(60, 1);
         drain(&limiter, "a", at(86_400_000_000));
-        assert_eq!(limiter.take(&"a", at(0)), Err(Duration::from_secs(1)));
+        assert_eq!(limiter.reserve(&"a", at(0)), Err(Duration::from_secs(1)));
         assert_eq!(drain(&limiter, "a", at(60_000_000)), 60);
     }
 
     #[test]
-    fn a_million_callers_grow_nothing_and_free_nobody_who_is_over_the_limit() {
+    fn a_million_callers_stay_within_the_table_and_reset_no_caller() {
         let limiter = Limiter::new(60.try_into().unwrap());
         drain(&limiter, "over", at(0));
         let admitted = (0..1_000_000)
-            .filter(|caller| limiter.take(caller, at(0)).is_ok())
+            .filter(|caller| limiter.reserve(caller, at(0)).is_ok())
             .count();
         assert!(limiter.len() <= CALLERS, "{}", limiter.len());
         assert!(limiter.len() > CALLERS / 2, "the table is used");
         // They have a small part each of what the table has.
         assert_eq!(admitted, 1_000_000);
-        assert!(limiter.take(&"over", at(0)).is_err());
-        assert!(limiter.take(&"new", at(0)).is_ok());
+        assert!(limiter.reserve(&"over", at(0)).is_err());
+        assert!(limiter.reserve(&"new", at(0)).is_ok());
     }
 
     #[test]
@@ -231,7 +227,7 @@ mod tests {
                 .map(|_| {
                     scope.spawn(|| {
                         (0..1_000)
-                            .filter(|_| limiter.take(&"a", at(0)).is_ok())
+                            .filter(|_| limiter.reserve(&"a", at(0)).is_ok())
                             .count()
                     })
                 })
@@ -257,7 +253,7 @@ mod tests {
             for (caller, step, late) in takes {
                 // Steps of nothing are the burst.
                 now += if step < 1_500_000 { 0 } else { step };
-                if limiter.take(&caller, at(now - late)).is_ok() {
+                if limiter.reserve(&caller, at(now - late)).is_ok() {
                     admitted.entry(caller).or_default().push(now - late);
                 }
             }
@@ -274,18 +270,18 @@ mod tests {
         }
 
         #[test]
-        fn who_waits_as_told_is_admitted_and_who_does_not_is_not(
+        fn a_caller_is_admitted_after_the_wait_and_not_before(
             per_minute in 1u32..10_000, burst in 0usize..200, paused in 0i64..100_000_000,
         ) {
             let limiter = limiter(per_minute, 1);
             for _ in 0..burst {
-                let _ = limiter.take(&"a", at(0));
+                let _ = limiter.reserve(&"a", at(0));
             }
             drain(&limiter, "a", at(paused));
-            let wait = limiter.take(&"a", at(paused)).unwrap_err();
+            let wait = limiter.reserve(&"a", at(paused)).unwrap_err();
             let wait = i64::try_from(wait.as_micros()).unwrap();
-            prop_assert!(limiter.take(&"a", at(paused + wait - 1)).is_err());
-            prop_assert!(limiter.take(&"a", at(paused + wait)).is_ok());
+            prop_assert!(limiter.reserve(&"a", at(paused + wait - 1)).is_err());
+            prop_assert!(limiter.reserve(&"a", at(paused + wait)).is_ok());
         }
     }
 }

@@ -1,5 +1,11 @@
-//! Which limits there are: of tokens that are not known, by where they come from, and of requests, by
-//! user and by client. Who is over one is answered 429; what is under way is bounded elsewhere.
+//! *Purpose:* rate limits: of refused tokens by source address, and of requests by user and by client. A request
+//! over a limit gets 429 (RFC 6585 §4). Concurrency is limited by [`gate`](crate::gate).
+//!
+//! *Used by:* `guard`.
+//!
+//! *Invariants:* constant memory; a flood of other callers never resets a caller that is over its limit.
+//!
+//! *Start reading at* [`RateLimits`], then `limiter.rs`.
 
 mod limiter;
 mod source;
@@ -27,22 +33,21 @@ use crate::{
     principal::Principal,
 };
 
-/// How often what may be asked in a minute, and at once; `None` is as often as anybody likes.
+/// Rate limits per minute, which are also the burst sizes; `None` is unlimited.
 #[derive(Clone, Debug)]
 pub struct RateLimits {
-    /// Proxies that are believed when they say for whom they ask.
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` fields are trusted.
     pub trusted_proxies: Vec<AddressRange>,
-    /// Tokens from one source that are not known, and no good.
+    /// Refused tokens from one source address: an IPv4 address, or an IPv6 /64.
     pub unknown_tokens: Option<NonZeroU32>,
     /// Requests of one user.
     pub requests_per_user: Option<NonZeroU32>,
-    /// Requests of one client of one issuer.
+    /// Requests of one client at one issuer.
     pub requests_per_client: Option<NonZeroU32>,
 }
 
 impl Default for RateLimits {
-    /// 60 unknown tokens from one address and 6,000 requests of one user in a minute; no proxy is
-    /// trusted.
+    /// 60 refused tokens per source address and 6,000 requests per user in a minute; no trusted proxies.
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
@@ -53,30 +58,29 @@ impl Default for RateLimits {
     }
 }
 
-/// The limits, shared by all workers. Each that is switched on has a table of its own, and costs a
-/// request one hash and one lock that nobody holds for longer than a look at eight numbers.
-pub struct Limits {
+/// The limits, shared by all workers. Each enabled limit costs a request one hash and one short lock.
+pub(crate) struct Limits {
     trusted_proxies: Vec<AddressRange>,
     unknown_tokens: Option<Limiter>,
     users: Option<Limiter>,
     clients: Option<Limiter>,
 }
 
-/// There were too many in too short a time.
+/// A rate limit is exceeded.
 #[derive(Clone, Copy, Debug, Display)]
 #[display("{what}")]
 pub struct Exceeded {
     what: Limited,
-    /// How many a minute, and at once, there may be.
+    /// The limit per minute.
     pub per_minute: u32,
-    /// How long until there may be another, in whole seconds.
+    /// The time until the next request is accepted, in whole seconds.
     pub wait: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Display)]
 enum Limited {
     #[display("too many unknown tokens from one source")]
-    UnverifiedTokenBudgets,
+    UnverifiedTokens,
     #[display("too many requests of one user")]
     User,
     #[display("too many requests of one client")]
@@ -84,9 +88,9 @@ enum Limited {
 }
 
 impl Limits {
-    /// Those of the configuration.
+    /// Limits with these settings.
     #[must_use]
-    pub fn new(limits: RateLimits) -> Self {
+    pub(crate) fn new(limits: RateLimits) -> Self {
         Self {
             trusted_proxies: limits.trusted_proxies,
             unknown_tokens: limits.unknown_tokens.map(Limiter::new),
@@ -95,25 +99,25 @@ impl Limits {
         }
     }
 
-    /// Counts a request of somebody who is known.
+    /// Counts an authenticated request.
     ///
     /// # Errors
-    /// The limit that it exceeds.
-    pub fn admit(&self, principal: &Principal, now: Timestamp) -> Result<(), Exceeded> {
+    /// The limit that is exceeded.
+    pub(crate) fn admit(&self, principal: &Principal, now: Timestamp) -> Result<(), Exceeded> {
         if let Some(users) = &self.users {
             users
-                .take(&principal.user, now)
+                .reserve(&principal.user, now)
                 .map_err(|wait| Exceeded::new(Limited::User, users, wait))?;
         }
         if let (Some(clients), Some(client)) = (&self.clients, &principal.client) {
             clients
-                .take(&(&principal.issuer, client), now)
+                .reserve(&(&principal.issuer, client), now)
                 .map_err(|wait| Exceeded::new(Limited::Client, clients, wait))?;
         }
         Ok(())
     }
 
-    /// What a request takes for a token that is not known.
+    /// The budget of one request for tokens that are not cached.
     pub(crate) fn unverified_token<'a>(
         &'a self,
         request: &'a HttpRequest,
@@ -123,7 +127,7 @@ impl Limits {
             limits: self,
             request,
             clock,
-            taken: Cell::new(0),
+            reserved: Cell::new(0),
         }
     }
 
@@ -142,39 +146,36 @@ impl Limits {
     }
 }
 
-/// What one request takes for a token that is not known: one each time that the authorization server is
-/// about to be asked, so that no number of them at once gets further than the limit. What turns out to
-/// be good is given back, and so is what could not be found out: a hosted client may bring the tokens
-/// of thousands of users from one address, and each of them is unknown again once its answer is too
-/// old to be believed. Whoever mixes good tokens with bad ones gains one bad one for each good one at
-/// most, and only if that one's answer comes late. Who hangs up meanwhile gets nothing back.
+/// The budget of one request for tokens that are not cached. One unit is reserved before each introspection,
+/// so that concurrent requests cannot exceed the limit, and refunded unless the token is refused: a hosted
+/// client may send valid tokens of thousands of users from one address. A cancelled request gets no refund.
 pub(crate) struct UnverifiedTokenBudget<'a> {
     limits: &'a Limits,
     request: &'a HttpRequest,
     clock: &'a Clock,
-    taken: Cell<usize>,
+    reserved: Cell<usize>,
 }
 
 impl UnverifiedTokenBudget<'_> {
-    /// Takes one.
+    /// Reserves one unit.
     ///
     /// # Errors
-    /// That there is none.
+    /// The limit is exceeded.
     pub(crate) fn reserve(&self) -> Result<(), Exceeded> {
         if let Some(limiter) = &self.limits.unknown_tokens {
             limiter
-                .take(&self.limits.source(self.request), self.clock.now())
-                .map_err(|wait| Exceeded::new(Limited::UnverifiedTokenBudgets, limiter, wait))?;
-            self.taken.set(self.taken.get() + 1);
+                .reserve(&self.limits.source(self.request), self.clock.now())
+                .map_err(|wait| Exceeded::new(Limited::UnverifiedTokens, limiter, wait))?;
+            self.reserved.set(self.reserved.get() + 1);
         }
         Ok(())
     }
 
-    /// Gives back what was taken.
+    /// Refunds the reserved units.
     pub(crate) fn refund(&self) {
         if let Some(limiter) = &self.limits.unknown_tokens {
-            for _ in 0..self.taken.take() {
-                limiter.give_back(&self.limits.source(self.request));
+            for _ in 0..self.reserved.take() {
+                limiter.refund(&self.limits.source(self.request));
             }
         }
     }
@@ -185,16 +186,16 @@ impl Exceeded {
         Self {
             what,
             per_minute: limiter.per_minute(),
-            // Rounded up: who comes back when told is served.
+            // Rounded up, so that a client that waits for this time is served.
             wait: Duration::from_secs(wait.as_micros().div_ceil(1_000_000) as u64),
         }
     }
 
-    /// What the client reads.
+    /// The message for the client.
     #[must_use]
     pub fn description(&self) -> String {
         let what = match self.what {
-            Limited::UnverifiedTokenBudgets => "unknown tokens from this address",
+            Limited::UnverifiedTokens => "unknown tokens from this address",
             Limited::User => "requests of this user",
             Limited::Client => "requests of this client",
         };

@@ -1,14 +1,14 @@
-//! Where a request comes from: the peer of the connection, or whom a trusted proxy names. Pure.
+//! The source address of a request: the peer of the connection, or the address that trusted proxies name.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::address_range::AddressRange;
 
-/// Where a request comes from, as far as it is counted. An IPv6 source is a /64: a single host has all
-/// of one at its disposal (RFC 4291 §2.5.4).
+/// The source address for rate limits. An IPv6 source is a /64, because a single host usually has a whole
+/// one (RFC 4291 §2.5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
-    /// One IPv4 address, also where it came as an IPv4-mapped IPv6 address.
+    /// An IPv4 address, or an IPv4-mapped IPv6 address.
     V4(Ipv4Addr),
     /// The first 64 bits of an IPv6 address.
     V6([u16; 4]),
@@ -26,13 +26,12 @@ impl From<IpAddr> for Source {
     }
 }
 
-/// Where a request of this peer comes from. What the fields `Forwarded` (RFC 7239) and `X-Forwarded-For`
-/// say counts if the peer is a trusted proxy, and no further than trusted proxies have written it: from
-/// the right, the first address that is none of theirs. If that one is no address, it is the peer that
-/// is counted.
+/// The source of a request. If the peer is a trusted proxy, it is the rightmost address in `Forwarded`
+/// (RFC 7239) or `X-Forwarded-For` that is not a trusted proxy itself; if that entry is not an address, it is
+/// the peer.
 ///
-/// A proxy that writes one of the fields often hands on the other as its client sent it, so neither can
-/// win where both are there and disagree: it is the peer then, too.
+/// A proxy that writes one of the fields often forwards the other unchanged from its client, so if both are
+/// present and disagree, it is the peer too.
 pub(crate) fn source<'a>(
     peer: IpAddr,
     trusted: &[AddressRange],
@@ -43,8 +42,8 @@ pub(crate) fn source<'a>(
     if !is_trusted(peer) {
         return peer.into();
     }
-    let mut said = [Named::new(is_trusted), Named::new(is_trusted)];
-    let [modern, customary] = &mut said;
+    let mut named = [Named::new(is_trusted), Named::new(is_trusted)];
+    let [modern, customary] = &mut named;
     for line in forwarded {
         modern.is_there = true;
         if read_forwarded(line, |node| modern.add(node.and_then(node_address))).is_none() {
@@ -60,7 +59,7 @@ pub(crate) fn source<'a>(
             }
         }
     }
-    let mut sources = said
+    let mut sources = named
         .into_iter()
         .filter(|named| named.is_there)
         .map(|named| named.source(peer));
@@ -71,8 +70,8 @@ pub(crate) fn source<'a>(
     }
 }
 
-/// What one of the fields names, read from left to right: the last that is no trusted proxy stays, as if
-/// it had been read from the right.
+/// The address that one field names. It is read from left to right and keeps the last address that is not a
+/// trusted proxy, which is the first from the right.
 struct Named<T> {
     is_trusted: T,
     is_there: bool,
@@ -104,7 +103,7 @@ impl<T: Fn(IpAddr) -> bool> Named<T> {
     fn add(&mut self, address: Option<IpAddr>) {
         match (address, &self.last) {
             (None, _) => self.last = Last::Unknown,
-            // Where all are trusted proxies, the leftmost is itself the client.
+            // If all are trusted proxies, the leftmost one is the client.
             (Some(address), Last::Nothing) => self.last = Last::Address(address),
             (Some(address), _) if (self.is_trusted)(address) => {}
             (Some(address), _) => self.last = Last::Address(address),
@@ -112,9 +111,9 @@ impl<T: Fn(IpAddr) -> bool> Named<T> {
     }
 }
 
-/// Reads one `Forwarded` field line (RFC 7239 §4), and tells of each element what its `for` is. `None` if
+/// Reads one `Forwarded` field line (RFC 7239 §4) and calls `visit` with the `for` of each element. `None` if
 /// the line is malformed.
-fn read_forwarded<'a>(line: &'a [u8], mut tell: impl FnMut(Option<&'a [u8]>)) -> Option<()> {
+fn read_forwarded<'a>(line: &'a [u8], mut visit: impl FnMut(Option<&'a [u8]>)) -> Option<()> {
     let mut rest = line.trim_ascii();
     while !rest.is_empty() {
         let (mut node, mut is_empty) = (None, true);
@@ -127,7 +126,7 @@ fn read_forwarded<'a>(line: &'a [u8], mut tell: impl FnMut(Option<&'a [u8]>)) ->
                 Some(_) => {
                     let (name, value, after) = pair(rest)?;
                     is_empty = false;
-                    // Each parameter stands at most once in an element.
+                    // Each parameter occurs at most once in an element (RFC 7239 §4).
                     if name.eq_ignore_ascii_case(b"for") && node.replace(value).is_some() {
                         return None;
                     }
@@ -140,14 +139,14 @@ fn read_forwarded<'a>(line: &'a [u8], mut tell: impl FnMut(Option<&'a [u8]>)) ->
         }
         // Empty elements of a list are ignored (RFC 9110 §5.6.1.2).
         if !is_empty {
-            tell(node);
+            visit(node);
         }
         rest = rest.strip_prefix(b",").unwrap_or(rest);
     }
     Some(())
 }
 
-/// A name, a value and what comes after them. An escape within a quoted value stays as it is: no address
+/// A name, a value and the rest of the line. An escape within a quoted value is kept: no address
 /// has one.
 fn pair(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (name, rest) = token(text)?;
@@ -167,7 +166,7 @@ fn pair(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((name, &quoted[..end], &quoted[end + 1..]))
 }
 
-/// A token (RFC 9110 §5.6.2) and what comes after it.
+/// A token (RFC 9110 §5.6.2) and the rest.
 fn token(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text
         .iter()

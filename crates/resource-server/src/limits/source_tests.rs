@@ -28,7 +28,7 @@ fn a_source_is_an_ipv4_address_or_an_ipv6_64() {
 }
 
 #[test]
-fn a_peer_that_is_no_trusted_proxy_is_not_believed() {
+fn fields_of_an_untrusted_peer_are_ignored() {
     for peer in ["192.0.2.9", "2001:db8::9", "::1"] {
         let line = "203.0.113.7";
         assert_eq!(of(peer, &["for=203.0.113.7"], &[line]), at(peer));
@@ -37,7 +37,7 @@ fn a_peer_that_is_no_trusted_proxy_is_not_believed() {
 }
 
 #[test]
-fn a_trusted_proxy_is_believed_as_far_as_trusted_proxies_have_written() {
+fn the_rightmost_untrusted_address_is_the_source() {
     let client = "203.0.113.7";
     for lines in [
         &["203.0.113.7"][..],
@@ -107,7 +107,7 @@ fn what_is_no_address_where_it_counts_is_the_peers() {
 }
 
 #[test]
-fn fields_that_disagree_are_neither_of_them_believed() {
+fn fields_that_disagree_are_both_ignored() {
     let (one, other) = ("203.0.113.7", "198.51.100.1");
     let forwarded = format!("for={one}");
     assert_eq!(of("10.0.0.1", &[&forwarded], &[one]), at(one));

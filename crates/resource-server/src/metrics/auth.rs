@@ -1,4 +1,4 @@
-//! What a resource server counts.
+//! The metrics of a resource server.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::metric_label;
 
-/// What the AuthActors of one server have counted since it started.
+/// Counters and histograms of one guard.
 #[derive(Debug)]
 pub struct AuthMetrics {
     introspections: Counters,
@@ -18,45 +18,45 @@ pub struct AuthMetrics {
 }
 
 metric_label! {
-    /// What became of an introspection (RFC 7662).
+    /// The outcome of an introspection (RFC 7662).
     Introspection {
-        /// The authorization server vouches for the token.
+        /// The token is active.
         Active = "active",
-        /// It does not.
+        /// The token is not active.
         Inactive = "inactive",
-        /// It could not be reached, or had an error of its own, or took too long.
+        /// The authorization server is unreachable, too slow, or returned a server error.
         Unavailable = "unavailable",
-        /// It answered what it should not, or refuses us.
-        Nonsense = "invalid_response",
-        /// It was not asked: it failed several times in a row.
+        /// Its response is invalid, or it rejects the credentials of this server.
+        InvalidResponse = "invalid_response",
+        /// Not called, because the circuit is open.
         CircuitOpen = "circuit_open",
     }
 }
 
 metric_label! {
-    /// What was known of a token before anybody was asked.
+    /// The result of a look-up in the token cache.
     CacheResult {
-        /// That it is good.
+        /// An active token.
         Hit = "hit",
-        /// Nothing.
+        /// No entry.
         Miss = "miss",
-        /// That it is no good.
+        /// A refused token.
         NegativeHit = "negative_hit",
-        /// That it was good, which has to do while its authorization server cannot be asked.
+        /// A stale active token, used while the authorization server is unavailable.
         Stale = "stale",
-        /// Nothing, but somebody was asking already.
+        /// No entry, but an introspection was in flight.
         Coalesced = "coalesced",
     }
 }
 
 metric_label! {
-    /// Whether an authorization server is asked.
+    /// The state of a circuit breaker.
     CircuitState {
-        /// It is.
+        /// Calls are made.
         Closed = "closed",
-        /// One call is let through to find out.
+        /// One call is made as a probe.
         HalfOpen = "half_open",
-        /// It is left alone for a while.
+        /// No calls are made.
         Open = "open",
     }
 }
@@ -72,23 +72,23 @@ impl Default for AuthMetrics {
 }
 
 impl AuthMetrics {
-    /// An authorization server was asked about a token.
+    /// Counts an introspection.
     pub fn introspection(&self, outcome: Introspection, took: Duration) {
         self.introspections.add(outcome.index());
         self.introspection_durations.observe(took);
     }
 
-    /// An authorization server was not asked about a token, because its circuit is open.
-    pub fn introspection_left_out(&self) {
+    /// Counts an introspection that was skipped because the circuit is open.
+    pub fn introspection_skipped(&self) {
         self.introspections.add(Introspection::CircuitOpen.index());
     }
 
-    /// A token was looked up in the cache.
+    /// Counts a look-up in the cache.
     pub fn introspection_cache(&self, result: CacheResult) {
         self.introspection_cache.add(result.index());
     }
 
-    /// Writes all of it, as Prometheus reads it.
+    /// Writes all families in the Prometheus text format.
     pub fn write(&self, text: &mut Text) {
         let name = "introspections_total";
         let help = "Tokens that an authorization server was asked about.";

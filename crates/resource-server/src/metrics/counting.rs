@@ -1,4 +1,4 @@
-//! Counters and histograms: arrays of atomics, each at a place that is known beforehand.
+//! Counters and histograms: arrays of atomics with fixed indices.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,36 +7,36 @@ use std::{
 
 use super::text::Text;
 
-/// Counters of one family, by place.
+/// The counters of one family, by index.
 #[derive(Debug)]
 pub struct Counters(Box<[AtomicU64]>);
 
 impl Counters {
-    /// Counters at zero.
+    /// `count` counters at zero.
     #[must_use]
     pub fn new(count: usize) -> Self {
         Self((0..count).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Counts one.
+    /// Increments the counter at an index.
     ///
     /// # Panics
-    /// If there is no such place.
-    pub fn add(&self, place: usize) {
-        self.0[place].fetch_add(1, Ordering::Relaxed);
+    /// If the index is out of bounds.
+    pub fn add(&self, index: usize) {
+        self.0[index].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The count at a place.
+    /// The count at an index.
     ///
     /// # Panics
-    /// If there is no such place.
+    /// If the index is out of bounds.
     #[must_use]
-    pub fn get(&self, place: usize) -> u64 {
-        self.0[place].load(Ordering::Relaxed)
+    pub fn get(&self, index: usize) -> u64 {
+        self.0[index].load(Ordering::Relaxed)
     }
 }
 
-/// Up to how long, in microseconds, and how Prometheus is told of it.
+/// The upper bounds of the buckets, in microseconds and as text in seconds.
 const BOUNDS: [(u64, &str); 15] = [
     (250, "0.00025"),
     (500, "0.0005"),
@@ -55,10 +55,10 @@ const BOUNDS: [(u64, &str); 15] = [
     (10_000_000, "10"),
 ];
 
-/// How long something took, and how often it was done.
+/// A histogram of durations.
 #[derive(Debug)]
 pub struct Histogram {
-    /// Those within each bound and above the one before; last, those above all.
+    /// Not cumulative: the observations above the previous bound; the last bucket has no bound.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     micros: AtomicU64,
 }
@@ -70,7 +70,7 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Nothing observed.
+    /// An empty histogram.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Histogram {
         }
     }
 
-    /// Something took so long.
+    /// Adds an observation.
     pub fn observe(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let bucket = BOUNDS
@@ -90,7 +90,7 @@ impl Histogram {
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// How often something was observed.
+    /// The number of observations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets
@@ -99,7 +99,7 @@ impl Histogram {
             .sum()
     }
 
-    /// Writes the series of a family. Prometheus's buckets each hold those below them as well.
+    /// Writes the series of the family, with cumulative buckets.
     pub fn write(&self, text: &mut Text, name: &str, labels: &[(&str, &str)]) {
         let mut count = 0;
         let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_are_said_as_they_are() {
+    fn the_bounds_are_written_as_they_are() {
         for (micros, said) in BOUNDS {
             let seconds: f64 = said.parse().unwrap();
             let said = Duration::from_secs_f64(seconds);

@@ -1,18 +1,18 @@
-//! Labels: closed sets of values, so that counting is an array index and no client adds a series.
+//! Labels: closed sets of values, so that counting is an array access and no client can add a series.
 
-/// A label, the values of which are a closed set.
+/// A label with a closed set of values.
 pub trait Label: Copy + Sized + 'static {
-    /// All values, each at its place.
+    /// All values, in the order of their indices.
     const ALL: &'static [Self];
 
-    /// The value's place among all.
+    /// The index of the value in [`Label::ALL`].
     fn index(self) -> usize;
 
-    /// The value as Prometheus is told it.
+    /// The value in the Prometheus text format.
     fn as_str(self) -> &'static str;
 }
 
-/// Declares a label with its values, each with the text by which Prometheus shows it.
+/// Declares a [`Label`](crate::metrics::Label) with its values and their texts.
 #[macro_export]
 macro_rules! metric_label {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $value:ident = $text:literal,)+ }) => {

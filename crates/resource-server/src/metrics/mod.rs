@@ -1,5 +1,4 @@
-//! *Purpose:* counters and histograms, the labels that they have, and the text in which Prometheus reads
-//! them.
+//! *Purpose:* counters, histograms and labels, and the Prometheus text format.
 //!
 //! *Used by:* `auth`, and servers for their own metrics.
 //!

@@ -1,17 +1,17 @@
-//! Prometheus's text format 0.0.4.
+//! The Prometheus text format 0.0.4.
 
 use std::fmt::{Display, Write};
 
-/// A page of metrics on its way.
+/// Builds a page of metrics.
 #[derive(Debug)]
 pub struct Text {
     text: String,
-    /// Stands before the name of every family, with an underscore; may be empty.
+    /// The prefix of every family name, with an underscore; may be empty.
     prefix: String,
 }
 
 impl Text {
-    /// An empty page, whose families are named with this prefix.
+    /// An empty page with this prefix for family names.
     #[must_use]
     pub fn new(prefix: &str) -> Self {
         let prefix = match prefix {
@@ -24,41 +24,46 @@ impl Text {
         }
     }
 
-    /// Has what is written from here on named without the prefix: the families that Prometheus's own
-    /// libraries name.
+    /// Drops the prefix for the following families: those whose names are standard, such as `process_*`.
     pub fn without_prefix(&mut self) {
         self.prefix.clear();
     }
 
-    /// Begins a family of series.
+    /// Starts a family.
     pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         let prefix = &self.prefix;
         let head = format!("# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}\n");
         self.text.push_str(&head);
     }
 
-    /// A series and its value.
+    /// Writes one sample.
     pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.part(name, "", labels, value);
     }
 
-    /// A part of a histogram.
-    pub fn part(&mut self, name: &str, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
+    /// Writes the `_sum` or `_count` of a histogram.
+    pub(crate) fn part(
+        &mut self,
+        name: &str,
+        suffix: &str,
+        labels: &[(&str, &str)],
+        value: impl Display,
+    ) {
         self.text.push_str(&self.prefix);
         self.write(format_args!("{name}{suffix}"));
         self.labels(labels, None);
         self.write(format_args!(" {value}\n"));
     }
 
-    /// A bucket of a histogram.
-    pub fn bucket(&mut self, name: &str, labels: &[(&str, &str)], bound: &str, count: u64) {
+    /// Writes a bucket of a histogram.
+    pub(crate) fn bucket(&mut self, name: &str, labels: &[(&str, &str)], bound: &str, count: u64) {
         self.text.push_str(&self.prefix);
         self.write(format_args!("{name}_bucket"));
         self.labels(labels, Some(("le", bound)));
         self.write(format_args!(" {count}\n"));
     }
 
-    /// The page.
+    /// The finished page.
     #[must_use]
     pub fn finish(self) -> String {
         self.text
@@ -88,7 +93,7 @@ impl Text {
     fn write(&mut self, arguments: std::fmt::Arguments<'_>) {
         self.text
             .write_fmt(arguments)
-            .expect("a string takes what is written to it");
+            .expect("writing to a string does not fail");
     }
 }
 

@@ -1,49 +1,53 @@
-//! What is open on the strength of a token: streams, calls, sessions. Each hears of the cut-off that
-//! covers it.
+//! The registry of active uses of tokens (streams, calls, sessions), which end when they are revoked.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use actix::{Actor, Context, Handler, ResponseFuture};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::auth::shared::Revoked;
-use crate::principal::{Credential, Principal, Revocation, UserId};
+use crate::{
+    auth::shared::Revoked,
+    principal::{Credential, Principal, Revocation, UserId},
+};
 
-/// How many are told before others get their turn at the register.
-const AT_ONCE: usize = 256;
+/// The number of uses that are notified before the lock is released for others.
+const BATCH: usize = 256;
 
-/// Everything that is open, by whom a cut-off may name. There is never more in it than there are
-/// streams, sessions and calls under way, each of which is bounded where it begins.
+/// All active uses, indexed by what a revocation can name. It holds no more than the server has streams,
+/// sessions and calls, all of which are limited where they begin.
 #[derive(Clone, Default)]
-pub(crate) struct ActiveUses(Arc<Mutex<Register>>);
+pub(crate) struct ActiveUses(Arc<Mutex<Registry>>);
 
 #[derive(Default)]
-struct Register {
+struct Registry {
+    /// The number of the next entry.
     next: u64,
     uses: BTreeMap<u64, Entry>,
-    by_whom: HashMap<Whom, BTreeSet<u64>>,
-    names: RandomState,
+    index: HashMap<IndexKey, BTreeSet<u64>>,
+    client_hasher: RandomState,
 }
 
-/// Who may be cut off by name, short enough to be entered for every call: a client is known by a keyed
-/// hash. Should two be alike, another client's uses end too, and are begun anew.
+/// What a revocation can name. It has a fixed size because it is stored for every call: a client is
+/// represented by a keyed hash. On a collision the other client's uses end too, and the client retries.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Whom {
+enum IndexKey {
     Credential(Credential),
     User(UserId),
     Client(u64),
 }
 
 struct Entry {
-    whom: [Option<Whom>; 3],
+    keys: [Option<IndexKey>; 3],
     revocation: watch::Sender<bool>,
 }
 
-/// Something that is open. Dropping it ends it.
+/// An active use of a token: see [`AuthHandle::active_use`](crate::auth::AuthHandle::active_use). Dropping
+/// it removes it from the registry.
 pub struct ActiveUse {
     revocation: watch::Receiver<bool>,
     number: u64,
@@ -51,33 +55,33 @@ pub struct ActiveUse {
 }
 
 impl ActiveUses {
-    /// Enters what is open under this very token.
+    /// Registers a use of this token.
     pub(crate) fn of_token(&self, principal: &Principal) -> ActiveUse {
-        self.enter(principal, Some(Whom::Credential(principal.credential)))
+        self.register(principal, Some(IndexKey::Credential(principal.credential)))
     }
 
-    /// Enters what belongs to the user and the client, whichever token they bring.
+    /// Registers a use by the user and the client, whichever token they present.
     pub(crate) fn of_owner(&self, principal: &Principal) -> ActiveUse {
-        self.enter(principal, None)
+        self.register(principal, None)
     }
 
-    fn enter(&self, principal: &Principal, credential: Option<Whom>) -> ActiveUse {
+    fn register(&self, principal: &Principal, credential: Option<IndexKey>) -> ActiveUse {
         let (sender, revocation) = watch::channel(false);
-        let mut register = self.lock();
+        let mut registry = self.lock();
         let client = principal.client.as_deref();
-        let client = client.map(|client| register.client(&principal.issuer, client));
-        let whom = [Some(Whom::User(principal.user)), client, credential];
-        let number = register.next;
-        register.next += 1;
-        for one in whom.into_iter().flatten() {
-            register.by_whom.entry(one).or_default().insert(number);
+        let client = client.map(|client| registry.client(&principal.issuer, client));
+        let keys = [Some(IndexKey::User(principal.user)), client, credential];
+        let number = registry.next;
+        registry.next += 1;
+        for key in keys.into_iter().flatten() {
+            registry.index.entry(key).or_default().insert(number);
         }
         let entry = Entry {
-            whom,
+            keys,
             revocation: sender,
         };
-        register.uses.insert(number, entry);
-        drop(register);
+        registry.uses.insert(number, entry);
+        drop(registry);
         ActiveUse {
             revocation,
             number,
@@ -85,59 +89,59 @@ impl ActiveUses {
         }
     }
 
-    /// Tells some of those that a cut-off covers, of those that were there before `end`; `false` if
-    /// there was none left.
-    fn tell_some(&self, revocation: &Revocation, end: u64) -> bool {
-        let mut register = self.lock();
+    /// Notifies a batch of the uses that a revocation covers and whose number is below `end`. Returns
+    /// `false` when none is left.
+    fn notify_batch(&self, revocation: &Revocation, end: u64) -> bool {
+        let mut registry = self.lock();
         let covered: Vec<u64> = match revocation {
-            Revocation::Everybody => register
+            Revocation::All => registry
                 .uses
                 .range(..end)
                 .map(|(number, _)| *number)
-                .take(AT_ONCE)
+                .take(BATCH)
                 .collect(),
             Revocation::Credential(credential) => {
-                register.some_of(Whom::Credential(*credential), end)
+                registry.some_of(IndexKey::Credential(*credential), end)
             }
-            Revocation::User(user) => register.some_of(Whom::User(*user), end),
+            Revocation::User(user) => registry.some_of(IndexKey::User(*user), end),
             Revocation::Client { issuer, client } => {
-                register.some_of(register.client(issuer, client), end)
+                registry.some_of(registry.client(issuer, client), end)
             }
         };
-        let told: Vec<_> = covered
+        let removed: Vec<_> = covered
             .iter()
-            .filter_map(|number| register.remove(*number))
+            .filter_map(|number| registry.remove(*number))
             .collect();
-        drop(register);
-        for entry in &told {
+        drop(registry);
+        for entry in &removed {
             entry.revocation.send_replace(true);
         }
-        !told.is_empty()
+        !removed.is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Register> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.0.lock()
     }
 }
 
-impl Register {
-    fn client(&self, issuer: &str, client: &str) -> Whom {
-        Whom::Client(self.names.hash_one((issuer, client)))
+impl Registry {
+    fn client(&self, issuer: &str, client: &str) -> IndexKey {
+        IndexKey::Client(self.client_hasher.hash_one((issuer, client)))
     }
 
-    fn some_of(&self, whom: Whom, end: u64) -> Vec<u64> {
-        let numbers = self.by_whom.get(&whom).into_iter();
+    fn some_of(&self, key: IndexKey, end: u64) -> Vec<u64> {
+        let numbers = self.index.get(&key).into_iter();
         let numbers = numbers.flat_map(|numbers| numbers.range(..end).copied());
-        numbers.take(AT_ONCE).collect()
+        numbers.take(BATCH).collect()
     }
 
     fn remove(&mut self, number: u64) -> Option<Entry> {
         let entry = self.uses.remove(&number)?;
-        for one in entry.whom.into_iter().flatten() {
-            if let Some(numbers) = self.by_whom.get_mut(&one) {
+        for key in entry.keys.into_iter().flatten() {
+            if let Some(numbers) = self.index.get_mut(&key) {
                 numbers.remove(&number);
                 if numbers.is_empty() {
-                    self.by_whom.remove(&one);
+                    self.index.remove(&key);
                 }
             }
         }
@@ -146,13 +150,13 @@ impl Register {
 }
 
 impl ActiveUse {
-    /// Whether it has been cut off.
+    /// Whether it was revoked.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         *self.revocation.borrow()
     }
 
-    /// Comes when it is cut off, and never if it ends before.
+    /// Resolves when it is revoked; stays pending if it is dropped first.
     pub fn revoked(&self) -> impl Future<Output = ()> + use<> {
         let mut revocation = self.revocation.clone();
         async move {
@@ -162,8 +166,8 @@ impl ActiveUse {
         }
     }
 
-    /// One that was cut off before it was entered.
-    pub(crate) fn late(mut self) -> Self {
+    /// Marks a use that was revoked before it was registered.
+    pub(crate) fn already_revoked(mut self) -> Self {
         self.revocation = watch::channel(true).1;
         self
     }
@@ -175,22 +179,22 @@ impl Drop for ActiveUse {
     }
 }
 
-/// Tells what is open, away from whoever cut somebody off.
-pub(crate) struct OpenUsesActor(pub(crate) ActiveUses);
+/// Notifies active uses of revocations, without blocking the revoking thread.
+pub(crate) struct ActiveUsesActor(pub(crate) ActiveUses);
 
-impl Actor for OpenUsesActor {
+impl Actor for ActiveUsesActor {
     type Context = Context<Self>;
 }
 
-impl Handler<Revoked> for OpenUsesActor {
+impl Handler<Revoked> for ActiveUsesActor {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, message: Revoked, _: &mut Context<Self>) -> Self::Result {
         let uses = self.0.clone();
         Box::pin(async move {
-            // Whatever begins from now on has been looked at after the cut-off.
+            // A use that is registered later checks for this revocation itself.
             let end = uses.lock().next;
-            while uses.tell_some(&message.0, end) {
+            while uses.notify_batch(&message.0, end) {
                 tokio::task::yield_now().await;
             }
         })
@@ -213,13 +217,13 @@ mod tests {
         }
     }
 
-    fn tell(uses: &ActiveUses, revocation: &Revocation) {
+    fn notify(uses: &ActiveUses, revocation: &Revocation) {
         let end = uses.lock().next;
-        while uses.tell_some(revocation, end) {}
+        while uses.notify_batch(revocation, end) {}
     }
 
     #[test]
-    fn a_cut_off_ends_what_it_covers_and_nothing_else() {
+    fn a_revocation_ends_what_it_covers_and_nothing_else() {
         let client = Revocation::Client {
             issuer: "i".to_owned(),
             client: "c".to_owned(),
@@ -234,7 +238,7 @@ mod tests {
                 [true, true, false, true],
             ),
             (client, [true, false, true, true]),
-            (Revocation::Everybody, [true; 4]),
+            (Revocation::All, [true; 4]),
         ] {
             let uses = ActiveUses::default();
             let open = [
@@ -243,7 +247,7 @@ mod tests {
                 uses.of_token(&principal("t", "c", 3)),
                 uses.of_owner(&principal("s", "c", 1)),
             ];
-            tell(&uses, &revocation);
+            notify(&uses, &revocation);
             assert_eq!(
                 open.each_ref().map(ActiveUse::is_revoked),
                 expected,
@@ -253,21 +257,21 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_or_was_told_leaves_nothing_behind() {
+    fn an_ended_or_notified_use_leaves_no_entry() {
         let uses = ActiveUses::default();
-        let open: Vec<_> = (0..3 * AT_ONCE)
+        let open: Vec<_> = (0..3 * BATCH)
             .map(|_| uses.of_token(&principal("s", "c", 1)))
             .collect();
         drop(uses.of_token(&principal("t", "c", 2)));
         assert_eq!(uses.lock().uses.len(), open.len());
-        tell(&uses, &Revocation::User(UserId::derive("i", "s")));
+        notify(&uses, &Revocation::User(UserId::derive("i", "s")));
         assert!(open.iter().all(ActiveUse::is_revoked));
-        assert!(uses.lock().uses.is_empty() && uses.lock().by_whom.is_empty());
+        assert!(uses.lock().uses.is_empty() && uses.lock().index.is_empty());
     }
 
-    /// Between the look at its token and its beginning nothing slips through.
+    /// A revocation between the check of the token and the registration is not missed.
     #[actix_rt::test]
-    async fn what_begins_after_a_cut_off_that_its_token_came_before_is_cut_off() {
+    async fn a_use_is_revoked_from_the_start_if_its_epoch_is_older_than_the_revocation() {
         let auth = AuthHandle::of_test();
         let (ann, bob) = (principal("ann", "c", 1), principal("bob", "c", 2));
         let before = auth.revocation_epoch();
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_ends_by_itself_is_not_cut_off() {
+    async fn a_use_that_ends_by_itself_is_not_revoked() {
         let uses = ActiveUses::default();
         let open = uses.of_token(&principal("s", "c", 1));
         let revocation = open.revoked();

@@ -1,78 +1,78 @@
-//! Who was cut off, and when: what was learned of a principal before that counts no longer.
+//! The log of revocations: results that are older than a revocation are not used.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::{HashMap, VecDeque};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     clock::Timestamp,
     principal::{Principal, Revocation},
 };
 
-/// How many are remembered. Each is needed for as long as something learned before it is under way, or
-/// a token issued before it may be presented that no server is asked about; the oldest are forgotten.
-const REMEMBERED: usize = 100_000;
+/// The number of revocations that are kept. One is needed while a check that began before it is in flight,
+/// or while a JWT issued before it can be presented without introspection. The oldest are dropped.
+const CAPACITY: usize = 100_000;
 
-/// The cut-offs so far. Pure but for its lock: it is told the time.
+/// The latest revocations. Callers pass the time.
 #[derive(Default)]
-pub(crate) struct RevocationLog(Mutex<Remembered>);
+pub(crate) struct RevocationLog(Mutex<Entries>);
 
 #[derive(Default)]
-struct Remembered {
-    /// How many there have been.
+struct Entries {
+    /// The number of revocations so far.
     count: u64,
-    latest: HashMap<Revocation, Moment>,
+    latest: HashMap<Revocation, Entry>,
     order: VecDeque<(Revocation, u64)>,
 }
 
 #[derive(Clone, Copy)]
-struct Moment {
-    count: u64,
+struct Entry {
+    /// The epoch after this revocation.
+    epoch: u64,
     at: Timestamp,
 }
 
 impl RevocationLog {
-    /// Remembers one.
+    /// Records a revocation.
     pub(crate) fn add(&self, revocation: Revocation, at: Timestamp) {
-        let mut remembered = self.lock();
-        remembered.count += 1;
-        let count = remembered.count;
-        remembered
+        let mut entries = self.lock();
+        entries.count += 1;
+        let count = entries.count;
+        entries
             .latest
-            .insert(revocation.clone(), Moment { count, at });
-        remembered.order.push_back((revocation, count));
-        while remembered.order.len() > REMEMBERED {
-            if let Some((oldest, count)) = remembered.order.pop_front()
-                && remembered
+            .insert(revocation.clone(), Entry { epoch: count, at });
+        entries.order.push_back((revocation, count));
+        while entries.order.len() > CAPACITY {
+            if let Some((oldest, count)) = entries.order.pop_front()
+                && entries
                     .latest
                     .get(&oldest)
-                    .is_some_and(|latest| latest.count == count)
+                    .is_some_and(|latest| latest.epoch == count)
             {
-                remembered.latest.remove(&oldest);
+                entries.latest.remove(&oldest);
             }
         }
     }
 
-    /// A mark of what has happened so far.
+    /// The number of revocations so far.
     pub(crate) fn revocation_epoch(&self) -> u64 {
         self.lock().count
     }
 
-    /// Whether a principal was cut off after a mark.
-    pub(crate) fn cover_since(&self, principal: &Principal, mark: u64) -> bool {
-        self.any(principal, |moment| moment.count > mark)
+    /// Whether a revocation after this epoch covers a principal.
+    pub(crate) fn cover_since(&self, principal: &Principal, epoch: u64) -> bool {
+        self.any(principal, |entry| entry.epoch > epoch)
     }
 
-    /// Whether a principal was cut off at an instant or later. For tokens that no server is asked about:
-    /// those issued before are no good any more.
+    /// Whether a revocation at or after `issued_at` covers a principal: for JWTs that are not
+    /// introspected.
     pub(crate) fn cover_issued(&self, principal: &Principal, issued_at: Timestamp) -> bool {
-        self.any(principal, |moment| moment.at >= issued_at)
+        self.any(principal, |entry| entry.at >= issued_at)
     }
 
-    fn any(&self, principal: &Principal, applies: impl Fn(&Moment) -> bool) -> bool {
-        let remembered = self.lock();
-        if remembered.latest.is_empty() {
+    fn any(&self, principal: &Principal, applies: impl Fn(&Entry) -> bool) -> bool {
+        let entries = self.lock();
+        if entries.latest.is_empty() {
             return false;
         }
         let client = principal.client.as_ref().map(|client| Revocation::Client {
@@ -83,15 +83,15 @@ impl RevocationLog {
             Some(Revocation::Credential(principal.credential)),
             Some(Revocation::User(principal.user)),
             client,
-            Some(Revocation::Everybody),
+            Some(Revocation::All),
         ]
         .iter()
         .flatten()
-        .any(|whom| remembered.latest.get(whom).is_some_and(&applies))
+        .any(|revocation| entries.latest.get(revocation).is_some_and(&applies))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.0.lock()
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_off_covers_whom_it_names_and_what_was_known_before_it() {
+    fn a_revocation_covers_what_it_names_and_older_results() {
         for (revocation, same, other) in [
             (
                 Revocation::Credential(Credential([1; 32])),
@@ -165,22 +165,22 @@ mod tests {
         let revocations = RevocationLog::default();
         revocations.add(client("another"), at(10));
         assert!(!revocations.cover_since(&principal("s", "c", 1), 0));
-        revocations.add(Revocation::Everybody, at(10));
+        revocations.add(Revocation::All, at(10));
         assert!(revocations.cover_since(&principal("s", "c", 1), 0));
     }
 
     #[test]
-    fn a_flood_of_cut_offs_is_remembered_within_bounds() {
+    fn a_flood_of_revocations_stays_within_bounds() {
         let revocations = RevocationLog::default();
-        for n in 0..REMEMBERED + 10 {
+        for n in 0..CAPACITY + 10 {
             let user = UserId::derive("i", &n.to_string());
             revocations.add(Revocation::User(user), at(10));
-            revocations.add(Revocation::Everybody, at(10));
+            revocations.add(Revocation::All, at(10));
         }
-        let remembered = revocations.lock();
-        assert!(remembered.latest.len() <= REMEMBERED);
-        assert_eq!(remembered.order.len(), REMEMBERED);
-        drop(remembered);
+        let entries = revocations.lock();
+        assert!(entries.latest.len() <= CAPACITY);
+        assert_eq!(entries.order.len(), CAPACITY);
+        drop(entries);
         assert!(
             revocations.cover_since(&principal("s", "c", 1), 0),
             "the latest counts"

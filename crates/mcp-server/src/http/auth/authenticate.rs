@@ -83,7 +83,7 @@ pub(crate) async fn authenticate(
         };
         let names = Vec::from_iter(declared.names(needed)).join(",");
         audit::log(Event::ScopeRefused { needed: &names }, origin);
-        return Err(HttpError::Refused(Refusal::TooFewScopes { needed }));
+        return Err(HttpError::Refused(Refusal::InsufficientScope { needed }));
     }
     Ok(Caller {
         principal,

@@ -17,8 +17,9 @@ use crate::http::{
     state::AppState,
 };
 use resource_server::{
-    auth::{AuthHandle, LogoutError},
+    auth::AuthHandle,
     principal::{Revocation, UserId},
+    revocation::LogoutError,
 };
 
 /// The longest body that is read here: a logout token of 8 KiB, with room for the rest.
@@ -99,7 +100,7 @@ pub(crate) async fn revocation(
                 site.guard.auth().revoke(&revocation);
                 match revocation {
                     Revocation::Client { .. } => "client",
-                    Revocation::Everybody => "everybody",
+                    Revocation::All => "everybody",
                     Revocation::User(_) | Revocation::Credential(_) => "user",
                 }
             }
@@ -163,7 +164,7 @@ impl Whom {
                 let issuer = known(issuer)?;
                 Ok(Self::Others(Revocation::Client { issuer, client }))
             }
-            (None, None, None, None, Some(true)) => Ok(Self::Others(Revocation::Everybody)),
+            (None, None, None, None, Some(true)) => Ok(Self::Others(Revocation::All)),
             _ => Err(ONE_KIND),
         }
     }

@@ -31,14 +31,8 @@ use mcp_protocol::{
     status,
 };
 use resource_server::{
-    auth::{AuthError, LogoutError},
-    cause::Cause,
-    dpop::proof::ProofFault,
-    guard::Refused,
-    limits::Exceeded,
-    principal::Principal,
-    scope::ScopeSet,
-    validation::Refusal,
+    auth::AuthError, cause::Cause, dpop::proof::ProofFault, guard::Refused, limits::Exceeded,
+    principal::Principal, revocation::LogoutError, scope::ScopeSet, validation::Refusal,
 };
 
 /// Where a client finds the nonce for its next proof (RFC 9449 §9).
@@ -274,7 +268,8 @@ impl HttpError {
         };
         let mut response = response.content_type("application/json").body(body);
         let cause = match &self {
-            Self::Forbidden { needed, .. } | Self::Refused(Refusal::TooFewScopes { needed }) => {
+            Self::Forbidden { needed, .. }
+            | Self::Refused(Refusal::InsufficientScope { needed }) => {
                 let scopes = &site(request).guard.challenger().scopes;
                 format!("needs scope {}", scopes.list(*needed))
             }
@@ -318,7 +313,7 @@ impl HttpError {
             | Self::NoSuchPath
             | Self::MethodNotAllowed { .. }
             | Self::UnknownSession(_) => Outcome::Refused,
-            Self::Refused(Refusal::TooFewScopes { .. }) | Self::Forbidden { .. } => {
+            Self::Refused(Refusal::InsufficientScope { .. }) | Self::Forbidden { .. } => {
                 Outcome::Forbidden
             }
             Self::Refused(_) | Self::WrongSecret => Outcome::Unauthorized,

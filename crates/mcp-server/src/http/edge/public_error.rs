@@ -81,7 +81,7 @@ impl HttpError {
             },
             Self::Refused(refusal) => PublicError::challenge(*refusal, request),
             Self::Forbidden { needed, .. } => {
-                PublicError::challenge(Refusal::TooFewScopes { needed: *needed }, request)
+                PublicError::challenge(Refusal::InsufficientScope { needed: *needed }, request)
             }
             Self::IssuerUnavailable { retry_after, .. } => PublicError {
                 retry_after: Some(retry_after.unwrap_or(RETRY_LATER)),

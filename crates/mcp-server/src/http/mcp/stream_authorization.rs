@@ -12,11 +12,12 @@ use futures_util::future::{Either, select};
 
 use crate::http::{auth::authenticate::Caller, state::AppState};
 use resource_server::{
-    auth::{ActiveUse, AuthError, AuthWorker},
+    auth::{AuthError, AuthWorker},
     bearer::BearerToken,
     clock::{Clock, Timestamp},
     guard::Guard,
     principal::{Principal, Revocation},
+    revocation::ActiveUse,
     trace_context::Trace,
 };
 
@@ -128,7 +129,7 @@ impl StreamAuthorization {
             // Never the client's fault: the stream lives on for as long as one more answer would have.
             Err(_) => {
                 let since = *self.unknown_since.get_or_insert(now);
-                now < later(since, self.guard.auth().patience(&self.opened_by))
+                now < later(since, self.guard.auth().max_staleness(&self.opened_by))
             }
         }
     }

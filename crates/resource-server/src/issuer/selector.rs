@@ -1,48 +1,48 @@
-//! Which authorization server a token belongs to. A token is shown to that one alone, and never tried
-//! around: whoever is shown a token could use it.
+//! Selects the authorization server that a token is sent to. It is sent to that one only, because every
+//! server that receives a token could use it.
 
 use std::collections::HashMap;
 
 use crate::{bearer::BearerToken, url::IssuerUrl};
 
-/// How one issuer's tokens are told from others'.
+/// How the tokens of one issuer are recognised.
 #[derive(Clone, Debug)]
-pub struct IssuerTokens {
+pub(crate) struct IssuerTokens {
     /// The issuer.
-    pub issuer: IssuerUrl,
-    /// What its opaque tokens begin with; empty if nothing is known of them.
-    pub prefixes: Vec<String>,
+    pub(crate) issuer: IssuerUrl,
+    /// The prefixes of its opaque tokens; empty if they have none.
+    pub(crate) prefixes: Vec<String>,
 }
 
-/// The way from a token to its issuer, which is given by its place among the issuers.
+/// Maps a token to the index of its issuer.
 #[derive(Clone, Debug)]
-pub struct Routes {
+pub(crate) struct IssuerSelector {
     by_prefix: Vec<(String, usize)>,
     by_issuer: HashMap<String, usize>,
     only: Option<usize>,
 }
 
-impl Routes {
-    /// The ways to these issuers. Where there is one issuer without prefixes, it is every token's that
-    /// does not name another.
+impl IssuerSelector {
+    /// A selector among these issuers. A single issuer without prefixes is selected for every token that
+    /// does not name another issuer.
     #[must_use]
-    pub fn new(issuers: &[IssuerTokens]) -> Self {
+    pub(crate) fn new(issuers: &[IssuerTokens]) -> Self {
         let mut by_prefix: Vec<_> = issuers
             .iter()
             .enumerate()
-            .flat_map(|(place, tokens)| {
+            .flat_map(|(index, tokens)| {
                 tokens
                     .prefixes
                     .iter()
-                    .map(move |prefix| (prefix.clone(), place))
+                    .map(move |prefix| (prefix.clone(), index))
             })
             .collect();
-        // The longest prefix that fits says the most.
+        // The longest matching prefix wins.
         by_prefix.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let by_issuer = issuers
             .iter()
             .enumerate()
-            .map(|(place, tokens)| (tokens.issuer.as_str().to_owned(), place))
+            .map(|(index, tokens)| (tokens.issuer.as_str().to_owned(), index))
             .collect();
         let only = match issuers {
             [tokens] if tokens.prefixes.is_empty() => Some(0),
@@ -55,10 +55,10 @@ impl Routes {
         }
     }
 
-    /// The issuer whose token this is. `claimed` gives the `iss` of a token that is a JWT, which nobody
-    /// has verified: it decides whom to ask, and nothing else. It is not read where a prefix decides.
+    /// The index of the issuer of a token. `claimed` returns the unverified `iss` of a token that is a JWT;
+    /// it selects the issuer and decides nothing else. It is not called if a prefix matches.
     #[must_use]
-    pub fn issuer_of(
+    pub(crate) fn select(
         &self,
         token: &BearerToken,
         claimed: impl FnOnce() -> Option<String>,
@@ -67,8 +67,8 @@ impl Routes {
             .by_prefix
             .iter()
             .find(|(prefix, _)| token.expose().starts_with(prefix.as_str()));
-        if let Some((_, place)) = prefixed {
-            return Some(*place);
+        if let Some((_, index)) = prefixed {
+            return Some(*index);
         }
         match claimed() {
             Some(claimed) => self.by_issuer.get(&claimed).copied(),
@@ -96,17 +96,17 @@ mod tests {
     }
 
     #[test]
-    fn one_issuer_is_every_tokens_that_names_no_other() {
-        let routes = Routes::new(&[tokens("https://a.example", &[])]);
-        assert_eq!(routes.issuer_of(&token("x"), || None), Some(0));
-        let claims = |issuer| routes.issuer_of(&token("x"), || Some(String::from(issuer)));
+    fn a_single_issuer_is_selected_unless_the_token_names_another() {
+        let selector = IssuerSelector::new(&[tokens("https://a.example", &[])]);
+        assert_eq!(selector.select(&token("x"), || None), Some(0));
+        let claims = |issuer| selector.select(&token("x"), || Some(String::from(issuer)));
         assert_eq!(claims("https://a.example"), Some(0));
         assert_eq!(claims("https://b.example"), None);
     }
 
     #[test]
-    fn of_several_the_prefix_or_the_claim_decides_and_nothing_is_tried_around() {
-        let routes = Routes::new(&[
+    fn the_prefix_or_the_claim_selects_among_several() {
+        let selector = IssuerSelector::new(&[
             tokens("https://a.example", &["a_"]),
             tokens("https://b.example", &["b_", "a_b_"]),
             tokens("https://c.example", &[]),
@@ -122,7 +122,7 @@ mod tests {
             ("A_1", None, None),
         ] {
             assert_eq!(
-                routes.issuer_of(&token(text), || claimed.map(str::to_owned)),
+                selector.select(&token(text), || claimed.map(str::to_owned)),
                 place,
                 "{text} {claimed:?}"
             );
@@ -130,8 +130,8 @@ mod tests {
     }
 
     #[test]
-    fn an_issuer_with_prefixes_is_not_shown_what_has_none_of_them() {
-        let routes = Routes::new(&[tokens("https://a.example", &["a_"])]);
-        assert_eq!(routes.issuer_of(&token("x"), || None), None);
+    fn an_issuer_with_prefixes_receives_no_other_tokens() {
+        let selector = IssuerSelector::new(&[tokens("https://a.example", &["a_"])]);
+        assert_eq!(selector.select(&token("x"), || None), None);
     }
 }
