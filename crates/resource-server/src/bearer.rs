@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{fingerprint::fingerprint, validation::Refusal};
 
 /// The longest token that is accepted, in bytes.
-pub const LONGEST_TOKEN: usize = 4 * 1024;
+pub(crate) const LONGEST_TOKEN: usize = 4 * 1024;
 
 /// An access token as a client presented it. It is never printed; the log shows its
 /// [fingerprint](BearerToken::fingerprint). Its memory is overwritten when it is dropped.

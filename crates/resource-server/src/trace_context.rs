@@ -143,7 +143,7 @@ impl TraceParent {
 
     /// The `traceparent` for a call by this span of the same trace.
     #[must_use]
-    pub fn of_span(self, span: SpanId) -> Self {
+    pub(crate) fn of_span(self, span: SpanId) -> Self {
         Self { span, ..self }
     }
 }

@@ -73,18 +73,18 @@ impl Default for AuthMetrics {
 
 impl AuthMetrics {
     /// Counts an introspection.
-    pub fn introspection(&self, outcome: Introspection, took: Duration) {
+    pub(crate) fn introspection(&self, outcome: Introspection, took: Duration) {
         self.introspections.add(outcome.index());
         self.introspection_durations.observe(took);
     }
 
     /// Counts an introspection that was skipped because the circuit is open.
-    pub fn introspection_skipped(&self) {
+    pub(crate) fn introspection_skipped(&self) {
         self.introspections.add(Introspection::CircuitOpen.index());
     }
 
     /// Counts a look-up in the cache.
-    pub fn introspection_cache(&self, result: CacheResult) {
+    pub(crate) fn introspection_cache(&self, result: CacheResult) {
         self.introspection_cache.add(result.index());
     }
 
