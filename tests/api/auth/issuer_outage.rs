@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::introspection::{active, assert_outage, list};
-use crate::support::{ALL, Answer, Silence, Issuer, TestApp, log_contains};
+use crate::support::{ALL, Answer, Issuer, Silence, TestApp, log_contains};
 
 #[actix_rt::test]
 async fn an_outage_is_503_and_is_over_when_it_is_over() {

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ALL, Answer, Silence, Issuer, MortalCluster, Program, TestDatabase, envelope, patiently,
+    ALL, Answer, Issuer, MortalCluster, Program, Silence, TestDatabase, envelope, patiently,
 };
 
 const RESOURCE: &str = "http://127.0.0.1:8787/mcp";

@@ -253,7 +253,7 @@ fn rounds() -> Vec<DeclaredTool> {
             json!({}),
             |context, _| async move {
                 let conversation = context.conversation().clone();
-                if conversation.carried() != "second" {
+                if conversation.state() != "second" {
                     let question = form("Step 1: what is your name?", "name");
                     conversation.ask([("step1", question)], "first").await?;
                 }
