@@ -212,7 +212,7 @@ mod tests {
     fn a_state_opens_for_what_it_was_sealed_for_alone() {
         let sealer = Sealer::random();
         let ours = binding("a", Some("c"), "delete_entry", r#"{"id":1}"#);
-        let state = sealer.seal(&ours, "carried", at(0));
+        let state = sealer.seal(&ours, "payload", at(0));
         for other in [
             binding("b", Some("c"), "delete_entry", r#"{"id":1}"#),
             binding("a", Some("d"), "delete_entry", r#"{"id":1}"#),
@@ -224,7 +224,7 @@ mod tests {
         }
         let opened = sealer.open(&ours, &state, at(0)).unwrap();
         assert_eq!(opened.payload, "payload");
-        let other = sealer.seal(&ours, "carried", at(0));
+        let other = sealer.seal(&ours, "payload", at(0));
         assert_ne!(
             sealer.open(&ours, &other, at(0)).unwrap().nonce,
             opened.nonce

@@ -29,7 +29,7 @@ const TARGET: &str = "audit";
 
 /// The origin of an event, as far as it is known.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub(crate) struct Origin<'a> {
     /// The request and its trace.
     pub trace: Trace,
     /// The caller, if the token is valid.
@@ -40,7 +40,7 @@ pub struct Origin<'a> {
 
 /// An event.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
+pub(crate) enum Event<'a> {
     /// The credentials are missing or invalid.
     TokenRefused {
         /// The reason.
@@ -98,7 +98,7 @@ pub enum Event<'a> {
 
 /// The step of a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmation {
+pub(crate) enum Confirmation {
     /// The user was asked.
     Asked,
     /// The user confirmed.
@@ -112,7 +112,7 @@ pub enum Confirmation {
 }
 
 /// Writes an event to the audit log.
-pub fn log(event: Event<'_>, origin: Origin<'_>) {
+pub(crate) fn log(event: Event<'_>, origin: Origin<'_>) {
     if !log::log_enabled!(target: TARGET, Level::Info) {
         return;
     }

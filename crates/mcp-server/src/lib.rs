@@ -12,17 +12,17 @@
 //! *Start reading at* [`features::tool`] (how a feature is declared), then `dispatch`, [`session`] and
 //! [`http`].
 
-pub mod audit;
-pub mod dispatch;
+mod audit;
+mod dispatch;
 pub mod features;
-pub mod http;
+mod http;
 pub mod metrics;
 #[cfg(feature = "otlp")]
-pub mod otlp;
+mod otlp;
 #[cfg(test)]
 mod samples;
 pub mod server;
-pub mod session;
+mod session;
 pub mod telemetry;
 pub mod tls;
 

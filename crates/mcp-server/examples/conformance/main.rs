@@ -10,8 +10,7 @@ mod tools;
 use std::{error::Error, num::NonZeroUsize};
 
 use mcp_server::{
-    server::{Server, listen},
-    session::SessionSettings,
+    server::{Server, SessionSettings, listen},
     telemetry::{self, LogFormat},
 };
 use resource_server::auth::Issuer;

@@ -15,10 +15,10 @@ use mcp_protocol::{
 use resource_server::{principal::Principal, trace_context::Trace};
 
 /// A function that is called when a call of a declared feature has ended. It must not block.
-pub type OnCall = Box<dyn Fn(CallRecord) + Send + Sync>;
+pub(crate) type OnCall = Box<dyn Fn(CallRecord) + Send + Sync>;
 
 /// A request that has passed the checks of the protocol.
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// The method.
     pub method: Method,
     /// The feature that the request names, or the error to answer if there is none.
@@ -40,7 +40,7 @@ pub struct Call<'a> {
 }
 
 /// A call that was accepted.
-pub enum Dispatched {
+pub(crate) enum Dispatched {
     /// The answer was at hand.
     Ready(Answer),
     /// The call runs when this is polled; dropping it cancels the call.
@@ -48,4 +48,4 @@ pub enum Dispatched {
 }
 
 /// A call in progress.
-pub type PendingAnswer = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
+pub(crate) type PendingAnswer = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;

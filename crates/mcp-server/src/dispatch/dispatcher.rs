@@ -26,7 +26,7 @@ use resource_server::{
 
 /// Dispatches calls: finds the feature, compares its scopes with those of the token, reads the parameters,
 /// and returns the future that does the rest.
-pub struct Dispatcher {
+pub(crate) struct Dispatcher {
     catalogue: Catalogue,
     environment: Arc<Environment>,
     sealer: Sealer,
@@ -36,7 +36,7 @@ pub struct Dispatcher {
 }
 
 /// The parts of a dispatcher.
-pub struct DispatcherSettings {
+pub(crate) struct DispatcherSettings {
     /// The features.
     pub catalogue: Catalogue,
     /// What all calls share.
@@ -54,7 +54,7 @@ pub struct DispatcherSettings {
 impl Dispatcher {
     /// A dispatcher.
     #[must_use]
-    pub fn new(settings: DispatcherSettings) -> Self {
+    pub(crate) fn new(settings: DispatcherSettings) -> Self {
         let recorder = Recorder {
             on_call: settings.on_call,
             clock: settings.environment.clock.clone(),
@@ -71,37 +71,37 @@ impl Dispatcher {
 
     /// The features.
     #[must_use]
-    pub fn catalogue(&self) -> &Catalogue {
+    pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
 
     /// The declared scopes.
     #[must_use]
-    pub fn scopes(&self) -> &Scopes {
+    pub(crate) fn scopes(&self) -> &Scopes {
         &self.environment.scopes
     }
 
     /// Serialises answers for a revision.
     #[must_use]
-    pub fn wire_format(&self) -> &WireFormat {
+    pub(crate) fn wire_format(&self) -> &WireFormat {
         self.catalogue.wire_format()
     }
 
     /// Notifies sessions and streams of changes.
     #[must_use]
-    pub fn changes(&self) -> &Changes {
+    pub(crate) fn changes(&self) -> &Changes {
         &self.changes
     }
 
     /// The current time.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.environment.clock.now()
     }
 
     /// Whether the token of a principal has expired.
     #[must_use]
-    pub fn has_ended(&self, principal: &Principal) -> bool {
+    pub(crate) fn has_ended(&self, principal: &Principal) -> bool {
         principal.expires_at.is_some_and(|end| end <= self.now())
     }
 
@@ -128,7 +128,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// See [`Target::find`].
-    pub fn find(
+    pub(crate) fn find(
         &self,
         method: Method,
         params: &Params<'_>,
@@ -141,7 +141,7 @@ impl Dispatcher {
     ///
     /// # Errors
     /// See [`Failure`]. The feature has not run then.
-    pub fn dispatch(self: &Arc<Self>, call: Call<'_>) -> Result<Dispatched, Failure> {
+    pub(crate) fn dispatch(self: &Arc<Self>, call: Call<'_>) -> Result<Dispatched, Failure> {
         let target = match &call.target {
             Ok(target) => *target,
             Err(error) => return Err(error.clone().into()),

@@ -13,7 +13,7 @@ use resource_server::{
 
 /// Why a call has no answer.
 #[derive(Debug, Display)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The request is invalid: a JSON-RPC error.
     #[display("{}", _0.message)]
     Rpc(RpcError),
@@ -46,7 +46,7 @@ impl Failure {
     /// The failure as a JSON-RPC error, where no HTTP status can be sent: at the end of a stream, or in a
     /// batch. The cause is logged, not sent.
     #[must_use]
-    pub fn in_band(self, scopes: &Scopes) -> RpcError {
+    pub(crate) fn in_band(self, scopes: &Scopes) -> RpcError {
         let (text, cause) = match self {
             Self::Rpc(error) => return error,
             Self::Forbidden { needed } => {

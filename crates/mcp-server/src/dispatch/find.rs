@@ -25,7 +25,7 @@ impl Target {
     /// # Errors
     /// `-32602` if the name is missing or unknown; for an unknown URI see
     /// [`wire_format::resource_not_found`].
-    pub fn find(
+    pub(crate) fn find(
         catalogue: &Catalogue,
         method: Method,
         params: &Params<'_>,
@@ -74,7 +74,7 @@ impl Target {
 
     /// The scopes that the request needs; none if it is invalid.
     #[must_use]
-    pub fn scopes(self, catalogue: &Catalogue, params: &Params<'_>) -> ScopeSet {
+    pub(crate) fn scopes(self, catalogue: &Catalogue, params: &Params<'_>) -> ScopeSet {
         match self {
             Self::Method => ScopeSet::EMPTY,
             Self::Tool(index) => catalogue.tool(index).scopes_of_call(params.arguments),
@@ -124,7 +124,7 @@ impl Target {
 
     /// The feature for the log and the call record; `None` for methods that show no data of a user.
     #[must_use]
-    pub fn feature(self, catalogue: &Catalogue, method: Method) -> Option<Feature> {
+    pub(crate) fn feature(self, catalogue: &Catalogue, method: Method) -> Option<Feature> {
         let feature = |kind, name: Cow<'static, str>| {
             Some(Feature {
                 kind,

@@ -16,7 +16,7 @@ mod find;
 mod reads;
 mod recording;
 
-pub use self::{
+pub(crate) use self::{
     call::{Call, Dispatched, OnCall, PendingAnswer},
     dispatcher::{Dispatcher, DispatcherSettings},
     failure::Failure,

@@ -163,19 +163,19 @@ impl Catalogue {
 
     /// Serialises answers for a revision.
     #[must_use]
-    pub fn wire_format(&self) -> &WireFormat {
+    pub(crate) fn wire_format(&self) -> &WireFormat {
         &self.wire_format
     }
 
     /// The result of `server/discover`.
     #[must_use]
-    pub fn discovery(&self) -> Arc<str> {
+    pub(crate) fn discovery(&self) -> Arc<str> {
         Arc::clone(&self.discovery)
     }
 
     /// The result of `tools/list` for a token with these scopes.
     #[must_use]
-    pub fn tool_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+    pub(crate) fn tool_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.tool_lists.get(granted, version, || {
             let (visible, is_complete) = self.visible(granted, &self.tools, DeclaredTool::scopes);
             let descriptors = visible.into_iter().map(|tool| &tool.descriptor);
@@ -186,7 +186,7 @@ impl Catalogue {
 
     /// The result of `resources/templates/list` for a token with these scopes.
     #[must_use]
-    pub fn template_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+    pub(crate) fn template_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.template_lists.get(granted, version, || {
             let (visible, is_complete) =
                 self.visible(granted, &self.templates, DeclaredTemplate::scopes);
@@ -198,7 +198,7 @@ impl Catalogue {
 
     /// The result of `prompts/list` for a token with these scopes.
     #[must_use]
-    pub fn prompt_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+    pub(crate) fn prompt_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.prompt_lists.get(granted, version, || {
             let (visible, is_complete) =
                 self.visible(granted, &self.prompts, DeclaredPrompt::scopes);
@@ -211,7 +211,7 @@ impl Catalogue {
     /// The notifications for a session whose token has changed from the scopes `before` to `now`: one for
     /// each kind of list that differs.
     #[must_use]
-    pub fn changed_lists(
+    pub(crate) fn changed_lists(
         &self,
         before: ScopeSet,
         now: ScopeSet,
@@ -242,21 +242,21 @@ impl Catalogue {
 
     /// The resources that a token with these scopes may read.
     #[must_use]
-    pub fn resources_for(&self, granted: ScopeSet) -> Vec<&DeclaredResource> {
+    pub(crate) fn resources_for(&self, granted: ScopeSet) -> Vec<&DeclaredResource> {
         self.visible(granted, &self.resources, DeclaredResource::scopes)
             .0
     }
 
     /// The template whose resources are listed, if these scopes permit to read them.
     #[must_use]
-    pub fn listed_template(&self, granted: ScopeSet) -> Option<&DeclaredTemplate> {
+    pub(crate) fn listed_template(&self, granted: ScopeSet) -> Option<&DeclaredTemplate> {
         let listed = self.templates.iter().find(|template| template.is_listed());
         listed.filter(|template| self.scopes.require(granted, template.scopes()).is_ok())
     }
 
     /// The scopes with which `resources/list` contains resources of a template; `None` if it never does.
     #[must_use]
-    pub fn scopes_of_listing(&self) -> Option<ScopeSet> {
+    pub(crate) fn scopes_of_listing(&self) -> Option<ScopeSet> {
         let listed = self.templates.iter().find(|template| template.is_listed());
         listed.map(DeclaredTemplate::scopes)
     }
@@ -278,19 +278,19 @@ impl Catalogue {
 
     /// The index of the tool with this name, visible or not.
     #[must_use]
-    pub fn tool_index(&self, name: &str) -> Option<usize> {
+    pub(crate) fn tool_index(&self, name: &str) -> Option<usize> {
         self.tools.iter().position(|tool| tool.name() == name)
     }
 
     /// The index of the prompt with this name, visible or not.
     #[must_use]
-    pub fn prompt_index(&self, name: &str) -> Option<usize> {
+    pub(crate) fn prompt_index(&self, name: &str) -> Option<usize> {
         self.prompts.iter().position(|prompt| prompt.name() == name)
     }
 
     /// The index of the template with this URI template, visible or not.
     #[must_use]
-    pub fn template_index(&self, uri_template: &str) -> Option<usize> {
+    pub(crate) fn template_index(&self, uri_template: &str) -> Option<usize> {
         self.templates
             .iter()
             .position(|template| template.descriptor.uri_template == uri_template)
@@ -298,7 +298,7 @@ impl Catalogue {
 
     /// The resource or template that a URI identifies, visible or not.
     #[must_use]
-    pub fn target_of_uri(&self, uri: &str) -> Option<Target> {
+    pub(crate) fn target_of_uri(&self, uri: &str) -> Option<Target> {
         let uri = Uri::parse(uri)?;
         let mut resources = self.resources.iter();
         let resource = resources.position(|resource| resource.is_at(uri));
@@ -312,7 +312,7 @@ impl Catalogue {
 
     /// The resource that a URI identifies, visible or not.
     #[must_use]
-    pub fn locate<'a>(&'a self, uri: &'a str) -> Option<Located<'a>> {
+    pub(crate) fn locate<'a>(&'a self, uri: &'a str) -> Option<Located<'a>> {
         let parsed = Uri::parse(uri)?;
         match self.target_of_uri(uri)? {
             Target::Resource(index) => Some(Located::Resource(&self.resources[index])),
@@ -327,51 +327,51 @@ impl Catalogue {
 
     /// The tool with this index.
     #[must_use]
-    pub fn tool(&self, index: usize) -> &DeclaredTool {
+    pub(crate) fn tool(&self, index: usize) -> &DeclaredTool {
         &self.tools[index]
     }
 
     /// The prompt with this index.
     #[must_use]
-    pub fn prompt(&self, index: usize) -> &DeclaredPrompt {
+    pub(crate) fn prompt(&self, index: usize) -> &DeclaredPrompt {
         &self.prompts[index]
     }
 
     /// The resource with this index.
     #[must_use]
-    pub fn resource(&self, index: usize) -> &DeclaredResource {
+    pub(crate) fn resource(&self, index: usize) -> &DeclaredResource {
         &self.resources[index]
     }
 
     /// The template with this index.
     #[must_use]
-    pub fn template(&self, index: usize) -> &DeclaredTemplate {
+    pub(crate) fn template(&self, index: usize) -> &DeclaredTemplate {
         &self.templates[index]
     }
 
     /// All tools.
-    pub fn tools(&self) -> impl Iterator<Item = &DeclaredTool> {
+    pub(crate) fn tools(&self) -> impl Iterator<Item = &DeclaredTool> {
         self.tools.iter()
     }
 
     /// All resources with a fixed URI.
-    pub fn resources(&self) -> impl Iterator<Item = &DeclaredResource> {
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &DeclaredResource> {
         self.resources.iter()
     }
 
     /// All templates.
-    pub fn templates(&self) -> impl Iterator<Item = &DeclaredTemplate> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &DeclaredTemplate> {
         self.templates.iter()
     }
 
     /// All prompts.
-    pub fn prompts(&self) -> impl Iterator<Item = &DeclaredPrompt> {
+    pub(crate) fn prompts(&self) -> impl Iterator<Item = &DeclaredPrompt> {
         self.prompts.iter()
     }
 
     /// The declared scopes.
     #[must_use]
-    pub fn scopes(&self) -> &Scopes {
+    pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
     }
 }

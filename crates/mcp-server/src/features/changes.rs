@@ -57,7 +57,7 @@ pub struct Changes {
 /// A change, sent to one session or stream.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct ChangePublished(pub Change);
+pub(crate) struct ChangePublished(pub(crate) Change);
 
 /// Adds a subscriber, for as long as it lives.
 #[derive(Message)]
@@ -98,7 +98,7 @@ struct Subscribers {
 /// The notifier has stopped, which happens only at the end of the process.
 #[derive(Clone, Copy, Debug, Display, Error)]
 #[display("the change notifier has stopped")]
-pub struct NotifierStopped;
+pub(crate) struct NotifierStopped;
 
 impl Changes {
     /// Starts the notifier on the thread of an arbiter.
@@ -149,7 +149,7 @@ impl Changes {
     ///
     /// # Errors
     /// [`NotifierStopped`].
-    pub async fn subscribe(
+    pub(crate) async fn subscribe(
         &self,
         user: UserId,
         subscriber: Recipient<ChangePublished>,
@@ -161,7 +161,7 @@ impl Changes {
 
     /// Whether the notifier still runs.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.notifier.connected()
     }
 }

@@ -50,7 +50,7 @@ impl Completer {
 
     /// The scopes that it needs in addition to those of the prompt or template.
     #[must_use]
-    pub fn scopes(&self) -> ScopeSet {
+    pub(crate) fn scopes(&self) -> ScopeSet {
         self.scopes.set()
     }
 

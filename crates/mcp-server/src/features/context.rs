@@ -11,7 +11,7 @@ use resource_server::{
 
 /// What all calls of a server share.
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The declared scopes.
     pub scopes: Scopes,
     /// The server's clock.

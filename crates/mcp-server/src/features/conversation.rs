@@ -35,7 +35,7 @@ struct Progress {
 }
 
 /// Sends messages to the client of a call.
-pub trait Peer {
+pub(crate) trait Peer {
     /// Sends a notification, or drops it if the client reads too slowly.
     fn notify(&self, message: String);
 
@@ -72,7 +72,7 @@ pub type FollowUpFuture = Pin<Box<dyn Future<Output = ()>>>;
 
 /// An event of a conversation for the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditEvent {
+pub(crate) enum AuditEvent {
     /// A user was asked to confirm something, or responded.
     Confirmation(audit::Confirmation),
     /// The `requestState` was not accepted.
@@ -80,11 +80,11 @@ pub enum AuditEvent {
 }
 
 /// The `result` of the client's response.
-pub type ResponseFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, PeerError>>>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, PeerError>>>>;
 
 /// Why there is no response. A feature then does what it would do without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerError {
+pub(crate) enum PeerError {
     /// The client responded with an error, disconnected, or took too long.
     Unanswered,
     /// The request was not sent: too many are pending in the session.
@@ -121,7 +121,7 @@ enum RequestMode {
 
 /// What a client sent with a repeated call.
 #[derive(Debug, Default)]
-pub struct ClientInput {
+pub(crate) struct ClientInput {
     /// The contents of its `requestState`, which has been verified. Without one, responses are ignored: a
     /// client could otherwise respond before it was asked.
     pub state: Option<String>,
@@ -160,7 +160,7 @@ impl Confirmation {
 impl Conversation {
     /// A conversation with a client of a legacy revision, with the capabilities of its session.
     #[must_use]
-    pub fn inline(
+    pub(crate) fn inline(
         token: Option<ProgressToken>,
         capabilities: ClientCapabilities,
         client: Rc<dyn Peer>,
@@ -175,7 +175,7 @@ impl Conversation {
 
     /// A conversation with a client of MCP 2026-07-28, with the capabilities of this request.
     #[must_use]
-    pub fn multi_round_trip(
+    pub(crate) fn multi_round_trip(
         token: Option<ProgressToken>,
         capabilities: ClientCapabilities,
         client: &Rc<dyn Peer>,
@@ -364,7 +364,10 @@ impl ClientInput {
     ///
     /// # Errors
     /// `-32602` if the responses are not an object.
-    pub fn read(state: Option<String>, responses: Option<&RawValue>) -> Result<Self, RpcError> {
+    pub(crate) fn read(
+        state: Option<String>,
+        responses: Option<&RawValue>,
+    ) -> Result<Self, RpcError> {
         let responses = match (&state, responses) {
             (Some(_), Some(responses)) => serde_json::from_str(responses.get()).map_err(|_| {
                 RpcError::invalid_params("Invalid params: inputResponses must be an object")

@@ -190,14 +190,14 @@ impl DeclaredPrompt {
 
     /// Whether it has an argument of this name.
     #[must_use]
-    pub fn has_argument(&self, name: &str) -> bool {
+    pub(crate) fn has_argument(&self, name: &str) -> bool {
         let mut arguments = self.descriptor.arguments.iter().flatten();
         arguments.any(|argument| argument.name == name)
     }
 
     /// Suggests values for an argument, if the prompt can.
     #[must_use]
-    pub fn completer(&self, argument: &str) -> Option<&Completer> {
+    pub(crate) fn completer(&self, argument: &str) -> Option<&Completer> {
         let mut completers = self.completers.iter();
         completers
             .find(|(name, _)| *name == argument)
@@ -206,7 +206,7 @@ impl DeclaredPrompt {
 
     /// Whether it suggests values for any argument.
     #[must_use]
-    pub fn has_completers(&self) -> bool {
+    pub(crate) fn has_completers(&self) -> bool {
         !self.completers.is_empty()
     }
 

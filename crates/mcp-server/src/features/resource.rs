@@ -132,10 +132,10 @@ impl<Id> Default for Listed<Id> {
 }
 
 /// The reading of a resource.
-pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, ToolError>>>>;
+pub(crate) type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, ToolError>>>>;
 
 /// A page of a list of resources, and the cursor of the next page.
-pub type ListFuture =
+pub(crate) type ListFuture =
     Pin<Box<dyn Future<Output = Result<(Vec<model::Resource>, Option<String>), ToolError>>>>;
 
 /// A type-erased resource.
@@ -162,7 +162,7 @@ type List = dyn Fn(ReadContext, Option<String>) -> ListFuture + Send + Sync;
 
 /// The resource that a URI identifies. Whether the user has anything with that id is unknown.
 #[derive(Clone, Copy)]
-pub enum Located<'a> {
+pub(crate) enum Located<'a> {
     /// A resource with a fixed URI.
     Resource(&'a DeclaredResource),
     /// A resource of a template, and its id.
@@ -222,7 +222,7 @@ impl DeclaredResource {
 
     /// The scopes that reading it needs.
     #[must_use]
-    pub fn scopes(&self) -> ScopeSet {
+    pub(crate) fn scopes(&self) -> ScopeSet {
         self.scopes.set()
     }
 
@@ -316,32 +316,32 @@ impl DeclaredTemplate {
 
     /// The scopes that reading one needs.
     #[must_use]
-    pub fn scopes(&self) -> ScopeSet {
+    pub(crate) fn scopes(&self) -> ScopeSet {
         self.scopes.set()
     }
 
     /// Whether `resources/list` contains its resources.
     #[must_use]
-    pub fn is_listed(&self) -> bool {
+    pub(crate) fn is_listed(&self) -> bool {
         self.list.is_some()
     }
 
     /// A page of its resources: the first one, or the one after a cursor; `None` if they are not listed.
     #[must_use]
-    pub fn list(&self, context: ReadContext, cursor: Option<String>) -> Option<ListFuture> {
+    pub(crate) fn list(&self, context: ReadContext, cursor: Option<String>) -> Option<ListFuture> {
         let list = self.list.as_ref()?;
         Some(list(context, cursor))
     }
 
     /// Whether the URI template has a variable of this name.
     #[must_use]
-    pub fn has_variable(&self, name: &str) -> bool {
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
         name == "id"
     }
 
     /// Suggests ids, if the template can.
     #[must_use]
-    pub fn completer(&self) -> Option<&Completer> {
+    pub(crate) fn completer(&self) -> Option<&Completer> {
         self.completer.as_ref()
     }
 
@@ -354,7 +354,7 @@ impl DeclaredTemplate {
 impl Located<'_> {
     /// The scopes that reading it needs.
     #[must_use]
-    pub fn scopes(self) -> ScopeSet {
+    pub(crate) fn scopes(self) -> ScopeSet {
         match self {
             Self::Resource(resource) => resource.scopes(),
             Self::Template(template, _) => template.scopes(),
@@ -363,7 +363,7 @@ impl Located<'_> {
 
     /// The URI as the server writes it, which is also the URI under which changes are published.
     #[must_use]
-    pub fn canonical_uri(self) -> String {
+    pub(crate) fn canonical_uri(self) -> String {
         match self {
             Self::Resource(resource) => resource.descriptor.uri.clone(),
             Self::Template(template, id) => uri::expand(&template.descriptor.uri_template, &id),
@@ -372,7 +372,7 @@ impl Located<'_> {
 
     /// Reads it, for the user of the context.
     #[must_use]
-    pub fn read(self, context: ReadContext) -> ReadFuture {
+    pub(crate) fn read(self, context: ReadContext) -> ReadFuture {
         match self {
             Self::Resource(resource) => (resource.read)(context),
             Self::Template(template, id) => (template.read)(context, id),

@@ -11,7 +11,7 @@ const MAX_SUBSCRIPTIONS: usize = 100;
 
 /// The subscriptions of one client.
 #[derive(Clone, Debug, Default)]
-pub struct Subscriptions {
+pub(crate) struct Subscriptions {
     resources: Vec<Subscription>,
     list: Option<ScopeSet>,
 }
@@ -27,7 +27,7 @@ struct Subscription {
 
 /// Why a subscription is refused.
 #[derive(Debug)]
-pub enum NotSubscribable {
+pub(crate) enum NotSubscribable {
     /// The URI is not one of this server.
     NotFound,
     /// The token may not read the resource.
@@ -45,7 +45,7 @@ impl Subscriptions {
     ///
     /// # Errors
     /// See [`NotSubscribable`].
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         catalogue: &Catalogue,
         granted: ScopeSet,
@@ -77,13 +77,13 @@ impl Subscriptions {
     }
 
     /// Unsubscribes from a resource.
-    pub fn remove(&mut self, uri: &str) {
+    pub(crate) fn remove(&mut self, uri: &str) {
         self.resources
             .retain(|subscription| subscription.uri != uri);
     }
 
     /// Subscribes to the list of resources. `false` if it never changes for this token.
-    pub fn add_list(&mut self, catalogue: &Catalogue, granted: ScopeSet) -> bool {
+    pub(crate) fn add_list(&mut self, catalogue: &Catalogue, granted: ScopeSet) -> bool {
         self.list = catalogue
             .scopes_of_listing()
             .filter(|scopes| catalogue.scopes().require(granted, *scopes).is_ok());
@@ -91,7 +91,7 @@ impl Subscriptions {
     }
 
     /// The URIs of the subscriptions.
-    pub fn uris(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn uris(&self) -> impl Iterator<Item = &str> {
         self.resources
             .iter()
             .map(|subscription| subscription.uri.as_str())
@@ -100,7 +100,7 @@ impl Subscriptions {
     /// The notifications that a change causes. `granted` are the current scopes of the token; empty if it has
     /// expired.
     #[must_use]
-    pub fn notifications(
+    pub(crate) fn notifications(
         &self,
         catalogue: &Catalogue,
         granted: ScopeSet,
@@ -126,7 +126,7 @@ impl Subscriptions {
 
 /// A notification of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notification {
+pub(crate) enum Notification {
     /// `notifications/resources/updated`.
     Updated(String),
     /// `notifications/resources/list_changed`.
@@ -136,7 +136,7 @@ pub enum Notification {
 impl Notification {
     /// The JSON-RPC message, with this `_meta`.
     #[must_use]
-    pub fn message(&self, meta: Option<&serde_json::Value>) -> String {
+    pub(crate) fn message(&self, meta: Option<&serde_json::Value>) -> String {
         let (method, mut params) = match self {
             Self::Updated(uri) => ("notifications/resources/updated", json!({ "uri": uri })),
             Self::ListChanged => ("notifications/resources/list_changed", json!({})),

@@ -2,7 +2,7 @@
 
 /// The declared feature that a request names, as its index in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// None: the method is not about a feature, such as `tools/list`.
     Method,
     /// A tool.

@@ -254,7 +254,7 @@ impl DeclaredTool {
     }
 
     /// The arguments that need further scopes, with these scopes.
-    pub fn scopes_of_arguments(&self) -> impl Iterator<Item = (&'static str, ScopeSet)> {
+    pub(crate) fn scopes_of_arguments(&self) -> impl Iterator<Item = (&'static str, ScopeSet)> {
         let arguments = self.scopes_of_arguments.iter();
         arguments.map(|(argument, scopes)| (*argument, scopes.set()))
     }
@@ -262,7 +262,7 @@ impl DeclaredTool {
     /// The scopes that a call with these arguments needs. The arguments have not been validated: a caller
     /// without the scopes must not learn whether they are valid.
     #[must_use]
-    pub fn scopes_of_call(&self, arguments: Option<&RawValue>) -> ScopeSet {
+    pub(crate) fn scopes_of_call(&self, arguments: Option<&RawValue>) -> ScopeSet {
         self.scopes_of_arguments()
             .filter(|(name, _)| arguments.is_some_and(|raw| has_member(raw.get(), name)))
             .fold(self.scopes(), |all, (_, scopes)| all.union(scopes))

@@ -44,7 +44,7 @@ impl ResourceId for String {
 /// A parsed URI. Scheme and host are compared case-insensitively (RFC 3986 §6.2.2.1), everything else
 /// exactly, so that a resource has one URI: there are no escapes, ports, queries or empty segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uri<'a> {
+pub(crate) struct Uri<'a> {
     scheme: &'a str,
     host: &'a str,
     path: &'a str,
@@ -53,7 +53,7 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Parses a URI; `None` if it has no scheme or is too long.
     #[must_use]
-    pub fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
         }
@@ -64,7 +64,7 @@ impl<'a> Uri<'a> {
 
     /// Whether both identify the same resource.
     #[must_use]
-    pub fn is(self, other: Uri<'_>) -> bool {
+    pub(crate) fn is(self, other: Uri<'_>) -> bool {
         self.is_beside(other) && self.path == other.path
     }
 
@@ -74,7 +74,7 @@ impl<'a> Uri<'a> {
 
     /// The id, if the URI matches a template (RFC 6570, level 1).
     #[must_use]
-    pub fn id_in(self, template: Uri<'_>) -> Option<&'a str> {
+    pub(crate) fn id_in(self, template: Uri<'_>) -> Option<&'a str> {
         let (before, after) = template.path.split_once(ID)?;
         if !self.is_beside(template) {
             return None;
@@ -85,7 +85,7 @@ impl<'a> Uri<'a> {
 
 /// Whether a text is a URI template with `{id}` once, in its path.
 #[must_use]
-pub fn is_template(text: &str) -> bool {
+pub(crate) fn is_template(text: &str) -> bool {
     let uri = Uri::parse(text);
     uri.is_some_and(|uri| uri.path.matches(ID).count() == 1)
         && text.matches(['{', '}']).count() == 2

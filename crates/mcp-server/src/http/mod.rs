@@ -16,11 +16,12 @@ mod paths;
 mod routes;
 mod state;
 
-pub use self::{
+pub use self::ops::health::{HealthCheck, HealthFuture, PartHealth};
+pub(crate) use self::{
     auth::documents::Discovery,
     edge::origins::HostPolicy,
     ops::{
-        health::{Health, HealthCheck, HealthFuture, PartHealth},
+        health::Health,
         scrape::{Scrape, configure_scrape},
     },
     routes::{configure, configure_well_known},

@@ -32,7 +32,7 @@ fn metadata_paths(state: &AppState) -> Vec<String> {
 }
 
 /// The MCP endpoint, health, revocation, the page at `/`, and the routes of [`configure_well_known`].
-pub fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |service| {
         let accepts_revocations = state.revocation_secret.is_some();
@@ -80,7 +80,7 @@ pub fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig)
 }
 
 /// The documents that clients look for at the root of the host.
-pub fn configure_well_known(
+pub(crate) fn configure_well_known(
     state: &web::Data<AppState>,
 ) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();

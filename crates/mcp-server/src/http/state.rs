@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The state of the routes, shared by all workers.
-pub struct AppState {
+pub(crate) struct AppState {
     /// Authenticates requests.
     pub guard: Guard,
     /// The sessions of legacy revisions; `None` if these are disabled.

@@ -63,7 +63,7 @@ metric_label! {
 impl Method {
     /// The label for a method name.
     #[must_use]
-    pub fn of_request(name: &str) -> Self {
+    pub(crate) fn of_request(name: &str) -> Self {
         match name {
             "initialize" => Self::Initialize,
             "ping" => Self::Ping,

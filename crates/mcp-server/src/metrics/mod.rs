@@ -23,19 +23,17 @@ use std::{
     time::Duration,
 };
 
-pub use self::{
-    labels::{Era, Method, Outcome, StreamKind},
-    source::{Gate, MetricSource},
-};
+pub(crate) use self::labels::{Era, Method, Outcome, StreamKind};
+pub use self::source::{Gate, MetricSource};
 pub use resource_server::metrics::{
     AuthMetrics, CacheResult, CircuitState, Counters, Histogram, Introspection, Label, Text,
 };
 
 /// The media type of [`Metrics::text`].
-pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The metrics of one server since its start.
-pub struct Metrics {
+pub(crate) struct Metrics {
     requests: Counters,
     request_durations: Vec<Histogram>,
     auth: Arc<AuthMetrics>,
@@ -47,7 +45,7 @@ pub struct Metrics {
 
 /// Counts an event stream while it is open.
 #[derive(Debug)]
-pub struct OpenStream {
+pub(crate) struct OpenStream {
     metrics: Arc<Metrics>,
     kind: StreamKind,
 }
@@ -67,7 +65,7 @@ impl fmt::Debug for Metrics {
 impl Metrics {
     /// Metrics of a server with this version; their names begin with `prefix`.
     #[must_use]
-    pub fn new(prefix: &str, version: &str) -> Self {
+    pub(crate) fn new(prefix: &str, version: &str) -> Self {
         let kinds = Method::ALL.len() * Era::ALL.len();
         Self {
             auth: Arc::default(),
@@ -81,7 +79,7 @@ impl Metrics {
     }
 
     /// Counts a request whose response head is complete.
-    pub fn request(&self, method: Method, era: Era, outcome: Outcome, took: Duration) {
+    pub(crate) fn request(&self, method: Method, era: Era, outcome: Outcome, took: Duration) {
         let kind = method.index() * Era::ALL.len() + era.index();
         self.requests
             .add(kind * Outcome::ALL.len() + outcome.index());
@@ -90,13 +88,13 @@ impl Metrics {
 
     /// The metrics of authentication.
     #[must_use]
-    pub fn auth(&self) -> &Arc<AuthMetrics> {
+    pub(crate) fn auth(&self) -> &Arc<AuthMetrics> {
         &self.auth
     }
 
     /// Counts an event stream until the result is dropped.
     #[must_use]
-    pub fn open_stream(self: &Arc<Self>, kind: StreamKind) -> OpenStream {
+    pub(crate) fn open_stream(self: &Arc<Self>, kind: StreamKind) -> OpenStream {
         self.streams[kind.index()].fetch_add(1, Ordering::Relaxed);
         OpenStream {
             metrics: Arc::clone(self),
@@ -105,14 +103,15 @@ impl Metrics {
     }
 
     /// Counts spans that were not exported.
-    pub fn spans_dropped(&self, count: usize) {
+    #[cfg(feature = "otlp")]
+    pub(crate) fn spans_dropped(&self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.spans_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     /// All metrics and those of the sources, in the text format 0.0.4 of Prometheus.
     #[must_use]
-    pub fn text(&self, sources: &[&dyn MetricSource]) -> String {
+    pub(crate) fn text(&self, sources: &[&dyn MetricSource]) -> String {
         let mut text = Text::new(&self.prefix);
         let name = "build_info";
         text.family(name, "gauge", "The program's version.");

@@ -33,7 +33,7 @@ use resource_server::{
 };
 
 /// The name of a span without an MCP message.
-pub const HTTP: &str = "http";
+pub(crate) const HTTP: &str = "http";
 
 /// Spans that may wait for the collector; further ones are dropped and counted.
 const QUEUE: usize = 4_096;
@@ -52,7 +52,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A span of a request.
 #[derive(Clone, Debug)]
-pub struct Span {
+pub(crate) struct Span {
     /// The trace.
     pub trace: TraceId,
     /// The id of the span.
@@ -79,7 +79,7 @@ pub struct Span {
 
 /// The service that exports spans (OpenTelemetry `service.name` and `service.version`).
 #[derive(Clone, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// The server's name.
     pub name: String,
     /// Its version.
@@ -93,7 +93,7 @@ enum Message {
 
 /// Sends spans to the collector on its own thread. Clones share the thread.
 #[derive(Clone)]
-pub struct Exporter {
+pub(crate) struct Exporter {
     queue: mpsc::Sender<Message>,
     metrics: Arc<Metrics>,
 }
@@ -101,7 +101,7 @@ pub struct Exporter {
 impl Exporter {
     /// Starts the thread. The collector need not be reachable.
     #[must_use]
-    pub fn start(collector: &Url, service: Service, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn start(collector: &Url, service: Service, metrics: Arc<Metrics>) -> Self {
         let (queue, messages) = mpsc::channel(QUEUE);
         let address = format!("{}/v1/traces", collector.as_str().trim_end_matches('/'));
         let is_plain = collector.scheme() == "http";
@@ -117,14 +117,14 @@ impl Exporter {
     }
 
     /// Queues a span; drops it if the queue is full.
-    pub fn export(&self, span: Span) {
+    pub(crate) fn export(&self, span: Span) {
         if self.queue.try_send(Message::Span(Box::new(span))).is_err() {
             self.metrics.spans_dropped(1);
         }
     }
 
     /// Waits until all queued spans have been sent or dropped.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         let (done, is_done) = oneshot::channel();
         let finished = async {
             if self.queue.send(Message::Finish(done)).await.is_ok() {

@@ -22,3 +22,7 @@ pub use self::{
     service::{ActorStopped, Service},
     settings::{DpopMode, DrainSettings, SealingKeys, StartError, StreamLimits, TimeLimits},
 };
+pub use crate::{
+    http::{HealthCheck, HealthFuture, PartHealth},
+    session::SessionSettings,
+};

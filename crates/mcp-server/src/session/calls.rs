@@ -31,7 +31,7 @@ use resource_server::{auth::ActiveUse, principal::Principal};
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(5);
 
 /// The reply to a call.
-pub enum Reply {
+pub(crate) enum Reply {
     /// The answer; nothing was sent before it.
     Complete(Result<Answer, Failure>),
     /// A stream, which ends with the answer.
@@ -142,7 +142,7 @@ impl CallPeer {
 
 /// The JSON-RPC response, where it is sent on a stream or in a batch.
 #[must_use]
-pub fn response_message(
+pub(crate) fn response_message(
     outcome: Result<Answer, Failure>,
     id: &Id,
     version: ProtocolVersion,

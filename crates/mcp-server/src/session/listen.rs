@@ -24,7 +24,7 @@ const QUEUE: usize = 64;
 
 /// Opens streams and counts them.
 #[derive(Clone)]
-pub struct Listeners(Arc<Inner>);
+pub(crate) struct Listeners(Arc<Inner>);
 
 struct Inner {
     dispatcher: Arc<Dispatcher>,
@@ -42,7 +42,7 @@ struct Open {
 }
 
 /// An open stream. Dropping it closes it.
-pub struct Listening {
+pub(crate) struct Listening {
     /// The notifications.
     pub messages: mpsc::Receiver<String>,
     /// Becomes true when the server shuts down.
@@ -62,7 +62,7 @@ struct StreamSlot {
 impl Listeners {
     /// At most `in_all` streams, and `per_user` of one user.
     #[must_use]
-    pub fn new(in_all: usize, per_user: usize, dispatcher: Arc<Dispatcher>) -> Self {
+    pub(crate) fn new(in_all: usize, per_user: usize, dispatcher: Arc<Dispatcher>) -> Self {
         Self(Arc::new(Inner {
             dispatcher,
             in_all,
@@ -77,7 +77,7 @@ impl Listeners {
     ///
     /// # Errors
     /// [`SessionError::Full`].
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         principal: Arc<Principal>,
         subscriptions: Subscriptions,
@@ -112,19 +112,13 @@ impl Listeners {
 
     /// Becomes true when the server shuts down.
     #[must_use]
-    pub fn closing(&self) -> watch::Receiver<bool> {
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.0.closing.subscribe()
     }
 
     /// Closes all streams.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.closing.send_replace(true);
-    }
-
-    /// The number of open streams.
-    #[must_use]
-    pub fn open_streams(&self) -> usize {
-        self.lock().in_all
     }
 
     fn reserve(&self, user: UserId) -> Result<StreamSlot, SessionError> {

@@ -47,7 +47,7 @@ use resource_server::{
 };
 use resource_server::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace};
 
-pub use self::{
+pub(crate) use self::{
     calls::{Reply, response_message},
     listen::{Listeners, Listening},
     registry::SessionId,
@@ -68,7 +68,7 @@ const SWEEP: TimeDelta = TimeDelta::seconds(15);
 
 /// Why a session cannot be used.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
-pub enum SessionError {
+pub(crate) enum SessionError {
     /// There is no such session, it belongs to somebody else, or it has ended. The client must not learn
     /// which.
     #[display("unknown session")]
@@ -105,7 +105,7 @@ impl Default for SessionSettings {
 
 /// Opens, finds and closes sessions.
 #[derive(Clone)]
-pub struct Sessions(Arc<Inner>);
+pub(crate) struct Sessions(Arc<Inner>);
 
 struct Inner {
     registry: Arc<Mutex<Registry<SessionRef>>>,
@@ -123,7 +123,7 @@ struct SessionRef {
 }
 
 /// The caller of a request, by the token of this request.
-pub struct Authorized {
+pub(crate) struct Authorized {
     /// The user and the client.
     pub principal: Arc<Principal>,
     /// Resolves when the token is revoked.
@@ -133,7 +133,7 @@ pub struct Authorized {
 }
 
 /// A request within a session.
-pub struct SessionRequest {
+pub(crate) struct SessionRequest {
     /// Its id.
     pub id: Id,
     /// The method.
@@ -146,7 +146,7 @@ pub struct SessionRequest {
 
 /// A session of the caller.
 #[derive(Clone)]
-pub struct SessionHandle(SessionRef);
+pub(crate) struct SessionHandle(SessionRef);
 
 impl Sessions {
     /// Creates the registry and starts the removal of expired sessions.
@@ -154,7 +154,11 @@ impl Sessions {
     /// # Panics
     /// Outside an actix arbiter.
     #[must_use]
-    pub fn start(settings: SessionSettings, dispatcher: Arc<Dispatcher>, clock: Clock) -> Self {
+    pub(crate) fn start(
+        settings: SessionSettings,
+        dispatcher: Arc<Dispatcher>,
+        clock: Clock,
+    ) -> Self {
         let limits = Limits {
             in_all: settings.in_all,
             per_user: settings.per_user,
@@ -175,7 +179,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::Full`].
-    pub fn open(
+    pub(crate) fn open(
         &self,
         principal: &Principal,
         version: ProtocolVersion,
@@ -225,7 +229,11 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::Unknown`].
-    pub fn find(&self, id: &str, principal: &Principal) -> Result<SessionHandle, SessionError> {
+    pub(crate) fn find(
+        &self,
+        id: &str,
+        principal: &Principal,
+    ) -> Result<SessionHandle, SessionError> {
         let id = SessionId::parse(id).ok_or(SessionError::Unknown)?;
         self.lock()
             .find(&id, &principal.owner(), self.0.clock.now())
@@ -235,7 +243,7 @@ impl Sessions {
 
     /// Whether a session belongs to somebody else. For the audit log only: the client must not learn it.
     #[must_use]
-    pub fn is_anothers(&self, id: &str, principal: &Principal) -> bool {
+    pub(crate) fn is_anothers(&self, id: &str, principal: &Principal) -> bool {
         SessionId::parse(id).is_some_and(|id| self.lock().is_anothers(&id, &principal.owner()))
     }
 
@@ -243,7 +251,7 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionError::Unknown`].
-    pub fn close(&self, id: &str, principal: &Principal) -> Result<(), SessionError> {
+    pub(crate) fn close(&self, id: &str, principal: &Principal) -> Result<(), SessionError> {
         let id = SessionId::parse(id).ok_or(SessionError::Unknown)?;
         let session = self
             .lock()
@@ -254,7 +262,7 @@ impl Sessions {
     }
 
     /// Closes standalone streams and cancels requests to clients, so that calls in progress can complete.
-    pub async fn begin_shutdown(&self) {
+    pub(crate) async fn begin_shutdown(&self) {
         let sessions: Vec<_> = self.lock().sessions().cloned().collect();
         let retired = sessions
             .iter()
@@ -265,7 +273,7 @@ impl Sessions {
 
     /// The number of open sessions.
     #[must_use]
-    pub fn open_sessions(&self) -> usize {
+    pub(crate) fn open_sessions(&self) -> usize {
         self.lock().len()
     }
 
@@ -283,7 +291,7 @@ impl fmt::Debug for Sessions {
 impl SessionHandle {
     /// The negotiated revision.
     #[must_use]
-    pub fn version(&self) -> ProtocolVersion {
+    pub(crate) fn version(&self) -> ProtocolVersion {
         self.0.version
     }
 
@@ -291,7 +299,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Full`] if no slot became free in time.
-    pub async fn admit_batch(&self) -> Result<Permit, SessionError> {
+    pub(crate) async fn admit_batch(&self) -> Result<Permit, SessionError> {
         self.0.batches.admit().await.map_err(|_| SessionError::Full)
     }
 
@@ -299,7 +307,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session ends before it responds.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         authorized: Authorized,
         request: SessionRequest,
@@ -311,7 +319,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session ends before it responds.
-    pub async fn call_without_stream(
+    pub(crate) async fn call_without_stream(
         &self,
         authorized: Authorized,
         request: SessionRequest,
@@ -353,7 +361,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session has ended.
-    pub async fn notify(
+    pub(crate) async fn notify(
         &self,
         method: String,
         params: Option<Box<RawValue>>,
@@ -370,7 +378,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session has ended.
-    pub async fn handle_response(
+    pub(crate) async fn handle_response(
         &self,
         id: Id,
         result: Option<Box<RawValue>>,
@@ -391,7 +399,7 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session has ended.
-    pub async fn listen(
+    pub(crate) async fn listen(
         &self,
         principal: Arc<Principal>,
         after: Option<EventId>,

@@ -16,7 +16,7 @@ use resource_server::{
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
 #[debug("SessionId({}…)", &URL_SAFE_NO_PAD.encode(_0)[..6])]
 #[display("{}", URL_SAFE_NO_PAD.encode(_0))]
-pub struct SessionId([u8; 24]);
+pub(crate) struct SessionId([u8; 24]);
 
 impl SessionId {
     /// A new id.
@@ -24,7 +24,7 @@ impl SessionId {
     /// # Panics
     /// If the operating system provides no random bytes.
     #[must_use]
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut id = [0; 24];
         getrandom::fill(&mut id).expect("the operating system gives random bytes");
         Self(id)
@@ -32,7 +32,7 @@ impl SessionId {
 
     /// Parses an id; `None` if it is malformed.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() != 32 {
             return None;
         }

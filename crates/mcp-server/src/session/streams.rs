@@ -25,7 +25,7 @@ const RETRY_MS: u32 = 1_000;
 pub(crate) const STANDALONE_STREAM: u32 = 0;
 
 /// The events of one connection, until the stream or the connection ends.
-pub type EventReceiver = mpsc::Receiver<String>;
+pub(crate) type EventReceiver = mpsc::Receiver<String>;
 
 /// The streams of one session.
 pub(crate) struct Streams {

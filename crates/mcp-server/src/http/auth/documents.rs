@@ -3,7 +3,7 @@
 use actix_web::web::Bytes;
 
 /// The front page and whether the issuer's metadata is relayed.
-pub struct Discovery {
+pub(crate) struct Discovery {
     pub(crate) front_page: Bytes,
     pub(crate) relays_authorization_server: bool,
 }
@@ -12,7 +12,7 @@ impl Discovery {
     /// The documents of a server. `relays_authorization_server` serves the issuer's metadata to clients of
     /// MCP 2025-03-26.
     #[must_use]
-    pub fn new(headline: &str, mcp_url: &str, relays_authorization_server: bool) -> Self {
+    pub(crate) fn new(headline: &str, mcp_url: &str, relays_authorization_server: bool) -> Self {
         Self {
             front_page: format!(
                 "{headline}\n\n\

@@ -6,7 +6,7 @@ use url::Url;
 
 /// The hosts of this server, and the origins that may use it from a browser.
 #[derive(Clone, Debug)]
-pub struct HostPolicy {
+pub(crate) struct HostPolicy {
     hosts: Vec<String>,
     origins: Vec<String>,
     loopback_origins: bool,
@@ -16,7 +16,7 @@ impl HostPolicy {
     /// The host and the origin of the public URL, and further ones. `loopback_origins` allows pages of this
     /// machine.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         public_url: &PublicUrl,
         hosts: impl IntoIterator<Item = String>,
         origins: impl IntoIterator<Item = String>,

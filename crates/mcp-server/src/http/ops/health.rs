@@ -26,7 +26,7 @@ const FRESH: Duration = Duration::from_millis(500);
 
 /// The readiness of a server. Clones share the state.
 #[derive(Clone)]
-pub struct Health(Arc<Inner>);
+pub(crate) struct Health(Arc<Inner>);
 
 /// A check of something that the server depends on.
 pub struct HealthCheck {
@@ -70,7 +70,7 @@ pub(crate) struct Found {
 impl Health {
     /// The readiness of a server with these checks and this authentication.
     #[must_use]
-    pub fn new(checks: Vec<HealthCheck>, auth: AuthHandle) -> Self {
+    pub(crate) fn new(checks: Vec<HealthCheck>, auth: AuthHandle) -> Self {
         Self(Arc::new(Inner {
             checks,
             auth,
@@ -80,7 +80,7 @@ impl Health {
     }
 
     /// From now on the server is not ready, because it shuts down.
-    pub fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.0.draining.store(true, Ordering::Release);
     }
 

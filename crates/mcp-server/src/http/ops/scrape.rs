@@ -20,7 +20,7 @@ use resource_server::{
 };
 
 /// The sources of `/metrics`.
-pub struct Scrape {
+pub(crate) struct Scrape {
     /// The counters of the server.
     pub metrics: Arc<Metrics>,
     /// Gates and circuits.
@@ -32,7 +32,7 @@ pub struct Scrape {
 }
 
 /// The route of the metrics listener.
-pub fn configure_scrape(scrape: &Data<Scrape>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+pub(crate) fn configure_scrape(scrape: &Data<Scrape>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let scrape = scrape.clone();
     move |service| {
         service
