@@ -9,8 +9,8 @@
 //! *Invariants:* the same declaration decides lists, refusals, challenges and documentation of a feature; a
 //! session id, a cursor or a request state is a name, never a credential.
 //!
-//! *Start reading at* [`features::tool`] (how a feature is declared), then `dispatch`, [`session`] and
-//! [`http`].
+//! *Start reading at* [`features::tool`] (how a feature is declared), then `dispatch`, `session` and
+//! `http`.
 
 mod audit;
 mod dispatch;

@@ -36,11 +36,11 @@ impl Dispatcher {
         self.require(&call.principal, tool.scopes_of_call(params.arguments))?;
         check_arguments(params)?;
         let (context, responder) = self.context(call, "tools/call", tool.name())?;
-        let work = tool.call(context, params.arguments);
+        let pending = tool.call(context, params.arguments);
         let failed = |reason| Answer::Tool(ToolAnswer::Failed(reason));
         Ok(Box::pin(async move {
             responder.use_state_up().await?;
-            match work.await {
+            match pending.await {
                 Ok(output) => Ok(Answer::Tool(ToolAnswer::Done(output))),
                 Err(ToolError::NeedsClient(NeedsClient::TooManyPending)) => {
                     Ok(failed(TOO_MANY_PENDING.into()))
@@ -63,10 +63,10 @@ impl Dispatcher {
         self.require(&call.principal, prompt.scopes())?;
         check_arguments(params)?;
         let (context, responder) = self.context(call, "prompts/get", prompt.name())?;
-        let work = prompt.get(context, params.arguments);
+        let pending = prompt.get(context, params.arguments);
         Ok(Box::pin(async move {
             responder.use_state_up().await?;
-            match work.await {
+            match pending.await {
                 Ok(output) => Ok(Answer::Prompt(output)),
                 Err(ToolError::NeedsClient(needs)) => {
                     responder.explain(needs, wire_format::unsupported_by_prompt)

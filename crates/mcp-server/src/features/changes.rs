@@ -73,7 +73,7 @@ struct Subscribe {
 struct Publish {
     user: UserId,
     changes: Vec<Change>,
-    #[expect(dead_code, reason = "dropped when the subscribers have been told")]
+    #[expect(dead_code, reason = "dropped when the subscribers have been notified")]
     guard: Box<dyn Any + Send>,
 }
 

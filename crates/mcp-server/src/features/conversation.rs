@@ -1,5 +1,5 @@
 //! What a tool sends to the client before its answer: progress, log messages and requests. The interface is
-//! the same in both eras; implementations of [`Peer`] know how the messages are sent.
+//! the same in both eras; implementations of `Peer` know how the messages are sent.
 
 use std::{
     cell::Cell,

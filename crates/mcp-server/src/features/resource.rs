@@ -227,7 +227,7 @@ impl DeclaredResource {
     }
 
     pub(crate) fn is_at(&self, uri: Uri<'_>) -> bool {
-        Uri::parse(&self.descriptor.uri).is_some_and(|place| uri.is(place))
+        Uri::parse(&self.descriptor.uri).is_some_and(|own| uri.is(own))
     }
 }
 

@@ -101,12 +101,12 @@ pub fn expand(template: &str, id: &impl Display) -> String {
 #[must_use]
 pub fn expand_number(template: &'static str, id: i64) -> LazyText {
     // Written by hand, because a list has a link for each item, and a substring search is slower.
-    let place = template.bytes().position(|byte| byte == b'{');
-    match place.filter(|place| template[*place..].starts_with(ID)) {
-        Some(place) => LazyText::Numbered {
-            before: &template[..place],
+    let index = template.bytes().position(|byte| byte == b'{');
+    match index.filter(|index| template[*index..].starts_with(ID)) {
+        Some(index) => LazyText::Numbered {
+            before: &template[..index],
             number: id,
-            after: &template[place + ID.len()..],
+            after: &template[index + ID.len()..],
         },
         None => LazyText::Text(template.to_owned()),
     }

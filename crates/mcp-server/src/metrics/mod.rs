@@ -5,7 +5,7 @@
 //! *Invariants:* counting a request takes no lock, no lookup by name and no allocation; clients cannot add
 //! label values; nothing is global: each server has its own metrics.
 //!
-//! *Start reading at* [`Metrics`]; the labels are in `labels.rs`.
+//! *Start reading at* `Metrics`; the labels are in `labels.rs`.
 //!
 //! The crate `metrics` looks up each counter in a global registry, and the histograms of `prometheus` and
 //! `prometheus-client` use locks or keep labels as text. An array of atomics for each family needs neither.
@@ -154,8 +154,8 @@ impl Metrics {
                     ("era", era.as_str()),
                     ("outcome", outcome.as_str()),
                 ];
-                let place = kind * Outcome::ALL.len() + outcome.index();
-                text.sample(name, &labels, self.requests.get(place));
+                let index = kind * Outcome::ALL.len() + outcome.index();
+                text.sample(name, &labels, self.requests.get(index));
             }
         }
         let name = "request_duration_seconds";

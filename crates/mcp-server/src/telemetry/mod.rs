@@ -325,11 +325,11 @@ fn put_but(
         return;
     }
     let mut plain = 0;
-    for (place, byte) in bytes.iter().enumerate() {
+    for (index, byte) in bytes.iter().enumerate() {
         if is_special(*byte) {
-            line.extend_from_slice(&bytes[plain..place]);
+            line.extend_from_slice(&bytes[plain..index]);
             put(line, *byte);
-            plain = place + 1;
+            plain = index + 1;
         }
     }
     line.extend_from_slice(&bytes[plain..]);

@@ -109,7 +109,7 @@ pub(crate) fn channel(
 /// Runs a call until its answer or its first notification. `finish` turns the outcome into the last message
 /// of a stream.
 pub(crate) async fn run(
-    mut work: PendingAnswer,
+    mut pending: PendingAnswer,
     mut notifications: NotificationReceiver,
     heartbeat_interval: Duration,
     finish: impl FnOnce(Result<Answer, Failure>) -> String + 'static,
@@ -118,13 +118,13 @@ pub(crate) async fn run(
         if let Poll::Ready(Some(message)) = notifications.poll(context) {
             return Poll::Ready(Err(message));
         }
-        work.as_mut().poll(context).map(Ok)
+        pending.as_mut().poll(context).map(Ok)
     })
     .await;
-    let (said, work, finish, last) = match first {
+    let (first_message, pending, finish, last) = match first {
         Err(message) => {
             let finish: Finish = Box::new(finish);
-            (message, Some(work), Some(finish), None)
+            (message, Some(pending), Some(finish), None)
         }
         // It may have sent a notification just before its answer. A failure keeps its status instead.
         Ok(Ok(answer)) => match notifications.take() {
@@ -134,8 +134,8 @@ pub(crate) async fn run(
         Ok(Err(failure)) => return CallOutcome::Complete(Err(failure)),
     };
     CallOutcome::Streaming(event_stream(CallStream {
-        first: Some(said),
-        work,
+        first: Some(first_message),
+        pending,
         notifications,
         finish,
         last,
@@ -211,7 +211,7 @@ impl NotificationReceiver {
 /// Transports, Cancellation).
 struct CallStream {
     first: Option<String>,
-    work: Option<PendingAnswer>,
+    pending: Option<PendingAnswer>,
     notifications: NotificationReceiver,
     finish: Option<Finish>,
     last: Option<String>,
@@ -234,16 +234,16 @@ impl Stream for CallStream {
         }
         // Polled before the notifications, so that what it says on the way to its answer is in the notifications
         // when the answer is there.
-        if let Some(work) = &mut self.work
-            && let Poll::Ready(outcome) = work.as_mut().poll(context)
+        if let Some(pending) = &mut self.pending
+            && let Poll::Ready(outcome) = pending.as_mut().poll(context)
         {
-            self.work = None;
+            self.pending = None;
             self.last = self.finish.take().map(|finish| finish(outcome));
         }
         if let Poll::Ready(Some(message)) = self.notifications.poll(context) {
             return self.event(&message);
         }
-        if self.work.is_none() {
+        if self.pending.is_none() {
             return match self.last.take() {
                 Some(message) => self.event(&message),
                 None => Poll::Ready(None),
@@ -273,7 +273,7 @@ mod tests {
 
     async fn streamed(outcome: CallOutcome) -> String {
         let CallOutcome::Streaming(response) = outcome else {
-            panic!("nothing was said");
+            panic!("nothing was sent");
         };
         for (name, value) in [
             ("content-type", "text/event-stream"),
@@ -291,12 +291,12 @@ mod tests {
     async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
         for wants_progress in [false, true] {
             let (client, notifications) = channel(wants_progress, None);
-            let work: PendingAnswer = Box::pin(async move {
+            let pending: PendingAnswer = Box::pin(async move {
                 let _client = client;
                 tokio::task::yield_now().await;
                 Err(RpcError::invalid_params("x").into())
             });
-            let outcome = run(work, notifications, SILENCE, last).await;
+            let outcome = run(pending, notifications, SILENCE, last).await;
             assert!(matches!(
                 outcome,
                 CallOutcome::Complete(Err(Failure::Rpc(_)))
@@ -309,7 +309,7 @@ mod tests {
     async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
         for failed in [false, true] {
             let (client, notifications) = channel(true, None);
-            let work: PendingAnswer = Box::pin(async move {
+            let pending: PendingAnswer = Box::pin(async move {
                 client.notify("1".to_owned());
                 tokio::task::yield_now().await;
                 client.notify("2".to_owned());
@@ -322,7 +322,7 @@ mod tests {
             });
             let answer = if failed { "no" } else { "done" };
             assert_eq!(
-                streamed(run(work, notifications, SILENCE, last).await).await,
+                streamed(run(pending, notifications, SILENCE, last).await).await,
                 format!("data: 1\n\ndata: 2\n\ndata: 3\n\ndata: {answer}\n\n")
             );
         }
@@ -332,25 +332,25 @@ mod tests {
     #[actix_rt::test]
     async fn who_wants_no_progress_gets_none() {
         let (client, notifications) = channel(false, None);
-        let work: PendingAnswer = Box::pin(async move {
+        let pending: PendingAnswer = Box::pin(async move {
             client.notify("1".to_owned());
             Ok(Answer::Empty)
         });
-        let outcome = run(work, notifications, SILENCE, last).await;
+        let outcome = run(pending, notifications, SILENCE, last).await;
         assert!(matches!(outcome, CallOutcome::Complete(Ok(Answer::Empty))));
     }
 
     #[actix_rt::test]
     async fn a_client_that_does_not_read_loses_progress_and_never_the_answer() {
         let (client, notifications) = channel(true, None);
-        let work: PendingAnswer = Box::pin(async move {
+        let pending: PendingAnswer = Box::pin(async move {
             for n in 0..10 * QUEUE {
                 client.notify(n.to_string());
             }
             tokio::task::yield_now().await;
             Ok(Answer::Empty)
         });
-        let text = streamed(run(work, notifications, SILENCE, last).await).await;
+        let text = streamed(run(pending, notifications, SILENCE, last).await).await;
         assert_eq!(text.matches("data: ").count(), QUEUE + 1);
         assert!(text.ends_with("data: done\n\n"));
     }
@@ -360,12 +360,13 @@ mod tests {
     async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
         let (client, notifications) = channel(true, None);
         let (held, dropped) = oneshot::channel::<()>();
-        let work: PendingAnswer = Box::pin(async move {
+        let pending: PendingAnswer = Box::pin(async move {
             let _held = held;
             client.notify("1".to_owned());
             std::future::pending().await
         });
-        let CallOutcome::Streaming(response) = run(work, notifications, SILENCE, last).await else {
+        let CallOutcome::Streaming(response) = run(pending, notifications, SILENCE, last).await
+        else {
             panic!("it spoke");
         };
         let mut body = response.into_body();
