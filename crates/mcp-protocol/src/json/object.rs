@@ -12,15 +12,15 @@ use serde_json::value::RawValue;
 /// The members of an object; `None` if the value is not an object, or if a known member appears twice,
 /// because two parsers could then read different requests.
 #[derive(Clone, Copy, Debug)]
-pub struct LenientObject<T>(pub Option<T>);
+pub(crate) struct LenientObject<T>(pub(crate) Option<T>);
 
 /// The known members of an object.
-pub trait ObjectMembers<'a>: Default {
-    /// Takes the value of the member of this name from the object; a member that nobody knows has to be
-    /// taken as well. Says whether it is the first of its name, as far as that matters.
+pub(crate) trait ObjectMembers<'a>: Default {
+    /// Reads the value of the member with this name, or skips it if the name is unknown. `false` if a known
+    /// member appears twice.
     ///
     /// # Errors
-    /// Those of the object.
+    /// Errors of the deserializer.
     fn read_member<M: MapAccess<'a>>(
         &mut self,
         name: &str,
@@ -32,7 +32,7 @@ pub trait ObjectMembers<'a>: Default {
 ///
 /// # Errors
 /// Errors of the deserializer.
-pub fn read_first<'a, T: Deserialize<'a>, M: MapAccess<'a>>(
+pub(crate) fn read_first<'a, T: Deserialize<'a>, M: MapAccess<'a>>(
     member: &mut Option<T>,
     object: &mut M,
 ) -> Result<bool, M::Error> {
@@ -96,7 +96,7 @@ impl<'a, T: ObjectMembers<'a>> Deserialize<'a> for LenientObject<T> {
 ///
 /// # Errors
 /// Errors of the deserializer.
-pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)

@@ -71,7 +71,7 @@ impl Streams {
             ..Stream::default()
         };
         self.streams.insert(id, stream);
-        (id, self.attach(id, None))
+        (id, self.connect(id, None))
     }
 
     /// Opens the standalone stream, or moves it to a newer connection: each message is sent on one connection
@@ -83,7 +83,7 @@ impl Streams {
         } else {
             stream.scopes.union(granted)
         };
-        self.attach(STANDALONE_STREAM, None)
+        self.connect(STANDALONE_STREAM, None)
     }
 
     /// Whether the standalone stream has a connection.
@@ -104,7 +104,7 @@ impl Streams {
         if after.stream == STANDALONE_STREAM {
             stream.scopes = granted;
         }
-        Some(self.attach(after.stream, Some(after.event)))
+        Some(self.connect(after.stream, Some(after.event)))
     }
 
     /// Sends a message on a stream and stores it.
@@ -132,7 +132,7 @@ impl Streams {
         }
     }
 
-    fn attach(&mut self, id: u32, after: Option<u32>) -> EventReceiver {
+    fn connect(&mut self, id: u32, after: Option<u32>) -> EventReceiver {
         let has_priming_events = self.has_priming_events;
         let stream = self.streams.entry(id).or_default();
         // Large enough for all stored events.

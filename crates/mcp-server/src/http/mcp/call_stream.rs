@@ -232,8 +232,8 @@ impl Stream for CallStream {
         if let Some(message) = self.first.take() {
             return self.event(&message);
         }
-        // Polled before the notifications, so that what it says on the way to its answer is in the notifications
-        // when the answer is there.
+        // Polled before the notifications, so that those it sends just before its answer are received when the
+        // answer is ready.
         if let Some(pending) = &mut self.pending
             && let Poll::Ready(outcome) = pending.as_mut().poll(context)
         {
