@@ -18,9 +18,10 @@ use mcp_server::{
         replay_store::{ReplayStore, StateNonce, UseFuture},
         tool_error::ToolError,
     },
-    http::{HealthCheck, PartHealth},
-    server::{DpopMode, DrainSettings, SealingKeys, Server, StreamLimits},
-    session::SessionSettings,
+    server::{
+        DpopMode, DrainSettings, HealthCheck, PartHealth, SealingKeys, Server, SessionSettings,
+        StreamLimits,
+    },
 };
 use resource_server::{
     auth::CacheSettings,

@@ -7,7 +7,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-use mcp_server::features::arguments::ruled_string;
+use mcp_server::features::arguments::validated_string;
 use resource_server::clock::Timestamp;
 
 /// A date, which stands for its first instant in a time zone, or a time.
@@ -94,7 +94,7 @@ pub fn span(from: Option<DateOrTime>, to: Option<DateOrTime>, zone: &Zone) -> Re
 
 impl<'de> Deserialize<'de> for DateOrTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
+        validated_string(
             deserializer,
             "a date (2026-07-28) or an RFC 3339 time (2026-07-28T09:30:00Z)",
             Self::parse,
@@ -121,7 +121,7 @@ impl JsonSchema for DateOrTime {
 
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
+        validated_string(
             deserializer,
             "the IANA name of a time zone, such as Europe/Berlin",
             |name| {

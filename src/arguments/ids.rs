@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::journal::{EntryId, TagId};
-use mcp_server::features::{arguments::ruled_string, uri::ResourceId};
+use mcp_server::features::{arguments::validated_string, uri::ResourceId};
 
 /// An id, written as a string: arguments of prompts have no other type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl From<IdText> for EntryId {
 
 impl<'de> Deserialize<'de> for IdText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(deserializer, "an id, such as \"7\"", |text| {
+        validated_string(deserializer, "an id, such as \"7\"", |text| {
             i64::parse(text.trim()).map(Self)
         })
     }
@@ -35,7 +35,7 @@ impl<const MAX: usize> From<IdList<MAX>> for Vec<TagId> {
 
 impl<'de, const MAX: usize> Deserialize<'de> for IdList<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
+        validated_string(
             deserializer,
             format_args!("a list of at most {MAX} ids, such as \"3,7\""),
             |text| {

@@ -9,7 +9,7 @@ use crate::domain::{
     journal::{EntryId, TagId},
     page::{Cursor, PageLimit},
 };
-use mcp_server::features::arguments::{Id, ruled_integer, ruled_string};
+use mcp_server::features::arguments::{Id, validated_integer, validated_string};
 
 impl From<Id> for EntryId {
     fn from(id: Id) -> Self {
@@ -33,7 +33,7 @@ pub struct After<C>(pub C);
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_integer(deserializer, "an integer from 1 to 200", |number| {
+        validated_integer(deserializer, "an integer from 1 to 200", |number| {
             let number = u16::try_from(number).ok();
             number.and_then(PageLimit::new).map(Self)
         })
@@ -56,7 +56,7 @@ impl JsonSchema for Limit {
 
 impl<'de, C: Cursor> Deserialize<'de> for After<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
+        validated_string(
             deserializer,
             "the nextCursor of an earlier page of this list",
             |text| C::decode(text).map(Self),

@@ -70,10 +70,10 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
         // Published before the caller has its answer. Without a change the permit is released first, so
         // that the caller never sees its own message among those under way.
         match reply.as_ref().ok().and_then(|reply| message.changes(reply)) {
-            Some((user, changes)) if self.changes.is_anybody_subscribed() => {
+            Some((user, changes)) if self.changes.has_subscribers() => {
                 let changes = changes.into_iter().flat_map(published).collect();
                 // The permit bounds how many changes are under way.
-                self.changes.publish_holding(user, changes, permit);
+                self.changes.publish_with_guard(user, changes, permit);
             }
             _ => drop(permit),
         }

@@ -10,7 +10,7 @@ use crate::{
     journal::{GetExport, JournalHandle, ReadExportPart},
     scopes,
 };
-use mcp_protocol::answer::{Chunks, PieceFuture};
+use mcp_protocol::answer::{ChunkFuture, Chunks};
 use mcp_server::features::{
     context::ReadContext,
     resource::{Contents, ResourceTemplate},
@@ -63,12 +63,12 @@ impl Chunks for Parts {
         self.export.parts
     }
 
-    fn fetch(&self, place: u32) -> PieceFuture {
+    fn chunk(&self, index: u32) -> ChunkFuture {
         let journal = self.journal.clone();
         let part = ReadExportPart {
             user: self.user,
             id: self.export.id,
-            number: place,
+            number: index,
         };
         Box::pin(async move { Ok(journal.ask(part).await?) })
     }

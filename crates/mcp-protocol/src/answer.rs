@@ -1,4 +1,4 @@
-//! Canonical answers: what a method has to say, before a revision gives it its shape.
+//! Answers of methods, independent of the revision.
 
 use std::{borrow::Cow, error::Error, fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -6,88 +6,89 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rmcp::model::Resource;
 use serde::{Serialize, Serializer};
 
-use crate::{json::data::Data, outgoing::ServerRequest};
+use crate::{json::dual::DualJson, outgoing::ServerRequest};
 
-/// The answer to a request that went well.
+/// The result of a method, before [`WireFormat`](crate::wire_format::WireFormat) serialises it for a
+/// revision.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// Nothing to say but that it was done.
+    /// A result without members.
     Empty,
-    /// A result that is in its wire shape already, because it is the same every time.
+    /// A result that is serialised already, because it is the same every time.
     Ready(Arc<str>),
-    /// What a tool has to say.
+    /// The result of a tool.
     Tool(ToolAnswer),
-    /// Nothing yet: the client has to answer first, and then call again (P-01). Modern only.
+    /// The client has to respond to requests and repeat the call (MCP 2026-07-28, Multi Round-Trip Requests).
     InputRequired {
-        /// The questions, each under the key that its answer comes back under.
-        questions: Vec<(&'static str, ServerRequest)>,
-        /// What the client has to bring back, sealed.
+        /// The requests, each with the key of its response.
+        requests: Vec<(&'static str, ServerRequest)>,
+        /// The `requestState`, which the client sends back.
         state: String,
     },
     /// A page of the list of resources.
     Resources(ResourcePage),
-    /// What reading a resource gave.
+    /// The contents of a resource.
     Contents(ResourceContents),
-    /// The same, where it is too long to be held at once.
-    Document(Document),
-    /// A prompt, filled in.
+    /// The contents of a resource that is too long for memory.
+    Streamed(StreamedResource),
+    /// The messages of a prompt.
     Prompt(PromptOutput),
-    /// How what was typed may go on.
+    /// Suggestions for an argument.
     Completion(Completion),
 }
 
 /// A page of the list of resources.
 #[derive(Clone, Debug)]
 pub struct ResourcePage {
-    /// With everything that any revision shows.
+    /// The resources, with the members of all revisions.
     pub resources: Vec<Resource>,
-    /// Where the next page begins; absent on the last page.
+    /// The cursor of the next page; absent on the last one.
     pub next_cursor: Option<String>,
 }
 
-/// A resource's contents.
+/// The contents of a resource (MCP, `ResourceContents`).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceContents {
-    /// Where it was read.
+    /// The URI of the resource.
     pub uri: String,
-    /// How to read it.
+    /// The media type.
     pub mime_type: Cow<'static, str>,
-    /// What it says.
+    /// The text or the bytes.
     #[serde(flatten)]
     pub body: ResourceBody,
 }
 
-/// A resource's contents that are fetched and sent piece by piece.
+/// The contents of a resource, fetched and sent in chunks.
 #[derive(Clone)]
-pub struct Document {
-    /// Where it was read.
+pub struct StreamedResource {
+    /// The URI of the resource.
     pub uri: String,
-    /// How to read it.
+    /// The media type.
     pub mime_type: Cow<'static, str>,
-    /// What it says.
-    pub pieces: Arc<dyn Chunks>,
+    /// The text.
+    pub chunks: Arc<dyn Chunks>,
 }
 
-/// The text of a [`Document`].
+/// The text of a [`StreamedResource`].
 pub trait Chunks: Send + Sync {
-    /// How many there are.
+    /// The number of chunks.
     fn count(&self) -> u32;
 
-    /// Fetches one, by its place from 0.
-    fn fetch(&self, place: u32) -> PieceFuture;
+    /// Fetches a chunk, by its index from 0.
+    fn chunk(&self, index: u32) -> ChunkFuture;
 }
 
-/// A piece on its way.
-pub type PieceFuture =
+/// A chunk, being fetched.
+pub type ChunkFuture =
     Pin<Box<dyn Future<Output = Result<String, Box<dyn Error + Send + Sync>>> + Send>>;
 
-impl fmt::Debug for Document {
+impl fmt::Debug for StreamedResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "Document({} pieces of {})",
-            self.pieces.count(),
+            "StreamedResource({} pieces of {})",
+            self.chunks.count(),
             self.uri
         )
     }
@@ -99,23 +100,23 @@ impl From<ResourceContents> for Answer {
     }
 }
 
-impl From<Document> for Answer {
-    fn from(document: Document) -> Self {
-        Self::Document(document)
+impl From<StreamedResource> for Answer {
+    fn from(document: StreamedResource) -> Self {
+        Self::Streamed(document)
     }
 }
 
-/// What a resource says.
+/// The text or the bytes of a resource.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ResourceBody {
-    /// This.
+    /// A text.
     Text(String),
-    /// These bytes, in Base64.
+    /// Bytes in Base64.
     Blob(Base64),
 }
 
-/// Bytes on their way into JSON.
+/// Bytes encoded in Base64 (RFC 4648 §4).
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Base64(String);
@@ -126,30 +127,30 @@ impl From<&[u8]> for Base64 {
     }
 }
 
-/// A block of content: what a tool says, or a message of a prompt (MCP, Tools and Prompts).
+/// A content block of a tool result or of a prompt message (MCP, `ContentBlock`).
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Content {
-    /// Words.
+    /// A text.
     Text {
-        /// These.
+        /// The text.
         text: String,
     },
-    /// A picture.
+    /// An image.
     Image(Media),
-    /// Something to listen to (MCP 2025-03-26 and later).
+    /// Audio (MCP 2025-03-26 and later).
     Audio(Media),
-    /// Where a resource can be read (MCP 2025-06-18 and later).
+    /// A link to a resource (MCP 2025-06-18 and later).
     ResourceLink(ResourceLink),
-    /// What a resource says.
+    /// An embedded resource.
     Resource {
-        /// This one.
+        /// The contents of the resource.
         resource: ResourceContents,
     },
 }
 
 impl Content {
-    /// Words.
+    /// A text.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
@@ -162,40 +163,40 @@ impl From<ResourceLink> for Content {
     }
 }
 
-/// A picture or a sound.
+/// An image or audio.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Media {
-    /// Its bytes.
+    /// The bytes.
     pub data: Base64,
-    /// How to read them.
+    /// The media type.
     pub mime_type: Cow<'static, str>,
 }
 
-/// A prompt, filled in: what the user says to the model.
+/// The messages of a prompt, all with the role `user`.
 #[derive(Clone, Debug)]
 pub struct PromptOutput {
-    /// What the prompt is for.
+    /// The description of the prompt.
     pub description: Cow<'static, str>,
-    /// One after the other.
+    /// The messages.
     pub messages: Vec<Content>,
 }
 
-/// How what was typed may go on (MCP, Completion).
+/// Suggestions for an argument (MCP, Completion).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Completion {
-    /// At most a hundred whole values, the likeliest first.
+    /// At most 100 values, the most relevant first.
     pub values: Vec<String>,
-    /// How many there are, if that is known.
+    /// The number of all values, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<usize>,
-    /// Whether there are more, or may be.
+    /// Whether there are, or may be, more values.
     pub has_more: bool,
 }
 
 impl Completion {
-    /// No value.
+    /// No suggestions.
     #[must_use]
     pub fn nothing() -> Self {
         Self {
@@ -206,51 +207,51 @@ impl Completion {
     }
 }
 
-/// What a tool has to say.
+/// The result of a tool.
 #[derive(Clone, Debug)]
 pub enum ToolAnswer {
-    /// It did what was asked.
+    /// Success.
     Done(ToolOutput),
-    /// It could not, and here is what the model can do about it (S-08).
+    /// An error that the model can correct, as a sentence (`isError`; MCP, Tools, Error Handling).
     Failed(String),
 }
 
-/// What a tool found or did.
+/// The output of a tool.
 #[derive(Clone, Debug)]
 pub struct ToolOutput {
-    /// For people and models.
+    /// The content blocks.
     pub content: Vec<Content>,
-    /// The result as data, if the tool promises any.
-    pub structured: Option<Data>,
+    /// The structured content, if the tool has an `outputSchema`.
+    pub structured: Option<DualJson>,
 }
 
-/// A link to a resource of this server (MCP 2025-06-18 and later, Tools, Resource Links).
+/// A link to a resource (MCP 2025-06-18 and later, Tools, Resource Links).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceLink {
-    /// Where it can be read.
+    /// The URI of the resource.
     pub uri: LazyText,
-    /// Its name for people.
+    /// The display name.
     pub name: LazyText,
-    /// What it is.
+    /// The description.
     pub description: &'static str,
-    /// What reading it gives.
+    /// The media type.
     pub mime_type: &'static str,
 }
 
-/// A text, or a number between two texts of this server's own, which is put together only where it is
-/// written: a list has two of them for each of its items.
+/// A text, or a number between two constant texts that is formatted only when it is serialised: a list has
+/// two of them for each item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LazyText {
-    /// Any text.
+    /// A text.
     Text(String),
-    /// With a number in it.
+    /// A text with a number.
     Numbered {
-        /// What stands before the number, of characters that stand in JSON as they are.
+        /// The text before the number. It must not need escaping in JSON.
         before: &'static str,
         /// The number.
         number: i64,
-        /// What stands after it, of the same characters.
+        /// The text after the number. It must not need escaping in JSON.
         after: &'static str,
     },
 }

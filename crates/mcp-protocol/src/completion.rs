@@ -1,4 +1,4 @@
-//! What a `completion/complete` asks.
+//! The parameters of `completion/complete`.
 
 use std::borrow::Cow;
 
@@ -8,24 +8,24 @@ use serde_json::value::RawValue;
 use crate::{
     envelope::Params,
     json::object::{as_str, is_object, present},
-    jsonrpc::RpcError,
+    rpc_error::RpcError,
 };
 
-/// Of what something is to be completed.
+/// What is being completed (`ref`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference<'a> {
-    /// The prompt of that name.
+    /// An argument of the prompt with this name.
     Prompt(Cow<'a, str>),
-    /// The resource template that is written so.
+    /// A variable of this URI template.
     Template(Cow<'a, str>),
 }
 
-/// What is to be completed.
+/// The argument that is being completed (`argument`).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Typed<'a> {
-    /// The argument's name, or the variable's.
+pub struct CompletionArgument<'a> {
+    /// The name of the argument or variable.
     pub name: Cow<'a, str>,
-    /// What has been typed so far.
+    /// The prefix that was typed.
     pub value: Cow<'a, str>,
 }
 
@@ -40,7 +40,7 @@ struct RawReference<'a> {
 }
 
 #[derive(Deserialize)]
-struct RawTyped<'a> {
+struct RawArgument<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     name: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -51,7 +51,7 @@ impl<'a> Reference<'a> {
     /// Reads `ref`.
     ///
     /// # Errors
-    /// `-32602` if it is absent, or names neither a prompt nor a resource.
+    /// `-32602` if it is missing or of another type.
     pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
         let raw: RawReference<'a> = object(params.reference, "ref")?;
         match raw.kind.and_then(as_str).as_deref() {
@@ -64,13 +64,13 @@ impl<'a> Reference<'a> {
     }
 }
 
-impl<'a> Typed<'a> {
+impl<'a> CompletionArgument<'a> {
     /// Reads `argument`.
     ///
     /// # Errors
-    /// `-32602` if it is absent, or lacks one of its two strings.
+    /// `-32602` if it is missing or incomplete.
     pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
-        let raw: RawTyped<'a> = object(params.argument, "argument")?;
+        let raw: RawArgument<'a> = object(params.argument, "argument")?;
         Ok(Self {
             name: Params::string(raw.name, "argument.name")?,
             value: Params::string(raw.value, "argument.value")?,

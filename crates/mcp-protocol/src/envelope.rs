@@ -1,4 +1,4 @@
-//! The parameters of a request, and the envelope that a modern request carries in them.
+//! The parameters of a request, and the `_meta` members that every request of MCP 2026-07-28 carries.
 
 use std::borrow::Cow;
 
@@ -6,58 +6,63 @@ use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
 use crate::{
-    json::object::{Members, Object, as_str, first, is_object},
-    jsonrpc::RpcError,
+    json::object::{LenientObject, ObjectMembers, as_str, is_object, read_first},
     logging::Level,
     outgoing::{ClientCapabilities, ProgressToken},
+    rpc_error::RpcError,
 };
 
-/// The envelope's member for the protocol version; its presence makes a request modern (D-01).
+/// The `_meta` member with the protocol version. Its presence marks a request as one of MCP 2026-07-28 (Base
+/// Protocol, `_meta`).
 pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
-/// The envelope's member for what the client can do.
+/// The `_meta` member with the client's capabilities.
 pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 
-/// The envelope's member for what the client wants to be told in passing.
+/// The `_meta` member with the log level.
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
-/// The members of `params` that any method reads, found in one pass and not looked into yet.
+/// The known members of `params`, found in one pass and not validated yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Params<'a> {
-    /// Metadata; holds the envelope.
-    pub(crate) meta: Option<Object<Meta<'a>>>,
-    /// `tools/call`, `prompts/get`: which one.
+    /// `_meta`.
+    pub(crate) meta: Option<LenientObject<Meta<'a>>>,
+    /// `tools/call`, `prompts/get`: the name of the feature.
     pub name: Option<&'a RawValue>,
-    /// `tools/call`, `prompts/get`: its arguments.
+    /// `tools/call`, `prompts/get`: the arguments.
     pub arguments: Option<&'a RawValue>,
-    /// `resources/read`: which one.
+    /// `resources/read`, `resources/subscribe`: the URI.
     pub uri: Option<&'a RawValue>,
-    /// `completion/complete`: of what.
+    /// `completion/complete`: `ref`.
     pub reference: Option<&'a RawValue>,
-    /// `completion/complete`: which argument of it, and what has been typed.
+    /// `completion/complete`: the argument and its prefix.
     pub argument: Option<&'a RawValue>,
-    /// `subscriptions/listen`: what the client asks to be told of.
+    /// `subscriptions/listen`: the filter.
     pub notifications: Option<&'a RawValue>,
-    /// `logging/setLevel`: how much a message has to matter.
+    /// `logging/setLevel`: the level.
     pub level: Option<&'a RawValue>,
-    /// Lists: where to go on.
+    /// Lists: the cursor.
     pub cursor: Option<&'a RawValue>,
-    /// A retried call: what the client has to say to the questions of the round before.
+    /// A repeated call: the responses to the requests of the previous round trip.
     pub input_responses: Option<&'a RawValue>,
-    /// A retried call: what the server gave the client to bring back.
+    /// A repeated call: the state of the previous round trip.
     pub request_state: Option<&'a RawValue>,
-    /// `initialize`: the version asked for.
+    /// `initialize`: the requested version.
     pub protocol_version: Option<&'a RawValue>,
-    /// `initialize`: what the client can do.
+    /// `initialize`: the client's capabilities.
     pub capabilities: Option<&'a RawValue>,
-    /// `initialize`: who the client is.
+    /// `initialize`: the client.
     pub client_info: Option<&'a RawValue>,
 }
 
-impl<'a> Members<'a> for Params<'a> {
-    fn take<M: MapAccess<'a>>(&mut self, name: &str, object: &mut M) -> Result<bool, M::Error> {
+impl<'a> ObjectMembers<'a> for Params<'a> {
+    fn read_member<M: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        object: &mut M,
+    ) -> Result<bool, M::Error> {
         let member = match name {
-            "_meta" => return first(&mut self.meta, object),
+            "_meta" => return read_first(&mut self.meta, object),
             "name" => &mut self.name,
             "arguments" => &mut self.arguments,
             "uri" => &mut self.uri,
@@ -73,7 +78,7 @@ impl<'a> Members<'a> for Params<'a> {
             "clientInfo" => &mut self.client_info,
             _ => return object.next_value().map(|IgnoredAny| true),
         };
-        first(member, object)
+        read_first(member, object)
     }
 }
 
@@ -81,18 +86,19 @@ impl<'a> Params<'a> {
     /// Reads `params`; absent ones are empty.
     ///
     /// # Errors
-    /// `-32602` if they are not an object, or name a member twice: two readers could then see two
+    /// `-32602` if they are not an object, or if a member appears twice, because two parsers could then read
     /// different requests.
     pub fn read(params: Option<&'a RawValue>) -> Result<Self, RpcError> {
-        let read =
-            |params: &'a RawValue| serde_json::from_str(params.get()).unwrap_or(Object(None));
-        Self::given(params.map(read))
+        let read = |params: &'a RawValue| {
+            serde_json::from_str(params.get()).unwrap_or(LenientObject(None))
+        };
+        Self::from_parsed(params.map(read))
     }
 
-    /// The same of `params` that have been read with their message.
-    pub(crate) fn given(params: Option<Object<Self>>) -> Result<Self, RpcError> {
+    /// Like [`Params::read`], for `params` that were parsed with their message.
+    pub(crate) fn from_parsed(params: Option<LenientObject<Self>>) -> Result<Self, RpcError> {
         params
-            .unwrap_or(Object(Some(Self::default())))
+            .unwrap_or(LenientObject(Some(Self::default())))
             .0
             .ok_or_else(|| {
                 RpcError::invalid_params(
@@ -101,7 +107,7 @@ impl<'a> Params<'a> {
             })
     }
 
-    /// The member of that name, if it is one that `Mcp-Name` can mirror.
+    /// The member that `Mcp-Name` repeats.
     #[must_use]
     pub(crate) fn naming(&self, member: &str) -> Option<&'a RawValue> {
         match member {
@@ -110,20 +116,20 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// A member that has to be a string.
+    /// A member that must be a string.
     ///
     /// # Errors
-    /// `-32602` naming the member, if it is absent or no string.
+    /// `-32602` with the name of the member, if it is missing or not a string.
     pub fn string(member: Option<&'a RawValue>, name: &str) -> Result<Cow<'a, str>, RpcError> {
         member.and_then(as_str).ok_or_else(|| {
             RpcError::invalid_params(format!("Invalid params: {name} must be a string"))
         })
     }
 
-    /// The version that an `initialize` asks for, whose other parameters are checked as well.
+    /// The version that `initialize` requests; validates its other parameters as well.
     ///
     /// # Errors
-    /// `-32602` naming the parameter that is missing or of the wrong type (L-01).
+    /// `-32602` with the name of the parameter that is missing or of the wrong type.
     pub fn requested_version(&self) -> Result<Cow<'a, str>, RpcError> {
         let requested = Self::string(self.protocol_version, "protocolVersion")?;
         for (member, name) in [
@@ -139,35 +145,33 @@ impl<'a> Params<'a> {
         Ok(requested)
     }
 
-    /// The token under which the client wants to hear of progress, if it does (P-18).
+    /// The token for progress notifications, if the client asked for them (MCP, Progress).
     #[must_use]
     pub fn progress_token(&self) -> Option<ProgressToken> {
         ProgressToken::read(self.meta_members()?.progress_token?)
     }
 
-    /// The `traceparent` of the trace that the message belongs to, if there is one (MCP 2026-07-28, Base
-    /// Protocol, `_meta`). It has not been looked at.
+    /// The `traceparent`, not validated (MCP 2026-07-28, Base Protocol, `_meta`).
     #[must_use]
     pub fn trace_parent(&self) -> Option<Cow<'a, str>> {
         as_str(self.meta_members()?.trace_parent?)
     }
 
-    /// Whether the request claims to be modern, well or badly.
+    /// Whether `_meta` has a protocol version, valid or not.
     #[must_use]
     pub fn claims_envelope(&self) -> bool {
         self.meta_members()
             .is_some_and(|meta| meta.protocol_version.is_some())
     }
 
-    /// The members of `_meta`; those of none if there is none. `None` if it is no object, or names a member
+    /// The members of `_meta`, none if it is absent; `None` if it is not an object, or if a member appears
     /// twice.
     fn meta_members(&self) -> Option<Meta<'a>> {
-        self.meta.unwrap_or(Object(Some(Meta::default()))).0
+        self.meta.unwrap_or(LenientObject(Some(Meta::default()))).0
     }
 }
 
-/// The parameters of a request, on their way to a reader that outlives the body they came in: what a
-/// session's actor needs of them.
+/// The parameters of a request that outlive its body: those that a session needs.
 #[derive(Clone, Debug, Default)]
 pub struct OwnedParams {
     name: Option<Box<RawValue>>,
@@ -185,7 +189,7 @@ impl OwnedParams {
     #[must_use]
     pub fn borrow(&self) -> Params<'_> {
         Params {
-            meta: Some(Object(Some(Meta {
+            meta: Some(LenientObject(Some(Meta {
                 progress_token: self.progress_token.as_deref(),
                 ..Meta::default()
             }))),
@@ -217,16 +221,16 @@ impl From<&Params<'_>> for OwnedParams {
     }
 }
 
-/// The envelope of a modern request: which version it speaks, and what its client can do. Nothing
-/// else about the client is known, and nothing is remembered (MCP 2026-07-28, Base Protocol).
+/// The `_meta` of a request of MCP 2026-07-28: its version and the capabilities of its client, which are
+/// valid for this request only (Base Protocol, `_meta`).
 #[derive(Debug)]
 pub struct Envelope<'a> {
     /// The version as the client wrote it.
     pub protocol_version: Cow<'a, str>,
-    /// What the client can do for the server, as far as this very request says (B-07).
+    /// The client's capabilities.
     pub capabilities: ClientCapabilities,
-    /// How much a message has to matter for the client to be told it on the stream of this request;
-    /// without a level it is told none (S-18).
+    /// The lowest level of log messages for this request; none are sent without one (MCP 2026-07-28,
+    /// Logging).
     pub log_level: Option<Level>,
 }
 
@@ -239,8 +243,12 @@ pub(crate) struct Meta<'a> {
     trace_parent: Option<&'a RawValue>,
 }
 
-impl<'a> Members<'a> for Meta<'a> {
-    fn take<M: MapAccess<'a>>(&mut self, name: &str, object: &mut M) -> Result<bool, M::Error> {
+impl<'a> ObjectMembers<'a> for Meta<'a> {
+    fn read_member<M: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        object: &mut M,
+    ) -> Result<bool, M::Error> {
         let member = match name {
             PROTOCOL_VERSION => &mut self.protocol_version,
             CLIENT_CAPABILITIES => &mut self.client_capabilities,
@@ -249,7 +257,7 @@ impl<'a> Members<'a> for Meta<'a> {
             "traceparent" => &mut self.trace_parent,
             _ => return object.next_value().map(|IgnoredAny| true),
         };
-        first(member, object)
+        read_first(member, object)
     }
 }
 
@@ -257,8 +265,8 @@ impl<'a> Envelope<'a> {
     /// Reads the envelope.
     ///
     /// # Errors
-    /// `-32602` naming the member that is missing or of the wrong type (B-05). `clientInfo` may be
-    /// missing (B-06), and so may the log level, but it is one if it is there (S-18).
+    /// `-32602` with the name of the member that is missing or of the wrong type. `clientInfo` and the log
+    /// level are optional.
     pub fn read(params: &Params<'a>) -> Result<Self, RpcError> {
         let meta = params.meta_members().ok_or_else(|| {
             RpcError::invalid_params(

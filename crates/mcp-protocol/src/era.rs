@@ -1,22 +1,23 @@
-//! Which era a message belongs to, and the checks that a modern one has to pass, in their order.
+//! The era of a message, and the checks of a request of MCP 2026-07-28 in their order.
 
 use crate::{
     envelope::{Envelope, Params},
     headers::{Field, Headers},
     json::object::as_str,
-    jsonrpc::{Incoming, Request, RpcError, code},
+    jsonrpc::{Incoming, Request},
     logging::Level,
     method::Method,
     outgoing::ClientCapabilities,
+    rpc_error::{RpcError, code},
     version::ProtocolVersion,
 };
 
 /// The era of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Era {
-    /// 2026-07-28: no session, every request for itself.
+    /// MCP 2026-07-28: no sessions.
     Modern,
-    /// 2025-03-26 to 2025-11-25: inside a session, or `initialize`.
+    /// MCP 2025-03-26 to 2025-11-25: `initialize` and sessions.
     Legacy,
 }
 
@@ -31,35 +32,35 @@ impl Era {
         }
     }
 
-    /// Whether clients of this era replace the scopes that they have by those of a challenge, so
-    /// that a challenge has to name the ones already granted as well. Modern clients add the two up.
+    /// Whether clients of this era replace their scopes by those of a challenge, so that a challenge must
+    /// name the granted scopes too. Modern clients request the union.
     #[must_use]
     pub const fn replaces_scopes(self) -> bool {
         matches!(self, Self::Legacy)
     }
 }
 
-/// A modern request that has passed every check of the protocol's.
+/// A request of MCP 2026-07-28 that has passed all checks of the protocol.
 #[derive(Debug)]
 pub struct Admitted<'a> {
-    /// The revision it speaks.
+    /// The revision.
     pub version: ProtocolVersion,
-    /// What it asks for.
+    /// The method.
     pub method: Method,
-    /// With which parameters.
+    /// The parameters.
     pub params: Params<'a>,
-    /// What its client can do for the server.
+    /// The client's capabilities.
     pub capabilities: ClientCapabilities,
-    /// How much a message has to matter for its client to be told it.
+    /// The lowest level of log messages; none without one.
     pub log_level: Option<Level>,
 }
 
-/// Tells the era of a message. The body decides, the header is a cross-check (D-01): a request that
-/// claims an envelope is modern, and what is wrong with it is told in modern words.
+/// Determines the era of a message. The body decides, the header is only compared: a request with an envelope
+/// is modern, even if the envelope is invalid.
 ///
 /// # Errors
-/// `-32020` for an `initialize` without an envelope under a modern header (D-02), `-32600` for a
-/// response under one (D-15).
+/// `-32020` for an `initialize` without an envelope but with a modern header; `-32600` for a response with a
+/// modern header.
 pub fn classify(
     incoming: &Incoming<'_>,
     params: &Params<'_>,
@@ -95,8 +96,7 @@ pub fn classify(
     }
 }
 
-/// Whether the header names a modern revision, which is all there is to go by where there is no body:
-/// modern clients have neither GET nor DELETE (T-28).
+/// Whether `MCP-Protocol-Version` names a modern revision. Decides for GET and DELETE, which have no body.
 #[must_use]
 pub fn has_modern_header(headers: &Headers<'_>) -> bool {
     headers
@@ -106,8 +106,7 @@ pub fn has_modern_header(headers: &Headers<'_>) -> bool {
         .is_some_and(ProtocolVersion::is_modern)
 }
 
-/// Leads a modern request through the protocol's checks: envelope, headers, version, method. The
-/// first that fails answers (D-05).
+/// Checks a modern request: envelope, headers, version, method. The first failed check determines the error.
 ///
 /// # Errors
 /// `-32602`, `-32020`, `-32022` or `-32601`.
@@ -117,7 +116,7 @@ pub fn admit<'a>(
     headers: &Headers<'_>,
 ) -> Result<Admitted<'a>, RpcError> {
     let envelope = Envelope::read(&params)?;
-    headers.agree(&envelope.protocol_version, &request.method, &params)?;
+    headers.validate(&envelope.protocol_version, &request.method, &params)?;
     let version = ProtocolVersion::parse(&envelope.protocol_version)
         .filter(|version| version.is_modern())
         .ok_or_else(|| unsupported_version(&envelope.protocol_version))?;
@@ -131,12 +130,12 @@ pub fn admit<'a>(
     })
 }
 
-/// Holds the version header of a legacy request against what is served, and against what its session
-/// negotiated (L-10, D-11).
+/// Compares the version header of a legacy request with the served revisions, and with the revision of its
+/// session (MCP 2025-11-25, Transports, Protocol Version Header).
 ///
 /// # Errors
-/// `-32600` if the header is doubled, names a revision that is not served in this era, or another
-/// than the session's.
+/// `-32600` if the header appears twice, names a revision that is not served in this era, or differs from the
+/// session.
 pub fn check_legacy_version(
     header: Field<'_>,
     negotiated: Option<ProtocolVersion>,
@@ -160,7 +159,7 @@ pub fn check_legacy_version(
     }
 }
 
-/// What a legacy client is told where the legacy era is switched off (V-04, D-30).
+/// `-32022`: the error for a legacy client if the legacy revisions are disabled.
 #[must_use]
 pub fn legacy_is_off(incoming: &Incoming<'_>, headers: &Headers<'_>) -> RpcError {
     let asked_for = match incoming {
@@ -178,7 +177,7 @@ pub fn legacy_is_off(incoming: &Incoming<'_>, headers: &Headers<'_>) -> RpcError
     )
 }
 
-/// `-32022` with what would be served, and what was asked for.
+/// `-32022` with the supported and the requested versions.
 fn unsupported_version(requested: &str) -> RpcError {
     RpcError::new(
         code::UNSUPPORTED_PROTOCOL_VERSION,

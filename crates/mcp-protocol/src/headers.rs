@@ -1,4 +1,5 @@
-//! The request's routing headers, and their agreement with the body.
+//! The headers of MCP, and their comparison with the body (MCP 2026-07-28, Transports, Standard Request
+//! Headers).
 
 use std::borrow::Cow;
 
@@ -7,24 +8,24 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use crate::{
     envelope::Params,
     json::object::as_str,
-    jsonrpc::{RpcError, code},
     method::Method,
+    rpc_error::{RpcError, code},
 };
 
 /// The fields of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Field<'a> {
-    /// There is none.
+    /// None.
     #[default]
     Absent,
-    /// There is one; this is its value.
+    /// Exactly one, with this value.
     One(&'a [u8]),
-    /// There are several.
+    /// More than one.
     Several,
 }
 
 impl<'a> Field<'a> {
-    /// Gathers the values of one name.
+    /// Collects the values of one name.
     pub fn gather(mut values: impl Iterator<Item = &'a [u8]>) -> Self {
         match (values.next(), values.next()) {
             (None, _) => Self::Absent,
@@ -33,13 +34,13 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The value without optional white space around it (RFC 9110 §5.5), if there is exactly one and
-    /// it is visible text.
+    /// The value without surrounding white space (RFC 9110 §5.5), if there is exactly one and it is text
+    /// without control characters.
     #[must_use]
     pub fn text(self) -> Option<&'a str> {
         match self {
             Self::One(value) => str::from_utf8(value.trim_ascii()).ok().filter(|text| {
-                // Looked at as a whole first, for few have anything but visible ASCII.
+                // Without an early exit, which is faster for the usual visible ASCII.
                 let is_visible = |visible, byte: u8| visible & byte.is_ascii_graphic();
                 text.bytes().fold(true, is_visible)
                     || text.chars().all(|character| !character.is_control())
@@ -49,7 +50,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The headers that MCP gives a meaning.
+/// The headers of MCP.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Headers<'a> {
     /// `MCP-Protocol-Version`.
@@ -63,11 +64,11 @@ pub struct Headers<'a> {
 }
 
 impl Headers<'_> {
-    /// Holds the headers of a modern request against its body (T-08, T-12 to T-16).
+    /// Compares the headers of a modern request with its body.
     ///
     /// # Errors
-    /// `-32020` naming the first header that is missing, doubled or different.
-    pub fn agree(
+    /// `-32020` with the name of the first header that is missing, duplicated or different.
+    pub fn validate(
         &self,
         version: &str,
         method_name: &str,
@@ -85,7 +86,7 @@ impl Headers<'_> {
         };
         let named = params.naming(member).and_then(as_str);
         match (self.name, named) {
-            // Neither says a name; the method's own check of its parameters says so better.
+            // Both are missing, which the method reports.
             (Field::Absent, None) => Ok(()),
             (_, None) => Err(mismatch(format!(
                 "Mcp-Name is sent, but params.{member} is no string"
@@ -105,8 +106,8 @@ impl Headers<'_> {
     }
 }
 
-/// Reads a header value that may be in the base64 form for text which a header cannot hold:
-/// `=?base64?…?=`, the markers to the letter (T-15). Anything else stands for itself.
+/// Decodes a value that may be in the form for text which a header cannot contain: `=?base64?…?=`,
+/// case-sensitive (MCP 2026-07-28, Transports, Value Encoding).
 fn decode_sentinel(value: &str) -> Result<Cow<'_, str>, RpcError> {
     let Some(encoded) = value
         .strip_prefix("=?base64?")
@@ -164,7 +165,7 @@ mod tests {
             name: field("name"),
             session_id: Field::Absent,
         }
-        .agree(
+        .validate(
             "2026-07-28",
             "tools/call",
             &Params {

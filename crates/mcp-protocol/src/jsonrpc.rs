@@ -1,22 +1,23 @@
-//! JSON-RPC 2.0 as MCP uses it.
+//! JSON-RPC 2.0 as MCP uses it: parsing of messages, and responses.
 
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     envelope::Params,
-    json::object::{Object, as_str, present},
+    json::object::{LenientObject, as_str, present},
+    rpc_error::{RpcError, code},
 };
 
-/// The longest request id that is echoed, in bytes of JSON.
+/// The longest request id, in bytes of JSON.
 const LONGEST_ID: usize = 256;
 
-/// The longest method name that is looked at, in bytes.
+/// The longest method name, in bytes.
 const LONGEST_METHOD: usize = 128;
 
-/// What a client posted, borrowed from the body.
+/// The body of a POST, borrowed.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -24,54 +25,54 @@ const LONGEST_METHOD: usize = 128;
 )]
 pub enum Body<'a> {
     /// One message.
-    One(Incoming<'a>),
-    /// A batch, whose members have not been looked at: only 2025-03-26 has batches (L-13, L-14).
+    Single(Incoming<'a>),
+    /// A batch, whose messages are not parsed yet: only MCP 2025-03-26 has batches.
     Batch(Vec<&'a RawValue>),
 }
 
-/// A message that a client posted.
+/// A message of a client.
 #[derive(Debug)]
 pub enum Incoming<'a> {
-    /// Wants an answer.
+    /// A request, which needs a response.
     Request(Request<'a>),
-    /// Wants none and must get none.
+    /// A notification, which gets no response.
     Notification(Notification<'a>),
-    /// Answers something that the server asked.
+    /// A response to a request of the server.
     Response(Response<'a>),
 }
 
 /// A request.
 #[derive(Debug)]
 pub struct Request<'a> {
-    /// Its id, echoed to the byte.
+    /// The id, echoed byte for byte.
     pub id: Id,
-    /// The method's name.
+    /// The method.
     pub method: Cow<'a, str>,
-    given: Given<'a>,
+    raw: RawParams<'a>,
 }
 
 /// A notification.
 #[derive(Debug)]
 pub struct Notification<'a> {
-    /// The method's name.
+    /// The method.
     pub method: Cow<'a, str>,
-    given: Given<'a>,
+    raw: RawParams<'a>,
 }
 
 /// The parameters of a message.
 #[derive(Clone, Copy, Debug)]
-struct Given<'a> {
-    params: Option<Object<Params<'a>>>,
-    /// The whole message.
+struct RawParams<'a> {
+    params: Option<LenientObject<Params<'a>>>,
+    /// The complete message.
     message: &'a str,
 }
 
-impl<'a> Given<'a> {
+impl<'a> RawParams<'a> {
     fn params(self) -> Result<Params<'a>, RpcError> {
-        Params::given(self.params)
+        Params::from_parsed(self.params)
     }
 
-    /// Found in a pass of its own: only what goes on to another reader is needed as it was sent.
+    /// Parses the message again, because only few messages need the original text.
     fn raw_params(self) -> Option<&'a RawValue> {
         #[derive(Deserialize)]
         struct Members<'a> {
@@ -84,14 +85,14 @@ impl<'a> Given<'a> {
 }
 
 impl<'a> Incoming<'a> {
-    /// The parameters; those of a response are empty.
+    /// The parameters; none for a response.
     ///
     /// # Errors
-    /// Those of [`Params::read`].
+    /// See [`Params::read`].
     pub fn params(&self) -> Result<Params<'a>, RpcError> {
         match self {
             Self::Request(request) => request.params(),
-            Self::Notification(notification) => notification.given.params(),
+            Self::Notification(notification) => notification.raw.params(),
             Self::Response(_) => Ok(Params::default()),
         }
     }
@@ -103,7 +104,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// Those of [`Params::read`].
     pub fn params(&self) -> Result<Params<'a>, RpcError> {
-        self.given.params()
+        self.raw.params()
     }
 }
 
@@ -111,119 +112,48 @@ impl<'a> Notification<'a> {
     /// The parameters as they were sent.
     #[must_use]
     pub fn raw_params(&self) -> Option<&'a RawValue> {
-        self.given.raw_params()
+        self.raw.raw_params()
     }
 }
 
-/// A response.
+/// A response to a request of the server.
 #[derive(Debug)]
 pub struct Response<'a> {
-    /// The id of what it answers.
+    /// The id of the request.
     pub id: Id,
-    /// What was asked for; absent if the client answered with an error.
+    /// The result; absent for an error.
     pub result: Option<&'a RawValue>,
 }
 
-/// A request's id: a string or an integer (MCP, Messages), kept as it came, so that `7` and `"7"`
-/// stay different and no digit is lost.
+/// A request id: a string or an integer (MCP, Messages), kept as JSON, so that `7` and `"7"` differ and no
+/// digit is lost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Id(Box<RawValue>);
 
-/// A JSON-RPC error object.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct RpcError {
-    /// One of the [`code`]s.
-    pub code: i32,
-    /// A sentence for people.
-    pub message: String,
-    /// What a program can act on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
-}
-
-/// The error codes in use.
-pub mod code {
-    /// The body is not JSON.
-    pub const PARSE_ERROR: i32 = -32700;
-    /// The body is not a JSON-RPC message, or not one that is taken here.
-    pub const INVALID_REQUEST: i32 = -32600;
-    /// There is no such method.
-    pub const METHOD_NOT_FOUND: i32 = -32601;
-    /// The parameters break a rule.
-    pub const INVALID_PARAMS: i32 = -32602;
-    /// There is no such resource (the legacy revisions' code for it).
-    pub const RESOURCE_NOT_FOUND: i32 = -32002;
-    /// Our fault.
-    pub const INTERNAL_ERROR: i32 = -32603;
-    /// Header and body disagree (MCP 2026-07-28).
-    pub const HEADER_MISMATCH: i32 = -32020;
-    /// The client cannot do what the request needs (MCP 2026-07-28).
-    pub const MISSING_CLIENT_CAPABILITY: i32 = -32021;
-    /// The protocol version is not served (MCP 2026-07-28).
-    pub const UNSUPPORTED_PROTOCOL_VERSION: i32 = -32022;
-}
-
-/// A body that is no message, and the id to answer under if it could be read.
+/// A body that is not a message.
 #[derive(Debug)]
 pub struct ParseError {
-    /// The id, if there was a usable one.
+    /// The id of the message, if it could be read.
     pub id: Option<Id>,
-    /// What is wrong.
+    /// The error of the response.
     pub error: RpcError,
 }
 
-impl RpcError {
-    /// An error with a code of this module and a sentence.
-    #[must_use]
-    pub fn new(code: i32, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            data: None,
-        }
-    }
-
-    /// The same error with data.
-    #[must_use]
-    pub fn with_data(mut self, data: Value) -> Self {
-        self.data = Some(data);
-        self
-    }
-
-    /// `-32021`, with what the client would have to declare (B-07).
-    #[must_use]
-    pub fn missing_capabilities(required: &Value) -> Self {
-        Self::new(
-            code::MISSING_CLIENT_CAPABILITY,
-            "The client lacks a capability that this needs",
-        )
-        .with_data(serde_json::json!({ "requiredCapabilities": required }))
-    }
-
-    /// `-32600`.
-    #[must_use]
-    pub fn invalid_request(message: impl Into<String>) -> Self {
-        Self::new(code::INVALID_REQUEST, message)
-    }
-
-    /// `-32602`.
-    #[must_use]
-    pub fn invalid_params(message: impl Into<String>) -> Self {
-        Self::new(code::INVALID_PARAMS, message)
-    }
-
-    /// `-32601`.
-    #[must_use]
-    pub fn method_not_found() -> Self {
-        Self::new(code::METHOD_NOT_FOUND, "Method not found")
-    }
-}
-
-/// Reads what was posted.
+/// Parses the body of a POST.
+///
+/// ```
+/// use mcp_protocol::jsonrpc::{self, Body, Incoming};
+///
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+/// let Ok(Body::Single(Incoming::Request(request))) = jsonrpc::read(body) else {
+///     panic!("a request");
+/// };
+/// assert_eq!(request.method, "ping");
+/// ```
 ///
 /// # Errors
-/// [`code::PARSE_ERROR`] if the body is not JSON in UTF-8, [`code::INVALID_REQUEST`] if it is JSON
-/// but neither a JSON-RPC 2.0 message nor an array.
+/// [`code::PARSE_ERROR`] if the body is not JSON in UTF-8, [`code::INVALID_REQUEST`] if it is neither a
+/// JSON-RPC 2.0 message nor an array.
 pub fn read(body: &[u8]) -> Result<Body<'_>, ParseError> {
     let parse_error = |message| ParseError {
         id: None,
@@ -243,15 +173,15 @@ pub fn read(body: &[u8]) -> Result<Body<'_>, ParseError> {
             parse_error("Parse error: the body is not JSON")
         }
     })?;
-    message(raw, text).map(Body::One)
+    message(raw, text).map(Body::Single)
 }
 
-/// Reads one member of a batch.
+/// Parses one message of a batch.
 ///
 /// # Errors
-/// [`code::INVALID_REQUEST`] if it is no JSON-RPC 2.0 message.
+/// [`code::INVALID_REQUEST`] if it is not a JSON-RPC 2.0 message.
 pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, ParseError> {
-    // serde would take an array for an object whose names were left out.
+    // serde would deserialise an array as a struct.
     if !member.get().starts_with('{') {
         return Err(no_message());
     }
@@ -270,7 +200,7 @@ fn no_message() -> ParseError {
 }
 
 fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, ParseError> {
-    let given = Given {
+    let raw_params = RawParams {
         params: raw.params,
         message: text,
     };
@@ -301,15 +231,22 @@ fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, Parse
         }
     };
     match id {
-        Ok(Some(id)) => Ok(Incoming::Request(Request { id, method, given })),
-        Ok(None) => Ok(Incoming::Notification(Notification { method, given })),
+        Ok(Some(id)) => Ok(Incoming::Request(Request {
+            id,
+            method,
+            raw: raw_params,
+        })),
+        Ok(None) => Ok(Incoming::Notification(Notification {
+            method,
+            raw: raw_params,
+        })),
         Err(InvalidId) => Err(nameless(RpcError::invalid_request(
             "Invalid request: id must be a string or an integer of at most 256 bytes, never null",
         ))),
     }
 }
 
-/// The text of a successful response. `result` is JSON already.
+/// A successful response. `result` is JSON.
 #[must_use]
 pub fn success(id: &Id, result: &str) -> String {
     let (before, after) = around_result(id);
@@ -320,15 +257,14 @@ pub fn success(id: &Id, result: &str) -> String {
     text
 }
 
-/// What stands before and after the result in a successful response.
+/// The text before and after the result of a successful response.
 #[must_use]
 pub fn around_result(id: &Id) -> (String, &'static str) {
     let before = ["{\"jsonrpc\":\"2.0\",\"id\":", id.as_json(), ",\"result\":"];
     (before.concat(), "}")
 }
 
-/// The text of an error response. The id is left out where it could not be read: the revisions
-/// disagree whether it may be null, and none of them has a client wait for it.
+/// An error response. The id is omitted if it is unknown: the revisions disagree whether it may be null.
 #[must_use]
 pub fn failure(id: Option<&Id>, error: &RpcError) -> String {
     #[derive(Serialize)]
@@ -355,7 +291,7 @@ struct RawMessage<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     method: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<Object<Params<'a>>>,
+    params: Option<LenientObject<Params<'a>>>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -371,13 +307,13 @@ impl Id {
         self.0.get()
     }
 
-    /// The id as the text that it is, if it is a text.
+    /// The text of the id, if it is a string.
     #[must_use]
     pub fn as_text(&self) -> Option<String> {
         serde_json::from_str(self.0.get()).ok()
     }
 
-    /// Reads an id; `None` if it is neither a string nor an integer.
+    /// Parses an id; `None` if it is neither a string nor an integer, or too long.
     #[must_use]
     pub fn parse(raw: &RawValue) -> Option<Self> {
         Self::read(raw).ok()

@@ -68,7 +68,7 @@ fn an_id_comes_back_as_it_was_sent() {
         "\"\"",
     ] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
-        let Body::One(Incoming::Request(request)) = read(body.as_bytes()).unwrap() else {
+        let Body::Single(Incoming::Request(request)) = read(body.as_bytes()).unwrap() else {
             panic!("{body} is a request")
         };
         assert_eq!(
@@ -82,15 +82,15 @@ fn an_id_comes_back_as_it_was_sent() {
 fn requests_notifications_and_responses_are_told_apart() {
     assert!(matches!(
         read(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
-        Ok(Body::One(Incoming::Notification(_)))
+        Ok(Body::Single(Incoming::Notification(_)))
     ));
     assert!(matches!(
         read(br#"{"jsonrpc":"2.0","id":"s-1","result":{}}"#),
-        Ok(Body::One(Incoming::Response(_)))
+        Ok(Body::Single(Incoming::Response(_)))
     ));
     assert!(matches!(
         read(br#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}}"#),
-        Ok(Body::One(Incoming::Response(_)))
+        Ok(Body::Single(Incoming::Response(_)))
     ));
 }
 
@@ -135,7 +135,7 @@ proptest! {
     fn any_params_survive(text in "\\PC*") {
         let params = json!({ "text": text }).to_string();
         let body = format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params}}}"#);
-        let Ok(Body::One(Incoming::Notification(notification))) = read(body.as_bytes()) else {
+        let Ok(Body::Single(Incoming::Notification(notification))) = read(body.as_bytes()) else {
             return Err(TestCaseError::fail("a notification was not read"));
         };
         prop_assert_eq!(notification.raw_params().map(RawValue::get), Some(params.as_str()));

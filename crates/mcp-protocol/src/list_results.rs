@@ -1,4 +1,4 @@
-//! The results that depend on a server's declarations alone: discovery, `initialize` and the lists.
+//! Results that depend only on the declarations: `server/discover`, `initialize` and the lists.
 
 use rmcp::model::{Prompt, ResourceTemplate, Tool};
 use serde::Serialize;
@@ -10,8 +10,7 @@ use crate::{
     wire_format::{WireFormat, to_json},
 };
 
-/// How long a client may keep a list or the discovery document, in milliseconds: as long as a
-/// deployment needs to notice that a new version of the server has other tools.
+/// How long a client may cache a list or the result of `server/discover`, in milliseconds.
 const LIST_TTL_MS: u64 = 300_000;
 
 #[derive(Serialize)]
@@ -25,13 +24,13 @@ struct Listed<'a> {
 }
 
 impl WireFormat {
-    /// The result of `server/discover`. It is the same for everybody.
+    /// The result of `server/discover`. It is the same for every client.
     #[must_use]
     pub fn discover(&self) -> String {
         let version = ProtocolVersion::V2026_07_28;
         let mut body = json!({
             "supportedVersions": ProtocolVersion::ALL.map(ProtocolVersion::as_str),
-            // Nobody is notified of the lists of tools and prompts: those of one token never change.
+            // No `listChanged` for tools and prompts: the lists of one token never change.
             "capabilities": self.capabilities().claimed(&json!({})),
         });
         if let Some(instructions) = &self.info().instructions {
@@ -47,7 +46,7 @@ impl WireFormat {
     /// The result of `initialize`.
     #[must_use]
     pub fn initialized(&self, version: ProtocolVersion) -> String {
-        // A session goes on with another token of the same owner, which may be shown other lists.
+        // A session may go on with another token of the same owner, which may see other lists.
         let lists = json!({ "listChanged": true });
         let mut result = json!({
             "protocolVersion": version.as_str(),
@@ -60,13 +59,13 @@ impl WireFormat {
         to_json(&result)
     }
 
-    /// The result of `tools/list`. What it shows depends on the token, so nobody else may be shown it;
-    /// `is_whole` says that this token is shown every tool.
+    /// The result of `tools/list`. It depends on the token, so its cache scope is private. `is_complete` says
+    /// that the token sees every tool.
     #[must_use]
     pub fn tool_list<'a>(
         &self,
         tools: impl Iterator<Item = &'a Tool>,
-        is_whole: bool,
+        is_complete: bool,
         version: ProtocolVersion,
     ) -> String {
         let tools: Vec<Tool> = tools
@@ -79,7 +78,7 @@ impl WireFormat {
                 tool
             })
             .collect();
-        self.listed(json!({ "tools": tools }), is_whole, version)
+        self.listed(json!({ "tools": tools }), is_complete, version)
     }
 
     /// The result of `resources/templates/list`; see [`WireFormat::tool_list`].
@@ -87,7 +86,7 @@ impl WireFormat {
     pub fn template_list<'a>(
         &self,
         templates: impl Iterator<Item = &'a ResourceTemplate>,
-        is_whole: bool,
+        is_complete: bool,
         version: ProtocolVersion,
     ) -> String {
         let templates: Vec<ResourceTemplate> = templates
@@ -97,7 +96,11 @@ impl WireFormat {
                 template
             })
             .collect();
-        self.listed(json!({ "resourceTemplates": templates }), is_whole, version)
+        self.listed(
+            json!({ "resourceTemplates": templates }),
+            is_complete,
+            version,
+        )
     }
 
     /// The result of `prompts/list`; see [`WireFormat::tool_list`].
@@ -105,7 +108,7 @@ impl WireFormat {
     pub fn prompt_list<'a>(
         &self,
         prompts: impl Iterator<Item = &'a Prompt>,
-        is_whole: bool,
+        is_complete: bool,
         version: ProtocolVersion,
     ) -> String {
         let prompts: Vec<Prompt> = prompts
@@ -120,13 +123,13 @@ impl WireFormat {
                 prompt
             })
             .collect();
-        self.listed(json!({ "prompts": prompts }), is_whole, version)
+        self.listed(json!({ "prompts": prompts }), is_complete, version)
     }
 
-    fn listed(&self, body: Value, is_whole: bool, version: ProtocolVersion) -> String {
-        // Clients keep a private list per user, not per token. One that was kept over a step-up would
-        // still hide what it was for, so a list that may grow is not to be kept.
-        let ttl_ms = if is_whole { LIST_TTL_MS } else { 0 };
+    fn listed(&self, body: Value, is_complete: bool, version: ProtocolVersion) -> String {
+        // Clients cache a private list per user, not per token. After a step-up, a cached list would lack
+        // the tools for which it was done, so an incomplete list must not be cached.
+        let ttl_ms = if is_complete { LIST_TTL_MS } else { 0 };
         to_json(&Listed {
             meta: self.result_meta(version),
             cache: CacheHint::new(version, "private", ttl_ms),
@@ -143,8 +146,8 @@ mod tests {
     #[test]
     fn a_list_that_a_step_up_would_lengthen_is_not_to_be_kept() {
         let wire = WireFormat::new(ServerInfo::new("files", "1.0.0"), Capabilities::default());
-        let kept = |is_whole| {
-            let list = wire.tool_list([].into_iter(), is_whole, ProtocolVersion::V2026_07_28);
+        let kept = |is_complete| {
+            let list = wire.tool_list([].into_iter(), is_complete, ProtocolVersion::V2026_07_28);
             let list: Value = serde_json::from_str(&list).unwrap();
             list["ttlMs"].as_u64().unwrap()
         };

@@ -1,34 +1,34 @@
-//! What the server tells a client of its work in passing (Logging): never a text of the journal, never
-//! a secret (S-19).
+//! Log messages for the client (MCP, Logging): levels and notifications. A message must hold neither user
+//! content nor secrets.
 
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
-use crate::{json::object::as_str, jsonrpc::RpcError, outgoing::notification};
+use crate::{json::object::as_str, outgoing::notification, rpc_error::RpcError};
 
-/// How much a message matters, from least to most (RFC 5424 §6.2.1).
+/// The severity of a log message, in ascending order (RFC 5424 §6.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// For finding faults.
+    /// Debugging information.
     Debug,
-    /// The ordinary course of things.
+    /// Normal operation.
     Info,
-    /// Ordinary, but worth knowing.
+    /// Normal but significant.
     Notice,
-    /// Something did not go as it should.
+    /// A warning.
     Warning,
-    /// Something failed.
+    /// An error.
     Error,
-    /// A part of the server fails.
+    /// A component fails.
     Critical,
-    /// Somebody has to act at once.
+    /// Action must be taken at once.
     Alert,
-    /// The server is of no use.
+    /// The server is unusable.
     Emergency,
 }
 
 impl Level {
-    /// All of them, from least to most.
+    /// All levels in ascending order.
     pub const ALL: [Self; 8] = [
         Self::Debug,
         Self::Info,
@@ -40,7 +40,7 @@ impl Level {
         Self::Emergency,
     ];
 
-    /// The level as it stands on the wire.
+    /// The level on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,10 +55,10 @@ impl Level {
         }
     }
 
-    /// Reads a level that is asked for under that name.
+    /// Reads a level from the member `name`.
     ///
     /// # Errors
-    /// `-32602` with the levels that there are, if it is none of them (L-27, S-18).
+    /// `-32602` with the known levels.
     pub fn read(member: Option<&RawValue>, name: &str) -> Result<Self, RpcError> {
         member
             .and_then(as_str)
@@ -70,7 +70,7 @@ impl Level {
     }
 }
 
-/// The text of a log message. `logger` names the part of the server that tells.
+/// A `notifications/message`. `logger` names a component of the server.
 #[must_use]
 pub fn message(level: Level, logger: &str, data: &Value) -> String {
     #[derive(Serialize)]

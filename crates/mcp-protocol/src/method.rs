@@ -1,8 +1,8 @@
-//! The methods that are served, per era.
+//! The methods of each era.
 
 use crate::version::ProtocolVersion;
 
-/// A method that is served.
+/// A method that the server supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// `server/discover`, modern only.
@@ -36,8 +36,8 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method of that name in that revision. `initialize` is not among them: it is the way into
-    /// a legacy session, not a thing done within one.
+    /// The method with this name in this revision. `initialize` is not among them, because it is handled
+    /// before there is a session.
     #[must_use]
     pub fn find(name: &str, version: ProtocolVersion) -> Option<Self> {
         match (name, version.is_modern()) {
@@ -59,7 +59,7 @@ impl Method {
         }
     }
 
-    /// The method of that name in any revision.
+    /// The method with this name in any revision.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [ProtocolVersion::MODERN[0], ProtocolVersion::NEWEST_LEGACY]
@@ -67,14 +67,14 @@ impl Method {
             .find_map(|version| Self::find(name, version))
     }
 
-    /// Whether only a modern client can mean a method of this name, so that a missing envelope is
-    /// told to it in modern words (D-09).
+    /// Whether only MCP 2026-07-28 has a method with this name. Without an envelope, such a request is
+    /// answered like a modern one.
     #[must_use]
     pub fn is_modern_only(name: &str) -> bool {
         matches!(name, "server/discover" | "subscriptions/listen")
     }
 
-    /// The member of `params` that `Mcp-Name` mirrors for a method of this name (T-13).
+    /// The member of `params` that `Mcp-Name` repeats for this method (MCP 2026-07-28, Transports).
     #[must_use]
     pub(crate) fn name_member(name: &str) -> Option<&'static str> {
         match name {

@@ -1,4 +1,4 @@
-//! What the server says of its own accord: progress, and questions to the client.
+//! Messages of the server to the client: progress notifications and requests.
 
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
@@ -8,30 +8,30 @@ use crate::{
     version::ProtocolVersion,
 };
 
-/// A question to the client, or through it to its user or its model.
+/// A request to the client: elicitation, sampling or roots.
 #[derive(Clone, Debug)]
 pub struct ServerRequest {
-    /// What the client must have said that it can do.
+    /// The capability that the client must have.
     pub needs: ClientCapability,
     /// `elicitation/create`, `sampling/createMessage` or `roots/list`.
     pub method: &'static str,
-    /// Its parameters.
+    /// The parameters.
     pub params: Value,
 }
 
-/// What a client may say that it can do for the server.
+/// A capability of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientCapability {
-    /// Show its user a form.
+    /// Form elicitation.
     ElicitForm,
-    /// Ask its model.
+    /// Sampling.
     Sample,
-    /// Say which folders it works in.
+    /// Roots.
     ListRoots,
 }
 
 impl ClientCapability {
-    /// The capabilities that a client has to declare for it (B-07).
+    /// The `capabilities` with which a client declares it.
     #[must_use]
     pub fn capabilities(self) -> Value {
         match self {
@@ -42,7 +42,7 @@ impl ClientCapability {
     }
 }
 
-/// What a client said that it can do for the server.
+/// The capabilities of a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClientCapabilities {
     form: bool,
@@ -51,7 +51,7 @@ pub struct ClientCapabilities {
 }
 
 impl ClientCapabilities {
-    /// Reads client capabilities. What is not understood is not there.
+    /// Reads `capabilities`. Unknown or malformed members are ignored.
     #[must_use]
     pub fn read(capabilities: &RawValue) -> Self {
         #[derive(Default, serde::Deserialize)]
@@ -73,7 +73,7 @@ impl ClientCapabilities {
         let capabilities: Capabilities<'_> =
             serde_json::from_str(capabilities.get()).unwrap_or_default();
         let declared = |member: Option<&RawValue>| member.is_some_and(is_object);
-        // No mode at all means the form alone (E-02).
+        // Without modes, form mode is supported (MCP 2025-11-25, Elicitation).
         let form = capabilities
             .elicitation
             .filter(|elicitation| is_object(elicitation))
@@ -86,7 +86,7 @@ impl ClientCapabilities {
         }
     }
 
-    /// What of it there is in a revision, whatever the client said.
+    /// The capabilities that exist in a revision.
     #[must_use]
     pub const fn within(self, version: ProtocolVersion) -> Self {
         Self {
@@ -95,16 +95,16 @@ impl ClientCapabilities {
         }
     }
 
-    /// Whether the client can do anything at all for the server.
+    /// Whether the client has any of them.
     #[must_use]
     pub const fn any(self) -> bool {
         self.form || self.sampling || self.roots
     }
 
-    /// Whether the client can do it.
+    /// Whether the client has this one.
     #[must_use]
-    pub const fn has(self, ability: ClientCapability) -> bool {
-        match ability {
+    pub const fn has(self, capability: ClientCapability) -> bool {
+        match capability {
             ClientCapability::ElicitForm => self.form,
             ClientCapability::Sample => self.sampling,
             ClientCapability::ListRoots => self.roots,
@@ -112,15 +112,15 @@ impl ClientCapabilities {
     }
 }
 
-/// A progress token: a string or an integer, kept as it came (P-18).
+/// A progress token: a string or an integer, kept as JSON (MCP, Progress).
 #[derive(Clone, Debug)]
 pub struct ProgressToken(Box<RawValue>);
 
 impl ProgressToken {
-    /// The longest token that is echoed, in bytes of JSON.
+    /// The longest token, in bytes of JSON.
     const LONGEST: usize = 256;
 
-    /// Reads a token; `None` for what cannot be one, which asks for no progress.
+    /// Reads a token; `None` if it is invalid, which disables progress notifications.
     #[must_use]
     pub fn read(raw: &RawValue) -> Option<Self> {
         let usable = raw.get().len() <= Self::LONGEST
@@ -129,7 +129,7 @@ impl ProgressToken {
     }
 }
 
-/// The text of a progress notification.
+/// A progress notification.
 #[must_use]
 pub fn progress(token: &ProgressToken, progress: f64, total: Option<f64>, message: &str) -> String {
     #[derive(Serialize)]
@@ -152,7 +152,7 @@ pub fn progress(token: &ProgressToken, progress: f64, total: Option<f64>, messag
     )
 }
 
-/// The text of a notification.
+/// A notification.
 #[must_use]
 pub fn notification(method: &str, params: &impl Serialize) -> String {
     #[derive(Serialize)]
@@ -169,15 +169,14 @@ pub fn notification(method: &str, params: &impl Serialize) -> String {
     .expect("parameters are made of strings, numbers and JSON values")
 }
 
-/// The text of a request to the client, legacy only. Ids of ours are strings, so that none is taken
-/// for one of the client's numbers (D-17).
+/// A request to the client (legacy revisions). Ids are strings, so that none equals a number of the client.
 #[must_use]
-pub fn request(id: &str, question: &ServerRequest) -> String {
+pub fn request(id: &str, request: &ServerRequest) -> String {
     serde_json::json!({
         "jsonrpc": "2.0",
         "id": id,
-        "method": question.method,
-        "params": question.params,
+        "method": request.method,
+        "params": request.params,
     })
     .to_string()
 }

@@ -1,8 +1,7 @@
-//! `requestState`: what a modern server hands a client to bring back with its answers. To the client
-//! it is opaque; to the server it is what an attacker may have written (P-06, SEC-10).
+//! `requestState` (MCP 2026-07-28, Multi Round-Trip Requests): encrypted data that a client sends back with
+//! its responses.
 //!
-//! What is here is pure: that a state counts once is remembered elsewhere, for every process that
-//! has the key.
+//! This module does no I/O: the caller has to remember which states were used.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,19 +9,19 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use crate::jsonrpc::RpcError;
+use crate::rpc_error::RpcError;
 
-/// How long a person may think about a question. A used state is remembered for longer.
+/// How long a state is valid, which limits how long a user may think about a request.
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
-/// What is written in front, so that another form can follow one day.
+/// The prefix, which names the format.
 const VERSION: &str = "v2.";
 
-/// How long the name of a key is, in bytes.
+/// The length of the id of a key, in bytes.
 const KEY_ID_LEN: usize = 8;
 
-/// Seals states so that only a server that has the key can have written one, for the principal, the
-/// operation and the arguments that it was written for, and within its time.
+/// Encrypts and decrypts states (ChaCha20-Poly1305, RFC 8439). A state is valid only for the principal, the
+/// method and the arguments for which it was issued.
 pub struct Sealer {
     current: Key,
     previous: Option<Key>,
@@ -33,22 +32,21 @@ struct Key {
     cipher: LessSafeKey,
 }
 
-/// A state that was found to be ours.
+/// A valid state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
-    /// What it carried.
-    pub carried: String,
-    /// Which one it is: no two have the same.
+    /// The data.
+    pub payload: String,
+    /// The nonce, which identifies the state.
     pub nonce: [u8; NONCE_LEN],
 }
 
-/// What a state is bound to. Another principal, operation or argument does not open it.
+/// The principal, the method and the arguments of a state.
 #[derive(Clone, Debug)]
 pub struct Binding(Vec<u8>);
 
 impl Binding {
-    /// The binding of an operation on something with certain arguments, by a principal. The order
-    /// of the arguments and the space between them do not matter.
+    /// The binding of a call by a principal. The order of the arguments and white space do not matter.
     #[must_use]
     pub fn new(
         user: &[u8],
@@ -64,7 +62,7 @@ impl Binding {
         let mut bytes = Vec::new();
         for part in [
             user,
-            // An absent client and one without a name are not the same.
+            // Distinguishes an absent client from an empty one.
             &[u8::from(client.is_some())],
             client.unwrap_or_default().as_bytes(),
             method.as_bytes(),
@@ -80,7 +78,7 @@ impl Binding {
 
 impl Key {
     fn new(bytes: &[u8; 32]) -> Self {
-        // Names the key without giving it away.
+        // Identifies the key without revealing it.
         let digest = Sha256::new()
             .chain_update("mcp request state key")
             .chain_update(bytes)
@@ -96,8 +94,7 @@ impl Key {
 }
 
 impl Sealer {
-    /// A sealer with this key. The previous one opens what was sealed before the keys were changed,
-    /// and seals nothing.
+    /// A sealer with these keys. The previous one only decrypts.
     #[must_use]
     pub fn new(current: &[u8; 32], previous: Option<&[u8; 32]>) -> Self {
         Self {
@@ -106,10 +103,10 @@ impl Sealer {
         }
     }
 
-    /// A sealer with a key of its own, which is gone with the process.
+    /// A sealer with a random key, which is lost with the process.
     ///
     /// # Panics
-    /// If the operating system gives no random bytes.
+    /// If the operating system provides no random bytes.
     #[must_use]
     pub fn random() -> Self {
         let mut key = [0; 32];
@@ -117,17 +114,17 @@ impl Sealer {
         Self::new(&key, None)
     }
 
-    /// Seals what has to come back.
+    /// Encrypts a payload.
     ///
     /// # Panics
-    /// If the operating system gives no random bytes.
+    /// If the operating system provides no random bytes.
     #[must_use]
-    pub fn seal(&self, binding: &Binding, carried: &str, now: DateTime<Utc>) -> String {
+    pub fn seal(&self, binding: &Binding, payload: &str, now: DateTime<Utc>) -> String {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
         let expires = (now + LIFETIME).timestamp();
         let mut sealed = expires.to_be_bytes().to_vec();
-        sealed.extend_from_slice(carried.as_bytes());
+        sealed.extend_from_slice(payload.as_bytes());
         self.current
             .cipher
             .seal_in_place_append_tag(
@@ -140,10 +137,10 @@ impl Sealer {
         format!("{VERSION}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Opens a state, as often as it is asked to: whoever acts on it uses it up first.
+    /// Decrypts a state. The caller has to check that it was not used before.
     ///
     /// # Errors
-    /// [`refused`]: not ours, another's, expired.
+    /// [`refused`] if it is invalid, bound to another call, or expired.
     pub fn open(
         &self,
         binding: &Binding,
@@ -167,10 +164,10 @@ impl Sealer {
                 sealed,
             )
             .ok()?;
-        let (expires, carried) = opened.split_first_chunk::<8>()?;
+        let (expires, payload) = opened.split_first_chunk::<8>()?;
         let expires = DateTime::from_timestamp(i64::from_be_bytes(*expires), 0)?;
-        let carried = str::from_utf8(carried).ok()?.to_owned();
-        (now < expires).then_some(Opened { carried, nonce })
+        let payload = str::from_utf8(payload).ok()?.to_owned();
+        (now < expires).then_some(Opened { payload, nonce })
     }
 
     fn key(&self, id: [u8; KEY_ID_LEN]) -> Option<&Key> {
@@ -181,7 +178,7 @@ impl Sealer {
     }
 }
 
-/// `-32602`, in the same words for every reason that a state does not count.
+/// `-32602`, with the same message for every reason.
 #[must_use]
 pub fn refused() -> RpcError {
     RpcError::invalid_params(
@@ -215,7 +212,7 @@ mod tests {
     fn a_state_opens_for_what_it_was_sealed_for_alone() {
         let sealer = Sealer::random();
         let ours = binding("a", Some("c"), "delete_entry", r#"{"id":1}"#);
-        let state = sealer.seal(&ours, "carried", at(0));
+        let state = sealer.seal(&ours, "payload", at(0));
         for other in [
             binding("b", Some("c"), "delete_entry", r#"{"id":1}"#),
             binding("a", Some("d"), "delete_entry", r#"{"id":1}"#),
@@ -226,8 +223,8 @@ mod tests {
             assert!(sealer.open(&other, &state, at(0)).is_err());
         }
         let opened = sealer.open(&ours, &state, at(0)).unwrap();
-        assert_eq!(opened.carried, "carried");
-        let other = sealer.seal(&ours, "carried", at(0));
+        assert_eq!(opened.payload, "payload");
+        let other = sealer.seal(&ours, "payload", at(0));
         assert_ne!(
             sealer.open(&ours, &other, at(0)).unwrap().nonce,
             opened.nonce
@@ -320,10 +317,10 @@ mod tests {
     proptest! {
         /// P-06, SEC-10.
         #[test]
-        fn no_change_of_a_state_goes_unnoticed(carried in "\\PC{0,40}", place in 0usize..90, with in "[A-Za-z0-9_-]") {
+        fn no_change_of_a_state_goes_unnoticed(payload in "\\PC{0,40}", place in 0usize..90, with in "[A-Za-z0-9_-]") {
             let sealer = Sealer::random();
             let ours = binding("a", None, "x", "{}");
-            let state = sealer.seal(&ours, &carried, at(0));
+            let state = sealer.seal(&ours, &payload, at(0));
             let place = VERSION.len() + place % (state.len() - VERSION.len());
             let mut changed = state.clone();
             changed.replace_range(place..=place, &with);
@@ -333,7 +330,7 @@ mod tests {
             }
             let longer = sealer.open(&ours, &format!("{state}-TAMPERED"), at(0));
             prop_assert!(longer.is_err());
-            prop_assert_eq!(sealer.open(&ours, &state, at(0)).unwrap().carried, carried);
+            prop_assert_eq!(sealer.open(&ours, &state, at(0)).unwrap().payload, payload);
         }
 
         #[test]

@@ -1,5 +1,4 @@
-//! What results of the modern era carry beside their content: `resultType`, `_meta`, and how long they may
-//! be kept.
+//! Members that results of MCP 2026-07-28 have besides their content: `resultType`, `_meta` and cache hints.
 
 use rmcp::model::Implementation;
 use serde::Serialize;
@@ -7,7 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::version::ProtocolVersion;
 
-/// `resultType` and who answered (MCP 2026-07-28, Base Protocol); a legacy result has neither.
+/// `resultType` and `_meta` (MCP 2026-07-28, Base Protocol); legacy results have neither.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ResultMeta<'a> {
@@ -36,7 +35,7 @@ pub(crate) fn server_meta(server_info: Implementation) -> Box<RawValue> {
     to_raw_value(&Meta { server_info }).expect("an implementation is made of strings")
 }
 
-/// How long and for whom a result may be kept (MCP 2026-07-28, Caching), modern only.
+/// `ttlMs` and `cacheScope` (MCP 2026-07-28, Caching).
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CacheHint {

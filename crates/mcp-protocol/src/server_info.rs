@@ -1,31 +1,31 @@
-//! What a server says of itself, and what it claims to have.
+//! The description and the capabilities of a server.
 
 use rmcp::model::{Icon, Implementation};
 use serde_json::{Map, Value, json};
 
 use crate::version::ProtocolVersion;
 
-/// What a server says of itself (MCP, `Implementation`).
+/// The description of a server (MCP, `Implementation`).
 #[derive(Clone, Debug)]
 pub struct ServerInfo {
     /// The name for programs.
     pub name: String,
     /// The version.
     pub version: String,
-    /// The name for people.
+    /// The display name.
     pub title: Option<String>,
-    /// What it is.
+    /// A sentence that describes it.
     pub description: Option<String>,
-    /// Its page.
+    /// The URL of its website.
     pub website_url: Option<String>,
     /// Its icons.
     pub icons: Vec<Icon>,
-    /// What models should know before they use it.
+    /// Instructions for models.
     pub instructions: Option<String>,
 }
 
 impl ServerInfo {
-    /// A server of this name and version, of which nothing else is said.
+    /// A server with this name and version.
     #[must_use]
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl ServerInfo {
         }
     }
 
-    /// What a revision has of it.
+    /// The `Implementation` of a revision.
     pub(crate) fn implementation(&self, version: ProtocolVersion) -> Implementation {
         let mut info = Implementation::new(self.name.clone(), self.version.clone());
         if version.has_titles() {
@@ -54,21 +54,21 @@ impl ServerInfo {
     }
 }
 
-/// What a server has, which decides what it claims (MCP, Server Capabilities).
+/// The features of a server, which determine its declared capabilities (MCP, Server Capabilities).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
     /// Tools.
     pub tools: bool,
-    /// Resources or templates of resources.
+    /// Resources or resource templates.
     pub resources: bool,
     /// Prompts.
     pub prompts: bool,
-    /// Completions for arguments of prompts or ids of templates.
+    /// Suggestions for arguments of prompts or ids of templates.
     pub completions: bool,
 }
 
 impl Capabilities {
-    /// The `capabilities` member. `lists` is what holds of the lists of tools and of prompts.
+    /// The `capabilities` member. `lists` is the value for tools and prompts.
     pub(crate) fn claimed(self, lists: &Value) -> Value {
         let mut claimed = Map::new();
         let mut claim = |has: bool, name: &str, value: Value| {

@@ -1,20 +1,20 @@
-//! Framing of `text/event-stream`. Messages are compact JSON, which has no line breaks, so an event
-//! needs one `data` line.
+//! Events of `text/event-stream`. Messages are compact JSON without line breaks, so an event needs one `data`
+//! line.
 
 use std::fmt;
 
-/// The name of an event of a legacy stream: which stream, and which of its events, from 0 up. Events
-/// of different streams never share a name, and the name leads back to the stream alone (L-22).
+/// The id of an event of a legacy stream, unique within its session (MCP 2025-11-25, Transports, Resumability
+/// and Redelivery).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
-    /// The stream within its session.
+    /// The number of the stream.
     pub stream: u32,
-    /// The event within its stream.
+    /// The number of the event within its stream, from 0.
     pub event: u32,
 }
 
 impl EventId {
-    /// Reads an id; `None` for what never was one.
+    /// Parses an id; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (stream, event) = text.strip_prefix('s')?.split_once('-')?;
@@ -22,7 +22,7 @@ impl EventId {
             stream: stream.parse().ok()?,
             event: event.parse().ok()?,
         };
-        // Only what is written back the same: no `+1`, no leading zero.
+        // Only the canonical form: no `+1`, no leading zero.
         (id.to_string() == text).then_some(id)
     }
 }
@@ -33,10 +33,10 @@ impl fmt::Display for EventId {
     }
 }
 
-/// A comment, which no client shows to anybody: it keeps the connection open through proxies (T-25).
+/// A comment, which keeps the connection open through proxies.
 pub const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
-/// One event with a message in it. Modern streams have no ids (T-26).
+/// An event with a message. Events of MCP 2026-07-28 have no ids.
 #[must_use]
 pub fn message(id: Option<EventId>, json: &str) -> String {
     debug_assert!(!json.contains(['\n', '\r']), "a message is one line");
@@ -46,15 +46,14 @@ pub fn message(id: Option<EventId>, json: &str) -> String {
     }
 }
 
-/// The first event of a stream of 2025-11-25: an id to resume from, no data, and how long to wait
-/// before doing so (L-16).
+/// The first event of a stream of MCP 2025-11-25: an id to resume from, no data, and the `retry` time.
 #[must_use]
-pub fn primer(id: EventId, retry_ms: u32) -> String {
+pub fn priming_event(id: EventId, retry_ms: u32) -> String {
     format!("id: {id}\nretry: {retry_ms}\ndata:\n\n")
 }
 
-/// Says that events are no longer kept, so that the gap does not pass for silence.
-pub const GAP: &str = ": events before this are no longer kept\n\n";
+/// A comment that marks events which are no longer stored.
+pub const GAP_MARKER: &str = ": events before this are no longer kept\n\n";
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,11 @@
-//! The one table from an outcome to an HTTP status, per era (D-18).
+//! The HTTP status of an error, for each era.
 
 use crate::{
     era::Era,
-    jsonrpc::{RpcError, code},
+    rpc_error::{RpcError, code},
 };
 
-/// The status of an error response. Where the era does not pin one, an error travels in band: the
-/// HTTP exchange succeeded.
+/// The status of an error response. If the era does not define one, it is 200: the error is in the body.
 #[must_use]
 pub fn of_error(era: Era, error: &RpcError) -> u16 {
     match (era, error.code) {
@@ -19,8 +18,7 @@ pub fn of_error(era: Era, error: &RpcError) -> u16 {
     }
 }
 
-/// The status of an error that [`super::era::admit`] or [`super::era::classify`] found, before
-/// anything of the method was looked at: a bad envelope is the transport's business.
+/// The status of an error of [`super::era::admit`] or [`super::era::classify`], or of parsing.
 #[must_use]
 pub fn of_refused_envelope(error: &RpcError) -> u16 {
     match error.code {

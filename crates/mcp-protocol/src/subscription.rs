@@ -1,28 +1,24 @@
-//! `subscriptions/listen`: what a modern client asks to be told of, and how it is told (P-12 to P-15).
+//! `subscriptions/listen` (MCP 2026-07-28, Subscriptions).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    envelope::Params,
-    json::object::is_object,
-    jsonrpc::{Id, RpcError},
-    outgoing::notification,
+    envelope::Params, json::object::is_object, jsonrpc::Id, outgoing::notification,
+    rpc_error::RpcError,
 };
 
-/// The member of `_meta` that names the subscription: the id of the request that opened it, of the
-/// same JSON type.
+/// The `_meta` member that identifies the subscription: the id of its request, with the same JSON type.
 const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 
-/// What the client asks to be told of. Lists that never change here are left out of what is
-/// honoured, and of this.
+/// The notifications that a client asks for. Notifications that the server never sends are ignored.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Filter {
-    /// That other resources are on the list.
+    /// Changes of the list of resources.
     #[serde(default)]
     pub resources_list_changed: bool,
-    /// That one of these reads differently.
+    /// Changes of the resources with these URIs.
     #[serde(default)]
     pub resource_subscriptions: Vec<String>,
 }
@@ -31,7 +27,7 @@ impl Filter {
     /// Reads the filter.
     ///
     /// # Errors
-    /// `-32602` if it is missing or not of its form.
+    /// `-32602` if it is missing or malformed.
     pub fn read(params: &Params<'_>) -> Result<Self, RpcError> {
         params
             .notifications
@@ -45,13 +41,13 @@ impl Filter {
     }
 }
 
-/// What stands in the `_meta` of every message of a subscription.
+/// The `_meta` of every message of a subscription.
 #[must_use]
 pub fn meta(id: &Id) -> Value {
     json!({ SUBSCRIPTION_ID: id })
 }
 
-/// The first message of a subscription: what of the filter is honoured.
+/// The first message of a subscription, with the accepted part of the filter.
 #[must_use]
 pub fn acknowledged(meta: &Value, honoured: &Filter) -> String {
     let mut notifications = json!({});

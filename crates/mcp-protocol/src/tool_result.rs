@@ -1,17 +1,15 @@
-//! The result of a tool as it is written: the one answer that is long and frequent enough to be written
-//! by hand (docs/PERFORMANCE.md).
+//! Serialisation of tool results, written by hand because they are long and frequent (docs/PERFORMANCE.md).
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
     answer::{Content, LazyText, ToolOutput},
-    json::data::is_plain,
+    json::dual::is_plain,
     version::ProtocolVersion,
 };
 
-/// Written by hand where it is long, which is measured (docs/PERFORMANCE.md): the names of members that
-/// are the same in every link need not be looked through for what has to be escaped.
+/// Writes a `CallToolResult`. Constant text is not checked for characters that need escaping.
 pub(crate) fn write_tool_output(
     json: &mut Vec<u8>,
     output: &ToolOutput,
@@ -31,8 +29,7 @@ pub(crate) fn write_tool_output(
         write_block(json, block);
     }
     if let Some(data) = data {
-        // The data stands in the last text block as well, for clients and models that read no
-        // structured content (S-06).
+        // For clients that do not read structured content (MCP, Tools, Structured Content).
         comma(json);
         json.extend_from_slice(b"{\"type\":\"text\",\"text\":\"");
         json.extend_from_slice(data.within_string());
@@ -65,9 +62,9 @@ fn write_block(json: &mut Vec<u8>, block: &Content) {
         }
     };
     json.extend_from_slice(b"{\"type\":\"resource_link\",\"uri\":");
-    write_phrase(json, &link.uri);
+    write_lazy_text(json, &link.uri);
     json.extend_from_slice(b",\"name\":");
-    write_phrase(json, &link.name);
+    write_lazy_text(json, &link.name);
     json.extend_from_slice(b",\"description\":");
     write(json, &link.description);
     json.extend_from_slice(b",\"mimeType\":");
@@ -75,15 +72,15 @@ fn write_block(json: &mut Vec<u8>, block: &Content) {
     json.push(b'}');
 }
 
-fn write_phrase(json: &mut Vec<u8>, phrase: &LazyText) {
-    match phrase {
+fn write_lazy_text(json: &mut Vec<u8>, text: &LazyText) {
+    match text {
         LazyText::Text(text) => write(json, text),
         LazyText::Numbered {
             before,
             number,
             after,
         } => {
-            debug_assert!(is_plain(before) && is_plain(after), "{phrase}");
+            debug_assert!(is_plain(before) && is_plain(after), "{text}");
             json.push(b'"');
             json.extend_from_slice(before.as_bytes());
             json.extend_from_slice(itoa::Buffer::new().format(*number).as_bytes());
@@ -93,7 +90,7 @@ fn write_phrase(json: &mut Vec<u8>, phrase: &LazyText) {
     }
 }
 
-/// The blocks that a revision knows: links came with structured content.
+/// The blocks that a revision has.
 pub(crate) fn known(
     blocks: &[Content],
     version: ProtocolVersion,

@@ -1,8 +1,8 @@
-//! The revisions of MCP that are served.
+//! The supported revisions of MCP and their differences.
 
 use std::fmt;
 
-/// A revision of MCP, oldest first.
+/// A revision of MCP, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProtocolVersion {
     /// 2025-03-26, legacy.
@@ -11,12 +11,12 @@ pub enum ProtocolVersion {
     V2025_06_18,
     /// 2025-11-25, the last legacy revision.
     V2025_11_25,
-    /// 2026-07-28, modern: stateless, every request carries its envelope.
+    /// 2026-07-28, modern: no sessions, every request has an envelope.
     V2026_07_28,
 }
 
 impl ProtocolVersion {
-    /// All of them, newest first, as `server/discover` lists them.
+    /// All revisions, newest first, as `server/discover` lists them.
     pub const ALL: [Self; 4] = [
         Self::V2026_07_28,
         Self::V2025_11_25,
@@ -24,14 +24,13 @@ impl ProtocolVersion {
         Self::V2025_03_26,
     ];
 
-    /// The revisions that a request with an envelope may name. A legacy one among them would send a
-    /// client in circles (D-06).
+    /// The revisions that an envelope may name.
     pub const MODERN: [Self; 1] = [Self::V2026_07_28];
 
-    /// What `initialize` is answered with if it asks for a revision that it cannot have.
+    /// The answer to `initialize` if the requested revision is not available by it.
     pub const NEWEST_LEGACY: Self = Self::V2025_11_25;
 
-    /// The revision as it stands on the wire.
+    /// The revision on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +41,7 @@ impl ProtocolVersion {
         }
     }
 
-    /// The revision that a text names.
+    /// Parses a revision.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
@@ -50,40 +49,39 @@ impl ProtocolVersion {
             .find(|version| version.as_str() == text)
     }
 
-    /// The legacy revision that a text names.
+    /// Parses a legacy revision.
     #[must_use]
     pub fn parse_legacy(text: &str) -> Option<Self> {
         Self::parse(text).filter(|version| !version.is_modern())
     }
 
-    /// Whether requests carry an envelope and there is no session.
+    /// Whether requests have an envelope and there are no sessions.
     #[must_use]
     pub const fn is_modern(self) -> bool {
         matches!(self, Self::V2026_07_28)
     }
 
-    /// What its era is called, for the log.
+    /// The name of the era, for the log.
     #[must_use]
     pub const fn era_name(self) -> &'static str {
         if self.is_modern() { "modern" } else { "legacy" }
     }
 
-    /// What a legacy client is given that asked for `requested` (Lifecycle, Version Negotiation):
-    /// that, if it can be had by `initialize`, else the newest that can. A modern version is never
-    /// echoed.
+    /// The revision for a client that requested `requested` with `initialize` (Lifecycle, Version
+    /// Negotiation): the same if it is a legacy revision, otherwise the newest of these.
     #[must_use]
     pub fn negotiate(requested: &str) -> Self {
         Self::parse_legacy(requested).unwrap_or(Self::NEWEST_LEGACY)
     }
 
-    /// A question to the client is an answer, and its answer comes with the call's repetition (since
-    /// 2026-07-28; P-01). Elsewhere it is a request to the client.
+    /// Requests to the client are sent as `InputRequiredResult` (since 2026-07-28; Multi Round-Trip
+    /// Requests). Before, they are JSON-RPC requests.
     #[must_use]
-    pub const fn asks_in_rounds(self) -> bool {
+    pub const fn has_multi_round_trips(self) -> bool {
         self.is_modern()
     }
 
-    /// Several messages in one POST (2025-03-26 alone; L-13, L-14).
+    /// JSON-RPC batches (2025-03-26 only).
     #[must_use]
     pub const fn has_batches(self) -> bool {
         matches!(self, Self::V2025_03_26)
@@ -101,9 +99,9 @@ impl ProtocolVersion {
         !matches!(self, Self::V2025_03_26)
     }
 
-    /// Streams begin with an event without data, from which they can be resumed (2025-11-25).
+    /// Streams begin with an event without data, from which they can be resumed (2025-11-25 only).
     #[must_use]
-    pub const fn primes_streams(self) -> bool {
+    pub const fn has_priming_events(self) -> bool {
         matches!(self, Self::V2025_11_25)
     }
 

@@ -1,4 +1,4 @@
-//! The one place that gives canonical answers the shape of a revision.
+//! Serialises answers for a revision. All differences in the shape of results are here.
 
 use rmcp::model::Resource;
 use serde::Serialize;
@@ -6,31 +6,32 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::{
     answer::{
-        Answer, Completion, Content, Document, PromptOutput, ResourceContents, ResourcePage,
-        ToolAnswer,
+        Answer, Completion, Content, PromptOutput, ResourceContents, ResourcePage,
+        StreamedResource, ToolAnswer,
     },
-    jsonrpc::{Id, RpcError, around_result, code},
+    jsonrpc::{Id, around_result},
     outgoing::{ClientCapability, ServerRequest},
     result_meta::{CacheHint, ResultMeta, server_meta},
+    rpc_error::{RpcError, code},
     server_info::{Capabilities, ServerInfo},
     tool_result::{known, write_tool_output},
     version::ProtocolVersion,
 };
 
-/// How much is repeated of a URI that leads nowhere, in characters.
+/// How much of an unknown URI is repeated, in characters.
 const LONGEST_ECHO: usize = 256;
 
-/// Gives the answers of one server the shape of a revision.
+/// Serialises the answers of one server.
 #[derive(Clone, Debug)]
 pub struct WireFormat {
     info: ServerInfo,
     capabilities: Capabilities,
-    /// The `_meta` of a modern result. It is the same every time, so it is written once.
+    /// The `_meta` of modern results, serialised once.
     meta: Box<RawValue>,
 }
 
 impl WireFormat {
-    /// The wire format of a server that says this of itself.
+    /// The serialiser of a server.
     #[must_use]
     pub fn new(info: ServerInfo, capabilities: Capabilities) -> Self {
         Self {
@@ -40,13 +41,13 @@ impl WireFormat {
         }
     }
 
-    /// What the server says of itself.
+    /// The description of the server.
     #[must_use]
     pub fn info(&self) -> &ServerInfo {
         &self.info
     }
 
-    /// What the server has.
+    /// The features of the server.
     #[must_use]
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
@@ -56,21 +57,20 @@ impl WireFormat {
         ResultMeta::new(version, &self.meta)
     }
 
-    /// The `result` member for an answer, as JSON text.
+    /// The `result` member for an answer, as JSON.
     ///
     /// # Errors
-    /// `-32600` for a document, which is sent by itself or not at all: see [`WireFormat::around_document`].
+    /// `-32600` for a streamed resource: see [`WireFormat::around_streamed`].
     pub fn result(&self, answer: &Answer, version: ProtocolVersion) -> Result<String, RpcError> {
         let mut json = Vec::with_capacity(room(answer));
         self.write_result(&mut json, answer, version)?;
         Ok(String::from_utf8(json).expect("JSON is written in UTF-8"))
     }
 
-    /// The response to a request whose answer went well, as JSON text: written once, from the answer to
-    /// where it is sent from.
+    /// The successful response with an answer, as JSON.
     ///
     /// # Errors
-    /// Those of [`WireFormat::result`].
+    /// See [`WireFormat::result`].
     pub fn response(
         &self,
         id: &Id,
@@ -95,8 +95,8 @@ impl WireFormat {
             Answer::Empty if version.is_modern() => write(json, &self.result_meta(version)),
             Answer::Empty => json.extend_from_slice(b"{}"),
             Answer::Ready(result) => json.extend_from_slice(result.as_bytes()),
-            Answer::InputRequired { questions, state } => {
-                write(json, &self.input_required(questions, state));
+            Answer::InputRequired { requests, state } => {
+                write(json, &self.input_required(requests, state));
             }
             Answer::Tool(ToolAnswer::Done(output)) => {
                 write_tool_output(json, output, version, &self.meta)
@@ -104,7 +104,7 @@ impl WireFormat {
             Answer::Tool(ToolAnswer::Failed(text)) => write(
                 json,
                 &ToolFailure {
-                    content: [Words { text }],
+                    content: [TextBlock { text }],
                     is_error: true,
                     meta: self.result_meta(version),
                 },
@@ -114,7 +114,7 @@ impl WireFormat {
                 json,
                 &ReadResult {
                     contents: [contents],
-                    // Whoever reads what they have just written must see it.
+                    // A user must see what they have just written.
                     cache: CacheHint::new(version, "private", 0),
                     meta: self.result_meta(version),
                 },
@@ -127,7 +127,7 @@ impl WireFormat {
                     meta: self.result_meta(version),
                 },
             ),
-            Answer::Document(_) => {
+            Answer::Streamed(_) => {
                 return Err(RpcError::invalid_request(
                     "Invalid request: this resource is too long for a batch; read it by a request of its own",
                 ));
@@ -136,12 +136,12 @@ impl WireFormat {
         Ok(())
     }
 
-    /// What stands before and after the text of a document in its `result` member. The text itself has
-    /// to be escaped: see [`escaped`].
+    /// The text before and after a streamed resource in its `result` member. Its chunks must be escaped by
+    /// [`escaped`].
     #[must_use]
-    pub fn around_document(
+    pub fn around_streamed(
         &self,
-        document: &Document,
+        document: &StreamedResource,
         version: ProtocolVersion,
     ) -> (String, String) {
         #[derive(Serialize)]
@@ -160,19 +160,19 @@ impl WireFormat {
             cache: CacheHint::new(version, "private", 0),
             meta: self.result_meta(version),
         });
-        // Legacy results have nothing but contents.
+        // Legacy results have no further members.
         let rest = rest.trim_start_matches('{');
         let comma = if rest == "}" { "" } else { "," };
         (before, format!("\"}}]{comma}{rest}"))
     }
 
-    /// Modern clients answer and call again; no legacy one is ever answered so.
-    fn input_required(&self, questions: &[(&'static str, ServerRequest)], state: &str) -> Value {
-        let requests: Map<String, Value> = questions
+    /// An `InputRequiredResult` (MCP 2026-07-28).
+    fn input_required(&self, requests: &[(&'static str, ServerRequest)], state: &str) -> Value {
+        let requests: Map<String, Value> = requests
             .iter()
-            .map(|(key, question)| {
-                let request = json!({ "method": question.method, "params": question.params });
-                ((*key).to_owned(), request)
+            .map(|(key, request)| {
+                let message = json!({ "method": request.method, "params": request.params });
+                ((*key).to_owned(), message)
             })
             .collect();
         json!({
@@ -183,7 +183,7 @@ impl WireFormat {
         })
     }
 
-    /// The result with which a subscription ends in order, under the subscription's own `_meta` (P-15).
+    /// The result that ends a subscription, with its own `_meta`.
     #[must_use]
     pub fn subscription_ended(&self, meta: &Value, version: ProtocolVersion) -> String {
         let mut meta = meta.clone();
@@ -208,7 +208,7 @@ impl WireFormat {
         ResourceList {
             resources,
             next_cursor: page.next_cursor.as_deref(),
-            // It may be longer the next time.
+            // Must not be cached: it may change at any time.
             cache: CacheHint::new(version, "private", 0),
             meta: self.result_meta(version),
         }
@@ -231,7 +231,7 @@ impl WireFormat {
     }
 }
 
-/// About how long a result will be, so that what it is written to seldom has to grow.
+/// The approximate length of a result, in bytes.
 fn room(answer: &Answer) -> usize {
     match answer {
         Answer::Ready(result) => result.len(),
@@ -244,7 +244,7 @@ fn room(answer: &Answer) -> usize {
     }
 }
 
-/// A piece of a text as it stands within the quotes of a JSON string.
+/// A text, escaped for a JSON string, without quotes.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     let mut quoted = to_json(&text);
@@ -253,7 +253,7 @@ pub fn escaped(text: &str) -> String {
     quoted
 }
 
-/// What is said of a resource that is not there, is somebody else's, or cannot be (S-12, S-14).
+/// The error for a resource that does not exist or belongs to another user (MCP, Resources, Error Handling).
 #[must_use]
 pub fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
     let code = if version.is_modern() {
@@ -265,49 +265,49 @@ pub fn resource_not_found(uri: &str, version: ProtocolVersion) -> RpcError {
     RpcError::new(code, "Resource not found").with_data(json!({ "uri": uri }))
 }
 
-/// What a client hears of a tool for which it cannot do what is needed (B-07). The legacy revisions have
-/// no error for it, so that it is a sentence for the model (S-08).
+/// The answer of a tool to a client that lacks a capability. The legacy revisions have no error for it, so it
+/// is a sentence for the model.
 ///
 /// # Errors
-/// `-32021` in the modern era.
-pub fn unable_for_tool(
-    ability: ClientCapability,
+/// `-32021` in MCP 2026-07-28.
+pub fn unsupported_by_tool(
+    capability: ClientCapability,
     version: ProtocolVersion,
 ) -> Result<Answer, RpcError> {
     if version.is_modern() {
-        Err(RpcError::missing_capabilities(&ability.capabilities()))
+        Err(RpcError::missing_capabilities(&capability.capabilities()))
     } else {
-        Ok(Answer::Tool(ToolAnswer::Failed(unable(ability))))
+        Ok(Answer::Tool(ToolAnswer::Failed(unsupported(capability))))
     }
 }
 
-/// The same of a prompt, which has no `isError`.
+/// The answer of a prompt to a client that lacks a capability.
 ///
 /// # Errors
-/// Always: `-32021` in the modern era, `-32602` in the legacy one.
-pub fn unable_for_prompt(
-    ability: ClientCapability,
+/// Always: `-32021` in MCP 2026-07-28, `-32602` in the legacy revisions.
+pub fn unsupported_by_prompt(
+    capability: ClientCapability,
     version: ProtocolVersion,
 ) -> Result<Answer, RpcError> {
     Err(if version.is_modern() {
-        RpcError::missing_capabilities(&ability.capabilities())
+        RpcError::missing_capabilities(&capability.capabilities())
     } else {
-        RpcError::invalid_params(unable(ability))
+        RpcError::invalid_params(unsupported(capability))
     })
 }
 
-fn unable(ability: ClientCapability) -> String {
+fn unsupported(capability: ClientCapability) -> String {
     format!(
         "This needs a client with the capabilities {}.",
-        ability.capabilities()
+        capability.capabilities()
     )
 }
 
-/// What a tool says that could not.
+/// A `CallToolResult` with `isError`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ToolFailure<'a> {
-    content: [Words<'a>; 1],
+    content: [TextBlock<'a>; 1],
     is_error: bool,
     #[serde(flatten)]
     meta: ResultMeta<'a>,
@@ -315,7 +315,7 @@ struct ToolFailure<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "text")]
-struct Words<'a> {
+struct TextBlock<'a> {
     text: &'a str,
 }
 
@@ -377,7 +377,7 @@ mod tests {
     use super::*;
     use crate::{
         answer::{LazyText, ResourceLink, ToolOutput},
-        json::data::Data,
+        json::dual::DualJson,
     };
 
     proptest! {
@@ -392,7 +392,7 @@ mod tests {
             };
             let output = ToolOutput {
                 content: vec![Content::text(words), link.into()],
-                structured: Some(Data::of(&data).unwrap()),
+                structured: Some(DualJson::of(&data).unwrap()),
             };
             let mut content = json!(output.content);
             let text = json!({ "type": "text", "text": data.to_string() });

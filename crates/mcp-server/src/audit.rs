@@ -1,6 +1,11 @@
-//! The audit log: one line per security event and per write, on the target `audit`. This module owns
-//! the line's shape: what can be in it is listed here and in `docs/LOGGING.md`, and nothing else gets
-//! in: no argument, no content, no token.
+//! *Purpose:* the audit log: one line for each security event and each write, with the target `audit`.
+//!
+//! *Used by:* `http`, `dispatch`.
+//!
+//! *Invariants:* a line contains only what is defined here and in `docs/LOGGING.md`: no argument, no user
+//! content, no token.
+//!
+//! *Start reading at* [`Event`] and [`log`].
 
 use std::borrow::Cow;
 
@@ -19,96 +24,95 @@ use resource_server::{
     validation::Refusal,
 };
 
-/// The target, by which a log filter selects these lines.
+/// The target of the lines.
 const TARGET: &str = "audit";
 
-/// Whose doing it was, as far as it is known.
+/// The origin of an event, as far as it is known.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
-    /// In which request, and which trace that belongs to.
+pub(crate) struct Origin<'a> {
+    /// The request and its trace.
     pub trace: Trace,
-    /// By whom, if the token was good.
+    /// The caller, if the token is valid.
     pub principal: Option<&'a Principal>,
-    /// In which revision, where that is known.
+    /// The revision, if known.
     pub version: Option<ProtocolVersion>,
 }
 
-/// What happened.
+/// An event.
 #[derive(Clone, Copy, Debug)]
-pub enum Event<'a> {
-    /// The credentials were refused, or there were none.
+pub(crate) enum Event<'a> {
+    /// The credentials are missing or invalid.
     TokenRefused {
-        /// Why.
+        /// The reason.
         refusal: Refusal,
-        /// The token, if there was one; its fingerprint is logged.
+        /// The token, if any; only its fingerprint is logged.
         token: Option<&'a BearerToken>,
     },
-    /// The token did not reach far enough.
+    /// The token lacks a scope.
     ScopeRefused {
-        /// The names of what was needed, with commas between them.
+        /// The names of the needed scopes, separated by commas.
         needed: &'a str,
     },
     /// `Host` named another server.
     HostRefused,
-    /// `Origin` was not on the allow-list.
+    /// `Origin` is not allowed.
     OriginRefused,
     /// A session was opened.
     SessionOpened,
     /// A session was closed by its owner.
     SessionClosed,
-    /// A session was not found for who named it.
+    /// A session was not found for its caller.
     SessionRefused {
-        /// Whether it was there, and somebody else's.
+        /// Whether it exists but belongs to somebody else.
         to_stranger: bool,
     },
-    /// A request state was not this server's for this call, or came too late or twice.
+    /// A `requestState` is invalid, expired or was used.
     RequestStateRefused {
-        /// For a call of what.
+        /// The feature of the call.
         feature: &'a Feature,
     },
-    /// A user was asked to confirm something, or answered.
+    /// A user was asked to confirm something, or responded.
     Confirmation {
-        /// For a call of what.
+        /// The feature of the call.
         feature: &'a Feature,
-        /// How far it came.
+        /// The step of the confirmation.
         step: Confirmation,
     },
-    /// Somebody was cut off.
+    /// Something was revoked.
     Revocation {
-        /// Of which kind: `token`, `user`, `client`, `everybody`. Never by name: whoever it is has not
-        /// asked for anything.
+        /// What: `token`, `user`, `client` or `everybody`. Never a name.
         kind: &'static str,
-        /// Who said so: `issuer`, `revoker`, `operator`.
+        /// By whom: `issuer`, `revoker` or `operator`.
         by: &'static str,
     },
-    /// Who would have somebody cut off has not the secret.
+    /// The secret of a revocation is wrong.
     RevocationRefused,
-    /// Something that writes was called.
+    /// A feature that writes was called.
     Write {
-        /// What.
+        /// The feature.
         feature: &'a Feature,
-        /// What it came to.
+        /// The outcome.
         outcome: Outcome,
     },
 }
 
-/// How far a confirmation came.
+/// The step of a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Confirmation {
-    /// The question was put.
+pub(crate) enum Confirmation {
+    /// The user was asked.
     Asked,
-    /// The answer was yes.
+    /// The user confirmed.
     Given,
-    /// The answer was no, or there was none.
+    /// The user declined or did not respond.
     Declined,
-    /// As many questions were open as may be, so nobody was asked and nothing was done.
+    /// Too many requests are pending, so the user was not asked and nothing was done.
     NotAsked,
-    /// The client cannot ask, so nobody was asked.
+    /// The client does not support elicitation, so the user was not asked.
     Impossible,
 }
 
-/// Writes an event into the audit log.
-pub fn log(event: Event<'_>, origin: Origin<'_>) {
+/// Writes an event to the audit log.
+pub(crate) fn log(event: Event<'_>, origin: Origin<'_>) {
     if !log::log_enabled!(target: TARGET, Level::Info) {
         return;
     }
@@ -138,7 +142,7 @@ pub fn log(event: Event<'_>, origin: Origin<'_>) {
     );
 }
 
-/// One line. What is a text already is borrowed, for every write has one.
+/// One line. Texts are borrowed, because every write has a line.
 struct Line<'a> {
     name: &'static str,
     outcome: &'static str,
@@ -240,8 +244,8 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
                 Confirmation::Impossible => "impossible",
             },
         ),
-        Event::Revocation { .. } => ("revocation", "done"),
-        Event::RevocationRefused => ("revocation", "refused"),
+        Event::Revocation { .. } => ("cut_off", "done"),
+        Event::RevocationRefused => ("cut_off", "refused"),
         Event::Write { outcome, .. } => ("write", outcome.as_str()),
     }
 }

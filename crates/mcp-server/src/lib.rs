@@ -1,26 +1,28 @@
-//! Protected MCP servers on actix-web. A server is declared by a builder, [`server::Server`]: its issuers and
-//! scopes, its tools, resources and prompts. It speaks both eras of the protocol, checks a token for every
-//! request, and shows and allows each token what its scopes reach.
+//! Protected MCP servers on actix-web.
+//!
+//! A server is declared with a builder, [`server::Server`]: its issuers and scopes, its tools, resources and
+//! prompts. It supports both eras of the protocol, authenticates every request, and shows and permits to each
+//! token what its scopes allow.
 //!
 //! *Used by:* programs.
 //!
-//! *Invariants:* a declaration decides the lists, the refusals, the challenges and the documentation of a
-//! feature alike; a session id, a cursor or a request state is a name, never a credential.
+//! *Invariants:* the same declaration decides lists, refusals, challenges and documentation of a feature; a
+//! session id, a cursor or a request state is a name, never a credential.
 //!
-//! *Start reading at* [`features::tool`], which is what a declaration looks like, then [`dispatch`],
-//! [`session`] and [`http`].
+//! *Start reading at* [`features::tool`] (how a feature is declared), then `dispatch`, `session` and
+//! `http`.
 
-pub mod audit;
-pub mod dispatch;
+mod audit;
+mod dispatch;
 pub mod features;
-pub mod http;
+mod http;
 pub mod metrics;
 #[cfg(feature = "otlp")]
-pub mod otlp;
+mod otlp;
 #[cfg(test)]
 mod samples;
 pub mod server;
-pub mod session;
+mod session;
 pub mod telemetry;
 pub mod tls;
 
@@ -42,3 +44,7 @@ pub use {mcp_protocol, resource_server};
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/BUILD_YOUR_OWN.md")]
 struct BuildYourOwn;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

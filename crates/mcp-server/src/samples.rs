@@ -1,17 +1,17 @@
-//! What the tests of several modules need.
+//! Fixtures of unit tests.
 
 use resource_server::{
     principal::{Credential, Principal, UserId},
     scope::{ScopeSet, Scopes},
 };
 
-/// The scopes of a server that keeps files.
+/// The scopes of a file server.
 pub(crate) fn scopes() -> Scopes {
     let names = ["files:read", "files:write", "people:read"];
     Scopes::declare(names.map(|name| (name, ""))).expect("they are scope tokens")
 }
 
-/// Somebody who may do everything.
+/// A user with all scopes.
 pub(crate) fn principal(subject: &str) -> Principal {
     Principal {
         issuer: "i".to_owned(),

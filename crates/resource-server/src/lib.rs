@@ -41,6 +41,6 @@ pub mod validation;
 pub mod watched_file;
 
 // What a guard is declared with, under short paths.
-pub use auth::Issuer;
 pub use guard::{Authorized, Guard};
+pub use issuer::Issuer;
 pub use principal::{Principal, UserId};

@@ -1,4 +1,4 @@
-//! JSON where reading and writing it is most of the work of a request.
+//! JSON parsing and serialisation on the hot path.
 
-pub mod data;
+pub mod dual;
 pub mod object;

@@ -1,5 +1,5 @@
-//! Objects read in one pass, however deep they lie: their members one by one, those that nobody knows passed
-//! over, and what is no object left for whoever knows what to say of it.
+//! Parsing of objects in one pass, at any depth: unknown members are skipped, duplicate ones detected, and
+//! other types of JSON reported without an error of serde.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -9,38 +9,42 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// What may be an object: its members, or `None` if it is no object, or names a member twice, so that two
-/// readers could see two different requests.
+/// The members of an object; `None` if the value is not an object, or if a known member appears twice,
+/// because two parsers could then read different requests.
 #[derive(Clone, Copy, Debug)]
-pub struct Object<T>(pub Option<T>);
+pub(crate) struct LenientObject<T>(pub(crate) Option<T>);
 
-/// The members of an object that somebody knows.
-pub trait Members<'a>: Default {
-    /// Takes the value of the member of this name from the object; a member that nobody knows has to be
-    /// taken as well. Says whether it is the first of its name, as far as that matters.
+/// The known members of an object.
+pub(crate) trait ObjectMembers<'a>: Default {
+    /// Reads the value of the member with this name, or skips it if the name is unknown. `false` if a known
+    /// member appears twice.
     ///
     /// # Errors
-    /// Those of the object.
-    fn take<M: MapAccess<'a>>(&mut self, name: &str, object: &mut M) -> Result<bool, M::Error>;
+    /// Errors of the deserializer.
+    fn read_member<M: MapAccess<'a>>(
+        &mut self,
+        name: &str,
+        object: &mut M,
+    ) -> Result<bool, M::Error>;
 }
 
-/// Takes a value for a member, and says whether it is the first.
+/// Reads the value of a member; `false` if it was read before.
 ///
 /// # Errors
-/// Those of the object.
-pub fn first<'a, T: Deserialize<'a>, M: MapAccess<'a>>(
+/// Errors of the deserializer.
+pub(crate) fn read_first<'a, T: Deserialize<'a>, M: MapAccess<'a>>(
     member: &mut Option<T>,
     object: &mut M,
 ) -> Result<bool, M::Error> {
     Ok(member.replace(object.next_value()?).is_none())
 }
 
-impl<'a, T: Members<'a>> Deserialize<'a> for Object<T> {
+impl<'a, T: ObjectMembers<'a>> Deserialize<'a> for LenientObject<T> {
     fn deserialize<D: Deserializer<'a>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any<T>(PhantomData<T>);
 
-        impl<'a, T: Members<'a>> Visitor<'a> for Any<T> {
-            type Value = Object<T>;
+        impl<'a, T: ObjectMembers<'a>> Visitor<'a> for Any<T> {
+            type Value = LenientObject<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value")
@@ -49,38 +53,38 @@ impl<'a, T: Members<'a>> Deserialize<'a> for Object<T> {
             fn visit_map<M: MapAccess<'a>>(self, mut object: M) -> Result<Self::Value, M::Error> {
                 let (mut members, mut once) = (T::default(), true);
                 while let Some(CowStr(name)) = object.next_key()? {
-                    once &= members.take(&name, &mut object)?;
+                    once &= members.read_member(&name, &mut object)?;
                 }
-                Ok(Object(once.then_some(members)))
+                Ok(LenientObject(once.then_some(members)))
             }
 
             fn visit_seq<S: SeqAccess<'a>>(self, mut array: S) -> Result<Self::Value, S::Error> {
                 while array.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
 
             fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
 
             fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
 
             fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
 
             fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-                Ok(Object(None))
+                Ok(LenientObject(None))
             }
         }
 
@@ -88,27 +92,27 @@ impl<'a, T: Members<'a>> Deserialize<'a> for Object<T> {
     }
 }
 
-/// Reads a member that may be absent but keeps a `null` apart from that.
+/// Deserialises an optional member; `null` is present.
 ///
 /// # Errors
-/// Those of the deserializer.
-pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// Errors of the deserializer.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// A string that is borrowed where it has no escapes.
+/// A string that is borrowed if it has no escapes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CowStr<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
-/// Whether a value is a JSON object.
+/// Whether a value is an object.
 #[must_use]
 pub fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
 }
 
-/// The text of a JSON string.
+/// The text of a string.
 #[must_use]
 pub fn as_str(raw: &RawValue) -> Option<Cow<'_, str>> {
     let quoted = raw.get().strip_prefix('"');
@@ -132,21 +136,27 @@ mod tests {
     #[derive(Default)]
     struct Pair<'a> {
         left: Option<&'a RawValue>,
-        within: Option<Box<Object<Self>>>,
+        within: Option<Box<LenientObject<Self>>>,
     }
 
-    impl<'a> Members<'a> for Pair<'a> {
-        fn take<M: MapAccess<'a>>(&mut self, name: &str, object: &mut M) -> Result<bool, M::Error> {
+    impl<'a> ObjectMembers<'a> for Pair<'a> {
+        fn read_member<M: MapAccess<'a>>(
+            &mut self,
+            name: &str,
+            object: &mut M,
+        ) -> Result<bool, M::Error> {
             match name {
-                "left" => first(&mut self.left, object),
-                "within" => first(&mut self.within, object),
+                "left" => read_first(&mut self.left, object),
+                "within" => read_first(&mut self.within, object),
                 _ => object.next_value().map(|IgnoredAny| true),
             }
         }
     }
 
     fn read(json: &str) -> Option<Pair<'_>> {
-        serde_json::from_str::<Object<Pair<'_>>>(json).unwrap().0
+        serde_json::from_str::<LenientObject<Pair<'_>>>(json)
+            .unwrap()
+            .0
     }
 
     #[test]

@@ -1,17 +1,15 @@
-//! The server that the official conformance suite is run against: what it calls `test_*`, on the
-//! library's own transport, sessions and dispatch. It has no database. The suite cannot send a token, so it
-//! comes in through a gate that adds one.
+//! The server for the official conformance suite: its `test_*` features on this library. The suite cannot send
+//! a token, so a proxy adds one.
 
-mod gate;
 mod prompts;
+mod proxy;
 mod resources;
 mod tools;
 
 use std::{error::Error, num::NonZeroUsize};
 
 use mcp_server::{
-    server::{Server, listen},
-    session::SessionSettings,
+    server::{Server, SessionSettings, listen},
     telemetry::{self, LogFormat},
 };
 use resource_server::issuer::Issuer;
@@ -26,14 +24,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let issuer = listen(([127, 0, 0, 1], 0).into())?;
-    let gate = listen(([127, 0, 0, 1], 0).into())?;
+    let proxy = listen(([127, 0, 0, 1], 0).into())?;
     let server = listen(([127, 0, 0, 1], 0).into())?;
-    let public = gate.local_addr()?;
+    let public = proxy.local_addr()?;
     let public_url = format!("http://{public}");
     let issuer_url = format!("http://{}", issuer.local_addr()?);
     let address = server.local_addr()?;
-    gate::authorization_server(issuer, issuer_url.clone(), format!("{public_url}/mcp"))?;
-    gate::open(gate, address)?;
+    proxy::authorization_server(issuer, issuer_url.clone(), format!("{public_url}/mcp"))?;
+    proxy::start(proxy, address)?;
     let running = Server::new("conformance-fixture", public_url)
         .issuer(Issuer::introspecting(
             &issuer_url,

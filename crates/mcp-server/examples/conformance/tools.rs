@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 type Arguments = Map<String, Value>;
 
-/// A picture of one red pixel.
+/// A PNG image of one red pixel.
 pub(crate) const PIXEL: &[u8] = &[
     0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0,
     0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 0x0c, b'I', b'D', b'A', b'T',
@@ -22,11 +22,11 @@ pub(crate) const PIXEL: &[u8] = &[
     b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
 ];
 
-/// A sound of no length at all.
+/// An audio file without samples.
 const SILENCE: &[u8] =
     b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
 
-/// How long a tool works between two things that it says.
+/// The time between two messages of a tool.
 const STEP: Duration = Duration::from_millis(50);
 
 pub(crate) fn all() -> Vec<DeclaredTool> {
@@ -36,7 +36,7 @@ pub(crate) fn all() -> Vec<DeclaredTool> {
     tools
 }
 
-/// What says something, each in its way.
+/// Tools with one kind of content each.
 fn contents() -> Vec<DeclaredTool> {
     vec![
         tool("test_simple_text", json!({}), |_, _| async {
@@ -72,7 +72,7 @@ fn contents() -> Vec<DeclaredTool> {
     ]
 }
 
-/// What says something on the way, or asks once in either era.
+/// Tools that send notifications, or one request in either era.
 fn conversations() -> Vec<DeclaredTool> {
     vec![
         tool(
@@ -199,7 +199,7 @@ fn log(context: &Context, texts: &[&str]) {
     }
 }
 
-/// What takes rounds to do.
+/// Tools with multiple round trips.
 fn rounds() -> Vec<DeclaredTool> {
     vec![
         tool(
@@ -253,7 +253,7 @@ fn rounds() -> Vec<DeclaredTool> {
             json!({}),
             |context, _| async move {
                 let conversation = context.conversation().clone();
-                if conversation.carried() != "second" {
+                if conversation.state() != "second" {
                     let question = form("Step 1: what is your name?", "name");
                     conversation.ask([("step1", question)], "first").await?;
                 }
@@ -280,7 +280,7 @@ fn rounds() -> Vec<DeclaredTool> {
     ]
 }
 
-/// A tool that asks one question, and says what the answer was.
+/// Sends one request, and returns the response as text.
 async fn ask_once(
     context: Context,
     key: &'static str,
@@ -293,7 +293,7 @@ async fn ask_once(
     }))
 }
 
-/// A tool that takes an object of these properties.
+/// A tool whose arguments have these properties.
 fn tool<F>(
     name: &'static str,
     properties: Value,
@@ -357,7 +357,7 @@ pub(crate) fn embedded(uri: String) -> Content {
     }
 }
 
-/// Asks the user for one text.
+/// A form with one text field.
 pub(crate) fn form(message: &str, field: &str) -> ServerRequest {
     elicit(message, strings([field]))
 }

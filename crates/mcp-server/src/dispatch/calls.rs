@@ -1,14 +1,15 @@
-//! Tools and prompts: what a call needs, and what it says to the client before its answer.
+//! Tools and prompts: the context of a call, and the responses to what a feature needs of the client.
 
 use std::{rc::Rc, sync::Arc};
 
 use super::{
-    dispatcher::{Call, Dispatcher, Work},
+    call::{Call, PendingAnswer},
+    dispatcher::Dispatcher,
     failure::{Failure, failure, sentence},
 };
 use crate::features::{
     context::Context,
-    conversation::{Client, Conversation, NeedsClient, Round, Step},
+    conversation::{AuditEvent, ClientInput, Conversation, NeedsClient, Peer},
     replay_store::StateNonce,
     tool_error::ToolError,
 };
@@ -16,9 +17,9 @@ use mcp_protocol::{
     answer::{Answer, ToolAnswer},
     envelope::Params,
     json::object::is_object,
-    jsonrpc::RpcError,
     outgoing::ClientCapability,
     request_state::{self, Binding, Opened},
+    rpc_error::RpcError,
     version::ProtocolVersion,
     wire_format,
 };
@@ -27,25 +28,25 @@ use resource_server::{cause::Cause, principal::UserId};
 impl Dispatcher {
     pub(crate) fn call_tool(
         self: &Arc<Self>,
-        place: usize,
+        index: usize,
         call: &Call<'_>,
-    ) -> Result<Work, Failure> {
+    ) -> Result<PendingAnswer, Failure> {
         let params = call.params;
-        let tool = self.catalogue().tool(place);
+        let tool = self.catalogue().tool(index);
         self.require(&call.principal, tool.scopes_of_call(params.arguments))?;
         check_arguments(params)?;
         let (context, responder) = self.context(call, "tools/call", tool.name())?;
-        let work = tool.call(context, params.arguments);
+        let pending = tool.call(context, params.arguments);
         let failed = |reason| Answer::Tool(ToolAnswer::Failed(reason));
         Ok(Box::pin(async move {
             responder.use_state_up().await?;
-            match work.await {
+            match pending.await {
                 Ok(output) => Ok(Answer::Tool(ToolAnswer::Done(output))),
-                Err(ToolError::NeedsClient(NeedsClient::TooManyOpen)) => {
-                    Ok(failed(TOO_MANY_OPEN.into()))
+                Err(ToolError::NeedsClient(NeedsClient::TooManyPending)) => {
+                    Ok(failed(TOO_MANY_PENDING.into()))
                 }
                 Err(ToolError::NeedsClient(needs)) => {
-                    responder.explain(needs, wire_format::unable_for_tool)
+                    responder.explain(needs, wire_format::unsupported_by_tool)
                 }
                 Err(error) => sentence(error).map(failed),
             }
@@ -54,28 +55,28 @@ impl Dispatcher {
 
     pub(crate) fn get_prompt(
         self: &Arc<Self>,
-        place: usize,
+        index: usize,
         call: &Call<'_>,
-    ) -> Result<Work, Failure> {
+    ) -> Result<PendingAnswer, Failure> {
         let params = call.params;
-        let prompt = self.catalogue().prompt(place);
+        let prompt = self.catalogue().prompt(index);
         self.require(&call.principal, prompt.scopes())?;
         check_arguments(params)?;
         let (context, responder) = self.context(call, "prompts/get", prompt.name())?;
-        let work = prompt.get(context, params.arguments);
+        let pending = prompt.get(context, params.arguments);
         Ok(Box::pin(async move {
             responder.use_state_up().await?;
-            match work.await {
+            match pending.await {
                 Ok(output) => Ok(Answer::Prompt(output)),
                 Err(ToolError::NeedsClient(needs)) => {
-                    responder.explain(needs, wire_format::unable_for_prompt)
+                    responder.explain(needs, wire_format::unsupported_by_prompt)
                 }
                 Err(error) => Err(RpcError::invalid_params(sentence(error)?).into()),
             }
         }))
     }
 
-    /// What a feature has at hand, and what answers the client if the feature needs it first.
+    /// The context of a feature, and what responds to the client if the feature needs it first.
     fn context(
         self: &Arc<Self>,
         call: &Call<'_>,
@@ -100,52 +101,50 @@ impl Dispatcher {
         Ok((context, responder))
     }
 
-    /// The conversation of a call, and the state that its answers came with, if any did. A state
-    /// without an answer confirms nothing, and need not be used up.
+    /// The conversation of a call, and the nonce of its request state if the client sent responses. A state
+    /// without a response confirms nothing and need not be marked as used.
     fn conversation(
         &self,
         call: &Call<'_>,
         binding: Option<&Binding>,
     ) -> Result<(Conversation, Option<StateNonce>), RpcError> {
         let token = call.progress_token.clone();
-        if !call.version.asks_in_rounds() {
+        if !call.version.has_multi_round_trips() {
             let client = Rc::clone(&call.client);
-            return Ok((
-                Conversation::at_once(token, call.capabilities, client),
-                None,
-            ));
+            return Ok((Conversation::inline(token, call.capabilities, client), None));
         }
         let opened = match (call.params.request_state, binding) {
             (Some(state), Some(binding)) => {
                 let state = Params::string(Some(state), "requestState")?;
                 let opened = self.sealer().open(binding, &state, self.now());
-                Some(opened.inspect_err(|_| call.client.overhear(Step::StateRefused))?)
+                Some(opened.inspect_err(|_| call.client.audit(AuditEvent::StateRefused))?)
             }
             _ => None,
         };
-        let (carried, nonce) = opened
-            .map(|Opened { carried, nonce }| (carried, nonce))
+        let (state, nonce) = opened
+            .map(|Opened { payload, nonce }| (payload, nonce))
             .unzip();
-        let round = Round::read(carried, call.params.input_responses)?;
-        let used = nonce.filter(|_| !round.answers.is_empty());
-        let conversation = Conversation::in_rounds(token, call.capabilities, &call.client, round);
+        let input = ClientInput::read(state, call.params.input_responses)?;
+        let used = nonce.filter(|_| !input.responses.is_empty());
+        let conversation =
+            Conversation::multi_round_trip(token, call.capabilities, &call.client, input);
         Ok((conversation, used))
     }
 }
 
-/// Answers the client of a call for what a feature needs of it first.
+/// Responds to the client if a feature needs it first.
 struct InputRequired {
     dispatcher: Arc<Dispatcher>,
-    client: Rc<dyn Client>,
+    client: Rc<dyn Peer>,
     binding: Option<Binding>,
     used_state: Option<(UserId, StateNonce)>,
     version: ProtocolVersion,
 }
 
 impl InputRequired {
-    /// Marks the state as used: after everything that can be refused without asking the store, and
-    /// before the feature does anything. What fails from here on leaves the state used, so that the
-    /// client has to ask again; what it confirms is done at most once.
+    /// Marks the state as used: after all checks that need no store, and before the feature runs. If the call
+    /// fails after this, the state stays used and the client has to start over, so what it confirms is done
+    /// at most once.
     async fn use_state_up(&self) -> Result<(), Failure> {
         let Some((user, nonce)) = self.used_state else {
             return Ok(());
@@ -154,39 +153,40 @@ impl InputRequired {
         match store.mark_used(user, nonce).await {
             Ok(true) => Ok(()),
             Ok(false) => {
-                self.client.overhear(Step::StateRefused);
+                self.client.audit(AuditEvent::StateRefused);
                 Err(request_state::refused().into())
             }
             Err(error) => Err(failure(error)),
         }
     }
 
-    /// `unable` says what a client is answered that cannot do what is needed.
+    /// The answer for what a feature needs. `unsupported` gives the answer to a client without the
+    /// capability.
     fn explain(
         &self,
         needs: NeedsClient,
-        unable: fn(ClientCapability, ProtocolVersion) -> Result<Answer, RpcError>,
+        unsupported: fn(ClientCapability, ProtocolVersion) -> Result<Answer, RpcError>,
     ) -> Result<Answer, Failure> {
         match needs {
-            NeedsClient::InputRequired { questions, carry } => {
+            NeedsClient::InputRequired { requests, state } => {
                 let binding = self.binding.as_ref().ok_or_else(|| Failure::Internal {
-                    source: Cause::new("a question to a client that can answer none"),
+                    source: Cause::new("a request to a client without capabilities"),
                 })?;
                 let (sealer, now) = (self.dispatcher.sealer(), self.dispatcher.now());
                 Ok(Answer::InputRequired {
-                    questions,
-                    state: sealer.seal(binding, &carry, now),
+                    requests,
+                    state: sealer.seal(binding, &state, now),
                 })
             }
             NeedsClient::BadAnswer(error) => Err(error.into()),
-            NeedsClient::Unable(ability) => Ok(unable(ability, self.version)?),
-            NeedsClient::TooManyOpen => Err(RpcError::invalid_request(TOO_MANY_OPEN).into()),
+            NeedsClient::Unsupported(capability) => Ok(unsupported(capability, self.version)?),
+            NeedsClient::TooManyPending => Err(RpcError::invalid_request(TOO_MANY_PENDING).into()),
         }
     }
 }
 
-/// What the client of a call reads that could not ask.
-const TOO_MANY_OPEN: &str = "Too many questions to the client are open in this session; call again when one of them has been answered.";
+/// The answer if a request could not be sent to the client.
+const TOO_MANY_PENDING: &str = "Too many questions to the client are open in this session; call again when one of them has been answered.";
 
 fn check_arguments(params: &Params<'_>) -> Result<(), RpcError> {
     match params.arguments {

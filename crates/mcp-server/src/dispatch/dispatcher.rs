@@ -1,147 +1,107 @@
-//! The dispatcher: it begins calls.
+//! The dispatcher: from a method and its parameters to the feature that answers.
 
-use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
+use std::sync::Arc;
 
 use super::{
+    call::{Call, Dispatched, OnCall},
     failure::Failure,
-    recording::{self, Recording},
+    recording::{self, Recorder, Recording},
 };
 use crate::features::{
-    call_record::CallRecord,
     catalogue::Catalogue,
     changes::Changes,
     context::{Environment, ReadContext},
-    conversation::Client,
     replay_store::ReplayStore,
     target::Target,
 };
 use mcp_protocol::{
-    answer::Answer,
-    envelope::Params,
-    jsonrpc::RpcError,
-    method::Method,
-    outgoing::{ClientCapabilities, ProgressToken},
-    request_state::Sealer,
-    version::ProtocolVersion,
-    wire_format::WireFormat,
+    answer::Answer, envelope::Params, method::Method, request_state::Sealer, rpc_error::RpcError,
+    version::ProtocolVersion, wire_format::WireFormat,
 };
 use resource_server::{
     clock::Timestamp,
     principal::Principal,
     scope::{ScopeSet, Scopes},
-    trace_context::Trace,
 };
 
-/// Begins calls: finds the feature, compares its scopes with the token's, reads what is needed, and
-/// returns what does the rest.
-pub struct Dispatcher {
+/// Dispatches calls: finds the feature, compares its scopes with those of the token, reads the parameters,
+/// and returns the future that does the rest.
+pub(crate) struct Dispatcher {
     catalogue: Catalogue,
     environment: Arc<Environment>,
     sealer: Sealer,
     replay_store: Arc<dyn ReplayStore>,
     changes: Changes,
-    on_call: Vec<OnCall>,
+    recorder: Arc<Recorder>,
 }
 
-/// What a dispatcher is made of.
-pub struct DispatcherSettings {
+/// The parts of a dispatcher.
+pub(crate) struct DispatcherSettings {
     /// The features.
     pub catalogue: Catalogue,
-    /// What all calls have in common.
+    /// What all calls share.
     pub environment: Environment,
-    /// Seals what clients carry between two rounds of a call.
+    /// Encrypts request states.
     pub sealer: Sealer,
-    /// Remembers which sealed states were used.
+    /// Remembers used request states.
     pub replay_store: Arc<dyn ReplayStore>,
-    /// Tells sessions and streams of changes.
+    /// Notifies sessions and streams of changes.
     pub changes: Changes,
-    /// Called when a call of a declared feature has ended, in whichever way.
+    /// Called after each call of a declared feature, whatever its outcome.
     pub on_call: Vec<OnCall>,
 }
-
-/// See [`DispatcherSettings::on_call`].
-pub type OnCall = Box<dyn Fn(CallRecord) + Send + Sync>;
-
-/// A request that the protocol has admitted.
-pub struct Call<'a> {
-    /// What is asked for.
-    pub method: Method,
-    /// What it is about.
-    pub target: Result<Target, RpcError>,
-    /// In which revision.
-    pub version: ProtocolVersion,
-    /// With which parameters.
-    pub params: &'a Params<'a>,
-    /// The token of the progress notifications that the client asks for, if it does.
-    pub progress_token: Option<ProgressToken>,
-    /// In which HTTP request, for the log.
-    pub trace: Trace,
-    /// On whose behalf, according to the token of this very request.
-    pub principal: Arc<Principal>,
-    /// What the client can do for the server.
-    pub capabilities: ClientCapabilities,
-    /// The client's end of the call.
-    pub client: Rc<dyn Client>,
-}
-
-/// A call that was begun.
-pub enum Begun {
-    /// It was answered at once.
-    Answered(Answer),
-    /// It has all that it needs to go on; dropping it cancels it.
-    UnderWay(Work),
-}
-
-/// A call under way.
-pub type Work = Pin<Box<dyn Future<Output = Result<Answer, Failure>>>>;
 
 impl Dispatcher {
     /// A dispatcher.
     #[must_use]
-    pub fn new(settings: DispatcherSettings) -> Self {
+    pub(crate) fn new(settings: DispatcherSettings) -> Self {
+        let recorder = Recorder {
+            on_call: settings.on_call,
+            clock: settings.environment.clock.clone(),
+        };
         Self {
             catalogue: settings.catalogue,
             environment: Arc::new(settings.environment),
             sealer: settings.sealer,
             replay_store: settings.replay_store,
             changes: settings.changes,
-            on_call: settings.on_call,
+            recorder: Arc::new(recorder),
         }
     }
 
     /// The features.
     #[must_use]
-    pub fn catalogue(&self) -> &Catalogue {
+    pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
 
     /// The declared scopes.
     #[must_use]
-    pub fn scopes(&self) -> &Scopes {
+    pub(crate) fn scopes(&self) -> &Scopes {
         &self.environment.scopes
     }
 
-    /// Gives answers the shape of a revision.
+    /// Serialises answers for a revision.
     #[must_use]
-    pub fn wire(&self) -> &WireFormat {
-        self.catalogue.wire()
+    pub(crate) fn wire_format(&self) -> &WireFormat {
+        self.catalogue.wire_format()
     }
 
-    /// Tells sessions and streams of changes.
+    /// Notifies sessions and streams of changes.
     #[must_use]
-    pub fn changes(&self) -> &Changes {
+    pub(crate) fn changes(&self) -> &Changes {
         &self.changes
     }
 
-    /// The current instant.
+    /// The current time.
     #[must_use]
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.environment.clock.now()
     }
 
-    /// Whether a principal's token has ended.
+    /// Whether the token of a principal has expired.
     #[must_use]
-    pub fn has_ended(&self, principal: &Principal) -> bool {
+    pub(crate) fn has_ended(&self, principal: &Principal) -> bool {
         principal.expires_at.is_some_and(|end| end <= self.now())
     }
 
@@ -157,24 +117,18 @@ impl Dispatcher {
         ReadContext::new(Arc::clone(principal), Arc::clone(&self.environment))
     }
 
-    pub(crate) fn record(&self, record: &CallRecord) {
-        for on_call in &self.on_call {
-            on_call(record.clone());
-        }
-    }
-
-    /// Refuses, before anything runs, what the token does not reach.
+    /// Checks the scopes of a token.
     pub(crate) fn require(&self, principal: &Principal, needed: ScopeSet) -> Result<(), Failure> {
         self.scopes()
             .require(principal.scopes, needed)
             .map_err(|needed| Failure::Forbidden { needed })
     }
 
-    /// Finds what a request is about.
+    /// Finds the feature that a request names.
     ///
     /// # Errors
-    /// Those of [`Target::find`].
-    pub fn find(
+    /// See [`Target::find`].
+    pub(crate) fn find(
         &self,
         method: Method,
         params: &Params<'_>,
@@ -183,35 +137,37 @@ impl Dispatcher {
         Target::find(&self.catalogue, method, params, version)
     }
 
-    /// Begins a call, and records what becomes of it.
+    /// Starts a call and records its outcome.
     ///
     /// # Errors
-    /// See [`Failure`]. Nothing has been done then.
-    pub fn begin(self: &Arc<Self>, call: Call<'_>) -> Result<Begun, Failure> {
+    /// See [`Failure`]. The feature has not run then.
+    pub(crate) fn dispatch(self: &Arc<Self>, call: Call<'_>) -> Result<Dispatched, Failure> {
         let target = match &call.target {
             Ok(target) => *target,
             Err(error) => return Err(error.clone().into()),
         };
-        // A call of nothing that is declared is not recorded: no client adds names to what is kept.
+        // Only calls of declared features are recorded, so that clients cannot add names.
         let Some(feature) = target.feature(&self.catalogue, call.method) else {
             return self.start(target, &call);
         };
-        let (call, recording) = Recording::begin(self, call, feature);
+        let (call, recording) = Recording::begin(&self.recorder, call, feature);
         match self.start(target, &call) {
-            Ok(Begun::UnderWay(work)) => Ok(Begun::UnderWay(recording.of_work(work))),
+            Ok(Dispatched::Pending(pending)) => Ok(Dispatched::Pending(recording.wrap(pending))),
             outcome => {
-                recording.end(recording::outcome_of_begin(&outcome));
+                recording.end(recording::outcome_of_dispatch(&outcome));
                 outcome
             }
         }
     }
 
-    fn start(self: &Arc<Self>, target: Target, call: &Call<'_>) -> Result<Begun, Failure> {
+    fn start(self: &Arc<Self>, target: Target, call: &Call<'_>) -> Result<Dispatched, Failure> {
         let granted = call.principal.scopes;
-        let has = self.wire().capabilities();
+        let has = self.wire_format().capabilities();
         match (call.method, target) {
-            (Method::Ping, _) => Ok(Begun::Answered(Answer::Empty)),
-            (Method::Discover, _) => Ok(Begun::Answered(Answer::Ready(self.catalogue.discovery()))),
+            (Method::Ping, _) => Ok(Dispatched::Ready(Answer::Empty)),
+            (Method::Discover, _) => {
+                Ok(Dispatched::Ready(Answer::Ready(self.catalogue.discovery())))
+            }
             (Method::ListTools, _) if has.tools => Self::one_page(call.params, || {
                 self.catalogue.tool_list(granted, call.version)
             }),
@@ -224,18 +180,18 @@ impl Dispatcher {
                 self.catalogue.prompt_list(granted, call.version)
             }),
             (Method::ListResources, _) if has.resources => {
-                self.list_resources(call).map(Begun::UnderWay)
+                self.list_resources(call).map(Dispatched::Pending)
             }
             (_, Target::Resource(_) | Target::Template(_)) => {
-                self.read_resource(call).map(Begun::UnderWay)
+                self.read_resource(call).map(Dispatched::Pending)
             }
             (_, Target::PromptCompletion(_) | Target::TemplateCompletion(_)) => {
-                self.complete(target, call).map(Begun::UnderWay)
+                self.complete(target, call).map(Dispatched::Pending)
             }
-            (_, Target::Prompt(place)) => self.get_prompt(place, call).map(Begun::UnderWay),
-            (_, Target::Tool(place)) => self.call_tool(place, call).map(Begun::UnderWay),
-            // Subscriptions and log levels belong to a stream or a session, which looks at them first;
-            // and what was not declared is not served.
+            (_, Target::Prompt(index)) => self.get_prompt(index, call).map(Dispatched::Pending),
+            (_, Target::Tool(index)) => self.call_tool(index, call).map(Dispatched::Pending),
+            // Subscriptions and log levels are handled by the stream or the session before this; the other
+            // methods need features that are not declared.
             _ => Err(RpcError::method_not_found().into()),
         }
     }
@@ -247,7 +203,7 @@ impl Dispatcher {
     pub(crate) fn of_test() -> Self {
         use crate::features::{
             catalogue::Features,
-            replay_store::ReplayMemory,
+            replay_store::InMemoryReplayStore,
             resource::{Contents, DeclaredTemplate, ResourceTemplate},
             tool_error::ToolError,
         };
@@ -282,7 +238,7 @@ impl Dispatcher {
         let catalogue = Catalogue::new(features, scopes.clone(), info);
         Self::new(DispatcherSettings {
             catalogue: catalogue.expect("the declarations are right"),
-            replay_store: Arc::new(ReplayMemory::new(clock.clone())),
+            replay_store: Arc::new(InMemoryReplayStore::new(clock.clone())),
             environment: Environment { scopes, clock },
             sealer: Sealer::random(),
             changes: Changes::start(&actix_rt::Arbiter::current()),

@@ -1,52 +1,52 @@
-//! Why there is no answer, and what is said of it.
+//! Errors of calls.
 
 use std::borrow::Cow;
 
 use derive_more::Display;
 
 use crate::features::tool_error::ToolError;
-use mcp_protocol::jsonrpc::{RpcError, code};
+use mcp_protocol::rpc_error::{RpcError, code};
 use resource_server::{
     cause::Cause,
     scope::{ScopeSet, Scopes},
 };
 
-/// Why there is no answer.
+/// Why a call has no answer.
 #[derive(Debug, Display)]
-pub enum Failure {
-    /// The request is wrong, in the protocol's words.
+pub(crate) enum Failure {
+    /// The request is invalid: a JSON-RPC error.
     #[display("{}", _0.message)]
     Rpc(RpcError),
-    /// The token lacks a scope. Found before anything ran.
+    /// The token lacks a scope. The feature has not run.
     #[display("insufficient scope")]
     Forbidden {
-        /// Everything that this call needs.
+        /// All scopes that this call needs.
         needed: ScopeSet,
     },
-    /// As much is under way as may be; try again soon.
+    /// The server is at capacity.
     #[display("busy")]
     Busy,
-    /// Something that the feature needs is out of reach; try again later.
+    /// Something that the feature depends on is unreachable.
     #[display("{message}")]
     Unavailable {
-        /// What the client reads.
+        /// The message for the client.
         message: Cow<'static, str>,
-        /// Why, for the log alone.
+        /// The cause, which is only logged.
         source: Cause,
     },
-    /// The server is at fault.
+    /// An error of the server.
     #[display("internal error")]
     Internal {
-        /// Why, for the log alone.
+        /// The cause, which is only logged.
         source: Cause,
     },
 }
 
 impl Failure {
-    /// The failure as a message among others, where no status can say it: at the end of a stream, or in
-    /// a batch. The words for what is not the client's fault are fixed; the cause is for the log.
+    /// The failure as a JSON-RPC error, where no HTTP status can be sent: at the end of a stream, or in a
+    /// batch. The cause is logged, not sent.
     #[must_use]
-    pub fn in_band(self, scopes: &Scopes) -> RpcError {
+    pub(crate) fn in_band(self, scopes: &Scopes) -> RpcError {
         let (text, cause) = match self {
             Self::Rpc(error) => return error,
             Self::Forbidden { needed } => {
@@ -60,7 +60,7 @@ impl Failure {
             }
         };
         log::warn!(
-            "a call failed where no status could say so: {text}{}",
+            "a call failed after its response had begun: {text}{}",
             cause.map(|cause| format!(": {cause}")).unwrap_or_default()
         );
         RpcError::new(code::INTERNAL_ERROR, text)
@@ -73,7 +73,7 @@ impl From<RpcError> for Failure {
     }
 }
 
-/// What went wrong where nothing that was asked can mend it.
+/// The failure of a feature that has no sentence for the model.
 pub(crate) fn failure(error: ToolError) -> Failure {
     match sentence(error) {
         Ok(text) => Failure::Internal {
@@ -83,8 +83,7 @@ pub(crate) fn failure(error: ToolError) -> Failure {
     }
 }
 
-/// The sentence for what the model or the user can mend; the rest is the client's or the operator's
-/// business.
+/// The sentence for the model if the model or the user can correct the error.
 pub(crate) fn sentence(error: ToolError) -> Result<String, Failure> {
     Err(match error {
         ToolError::Refused(reason) | ToolError::NotFound(reason) => return Ok(reason),
@@ -92,7 +91,7 @@ pub(crate) fn sentence(error: ToolError) -> Result<String, Failure> {
         ToolError::Unavailable { message, source } => Failure::Unavailable { message, source },
         ToolError::Internal { source } => Failure::Internal { source },
         ToolError::NeedsClient(_) => Failure::Internal {
-            source: Cause::new("a feature needs the client where there is none to ask"),
+            source: Cause::new("a feature that only reads needs the client"),
         },
     })
 }

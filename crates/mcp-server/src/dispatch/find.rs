@@ -1,5 +1,4 @@
-//! What a request is about: found once, by name or URI, for the access log, the record of calls and the
-//! call itself.
+//! Finds the feature that a request names. Done once, for the access log, the call record and the call.
 
 use std::borrow::Cow;
 
@@ -11,22 +10,22 @@ use crate::features::{
     target::Target,
 };
 use mcp_protocol::{
-    completion::{Reference, Typed},
+    completion::{CompletionArgument, Reference},
     envelope::Params,
-    jsonrpc::RpcError,
     method::Method,
+    rpc_error::RpcError,
     version::ProtocolVersion,
     wire_format,
 };
 use resource_server::scope::ScopeSet;
 
 impl Target {
-    /// Finds what a request is about.
+    /// Finds the feature that a request names.
     ///
     /// # Errors
-    /// `-32602` for a name that is missing or is not declared; the resource's own error for a URI that
-    /// leads nowhere.
-    pub fn find(
+    /// `-32602` if the name is missing or unknown; for an unknown URI see
+    /// [`wire_format::resource_not_found`].
+    pub(crate) fn find(
         catalogue: &Catalogue,
         method: Method,
         params: &Params<'_>,
@@ -36,28 +35,28 @@ impl Target {
         match method {
             Method::CallTool => {
                 let name = name()?;
-                let place = catalogue.tool_place(&name);
-                place.map(Self::Tool).ok_or_else(|| unknown("tool", &name))
+                let index = catalogue.tool_index(&name);
+                index.map(Self::Tool).ok_or_else(|| unknown("tool", &name))
             }
             Method::GetPrompt => {
                 let name = name()?;
-                let place = catalogue.prompt_place(&name);
-                place
+                let index = catalogue.prompt_index(&name);
+                index
                     .map(Self::Prompt)
                     .ok_or_else(|| unknown("prompt", &name))
             }
             Method::ReadResource | Method::Subscribe => {
                 let uri = Params::string(params.uri, "uri")?;
-                let found = catalogue.locate_place(&uri);
+                let found = catalogue.target_of_uri(&uri);
                 found.ok_or_else(|| wire_format::resource_not_found(&uri, version))
             }
             Method::Complete => match Reference::read(params)? {
                 Reference::Prompt(prompt) => catalogue
-                    .prompt_place(&prompt)
+                    .prompt_index(&prompt)
                     .map(Self::PromptCompletion)
                     .ok_or_else(|| unknown("prompt", &prompt)),
                 Reference::Template(uri) => catalogue
-                    .template_place(&uri)
+                    .template_index(&uri)
                     .map(Self::TemplateCompletion)
                     .ok_or_else(|| unknown("resource template", &uri)),
             },
@@ -73,23 +72,23 @@ impl Target {
         }
     }
 
-    /// The scopes that the request needs. Nothing, if it is wrong in another way.
+    /// The scopes that the request needs; none if it is invalid.
     #[must_use]
-    pub fn scopes(self, catalogue: &Catalogue, params: &Params<'_>) -> ScopeSet {
+    pub(crate) fn scopes(self, catalogue: &Catalogue, params: &Params<'_>) -> ScopeSet {
         match self {
             Self::Method => ScopeSet::EMPTY,
-            Self::Tool(place) => catalogue.tool(place).scopes_of_call(params.arguments),
-            Self::Prompt(place) => catalogue.prompt(place).scopes(),
-            Self::Resource(place) => catalogue.resource(place).scopes(),
-            Self::Template(place) => catalogue.template(place).scopes(),
+            Self::Tool(index) => catalogue.tool(index).scopes_of_call(params.arguments),
+            Self::Prompt(index) => catalogue.prompt(index).scopes(),
+            Self::Resource(index) => catalogue.resource(index).scopes(),
+            Self::Template(index) => catalogue.template(index).scopes(),
             Self::PromptCompletion(_) | Self::TemplateCompletion(_) => {
-                let typed = Typed::read(params);
+                let typed = CompletionArgument::read(params);
                 let name = typed.as_ref().map_or("", |typed| &typed.name);
                 let suggested = self.completer(catalogue, name);
                 let given_away = suggested.map_or(ScopeSet::EMPTY, Completer::scopes);
                 let of_feature = match self {
-                    Self::PromptCompletion(place) => catalogue.prompt(place).scopes(),
-                    Self::TemplateCompletion(place) => catalogue.template(place).scopes(),
+                    Self::PromptCompletion(index) => catalogue.prompt(index).scopes(),
+                    Self::TemplateCompletion(index) => catalogue.template(index).scopes(),
                     _ => ScopeSet::EMPTY,
                 };
                 of_feature.union(given_away)
@@ -97,16 +96,16 @@ impl Target {
         }
     }
 
-    /// What suggests values for an argument or a variable, if anything does.
+    /// Suggests values for an argument or a variable, if the feature can.
     pub(crate) fn completer<'c>(
         self,
         catalogue: &'c Catalogue,
         argument: &str,
     ) -> Option<&'c Completer> {
         match self {
-            Self::PromptCompletion(place) => catalogue.prompt(place).completer(argument),
-            Self::TemplateCompletion(place) => {
-                let template = catalogue.template(place);
+            Self::PromptCompletion(index) => catalogue.prompt(index).completer(argument),
+            Self::TemplateCompletion(index) => {
+                let template = catalogue.template(index);
                 let completer = template.completer();
                 completer.filter(|_| template.has_variable(argument))
             }
@@ -114,19 +113,18 @@ impl Target {
         }
     }
 
-    /// Whether there is an argument or a variable of that name.
+    /// Whether the feature has an argument or a variable of this name.
     pub(crate) fn has_argument(self, catalogue: &Catalogue, argument: &str) -> bool {
         match self {
-            Self::PromptCompletion(place) => catalogue.prompt(place).has_argument(argument),
-            Self::TemplateCompletion(place) => catalogue.template(place).has_variable(argument),
+            Self::PromptCompletion(index) => catalogue.prompt(index).has_argument(argument),
+            Self::TemplateCompletion(index) => catalogue.template(index).has_variable(argument),
             _ => false,
         }
     }
 
-    /// The feature, for the log and the record of calls; `None` for methods that show nothing of a
-    /// user's.
+    /// The feature for the log and the call record; `None` for methods that show no data of a user.
     #[must_use]
-    pub fn feature(self, catalogue: &Catalogue, method: Method) -> Option<Feature> {
+    pub(crate) fn feature(self, catalogue: &Catalogue, method: Method) -> Option<Feature> {
         let feature = |kind, name: Cow<'static, str>| {
             Some(Feature {
                 kind,
@@ -136,32 +134,32 @@ impl Target {
         };
         let owned = |text: &str| Cow::Owned(text.to_owned());
         match self {
-            Self::Tool(place) => {
-                let tool = catalogue.tool(place);
+            Self::Tool(index) => {
+                let tool = catalogue.tool(index);
                 Some(Feature {
                     kind: FeatureKind::Tool,
                     name: tool.descriptor.name.clone(),
                     writes: tool.writes(),
                 })
             }
-            Self::Prompt(place) => {
-                feature(FeatureKind::Prompt, owned(catalogue.prompt(place).name()))
+            Self::Prompt(index) => {
+                feature(FeatureKind::Prompt, owned(catalogue.prompt(index).name()))
             }
-            Self::Resource(place) if method == Method::ReadResource => feature(
+            Self::Resource(index) if method == Method::ReadResource => feature(
                 FeatureKind::Resource,
-                owned(&catalogue.resource(place).descriptor.uri),
+                owned(&catalogue.resource(index).descriptor.uri),
             ),
-            Self::Template(place) if method == Method::ReadResource => feature(
+            Self::Template(index) if method == Method::ReadResource => feature(
                 FeatureKind::Resource,
-                owned(&catalogue.template(place).descriptor.uri_template),
+                owned(&catalogue.template(index).descriptor.uri_template),
             ),
-            Self::PromptCompletion(place) => feature(
+            Self::PromptCompletion(index) => feature(
                 FeatureKind::Completion,
-                owned(catalogue.prompt(place).name()),
+                owned(catalogue.prompt(index).name()),
             ),
-            Self::TemplateCompletion(place) => feature(
+            Self::TemplateCompletion(index) => feature(
                 FeatureKind::Completion,
-                owned(&catalogue.template(place).descriptor.uri_template),
+                owned(&catalogue.template(index).descriptor.uri_template),
             ),
             // The list has the user's own resources in it.
             Self::Method if method == Method::ListResources => {

@@ -1,13 +1,14 @@
-//! *Purpose:* the way from a method and its parameters to an answer, the same in both eras.
+//! *Purpose:* from a method and its parameters to an answer, in the same way for both eras.
 //!
 //! *Used by:* `http` and `session`.
 //!
-//! *Invariants:* look-up, scopes, parameters, then the work, in that order; nothing has been done when
-//! a call is refused. No rule of a feature, no shape of an answer and no status is decided here.
+//! *Invariants:* the order is: look up the feature, check scopes, read parameters, run. A call that is
+//! refused has had no effect. No rule of a feature, no wire format and no HTTP status is decided here.
 //!
-//! *Start reading at* [`Dispatcher::begin`], then `calls.rs` (tools and prompts, which may need the
-//! client first) and `reads.rs` (lists, resources, completions, which never do).
+//! *Start reading at* [`Dispatcher::dispatch`], then `calls.rs` (tools and prompts, which may need a response
+//! of the client first) and `reads.rs` (lists, resources, completions).
 
+mod call;
 mod calls;
 mod dispatcher;
 mod failure;
@@ -15,7 +16,8 @@ mod find;
 mod reads;
 mod recording;
 
-pub use self::{
-    dispatcher::{Begun, Call, Dispatcher, DispatcherSettings, OnCall, Work},
+pub(crate) use self::{
+    call::{Call, Dispatched, OnCall, PendingAnswer},
+    dispatcher::{Dispatcher, DispatcherSettings},
     failure::Failure,
 };

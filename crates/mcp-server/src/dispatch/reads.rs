@@ -1,24 +1,25 @@
-//! Lists, resources and completions: they read, and say nothing on the way.
+//! Lists, resources and completions. They send nothing to the client before their answer.
 
 use std::sync::Arc;
 
 use super::{
-    dispatcher::{Begun, Call, Dispatcher, Work},
+    call::{Call, Dispatched, PendingAnswer},
+    dispatcher::Dispatcher,
     failure::{Failure, failure, unknown},
 };
 use crate::features::{target::Target, tool_error::ToolError};
 use mcp_protocol::{
     answer::{Answer, Completion, ResourcePage},
-    completion::Typed,
+    completion::CompletionArgument,
     envelope::Params,
     json::object::as_str,
-    jsonrpc::RpcError,
+    rpc_error::RpcError,
     wire_format,
 };
 
 impl Dispatcher {
-    /// The fixed resources, then page by page those of the template that is listed one by one.
-    pub(crate) fn list_resources(&self, call: &Call<'_>) -> Result<Work, Failure> {
+    /// The resources with fixed URIs, then page by page those of the listed template.
+    pub(crate) fn list_resources(&self, call: &Call<'_>) -> Result<PendingAnswer, Failure> {
         let cursor = call
             .params
             .cursor
@@ -54,7 +55,7 @@ impl Dispatcher {
         }))
     }
 
-    pub(crate) fn read_resource(&self, call: &Call<'_>) -> Result<Work, Failure> {
+    pub(crate) fn read_resource(&self, call: &Call<'_>) -> Result<PendingAnswer, Failure> {
         let version = call.version;
         let uri = Params::string(call.params.uri, "uri")?.into_owned();
         let not_found = || wire_format::resource_not_found(&uri, version);
@@ -73,10 +74,14 @@ impl Dispatcher {
         }))
     }
 
-    pub(crate) fn complete(&self, target: Target, call: &Call<'_>) -> Result<Work, Failure> {
+    pub(crate) fn complete(
+        &self,
+        target: Target,
+        call: &Call<'_>,
+    ) -> Result<PendingAnswer, Failure> {
         let needed = target.scopes(self.catalogue(), call.params);
         self.require(&call.principal, needed)?;
-        let typed = Typed::read(call.params)?;
+        let typed = CompletionArgument::read(call.params)?;
         if !target.has_argument(self.catalogue(), &typed.name) {
             return Err(unknown("argument", &typed.name).into());
         }
@@ -94,13 +99,13 @@ impl Dispatcher {
         }))
     }
 
-    /// A list that is one page, so that no cursor was ever given out.
+    /// A list that fits on one page, so that every cursor is invalid.
     pub(crate) fn one_page(
         params: &Params<'_>,
         list: impl FnOnce() -> Arc<str>,
-    ) -> Result<Begun, Failure> {
+    ) -> Result<Dispatched, Failure> {
         match params.cursor {
-            None => Ok(Begun::Answered(Answer::Ready(list()))),
+            None => Ok(Dispatched::Ready(Answer::Ready(list()))),
             Some(_) => Err(unknown_cursor().into()),
         }
     }

@@ -1,16 +1,16 @@
-//! What became of each call: for the record of calls and, if it writes, for the audit log.
+//! Records the outcome of each call for `on_call` and, if the feature writes, for the audit log.
 
 use std::{borrow::Borrow, cell::Cell, rc::Rc, sync::Arc};
 
 use super::{
-    dispatcher::{Begun, Call, Dispatcher, Work},
+    call::{Call, Dispatched, OnCall, PendingAnswer},
     failure::Failure,
 };
 use crate::{
     audit::{self, Confirmation, Event, Origin},
     features::{
         call_record::{CallRecord, Feature, Outcome},
-        conversation::{AnswerFuture, Client, FollowUp, Step},
+        conversation::{AuditEvent, FollowUp, Peer, ResponseFuture},
     },
 };
 use mcp_protocol::{
@@ -19,17 +19,31 @@ use mcp_protocol::{
     outgoing::ServerRequest,
     version::ProtocolVersion,
 };
-use resource_server::{principal::Principal, trace_context::Trace};
+use resource_server::{clock::Clock, principal::Principal, trace_context::Trace};
 
-/// Records a call when it ends, in whichever way.
+/// Passes the records of calls on.
+pub(crate) struct Recorder {
+    pub(crate) on_call: Vec<OnCall>,
+    pub(crate) clock: Clock,
+}
+
+impl Recorder {
+    fn record(&self, record: &CallRecord) {
+        for on_call in &self.on_call {
+            on_call(record.clone());
+        }
+    }
+}
+
+/// Records a call when it is dropped: whether the call completed, failed or was cancelled.
 pub(crate) struct Recording {
-    dispatcher: Arc<Dispatcher>,
-    called: Rc<Called>,
+    recorder: Arc<Recorder>,
+    call: Rc<RecordedCall>,
     outcome: Outcome,
 }
 
-/// A call of something that is declared.
-struct Called {
+/// A call of a declared feature.
+struct RecordedCall {
     feature: Feature,
     principal: Arc<Principal>,
     trace: Trace,
@@ -39,36 +53,36 @@ struct Called {
 }
 
 impl Recording {
-    /// Begins to record a call, whose conversation is heard by the audit log from now on.
+    /// Starts to record a call. The returned call has a peer that writes to the audit log.
     pub(crate) fn begin<'a>(
-        dispatcher: &Arc<Dispatcher>,
+        recorder: &Arc<Recorder>,
         call: Call<'a>,
         feature: Feature,
     ) -> (Call<'a>, Self) {
-        let called = Rc::new(Called {
+        let recorded = Rc::new(RecordedCall {
             feature,
             principal: Arc::clone(&call.principal),
             trace: call.trace,
             version: call.version,
             unchanged: Cell::new(None),
         });
-        let client = Rc::new(AuditedClient {
+        let client = Rc::new(AuditedPeer {
             client: Rc::clone(&call.client),
-            called: Rc::clone(&called),
+            call: Rc::clone(&recorded),
         });
         let recording = Self {
-            dispatcher: Arc::clone(dispatcher),
-            called,
-            // What it stays if the call is dropped.
+            recorder: Arc::clone(recorder),
+            call: recorded,
+            // Stays so if the call is dropped.
             outcome: Outcome::Cancelled,
         };
         (Call { client, ..call }, recording)
     }
 
-    /// The rest of a call, recorded when it ends.
-    pub(crate) fn of_work(self, work: Work) -> Work {
+    /// The call's future, recorded when it ends.
+    pub(crate) fn wrap(self, pending: PendingAnswer) -> PendingAnswer {
         Box::pin(async move {
-            let result = work.await;
+            let result = pending.await;
             self.end(outcome_of(&result));
             result
         })
@@ -76,15 +90,15 @@ impl Recording {
 
     pub(crate) fn end(mut self, outcome: Outcome) {
         self.outcome = match outcome {
-            Outcome::Done => self.called.unchanged.get().unwrap_or(outcome),
+            Outcome::Done => self.call.unchanged.get().unwrap_or(outcome),
             outcome => outcome,
         };
     }
 }
 
-/// What a call came to that did not go on after it was begun.
-pub(crate) fn outcome_of_begin(begun: &Result<Begun, Failure>) -> Outcome {
-    match begun {
+/// The outcome of a call that was answered or refused at once.
+pub(crate) fn outcome_of_dispatch(dispatched: &Result<Dispatched, Failure>) -> Outcome {
+    match dispatched {
         Ok(_) => Outcome::Done,
         Err(failure) => outcome_of(&Err(failure)),
     }
@@ -105,7 +119,7 @@ fn outcome_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> Outcome {
     }
 }
 
-impl Called {
+impl RecordedCall {
     fn audit(&self, event: Event<'_>) {
         let origin = Origin {
             trace: self.trace,
@@ -118,29 +132,29 @@ impl Called {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        let feature = &self.called.feature;
+        let feature = &self.call.feature;
         if feature.writes {
-            self.called.audit(Event::Write {
+            self.call.audit(Event::Write {
                 feature,
                 outcome: self.outcome,
             });
         }
-        self.dispatcher.record(&CallRecord {
-            principal: Arc::clone(&self.called.principal),
+        self.recorder.record(&CallRecord {
+            principal: Arc::clone(&self.call.principal),
             feature: feature.clone(),
             outcome: self.outcome,
-            at: self.dispatcher.now(),
+            at: self.recorder.clock.now(),
         });
     }
 }
 
-/// The client's end of a call, where the audit log hears what concerns it.
-struct AuditedClient {
-    client: Rc<dyn Client>,
-    called: Rc<Called>,
+/// The peer of a recorded call, which also writes the audit log.
+struct AuditedPeer {
+    client: Rc<dyn Peer>,
+    call: Rc<RecordedCall>,
 }
 
-impl Client for AuditedClient {
+impl Peer for AuditedPeer {
     fn notify(&self, message: String) {
         self.client.notify(message);
     }
@@ -149,7 +163,7 @@ impl Client for AuditedClient {
         self.client.admits(level)
     }
 
-    fn ask(&self, question: &ServerRequest) -> AnswerFuture {
+    fn ask(&self, question: &ServerRequest) -> ResponseFuture {
         self.client.ask(question)
     }
 
@@ -157,20 +171,20 @@ impl Client for AuditedClient {
         self.client.after(follow_up);
     }
 
-    fn overhear(&self, step: Step) {
-        let feature = &self.called.feature;
-        match step {
-            Step::Confirmation(Confirmation::Declined) => {
-                self.called.unchanged.set(Some(Outcome::Declined));
+    fn audit(&self, event: AuditEvent) {
+        let feature = &self.call.feature;
+        match event {
+            AuditEvent::Confirmation(Confirmation::Declined) => {
+                self.call.unchanged.set(Some(Outcome::Declined));
             }
-            Step::Confirmation(Confirmation::NotAsked) => {
-                self.called.unchanged.set(Some(Outcome::Failed));
+            AuditEvent::Confirmation(Confirmation::NotAsked) => {
+                self.call.unchanged.set(Some(Outcome::Failed));
             }
-            Step::Confirmation(_) | Step::StateRefused => {}
+            AuditEvent::Confirmation(_) | AuditEvent::StateRefused => {}
         }
-        self.called.audit(match step {
-            Step::Confirmation(step) => Event::Confirmation { feature, step },
-            Step::StateRefused => Event::RequestStateRefused { feature },
+        self.call.audit(match event {
+            AuditEvent::Confirmation(step) => Event::Confirmation { feature, step },
+            AuditEvent::StateRefused => Event::RequestStateRefused { feature },
         });
     }
 }

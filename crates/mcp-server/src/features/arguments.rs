@@ -1,5 +1,5 @@
-//! Reading a tool's arguments. The types carry the rules: what deserialises is within its limits,
-//! and the same type writes the rule into the tool's JSON Schema.
+//! Deserialisation of the arguments of tools and prompts. A type validates while it deserialises, and
+//! describes the same rule in the JSON Schema.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,8 +11,8 @@ use serde::{
 use serde_json::{Value, value::RawValue};
 use serde_path_to_error::Segment;
 
-/// A text of `MIN` to `MAX` characters (Unicode scalar values, as JSON Schema counts them) without
-/// NUL, which databases cannot store.
+/// A string of `MIN` to `MAX` characters (Unicode scalar values, as JSON Schema counts them) without NUL,
+/// which many databases cannot store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
@@ -28,7 +28,7 @@ impl<const MIN: usize, const MAX: usize> AsRef<str> for Text<MIN, MAX> {
     }
 }
 
-/// The id of something: an integer from 1 up.
+/// An id: an integer from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(i64);
 
@@ -38,27 +38,27 @@ impl From<Id> for i64 {
     }
 }
 
-/// At most `MAX` items.
+/// An array of at most `MAX` items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpTo<T, const MAX: usize>(pub Vec<T>);
 
-/// Reads a tool's arguments; absent ones are an empty object.
+/// Deserialises the arguments of a tool; absent ones are an empty object.
 ///
 /// # Errors
-/// A sentence that names the argument and its rule, and nothing of the argument's value.
+/// A sentence that names the argument and its rule, but does not repeat its value.
 pub fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, String> {
     read_for("tool", raw)
 }
 
-/// Reads the arguments of a tool or a prompt, as `whose` says.
+/// Deserialises the arguments of a `kind`, which is `tool` or `prompt`.
 ///
 /// # Errors
 /// See [`read`].
-pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Result<T, String> {
+pub fn read_for<T: DeserializeOwned>(kind: &str, raw: Option<&RawValue>) -> Result<T, String> {
     let text = raw.map_or("{}", RawValue::get);
     serde_json::from_str(text).map_err(|_| {
-        // Only what failed is read a second time, slowly and with a finger on the place. A
-        // `Value` keeps positions out of the message; what it cannot show is a doubled name.
+        // Read again, with the path of the error. Deserialising from a `Value` keeps positions out of
+        // the message; it does not report a duplicate name.
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let explained = serde_path_to_error::deserialize::<_, Value>(&mut deserializer)
             .map_err(|error| unreadable(&error))
@@ -66,7 +66,7 @@ pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Res
                 serde_path_to_error::deserialize::<_, T>(value)
                     .map(|_| "each argument may appear only once".to_owned())
                     .map_err(|error| {
-                        explain(whose, &error.path().to_string(), &error.inner().to_string())
+                        explain(kind, &error.path().to_string(), &error.inner().to_string())
                     })
             });
         let (Ok(reason) | Err(reason)) = explained;
@@ -74,12 +74,12 @@ pub fn read_for<T: DeserializeOwned>(whose: &str, raw: Option<&RawValue>) -> Res
     })
 }
 
-/// What of well-formed JSON is nothing that a value can hold, and why: half of a surrogate pair, a number
-/// beyond all bounds, nesting that is too deep.
+/// Explains well-formed JSON that cannot be represented: an unpaired surrogate, a number out of range, or
+/// nesting that is too deep.
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     let finding = error.inner().to_string();
     let reason = finding.split(" at line ").next().unwrap_or_default();
-    // A name that cannot be read is none to tell.
+    // A name that cannot be read cannot be repeated.
     if let Some(Segment::Unknown) = error.path().iter().next_back() {
         return format!("an argument's name cannot be read as JSON: {reason}");
     }
@@ -87,9 +87,8 @@ fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     format!("`{path}` cannot be read as JSON: {reason}")
 }
 
-/// Puts serde's finding into a sentence. Whatever stands before `expected` may hold the value that
-/// was sent, so it is left out.
-fn explain(whose: &str, path: &str, finding: &str) -> String {
+/// Rephrases an error of serde. What precedes `expected` may contain the value, so it is left out.
+fn explain(kind: &str, path: &str, finding: &str) -> String {
     if let Some(name) = between_ticks(finding, "missing field `") {
         return format!("`{name}` is required");
     }
@@ -107,7 +106,7 @@ fn explain(whose: &str, path: &str, finding: &str) -> String {
                 format!("there {are} {}", known.replace("` or `", "` and `"))
             },
         );
-        return format!("`{name}` is not an argument of this {whose}; {known}");
+        return format!("`{name}` is not an argument of this {kind}; {known}");
     }
     let rule = finding
         .rsplit_once("expected ")
@@ -128,47 +127,46 @@ fn between_ticks<'a>(text: &'a str, start: &str) -> Option<&'a str> {
     text.strip_prefix(start)?.split('`').next()
 }
 
-/// Reads an optional argument for which `null` is no value: it is there or it is not. Its field says
-/// `skip_serializing_if` as well, so that the schema shows no default of `null`; saying `!default` to
-/// that end would make the argument required.
+/// Deserialises an optional argument that must not be `null`. Its field also needs `skip_serializing_if`, so
+/// that the schema has no default of `null`; `!default` would make the argument required.
 ///
 /// # Errors
-/// Those of the deserializer.
+/// Errors of the deserializer.
 pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads an optional argument for which `null` clears a field, and absence keeps it.
+/// Deserialises an optional argument: `null` clears a field, absence keeps it.
 ///
 /// # Errors
-/// Those of the deserializer.
+/// Errors of the deserializer.
 pub fn clearable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-/// Reads an integer argument by a function that refuses with `None`.
+/// Deserialises an integer with a function that returns `None` for invalid ones.
 ///
 /// # Errors
-/// The rule.
-pub fn ruled_integer<'de, D: Deserializer<'de>, T>(
+/// `must be`, followed by the rule.
+pub fn validated_integer<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     rule: &'static str,
     read: impl FnOnce(i64) -> Option<T>,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_i64(Number(rule, read))
+    deserializer.deserialize_i64(IntegerVisitor(rule, read))
 }
 
-/// A visitor for the types of this file: `rule` is what is expected, and what an error says.
-struct Ruled<R, F> {
+/// A visitor that reports `rule` for everything that is invalid.
+struct StringVisitor<R, F> {
     rule: R,
     read: F,
 }
 
-impl<'de, T, R: fmt::Display, F: FnOnce(&str) -> Option<T>> Visitor<'de> for Ruled<R, F> {
+impl<'de, T, R: fmt::Display, F: FnOnce(&str) -> Option<T>> Visitor<'de> for StringVisitor<R, F> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,21 +179,21 @@ impl<'de, T, R: fmt::Display, F: FnOnce(&str) -> Option<T>> Visitor<'de> for Rul
     }
 }
 
-/// Reads a string argument by a function that refuses with `None`.
+/// Deserialises a string with a function that returns `None` for invalid ones.
 ///
 /// # Errors
-/// The rule.
-pub fn ruled_string<'de, D: Deserializer<'de>, T>(
+/// `must be`, followed by the rule.
+pub fn validated_string<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     rule: impl fmt::Display,
     read: impl FnOnce(&str) -> Option<T>,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_str(Ruled { rule, read })
+    deserializer.deserialize_str(StringVisitor { rule, read })
 }
 
 impl<'de, const MIN: usize, const MAX: usize> Deserialize<'de> for Text<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_string(
+        validated_string(
             deserializer,
             format_args!("a string of {MIN} to {MAX} characters, without NUL"),
             |text| {
@@ -226,9 +224,9 @@ impl<const MIN: usize, const MAX: usize> JsonSchema for Text<MIN, MAX> {
     }
 }
 
-struct Number<F>(&'static str, F);
+struct IntegerVisitor<F>(&'static str, F);
 
-impl<'de, T, F: FnOnce(i64) -> Option<T>> Visitor<'de> for Number<F> {
+impl<'de, T, F: FnOnce(i64) -> Option<T>> Visitor<'de> for IntegerVisitor<F> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -251,7 +249,7 @@ impl<'de, T, F: FnOnce(i64) -> Option<T>> Visitor<'de> for Number<F> {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ruled_integer(deserializer, "an integer from 1 up", |number| {
+        validated_integer(deserializer, "an integer from 1 up", |number| {
             (number >= 1).then_some(Self(number))
         })
     }

@@ -1,4 +1,4 @@
-//! What is recorded of a call once it has ended.
+//! The record of a call that has ended.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -7,54 +7,54 @@ use resource_server::{clock::Timestamp, principal::Principal};
 /// The kind of a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FeatureKind {
-    /// A tool was called.
+    /// A call of a tool.
     Tool,
-    /// A prompt was filled in.
+    /// A prompt was fetched.
     Prompt,
     /// A resource was read.
     Resource,
-    /// An argument was completed.
+    /// Values were suggested.
     Completion,
     /// The resources were listed.
     List,
 }
 
-/// What a call came to.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// What was asked for.
+    /// Success.
     Done,
-    /// A question to the user or the client, who has yet to answer it.
+    /// The client has to respond to a request first.
     Asked,
-    /// Nothing: the user was asked, and did not say yes.
+    /// The user did not confirm the operation, so nothing was done.
     Declined,
-    /// Nothing: the arguments were wrong, or it could not be done.
+    /// An error.
     Failed,
-    /// Nothing: the token does not reach so far.
+    /// The token lacks a scope.
     Refused,
-    /// Unknown: the client left before the answer. A write that was accepted is done all the same.
+    /// The client disconnected or cancelled the call. A write that was accepted is done nevertheless.
     Cancelled,
 }
 
-/// A declared feature. Clients cannot add to them, so a feature may be counted and logged.
+/// A declared feature. Clients cannot add any, so features may be used as labels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Feature {
-    /// What it is.
+    /// Its kind.
     pub kind: FeatureKind,
-    /// Its declared name, or its template; never what a client wrote.
+    /// Its declared name or URI template; never text of a client.
     pub name: Cow<'static, str>,
-    /// Whether it writes.
+    /// Whether it may change something.
     pub writes: bool,
 }
 
 /// A call that has ended.
 #[derive(Clone, Debug)]
 pub struct CallRecord {
-    /// On whose behalf, and by which client.
+    /// The user and the client.
     pub principal: Arc<Principal>,
-    /// Of what.
+    /// The feature.
     pub feature: Feature,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
     /// When it ended.
     pub at: Timestamp,
@@ -70,7 +70,7 @@ impl FeatureKind {
         Self::List,
     ];
 
-    /// The kind in a word.
+    /// The kind as it is logged.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -94,7 +94,7 @@ impl Outcome {
         Self::Cancelled,
     ];
 
-    /// The outcome in a word.
+    /// The outcome as it is logged.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The catalogue: every feature of a server, and which tokens are shown which.
+//! The catalogue: all features of a server, and which tokens see which.
 
 use std::sync::Arc;
 
@@ -21,39 +21,39 @@ use mcp_protocol::{
 };
 use resource_server::scope::{ScopeSet, Scopes};
 
-/// How many different lists of one kind are kept: one for each set of scopes that tokens have, and
-/// each revision. Tokens of one client have the same scopes, so there are few.
+/// The number of cached lists of each kind: one for each set of scopes and each revision. Tokens of one
+/// client have the same scopes, so there are few.
 const LISTS: usize = 256;
 
-/// All features, in the order in which lists show them.
+/// All features, in the order of the lists.
 pub struct Catalogue {
     tools: Vec<DeclaredTool>,
     resources: Vec<DeclaredResource>,
     templates: Vec<DeclaredTemplate>,
     prompts: Vec<DeclaredPrompt>,
     scopes: Scopes,
-    wire: WireFormat,
+    wire_format: WireFormat,
     tool_lists: Lists,
     template_lists: Lists,
     prompt_lists: Lists,
     discovery: Arc<str>,
 }
 
-/// Declarations, in the order in which lists show them.
+/// Declarations, in the order of the lists.
 #[derive(Default)]
 pub struct Features {
-    /// What models call.
+    /// The tools.
     pub tools: Vec<DeclaredTool>,
-    /// What is read at a URI of its own.
+    /// The resources with a fixed URI.
     pub resources: Vec<DeclaredResource>,
-    /// What is read at one of many URIs.
+    /// The resource templates.
     pub templates: Vec<DeclaredTemplate>,
-    /// What people choose.
+    /// The prompts.
     pub prompts: Vec<DeclaredPrompt>,
 }
 
 impl Features {
-    /// Has every declaration name its scopes by their sets.
+    /// Resolves the names of scopes in all declarations.
     fn resolve(&mut self, scopes: &Scopes) -> Result<(), DeclarationError> {
         let tools = self.tools.iter_mut().map(|tool| tool.resolve(scopes));
         let resources = self.resources.iter_mut().map(|one| one.resolve(scopes));
@@ -100,13 +100,13 @@ fn unique<'a>(
     for name in names {
         if !seen.insert(name) {
             let name = name.to_owned();
-            return Err(DeclarationError::Doubled { kind, name });
+            return Err(DeclarationError::Duplicate { kind, name });
         }
     }
     Ok(())
 }
 
-/// A list of declarations depends on the scopes and the revision alone, so it is made once for each.
+/// A list depends only on the scopes and the revision, so it is serialised once for each.
 struct Lists(Cache<(ScopeSet, ProtocolVersion), Arc<str>>);
 
 impl Lists {
@@ -140,7 +140,7 @@ impl Catalogue {
         info: ServerInfo,
     ) -> Result<Self, DeclarationError> {
         features.resolve(&scopes)?;
-        let wire = WireFormat::new(info, features.capabilities());
+        let wire_format = WireFormat::new(info, features.capabilities());
         let Features {
             tools,
             resources,
@@ -156,58 +156,62 @@ impl Catalogue {
             tool_lists: Lists::new(),
             template_lists: Lists::new(),
             prompt_lists: Lists::new(),
-            discovery: wire.discover().into(),
-            wire,
+            discovery: wire_format.discover().into(),
+            wire_format,
         })
     }
 
-    /// Gives answers the shape of a revision.
+    /// Serialises answers for a revision.
     #[must_use]
-    pub fn wire(&self) -> &WireFormat {
-        &self.wire
+    pub(crate) fn wire_format(&self) -> &WireFormat {
+        &self.wire_format
     }
 
     /// The result of `server/discover`.
     #[must_use]
-    pub fn discovery(&self) -> Arc<str> {
+    pub(crate) fn discovery(&self) -> Arc<str> {
         Arc::clone(&self.discovery)
     }
 
     /// The result of `tools/list` for a token with these scopes.
     #[must_use]
-    pub fn tool_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+    pub(crate) fn tool_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.tool_lists.get(granted, version, || {
-            let (visible, is_whole) = self.visible(granted, &self.tools, DeclaredTool::scopes);
+            let (visible, is_complete) = self.visible(granted, &self.tools, DeclaredTool::scopes);
             let descriptors = visible.into_iter().map(|tool| &tool.descriptor);
-            self.wire.tool_list(descriptors, is_whole, version)
+            self.wire_format
+                .tool_list(descriptors, is_complete, version)
         })
     }
 
     /// The result of `resources/templates/list` for a token with these scopes.
     #[must_use]
-    pub fn template_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+    pub(crate) fn template_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.template_lists.get(granted, version, || {
-            let (visible, is_whole) =
+            let (visible, is_complete) =
                 self.visible(granted, &self.templates, DeclaredTemplate::scopes);
             let descriptors = visible.into_iter().map(|template| &template.descriptor);
-            self.wire.template_list(descriptors, is_whole, version)
+            self.wire_format
+                .template_list(descriptors, is_complete, version)
         })
     }
 
     /// The result of `prompts/list` for a token with these scopes.
     #[must_use]
-    pub fn prompt_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
+    pub(crate) fn prompt_list(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.prompt_lists.get(granted, version, || {
-            let (visible, is_whole) = self.visible(granted, &self.prompts, DeclaredPrompt::scopes);
+            let (visible, is_complete) =
+                self.visible(granted, &self.prompts, DeclaredPrompt::scopes);
             let descriptors = visible.into_iter().map(|prompt| &prompt.descriptor);
-            self.wire.prompt_list(descriptors, is_whole, version)
+            self.wire_format
+                .prompt_list(descriptors, is_complete, version)
         })
     }
 
-    /// What a client of a session hears when its token has other scopes than the one before: one
-    /// notification for each kind of list that is another now.
+    /// The notifications for a session whose token has changed from the scopes `before` to `now`: one for
+    /// each kind of list that differs.
     #[must_use]
-    pub fn changed_lists(
+    pub(crate) fn changed_lists(
         &self,
         before: ScopeSet,
         now: ScopeSet,
@@ -217,8 +221,7 @@ impl Catalogue {
             return Vec::new();
         }
         let tools = self.tool_list(before, version) != self.tool_list(now, version);
-        // A list of resources has those of its own and those of templates that are listed one by one;
-        // of the templates themselves there is no other notification.
+        // The same notification stands for the list of resources and the list of templates.
         let uris = |granted| -> Vec<_> {
             let resources = self.resources_for(granted).into_iter();
             resources.map(|one| &one.descriptor.uri).collect()
@@ -239,27 +242,26 @@ impl Catalogue {
 
     /// The resources that a token with these scopes may read.
     #[must_use]
-    pub fn resources_for(&self, granted: ScopeSet) -> Vec<&DeclaredResource> {
+    pub(crate) fn resources_for(&self, granted: ScopeSet) -> Vec<&DeclaredResource> {
         self.visible(granted, &self.resources, DeclaredResource::scopes)
             .0
     }
 
-    /// The template whose resources are listed one by one, if a token with these scopes may see them.
+    /// The template whose resources are listed, if these scopes permit to read them.
     #[must_use]
-    pub fn listed_template(&self, granted: ScopeSet) -> Option<&DeclaredTemplate> {
+    pub(crate) fn listed_template(&self, granted: ScopeSet) -> Option<&DeclaredTemplate> {
         let listed = self.templates.iter().find(|template| template.is_listed());
         listed.filter(|template| self.scopes.require(granted, template.scopes()).is_ok())
     }
 
-    /// The scopes with which the list of resources shows more than what is always there; `None` if it
-    /// never does.
+    /// The scopes with which `resources/list` contains resources of a template; `None` if it never does.
     #[must_use]
-    pub fn scopes_of_listing(&self) -> Option<ScopeSet> {
+    pub(crate) fn scopes_of_listing(&self) -> Option<ScopeSet> {
         let listed = self.templates.iter().find(|template| template.is_listed());
         listed.map(DeclaredTemplate::scopes)
     }
 
-    /// What is shown to a token with these scopes, and whether that is everything.
+    /// The declarations that these scopes permit, and whether that is all of them.
     fn visible<'a, T>(
         &self,
         granted: ScopeSet,
@@ -270,33 +272,33 @@ impl Catalogue {
             .iter()
             .filter(|one| self.scopes.require(granted, scopes(one)).is_ok())
             .collect();
-        let is_whole = visible.len() == all.len();
-        (visible, is_whole)
+        let is_complete = visible.len() == all.len();
+        (visible, is_complete)
     }
 
-    /// The place of the tool of that name, shown or not.
+    /// The index of the tool with this name, visible or not.
     #[must_use]
-    pub fn tool_place(&self, name: &str) -> Option<usize> {
+    pub(crate) fn tool_index(&self, name: &str) -> Option<usize> {
         self.tools.iter().position(|tool| tool.name() == name)
     }
 
-    /// The place of the prompt of that name, shown or not.
+    /// The index of the prompt with this name, visible or not.
     #[must_use]
-    pub fn prompt_place(&self, name: &str) -> Option<usize> {
+    pub(crate) fn prompt_index(&self, name: &str) -> Option<usize> {
         self.prompts.iter().position(|prompt| prompt.name() == name)
     }
 
-    /// The place of the template that is written so, shown or not.
+    /// The index of the template with this URI template, visible or not.
     #[must_use]
-    pub fn template_place(&self, uri_template: &str) -> Option<usize> {
+    pub(crate) fn template_index(&self, uri_template: &str) -> Option<usize> {
         self.templates
             .iter()
             .position(|template| template.descriptor.uri_template == uri_template)
     }
 
-    /// The place of what a URI leads to, shown or not.
+    /// The resource or template that a URI identifies, visible or not.
     #[must_use]
-    pub fn locate_place(&self, uri: &str) -> Option<Target> {
+    pub(crate) fn target_of_uri(&self, uri: &str) -> Option<Target> {
         let uri = Uri::parse(uri)?;
         let mut resources = self.resources.iter();
         let resource = resources.position(|resource| resource.is_at(uri));
@@ -308,68 +310,68 @@ impl Catalogue {
         })
     }
 
-    /// What a URI leads to, shown or not.
+    /// The resource that a URI identifies, visible or not.
     #[must_use]
-    pub fn locate<'a>(&'a self, uri: &'a str) -> Option<Located<'a>> {
+    pub(crate) fn locate<'a>(&'a self, uri: &'a str) -> Option<Located<'a>> {
         let parsed = Uri::parse(uri)?;
-        match self.locate_place(uri)? {
-            Target::Resource(place) => Some(Located::Resource(&self.resources[place])),
-            Target::Template(place) => {
-                let template = &self.templates[place];
+        match self.target_of_uri(uri)? {
+            Target::Resource(index) => Some(Located::Resource(&self.resources[index])),
+            Target::Template(index) => {
+                let template = &self.templates[index];
                 let id = template.id_in(parsed)?;
-                Some(Located::OfTemplate(template, id))
+                Some(Located::Template(template, id))
             }
             _ => None,
         }
     }
 
-    /// The tool at a place.
+    /// The tool with this index.
     #[must_use]
-    pub fn tool(&self, place: usize) -> &DeclaredTool {
-        &self.tools[place]
+    pub(crate) fn tool(&self, index: usize) -> &DeclaredTool {
+        &self.tools[index]
     }
 
-    /// The prompt at a place.
+    /// The prompt with this index.
     #[must_use]
-    pub fn prompt(&self, place: usize) -> &DeclaredPrompt {
-        &self.prompts[place]
+    pub(crate) fn prompt(&self, index: usize) -> &DeclaredPrompt {
+        &self.prompts[index]
     }
 
-    /// The resource at a place.
+    /// The resource with this index.
     #[must_use]
-    pub fn resource(&self, place: usize) -> &DeclaredResource {
-        &self.resources[place]
+    pub(crate) fn resource(&self, index: usize) -> &DeclaredResource {
+        &self.resources[index]
     }
 
-    /// The template at a place.
+    /// The template with this index.
     #[must_use]
-    pub fn template(&self, place: usize) -> &DeclaredTemplate {
-        &self.templates[place]
+    pub(crate) fn template(&self, index: usize) -> &DeclaredTemplate {
+        &self.templates[index]
     }
 
     /// All tools.
-    pub fn tools(&self) -> impl Iterator<Item = &DeclaredTool> {
+    pub(crate) fn tools(&self) -> impl Iterator<Item = &DeclaredTool> {
         self.tools.iter()
     }
 
-    /// All resources that have a URI of their own.
-    pub fn resources(&self) -> impl Iterator<Item = &DeclaredResource> {
+    /// All resources with a fixed URI.
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &DeclaredResource> {
         self.resources.iter()
     }
 
     /// All templates.
-    pub fn templates(&self) -> impl Iterator<Item = &DeclaredTemplate> {
+    pub(crate) fn templates(&self) -> impl Iterator<Item = &DeclaredTemplate> {
         self.templates.iter()
     }
 
     /// All prompts.
-    pub fn prompts(&self) -> impl Iterator<Item = &DeclaredPrompt> {
+    pub(crate) fn prompts(&self) -> impl Iterator<Item = &DeclaredPrompt> {
         self.prompts.iter()
     }
 
     /// The declared scopes.
     #[must_use]
-    pub fn scopes(&self) -> &Scopes {
+    pub(crate) fn scopes(&self) -> &Scopes {
         &self.scopes
     }
 }
@@ -441,7 +443,7 @@ mod tests {
         let error = with(vec![twice(), twice()]).err().unwrap();
         assert!(matches!(
             error,
-            DeclarationError::Doubled {
+            DeclarationError::Duplicate {
                 kind: "resource",
                 ..
             }

@@ -1,5 +1,5 @@
-//! Changes of resources, published by URI as MCP has it, and the actor that tells sessions and streams
-//! of them.
+//! Changes of resources, published by URI (MCP, Resources, Subscriptions), and the actor that notifies
+//! sessions and streams.
 
 use std::{
     any::Any,
@@ -16,39 +16,50 @@ use derive_more::{Debug, Display, Error};
 
 use resource_server::principal::UserId;
 
-/// Something that became different for one user.
+/// A change that concerns one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The resource at this URI reads differently, or is gone (`notifications/resources/updated`).
+    /// The contents of the resource with this URI have changed, or it was deleted
+    /// (`notifications/resources/updated`).
     Updated(Arc<str>),
-    /// Other resources are listed (`notifications/resources/list_changed`).
+    /// The list of resources has changed (`notifications/resources/list_changed`).
     ListChanged,
 }
 
 impl Change {
-    /// The resource at this URI reads differently, or is gone. The URI is written as the server writes
-    /// it in lists and links.
+    /// The contents of the resource with this URI have changed, or it was deleted. The URI must be written as
+    /// the server writes it in lists and links.
     #[must_use]
     pub fn updated(uri: impl Into<Arc<str>>) -> Self {
         Self::Updated(uri.into())
     }
 }
 
-/// Publishes changes to the sessions and streams of the user whom they concern. Clones publish to the
-/// same ones.
+/// Publishes changes to the sessions and streams of a user. Clones publish to the same ones.
+///
+/// ```
+/// use mcp_server::features::changes::{Change, Changes};
+/// use resource_server::principal::UserId;
+///
+/// # actix_rt::System::new().block_on(async {
+/// let changes = Changes::start(&actix_rt::Arbiter::current());
+/// let user = UserId::derive("https://login.example", "alice");
+/// changes.publish(user, vec![Change::updated("files://reports/7"), Change::ListChanged]);
+/// # });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Changes {
     #[debug(skip)]
     notifier: Addr<ChangeNotifier>,
-    is_anybody_subscribed: Arc<AtomicBool>,
+    has_subscribers: Arc<AtomicBool>,
 }
 
-/// A change, on its way to one session or stream.
+/// A change, sent to one session or stream.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct ChangePublished(pub Change);
+pub(crate) struct ChangePublished(pub(crate) Change);
 
-/// Take a subscriber in, for as long as it lives.
+/// Adds a subscriber, for as long as it lives.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Subscribe {
@@ -56,89 +67,89 @@ struct Subscribe {
     subscriber: Recipient<ChangePublished>,
 }
 
-/// Tell the subscribers of a user.
+/// Notifies the subscribers of a user.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Publish {
     user: UserId,
     changes: Vec<Change>,
-    #[expect(dead_code, reason = "dropped when the subscribers have been told")]
-    until_told: Box<dyn Any + Send>,
+    #[expect(dead_code, reason = "dropped when the subscribers have been notified")]
+    guard: Box<dyn Any + Send>,
 }
 
-/// The actor that tells sessions and streams what changed.
+/// The actor that notifies sessions and streams of changes.
 struct ChangeNotifier {
     subscribers: Subscribers,
-    is_anybody_subscribed: Arc<AtomicBool>,
+    has_subscribers: Arc<AtomicBool>,
 }
 
-/// How many users may have had a subscriber before those that have none any more are looked for.
-const FEW: usize = 64;
+/// The number of users below which entries of users without subscribers are not removed.
+const MIN_USERS_BEFORE_CLEANUP: usize = 64;
 
-/// The subscribers of each user: the sessions and streams, which are bounded where they are opened, and
-/// at most as many again that have ended. They are held weakly: a subscription keeps nothing alive.
+/// The subscribers of each user. Sessions and streams are limited where they are opened; at most as many
+/// again that have ended are kept. They are held weakly: a subscription keeps nothing alive.
 #[derive(Default)]
 struct Subscribers {
     by_user: HashMap<UserId, Vec<WeakRecipient<ChangePublished>>>,
-    /// How many users had a subscriber when those that had none were last forgotten.
+    /// The number of users after the last removal.
     subscribed: usize,
 }
 
-/// The notifier has stopped, which it does at the end of the process alone.
+/// The notifier has stopped, which happens only at the end of the process.
 #[derive(Clone, Copy, Debug, Display, Error)]
 #[display("the change notifier has stopped")]
-pub struct NotifierStopped;
+pub(crate) struct NotifierStopped;
 
 impl Changes {
-    /// Starts the notifier on an arbiter's thread.
+    /// Starts the notifier on the thread of an arbiter.
     #[must_use]
     pub fn start(arbiter: &ArbiterHandle) -> Self {
-        let is_anybody_subscribed = Arc::<AtomicBool>::default();
+        let has_subscribers = Arc::<AtomicBool>::default();
         let notifier = ChangeNotifier::start_in_arbiter(arbiter, {
-            let is_anybody_subscribed = Arc::clone(&is_anybody_subscribed);
+            let has_subscribers = Arc::clone(&has_subscribers);
             |_| ChangeNotifier {
                 subscribers: Subscribers::default(),
-                is_anybody_subscribed,
+                has_subscribers,
             }
         });
         Self {
             notifier,
-            is_anybody_subscribed,
+            has_subscribers,
         }
     }
 
-    /// Whether anybody would be told of a change, so that none need be put together where nobody would.
+    /// Whether there is any subscriber. If not, changes need not be computed.
     #[must_use]
-    pub fn is_anybody_subscribed(&self) -> bool {
-        self.is_anybody_subscribed.load(Ordering::SeqCst)
+    pub fn has_subscribers(&self) -> bool {
+        self.has_subscribers.load(Ordering::SeqCst)
     }
 
-    /// Tells the sessions and streams of a user. May be called on any thread, and does not wait.
+    /// Notifies the sessions and streams of a user. May be called on any thread and does not wait.
     pub fn publish(&self, user: UserId, changes: Vec<Change>) {
-        self.publish_holding(user, changes, ());
+        self.publish_with_guard(user, changes, ());
     }
 
-    /// The same, and drops `until_told` when they have been told. Whoever publishes without end bounds
-    /// it so, by a permit.
+    /// Like [`Changes::publish`]; drops `guard` after the subscribers have been notified, so that a permit
+    /// can limit how much is published at once.
     #[expect(
         clippy::disallowed_methods,
         reason = "a change has no answer to wait for; the caller's permit bounds what is sent"
     )]
-    pub fn publish_holding(&self, user: UserId, changes: Vec<Change>, until_told: impl Any + Send) {
-        if !changes.is_empty() && self.is_anybody_subscribed() {
+    pub fn publish_with_guard(&self, user: UserId, changes: Vec<Change>, guard: impl Any + Send) {
+        if !changes.is_empty() && self.has_subscribers() {
             self.notifier.do_send(Publish {
                 user,
                 changes,
-                until_told: Box::new(until_told),
+                guard: Box::new(guard),
             });
         }
     }
 
-    /// Has a subscriber told of what becomes different for a user, for as long as it lives.
+    /// Adds a subscriber to the changes of a user, for as long as it lives.
     ///
     /// # Errors
     /// [`NotifierStopped`].
-    pub async fn subscribe(
+    pub(crate) async fn subscribe(
         &self,
         user: UserId,
         subscriber: Recipient<ChangePublished>,
@@ -148,17 +159,17 @@ impl Changes {
         subscribed.map_err(|_| NotifierStopped)
     }
 
-    /// Whether the notifier still takes messages.
+    /// Whether the notifier still runs.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.notifier.connected()
     }
 }
 
 impl ChangeNotifier {
-    fn note_whether_any(&self) {
+    fn update_has_subscribers(&self) {
         let any = !self.subscribers.by_user.is_empty();
-        self.is_anybody_subscribed.store(any, Ordering::SeqCst);
+        self.has_subscribers.store(any, Ordering::SeqCst);
     }
 }
 
@@ -172,7 +183,7 @@ impl Handler<Subscribe> for ChangeNotifier {
     fn handle(&mut self, subscribe: Subscribe, _: &mut Context<Self>) {
         let Subscribe { user, subscriber } = subscribe;
         self.subscribers.add(user, subscriber.downgrade());
-        self.note_whether_any();
+        self.update_has_subscribers();
     }
 }
 
@@ -180,14 +191,14 @@ impl Handler<Publish> for ChangeNotifier {
     type Result = ();
 
     fn handle(&mut self, publish: Publish, _: &mut Context<Self>) {
-        self.subscribers.tell(publish.user, &publish.changes);
-        self.note_whether_any();
+        self.subscribers.notify(publish.user, &publish.changes);
+        self.update_has_subscribers();
     }
 }
 
 impl Subscribers {
     fn add(&mut self, user: UserId, subscriber: WeakRecipient<ChangePublished>) {
-        if self.by_user.len() >= 2 * self.subscribed.max(FEW) {
+        if self.by_user.len() >= 2 * self.subscribed.max(MIN_USERS_BEFORE_CLEANUP) {
             self.by_user.retain(|_, subscribers| {
                 subscribers.retain(|subscriber| subscriber.upgrade().is_some());
                 !subscribers.is_empty()
@@ -199,10 +210,9 @@ impl Subscribers {
         subscribers.push(subscriber);
     }
 
-    /// Tells every subscriber of a user, and forgets those that have ended. Nobody waits for a
-    /// subscriber: one whose mailbox is full misses the change, and its client finds it when it reads
-    /// the resource again.
-    fn tell(&mut self, user: UserId, changes: &[Change]) {
+    /// Notifies every subscriber of a user and removes those that have ended. One whose mailbox is full
+    /// misses the change: nobody waits for a slow client.
+    fn notify(&mut self, user: UserId, changes: &[Change]) {
         let Some(subscribers) = self.by_user.get_mut(&user) else {
             return;
         };
@@ -247,11 +257,11 @@ mod tests {
             subscribers.add(user, address.clone().recipient().downgrade());
             address
         };
-        let stay: Vec<_> = (0..3 * FEW)
+        let stay: Vec<_> = (0..3 * MIN_USERS_BEFORE_CLEANUP)
             .map(|user| add(&mut subscribers, user))
             .collect();
-        assert_eq!(subscribers.by_user.len(), 3 * FEW);
-        for user in 3 * FEW..20 * FEW {
+        assert_eq!(subscribers.by_user.len(), 3 * MIN_USERS_BEFORE_CLEANUP);
+        for user in 3 * MIN_USERS_BEFORE_CLEANUP..20 * MIN_USERS_BEFORE_CLEANUP {
             drop(add(&mut subscribers, user));
             // An actor without an address ends when it is next looked at.
             actix_rt::task::yield_now().await;

@@ -1,5 +1,4 @@
-//! Completions: what is suggested to somebody who fills in an argument of a prompt or the id of a
-//! resource template (MCP, Completion).
+//! Completions: suggestions for arguments of prompts and ids of resource templates (MCP, Completion).
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -11,7 +10,7 @@ use super::{
 use mcp_protocol::answer::Completion;
 use resource_server::scope::{ScopeSet, Scopes};
 
-/// Suggests values for what has been typed. Clones suggest the same.
+/// Suggests values for a prefix. Clones share the function.
 #[derive(Clone)]
 pub struct Completer {
     scopes: FeatureScopes,
@@ -20,12 +19,12 @@ pub struct Completer {
 
 type Suggest = dyn Fn(ReadContext, String) -> CompletionFuture + Send + Sync;
 
-/// Suggestions on their way.
+/// Suggestions, being computed.
 pub type CompletionFuture = Pin<Box<dyn Future<Output = Result<Completion, ToolError>>>>;
 
 impl Completer {
-    /// A completer from a function of the context and what has been typed. The scopes are those that
-    /// its suggestions give away, and are needed besides those of the prompt or template.
+    /// A completer from a function of the context and the prefix that was typed. `scopes` are needed in
+    /// addition to those of the prompt or template, because suggestions reveal data.
     #[must_use]
     pub fn new<F>(
         scopes: &'static [&'static str],
@@ -49,9 +48,9 @@ impl Completer {
         self.scopes.resolve(scopes, kind, name)
     }
 
-    /// The scopes that its suggestions need besides.
+    /// The scopes that it needs in addition to those of the prompt or template.
     #[must_use]
-    pub fn scopes(&self) -> ScopeSet {
+    pub(crate) fn scopes(&self) -> ScopeSet {
         self.scopes.set()
     }
 

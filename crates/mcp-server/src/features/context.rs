@@ -1,4 +1,4 @@
-//! What a feature has at hand: the user behind the request, the scopes, and the client's end of the call.
+//! The context of a call: the caller, the scopes of the token, and the connection to the client.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use resource_server::{
     scope::Scopes,
 };
 
-/// What all calls of a server have in common.
+/// What all calls of a server share.
 #[derive(Clone, Debug)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// The declared scopes.
     pub scopes: Scopes,
     /// The server's clock.
     pub clock: Clock,
 }
 
-/// The context of something that is read and never talks to the client: a resource, a list, a
-/// completion.
+/// The context of what only reads and sends nothing to the client before its answer: a resource, a list, a
+/// completion, a prompt.
 #[derive(Clone, Debug)]
 pub struct ReadContext {
     principal: Arc<Principal>,
     environment: Arc<Environment>,
 }
 
-/// The context of a call that may talk to the client before its answer: a tool or a prompt.
+/// The context of a tool call, during which the tool may send messages to the client.
 #[derive(Clone, Debug)]
 pub struct Context {
     reads: ReadContext,
@@ -41,14 +41,14 @@ impl ReadContext {
         }
     }
 
-    /// The user and the client behind the token of this very request.
+    /// The user and the client behind the token of this request.
     #[must_use]
     pub fn principal(&self) -> &Arc<Principal> {
         &self.principal
     }
 
-    /// Whether the token has these scopes. What every call of a feature needs is declared; this is for
-    /// what is done besides.
+    /// Whether the token has these scopes. The scopes that every call needs are declared with the feature;
+    /// this is for optional parts.
     #[must_use]
     pub fn may(&self, scopes: &[&str]) -> bool {
         let declared = &self.environment.scopes;
@@ -56,18 +56,18 @@ impl ReadContext {
         needed.is_ok_and(|needed| declared.require(self.principal.scopes, needed).is_ok())
     }
 
-    /// The names of the scopes that the token has, of those that this server declares.
+    /// The names of the scopes of the token, without those that this server does not declare.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.environment.scopes.names(self.principal.scopes)
     }
 
-    /// The current time, by the server's clock.
+    /// The current time of the server's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.environment.clock.now()
     }
 
-    /// Whether the token has expired since the request was let in.
+    /// Whether the token has expired since the request was authenticated.
     #[must_use]
     pub fn has_expired(&self) -> bool {
         let end = self.principal.expires_at;
@@ -83,13 +83,13 @@ impl Context {
         }
     }
 
-    /// The client's end of this call: progress, log messages, questions.
+    /// Progress, log messages and requests to the client.
     #[must_use]
     pub fn conversation(&self) -> &Conversation {
         &self.conversation
     }
 
-    /// The same context for something that only reads.
+    /// The context without the connection to the client.
     #[must_use]
     pub fn reads(&self) -> &ReadContext {
         &self.reads

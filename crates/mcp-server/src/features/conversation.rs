@@ -1,5 +1,5 @@
-//! What a feature may say to the client while it works: progress, log messages, and questions. The same words in
-//! both eras; how they travel is the business of whoever holds the other end.
+//! What a tool sends to the client before its answer: progress, log messages and requests. The interface is
+//! the same in both eras; implementations of `Peer` know how the messages are sent.
 
 use std::{
     cell::Cell,
@@ -14,135 +14,136 @@ use serde_json::{Map, Value, json, value::RawValue};
 
 use crate::audit;
 use mcp_protocol::{
-    jsonrpc::RpcError,
     logging::{self, Level},
     outgoing::{self, ClientCapabilities, ClientCapability, ProgressToken, ServerRequest},
+    rpc_error::RpcError,
 };
 
-/// The client's end of a call that is under way.
+/// The connection to the client during a call.
 #[derive(Clone)]
 pub struct Conversation {
-    client: Rc<dyn Client>,
+    client: Rc<dyn Peer>,
     progress: Option<Rc<Progress>>,
     capabilities: ClientCapabilities,
-    asking: Asking,
+    mode: RequestMode,
 }
 
 struct Progress {
     token: ProgressToken,
-    client: Rc<dyn Client>,
+    client: Rc<dyn Peer>,
     last: Cell<f64>,
 }
 
-/// Takes messages to the client.
-pub trait Client {
-    /// Sends a notification, if there is room for it; progress that is lost does no harm.
+/// Sends messages to the client of a call.
+pub(crate) trait Peer {
+    /// Sends a notification, or drops it if the client reads too slowly.
     fn notify(&self, message: String);
 
-    /// Whether it wants to be told what matters so much.
+    /// Whether the client wants log messages of this level.
     fn admits(&self, level: Level) -> bool;
 
-    /// Asks, and waits for the answer. Legacy only.
-    fn ask(&self, question: &ServerRequest) -> AnswerFuture;
+    /// Sends a request and waits for its result. Legacy revisions only.
+    fn ask(&self, request: &ServerRequest) -> ResponseFuture;
 
-    /// Has something done with the client once the call has ended, where that is possible: in a session
-    /// of the legacy era. Elsewhere it is not done.
+    /// Runs a follow-up after the call, which only a session of a legacy revision can do. Otherwise it is
+    /// dropped.
     fn after(&self, _: FollowUp) {}
 
-    /// Hears, for the audit log, of a step that is none of the client's business.
-    fn overhear(&self, _: Step) {}
+    /// Writes an event to the audit log.
+    fn audit(&self, _: AuditEvent) {}
 }
 
-/// Something that a tool wants done with the client after its answer, such as to ask the client's model
-/// (MCP, Sampling). It is done in the legacy era alone, while somebody listens on the session's own
+/// Work that a tool wants done with the client after its answer, such as asking the client's model (MCP,
+/// Sampling). It runs in sessions of the legacy revisions only, while the client listens on the standalone
 /// stream; one at a time for each session, and not twice in a row for the same key.
 pub struct FollowUp {
     /// What it is about, such as an id.
     pub key: String,
-    /// What the client must be able to do.
+    /// The capability that the client must have.
     pub needs: ClientCapability,
-    /// The scopes that the listener's token must have: it is shown what is asked.
+    /// The scopes that the token of the standalone stream must have, because the request is sent there.
     pub scopes: &'static [&'static str],
-    /// Does it, in a conversation of its own.
+    /// Does the work, with a conversation of its own.
     pub run: Box<dyn FnOnce(Conversation) -> FollowUpFuture>,
 }
 
 /// See [`FollowUp::run`].
 pub type FollowUpFuture = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What the audit log hears of a conversation.
+/// An event of a conversation for the audit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A user was asked to confirm something, or answered.
+pub(crate) enum AuditEvent {
+    /// A user was asked to confirm something, or responded.
     Confirmation(audit::Confirmation),
-    /// What the client brought back was not what it was given.
+    /// The `requestState` was not accepted.
     StateRefused,
 }
 
-/// The client's answer: its `result`, as it came.
-pub type AnswerFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, NoAnswer>>>>;
+/// The `result` of the client's response.
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Result<Box<RawValue>, PeerError>>>>;
 
-/// Why there is no answer. A feature does then what it would do without one.
+/// Why there is no response. A feature then does what it would do without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// The client refused, went away, or took too long.
+pub(crate) enum PeerError {
+    /// The client responded with an error, disconnected, or took too long.
     Unanswered,
-    /// It was not asked: as many questions are open as may be.
-    TooManyOpen,
+    /// The request was not sent: too many are pending in the session.
+    TooManyPending,
 }
 
-/// Why a feature cannot go on: it needs something of the client first.
+/// Why a feature cannot go on: the client has to respond first, or cannot.
 #[derive(Debug)]
 pub enum NeedsClient {
-    /// The client has to answer first, and then call again.
+    /// The client has to respond to requests and then repeat the call (MCP 2026-07-28, Multi Round-Trip
+    /// Requests).
     InputRequired {
-        /// The questions, each under the key that its answer comes back under.
-        questions: Vec<(&'static str, ServerRequest)>,
-        /// What the client has to carry until then.
-        carry: String,
+        /// The requests, each with the key under which its response is sent.
+        requests: Vec<(&'static str, ServerRequest)>,
+        /// The state that the client has to send back.
+        state: String,
     },
-    /// What the client brought back is no answer.
+    /// A response is malformed.
     BadAnswer(RpcError),
-    /// The client did not say that it can do this.
-    Unable(ClientCapability),
-    /// As many questions to it are open as may be, so that it was not asked.
-    TooManyOpen,
+    /// The client did not declare this capability.
+    Unsupported(ClientCapability),
+    /// The request was not sent: too many are pending in the session.
+    TooManyPending,
 }
 
-/// How questions are asked.
+/// How requests reach the client.
 #[derive(Clone)]
-enum Asking {
-    /// By a request on the call's stream (legacy).
-    AtOnce,
-    /// By answering with the questions, and being called again with the answers (modern).
-    InRounds(Rc<Round>),
+enum RequestMode {
+    /// By a JSON-RPC request on the stream of the call (legacy revisions).
+    Inline,
+    /// By an `InputRequiredResult`; the client repeats the call with its responses (MCP 2026-07-28).
+    MultiRoundTrip(Rc<ClientInput>),
 }
 
-/// What a modern client brought back.
+/// What a client sent with a repeated call.
 #[derive(Debug, Default)]
-pub struct Round {
-    /// What its `requestState` carried, which was found to be ours. Without one, there are no
-    /// answers: a client could otherwise answer before it was asked.
-    pub carried: Option<String>,
-    /// Its answers, by key.
-    pub answers: Map<String, Value>,
+pub(crate) struct ClientInput {
+    /// The contents of its `requestState`, which has been verified. Without one, responses are ignored: a
+    /// client could otherwise respond before it was asked.
+    pub state: Option<String>,
+    /// The responses, by key.
+    pub responses: Map<String, Value>,
 }
 
-/// What a user said to a yes-or-no question.
+/// The outcome of a yes-or-no question to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
     /// Yes.
     Confirmed,
-    /// No, or no answer.
+    /// No, or no response.
     Declined,
-    /// Nobody was asked, for as many questions are open as may be.
+    /// The user was not asked: too many requests are pending in the session.
     NotAsked,
-    /// The client cannot ask.
+    /// The client does not support elicitation.
     CannotAsk,
 }
 
 impl Confirmation {
-    /// Why what was to be confirmed must not be done, if it must not: the rest of a sentence.
+    /// Why the operation must not be done: the rest of a sentence. `None` if it may be.
     #[must_use]
     pub fn forbids(self) -> Option<&'static str> {
         match self {
@@ -157,38 +158,38 @@ impl Confirmation {
 }
 
 impl Conversation {
-    /// With a legacy client, whose capabilities are those that it declared when its session began.
+    /// A conversation with a client of a legacy revision, with the capabilities of its session.
     #[must_use]
-    pub fn at_once(
+    pub(crate) fn inline(
         token: Option<ProgressToken>,
         capabilities: ClientCapabilities,
-        client: Rc<dyn Client>,
+        client: Rc<dyn Peer>,
     ) -> Self {
         Self {
             progress: Progress::new(token, &client),
             client,
             capabilities,
-            asking: Asking::AtOnce,
+            mode: RequestMode::Inline,
         }
     }
 
-    /// With a modern client, whose capabilities are those of this very request.
+    /// A conversation with a client of MCP 2026-07-28, with the capabilities of this request.
     #[must_use]
-    pub fn in_rounds(
+    pub(crate) fn multi_round_trip(
         token: Option<ProgressToken>,
         capabilities: ClientCapabilities,
-        client: &Rc<dyn Client>,
-        round: Round,
+        client: &Rc<dyn Peer>,
+        input: ClientInput,
     ) -> Self {
         Self {
             progress: Progress::new(token, client),
             client: Rc::clone(client),
             capabilities,
-            asking: Asking::InRounds(Rc::new(round)),
+            mode: RequestMode::MultiRoundTrip(Rc::new(input)),
         }
     }
 
-    /// Says how far it has come, if the client wants to know. Only more than before is said (P-18).
+    /// Sends a progress notification, if the client asked for them and `done` has increased (MCP, Progress).
     pub fn progress(&self, done: f64, total: Option<f64>, message: &str) {
         if let Some(progress) = &self.progress
             && done > progress.last.get()
@@ -200,104 +201,103 @@ impl Conversation {
         }
     }
 
-    /// Tells something in passing, if the client wants to be told what matters so much. `logger` names
-    /// the part of the server that tells. Neither content of users nor a secret may be in it:
-    /// ids are enough.
+    /// Sends a log message, if the client wants this level (MCP, Logging). `logger` names the component. The
+    /// data must contain neither user content nor secrets.
     pub fn log(&self, level: Level, logger: &str, data: &Value) {
         if self.client.admits(level) {
             self.client.notify(logging::message(level, logger, data));
         }
     }
 
-    /// Has something done with the client once this call has ended: see [`FollowUp`]. The call does not
-    /// wait for it, and does not learn whether it was done.
+    /// Runs a [`FollowUp`] after this call. The call does not learn whether it was run.
     pub fn after(&self, follow_up: FollowUp) {
         self.client.after(follow_up);
     }
 
-    /// Has the audit log know that something was done about which nobody could be asked.
+    /// Notes in the audit log that something was done without a confirmation, because the client does not
+    /// support elicitation.
     pub fn skip_confirmation(&self) {
-        let step = Step::Confirmation(audit::Confirmation::Impossible);
-        self.client.overhear(step);
+        let step = AuditEvent::Confirmation(audit::Confirmation::Impossible);
+        self.client.audit(step);
     }
 
-    /// Whether the client can do something for the server.
+    /// Whether the client has a capability.
     #[must_use]
-    pub fn can(&self, ability: ClientCapability) -> bool {
-        self.capabilities.has(ability)
+    pub fn can(&self, capability: ClientCapability) -> bool {
+        self.capabilities.has(capability)
     }
 
-    /// Insists on something that the client can do for the server.
+    /// Requires a capability.
     ///
     /// # Errors
-    /// [`NeedsClient::Unable`] if it cannot.
-    pub fn require(&self, ability: ClientCapability) -> Result<(), NeedsClient> {
-        if self.can(ability) {
+    /// [`NeedsClient::Unsupported`] if the client lacks it.
+    pub fn require(&self, capability: ClientCapability) -> Result<(), NeedsClient> {
+        if self.can(capability) {
             Ok(())
         } else {
-            Err(NeedsClient::Unable(ability))
+            Err(NeedsClient::Unsupported(capability))
         }
     }
 
-    /// What the round before gave the client to carry; empty in the first round and in the legacy
-    /// era, which has no rounds.
+    /// The state of the previous round trip; empty in the first one and in the legacy revisions, which have
+    /// none.
     #[must_use]
-    pub fn carried(&self) -> &str {
-        match &self.asking {
-            Asking::InRounds(round) => round.carried.as_deref().unwrap_or_default(),
-            Asking::AtOnce => "",
+    pub fn state(&self) -> &str {
+        match &self.mode {
+            RequestMode::MultiRoundTrip(input) => input.state.as_deref().unwrap_or_default(),
+            RequestMode::Inline => "",
         }
     }
 
-    /// Asks, each question under a key of its own. The answers are untrusted.
+    /// Sends requests to the client, each under its own key. Responses are untrusted input; `None` stands for
+    /// a request to which the client gave no result.
     ///
     /// # Errors
-    /// [`NeedsClient::Unable`] if the client cannot answer one of them: nobody is asked for what they did
-    /// not offer (P-05). [`NeedsClient::InputRequired`], with what the client is to carry, while a modern client has yet
-    /// to answer one of them. An answer that is no JSON object is refused.
-    /// [`NeedsClient::TooManyOpen`] if a legacy client could not be asked. `None` stands for a
-    /// question to which it gave no answer.
+    /// [`NeedsClient::Unsupported`] if the client lacks a capability. [`NeedsClient::InputRequired`], with
+    /// `state`, until a client of MCP 2026-07-28 has responded to all of them. [`NeedsClient::BadAnswer`] for
+    /// a response that is not an object. [`NeedsClient::TooManyPending`] if too many requests are pending in
+    /// a legacy session.
     pub async fn ask<const N: usize>(
         &self,
-        questions: [(&'static str, ServerRequest); N],
-        carry: &str,
+        requests: [(&'static str, ServerRequest); N],
+        state: &str,
     ) -> Result<[Option<Value>; N], NeedsClient> {
-        for (_, question) in &questions {
+        for (_, question) in &requests {
             self.require(question.needs)?;
         }
-        match &self.asking {
-            Asking::AtOnce => {
+        match &self.mode {
+            RequestMode::Inline => {
                 let mut answers = [const { None }; N];
-                for (answer, (_, question)) in answers.iter_mut().zip(&questions) {
+                for (answer, (_, question)) in answers.iter_mut().zip(&requests) {
                     *answer = match self.client.ask(question).await {
                         Ok(raw) => serde_json::from_str(raw.get()).ok(),
-                        Err(NoAnswer::Unanswered) => None,
-                        Err(NoAnswer::TooManyOpen) => return Err(NeedsClient::TooManyOpen),
+                        Err(PeerError::Unanswered) => None,
+                        Err(PeerError::TooManyPending) => return Err(NeedsClient::TooManyPending),
                     };
                 }
                 Ok(answers)
             }
-            Asking::InRounds(round) => {
+            RequestMode::MultiRoundTrip(input) => {
                 let mut answers = [const { None }; N];
-                for (answer, (key, _)) in answers.iter_mut().zip(&questions) {
-                    *answer = round.answer(key)?;
+                for (answer, (key, _)) in answers.iter_mut().zip(&requests) {
+                    *answer = input.answer(key)?;
                 }
                 if answers.iter().all(Option::is_some) {
                     Ok(answers)
                 } else {
                     Err(NeedsClient::InputRequired {
-                        questions: questions.into(),
-                        carry: carry.to_owned(),
+                        requests: requests.into(),
+                        state: state.to_owned(),
                     })
                 }
             }
         }
     }
 
-    /// Asks the user to confirm something, by a form with one box to tick.
+    /// Asks the user to confirm something, by a form with one checkbox (MCP, Elicitation).
     ///
     /// # Errors
-    /// Those of [`Conversation::ask`] that are no [`Confirmation`].
+    /// Those of [`Conversation::ask`] that are not a [`Confirmation`].
     pub async fn confirm(&self, message: &str, label: &str) -> Result<Confirmation, NeedsClient> {
         #[derive(Deserialize)]
         struct Answer {
@@ -313,7 +313,7 @@ impl Conversation {
         if !self.can(ClientCapability::ElicitForm) {
             return Ok(Confirmation::CannotAsk);
         }
-        let overhear = |step| self.client.overhear(Step::Confirmation(step));
+        let audit = |step| self.client.audit(AuditEvent::Confirmation(step));
         let question = ServerRequest {
             needs: ClientCapability::ElicitForm,
             method: "elicitation/create",
@@ -326,23 +326,23 @@ impl Conversation {
                 },
             }),
         };
-        let mut asking = pin!(self.ask([("confirm", question)], ""));
-        // In a session, only what was put is waited for.
-        let asked = match poll_fn(|context| Poll::Ready(asking.as_mut().poll(context))).await {
+        let mut answers = pin!(self.ask([("confirm", question)], ""));
+        // Pending only if the request was sent in a session.
+        let asked = match poll_fn(|context| Poll::Ready(answers.as_mut().poll(context))).await {
             Poll::Ready(asked) => asked,
             Poll::Pending => {
-                overhear(audit::Confirmation::Asked);
-                asking.await
+                audit(audit::Confirmation::Asked);
+                answers.await
             }
         };
         let [answer] = match asked {
-            Err(NeedsClient::TooManyOpen) => {
-                overhear(audit::Confirmation::NotAsked);
+            Err(NeedsClient::TooManyPending) => {
+                audit(audit::Confirmation::NotAsked);
                 return Ok(Confirmation::NotAsked);
             }
-            Err(unheard @ NeedsClient::InputRequired { .. }) => {
-                overhear(audit::Confirmation::Asked);
-                return Err(unheard);
+            Err(needs @ NeedsClient::InputRequired { .. }) => {
+                audit(audit::Confirmation::Asked);
+                return Err(needs);
             }
             asked => asked?,
         };
@@ -350,32 +350,35 @@ impl Conversation {
             .and_then(|answer| serde_json::from_value::<Answer>(answer).ok())
             .is_some_and(|answer| answer.action == "accept" && answer.content.confirmed);
         Ok(if confirmed {
-            overhear(audit::Confirmation::Given);
+            audit(audit::Confirmation::Given);
             Confirmation::Confirmed
         } else {
-            overhear(audit::Confirmation::Declined);
+            audit(audit::Confirmation::Declined);
             Confirmation::Declined
         })
     }
 }
 
-impl Round {
-    /// Reads what a client brought back. Answers count only beside a state that is ours.
+impl ClientInput {
+    /// Reads what a client sent. Responses without a valid state are ignored.
     ///
     /// # Errors
-    /// `-32602` if the answers are no object.
-    pub fn read(carried: Option<String>, answers: Option<&RawValue>) -> Result<Self, RpcError> {
-        let answers = match (&carried, answers) {
-            (Some(_), Some(answers)) => serde_json::from_str(answers.get()).map_err(|_| {
+    /// `-32602` if the responses are not an object.
+    pub(crate) fn read(
+        state: Option<String>,
+        responses: Option<&RawValue>,
+    ) -> Result<Self, RpcError> {
+        let responses = match (&state, responses) {
+            (Some(_), Some(responses)) => serde_json::from_str(responses.get()).map_err(|_| {
                 RpcError::invalid_params("Invalid params: inputResponses must be an object")
             })?,
             _ => Map::new(),
         };
-        Ok(Self { carried, answers })
+        Ok(Self { state, responses })
     }
 
     fn answer(&self, key: &str) -> Result<Option<Value>, NeedsClient> {
-        match self.answers.get(key) {
+        match self.responses.get(key) {
             None => Ok(None),
             Some(answer @ Value::Object(_)) => Ok(Some(answer.clone())),
             Some(_) => Err(NeedsClient::BadAnswer(RpcError::invalid_params(format!(
@@ -386,7 +389,7 @@ impl Round {
 }
 
 impl Progress {
-    fn new(token: Option<ProgressToken>, client: &Rc<dyn Client>) -> Option<Rc<Self>> {
+    fn new(token: Option<ProgressToken>, client: &Rc<dyn Peer>) -> Option<Rc<Self>> {
         token.map(|token| {
             Rc::new(Self {
                 token,
@@ -399,9 +402,9 @@ impl Progress {
 
 impl std::fmt::Debug for Conversation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.asking {
-            Asking::AtOnce => "Conversation(at once)",
-            Asking::InRounds(_) => "Conversation(in rounds)",
+        f.write_str(match self.mode {
+            RequestMode::Inline => "Conversation(inline)",
+            RequestMode::MultiRoundTrip(_) => "Conversation(multi round-trip)",
         })
     }
 }

@@ -11,7 +11,7 @@ struct Listening {
     answers: RefCell<Vec<Value>>,
 }
 
-impl Client for Listening {
+impl Peer for Listening {
     fn admits(&self, _: Level) -> bool {
         true
     }
@@ -20,10 +20,10 @@ impl Client for Listening {
         self.heard.borrow_mut().push(message);
     }
 
-    fn ask(&self, _: &ServerRequest) -> AnswerFuture {
+    fn ask(&self, _: &ServerRequest) -> ResponseFuture {
         let answer = self.answers.borrow_mut().pop();
         let answer = answer.map(|answer| to_raw_value(&answer).unwrap());
-        Box::pin(std::future::ready(answer.ok_or(NoAnswer::Unanswered)))
+        Box::pin(std::future::ready(answer.ok_or(PeerError::Unanswered)))
     }
 }
 
@@ -39,33 +39,33 @@ fn forms() -> ClientCapabilities {
     ClientCapabilities::read(&to_raw_value(&json!({ "elicitation": {} })).unwrap())
 }
 
-fn in_round(carried: Option<&str>, answers: Value) -> Conversation {
-    let client: Rc<dyn Client> = Rc::new(Listening::default());
+fn in_round(state: Option<&str>, answers: Value) -> Conversation {
+    let client: Rc<dyn Peer> = Rc::new(Listening::default());
     let answers = to_raw_value(&answers).unwrap();
-    let round = Round::read(carried.map(str::to_owned), Some(&answers)).unwrap();
-    Conversation::in_rounds(None, forms(), &client, round)
+    let input = ClientInput::read(state.map(str::to_owned), Some(&answers)).unwrap();
+    Conversation::multi_round_trip(None, forms(), &client, input)
 }
 
 /// P-04.
 #[actix_rt::test]
 async fn a_round_asks_until_every_question_has_its_answer() {
-    for (carried, answers, all) in [
+    for (state, answers, all) in [
         (Some(""), json!({}), false),
         (Some(""), json!({ "a": {} }), false),
         (Some(""), json!({ "a": {}, "b": { "x": 1 }, "c": 7 }), true),
         (None, json!({ "a": {}, "b": {} }), false),
     ] {
-        let conversation = in_round(carried, answers.clone());
+        let conversation = in_round(state, answers.clone());
         let asked = conversation.ask([("a", question()), ("b", question())], "so far");
         match asked.await {
             Ok(found) => {
                 assert!(all, "{answers}");
                 assert_eq!(found, [Some(json!({})), Some(json!({ "x": 1 }))]);
             }
-            Err(NeedsClient::InputRequired { questions, carry }) => {
+            Err(NeedsClient::InputRequired { requests, state }) => {
                 assert!(!all, "{answers}");
-                assert_eq!(questions.len(), 2);
-                assert_eq!(carry, "so far");
+                assert_eq!(requests.len(), 2);
+                assert_eq!(state, "so far");
             }
             Err(_) => panic!("{answers}"),
         }
@@ -83,12 +83,12 @@ async fn nobody_is_asked_for_what_they_did_not_offer() {
     client.answers.borrow_mut().push(json!({}));
     for conversation in [
         in_round(Some(""), json!({ "a": {}, "b": {} })),
-        Conversation::at_once(None, forms(), client.clone()),
+        Conversation::inline(None, forms(), client.clone()),
     ] {
         let asked = conversation.ask([("a", question()), ("b", sample.clone())], "");
         assert!(matches!(
             asked.await,
-            Err(NeedsClient::Unable(ClientCapability::Sample))
+            Err(NeedsClient::Unsupported(ClientCapability::Sample))
         ));
     }
     assert_eq!(client.answers.borrow().len(), 1, "nothing was asked");
@@ -98,10 +98,10 @@ async fn nobody_is_asked_for_what_they_did_not_offer() {
 async fn a_question_without_an_answer_is_none_of_those_with_one() {
     let client = Rc::new(Listening::default());
     client.answers.borrow_mut().push(json!({ "x": 1 }));
-    let conversation = Conversation::at_once(None, forms(), client);
+    let conversation = Conversation::inline(None, forms(), client);
     let asked = conversation.ask([("a", question()), ("b", question())], "");
     assert!(matches!(asked.await, Ok([Some(_), None])));
-    assert_eq!(conversation.carried(), "");
+    assert_eq!(conversation.state(), "");
     let Ok(confirmation) = conversation.confirm("Sure?", "Yes").await else {
         panic!("a legacy client is asked at once");
     };
@@ -113,8 +113,8 @@ async fn a_question_without_an_answer_is_none_of_those_with_one() {
 fn progress_only_ever_grows() {
     let client = Rc::new(Listening::default());
     let token = || ProgressToken::read(&to_raw_value("t").unwrap());
-    let told = Rc::clone(&client) as Rc<dyn Client>;
-    let conversation = Conversation::at_once(token(), forms(), told);
+    let told = Rc::clone(&client) as Rc<dyn Peer>;
+    let conversation = Conversation::inline(token(), forms(), told);
     let again = conversation.clone();
     for (conversation, done) in [
         (&conversation, 1.0),

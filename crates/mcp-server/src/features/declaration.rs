@@ -1,46 +1,45 @@
-//! What declarations have in common: the scopes that they name, and what can be wrong with them.
+//! Scopes and errors of declarations.
 
 use derive_more::{Display, Error};
 
 use resource_server::scope::{ScopeError, ScopeSet, Scopes};
 
-/// A declaration with which a server does not start.
+/// An incorrect declaration. The server does not start.
 #[derive(Clone, Debug, Display, Error, PartialEq, Eq)]
 pub enum DeclarationError {
-    /// A scope is declared badly, or a feature names one that is not declared.
+    /// A scope is invalid, or a feature needs one that is not declared.
     #[display("{feature}: {source}")]
     Scope {
-        /// Which feature, such as ``the tool `add` ``; or `scopes`.
+        /// The feature, such as ``the tool `add` ``; or `scopes`.
         feature: String,
-        /// What is wrong with the scope.
+        /// The error of the scope.
         source: ScopeError,
     },
-    /// Two features have one name, or one URI.
+    /// Two features of one kind have the same name or URI.
     #[display("the {kind} `{name}` is declared twice")]
-    Doubled {
+    Duplicate {
         /// `tool`, `resource`, `resource template` or `prompt`.
         kind: &'static str,
         /// The name or URI.
         name: String,
     },
-    /// The URI cannot be one of this server's: see [`crate::features::uri`].
+    /// The URI is invalid: see [`crate::features::uri`].
     #[display("the {kind} `{name}` has an unusable URI: {reason}")]
     Uri {
         /// `resource` or `resource template`.
         kind: &'static str,
         /// The URI.
         name: String,
-        /// The rule that it breaks.
+        /// The rule that it violates.
         #[error(not(source))]
         reason: &'static str,
     },
-    /// More than one template lists its resources one by one, so that a cursor would not say where a
-    /// list goes on.
+    /// More than one template is listed, so that a cursor would be ambiguous.
     #[display("the resource template `{_0}` is the second one that is listed one by one")]
     SecondListing(#[error(not(source))] String),
 }
 
-/// The scopes that a declaration names: texts until the server is built, then a set.
+/// The scopes of a declaration: names until the server is built, then a set.
 #[derive(Clone, Debug)]
 pub(crate) struct FeatureScopes {
     names: &'static [&'static str],

@@ -1,4 +1,4 @@
-//! Prompts: how one is declared, and what it says once it is filled in.
+//! Prompts: declaration and messages (MCP, Prompts).
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
@@ -20,23 +20,63 @@ use super::{
 use mcp_protocol::answer::{Content, PromptOutput};
 use resource_server::scope::{ScopeSet, Scopes};
 
-/// A prompt that people choose (MCP, Prompts).
+/// A prompt that users choose (MCP, Prompts).
+///
+/// ```
+/// use mcp_protocol::answer::Content;
+/// use mcp_server::features::{
+///     context::ReadContext,
+///     prompt::{Argument, Prompt},
+///     tool_error::ToolError,
+/// };
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Review {
+///     file: String,
+/// }
+///
+/// struct ReviewFile;
+///
+/// impl Prompt for ReviewFile {
+///     const NAME: &'static str = "review_file";
+///     const DESCRIPTION: &'static str = "Reviews a file.";
+///     const SCOPES: &'static [&'static str] = &["files:read"];
+///     const ARGUMENTS: &'static [Argument] = &[Argument {
+///         name: "file",
+///         title: "File",
+///         description: "The name of the file.",
+///         required: true,
+///     }];
+///
+///     type Arguments = Review;
+///
+///     async fn get(&self, _: ReadContext, review: Review) -> Result<Vec<Content>, ToolError> {
+///         Ok(vec![Content::text(format!("Please review {}.", review.file))])
+///     }
+/// }
+///
+/// let server = mcp_server::server::Server::new("files", "https://files.example")
+///     .scope("files:read", "Read your files")
+///     .prompt(ReviewFile);
+/// ```
 pub trait Prompt: Send + Sync + 'static {
-    /// The name that clients get it by.
+    /// The name by which clients get it.
     const NAME: &'static str;
-    /// The name for people.
+    /// The display name; none if empty.
     const TITLE: &'static str = "";
-    /// What people read to decide whether to use it.
+    /// What users read to decide whether to use it.
     const DESCRIPTION: &'static str;
-    /// The scopes that getting it needs. Lists show it to tokens that have them.
+    /// The scopes that getting it needs. `prompts/list` shows it to tokens that have them.
     const SCOPES: &'static [&'static str];
-    /// What people are asked for, in that order: the fields of [`Prompt::Arguments`].
+    /// The arguments in the order in which users are asked for them. They must be the fields of
+    /// [`Prompt::Arguments`].
     const ARGUMENTS: &'static [Argument] = &[];
 
-    /// The arguments, each a string (MCP, Prompts).
+    /// The arguments; each is sent as a string (MCP, Prompts).
     type Arguments: DeserializeOwned;
 
-    /// Fills it in, for the user of the context.
+    /// The messages of the prompt, for the user of the context. The scopes have been checked.
     ///
     /// # Errors
     /// See [`ToolError`].
@@ -46,39 +86,39 @@ pub trait Prompt: Send + Sync + 'static {
         arguments: Self::Arguments,
     ) -> impl Future<Output = Result<Vec<Content>, ToolError>>;
 
-    /// Suggests values for arguments, by their names.
+    /// Suggestions for arguments, by name.
     fn completers(&self) -> Vec<(&'static str, Completer)> {
         Vec::new()
     }
 }
 
-/// What people are asked for.
+/// An argument of a prompt (MCP, `PromptArgument`).
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
-    /// The name that clients send it by.
+    /// The name by which clients send it.
     pub name: &'static str,
-    /// The name for people.
+    /// The display name.
     pub title: &'static str,
-    /// What it is.
+    /// What it means.
     pub description: &'static str,
-    /// Whether there is no prompt without it.
+    /// Whether it must be present.
     pub required: bool,
 }
 
-/// A prompt in the catalogue, whose types are erased.
+/// A type-erased prompt.
 pub struct DeclaredPrompt {
-    /// Its wire form, with everything that any revision shows.
+    /// Its entry in `prompts/list`, with the members of all revisions.
     pub descriptor: model::Prompt,
     scopes: FeatureScopes,
     completers: Vec<(&'static str, Completer)>,
     get: Box<Call<GetFuture>>,
 }
 
-/// A prompt being filled in, which owns all that it needs.
+/// The messages of a prompt, being put together.
 pub type GetFuture = Pin<Box<dyn Future<Output = Result<PromptOutput, ToolError>>>>;
 
 impl DeclaredPrompt {
-    /// The declaration of a prompt.
+    /// Erases the type of a prompt.
     #[must_use]
     pub fn new<P: Prompt>(prompt: P) -> Self {
         let arguments = P::ARGUMENTS
@@ -103,7 +143,7 @@ impl DeclaredPrompt {
         }
     }
 
-    /// A prompt that is known by its wire form alone and takes any arguments.
+    /// A prompt without a Rust type for its arguments: the closure must validate them.
     #[must_use]
     pub fn raw<F>(
         descriptor: model::Prompt,
@@ -136,7 +176,7 @@ impl DeclaredPrompt {
             .try_for_each(|(_, completer)| completer.resolve(scopes, "prompt", name))
     }
 
-    /// The name that clients get it by.
+    /// The name by which clients get it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.descriptor.name
@@ -150,27 +190,27 @@ impl DeclaredPrompt {
 
     /// Whether it has an argument of this name.
     #[must_use]
-    pub fn has_argument(&self, name: &str) -> bool {
+    pub(crate) fn has_argument(&self, name: &str) -> bool {
         let mut arguments = self.descriptor.arguments.iter().flatten();
         arguments.any(|argument| argument.name == name)
     }
 
-    /// What suggests values for an argument, if anything does.
+    /// Suggests values for an argument, if the prompt can.
     #[must_use]
-    pub fn completer(&self, argument: &str) -> Option<&Completer> {
+    pub(crate) fn completer(&self, argument: &str) -> Option<&Completer> {
         let mut completers = self.completers.iter();
         completers
             .find(|(name, _)| *name == argument)
             .map(|(_, completer)| completer)
     }
 
-    /// Whether anything suggests values for any of its arguments.
+    /// Whether it suggests values for any argument.
     #[must_use]
-    pub fn has_completers(&self) -> bool {
+    pub(crate) fn has_completers(&self) -> bool {
         !self.completers.is_empty()
     }
 
-    /// Validates the arguments at once, and fills it in when it is polled.
+    /// Validates the arguments at once; the returned future does the rest.
     #[must_use]
     pub fn get(&self, context: Context, arguments: Option<&RawValue>) -> GetFuture {
         (self.get)(context, arguments)
@@ -189,10 +229,11 @@ fn get<P: Prompt>(prompt: Arc<P>, context: &Context, raw: Option<&RawValue>) -> 
     })
 }
 
-/// Reads an optional argument. Hosts send a field that was left empty as an empty string.
+/// Deserialises an optional argument; blank is absent, because hosts send an empty string for a field that
+/// was left empty.
 ///
 /// # Errors
-/// Those of the argument.
+/// Errors of the type of the argument.
 pub fn unless_blank<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

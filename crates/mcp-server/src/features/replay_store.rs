@@ -1,4 +1,4 @@
-//! Where used request states are remembered, so that each counts once.
+//! The store of used request states, so that each is accepted once.
 
 use std::{
     collections::BTreeMap,
@@ -15,35 +15,35 @@ use resource_server::{
     principal::UserId,
 };
 
-/// Identifies a request state: no two have the same.
+/// The nonce of a request state, which identifies it.
 pub type StateNonce = [u8; 12];
 
-/// How long a used state is remembered: longer than any state is accepted.
-pub const REMEMBERED: TimeDelta = TimeDelta::minutes(15);
+/// How long a used state is remembered: longer than any state is valid.
+pub const RETENTION: TimeDelta = TimeDelta::minutes(15);
 
-/// How many used states the store in memory remembers.
-const MOST: usize = 100_000;
+/// The number of states that the store in memory remembers.
+const CAPACITY: usize = 100_000;
 
-/// Whether a state counts: `true` the first time.
+/// `true` if the state was unused.
 pub type UseFuture = Pin<Box<dyn Future<Output = Result<bool, ToolError>>>>;
 
-/// Remembers which request states were used (MCP 2026-07-28, multi round-trip requests). The servers
-/// behind one URL need one store in common, as they need one key: else a state counts once for each.
+/// Remembers which request states were used (MCP 2026-07-28, Multi Round-Trip Requests). The servers behind
+/// one URL need a common store: otherwise a state is accepted once by each of them.
 pub trait ReplayStore: Send + Sync {
-    /// Marks a state of a user as used, for at least [`REMEMBERED`]. Says whether it was unused.
+    /// Marks a state of a user as used, for at least [`RETENTION`]; `true` if it was unused.
     ///
     /// # Errors
-    /// If it cannot be found out. The state is not accepted then.
+    /// If the store cannot tell. The state is not accepted then.
     fn mark_used(&self, user: UserId, nonce: StateNonce) -> UseFuture;
 }
 
-/// A store in the memory of this process, for a server that runs as one.
-pub struct ReplayMemory {
+/// A store in the memory of this process, for a server that runs as one process.
+pub struct InMemoryReplayStore {
     clock: Clock,
     used: Mutex<BTreeMap<StateNonce, Timestamp>>,
 }
 
-impl ReplayMemory {
+impl InMemoryReplayStore {
     /// An empty store.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
@@ -54,18 +54,18 @@ impl ReplayMemory {
     }
 }
 
-impl ReplayStore for ReplayMemory {
+impl ReplayStore for InMemoryReplayStore {
     fn mark_used(&self, _: UserId, nonce: StateNonce) -> UseFuture {
         let now = self.clock.now();
         let mut used = self.used.lock();
-        if used.len() >= MOST {
+        if used.len() >= CAPACITY {
             used.retain(|_, until| *until > now);
         }
-        // Full of states that still matter: none may be forgotten, so none is accepted.
-        let outcome = if used.len() >= MOST {
+        // Full of states that are still valid: none may be forgotten, so no further one is accepted.
+        let outcome = if used.len() >= CAPACITY {
             Err(ToolError::Busy)
         } else {
-            Ok(used.insert(nonce, now + REMEMBERED).is_none())
+            Ok(used.insert(nonce, now + RETENTION).is_none())
         };
         Box::pin(ready(outcome))
     }
@@ -79,7 +79,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_state_counts_once() {
-        let store = ReplayMemory::new(Clock::manual(DateTime::UNIX_EPOCH));
+        let store = InMemoryReplayStore::new(Clock::manual(DateTime::UNIX_EPOCH));
         let user = UserId::derive("i", "s");
         assert!(store.mark_used(user, [1; 12]).await.unwrap());
         assert!(!store.mark_used(user, [1; 12]).await.unwrap());

@@ -1,30 +1,53 @@
-//! Resources and templates of resources: how one is declared, and what reading it gives.
+//! Resources and resource templates: declaration and contents (MCP, Resources).
 
-use std::{borrow::Cow, fmt::Display, future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use rmcp::model;
-use serde::Serialize;
 
+pub use super::contents::{Contents, embedded};
 use super::{
     completion::Completer,
+    contents::JSON,
     context::ReadContext,
     declaration::{DeclarationError, FeatureScopes},
     tool_error::ToolError,
     uri::{self, ResourceId, Uri},
 };
-use mcp_protocol::answer::{Answer, Chunks, Document, ResourceBody, ResourceContents};
+use mcp_protocol::answer::Answer;
 use resource_server::scope::{ScopeSet, Scopes};
 
-/// The media type of resources that do not say another.
-const JSON: &str = "application/json";
-
-/// A resource at a URI of its own (MCP, Resources).
+/// A resource with a fixed URI (MCP, Resources).
+///
+/// ```
+/// use mcp_server::features::{
+///     context::ReadContext,
+///     resource::{Contents, Resource},
+///     tool_error::ToolError,
+/// };
+///
+/// struct CurrentUser;
+///
+/// impl Resource for CurrentUser {
+///     const URI: &'static str = "files://users/current";
+///     const NAME: &'static str = "current_user";
+///     const DESCRIPTION: &'static str = "The signed-in user.";
+///     const SCOPES: &'static [&'static str] = &["files:read"];
+///
+///     async fn read(&self, context: ReadContext) -> Result<Contents, ToolError> {
+///         Contents::json(&context.principal().subject)
+///     }
+/// }
+///
+/// let server = mcp_server::server::Server::new("files", "https://files.example")
+///     .scope("files:read", "Read your files")
+///     .resource(CurrentUser);
+/// ```
 pub trait Resource: Send + Sync + 'static {
-    /// Where it is, such as `files://current`.
+    /// Its URI, such as `files://current`; see [`uri`].
     const URI: &'static str;
     /// The name for programs.
     const NAME: &'static str;
-    /// The name for people.
+    /// The display name; none if empty.
     const TITLE: &'static str = "";
     /// What it contains.
     const DESCRIPTION: &'static str;
@@ -33,48 +56,48 @@ pub trait Resource: Send + Sync + 'static {
     /// Its media type.
     const MIME_TYPE: &'static str = JSON;
 
-    /// Reads it, for the user of the context.
+    /// Reads it, for the user of the context. The scopes have been checked.
     ///
     /// # Errors
     /// See [`ToolError`].
     fn read(&self, context: ReadContext) -> impl Future<Output = Result<Contents, ToolError>>;
 }
 
-/// Many resources of one kind, each with an id (MCP, Resource Templates).
+/// Resources of one kind that differ in their ids (MCP, Resource Templates).
 pub trait ResourceTemplate: Send + Sync + 'static {
-    /// Where they are: a URI with `{id}` in its path (RFC 6570, level 1), such as `files://reports/{id}`.
+    /// Their URI with `{id}` in its path (RFC 6570, level 1), such as `files://reports/{id}`.
     const URI_TEMPLATE: &'static str;
     /// The name for programs.
     const NAME: &'static str;
-    /// The name for people.
+    /// The display name; none if empty.
     const TITLE: &'static str = "";
-    /// What each contains.
+    /// What each of them contains.
     const DESCRIPTION: &'static str;
     /// The scopes that reading one needs. Lists show the template to tokens that have them.
     const SCOPES: &'static [&'static str];
-    /// Their media type.
+    /// Their media type, if all have the same.
     const MIME_TYPE: Option<&'static str> = Some(JSON);
-    /// Whether `resources/list` lists them one by one. One template of a server can be listed so.
+    /// Whether `resources/list` contains each of them. Only one template of a server can be listed.
     const LISTED: bool = false;
 
-    /// How one is named: [`i64`] for numbers from 1 up, [`String`] for texts.
+    /// The type of the id: [`i64`] for numbers from 1, [`String`] for texts.
     type Id: ResourceId;
 
-    /// Reads the one with that id, for the user of the context.
+    /// Reads the resource with this id, for the user of the context. The scopes have been checked.
     ///
     /// # Errors
-    /// [`ToolError::NotFound`] if this user has none of that id; see [`ToolError`].
+    /// [`ToolError::NotFound`] if this user has none with this id; see [`ToolError`].
     fn read(
         &self,
         context: ReadContext,
         id: Self::Id,
     ) -> impl Future<Output = Result<Contents, ToolError>>;
 
-    /// Lists them one by one, from the beginning or after a cursor of an earlier page, if
-    /// [`ResourceTemplate::LISTED`].
+    /// A page of the resources of the user of the context: the first one, or the one after a cursor. Called
+    /// if [`ResourceTemplate::LISTED`].
     ///
     /// # Errors
-    /// [`ToolError::Refused`] for a cursor that was never given out; see [`ToolError`].
+    /// [`ToolError::Refused`] for an invalid cursor; see [`ToolError`].
     fn list(
         &self,
         context: ReadContext,
@@ -84,7 +107,7 @@ pub trait ResourceTemplate: Send + Sync + 'static {
         async { Ok(Listed::default()) }
     }
 
-    /// Suggests ids for what has been typed, if it can.
+    /// Suggests ids; `None` for no suggestions.
     fn completer(&self) -> Option<Completer> {
         None
     }
@@ -93,9 +116,9 @@ pub trait ResourceTemplate: Send + Sync + 'static {
 /// A page of the resources of a template.
 #[derive(Clone, Debug)]
 pub struct Listed<Id> {
-    /// Each resource's id, and its name for people.
+    /// The id and the display name of each resource.
     pub resources: Vec<(Id, String)>,
-    /// Where the next page begins; absent on the last page.
+    /// The cursor of the next page; absent on the last one.
     pub next_cursor: Option<String>,
 }
 
@@ -108,126 +131,24 @@ impl<Id> Default for Listed<Id> {
     }
 }
 
-/// What reading a resource gives.
-#[derive(Debug)]
-pub struct Contents {
-    mime_type: Option<Cow<'static, str>>,
-    body: Body,
-}
+/// The reading of a resource.
+pub(crate) type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, ToolError>>>>;
 
-#[derive(Debug)]
-enum Body {
-    Whole(ResourceBody),
-    Streamed(StreamedBody),
-}
-
-struct StreamedBody(Arc<dyn Chunks>);
-
-impl std::fmt::Debug for StreamedBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} pieces", self.0.count())
-    }
-}
-
-impl Contents {
-    /// A value, as JSON.
-    ///
-    /// # Errors
-    /// [`ToolError::Internal`] if it cannot be written as JSON.
-    pub fn json(value: &impl Serialize) -> Result<Self, ToolError> {
-        serde_json::to_string(value)
-            .map(Self::text)
-            .map_err(ToolError::internal)
-    }
-
-    /// A text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            mime_type: None,
-            body: Body::Whole(ResourceBody::Text(text.into())),
-        }
-    }
-
-    /// Bytes.
-    #[must_use]
-    pub fn bytes(bytes: &[u8]) -> Self {
-        Self {
-            mime_type: None,
-            body: Body::Whole(ResourceBody::Blob(bytes.into())),
-        }
-    }
-
-    /// A text that is too long to be held at once: it is fetched piece by piece as the client takes it.
-    #[must_use]
-    pub fn streamed(pieces: Arc<dyn Chunks>) -> Self {
-        Self {
-            mime_type: None,
-            body: Body::Streamed(StreamedBody(pieces)),
-        }
-    }
-
-    /// These contents, of another media type than the declared one.
-    #[must_use]
-    pub fn with_mime_type(mut self, mime_type: impl Into<Cow<'static, str>>) -> Self {
-        self.mime_type = Some(mime_type.into());
-        self
-    }
-
-    fn or_mime_type(mut self, declared: Option<String>) -> Self {
-        self.mime_type = self.mime_type.or(declared.map(Cow::Owned));
-        self
-    }
-
-    fn answer(self, uri: String, declared: Option<&'static str>) -> Answer {
-        let mime_type = self
-            .mime_type
-            .unwrap_or(Cow::Borrowed(declared.unwrap_or(JSON)));
-        match self.body {
-            Body::Whole(body) => Answer::Contents(ResourceContents {
-                uri,
-                mime_type,
-                body,
-            }),
-            Body::Streamed(StreamedBody(pieces)) => Answer::Document(Document {
-                uri,
-                mime_type,
-                pieces,
-            }),
-        }
-    }
-}
-
-/// The contents of a JSON resource for a message of a prompt or the content of a tool.
-///
-/// # Errors
-/// [`ToolError::Internal`] if the value cannot be written as JSON.
-pub fn embedded(uri: impl Display, value: &impl Serialize) -> Result<ResourceContents, ToolError> {
-    Ok(ResourceContents {
-        uri: uri.to_string(),
-        mime_type: JSON.into(),
-        body: ResourceBody::Text(serde_json::to_string(value).map_err(ToolError::internal)?),
-    })
-}
-
-/// A resource being read.
-pub type ReadFuture = Pin<Box<dyn Future<Output = Result<Answer, ToolError>>>>;
-
-/// A page of resources on its way.
-pub type ListFuture =
+/// A page of a list of resources, and the cursor of the next page.
+pub(crate) type ListFuture =
     Pin<Box<dyn Future<Output = Result<(Vec<model::Resource>, Option<String>), ToolError>>>>;
 
-/// A resource in the catalogue, whose types are erased.
+/// A type-erased resource.
 pub struct DeclaredResource {
-    /// Its wire form, with everything that any revision shows.
+    /// Its entry in `resources/list`, with the members of all revisions.
     pub descriptor: model::Resource,
     scopes: FeatureScopes,
     read: Box<dyn Fn(ReadContext) -> ReadFuture + Send + Sync>,
 }
 
-/// A template in the catalogue, whose types are erased.
+/// A type-erased resource template.
 pub struct DeclaredTemplate {
-    /// Its wire form, with everything that any revision shows.
+    /// Its entry in `resources/templates/list`, with the members of all revisions.
     pub descriptor: model::ResourceTemplate,
     scopes: FeatureScopes,
     completer: Option<Completer>,
@@ -239,17 +160,17 @@ pub struct DeclaredTemplate {
 type Read = dyn Fn(ReadContext, &str) -> ReadFuture + Send + Sync;
 type List = dyn Fn(ReadContext, Option<String>) -> ListFuture + Send + Sync;
 
-/// What a URI leads to. Whether this user has anything of that id is another question.
+/// The resource that a URI identifies. Whether the user has anything with that id is unknown.
 #[derive(Clone, Copy)]
-pub enum Located<'a> {
-    /// A resource of its own.
+pub(crate) enum Located<'a> {
+    /// A resource with a fixed URI.
     Resource(&'a DeclaredResource),
-    /// The resource of a template that has this id.
-    OfTemplate(&'a DeclaredTemplate, &'a str),
+    /// A resource of a template, and its id.
+    Template(&'a DeclaredTemplate, &'a str),
 }
 
 impl DeclaredResource {
-    /// The declaration of a resource.
+    /// Erases the type of a resource.
     #[must_use]
     pub fn new<R: Resource>(resource: R) -> Self {
         let mut descriptor = model::Resource::new(R::URI, R::NAME)
@@ -272,7 +193,7 @@ impl DeclaredResource {
         }
     }
 
-    /// A resource that is known by its wire form alone.
+    /// A resource without a Rust type.
     #[must_use]
     pub fn raw<F>(
         descriptor: model::Resource,
@@ -301,17 +222,17 @@ impl DeclaredResource {
 
     /// The scopes that reading it needs.
     #[must_use]
-    pub fn scopes(&self) -> ScopeSet {
+    pub(crate) fn scopes(&self) -> ScopeSet {
         self.scopes.set()
     }
 
     pub(crate) fn is_at(&self, uri: Uri<'_>) -> bool {
-        Uri::parse(&self.descriptor.uri).is_some_and(|place| uri.is(place))
+        Uri::parse(&self.descriptor.uri).is_some_and(|own| uri.is(own))
     }
 }
 
 impl DeclaredTemplate {
-    /// The declaration of a template.
+    /// Erases the type of a template.
     #[must_use]
     pub fn new<T: ResourceTemplate>(template: T) -> Self {
         let mut descriptor =
@@ -352,7 +273,7 @@ impl DeclaredTemplate {
         }
     }
 
-    /// A template that is known by its wire form alone, whose ids are numbers.
+    /// A template without a Rust type, whose ids are numbers.
     #[must_use]
     pub fn raw<F>(
         descriptor: model::ResourceTemplate,
@@ -395,32 +316,32 @@ impl DeclaredTemplate {
 
     /// The scopes that reading one needs.
     #[must_use]
-    pub fn scopes(&self) -> ScopeSet {
+    pub(crate) fn scopes(&self) -> ScopeSet {
         self.scopes.set()
     }
 
-    /// Whether its resources are listed one by one.
+    /// Whether `resources/list` contains its resources.
     #[must_use]
-    pub fn is_listed(&self) -> bool {
+    pub(crate) fn is_listed(&self) -> bool {
         self.list.is_some()
     }
 
-    /// A page of its resources, from the beginning or after a cursor; `None` if they are not listed.
+    /// A page of its resources: the first one, or the one after a cursor; `None` if they are not listed.
     #[must_use]
-    pub fn list(&self, context: ReadContext, cursor: Option<String>) -> Option<ListFuture> {
+    pub(crate) fn list(&self, context: ReadContext, cursor: Option<String>) -> Option<ListFuture> {
         let list = self.list.as_ref()?;
         Some(list(context, cursor))
     }
 
-    /// Whether it has a variable of this name.
+    /// Whether the URI template has a variable of this name.
     #[must_use]
-    pub fn has_variable(&self, name: &str) -> bool {
+    pub(crate) fn has_variable(&self, name: &str) -> bool {
         name == "id"
     }
 
-    /// What suggests ids, if anything does.
+    /// Suggests ids, if the template can.
     #[must_use]
-    pub fn completer(&self) -> Option<&Completer> {
+    pub(crate) fn completer(&self) -> Option<&Completer> {
         self.completer.as_ref()
     }
 
@@ -433,28 +354,28 @@ impl DeclaredTemplate {
 impl Located<'_> {
     /// The scopes that reading it needs.
     #[must_use]
-    pub fn scopes(self) -> ScopeSet {
+    pub(crate) fn scopes(self) -> ScopeSet {
         match self {
             Self::Resource(resource) => resource.scopes(),
-            Self::OfTemplate(template, _) => template.scopes(),
+            Self::Template(template, _) => template.scopes(),
         }
     }
 
-    /// The one way in which the server writes this URI, by which changes are published.
+    /// The URI as the server writes it, which is also the URI under which changes are published.
     #[must_use]
-    pub fn canonical_uri(self) -> String {
+    pub(crate) fn canonical_uri(self) -> String {
         match self {
             Self::Resource(resource) => resource.descriptor.uri.clone(),
-            Self::OfTemplate(template, id) => uri::expand(&template.descriptor.uri_template, &id),
+            Self::Template(template, id) => uri::expand(&template.descriptor.uri_template, &id),
         }
     }
 
     /// Reads it, for the user of the context.
     #[must_use]
-    pub fn read(self, context: ReadContext) -> ReadFuture {
+    pub(crate) fn read(self, context: ReadContext) -> ReadFuture {
         match self {
             Self::Resource(resource) => (resource.read)(context),
-            Self::OfTemplate(template, id) => (template.read)(context, id),
+            Self::Template(template, id) => (template.read)(context, id),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What each feature needs, as a table for people: written from the declarations that also decide.
+//! A Markdown table of the scopes of each feature, generated from the declarations.
 
 use std::fmt::Write;
 
 use super::{catalogue::Catalogue, completion::Completer};
 use resource_server::scope::{ScopeSet, Scopes};
 
-/// The page, in Markdown: a heading, the paragraphs of the introduction, and the table.
+/// A Markdown page: a heading, the introduction, and the table.
 #[must_use]
 pub fn markdown(catalogue: &Catalogue, introduction: &str) -> String {
     let mut table = Table {
@@ -50,7 +50,7 @@ impl Table<'_> {
             .expect("a string takes what is written to it");
     }
 
-    /// Where something is suggested.
+    /// A row for suggestions, if there are any.
     fn completion(
         &mut self,
         of: &str,

@@ -1,23 +1,23 @@
-//! Which changes a client has subscribed to, and what it is notified of.
+//! The subscriptions of one client, and its notifications (MCP, Resources, Subscriptions).
 
 use serde_json::json;
 
 use super::{catalogue::Catalogue, changes::Change};
-use mcp_protocol::{jsonrpc::RpcError, outgoing::notification};
+use mcp_protocol::{outgoing::notification, rpc_error::RpcError};
 use resource_server::scope::ScopeSet;
 
-/// How many resources one client may watch at once.
-const MOST_WATCHED: usize = 100;
+/// The number of resources that one client can subscribe to.
+const MAX_SUBSCRIPTIONS: usize = 100;
 
-/// What one client watches.
+/// The subscriptions of one client.
 #[derive(Clone, Debug, Default)]
-pub struct Subscriptions {
-    resources: Vec<Watched>,
+pub(crate) struct Subscriptions {
+    resources: Vec<Subscription>,
     list: Option<ScopeSet>,
 }
 
 #[derive(Clone, Debug)]
-struct Watched {
+struct Subscription {
     /// As the client wrote it, for its notifications.
     uri: String,
     /// As changes are published.
@@ -25,27 +25,27 @@ struct Watched {
     scopes: ScopeSet,
 }
 
-/// Why a resource cannot be watched.
+/// Why a subscription is refused.
 #[derive(Debug)]
-pub enum NotSubscribable {
-    /// No URI of this server's.
+pub(crate) enum NotSubscribable {
+    /// The URI is not one of this server.
     NotFound,
-    /// The token may not read it.
+    /// The token may not read the resource.
     Forbidden {
-        /// What reading it needs.
+        /// The scopes that reading it needs.
         needed: ScopeSet,
     },
-    /// One more would be too many.
+    /// The client has too many subscriptions.
     TooMany(RpcError),
 }
 
 impl Subscriptions {
-    /// Watches a resource too. Whether there is anything at a well-formed URI is not said: not
-    /// yours and not there are the same.
+    /// Subscribes to a resource. Whether anything exists at the URI is not checked: a client must not learn
+    /// whether another user has it.
     ///
     /// # Errors
     /// See [`NotSubscribable`].
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         catalogue: &Catalogue,
         granted: ScopeSet,
@@ -56,15 +56,19 @@ impl Subscriptions {
             .scopes()
             .require(granted, located.scopes())
             .map_err(|needed| NotSubscribable::Forbidden { needed })?;
-        if self.resources.iter().any(|watched| watched.uri == uri) {
+        if self
+            .resources
+            .iter()
+            .any(|subscription| subscription.uri == uri)
+        {
             return Ok(());
         }
-        if self.resources.len() >= MOST_WATCHED {
+        if self.resources.len() >= MAX_SUBSCRIPTIONS {
             return Err(NotSubscribable::TooMany(RpcError::invalid_params(format!(
-                "Invalid params: at most {MOST_WATCHED} resources can be subscribed to at once"
+                "Invalid params: at most {MAX_SUBSCRIPTIONS} resources can be subscribed to at once"
             ))));
         }
-        self.resources.push(Watched {
+        self.resources.push(Subscription {
             uri: uri.to_owned(),
             canonical: located.canonical_uri(),
             scopes: located.scopes(),
@@ -72,29 +76,31 @@ impl Subscriptions {
         Ok(())
     }
 
-    /// Watches a resource no more.
-    pub fn remove(&mut self, uri: &str) {
-        self.resources.retain(|watched| watched.uri != uri);
+    /// Unsubscribes from a resource.
+    pub(crate) fn remove(&mut self, uri: &str) {
+        self.resources
+            .retain(|subscription| subscription.uri != uri);
     }
 
-    /// Watches the list of resources too, if it can be different for this token; says whether it
-    /// can.
-    pub fn add_list(&mut self, catalogue: &Catalogue, granted: ScopeSet) -> bool {
+    /// Subscribes to the list of resources. `false` if it never changes for this token.
+    pub(crate) fn add_list(&mut self, catalogue: &Catalogue, granted: ScopeSet) -> bool {
         self.list = catalogue
             .scopes_of_listing()
             .filter(|scopes| catalogue.scopes().require(granted, *scopes).is_ok());
         self.list.is_some()
     }
 
-    /// The URIs that are watched.
-    pub fn uris(&self) -> impl Iterator<Item = &str> {
-        self.resources.iter().map(|watched| watched.uri.as_str())
+    /// The URIs of the subscriptions.
+    pub(crate) fn uris(&self) -> impl Iterator<Item = &str> {
+        self.resources
+            .iter()
+            .map(|subscription| subscription.uri.as_str())
     }
 
-    /// What the client hears of a change. Held against what its token may read at this moment:
-    /// `granted` is empty for one that has ended.
+    /// The notifications that a change causes. `granted` are the current scopes of the token; empty if it has
+    /// expired.
     #[must_use]
-    pub fn notifications(
+    pub(crate) fn notifications(
         &self,
         catalogue: &Catalogue,
         granted: ScopeSet,
@@ -111,26 +117,26 @@ impl Subscriptions {
             Change::Updated(uri) => self
                 .resources
                 .iter()
-                .filter(|watched| *watched.canonical == **uri && may(watched.scopes))
-                .map(|watched| Notification::Updated(watched.uri.clone()))
+                .filter(|subscription| *subscription.canonical == **uri && may(subscription.scopes))
+                .map(|subscription| Notification::Updated(subscription.uri.clone()))
                 .collect(),
         }
     }
 }
 
-/// What a client hears of a change.
+/// A notification of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notification {
-    /// A resource reads differently now, or is gone.
+pub(crate) enum Notification {
+    /// `notifications/resources/updated`.
     Updated(String),
-    /// Other resources are on the list.
+    /// `notifications/resources/list_changed`.
     ListChanged,
 }
 
 impl Notification {
-    /// The message; `meta` is what its `_meta` says, if anything.
+    /// The JSON-RPC message, with this `_meta`.
     #[must_use]
-    pub fn message(&self, meta: Option<&serde_json::Value>) -> String {
+    pub(crate) fn message(&self, meta: Option<&serde_json::Value>) -> String {
         let (method, mut params) = match self {
             Self::Updated(uri) => ("notifications/resources/updated", json!({ "uri": uri })),
             Self::ListChanged => ("notifications/resources/list_changed", json!({})),
@@ -187,12 +193,12 @@ mod tests {
     fn a_change_is_notified_to_subscribers_whose_token_may_still_read_the_resource() {
         let catalogue = catalogue();
         let granted = catalogue.scopes().all();
-        let mut watching = Subscriptions::default();
+        let mut subscriptions = Subscriptions::default();
         for uri in ["files://reports/1", "FILES://Reports/2"] {
-            watching.add(&catalogue, granted, uri).unwrap();
+            subscriptions.add(&catalogue, granted, uri).unwrap();
         }
-        assert!(watching.add_list(&catalogue, granted));
-        let notified = |granted, change| watching.notifications(&catalogue, granted, &change);
+        assert!(subscriptions.add_list(&catalogue, granted));
+        let notified = |granted, change| subscriptions.notifications(&catalogue, granted, &change);
         let updated = |uri: &str| Notification::Updated(uri.to_owned());
         let change = |uri: &str| Change::updated(uri);
         assert_eq!(
@@ -218,27 +224,27 @@ mod tests {
     fn what_cannot_be_read_cannot_be_subscribed_to() {
         let catalogue = catalogue();
         let granted = catalogue.scopes().all();
-        let mut watching = Subscriptions::default();
+        let mut subscriptions = Subscriptions::default();
         assert!(matches!(
-            watching.add(&catalogue, ScopeSet::EMPTY, "files://reports/1"),
+            subscriptions.add(&catalogue, ScopeSet::EMPTY, "files://reports/1"),
             Err(NotSubscribable::Forbidden { .. })
         ));
         assert!(matches!(
-            watching.add(&catalogue, granted, "files://reports/x"),
+            subscriptions.add(&catalogue, granted, "files://reports/x"),
             Err(NotSubscribable::NotFound)
         ));
-        assert!(!watching.add_list(&catalogue, ScopeSet::EMPTY));
-        for id in 1..=MOST_WATCHED {
-            watching
+        assert!(!subscriptions.add_list(&catalogue, ScopeSet::EMPTY));
+        for id in 1..=MAX_SUBSCRIPTIONS {
+            subscriptions
                 .add(&catalogue, granted, &format!("files://reports/{id}"))
                 .unwrap();
         }
         let one_more = "files://reports/1000";
         assert!(matches!(
-            watching.add(&catalogue, granted, one_more),
+            subscriptions.add(&catalogue, granted, one_more),
             Err(NotSubscribable::TooMany(_))
         ));
-        watching.remove("files://reports/1");
-        assert!(watching.add(&catalogue, granted, one_more).is_ok());
+        subscriptions.remove("files://reports/1");
+        assert!(subscriptions.add(&catalogue, granted, one_more).is_ok());
     }
 }

@@ -1,17 +1,17 @@
-//! The place of a feature in the catalogue.
+//! The index of a feature in the catalogue.
 
-/// The declared feature that a request is about, by its place in the catalogue.
+/// The declared feature that a request names, as its index in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A method that is about no declared feature, such as `tools/list`.
+pub(crate) enum Target {
+    /// None: the method is not about a feature, such as `tools/list`.
     Method,
     /// A tool.
     Tool(usize),
     /// A prompt.
     Prompt(usize),
-    /// Something that can be read at a URI: a resource of its own.
+    /// A resource with a fixed URI.
     Resource(usize),
-    /// The resource of a template. The id is still in the URI.
+    /// A resource of a template.
     Template(usize),
     /// An argument of a prompt.
     PromptCompletion(usize),

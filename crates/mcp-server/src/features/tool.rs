@@ -1,4 +1,4 @@
-//! Tools: how one is declared, what it is called with, and what it answers.
+//! Tools: declaration, arguments and results (MCP, Tools).
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -18,35 +18,83 @@ use super::{
 };
 use mcp_protocol::{
     answer::{Content, ToolOutput},
-    json::data::Data,
+    json::dual::DualJson,
 };
 use resource_server::scope::{ScopeSet, Scopes};
 
 /// A tool that models call (MCP, Tools).
 ///
-/// A tool is a value: what it needs, such as a database, it has in its own fields.
+/// A tool is a value: what it needs, such as a database handle, is in its fields. The doc comments of the
+/// types of arguments and results become descriptions in the JSON Schemas.
+///
+/// ```
+/// use mcp_server::features::{
+///     context::Context,
+///     tool::{Effect, Tool, ToolResult},
+///     tool_error::ToolError,
+/// };
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Deserialize, JsonSchema)]
+/// #[serde(deny_unknown_fields)]
+/// struct Sum {
+///     /// The numbers to add.
+///     numbers: Vec<i32>,
+/// }
+///
+/// #[derive(Serialize, JsonSchema)]
+/// struct Total {
+///     total: i64,
+/// }
+///
+/// struct Add;
+///
+/// impl Tool for Add {
+///     const NAME: &'static str = "add";
+///     const DESCRIPTION: &'static str = "Adds numbers.";
+///     const SCOPES: &'static [&'static str] = &["sums:read"];
+///     const EFFECT: Effect = Effect::ReadOnly;
+///
+///     type Arguments = Sum;
+///     type Output = Total;
+///
+///     async fn call(&self, _: Context, sum: Sum) -> Result<ToolResult<Total>, ToolError> {
+///         if sum.numbers.is_empty() {
+///             return Err(ToolError::refused("There must be at least one number."));
+///         }
+///         let total = sum.numbers.into_iter().map(i64::from).sum();
+///         Ok(ToolResult::new(Total { total }).text(format!("The total is {total}.")))
+///     }
+/// }
+///
+/// let server = mcp_server::server::Server::new("sums", "https://sums.example")
+///     .scope("sums:read", "Add numbers")
+///     .tool(Add);
+/// ```
 pub trait Tool: Send + Sync + 'static {
-    /// The name that clients call it by.
+    /// The name by which clients call it.
     const NAME: &'static str;
-    /// The name for people.
+    /// The display name; none if empty.
     const TITLE: &'static str = "";
     /// What a model reads to decide whether to call it.
     const DESCRIPTION: &'static str;
-    /// The scopes that every call needs. Lists show the tool to tokens that have them.
+    /// The scopes that every call needs. `tools/list` shows the tool to tokens that have them.
     const SCOPES: &'static [&'static str];
-    /// Arguments that make a call need more scopes, and which ones.
+    /// Arguments that need further scopes when they are present and not null, with these scopes.
     const SCOPES_OF_ARGUMENTS: &'static [(&'static str, &'static [&'static str])] = &[];
-    /// What the host may assume of a call.
+    /// How a call changes data; see [`Effect`]. The default makes hosts ask their users.
     const EFFECT: Effect = Effect::Destructive;
     /// Whether a call reaches beyond this server's own data (MCP, `openWorldHint`).
     const OPEN_WORLD: bool = false;
 
-    /// The arguments. What deserialises is within the rules; the same type writes the JSON Schema.
+    /// The arguments. The type validates them while it deserialises, and it describes the rules in
+    /// `inputSchema`. It must be a struct.
     type Arguments: DeserializeOwned + JsonSchema;
-    /// The structured result.
+    /// The structured result, described by `outputSchema`. It must be a struct.
     type Output: Serialize + JsonSchema;
 
-    /// Does what the tool is for, on behalf of the user of the context.
+    /// Calls the tool on behalf of the user of the context. The scopes have been checked.
     ///
     /// # Errors
     /// See [`ToolError`].
@@ -57,33 +105,33 @@ pub trait Tool: Send + Sync + 'static {
     ) -> impl Future<Output = Result<ToolResult<Self::Output>, ToolError>>;
 }
 
-/// What a call does to the data behind a tool (MCP, `ToolAnnotations`).
+/// How a call changes the data behind a tool (MCP, `ToolAnnotations`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It changes nothing (`readOnlyHint`).
+    /// Changes nothing (`readOnlyHint`).
     ReadOnly,
-    /// It adds something, and adds another when it is repeated.
+    /// Adds something; a repetition adds another.
     Additive,
-    /// It sets something to a value; a repetition changes nothing more (`idempotentHint`).
+    /// Sets something to a value; a repetition has no further effect (`idempotentHint`).
     Idempotent,
-    /// It takes something away or overwrites it; a repetition changes nothing more
-    /// (`destructiveHint`, `idempotentHint`).
+    /// Deletes or overwrites something; a repetition has no further effect (`destructiveHint`,
+    /// `idempotentHint`).
     Destructive,
 }
 
-/// The result of a call that went well.
+/// The result of a successful call.
 #[derive(Debug)]
 pub struct ToolResult<T> {
-    /// A sentence for people and for models that read no structured content.
+    /// A sentence for users, and for models that do not read structured content; omitted if empty.
     pub text: String,
-    /// Further content: links to resources, embedded resources, images.
+    /// Further content blocks: links to resources, embedded resources, images.
     pub content: Vec<Content>,
-    /// The result as data.
+    /// The structured result.
     pub structured: T,
 }
 
 impl<T> ToolResult<T> {
-    /// A result of data alone.
+    /// A result that consists of structured content only.
     #[must_use]
     pub fn new(structured: T) -> Self {
         Self {
@@ -93,14 +141,14 @@ impl<T> ToolResult<T> {
         }
     }
 
-    /// This result, with a sentence.
+    /// Sets the sentence.
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
         self
     }
 
-    /// This result, with more content.
+    /// Adds content blocks.
     #[must_use]
     pub fn content(mut self, content: impl IntoIterator<Item = Content>) -> Self {
         self.content.extend(content);
@@ -108,23 +156,23 @@ impl<T> ToolResult<T> {
     }
 }
 
-/// A tool in the catalogue, whose types are erased.
+/// A type-erased tool.
 pub struct DeclaredTool {
-    /// Its wire form, with everything that any revision shows.
+    /// Its entry in `tools/list`, with the members of all revisions.
     pub descriptor: model::Tool,
     scopes: FeatureScopes,
     scopes_of_arguments: Vec<(&'static str, FeatureScopes)>,
     call: Box<Call<CallFuture>>,
 }
 
-/// Reads the arguments at once; the future does the rest when it is polled.
+/// Validates the arguments at once; the returned future does the rest.
 pub(crate) type Call<F> = dyn Fn(Context, Option<&RawValue>) -> F + Send + Sync;
 
-/// A call under way, which owns all that it needs.
+/// A call in progress.
 pub type CallFuture = Pin<Box<dyn Future<Output = Result<ToolOutput, ToolError>>>>;
 
 impl DeclaredTool {
-    /// The declaration of a tool.
+    /// Erases the type of a tool.
     #[must_use]
     pub fn new<T: Tool>(tool: T) -> Self {
         let mut descriptor = model::Tool::new(
@@ -151,8 +199,8 @@ impl DeclaredTool {
         }
     }
 
-    /// A tool that is known by its wire form alone and takes any arguments: the closure checks them
-    /// against the schema.
+    /// A tool without a Rust type for its arguments: the closure must validate them against the schema of the
+    /// descriptor.
     #[must_use]
     pub fn raw<F>(
         descriptor: model::Tool,
@@ -186,14 +234,13 @@ impl DeclaredTool {
         Ok(())
     }
 
-    /// The name that clients call it by.
+    /// The name by which clients call it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.descriptor.name
     }
 
-    /// Whether a call may change something. A tool that is known by its wire form alone does, unless its
-    /// annotations say otherwise (MCP, `readOnlyHint`).
+    /// Whether a call may change something: unless its annotations say `readOnlyHint: true`.
     #[must_use]
     pub fn writes(&self) -> bool {
         let annotations = self.descriptor.annotations.as_ref();
@@ -206,30 +253,30 @@ impl DeclaredTool {
         self.scopes.set()
     }
 
-    /// The arguments that make a call need more scopes, and which ones.
-    pub fn scopes_of_arguments(&self) -> impl Iterator<Item = (&'static str, ScopeSet)> {
+    /// The arguments that need further scopes, with these scopes.
+    pub(crate) fn scopes_of_arguments(&self) -> impl Iterator<Item = (&'static str, ScopeSet)> {
         let arguments = self.scopes_of_arguments.iter();
         arguments.map(|(argument, scopes)| (*argument, scopes.set()))
     }
 
-    /// The scopes that this call needs. The arguments have not been validated yet: a caller without the
-    /// scopes must not learn whether they would have been valid.
+    /// The scopes that a call with these arguments needs. The arguments have not been validated: a caller
+    /// without the scopes must not learn whether they are valid.
     #[must_use]
-    pub fn scopes_of_call(&self, arguments: Option<&RawValue>) -> ScopeSet {
+    pub(crate) fn scopes_of_call(&self, arguments: Option<&RawValue>) -> ScopeSet {
         self.scopes_of_arguments()
             .filter(|(name, _)| arguments.is_some_and(|raw| has_member(raw.get(), name)))
             .fold(self.scopes(), |all, (_, scopes)| all.union(scopes))
     }
 
-    /// Validates the arguments at once, and does the call when it is polled.
+    /// Validates the arguments at once; the returned future calls the tool.
     #[must_use]
     pub fn call(&self, context: Context, arguments: Option<&RawValue>) -> CallFuture {
         (self.call)(context, arguments)
     }
 }
 
-/// Whether a JSON object has a member of this name that is not null; of several, the last counts. Nothing
-/// else is read of it, and of other JSON nothing at all.
+/// Whether a JSON object has a member of this name that is not null; of several, the last one counts. False
+/// for any other JSON.
 fn has_member(object: &str, name: &str) -> bool {
     struct Members<'a>(&'a str);
 
@@ -253,7 +300,7 @@ fn has_member(object: &str, name: &str) -> bool {
         }
     }
 
-    /// Whether a key is this one.
+    /// Compares a key with a name.
     struct Named<'a>(&'a str);
 
     impl<'de> DeserializeSeed<'de> for Named<'_> {
@@ -276,7 +323,7 @@ fn has_member(object: &str, name: &str) -> bool {
         }
     }
 
-    // A letter of its name can be written in one other way only (RFC 8259 §7).
+    // The only other way to write an ASCII letter in JSON is `\u` (RFC 8259 §7).
     if !object.contains(name) && !object.contains("\\u") {
         return false;
     }
@@ -296,7 +343,7 @@ fn call<T: Tool>(tool: Arc<T>, context: Context, raw: Option<&RawValue>) -> Call
             content.push(Content::text(result.text));
         }
         content.extend(result.content);
-        let structured = Data::of(&result.structured).map_err(ToolError::internal)?;
+        let structured = DualJson::of(&result.structured).map_err(ToolError::internal)?;
         Ok(ToolOutput {
             content,
             structured: Some(structured),
@@ -328,8 +375,8 @@ fn annotations(title: &str, effect: Effect, open_world: bool) -> ToolAnnotations
     }
 }
 
-/// The schema without references, `$schema` and the type's Rust name: MCP takes 2020-12 for granted,
-/// and clients differ in what they resolve.
+/// The schema without references, `$schema` and the name of the Rust type: JSON Schema 2020-12 is the default
+/// of MCP, and clients differ in which references they resolve.
 fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     let generator = settings
         .with(|settings| {
@@ -352,8 +399,8 @@ fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     schema
 }
 
-/// A doc comment's line breaks are the source file's, not the reader's; and the formats by which
-/// schemars names Rust's integers are not JSON Schema's, and clients warn of them at every call.
+/// Joins the lines of doc comments, and removes the formats that schemars invents for Rust's integers,
+/// because clients warn about unknown formats.
 fn tidy(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\n') => *text = text.replace('\n', " "),

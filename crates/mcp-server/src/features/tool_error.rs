@@ -1,4 +1,4 @@
-//! Why a feature gives no result.
+//! The errors of features.
 
 use std::{borrow::Cow, error::Error};
 
@@ -7,55 +7,54 @@ use derive_more::{Debug, Display};
 use super::conversation::NeedsClient;
 use resource_server::cause::Cause;
 
-/// Why a tool, a resource, a prompt or a completion gives no result.
+/// Why a tool, a resource, a prompt or a completion has no result.
 #[derive(Debug, Display)]
 pub enum ToolError {
-    /// The arguments break a rule, or what was asked for cannot be done: a sentence for the model that
-    /// says why. A tool answers it with `isError` (MCP, Tools, Error Handling), everything else with
-    /// `-32602`.
+    /// The arguments are invalid, or the operation is not possible. The sentence is for the model. A tool
+    /// responds with `isError` (MCP, Tools, Error Handling), everything else with `-32602`.
     #[display("{_0}")]
     Refused(String),
-    /// There is nothing of that id for this user, whether it never was, is gone or belongs to somebody
-    /// else: a sentence for the model that says which. A resource is answered as one that is not there.
+    /// This user has nothing with that id. The sentence is for the model. A resource responds as if it did
+    /// not exist (MCP, Resources, Error Handling).
     #[display("{_0}")]
     NotFound(String),
-    /// As much is under way as the server can take; HTTP 503, to be tried again soon.
+    /// The server is at capacity; HTTP 503 with a short `Retry-After`.
     #[display("busy")]
     Busy,
-    /// Something that the feature needs cannot be reached; HTTP 503, to be tried again later.
+    /// Something that the feature depends on is unreachable; HTTP 503 with `Retry-After`.
     #[display("{message}: {source}")]
     Unavailable {
-        /// What the client reads.
+        /// The message for the client.
         message: Cow<'static, str>,
-        /// Why, for the log alone.
+        /// The cause, which is only logged.
         source: Cause,
     },
-    /// The server is at fault; HTTP 500.
+    /// An error of the server; HTTP 500.
     #[display("internal error: {source}")]
     Internal {
-        /// Why, for the log alone.
+        /// The cause, which is only logged.
         source: Cause,
     },
-    /// The client has to do something first, such as to ask its user.
+    /// The client has to respond first, for example with its user's input.
     #[display("needs the client")]
     NeedsClient(#[debug(skip)] NeedsClient),
 }
 
 impl ToolError {
-    /// What was asked for cannot be done, and this sentence says why.
+    /// The arguments are invalid, or the operation is not possible, for this reason.
     #[must_use]
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Refused(reason.into())
     }
 
-    /// There is nothing of that id, and this sentence says so.
+    /// Nothing has that id; the sentence says so.
     #[must_use]
     pub fn not_found(reason: impl Into<String>) -> Self {
         Self::NotFound(reason.into())
     }
 
-    /// Something that the feature needs cannot be reached. The message is for the client, the source
-    /// for the log.
+    /// Something that the feature depends on is unreachable. The message is for the client, the source is
+    /// only logged.
     #[must_use]
     pub fn unavailable(
         message: impl Into<Cow<'static, str>>,
@@ -67,7 +66,7 @@ impl ToolError {
         }
     }
 
-    /// The server is at fault. The source is for the log alone.
+    /// An error of the server. The source is only logged.
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Internal {

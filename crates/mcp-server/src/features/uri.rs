@@ -1,26 +1,25 @@
-//! Where resources are: `files://reports/7`.
+//! URIs of resources, such as `files://reports/7`.
 
 use std::fmt::Display;
 
 use mcp_protocol::answer::LazyText;
 
-/// Longer than any URI that leads somewhere, in bytes.
+/// The longest URI that is parsed, in bytes.
 const LONGEST: usize = 128;
 
-/// The longest id that is a text, in bytes.
+/// The longest textual id, in bytes.
 const LONGEST_ID: usize = 64;
 
-/// How a template marks the place of the id.
+/// The variable of a template.
 const ID: &str = "{id}";
 
-/// How the resources of a template are told apart. There is one way to write each id, so that a resource
-/// has one URI.
+/// The id of a resource of a template. Each id has one representation, so that a resource has one URI.
 pub trait ResourceId: Display + Sized + 'static {
-    /// Reads an id from its place in a URI; `None` for what is not one.
+    /// Parses an id; `None` if it is invalid.
     fn parse(text: &str) -> Option<Self>;
 }
 
-/// A number from 1 up, in decimal digits without sign or leading zero.
+/// An integer from 1 in decimal digits, without sign or leading zeros.
 impl ResourceId for i64 {
     fn parse(text: &str) -> Option<Self> {
         text.parse()
@@ -29,8 +28,7 @@ impl ResourceId for i64 {
     }
 }
 
-/// A text of 1 to 64 characters that stand in a URI as they are (RFC 3986 §2.3: letters, digits, `-`,
-/// `.`, `_`, `~`), and not `.` or `..`, which are not names.
+/// 1 to 64 unreserved characters (RFC 3986 §2.3: letters, digits, `-`, `.`, `_`, `~`), except `.` and `..`.
 impl ResourceId for String {
     fn parse(text: &str) -> Option<Self> {
         let is_unreserved =
@@ -43,20 +41,19 @@ impl ResourceId for String {
     }
 }
 
-/// A URI of this server's form, taken apart. Scheme and host are compared without regard to case
-/// (RFC 3986 §6.2.2.1); everything else is compared to the letter, so that a resource has one URI: no
-/// escapes, no ports, no queries, no empty segments.
+/// A parsed URI. Scheme and host are compared case-insensitively (RFC 3986 §6.2.2.1), everything else
+/// exactly, so that a resource has one URI: there are no escapes, ports, queries or empty segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uri<'a> {
+pub(crate) struct Uri<'a> {
     scheme: &'a str,
     host: &'a str,
     path: &'a str,
 }
 
 impl<'a> Uri<'a> {
-    /// Takes a URI apart; `None` if it cannot be one of this server's.
+    /// Parses a URI; `None` if it has no scheme or is too long.
     #[must_use]
-    pub fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
         }
@@ -65,9 +62,9 @@ impl<'a> Uri<'a> {
         Some(Self { scheme, host, path })
     }
 
-    /// Whether both lead to the same place.
+    /// Whether both identify the same resource.
     #[must_use]
-    pub fn is(self, other: Uri<'_>) -> bool {
+    pub(crate) fn is(self, other: Uri<'_>) -> bool {
         self.is_beside(other) && self.path == other.path
     }
 
@@ -75,9 +72,9 @@ impl<'a> Uri<'a> {
         self.scheme.eq_ignore_ascii_case(other.scheme) && self.host.eq_ignore_ascii_case(other.host)
     }
 
-    /// The text at a template's place for the id, if the URI is of the template (RFC 6570, level 1).
+    /// The id, if the URI matches a template (RFC 6570, level 1).
     #[must_use]
-    pub fn id_in(self, template: Uri<'_>) -> Option<&'a str> {
+    pub(crate) fn id_in(self, template: Uri<'_>) -> Option<&'a str> {
         let (before, after) = template.path.split_once(ID)?;
         if !self.is_beside(template) {
             return None;
@@ -86,30 +83,30 @@ impl<'a> Uri<'a> {
     }
 }
 
-/// Whether a text is a URI with `{id}` once, in its path.
+/// Whether a text is a URI template with `{id}` once, in its path.
 #[must_use]
-pub fn is_template(text: &str) -> bool {
+pub(crate) fn is_template(text: &str) -> bool {
     let uri = Uri::parse(text);
     uri.is_some_and(|uri| uri.path.matches(ID).count() == 1)
         && text.matches(['{', '}']).count() == 2
 }
 
-/// A template with the id in its place.
+/// Replaces `{id}` in a template.
 #[must_use]
 pub fn expand(template: &str, id: &impl Display) -> String {
     template.replacen(ID, &id.to_string(), 1)
 }
 
-/// The same for the links of long lists: the number is put in its place when the answer is written.
+/// Like [`expand`], but the number is inserted when the answer is serialised. For the links of long lists.
 #[must_use]
 pub fn expand_number(template: &'static str, id: i64) -> LazyText {
-    // By hand, for lists have a link for each item: a search for a text costs many times what the rest does.
-    let place = template.bytes().position(|byte| byte == b'{');
-    match place.filter(|place| template[*place..].starts_with(ID)) {
-        Some(place) => LazyText::Numbered {
-            before: &template[..place],
+    // Written by hand, because a list has a link for each item, and a substring search is slower.
+    let index = template.bytes().position(|byte| byte == b'{');
+    match index.filter(|index| template[*index..].starts_with(ID)) {
+        Some(index) => LazyText::Numbered {
+            before: &template[..index],
             number: id,
-            after: &template[place + ID.len()..],
+            after: &template[index + ID.len()..],
         },
         None => LazyText::Text(template.to_owned()),
     }

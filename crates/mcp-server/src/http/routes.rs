@@ -11,36 +11,36 @@ use super::{
     auth::{discovery, revocation_endpoints},
     edge::{error::HttpError, middleware},
     mcp::endpoint,
-    ops::health,
+    ops::probes,
     paths::{
         BACKCHANNEL_LOGOUT, FORMER_REVOCATIONS, HEALTHCHECK, LIVEZ, READYZ, REVOCATIONS, REVOKED,
     },
     state::AppState,
 };
 
-/// The paths under which the protected resource metadata is served. Behind a proxy that takes the public
-/// path off, it is found under both.
-fn metadata_paths(site: &AppState) -> Vec<String> {
+/// The paths of the protected resource metadata: with and without the path of the public URL, which a proxy
+/// may strip.
+fn metadata_paths(state: &AppState) -> Vec<String> {
     let mut paths = vec![
-        format!("{}{}", metadata::ROOT_PATH, site.endpoint),
+        format!("{}{}", metadata::ROOT_PATH, state.endpoint),
         metadata::ROOT_PATH.to_owned(),
     ];
-    if !paths.contains(&site.metadata_path) {
-        paths.push(site.metadata_path.clone());
+    if !paths.contains(&state.metadata_path) {
+        paths.push(state.metadata_path.clone());
     }
     paths
 }
 
-/// The MCP endpoint, health, revocation and the page at `/`, and what [`configure_well_known`] has.
-pub fn configure(site: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let site = site.clone();
+/// The MCP endpoint, health, revocation, the page at `/`, and the routes of [`configure_well_known`].
+pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
     move |service| {
-        let accepts_revocations = site.revocation_secret.is_some();
-        service.app_data(site.clone());
-        service.app_data(site.guard.auth().start_worker());
+        let accepts_revocations = state.revocation_secret.is_some();
+        service.app_data(state.clone());
+        service.app_data(state.guard.auth().start_worker());
         service.service(
-            web::resource(site.endpoint.clone())
-                .wrap(from_fn(middleware::pass))
+            web::resource(state.endpoint.clone())
+                .wrap(from_fn(middleware::run))
                 .route(web::post().to(endpoint::post))
                 .route(web::get().to(endpoint::get))
                 .route(web::delete().to(endpoint::delete))
@@ -49,21 +49,21 @@ pub fn configure(site: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) 
         );
         service.service(
             web::resource(BACKCHANNEL_LOGOUT)
-                .wrap(from_fn(middleware::pass))
+                .wrap(from_fn(middleware::run))
                 .route(web::post().to(revocation_endpoints::backchannel_logout))
                 .default_service(web::to(revocation_endpoints::other_method)),
         );
         if accepts_revocations {
             service.service(
                 web::resource(REVOKED)
-                    .wrap(from_fn(middleware::pass))
+                    .wrap(from_fn(middleware::run))
                     .route(web::post().to(revocation_endpoints::revoked))
                     .default_service(web::to(revocation_endpoints::other_method)),
             );
             for path in [REVOCATIONS, FORMER_REVOCATIONS] {
                 service.service(
                     web::resource(path)
-                        .wrap(from_fn(middleware::pass))
+                        .wrap(from_fn(middleware::run))
                         .route(web::post().to(revocation_endpoints::revocation))
                         .default_service(web::to(revocation_endpoints::other_method)),
                 );
@@ -71,25 +71,27 @@ pub fn configure(site: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) 
         }
         document(service, "/", || web::to(discovery::front_page));
         for path in [HEALTHCHECK, LIVEZ] {
-            document(service, path, || web::to(health::alive));
+            document(service, path, || web::to(probes::alive));
         }
-        document(service, READYZ, || web::to(health::ready));
-        well_known(service, &site);
-        service.default_service(web::to(nothing_here).wrap(from_fn(middleware::pass)));
+        document(service, READYZ, || web::to(probes::ready));
+        well_known(service, &state);
+        service.default_service(web::to(nothing_here).wrap(from_fn(middleware::run)));
     }
 }
 
-/// The documents that clients look for at the root of the host, whatever the path of the server.
-pub fn configure_well_known(site: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let site = site.clone();
+/// The documents that clients look for at the root of the host.
+pub(crate) fn configure_well_known(
+    state: &web::Data<AppState>,
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
     move |service| {
-        service.app_data(site.clone());
-        well_known(service, &site);
+        service.app_data(state.clone());
+        well_known(service, &state);
     }
 }
 
-fn well_known(service: &mut ServiceConfig, site: &AppState) {
-    for path in metadata_paths(site) {
+fn well_known(service: &mut ServiceConfig, state: &AppState) {
+    for path in metadata_paths(state) {
         document(service, &path, || web::to(discovery::protected_resource));
     }
     document(service, "/.well-known/oauth-authorization-server", || {
@@ -97,11 +99,11 @@ fn well_known(service: &mut ServiceConfig, site: &AppState) {
     });
 }
 
-/// A document that is read by GET and HEAD.
+/// A document for GET and HEAD.
 fn document(service: &mut ServiceConfig, path: &str, read: impl Fn() -> Route) {
     service.service(
         web::resource(path)
-            .wrap(from_fn(middleware::pass))
+            .wrap(from_fn(middleware::run))
             .route(read().method(actix_web::http::Method::GET))
             .route(read().method(actix_web::http::Method::HEAD))
             .route(web::method(actix_web::http::Method::OPTIONS).to(middleware::preflight))

@@ -1,49 +1,49 @@
-//! What the routes need, shared by all workers.
+//! The state of the routes.
 
 use std::{sync::Arc, time::Duration};
 
 use resource_server::{clock::Clock, guard::Guard, shared_secret::SharedSecret, url::PublicUrl};
 
-use super::{auth::discovery::Discovery, edge::origins::HostPolicy, ops::health::Health};
+use super::{auth::documents::Discovery, edge::origins::HostPolicy, ops::health::Health};
 use crate::{
     dispatch::Dispatcher,
     metrics::Metrics,
     session::{Listeners, Sessions},
 };
 
-/// Everything that the routes need, shared by all workers.
-pub struct AppState {
-    /// Authenticates.
+/// The state of the routes, shared by all workers.
+pub(crate) struct AppState {
+    /// Authenticates requests.
     pub guard: Guard,
-    /// Finds legacy sessions; `None` where the legacy era is switched off.
+    /// The sessions of legacy revisions; `None` if these are disabled.
     pub sessions: Option<Sessions>,
-    /// Opens the streams on which modern clients are told of changes.
+    /// The `subscriptions/listen` streams.
     pub listeners: Listeners,
-    /// Begins calls.
+    /// Dispatches calls.
     pub dispatcher: Arc<Dispatcher>,
-    /// What proves that somebody may be cut off; `None` where nobody may say so.
+    /// The secret of the revocation endpoints; `None` if they are disabled.
     pub revocation_secret: Option<SharedSecret>,
-    /// Tells how the server is.
+    /// The state of `/readyz`.
     pub health: Health,
-    /// Counts.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Tells a collector of every request, if there is one.
+    /// Exports spans, if there is a collector.
     #[cfg(feature = "otlp")]
     pub spans: Option<crate::otlp::Exporter>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
-    /// How long the body of a request may take.
+    /// The timeout for the body of a request.
     pub body_timeout: Duration,
-    /// How long an event stream is silent at most.
-    pub silence: Duration,
-    /// Who may come in from where.
+    /// The longest silence on an event stream.
+    pub heartbeat_interval: Duration,
+    /// Allowed hosts and origins.
     pub host_policy: HostPolicy,
-    /// What is said to those who do not know how to authenticate.
+    /// The front page, and whether the issuer's metadata is relayed.
     pub discovery: Discovery,
     /// The path of the MCP endpoint.
     pub endpoint: String,
-    /// The path of the protected resource metadata, as clients are told it.
+    /// The path of the protected resource metadata.
     pub metadata_path: String,
-    /// Where clients reach this server.
+    /// The URL under which clients reach the server.
     pub public_url: PublicUrl,
 }

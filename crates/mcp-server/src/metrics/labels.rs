@@ -3,19 +3,19 @@
 use resource_server::metric_label;
 
 metric_label! {
-    /// The era of a request, if it came so far as to have one.
+    /// The era of a request.
     Era {
         /// 2026-07-28.
         Modern = "modern",
         /// 2025-03-26 to 2025-11-25.
         Legacy = "legacy",
-        /// It was refused before that was known, or is none of MCP's.
+        /// It was refused before its era was known, or it is not an MCP request.
         None = "none",
     }
 }
 
 metric_label! {
-    /// What a request asks for.
+    /// The method of a request.
     Method {
         /// `initialize`.
         Initialize = "initialize",
@@ -47,23 +47,23 @@ metric_label! {
         Listen = "subscriptions/listen",
         /// `logging/setLevel`.
         SetLogLevel = "logging/setLevel",
-        /// Any notification of a client's.
+        /// Any notification of a client.
         Notification = "notification",
-        /// A client's response to a question.
+        /// A response of a client to a request of the server.
         Response = "response",
-        /// Several messages at once.
+        /// A batch.
         Batch = "batch",
-        /// A method that is not MCP's, or not served.
+        /// An unknown method.
         Other = "other",
-        /// No message was read: a GET or a DELETE, another path, or it was refused before.
+        /// No message was read: a GET or a DELETE, another path, or a request that was refused before.
         None = "none",
     }
 }
 
 impl Method {
-    /// The value for a request of a method of this name.
+    /// The label for a method name.
     #[must_use]
-    pub fn of_request(name: &str) -> Self {
+    pub(crate) fn of_request(name: &str) -> Self {
         match name {
             "initialize" => Self::Initialize,
             "ping" => Self::Ping,
@@ -86,43 +86,43 @@ impl Method {
 }
 
 metric_label! {
-    /// What became of a request.
+    /// The outcome of a request.
     Outcome {
-        /// It was answered.
+        /// Success.
         Ok = "ok",
-        /// It is being answered on a stream, which will tell.
+        /// The response is an event stream.
         Streamed = "streamed",
-        /// The tool could not do what it was asked to, and said why.
+        /// A tool result with `isError`.
         ToolError = "tool_error",
-        /// It was wrong: a JSON-RPC error, or a body or a header that will not do.
+        /// A JSON-RPC error, or an invalid body or header.
         Error = "error",
         /// 401.
         Unauthorized = "unauthorized",
-        /// 403: the token does not reach so far.
+        /// 403: the token lacks a scope.
         Forbidden = "forbidden",
-        /// 404, 405, 421, or 403 for an origin: nothing that is served here, or to nobody there.
+        /// 404, 405, 421, or 403 for an origin.
         Refused = "refused",
         /// 429.
         Limited = "limited",
-        /// 503: as much is under way as may be.
+        /// 503: the server is at capacity.
         Busy = "busy",
-        /// 503: the authorization server or something else that is needed cannot be reached.
+        /// 503: the authorization server or another dependency is unreachable.
         Unavailable = "unavailable",
-        /// Our own fault.
+        /// An error of the server.
         Internal = "internal",
-        /// The client left before it was answered.
+        /// The client disconnected before the response.
         Cancelled = "cancelled",
     }
 }
 
 metric_label! {
-    /// What an event stream is of.
+    /// The kind of an event stream.
     StreamKind {
         /// `subscriptions/listen`.
         Subscription = "subscription",
-        /// The general stream of a legacy session, or the rest of one that was lost.
+        /// The standalone stream of a session, or a resumed stream.
         Session = "session",
-        /// A call that has something to say before its answer.
+        /// A call that sends messages before its answer.
         Call = "call",
     }
 }

@@ -1,15 +1,14 @@
-//! **Lives here:** what is counted, under which labels, and the text in which Prometheus reads it.
+//! *Purpose:* the metrics of a server: counters, their labels, and the text format of Prometheus.
 //!
-//! **May enter:** `http`, `actors`, `app`.
+//! *Used by:* `http`, `otlp`, `server`.
 //!
-//! **Never here:** a lock, a look-up by name or an allocation on the way of a request; a label whose
-//! values a client could add to; anything global: each server counts for itself.
+//! *Invariants:* counting a request takes no lock, no lookup by name and no allocation; clients cannot add
+//! label values; nothing is global: each server has its own metrics.
 //!
-//! **Begin with** [`Metrics`]; the labels are in `labels.rs`.
+//! *Start reading at* `Metrics`; the labels are in `labels.rs`.
 //!
-//! No crate does this: `metrics` looks each counter up in a global registry, and the histograms of
-//! `prometheus` and `prometheus-client` are behind locks or keep their labels as text. What is left to
-//! write is an array of atomics for each family, and one function that prints it.
+//! The crate `metrics` looks up each counter in a global registry, and the histograms of `prometheus` and
+//! `prometheus-client` use locks or keep labels as text. An array of atomics for each family needs neither.
 
 mod labels;
 mod process;
@@ -24,19 +23,17 @@ use std::{
     time::Duration,
 };
 
-pub use self::{
-    labels::{Era, Method, Outcome, StreamKind},
-    source::{Gate, MetricSource},
-};
+pub(crate) use self::labels::{Era, Method, Outcome, StreamKind};
+pub use self::source::{Gate, MetricSource};
 pub use resource_server::metrics::{
     AuthMetrics, CacheResult, CircuitState, Counters, Histogram, Introspection, Label, Text,
 };
 
-/// The media type of what [`Metrics::text`] writes.
-pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The media type of [`Metrics::text`].
+pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What one server has counted since it started.
-pub struct Metrics {
+/// The metrics of one server since its start.
+pub(crate) struct Metrics {
     requests: Counters,
     request_durations: Vec<Histogram>,
     auth: Arc<AuthMetrics>,
@@ -46,9 +43,9 @@ pub struct Metrics {
     spans_dropped: AtomicU64,
 }
 
-/// An event stream that is counted for as long as it lives.
+/// Counts an event stream while it is open.
 #[derive(Debug)]
-pub struct OpenStream {
+pub(crate) struct OpenStream {
     metrics: Arc<Metrics>,
     kind: StreamKind,
 }
@@ -66,9 +63,9 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Nothing counted yet, for a server of this version whose metrics have this prefix.
+    /// Metrics of a server with this version; their names begin with `prefix`.
     #[must_use]
-    pub fn new(prefix: &str, version: &str) -> Self {
+    pub(crate) fn new(prefix: &str, version: &str) -> Self {
         let kinds = Method::ALL.len() * Era::ALL.len();
         Self {
             auth: Arc::default(),
@@ -81,23 +78,23 @@ impl Metrics {
         }
     }
 
-    /// A request was answered, so far as its status and its head.
-    pub fn request(&self, method: Method, era: Era, outcome: Outcome, took: Duration) {
+    /// Counts a request whose response head is complete.
+    pub(crate) fn request(&self, method: Method, era: Era, outcome: Outcome, took: Duration) {
         let kind = method.index() * Era::ALL.len() + era.index();
         self.requests
             .add(kind * Outcome::ALL.len() + outcome.index());
         self.request_durations[kind].observe(took);
     }
 
-    /// What the AuthActors count.
+    /// The metrics of authentication.
     #[must_use]
-    pub fn auth(&self) -> &Arc<AuthMetrics> {
+    pub(crate) fn auth(&self) -> &Arc<AuthMetrics> {
         &self.auth
     }
 
-    /// An event stream was opened.
+    /// Counts an event stream until the result is dropped.
     #[must_use]
-    pub fn open_stream(self: &Arc<Self>, kind: StreamKind) -> OpenStream {
+    pub(crate) fn open_stream(self: &Arc<Self>, kind: StreamKind) -> OpenStream {
         self.streams[kind.index()].fetch_add(1, Ordering::Relaxed);
         OpenStream {
             metrics: Arc::clone(self),
@@ -105,15 +102,16 @@ impl Metrics {
         }
     }
 
-    /// Requests that no collector was told of, though one should have been.
-    pub fn spans_dropped(&self, count: usize) {
+    /// Counts spans that were not exported.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn spans_dropped(&self, count: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.spans_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Everything, as Prometheus reads it (text format 0.0.4), what the sources have to add included.
+    /// All metrics and those of the sources, in the text format 0.0.4 of Prometheus.
     #[must_use]
-    pub fn text(&self, sources: &[&dyn MetricSource]) -> String {
+    pub(crate) fn text(&self, sources: &[&dyn MetricSource]) -> String {
         let mut text = Text::new(&self.prefix);
         let name = "build_info";
         text.family(name, "gauge", "The program's version.");
@@ -143,8 +141,8 @@ impl Metrics {
                 .iter()
                 .flat_map(|method| Era::ALL.iter().map(move |era| (method, era)))
                 .enumerate()
-                // Most methods belong to one era. Once there was one of a kind, all that it can come to
-                // are shown, so that the first of them is an increase that can be seen.
+                // Most methods belong to one era. After the first request of a kind, all outcomes are shown,
+                // so that the first occurrence of each is visible as an increase.
                 .filter(|(kind, _)| self.request_durations[*kind].count() > 0)
         };
         let name = "requests_total";
@@ -156,8 +154,8 @@ impl Metrics {
                     ("era", era.as_str()),
                     ("outcome", outcome.as_str()),
                 ];
-                let place = kind * Outcome::ALL.len() + outcome.index();
-                text.sample(name, &labels, self.requests.get(place));
+                let index = kind * Outcome::ALL.len() + outcome.index();
+                text.sample(name, &labels, self.requests.get(index));
             }
         }
         let name = "request_duration_seconds";

@@ -1,11 +1,10 @@
-//! The process itself, as Linux tells of it; elsewhere there is nothing to tell. The names are those that
-//! Prometheus's own libraries use.
+//! Metrics of the process, on Linux only. The names are those of the client libraries of Prometheus.
 
 use std::fs;
 
 use resource_server::metrics::Text;
 
-/// What Linux counts processor time in, whatever the machine (`USER_HZ`).
+/// Ticks per second (`USER_HZ`).
 const TICKS: u64 = 100;
 
 pub(crate) fn write(text: &mut Text) {
@@ -27,7 +26,7 @@ pub(crate) fn write(text: &mut Text) {
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
         let name = "process_open_fds";
         text.family(name, "gauge", "Open files and connections.");
-        // The directory is open too while it is read.
+        // Without the directory that is being read.
         text.sample(name, &[], open.count().saturating_sub(1));
     }
     if let Some(most) = most_open_files() {
@@ -47,10 +46,10 @@ fn resident_bytes() -> Option<u64> {
     Some(kib * 1_024)
 }
 
-/// How much processor time was used, and how long after the machine the process began.
+/// The processor time of the process, and its start after boot, in ticks.
 fn times() -> Option<(u64, u64)> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The second word is the program's name, which may have spaces in it, in parentheses.
+    // The second field is the program's name in parentheses, which may contain spaces.
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut words = rest.split(' ');
     let user: u64 = words.nth(11)?.parse().ok()?;
@@ -69,7 +68,7 @@ fn most_open_files() -> Option<u64> {
     word_after(&limits, "Max open files")?.parse().ok()
 }
 
-/// The first word after what a line begins with.
+/// The first word after the prefix of a line.
 fn word_after<'a>(text: &'a str, begin: &str) -> Option<&'a str> {
     let line = text.lines().find_map(|line| line.strip_prefix(begin))?;
     line.split_whitespace().next()

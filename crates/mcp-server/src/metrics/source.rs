@@ -1,33 +1,33 @@
-//! Metrics that are looked at when somebody asks, or that other parts of a server count.
+//! Metrics of other parts of a program.
 
 use resource_server::metrics::Text;
 
-/// A part of a server that has something to add to its metrics.
+/// A part of a program that adds metrics to `/metrics`.
 pub trait MetricSource: Send + Sync {
-    /// The bounds of its work, and how much of each is used.
+    /// Limits of concurrent work, for `gate_depth` and `gate_capacity`.
     fn gates(&self) -> Vec<Gate> {
         Vec::new()
     }
 
-    /// Writes its own families.
+    /// Writes its metric families.
     fn write(&self, text: &mut Text);
 }
 
-/// A bound of work under way.
+/// A limit of concurrent work.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
-    /// Of which work.
+    /// The label `gate`.
     pub name: &'static str,
-    /// How much waits or is under way.
+    /// Work that waits or is in progress.
     pub depth: usize,
-    /// How much there may be.
+    /// The limit.
     pub capacity: usize,
 }
 
 pub(crate) fn write(sources: &[&dyn MetricSource], text: &mut Text) {
     let gates: Vec<Gate> = sources.iter().flat_map(|source| source.gates()).collect();
     let name = "gate_depth";
-    text.family(name, "gauge", "Work that waits or is under way.");
+    text.family(name, "gauge", "PendingAnswer that waits or is under way.");
     for gate in &gates {
         text.sample(name, &[("gate", gate.name)], gate.depth);
     }

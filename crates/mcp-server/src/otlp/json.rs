@@ -1,5 +1,4 @@
-//! A request to a collector, in OTLP's JSON: ids in hexadecimal, 64-bit numbers as text (OTLP 1.x, JSON
-//! Protobuf Encoding).
+//! An OTLP request in JSON: ids in hexadecimal, 64-bit numbers as strings (OTLP 1.x, JSON Protobuf Encoding).
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -12,11 +11,11 @@ const SERVER: u8 = 2;
 /// `STATUS_CODE_ERROR`.
 const ERROR: u8 = 2;
 
-/// Attributes that OpenTelemetry has no name for begin with the service's.
+/// The request. Attributes without a name in OpenTelemetry begin with the name of the service.
 pub(crate) fn request(spans: &[Span], service: &Service) -> String {
     let spans: Vec<_> = spans
         .iter()
-        .map(|span| shown(span, &service.name))
+        .map(|span| encode(span, &service.name))
         .collect();
     json!({ "resourceSpans": [{
         "resource": { "attributes": [
@@ -28,7 +27,7 @@ pub(crate) fn request(spans: &[Span], service: &Service) -> String {
     .to_string()
 }
 
-fn shown(span: &Span, service: &str) -> Value {
+fn encode(span: &Span, service: &str) -> Value {
     let took = TimeDelta::from_std(span.took).unwrap_or(TimeDelta::MAX);
     let began = span.ended.checked_sub_signed(took).unwrap_or(span.ended);
     let nanos = |at: chrono::DateTime<chrono::Utc>| {
@@ -54,7 +53,7 @@ fn shown(span: &Span, service: &str) -> Value {
     if let Some(subject) = &span.subject {
         attributes.push(text("enduser.pseudo.id", subject));
     }
-    let mut told = json!({
+    let mut encoded = json!({
         "traceId": span.trace.to_string(),
         "spanId": span.span.to_string(),
         "name": span.name,
@@ -64,13 +63,13 @@ fn shown(span: &Span, service: &str) -> Value {
         "attributes": attributes,
     });
     if let Some(parent) = span.parent {
-        told["parentSpanId"] = parent.to_string().into();
+        encoded["parentSpanId"] = parent.to_string().into();
     }
-    // Of a server's span, what is the client's to mend is no error (OpenTelemetry, HTTP spans).
+    // 4xx is not an error of a server span (OpenTelemetry, HTTP spans).
     if span.status.is_some_and(|status| status >= 500) {
-        told["status"] = json!({ "code": ERROR });
+        encoded["status"] = json!({ "code": ERROR });
     }
-    told
+    encoded
 }
 
 fn text(key: &str, value: &str) -> Value {

@@ -1,14 +1,14 @@
-//! **Lives here:** spans of requests, on their way to a collector (OTLP over HTTP, in JSON).
+//! *Purpose:* exports spans of requests to a collector (OTLP over HTTP, in JSON).
 //!
-//! **May enter:** `http`, `app`.
+//! *Used by:* `http`, `server`.
 //!
-//! **Never here:** anything that a request waits for; a token, a title, a text, a name that a client
-//! made up; a queue without an end.
+//! *Invariants:* no request waits for an export; a span contains no token, no user content and no text of a
+//! client; the queue is bounded.
 //!
-//! **Begin with** [`Exporter`]; `json.rs` says how a span is written.
+//! *Start reading at* [`Exporter`]; `json.rs` serialises spans.
 //!
-//! `opentelemetry-otlp` would bring fourteen more crates even without its HTTP client, and a client of its
-//! own kind would have to be written for it all the same; one message of one kind is what is needed.
+//! `opentelemetry-otlp` would add fourteen crates even without its HTTP client; only one kind of message is
+//! needed.
 
 mod json;
 
@@ -32,54 +32,54 @@ use resource_server::{
     trace_context::{SpanId, TraceId},
 };
 
-/// What a request is called that has no message.
-pub const HTTP: &str = "http";
+/// The name of a span without an MCP message.
+pub(crate) const HTTP: &str = "http";
 
-/// How many spans may wait for the collector; what finds no place is lost, and counted.
+/// Spans that may wait for the collector; further ones are dropped and counted.
 const QUEUE: usize = 4_096;
 
-/// How many spans travel together at most.
+/// The maximum number of spans in a request.
 const BATCH: usize = 512;
 
-/// How long the first of them waits for others.
+/// How long the first span of a batch waits for others.
 const GATHERING: Duration = Duration::from_secs(1);
 
-/// How long the collector may take.
+/// The timeout of a request to the collector.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often it is told that the collector cannot be reached.
-const TOLD: Duration = Duration::from_secs(60);
+/// The shortest time between two warnings about the collector.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A request, as a collector is told of it.
+/// A span of a request.
 #[derive(Clone, Debug)]
-pub struct Span {
-    /// The trace that it belongs to.
+pub(crate) struct Span {
+    /// The trace.
     pub trace: TraceId,
-    /// Its name in it.
+    /// The id of the span.
     pub span: SpanId,
-    /// What asked for it, if anything did.
+    /// The parent span, if any.
     pub parent: Option<SpanId>,
-    /// What it was: the method of its message, or else `http`.
+    /// The MCP method, or `http`.
     pub name: &'static str,
     /// When it ended.
     pub ended: Timestamp,
-    /// How long it took.
+    /// The duration.
     pub took: Duration,
-    /// The HTTP status; absent if the client left first.
+    /// The HTTP status; absent if the client disconnected.
     pub status: Option<u16>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: &'static str,
-    /// Its era.
+    /// The era.
     pub era: &'static str,
-    /// The declared feature that was called.
+    /// The feature that was called.
     pub feature: Option<Feature>,
-    /// For whom, by the fingerprint that is in the log.
+    /// The fingerprint of the user, as in the log.
     pub subject: Option<String>,
 }
 
-/// Who tells of the requests (OpenTelemetry `service.name` and `service.version`).
+/// The service that exports spans (OpenTelemetry `service.name` and `service.version`).
 #[derive(Clone, Debug)]
-pub struct Service {
+pub(crate) struct Service {
     /// The server's name.
     pub name: String,
     /// Its version.
@@ -91,17 +91,17 @@ enum Message {
     Finish(oneshot::Sender<()>),
 }
 
-/// Hands spans to a thread that sends them. Clones hand them to the same.
+/// Sends spans to the collector on its own thread. Clones share the thread.
 #[derive(Clone)]
-pub struct Exporter {
+pub(crate) struct Exporter {
     queue: mpsc::Sender<Message>,
     metrics: Arc<Metrics>,
 }
 
 impl Exporter {
-    /// Starts the thread. The collector need not be there.
+    /// Starts the thread. The collector need not be reachable.
     #[must_use]
-    pub fn start(collector: &Url, service: Service, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn start(collector: &Url, service: Service, metrics: Arc<Metrics>) -> Self {
         let (queue, messages) = mpsc::channel(QUEUE);
         let address = format!("{}/v1/traces", collector.as_str().trim_end_matches('/'));
         let is_plain = collector.scheme() == "http";
@@ -116,19 +116,19 @@ impl Exporter {
         Self { queue, metrics }
     }
 
-    /// Takes a span along, unless too many wait already.
-    pub fn export(&self, span: Span) {
+    /// Queues a span; drops it if the queue is full.
+    pub(crate) fn export(&self, span: Span) {
         if self.queue.try_send(Message::Span(Box::new(span))).is_err() {
             self.metrics.spans_dropped(1);
         }
     }
 
-    /// Waits until what was taken along is sent, or cannot be.
-    pub async fn finish(self) {
+    /// Waits until all queued spans have been sent or dropped.
+    pub(crate) async fn finish(self) {
         let (done, is_done) = oneshot::channel();
         let finished = async {
             if self.queue.send(Message::Finish(done)).await.is_ok() {
-                // Whoever should say so has gone: that is the end as well.
+                // An error means that the thread has ended, which is the end as well.
                 let _ = is_done.await;
             }
         };
@@ -144,7 +144,7 @@ async fn send_all(
     metrics: &Metrics,
 ) {
     let client = client(TIMEOUT, Some(TIMEOUT), is_plain);
-    let mut told: Option<Instant> = None;
+    let mut warned_at: Option<Instant> = None;
     let mut batch = Vec::with_capacity(BATCH);
     let mut finish = None;
     while finish.is_none() {
@@ -170,15 +170,15 @@ async fn send_all(
         }
         if let Err(reason) = send(&client, address, json::request(&batch, service)).await {
             metrics.spans_dropped(batch.len());
-            if told.is_none_or(|told| told.elapsed() > TOLD) {
-                told = Some(Instant::now());
+            if warned_at.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) {
+                warned_at = Some(Instant::now());
                 log::warn!("{} spans are lost: {reason}", batch.len());
             }
         }
         batch.clear();
     }
     if let Some(done) = finish {
-        // Nobody may be waiting any more.
+        // The caller may have timed out.
         let _ = done.send(());
     }
 }

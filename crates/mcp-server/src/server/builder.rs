@@ -1,23 +1,13 @@
-//! The builder: what a server has and how it runs, declared in code.
+//! The builder of a server.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener, ToSocketAddrs},
-    num::NonZeroUsize,
-    sync::Arc,
-};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
 use rmcp::model::Icon;
 use secrecy::SecretString;
 #[cfg(feature = "otlp")]
 use url::Url;
 
-use super::{
-    listener::listen,
-    running::Bound,
-    service::Service,
-    settings::{DpopMode, DrainSettings, SealingKeys, StartError, StreamLimits, TimeLimits},
-};
+use super::settings::{DpopMode, DrainSettings, SealingKeys, StreamLimits, TimeLimits};
 use crate::{
     dispatch::OnCall,
     features::{
@@ -36,10 +26,26 @@ use resource_server::{
     limits::RateLimits,
 };
 
-/// A protected MCP server, being declared.
+/// The builder of a protected MCP server.
 ///
-/// What is not said has a default that is safe on the open internet: proofs of possession are accepted,
-/// only the public URL's own host and origin are allowed, unknown tokens are limited for each address.
+/// The defaults are meant for the open internet: DPoP proofs are accepted, only the host and the origin of
+/// the public URL are allowed, and invalid tokens are limited per client address. At least one issuer is
+/// required.
+///
+/// ```no_run
+/// use mcp_server::server::Server;
+/// use resource_server::Issuer;
+///
+/// # async fn run() -> std::io::Result<()> {
+/// Server::new("files", "https://files.example")
+///     .version("1.0.0")
+///     .issuer(Issuer::introspecting("https://login.example", "files", "secret"))
+///     .scope("files:read", "Read your files")
+///     .bind("127.0.0.1:8080")?
+///     .run()
+///     .await
+/// # }
+/// ```
 pub struct Server {
     pub(crate) info: ServerInfo,
     pub(crate) public_url: String,
@@ -76,7 +82,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of this name, which clients reach at this URL. The MCP endpoint is `/mcp` under it.
+    /// Creates a builder. `name` is the name for programs (MCP, `Implementation`), `public_url` the URL under
+    /// which clients reach the server, without the endpoint.
     #[must_use]
     pub fn new(name: impl Into<String>, public_url: impl Into<String>) -> Self {
         Self {
@@ -115,259 +122,260 @@ impl Server {
         }
     }
 
-    /// The server's version, for clients.
+    /// The server's version (MCP, `Implementation`); `0.0.0` by default.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.info.version = version.into();
         self
     }
 
-    /// The server's name for people.
+    /// The server's display name (MCP, `Implementation`).
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.info.title = Some(title.into());
         self
     }
 
-    /// What the server is, in a sentence.
+    /// A sentence that describes the server (MCP, `Implementation`).
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.info.description = Some(description.into());
         self
     }
 
-    /// The server's page.
+    /// The URL of the server's website (MCP, `Implementation`).
     #[must_use]
     pub fn website(mut self, url: impl Into<String>) -> Self {
         self.info.website_url = Some(url.into());
         self
     }
 
-    /// An icon of the server. May be called several times.
+    /// Adds an icon (MCP, `Implementation`). May be called several times.
     #[must_use]
     pub fn icon(mut self, icon: Icon) -> Self {
         self.info.icons.push(icon);
         self
     }
 
-    /// What models should know before they use the server.
+    /// Instructions for models that use the server (MCP, `instructions`).
     #[must_use]
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.info.instructions = Some(instructions.into());
         self
     }
 
-    /// The path of the MCP endpoint under the public URL; `/mcp` unless said otherwise.
+    /// The path of the MCP endpoint under the public URL; `/mcp` by default. It must begin with a slash.
     #[must_use]
     pub fn endpoint(mut self, path: impl Into<String>) -> Self {
         self.endpoint = path.into();
         self
     }
 
-    /// The `realm` of challenges (RFC 9110 §11.5); the server's title or name unless said otherwise.
+    /// The `realm` of challenges (RFC 9110 §11.5); the title or the name by default.
     #[must_use]
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = Some(realm.into());
         self
     }
 
-    /// The first line of the page at `/`; the server's title and description unless said otherwise.
+    /// The first line of the page at `/`; the title and the description by default.
     #[must_use]
     pub fn headline(mut self, headline: impl Into<String>) -> Self {
         self.headline = Some(headline.into());
         self
     }
 
-    /// The resource's name in its metadata (RFC 9728 §2, `resource_name`); the server's title or name
-    /// unless said otherwise.
+    /// `resource_name` of the protected resource metadata (RFC 9728 §2); the title or the name by default.
     #[must_use]
     pub fn resource_name(mut self, name: impl Into<String>) -> Self {
         self.resource_name = Some(name.into());
         self
     }
 
-    /// Where developers read about the server (RFC 9728 §2, `resource_documentation`); the public URL
-    /// unless said otherwise.
+    /// `resource_documentation` of the protected resource metadata (RFC 9728 §2), a URL; the public URL by
+    /// default.
     #[must_use]
     pub fn documentation(mut self, url: impl Into<String>) -> Self {
         self.documentation = Some(url.into());
         self
     }
 
-    /// An authorization server whose tokens are accepted. At least one is needed.
+    /// Adds an authorization server whose tokens are accepted. At least one is required.
     #[must_use]
     pub fn issuer(mut self, issuer: impl Into<Issuer>) -> Self {
         self.guard = self.guard.issuer(issuer);
         self
     }
 
-    /// Declares a scope: its name, and what it permits for people on a consent page. At most 64.
+    /// Declares a scope: its name, and a description of what it permits. At most 64 scopes.
     #[must_use]
     pub fn scope(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
         self.guard = self.guard.scope(name, description);
         self
     }
 
-    /// Treats tokens with the scope `broad` as if they had `narrow` too.
+    /// Treats tokens with the scope `broad` as if they also had the scopes `narrow`.
     #[must_use]
     pub fn scope_implies(mut self, broad: &str, narrow: &[&str]) -> Self {
         self.guard = self.guard.scope_implies(broad, narrow.iter().copied());
         self
     }
 
-    /// The scopes that a client is told to ask for when it comes without a token; all unless said
-    /// otherwise.
+    /// The scopes that a client without a token is asked to request (`scope` of the challenge); all declared
+    /// scopes by default.
     #[must_use]
     pub fn baseline<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.guard = self.guard.baseline(scopes);
         self
     }
 
-    /// The scopes that a token keeps while its issuer cannot be reached and the last answer is older
-    /// than its lifetime: those that only read. None unless said otherwise.
+    /// The scopes that a token keeps while its issuer is unreachable and the cached introspection result has
+    /// expired. Name only scopes that permit reading. None by default.
     #[must_use]
     pub fn stale_scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
         self.guard = self.guard.stale_scopes(scopes);
         self
     }
 
-    /// How changes are published: what publishes them has a clone of this. Without it, resources never
-    /// change.
+    /// The channel through which the program publishes changes of resources. Without it, clients are never
+    /// notified of any.
     #[must_use]
     pub fn changes(mut self, changes: Changes) -> Self {
         self.changes = Some(changes);
         self
     }
 
-    /// Where used request states are remembered; in the memory of this process unless said otherwise.
+    /// The store that remembers used request states. In memory by default, which is enough for one process
+    /// only.
     #[must_use]
     pub fn replay_store(mut self, store: Arc<dyn ReplayStore>) -> Self {
         self.replay_store = Some(store);
         self
     }
 
-    /// Calls a function when a call of a feature has ended. It must not block.
+    /// Calls a function after each call of a feature. It must not block. May be called several times.
     #[must_use]
     pub fn on_call(mut self, on_call: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
         self.on_call.push(Box::new(on_call));
         self
     }
 
-    /// Adds something that has to work for the server to be ready.
+    /// Adds a check to `/readyz`.
     #[must_use]
     pub fn health_check(mut self, check: HealthCheck) -> Self {
         self.health_checks.push(check);
         self
     }
 
-    /// Adds metrics.
+    /// Adds a source of metrics.
     #[must_use]
     pub fn metrics(mut self, source: Arc<dyn MetricSource>) -> Self {
         self.metric_sources.push(source);
         self
     }
 
-    /// What the names of metrics begin with; `mcp` unless said otherwise.
+    /// The prefix of the names of metrics; `mcp` by default.
     #[must_use]
     pub fn metrics_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.metrics_prefix = prefix.into();
         self
     }
 
-    /// Serves metrics for Prometheus at `/metrics` on a listener of their own, without authentication.
+    /// Serves `/metrics` for Prometheus on a listener of its own. It has no authentication.
     #[must_use]
     pub fn metrics_bind(mut self, address: SocketAddr) -> Self {
         self.metrics_bind = Some(address);
         self
     }
 
-    /// The keys that seal what clients carry; drawn at start unless given, which does for one process.
+    /// The keys that encrypt request states and derive DPoP nonces. Random by default, which is enough for
+    /// one process only.
     #[must_use]
     pub fn sealing_keys(mut self, keys: SealingKeys) -> Self {
         self.sealing_keys = Some(keys);
         self
     }
 
-    /// Whether proofs of a token's key are accepted.
+    /// Whether DPoP proofs are accepted; see [`DpopMode`].
     #[must_use]
     pub fn dpop(mut self, mode: DpopMode) -> Self {
         self.dpop = mode;
         self
     }
 
-    /// Hosts that the server answers to, besides the public URL's own.
+    /// Adds values of `Host` that are accepted besides the host of the public URL.
     #[must_use]
     pub fn allowed_hosts(mut self, hosts: impl IntoIterator<Item = String>) -> Self {
         self.allowed_hosts.extend(hosts);
         self
     }
 
-    /// Origins whose pages may use the endpoint, besides the public URL's own.
+    /// Adds origins whose pages may use the endpoint besides the origin of the public URL.
     #[must_use]
     pub fn allowed_origins(mut self, origins: impl IntoIterator<Item = String>) -> Self {
         self.allowed_origins.extend(origins);
         self
     }
 
-    /// Whether pages served by this machine may use the endpoint: for development.
+    /// Whether pages with a loopback origin (`localhost`, 127.0.0.0/8, `::1`) may use the endpoint. For
+    /// development; off by default.
     #[must_use]
     pub fn loopback_origins(mut self, allowed: bool) -> Self {
         self.loopback_origins = allowed;
         self
     }
 
-    /// How many requests are accepted in a minute, and which proxies are trusted to say for whom they
-    /// forward.
+    /// How many requests are accepted per minute, and which proxies are trusted to name the client's address.
     #[must_use]
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.guard = self.guard.rate_limits(limits);
         self
     }
 
-    /// How many sessions clients of the legacy revisions may have; `None` switches the legacy era off.
+    /// The limits of legacy sessions; `None` disables the legacy revisions.
     #[must_use]
     pub fn sessions(mut self, sessions: Option<SessionSettings>) -> Self {
         self.sessions = sessions;
         self
     }
 
-    /// How many `subscriptions/listen` streams may be open.
+    /// The limits of `subscriptions/listen` streams.
     #[must_use]
     pub fn streams(mut self, limits: StreamLimits) -> Self {
         self.streams = limits;
         self
     }
 
-    /// Whether the first issuer's metadata is served here too, for clients of 2025-03-26, which look for
-    /// it here. On unless said otherwise.
+    /// Whether the first issuer's metadata is also served here, because clients of MCP 2025-03-26 look for it
+    /// at the resource server. On by default.
     #[must_use]
     pub fn relays_authorization_server(mut self, relays: bool) -> Self {
         self.relays_authorization_server = relays;
         self
     }
 
-    /// The secret with which revocations are accepted; without one, those endpoints do not exist.
+    /// The shared secret of the revocation endpoints. Without one they do not exist.
     #[must_use]
     pub fn revocation_secret(mut self, secret: SecretString) -> Self {
         self.revocation_secret = Some(secret);
         self
     }
 
-    /// How many threads serve HTTP; as many as there are processors unless said otherwise.
+    /// The number of HTTP worker threads; the number of processors by default.
     #[must_use]
     pub fn workers(mut self, workers: NonZeroUsize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// How the server stops.
+    /// How the server shuts down.
     #[must_use]
     pub fn drain(mut self, drain: DrainSettings) -> Self {
         self.drain = drain;
         self
     }
 
-    /// How long an exchange with a client may take.
+    /// The timeouts of exchanges with clients.
     #[must_use]
     pub fn time_limits(mut self, limits: TimeLimits) -> Self {
         self.time_limits = limits;
@@ -381,7 +389,7 @@ impl Server {
         self
     }
 
-    /// Sends a span of every request to an OpenTelemetry collector.
+    /// Exports a span of every request to an OpenTelemetry collector (OTLP over HTTP).
     #[cfg(feature = "otlp")]
     #[must_use]
     pub fn collector(mut self, url: Url) -> Self {
@@ -389,44 +397,10 @@ impl Server {
         self
     }
 
-    /// The clock; the machine's unless said otherwise. Tests move one by hand.
+    /// The clock; the system clock by default. Tests use [`Clock::manual`].
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
-    }
-
-    /// Builds the server to be mounted in an actix-web `App`: see [`Service::configure`]. Needs an actix
-    /// `System`.
-    ///
-    /// # Errors
-    /// See [`StartError`].
-    pub fn build(self) -> Result<Service, StartError> {
-        Service::new(self)
-    }
-
-    /// Builds the server and listens at the first of these addresses that is free. Needs an actix
-    /// `System`.
-    ///
-    /// # Errors
-    /// See [`StartError`].
-    pub fn bind(self, addresses: impl ToSocketAddrs) -> Result<Bound, StartError> {
-        let mut refused =
-            io::Error::new(io::ErrorKind::InvalidInput, "there is no address to bind");
-        for address in addresses.to_socket_addrs()? {
-            match listen(address) {
-                Ok(listener) => return self.listen(listener),
-                Err(error) => refused = error,
-            }
-        }
-        Err(refused.into())
-    }
-
-    /// Builds the server for a listener that is open already.
-    ///
-    /// # Errors
-    /// See [`StartError`].
-    pub fn listen(self, listener: TcpListener) -> Result<Bound, StartError> {
-        Bound::new(self, listener)
     }
 }

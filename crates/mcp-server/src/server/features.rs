@@ -1,4 +1,4 @@
-//! What the builder takes of features.
+//! The part of the builder that adds features.
 
 use super::builder::Server;
 use crate::features::{
@@ -9,19 +9,19 @@ use crate::features::{
 };
 
 impl Server {
-    /// Adds a tool.
+    /// Adds a tool; see [`Tool`] for an example.
     #[must_use]
     pub fn tool(self, tool: impl Tool) -> Self {
         self.declared_tools([DeclaredTool::new(tool)])
     }
 
-    /// Adds a resource.
+    /// Adds a resource with a fixed URI.
     #[must_use]
     pub fn resource(self, resource: impl Resource) -> Self {
         self.declared_resources([DeclaredResource::new(resource)])
     }
 
-    /// Adds a template of resources.
+    /// Adds a resource template.
     #[must_use]
     pub fn resource_template(self, template: impl ResourceTemplate) -> Self {
         self.declared_templates([DeclaredTemplate::new(template)])
@@ -33,14 +33,14 @@ impl Server {
         self.declared_prompts([DeclaredPrompt::new(prompt)])
     }
 
-    /// Adds tools whose types are erased.
+    /// Adds tools that are already type-erased.
     #[must_use]
     pub fn declared_tools(mut self, tools: impl IntoIterator<Item = DeclaredTool>) -> Self {
         self.features.tools.extend(tools);
         self
     }
 
-    /// Adds resources whose types are erased.
+    /// Adds resources that are already type-erased.
     #[must_use]
     pub fn declared_resources(
         mut self,
@@ -50,7 +50,7 @@ impl Server {
         self
     }
 
-    /// Adds templates whose types are erased.
+    /// Adds resource templates that are already type-erased.
     #[must_use]
     pub fn declared_templates(
         mut self,
@@ -60,14 +60,14 @@ impl Server {
         self
     }
 
-    /// Adds prompts whose types are erased.
+    /// Adds prompts that are already type-erased.
     #[must_use]
     pub fn declared_prompts(mut self, prompts: impl IntoIterator<Item = DeclaredPrompt>) -> Self {
         self.features.prompts.extend(prompts);
         self
     }
 
-    /// Replaces all features.
+    /// Replaces all features that were added before.
     #[must_use]
     pub fn features(mut self, features: Features) -> Self {
         self.features = features;

@@ -1,6 +1,5 @@
-//! How connections are accepted and served, with TLS or without: HTTP/1.1 alone, and with bounds that no
-//! operator has a reason to choose. Over HTTP/2 actix goes on with a request whose client has gone, and lets
-//! a connection have any number of them.
+//! How connections are accepted and served, with or without TLS: HTTP/1.1 only, with fixed limits. Over
+//! HTTP/2, actix-web neither cancels a request whose client has left nor limits the requests of a connection.
 
 use std::{
     fmt, io,
@@ -20,30 +19,29 @@ use actix_web::{
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many connections may wait to be accepted.
+/// Length of the queue of connections that are not accepted yet.
 const BACKLOG: i32 = 2_048;
 
-/// How many connections a thread serves at once.
+/// Connections that one worker serves at once.
 const MOST_CONNECTIONS: usize = 25_600;
 
-/// How long a client may take over a request's head.
+/// Time limit for the head of a request.
 const SLOWEST_HEAD: Duration = Duration::from_secs(10);
 
-/// How long an idle connection is kept for the next request: longer than the usual 60 s of a proxy
-/// in front, so that it is the proxy that closes and no request meets a closing connection.
+/// How long an idle connection is kept: longer than the usual 60 s of a proxy in front, so that the proxy
+/// closes it and no request meets a closing connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// What differs from one listener to another.
+/// Settings of one listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Serving {
-    /// How many threads.
+    /// Number of worker threads.
     pub(crate) workers: usize,
-    /// How many connections each of them serves at once.
+    /// Connections that each worker serves at once.
     pub(crate) most_connections: usize,
-    /// How long requests that are under way may take when the server stops, in seconds.
+    /// How long requests in progress may take during a shutdown, in seconds.
     pub(crate) drain: u64,
-    /// The certificate and what goes with it, if it is served over TLS. A handshake may take 3 s, and 256
-    /// may be under way on each thread (actix-tls).
+    /// The TLS configuration, if any. actix-tls limits handshakes to 3 s, and to 256 at once per worker.
     pub(crate) tls: Option<ServerConfig>,
 }
 
@@ -58,10 +56,10 @@ impl Default for Serving {
     }
 }
 
-/// Opens a listener at an address; port 0 takes a free one.
+/// Opens a listener at an address; port 0 selects a free one.
 ///
 /// # Errors
-/// Those of the operating system, such as that the address is in use.
+/// Errors of the operating system, such as an address in use.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -74,10 +72,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Serves the routes to whoever connects.
+/// Serves the routes.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub(crate) fn serve<T, B>(
     listener: TcpListener,
     serving: Serving,
@@ -99,7 +97,7 @@ where
         .shutdown_timeout(serving.drain)
         .disable_signals();
     let stops = server.graceful_shutdown_signal();
-    // Nothing is built from the address or the host that a request came by.
+    // No URL is built from the address or the host of a request.
     let routes = move || map_config(routes(), |()| AppConfig::default());
     let server = match serving.tls {
         Some(tls) => server.listen("https", listener, move || {
@@ -126,12 +124,12 @@ where
         })
         .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
         .client_request_timeout(SLOWEST_HEAD)
-        // No lingering on a connection that is closed for its endless body: while one lingers, whatever
-        // comes is read without a pause (`http::body::drain` has done what is due).
+        // Close at once a connection whose body is too long: while actix lingers it reads without a
+        // limit, and `http::edge::body::drain` has read what is needed.
         .client_disconnect_timeout(Duration::ZERO)
-        // A client that closes its end has gone: what it asked for is cancelled at once, and its stream's
-        // place is free (T-27).
+        // A client that closes its end has disconnected: its calls are cancelled, its streams closed
+        // (MCP 2026-07-28, Transports, Cancellation).
         .h1_allow_half_closed(false)
-        // Answers are written whole; waiting for more to send would only delay them.
+        // Responses are written at once; waiting for more data would only delay them.
         .tcp_nodelay(true)
 }

@@ -1,11 +1,12 @@
-//! *Purpose:* a whole server: declared by a builder, run by itself or mounted in an actix-web `App`.
+//! *Purpose:* a complete server: declared with a builder, then run by itself or mounted in an actix-web
+//! `App`.
 //!
 //! *Used by:* programs.
 //!
-//! *Invariants:* what is declared wrongly stops the start, before anything listens; a server stops in
-//! order, and answers what it has accepted.
+//! *Invariants:* an incorrect declaration is reported before anything listens; a shutdown answers every
+//! request that was accepted.
 //!
-//! *Start reading at* [`Server`], then [`Service`] (the built server) and [`Running`] (one that listens).
+//! *Start reading at* [`Server`], then [`Service`] (the built server) and [`Running`] (one that serves).
 
 mod builder;
 mod features;
@@ -20,4 +21,8 @@ pub use self::{
     running::{Bound, DrainOverdue, Drained, Running},
     service::{ActorStopped, Service},
     settings::{DpopMode, DrainSettings, SealingKeys, StartError, StreamLimits, TimeLimits},
+};
+pub use crate::{
+    http::{HealthCheck, HealthFuture, PartHealth},
+    session::SessionSettings,
 };

@@ -1,8 +1,8 @@
-//! A server that listens, and how it stops.
+//! A server that listens, and its shutdown.
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, ToSocketAddrs},
     sync::Arc,
 };
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::tls::Identities;
 
-/// How many connections there may be to the listener for metrics.
+/// Connections that the metrics listener accepts at once.
 const MOST_SCRAPERS: usize = 32;
 
-/// A built server with an open listener, which does not serve yet.
+/// A built server with an open listener that does not serve yet.
 pub struct Bound {
     service: Service,
     listener: TcpListener,
@@ -43,22 +43,48 @@ pub struct Running {
     metrics: Option<MetricsServer>,
 }
 
-/// The listener for metrics. It goes last, so that what happens during a shutdown can be seen.
+/// The metrics listener. It stops last, so that a shutdown can be observed.
 struct MetricsServer {
     handle: ServerHandle,
     address: SocketAddr,
 }
 
-/// Shutdown took longer than it may; in-flight work was abandoned.
+/// The shutdown timed out; in-flight work was abandoned.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display("shutdown timed out after {} ms; in-flight work was abandoned", timeout.as_millis())]
 pub struct DrainOverdue {
-    /// How long it had.
+    /// The time limit.
     pub timeout: std::time::Duration,
 }
 
+impl Server {
+    /// Builds the server and listens on the first of these addresses that is free. Must be called within an
+    /// actix `System`. The server answers after [`Bound::start`] or [`Bound::run`].
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn bind(self, addresses: impl ToSocketAddrs) -> Result<Bound, StartError> {
+        let mut last_error = io::Error::new(io::ErrorKind::InvalidInput, "no address to bind");
+        for address in addresses.to_socket_addrs()? {
+            match listen(address) {
+                Ok(listener) => return self.listen(listener),
+                Err(error) => last_error = error,
+            }
+        }
+        Err(last_error.into())
+    }
+
+    /// Builds the server for a listener that is open already.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn listen(self, listener: TcpListener) -> Result<Bound, StartError> {
+        Bound::new(self, listener)
+    }
+}
+
 impl Bound {
-    pub(crate) fn new(mut server: Server, listener: TcpListener) -> Result<Self, StartError> {
+    fn new(mut server: Server, listener: TcpListener) -> Result<Self, StartError> {
         let drain = server.drain;
         let tls = server.tls.take();
         let tls = tls.map(|identity| Identities::new(identity, server.clock.clone()));
@@ -85,10 +111,10 @@ impl Bound {
         &self.service
     }
 
-    /// Serves from now on.
+    /// Starts to serve on the worker threads.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Errors of the operating system.
     pub fn start(self) -> io::Result<Running> {
         let address = self.listener.local_addr()?;
         let service = self.service.clone();
@@ -109,10 +135,10 @@ impl Bound {
         })
     }
 
-    /// Serves until the process is interrupted (SIGINT), and stops in order.
+    /// Serves until the process receives SIGINT, then shuts down.
     ///
     /// # Errors
-    /// Those of the operating system, and that the shutdown timed out.
+    /// Errors of the operating system; `TimedOut` if the shutdown timed out.
     pub async fn run(self) -> io::Result<()> {
         let running = self.start()?;
         log::info!("listening on {}", running.address());
@@ -129,19 +155,19 @@ impl Running {
         &self.service
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it serves metrics, if it does.
+    /// The address of the metrics listener, if there is one.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|server| server.address)
     }
 
-    /// Has files of secrets and certificates read again before they are needed next.
+    /// Makes the server read the files of secrets and certificates again before their next use.
     pub fn reload(&self) {
         self.service.auth().reload();
         if let Some(tls) = &self.tls {
@@ -149,11 +175,11 @@ impl Running {
         }
     }
 
-    /// Stops in order: not ready any more; no new connection; streams end, requests under way are
-    /// answered.
+    /// Shuts down in order: `/readyz` fails, no new connections are accepted, streams are closed, requests in
+    /// progress are answered.
     ///
     /// # Errors
-    /// [`DrainOverdue`] if that took longer than it may. What is left is abandoned then.
+    /// [`DrainOverdue`] if that exceeds the time limit; the remaining work is abandoned.
     pub async fn stop(self) -> Result<(), DrainOverdue> {
         let limit = self.drain.timeout;
         let stopping = async {
@@ -164,17 +190,17 @@ impl Running {
         stopped.map_err(|_| DrainOverdue { timeout: limit })
     }
 
-    /// The first part of [`Running::stop`], without its time limit: returns when every request has been
-    /// answered, so that what the server needed can be ended, and then the rest.
+    /// The first part of [`Running::stop`], without a time limit. Returns when every request has been
+    /// answered, so that the program can close what its features need before [`Drained::end`].
     pub async fn drain(self) -> Drained {
         self.service.begin_shutdown();
-        // Load balancers notice, and send nothing here any more, while all that still comes is served.
+        // Load balancers stop sending requests here; those that still arrive are served.
         if !self.drain.delay.is_zero() {
             sleep(self.drain.delay).await;
         }
-        // Begun at once, so that nothing new is accepted meanwhile.
+        // Dispatched at once, so that nothing new is accepted meanwhile.
         let stopped = self.handle.stop(true);
-        // Streams end in order, so that the rest need not wait for them.
+        // Otherwise open streams would keep the server from stopping.
         self.service.end_streams().await;
         stopped.await;
         if let Ok(Err(error)) = self.finished.await {
@@ -187,14 +213,14 @@ impl Running {
     }
 }
 
-/// A server that has answered every request, and still serves its metrics.
+/// A server that has answered every request and still serves its metrics.
 pub struct Drained {
     service: Service,
     metrics: Option<MetricsServer>,
 }
 
 impl Drained {
-    /// Ends what is left.
+    /// Exports the remaining spans and stops the metrics listener.
     pub async fn end(self) {
         self.service.finish().await;
         if let Some(metrics) = self.metrics {
@@ -204,7 +230,7 @@ impl Drained {
 }
 
 impl MetricsServer {
-    /// One thread is enough: nobody but Prometheus asks, every few seconds.
+    /// One thread is enough: only Prometheus asks, every few seconds.
     fn start(listener: TcpListener, service: Service) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let routes = move || App::new().configure(service.configure_metrics());

@@ -11,7 +11,8 @@ use crate::otlp;
 use crate::{
     dispatch::{Dispatcher, DispatcherSettings},
     features::{
-        catalogue::Catalogue, changes::Changes, context::Environment, replay_store::ReplayMemory,
+        catalogue::Catalogue, changes::Changes, context::Environment,
+        replay_store::InMemoryReplayStore,
     },
     http::{self, AppState, Discovery, Health, HostPolicy, Scrape},
     metrics::Metrics,
@@ -31,15 +32,15 @@ use super::{
     settings::{DpopMode, SealingKeys, StartError},
 };
 
-/// How often it is looked whether the actors still run.
+/// How often the actors are checked.
 const ACTOR_WATCH: Duration = Duration::from_secs(1);
 
-/// An actor that every request needs has stopped, which only a new process mends.
+/// An actor that every request needs has stopped unexpectedly. The process must be restarted.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display("the actor {_0} stopped unexpectedly")]
 pub struct ActorStopped(#[error(not(source))] pub &'static str);
 
-/// A built server. Clones are the same one.
+/// A built server. Clones share its state.
 #[derive(Clone)]
 pub struct Service {
     state: Data<AppState>,
@@ -59,8 +60,19 @@ impl Drop for Actors {
     }
 }
 
+impl Server {
+    /// Builds the server, to be mounted in an actix-web `App`: see [`Service::configure`]. Must be called
+    /// within an actix `System`, because it starts actors.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn build(self) -> Result<Service, StartError> {
+        Service::new(self)
+    }
+}
+
 impl Service {
-    pub(crate) fn new(server: Server) -> Result<Self, StartError> {
+    fn new(server: Server) -> Result<Self, StartError> {
         if !server.endpoint.starts_with('/') {
             let reason = format!("the endpoint {:?} must begin with a slash", server.endpoint);
             return Err(StartError::Setting(reason));
@@ -109,7 +121,7 @@ impl Service {
             sealer: sealer(server.sealing_keys.as_ref()),
             replay_store: server
                 .replay_store
-                .unwrap_or_else(|| Arc::new(ReplayMemory::new(clock.clone()))),
+                .unwrap_or_else(|| Arc::new(InMemoryReplayStore::new(clock.clone()))),
             changes: changes.clone(),
             on_call: server.on_call,
         }));
@@ -145,7 +157,7 @@ impl Service {
             #[cfg(feature = "otlp")]
             spans,
             body_timeout: server.time_limits.body,
-            silence: server.time_limits.heartbeat,
+            heartbeat_interval: server.time_limits.heartbeat,
             host_policy: HostPolicy::new(
                 &public_url,
                 server.allowed_hosts,
@@ -172,26 +184,25 @@ impl Service {
         })
     }
 
-    /// Mounts the server in an actix-web `App`, or in a scope of one: the endpoint, health, and the page
-    /// at `/`. The metadata of RFC 9728 is looked for at the root of the host: mount
-    /// [`Service::configure_well_known`] there. Call it within the app factory, so that each worker has an
-    /// AuthActor of its own.
+    /// Mounts the server in an actix-web `App`, or in a scope of one: the endpoint, health, revocation and
+    /// the page at `/`. Call it within the app factory, so that each worker has its own AuthActor. In a
+    /// scope, mount [`Service::configure_well_known`] at the root of the host as well (RFC 9728 §3.1).
     pub fn configure(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         http::configure(&self.state)
     }
 
-    /// Mounts what is looked for at the root of the host, for a server whose endpoint is mounted in a
-    /// scope: the protected resource metadata and, for clients of 2025-03-26, the issuer's.
+    /// Mounts the documents that clients look for at the root of the host: the protected resource metadata
+    /// and, for clients of MCP 2025-03-26, the issuer's metadata.
     pub fn configure_well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         http::configure_well_known(&self.state)
     }
 
-    /// Mounts `/metrics`, which asks for no token, in an `App` of its own.
+    /// Mounts `/metrics`, which has no authentication, in an `App` of its own.
     pub fn configure_metrics(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         http::configure_scrape(&self.scrape)
     }
 
-    /// Publishes changes to this server's sessions and streams.
+    /// Publishes changes to the sessions and streams of this server.
     #[must_use]
     pub fn changes(&self) -> &Changes {
         &self.actors.changes
@@ -203,14 +214,14 @@ impl Service {
         self.state.guard.auth()
     }
 
-    /// How many legacy sessions are open.
+    /// The number of open legacy sessions.
     #[must_use]
     pub fn open_sessions(&self) -> usize {
         let sessions = self.state.sessions.as_ref();
         sessions.map_or(0, Sessions::open_sessions)
     }
 
-    /// Waits until an actor that every request needs has stopped.
+    /// Resolves when an actor that every request needs has stopped.
     pub async fn actor_stopped(&self) -> ActorStopped {
         loop {
             if !self.state.guard.auth().is_alive() {
@@ -223,21 +234,21 @@ impl Service {
         }
     }
 
-    /// Says that the server is not ready any more, while it goes on serving.
+    /// Makes `/readyz` report that the server is not ready. It goes on serving.
     pub fn begin_shutdown(&self) {
         self.actors.health.drain();
     }
 
-    /// Ends streams in order and lets go of what waits for a client, so that requests under way come to
-    /// an end. For whoever mounts the server and stops the HTTP server around it.
+    /// Closes streams and cancels requests to clients, so that requests in progress can complete. For
+    /// programs that mount the server and stop the HTTP server themselves.
     pub async fn end_streams(&self) {
         self.state.listeners.close();
         if let Some(sessions) = &self.state.sessions {
-            sessions.retire().await;
+            sessions.begin_shutdown().await;
         }
     }
 
-    /// Sends what is still to be exported. The last step of a shutdown.
+    /// Exports the remaining spans. The last step of a shutdown.
     pub async fn finish(&self) {
         #[cfg(feature = "otlp")]
         if let Some(spans) = &self.state.spans {
@@ -251,7 +262,7 @@ fn sealer(keys: Option<&SealingKeys>) -> Sealer {
         Some(keys) => Sealer::new(&keys.current, keys.previous.as_ref()),
         None => {
             log::info!(
-                "request states are sealed with a key drawn at start: states of other processes are not accepted"
+                "no sealing keys are set: request states are encrypted with a random key and not accepted by other processes"
             );
             Sealer::random()
         }
@@ -261,7 +272,7 @@ fn sealer(keys: Option<&SealingKeys>) -> Sealer {
 fn nonces(mode: DpopMode, keys: Option<&SealingKeys>) -> Option<Nonces> {
     match (mode, keys) {
         (DpopMode::Off | DpopMode::On, _) => None,
-        // The processes behind one URL share that key, and so recognise each other's nonces.
+        // Processes behind one URL share the key and therefore accept each other's nonces.
         (DpopMode::Nonce, Some(keys)) => Some(Nonces::derived_from(&keys.current)),
         (DpopMode::Nonce, None) => Some(Nonces::random()),
     }

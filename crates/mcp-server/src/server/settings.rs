@@ -1,4 +1,4 @@
-//! What a server can be told besides its features.
+//! Settings of a server and the errors of its start.
 
 use std::{io, time::Duration};
 
@@ -10,21 +10,21 @@ use resource_server::{guard::GuardError, url::UrlFault};
 /// Why a server does not start.
 #[derive(Debug, Display, Error, From)]
 pub enum StartError {
-    /// A feature or a scope is declared wrongly.
+    /// A feature is declared incorrectly.
     #[display("{_0}")]
     Declaration(DeclarationError),
-    /// The public URL cannot identify a resource.
+    /// The public URL cannot identify a resource (RFC 9728 §1.2).
     #[display("the public URL {_0}")]
     #[from(ignore)]
     PublicUrl(UrlFault),
-    /// An issuer or a scope is declared wrongly.
+    /// An issuer or a scope is declared incorrectly.
     #[display("{_0}")]
     Guard(GuardError),
-    /// A setting cannot be used; the sentence names it.
+    /// A setting is invalid; the message names it.
     #[display("{_0}")]
     #[from(ignore)]
     Setting(#[error(not(source))] String),
-    /// The operating system refuses something.
+    /// An error of the operating system, such as an address in use.
     #[display("{_0}")]
     Io(io::Error),
 }
@@ -38,33 +38,33 @@ impl From<StartError> for io::Error {
     }
 }
 
-/// Whether proofs of a token's key are accepted (DPoP, RFC 9449).
+/// Whether DPoP proofs (RFC 9449) are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DpopMode {
-    /// No: tokens that are bound to a key cannot be used.
+    /// No: tokens that are bound to a key are refused.
     Off,
-    /// For tokens that are bound to a key.
+    /// Proofs are required for tokens that are bound to a key.
     #[default]
     On,
-    /// The same, and each proof must have a nonce of this server (RFC 9449 §9).
+    /// Like `On`, and each proof must contain a nonce of this server (RFC 9449 §9).
     Nonce,
 }
 
-/// The keys that seal what clients carry for the server. The processes behind one URL share them.
+/// The keys that encrypt request states. All processes behind one URL need the same ones.
 #[derive(Clone)]
 pub struct SealingKeys {
-    /// Seals and opens.
+    /// Encrypts and decrypts.
     pub current: [u8; 32],
-    /// Opens what was sealed before the keys were changed.
+    /// Decrypts only: for states that were issued before the keys were rotated.
     pub previous: Option<[u8; 32]>,
 }
 
-/// How many `subscriptions/listen` streams may be open.
+/// Limits of open `subscriptions/listen` streams.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamLimits {
-    /// Streams in all.
+    /// Open streams of all users.
     pub in_all: usize,
-    /// Streams of one user.
+    /// Open streams of one user.
     pub per_user: usize,
 }
 
@@ -77,12 +77,13 @@ impl Default for StreamLimits {
     }
 }
 
-/// How a server stops.
+/// How a server shuts down.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainSettings {
-    /// How long all of it may take.
+    /// The time limit of the whole shutdown, `delay` included.
     pub timeout: Duration,
-    /// How long the server goes on serving, and says that it is not ready, before it begins to stop.
+    /// How long the server keeps serving while `/readyz` reports that it is not ready, so that load balancers
+    /// notice.
     pub delay: Duration,
 }
 
@@ -95,14 +96,13 @@ impl Default for DrainSettings {
     }
 }
 
-/// How long an exchange with a client may take. Operators have no reason to choose these; tests have one,
-/// which is not to wait.
+/// Timeouts of exchanges with clients. The defaults are right for production; tests shorten them.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeLimits {
-    /// For the body of a request: 2 MiB, the longest, need no fast line to come within it.
+    /// For receiving the body of a request.
     pub body: Duration,
-    /// Without a message on an event stream before a comment is sent: shorter than the 30 s or more after
-    /// which proxies close a silent connection.
+    /// The longest silence on an event stream before a comment is sent. It must be shorter than the idle
+    /// timeout of proxies, which is usually 30 s or more.
     pub heartbeat: Duration,
 }
 

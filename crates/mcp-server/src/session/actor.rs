@@ -1,4 +1,4 @@
-//! The actor of one legacy session: its messages, and what each does.
+//! The actor of one session of a legacy revision: its messages and their handlers.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,18 +17,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Authorized, KnownAs,
-    calls::{CallClient, Reply, Wire},
-    follow_ups::FollowUps,
+    Authorized, Registration,
+    calls::{CallPeer, Reply, SessionIo},
+    follow_ups::{FollowUpContext, FollowUps},
     listen::scopes_now,
-    questions::Questions,
-    streams::{Frames, GENERAL, Streams},
+    server_requests::ServerRequests,
+    streams::{EventReceiver, STANDALONE_STREAM, Streams},
 };
 use crate::{
-    dispatch::{self, Begun, Dispatcher, Failure},
+    dispatch::{self, Dispatched, Dispatcher, Failure},
     features::{
         changes::ChangePublished,
-        conversation::Client,
+        conversation::{FollowUp, Peer},
         subscriptions::{NotSubscribable, Subscriptions},
         target::Target,
     },
@@ -36,10 +36,11 @@ use crate::{
 use mcp_protocol::{
     answer::Answer,
     envelope::{OwnedParams, Params},
-    jsonrpc::{Id, RpcError},
+    jsonrpc::Id,
     logging::Level,
     method::Method,
     outgoing::ClientCapabilities,
+    rpc_error::RpcError,
     sse::EventId,
     version::ProtocolVersion,
     wire_format,
@@ -52,118 +53,117 @@ use resource_server::{
     scope::ScopeSet,
 };
 
-/// How much a message has to matter while the client has not said (Logging leaves it to the server):
-/// so much that ordinary calls are answered without a stream.
+/// The log level until the client sets one (MCP, Logging, leaves it to the server): ordinary calls are then
+/// answered without a stream.
 const LOG_LEVEL: Level = Level::Warning;
 
-/// Answer a request within the session.
+/// A request within the session.
 #[derive(Message)]
 #[rtype(result = "Reply")]
 pub(crate) struct Call {
-    /// Who asks, by the token of this very request.
+    /// The caller, by the token of this request.
     pub(crate) authorized: Authorized,
-    /// The request's id, for its answer and for a cancellation.
+    /// The id, for the response and for a cancellation.
     pub(crate) id: Id,
-    /// For what.
+    /// The method.
     pub(crate) method: Method,
-    /// About which feature.
+    /// The feature that it names.
     pub(crate) target: Result<Target, RpcError>,
-    /// With which parameters.
+    /// Its parameters.
     pub(crate) params: OwnedParams,
-    /// Whether it can only be answered: a call in a batch has no stream.
+    /// Whether it has no stream because it is part of a batch.
     pub(crate) quiet: bool,
-    /// The place behind the session's gate, held until the call has ended.
+    /// A permit of the session's gate, held until the call has ended.
     pub(crate) permit: Permit,
 }
 
-/// Take note of a notification.
+/// A notification of the client.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Note {
+pub(crate) struct Notify {
     pub(crate) method: String,
     pub(crate) params: Option<Box<RawValue>>,
 }
 
-/// Take the client's answer to a question; or say what its token lacks, if it lacks some of what the
-/// answer needs.
+/// The client's response to a request of the session. The error contains the scopes that the token lacks for
+/// it.
 #[derive(Message)]
 #[rtype(result = "Result<(), ScopeSet>")]
-pub(crate) struct Settle {
+pub(crate) struct HandleResponse {
     pub(crate) id: Id,
     pub(crate) result: Option<Box<RawValue>>,
     pub(crate) granted: ScopeSet,
 }
 
-/// Open the general stream, or go on with one after an event. `None` if there is nothing to go on
-/// with.
+/// Opens the standalone stream, or resumes a stream after an event. `None` if it cannot be resumed.
 #[derive(Message)]
-#[rtype(result = "Option<Frames>")]
+#[rtype(result = "Option<EventReceiver>")]
 pub(crate) struct Listen {
     pub(crate) principal: Arc<Principal>,
     pub(crate) after: Option<EventId>,
 }
 
-/// End the session and whatever it is doing.
+/// Ends the session and its calls.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Close;
 
-/// The server stops: let go of what waits for the client, so that calls under way come to an end.
+/// The server shuts down: pending requests to the client are cancelled, so that calls can complete.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Retire;
+pub(crate) struct BeginShutdown;
 
-/// What `initialize` settled.
-pub(crate) struct Terms {
+/// The result of `initialize`.
+pub(crate) struct Negotiated {
     pub(crate) version: ProtocolVersion,
     pub(crate) capabilities: ClientCapabilities,
 }
 
-/// One legacy session. It ends when the registry lets go of it, or its owner is cut off.
+/// One session. It ends when the registry drops its address, or when its owner is revoked.
 pub(crate) struct SessionActor {
     version: ProtocolVersion,
-    pub(crate) capabilities: ClientCapabilities,
+    capabilities: ClientCapabilities,
     active_use: ActiveUse,
-    known_as: KnownAs,
-    // Of the last request's token.
+    registration: Registration,
+    // Of the token of the last request.
     scopes: ScopeSet,
-    pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) wire: Rc<Wire>,
-    watching: Subscriptions,
-    // Whose token opened the general stream; nobody is told anything before.
-    pub(crate) listener: Option<Arc<Principal>>,
-    under_way: HashMap<String, SpawnHandle>,
-    pub(crate) follow_ups: FollowUps,
+    dispatcher: Arc<Dispatcher>,
+    io: Rc<SessionIo>,
+    subscriptions: Subscriptions,
+    // The principal that opened the standalone stream; before that, nothing is sent on it.
+    listener: Option<Arc<Principal>>,
+    in_progress: HashMap<String, SpawnHandle>,
+    follow_ups: FollowUps,
 }
 
 impl SessionActor {
     pub(crate) fn new(
-        terms: Terms,
+        negotiated: Negotiated,
         scopes: ScopeSet,
         dispatcher: Arc<Dispatcher>,
         clock: Clock,
         active_use: ActiveUse,
-        known_as: KnownAs,
+        registration: Registration,
     ) -> Self {
-        let Terms {
+        let Negotiated {
             version,
             capabilities,
-        } = terms;
+        } = negotiated;
         Self {
             version,
             capabilities,
             active_use,
-            known_as,
+            registration,
             scopes,
             dispatcher,
-            wire: Rc::new(Wire {
-                streams: RefCell::new(Streams::new(version.primes_streams())),
-                questions: Questions::new(clock),
+            io: Rc::new(SessionIo {
+                streams: RefCell::new(Streams::new(version.has_priming_events())),
+                server_requests: ServerRequests::new(clock),
                 log_level: Cell::new(LOG_LEVEL),
             }),
-            watching: Subscriptions::default(),
+            subscriptions: Subscriptions::default(),
             listener: None,
-            under_way: HashMap::new(),
+            in_progress: HashMap::new(),
             follow_ups: FollowUps::default(),
         }
     }
@@ -175,42 +175,41 @@ impl Actor for SessionActor {
     fn started(&mut self, context: &mut Context<Self>) {
         let revocation = self.active_use.revoked().into_actor(self);
         context.spawn(revocation.map(|(), session, context| {
-            session.known_as.forget();
+            session.registration.forget();
             context.stop();
         }));
     }
 }
 
 impl Handler<Call> for SessionActor {
-    // Ends with the session: a read for a client that has left is of no use, and a write runs to
-    // its end where it is done.
+    // Ends with the session: a read is of no use after that, and a write that was accepted completes.
     type Result = ResponseActFuture<Self, Reply>;
 
     fn handle(&mut self, call: Call, context: &mut Context<Self>) -> Self::Result {
         let key = call.id.as_json().to_owned();
-        if self.under_way.contains_key(&key) {
+        if self.in_progress.contains_key(&key) {
             let error = RpcError::invalid_request(
                 "Invalid request: a request with this id is under way in this session",
             );
-            return whole(Err(error.into()));
+            return reply_now(Err(error.into()));
         }
         self.note_scopes(call.authorized.principal.scopes);
         if let Method::Subscribe | Method::Unsubscribe = call.method {
-            return whole(self.subscribe(&call));
+            return reply_now(self.subscribe(&call));
         }
         if call.method == Method::SetLogLevel {
-            return whole(self.set_log_level(&call));
+            return reply_now(self.set_log_level(&call));
         }
         let principal = Arc::clone(&call.authorized.principal);
         let trace = call.authorized.trace;
-        let (client, replied) = CallClient::new(
-            Rc::clone(&self.wire),
+        let (client, replied) = CallPeer::new(
+            Rc::clone(&self.io),
             call.quiet,
             call.authorized,
             Arc::clone(&self.dispatcher),
         );
         let params = call.params.borrow();
-        let begun = self.dispatcher.begin(dispatch::Call {
+        let dispatched = self.dispatcher.dispatch(dispatch::Call {
             method: call.method,
             target: call.target,
             version: self.version,
@@ -219,18 +218,18 @@ impl Handler<Call> for SessionActor {
             trace,
             principal: Arc::clone(&principal),
             capabilities: self.capabilities,
-            client: Rc::clone(&client) as Rc<dyn Client>,
+            client: Rc::clone(&client) as Rc<dyn Peer>,
         });
-        let work = match begun {
-            Ok(Begun::UnderWay(work)) => work,
-            Ok(Begun::Answered(answer)) => return whole(Ok(answer)),
-            Err(failure) => return whole(Err(failure)),
+        let pending = match dispatched {
+            Ok(Dispatched::Pending(pending)) => pending,
+            Ok(Dispatched::Ready(answer)) => return reply_now(Ok(answer)),
+            Err(failure) => return reply_now(Err(failure)),
         };
         let (id, version, permit) = (call.id, self.version, call.permit);
         let run = async move {
             let _permit = permit;
             let revocation = client.revoked_while_streaming();
-            match select(work, pin!(revocation)).await {
+            match select(pending, pin!(revocation)).await {
                 Either::Left((outcome, _)) => client.finish(outcome, &id, version),
                 Either::Right(((), _)) => return None,
             }
@@ -242,46 +241,75 @@ impl Handler<Call> for SessionActor {
         let handle = context.spawn(
             run.into_actor(self)
                 .map(move |follow_up, session, context| {
-                    session.under_way.remove(&ended);
+                    session.in_progress.remove(&ended);
                     if let Some((follow_up, active_use)) = follow_up {
                         session.follow_up(follow_up, principal.scopes, active_use, context);
                     }
                 }),
         );
-        self.under_way.insert(key, handle);
+        self.in_progress.insert(key, handle);
         let replied = async { replied.await.unwrap_or(Reply::Cancelled) };
         Box::pin(replied.into_actor(self))
     }
 }
 
 impl SessionActor {
-    /// Has this session told of changes, for as long as it lives.
-    fn watch(&self, user: UserId, context: &mut Context<Self>) {
-        let changes = self.dispatcher.changes().clone();
-        let subscriber = context.address().recipient();
-        let watching = async move {
-            if let Err(error) = changes.subscribe(user, subscriber).await {
-                log::warn!("a session is not told of changes: {error}");
-            }
-        };
-        context.spawn(watching.into_actor(self));
-    }
-
-    /// Tells the client of the lists that are others under the token of this request than under the
-    /// one before: after a step-up, or a refresh that asked for less.
-    fn note_scopes(&mut self, scopes: ScopeSet) {
-        let before = std::mem::replace(&mut self.scopes, scopes);
-        let catalogue = self.dispatcher.catalogue();
-        let mut streams = self.wire.streams.borrow_mut();
-        for told in catalogue.changed_lists(before, scopes, self.version) {
-            streams.say(GENERAL, &told);
+    /// Starts a follow-up of a call whose token has these scopes, if it can be done now.
+    fn follow_up(
+        &mut self,
+        follow_up: FollowUp,
+        call_scopes: ScopeSet,
+        active_use: Rc<ActiveUse>,
+        context: &mut Context<Self>,
+    ) {
+        let listener = self.listener.as_ref();
+        let started = self.follow_ups.start(
+            follow_up,
+            FollowUpContext {
+                io: &self.io,
+                capabilities: self.capabilities,
+                declared: self.dispatcher.scopes(),
+                listener_scopes: listener.map_or(ScopeSet::EMPTY, |listener| {
+                    scopes_now(listener, &self.dispatcher)
+                }),
+                call_scopes,
+                active_use,
+            },
+        );
+        if let Some(run) = started {
+            context.spawn(run.into_actor(self).map(|(), session, _| {
+                session.follow_ups.finished();
+            }));
         }
     }
 
-    /// For the whole session, from now on (L-27).
+    /// Subscribes this session to changes, for as long as it lives.
+    fn watch(&self, user: UserId, context: &mut Context<Self>) {
+        let changes = self.dispatcher.changes().clone();
+        let subscriber = context.address().recipient();
+        let subscriptions = async move {
+            if let Err(error) = changes.subscribe(user, subscriber).await {
+                log::warn!("a session cannot subscribe to changes: {error}");
+            }
+        };
+        context.spawn(subscriptions.into_actor(self));
+    }
+
+    /// Notifies the client of lists that differ between the token of this request and the previous one: after
+    /// a step-up, or after a refresh with fewer scopes.
+    fn note_scopes(&mut self, scopes: ScopeSet) {
+        let before = std::mem::replace(&mut self.scopes, scopes);
+        let catalogue = self.dispatcher.catalogue();
+        let mut streams = self.io.streams.borrow_mut();
+        for notification in catalogue.changed_lists(before, scopes, self.version) {
+            streams.send(STANDALONE_STREAM, &notification);
+        }
+    }
+
+    /// Sets the log level of the session (MCP 2025-11-25, Logging).
     fn set_log_level(&self, call: &Call) -> Result<Answer, Failure> {
         let params = call.params.borrow();
-        self.wire.log_level.set(Level::read(params.level, "level")?);
+        self.io.log_level.set(Level::read(params.level, "level")?);
         Ok(Answer::Empty)
     }
 
@@ -289,12 +317,12 @@ impl SessionActor {
         let params = call.params.borrow();
         let uri = Params::string(params.uri, "uri")?;
         if call.method == Method::Unsubscribe {
-            self.watching.remove(&uri);
+            self.subscriptions.remove(&uri);
             return Ok(Answer::Empty);
         }
         let catalogue = self.dispatcher.catalogue();
         match self
-            .watching
+            .subscriptions
             .add(catalogue, call.authorized.principal.scopes, &uri)
         {
             Ok(()) => Ok(Answer::Empty),
@@ -316,79 +344,84 @@ impl Handler<ChangePublished> for SessionActor {
         };
         let granted = scopes_now(listener, &self.dispatcher);
         let catalogue = self.dispatcher.catalogue();
-        let mut streams = self.wire.streams.borrow_mut();
-        for told in self.watching.notifications(catalogue, granted, &change) {
-            streams.say(GENERAL, &told.message(None));
+        let mut streams = self.io.streams.borrow_mut();
+        for notification in self
+            .subscriptions
+            .notifications(catalogue, granted, &change)
+        {
+            streams.send(STANDALONE_STREAM, &notification.message(None));
         }
     }
 }
 
-fn whole(outcome: Result<Answer, Failure>) -> ResponseActFuture<SessionActor, Reply> {
-    Box::pin(actix::fut::ready(Reply::Whole(outcome)))
+fn reply_now(outcome: Result<Answer, Failure>) -> ResponseActFuture<SessionActor, Reply> {
+    Box::pin(actix::fut::ready(Reply::Complete(outcome)))
 }
 
-impl Handler<Note> for SessionActor {
+impl Handler<Notify> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, note: Note, context: &mut Context<Self>) {
+    fn handle(&mut self, message: Notify, context: &mut Context<Self>) {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Cancelled<'a> {
             #[serde(borrow)]
             request_id: &'a RawValue,
         }
-        if note.method != "notifications/cancelled" {
+        if message.method != "notifications/cancelled" {
             return;
         }
-        // A cancellation that comes too late, or of nothing, is no error (L-24).
-        let cancelled = note
+        // A cancellation of an unknown or completed request is ignored (MCP 2025-11-25, Cancellation).
+        let cancelled = message
             .params
             .as_deref()
             .and_then(|params| serde_json::from_str::<Cancelled<'_>>(params.get()).ok())
             .and_then(|cancelled| Id::parse(cancelled.request_id))
-            .and_then(|id| self.under_way.remove(id.as_json()));
+            .and_then(|id| self.in_progress.remove(id.as_json()));
         if let Some(handle) = cancelled {
             context.cancel_future(handle);
         }
     }
 }
 
-impl Handler<Settle> for SessionActor {
+impl Handler<HandleResponse> for SessionActor {
     type Result = Result<(), ScopeSet>;
 
-    fn handle(&mut self, settle: Settle, _: &mut Context<Self>) -> Self::Result {
-        let questions = &self.wire.questions;
-        questions.settle(&settle.id, settle.result, settle.granted)
+    fn handle(&mut self, message: HandleResponse, _: &mut Context<Self>) -> Self::Result {
+        let server_requests = &self.io.server_requests;
+        server_requests.handle_response(&message.id, message.result, message.granted)
     }
 }
 
 impl Handler<Listen> for SessionActor {
-    type Result = Option<Frames>;
+    type Result = Option<EventReceiver>;
 
     fn handle(&mut self, listen: Listen, context: &mut Context<Self>) -> Self::Result {
         let scopes = listen.principal.scopes;
-        let general = listen.after.is_none_or(|after| after.stream == GENERAL);
-        let mut kept = self.wire.streams.borrow_mut();
-        let frames = match listen.after {
-            None => Some(kept.open_general(scopes)),
+        let is_standalone = listen
+            .after
+            .is_none_or(|after| after.stream == STANDALONE_STREAM);
+        let mut kept = self.io.streams.borrow_mut();
+        let events = match listen.after {
+            None => Some(kept.open_standalone(scopes)),
             Some(after) => kept.resume(after, scopes),
         };
         drop(kept);
-        // Whoever is refused is not who listens.
-        if general && frames.is_some() {
+        if is_standalone && events.is_some() {
             if self.listener.is_none() {
                 self.watch(listen.principal.user, context);
             }
-            self.watching.add_list(self.dispatcher.catalogue(), scopes);
+            self.subscriptions
+                .add_list(self.dispatcher.catalogue(), scopes);
             self.listener = Some(listen.principal);
         }
-        if frames.is_some() {
+        if events.is_some() {
             self.note_scopes(scopes);
         }
-        if self.wire.questions.are_retired() {
-            self.wire.streams.borrow_mut().end(GENERAL);
+        if self.io.server_requests.is_shutting_down() {
+            self.io.streams.borrow_mut().end(STANDALONE_STREAM);
         }
-        frames
+        events
     }
 }
 
@@ -400,11 +433,11 @@ impl Handler<Close> for SessionActor {
     }
 }
 
-impl Handler<Retire> for SessionActor {
+impl Handler<BeginShutdown> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, _: Retire, _: &mut Context<Self>) {
-        self.wire.questions.retire();
-        self.wire.streams.borrow_mut().end(GENERAL);
+    fn handle(&mut self, _: BeginShutdown, _: &mut Context<Self>) {
+        self.io.server_requests.begin_shutdown();
+        self.io.streams.borrow_mut().end(STANDALONE_STREAM);
     }
 }

@@ -1,4 +1,4 @@
-//! The client's end of a call within a session: its stream, its questions, its answer.
+//! The peer of a call within a session: its stream, its requests to the client, its reply.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,12 +11,12 @@ use tokio::sync::oneshot;
 
 use super::{
     Authorized,
-    questions::Questions,
-    streams::{Frames, Streams},
+    server_requests::ServerRequests,
+    streams::{EventReceiver, Streams},
 };
 use crate::{
     dispatch::{Dispatcher, Failure},
-    features::conversation::{AnswerFuture, Client, FollowUp, NoAnswer},
+    features::conversation::{FollowUp, Peer, PeerError, ResponseFuture},
 };
 use mcp_protocol::{
     answer::Answer,
@@ -27,29 +27,29 @@ use mcp_protocol::{
 };
 use resource_server::{principal::Principal, revocation::ActiveUse};
 
-/// How long a client, or the person in front of it, may think about a question.
+/// How long a client, or its user, may take to respond to a request.
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(5);
 
-/// What becomes of a call.
-pub enum Reply {
-    /// It answered before it had anything else to say.
-    Whole(Result<Answer, Failure>),
-    /// It spoke first; the answer comes at the end of its stream.
-    Stream(Frames),
-    /// The client called it off, and wants no answer.
+/// The reply to a call.
+pub(crate) enum Reply {
+    /// The answer; nothing was sent before it.
+    Complete(Result<Answer, Failure>),
+    /// A stream, which ends with the answer.
+    Stream(EventReceiver),
+    /// The client cancelled the call and expects no answer.
     Cancelled,
 }
 
-/// What the calls of a session share: its streams, its open questions, its log level. All on one thread.
-pub(crate) struct Wire {
+/// What the calls of a session share. All on one thread.
+pub(crate) struct SessionIo {
     pub(crate) streams: RefCell<Streams>,
-    pub(crate) questions: Rc<Questions>,
+    pub(crate) server_requests: Rc<ServerRequests>,
     pub(crate) log_level: Cell<Level>,
 }
 
-/// The client's end of one call. Its stream is opened when there is something to say on it.
-pub(crate) struct CallClient {
-    wire: Rc<Wire>,
+/// The peer of one call. Its stream is opened by its first message.
+pub(crate) struct CallPeer {
+    io: Rc<SessionIo>,
     quiet: bool,
     stream: Cell<Option<u32>>,
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
@@ -59,18 +59,18 @@ pub(crate) struct CallClient {
     follow_up: Cell<Option<FollowUp>>,
 }
 
-impl CallClient {
-    /// The client's end of a call by this principal, and where its reply comes out. A `quiet` one can
-    /// only be answered.
+impl CallPeer {
+    /// The peer of a call by this principal, and the receiver of its reply. A `quiet` one drops notifications
+    /// and requests.
     pub(crate) fn new(
-        wire: Rc<Wire>,
+        io: Rc<SessionIo>,
         quiet: bool,
         authorized: Authorized,
         dispatcher: Arc<Dispatcher>,
     ) -> (Rc<Self>, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
         let client = Rc::new(Self {
-            wire,
+            io,
             quiet,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
@@ -82,18 +82,18 @@ impl CallClient {
         (client, replied)
     }
 
-    /// What the call wants done after it, if anything.
+    /// The follow-up that the call asked for, if any.
     pub(crate) fn follow_up(&self) -> Option<FollowUp> {
         self.follow_up.take()
     }
 
-    /// What says that the call's token was cut off.
+    /// Resolves when the token of the call is revoked.
     pub(crate) fn active_use(&self) -> Rc<ActiveUse> {
         Rc::clone(&self.active_use)
     }
 
-    /// Comes when the call's token is cut off while the call has a stream. One that has none is about
-    /// to answer, and whatever it was let in to do is done.
+    /// Resolves when the token of the call is revoked while the call has a stream. A call without one is
+    /// about to answer.
     pub(crate) async fn revoked_while_streaming(&self) {
         self.active_use.revoked().await;
         if self.stream.get().is_none() {
@@ -101,25 +101,25 @@ impl CallClient {
         }
     }
 
-    fn say(&self, json: &str) {
-        // It could open a stream.
+    fn send(&self, json: &str) {
+        // Not even to open a stream.
         if self.active_use.is_revoked() {
             return;
         }
-        let mut streams = self.wire.streams.borrow_mut();
+        let mut streams = self.io.streams.borrow_mut();
         let stream = self.stream.get().unwrap_or_else(|| {
-            let (stream, frames) = streams.open(self.principal.scopes);
+            let (stream, events) = streams.open(self.principal.scopes);
             self.stream.set(Some(stream));
             if let Some(reply) = self.reply.borrow_mut().take() {
-                // A client that has left can resume the stream.
-                let _ = reply.send(Reply::Stream(frames));
+                // A client that has disconnected can resume the stream.
+                let _ = reply.send(Reply::Stream(events));
             }
             stream
         });
-        streams.say(stream, json);
+        streams.send(stream, json);
     }
 
-    /// Says what became of the call, on its stream if it has one.
+    /// Sends the answer, on the stream if there is one.
     pub(crate) fn finish(
         &self,
         outcome: Result<Answer, Failure>,
@@ -129,20 +129,20 @@ impl CallClient {
         match self.stream.get() {
             None => {
                 if let Some(reply) = self.reply.borrow_mut().take() {
-                    let _ = reply.send(Reply::Whole(outcome));
+                    let _ = reply.send(Reply::Complete(outcome));
                 }
             }
             Some(stream) => {
-                self.say(&last_message(outcome, id, version, &self.dispatcher));
-                self.wire.streams.borrow_mut().end(stream);
+                self.send(&response_message(outcome, id, version, &self.dispatcher));
+                self.io.streams.borrow_mut().end(stream);
             }
         }
     }
 }
 
-/// The answer to a request, where it is a message among others.
+/// The JSON-RPC response, where it is sent on a stream or in a batch.
 #[must_use]
-pub fn last_message(
+pub(crate) fn response_message(
     outcome: Result<Answer, Failure>,
     id: &Id,
     version: ProtocolVersion,
@@ -150,49 +150,49 @@ pub fn last_message(
 ) -> String {
     let result = outcome
         .map_err(|failure| failure.in_band(dispatcher.scopes()))
-        .and_then(|answer| dispatcher.wire().result(&answer, version));
+        .and_then(|answer| dispatcher.wire_format().result(&answer, version));
     match result {
         Ok(result) => jsonrpc::success(id, &result),
         Err(error) => jsonrpc::failure(Some(id), &error),
     }
 }
 
-impl Drop for CallClient {
-    /// A call that was cancelled leaves its stream without an answer (L-24).
+impl Drop for CallPeer {
+    /// A cancelled call leaves its stream without an answer (MCP 2025-11-25, Cancellation).
     fn drop(&mut self) {
         if let Some(stream) = self.stream.get() {
-            self.wire.streams.borrow_mut().end(stream);
+            self.io.streams.borrow_mut().end(stream);
         }
     }
 }
 
-impl Client for CallClient {
+impl Peer for CallPeer {
     fn notify(&self, message: String) {
         if !self.quiet {
-            self.say(&message);
+            self.send(&message);
         }
     }
 
     fn admits(&self, level: Level) -> bool {
-        level >= self.wire.log_level.get()
+        level >= self.io.log_level.get()
     }
 
-    fn ask(&self, question: &ServerRequest) -> AnswerFuture {
+    fn ask(&self, question: &ServerRequest) -> ResponseFuture {
         if self.quiet || self.active_use.is_revoked() {
-            return Box::pin(std::future::ready(Err(NoAnswer::Unanswered)));
+            return Box::pin(std::future::ready(Err(PeerError::Unanswered)));
         }
-        let questions = &self.wire.questions;
+        let server_requests = &self.io.server_requests;
         let scopes = self.principal.scopes;
-        let answer = questions.ask(question, ANSWER_LIFETIME, scopes, |request| {
-            self.say(request)
+        let answer = server_requests.ask(question, ANSWER_LIFETIME, scopes, |request| {
+            self.send(request)
         });
         let (principal, dispatcher) = (Arc::clone(&self.principal), Arc::clone(&self.dispatcher));
         let active_use = Rc::clone(&self.active_use);
         Box::pin(async move {
             let answer = answer.await?;
-            // A token that ended while its user thought about it allows nothing any more.
+            // The token may have expired or been revoked meanwhile.
             if active_use.is_revoked() || dispatcher.has_ended(&principal) {
-                Err(NoAnswer::Unanswered)
+                Err(PeerError::Unanswered)
             } else {
                 Ok(answer)
             }

@@ -1,105 +1,124 @@
-//! What a call wants done with the client after its answer, on the session's own stream.
+//! Follow-ups: work that a tool wants done with the client after its answer, on the session's standalone
+//! stream.
 
 use std::{pin::pin, rc::Rc};
 
-use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use chrono::TimeDelta;
-use futures_util::future::select;
+use futures_util::future::{LocalBoxFuture, select};
 
-use super::{actor::SessionActor, calls::Wire, listen::scopes_now, streams::GENERAL};
-use crate::features::conversation::{AnswerFuture, Client, Conversation, FollowUp};
-use mcp_protocol::{logging::Level, outgoing::ServerRequest};
-use resource_server::{revocation::ActiveUse, scope::ScopeSet};
+use super::{calls::SessionIo, streams::STANDALONE_STREAM};
+use crate::features::conversation::{Conversation, FollowUp, Peer, ResponseFuture};
+use mcp_protocol::{
+    logging::Level,
+    outgoing::{ClientCapabilities, ServerRequest},
+};
+use resource_server::{
+    revocation::ActiveUse,
+    scope::{ScopeSet, Scopes},
+};
 
 /// How long a client's model, and its user, may take to answer.
 const ANSWER_LIFETIME: TimeDelta = TimeDelta::minutes(1);
 
-/// One follow-up is done at a time, and not again for the same key: a call that is repeated under its
+/// Runs one follow-up at a time, and none twice in a row for the same key: a call that is repeated under its
 /// idempotency key has nothing new to follow up.
 #[derive(Default)]
 pub(crate) struct FollowUps {
-    under_way: bool,
+    in_progress: bool,
     last: Option<String>,
 }
 
-impl SessionActor {
-    /// Does a follow-up, if somebody listens whose token may see it, the client can do what it needs,
-    /// and no other is under way. `scopes` are those of the call's token.
-    pub(crate) fn follow_up(
+/// The session for which a follow-up is done.
+pub(crate) struct FollowUpContext<'a> {
+    pub(crate) io: &'a Rc<SessionIo>,
+    pub(crate) capabilities: ClientCapabilities,
+    /// The scopes that the server declares.
+    pub(crate) declared: &'a Scopes,
+    /// The current scopes of the token that opened the standalone stream.
+    pub(crate) listener_scopes: ScopeSet,
+    /// The scopes of the token of the call.
+    pub(crate) call_scopes: ScopeSet,
+    /// Ends the follow-up when the token of the call is revoked.
+    pub(crate) active_use: Rc<ActiveUse>,
+}
+
+impl FollowUps {
+    /// Starts a follow-up. `None` if another is in progress, if the client lacks the capability, or if no
+    /// client listens whose token has the scopes. After the future has completed, [`FollowUps::finished`]
+    /// must be called.
+    pub(crate) fn start(
         &mut self,
         follow_up: FollowUp,
-        scopes: ScopeSet,
-        active_use: Rc<ActiveUse>,
-        context: &mut Context<Self>,
-    ) {
+        context: FollowUpContext<'_>,
+    ) -> Option<LocalBoxFuture<'static, ()>> {
         let FollowUp {
             key,
             needs,
-            scopes: shown,
+            scopes,
             run,
         } = follow_up;
-        if self.follow_ups.under_way
-            || self.follow_ups.last.as_ref() == Some(&key)
-            || !self.wire.streams.borrow().has_listener()
+        if self.in_progress
+            || self.last.as_ref() == Some(&key)
+            || !context.io.streams.borrow().has_listener()
         {
-            return;
+            return None;
         }
-        let client = Rc::new(SessionClient {
-            wire: Rc::clone(&self.wire),
-            scopes,
+        let client = Rc::new(SessionPeer {
+            io: Rc::clone(context.io),
+            scopes: context.call_scopes,
         });
-        let conversation = Conversation::at_once(None, self.capabilities, client);
-        let listener = self.listener.as_ref().map_or(ScopeSet::EMPTY, |listener| {
-            scopes_now(listener, &self.dispatcher)
-        });
-        let declared = self.dispatcher.scopes();
-        let may_listen = declared
-            .set(shown)
-            .is_ok_and(|shown| declared.require(listener, shown).is_ok());
+        let conversation = Conversation::inline(None, context.capabilities, client);
+        let listener = context.listener_scopes;
+        let may_listen = context
+            .declared
+            .set(scopes)
+            .is_ok_and(|needed| context.declared.require(listener, needed).is_ok());
         if !may_listen || !conversation.can(needs) {
-            return;
+            return None;
         }
-        self.follow_ups = FollowUps {
-            under_way: true,
+        *self = Self {
+            in_progress: true,
             last: Some(key),
         };
         let done = run(conversation);
-        // What the call's token allowed ends with it, and so does this.
-        let run = async move {
+        let active_use = context.active_use;
+        Some(Box::pin(async move {
             select(done, pin!(active_use.revoked())).await;
-        };
-        context.spawn(run.into_actor(self).map(|(), session, _| {
-            session.follow_ups.under_way = false;
-        }));
+        }))
+    }
+
+    /// The follow-up has ended; another may start.
+    pub(crate) fn finished(&mut self) {
+        self.in_progress = false;
     }
 }
 
-/// The client's end of what belongs to no call: the session's own stream.
-struct SessionClient {
-    wire: Rc<Wire>,
-    /// Those of the call that it follows.
+/// Sends messages that belong to no call on the session's standalone stream.
+struct SessionPeer {
+    io: Rc<SessionIo>,
+    /// Those of the call that is followed up.
     scopes: ScopeSet,
 }
 
-impl SessionClient {
-    fn say(&self, json: &str) {
-        self.wire.streams.borrow_mut().say(GENERAL, json);
+impl SessionPeer {
+    fn send(&self, json: &str) {
+        self.io.streams.borrow_mut().send(STANDALONE_STREAM, json);
     }
 }
 
-impl Client for SessionClient {
+impl Peer for SessionPeer {
     fn notify(&self, message: String) {
-        self.say(&message);
+        self.send(&message);
     }
 
     fn admits(&self, level: Level) -> bool {
-        level >= self.wire.log_level.get()
+        level >= self.io.log_level.get()
     }
 
-    fn ask(&self, question: &ServerRequest) -> AnswerFuture {
-        let questions = &self.wire.questions;
-        questions.ask(question, ANSWER_LIFETIME, self.scopes, |request| {
-            self.say(request);
+    fn ask(&self, request: &ServerRequest) -> ResponseFuture {
+        let server_requests = &self.io.server_requests;
+        server_requests.ask(request, ANSWER_LIFETIME, self.scopes, |message| {
+            self.send(message);
         })
     }
 }

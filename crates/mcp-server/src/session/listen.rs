@@ -1,4 +1,4 @@
-//! The actor of one `subscriptions/listen` stream of a modern client. It lives as long as the stream.
+//! The actor of one `subscriptions/listen` stream (MCP 2026-07-28). It lives as long as the stream.
 
 use std::{
     collections::HashMap,
@@ -19,13 +19,12 @@ use resource_server::{
     scope::ScopeSet,
 };
 
-/// How many messages may wait for a client that reads slowly; what finds no place is lost, and the
-/// client reads the resource again when it reads it again.
+/// Messages that may be queued for a client that reads slowly; further ones are dropped.
 const QUEUE: usize = 64;
 
-/// Opens streams, and counts them.
+/// Opens streams and counts them.
 #[derive(Clone)]
-pub struct Listeners(Arc<Inner>);
+pub(crate) struct Listeners(Arc<Inner>);
 
 struct Inner {
     dispatcher: Arc<Dispatcher>,
@@ -35,7 +34,7 @@ struct Inner {
     closing: watch::Sender<bool>,
 }
 
-/// How many streams are open, in all and of each user who has any.
+/// The open streams, in total and by user.
 #[derive(Default)]
 struct Open {
     in_all: usize,
@@ -43,19 +42,19 @@ struct Open {
 }
 
 /// An open stream. Dropping it closes it.
-pub struct Listening {
-    /// What the client is told, message by message.
+pub(crate) struct Listening {
+    /// The notifications.
     pub messages: mpsc::Receiver<String>,
-    /// Turns true when the server stops.
+    /// Becomes true when the server shuts down.
     pub closing: watch::Receiver<bool>,
-    // The only lasting address: the actor ends with it.
+    // The only strong address: the actor ends with it.
     #[cfg_attr(not(test), expect(dead_code, reason = "held for its drop alone"))]
     address: Addr<ListenActor>,
-    _place: Place,
+    _slot: StreamSlot,
 }
 
-/// A place among the streams, given back when it is dropped.
-struct Place {
+/// A slot, freed when it is dropped.
+struct StreamSlot {
     listeners: Listeners,
     user: UserId,
 }
@@ -63,7 +62,7 @@ struct Place {
 impl Listeners {
     /// At most `in_all` streams, and `per_user` of one user.
     #[must_use]
-    pub fn new(in_all: usize, per_user: usize, dispatcher: Arc<Dispatcher>) -> Self {
+    pub(crate) fn new(in_all: usize, per_user: usize, dispatcher: Arc<Dispatcher>) -> Self {
         Self(Arc::new(Inner {
             dispatcher,
             in_all,
@@ -73,30 +72,30 @@ impl Listeners {
         }))
     }
 
-    /// Opens a stream on which a principal is told of what it watches, each message under `meta`. Its
-    /// actor runs on the calling thread, which serves the client's connection.
+    /// Opens a stream for these subscriptions; each message has `meta` as its `_meta`. Its actor runs on the
+    /// calling thread, where the connection of the client is.
     ///
     /// # Errors
     /// [`SessionError::Full`].
-    pub async fn open(
+    pub(crate) async fn open(
         &self,
         principal: Arc<Principal>,
-        watching: Subscriptions,
+        subscriptions: Subscriptions,
         meta: Value,
     ) -> Result<Listening, SessionError> {
-        let place = self.take_place(principal.user)?;
-        let (outlet, messages) = mpsc::channel(QUEUE);
+        let slot = self.reserve(principal.user)?;
+        let (sender, messages) = mpsc::channel(QUEUE);
         let dispatcher = Arc::clone(&self.0.dispatcher);
         let user = principal.user;
         let actor = ListenActor {
             principal,
-            watching,
+            subscriptions,
             meta,
-            outlet,
+            sender,
             dispatcher,
         };
         let address = actor.start();
-        // Watched before the client hears that it is: what changes from then on is told.
+        // Before the acknowledgement, so that no change after it is missed.
         self.0
             .dispatcher
             .changes()
@@ -107,28 +106,22 @@ impl Listeners {
             messages,
             closing: self.closing(),
             address,
-            _place: place,
+            _slot: slot,
         })
     }
 
-    /// Turns true when the server stops.
+    /// Becomes true when the server shuts down.
     #[must_use]
-    pub fn closing(&self) -> watch::Receiver<bool> {
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
         self.0.closing.subscribe()
     }
 
-    /// Has every stream end in order.
-    pub fn close(&self) {
+    /// Closes all streams.
+    pub(crate) fn close(&self) {
         self.0.closing.send_replace(true);
     }
 
-    /// How many streams are open.
-    #[must_use]
-    pub fn open_streams(&self) -> usize {
-        self.lock().in_all
-    }
-
-    fn take_place(&self, user: UserId) -> Result<Place, SessionError> {
+    fn reserve(&self, user: UserId) -> Result<StreamSlot, SessionError> {
         let mut open = self.lock();
         let own = open.by_user.get(&user).copied().unwrap_or_default();
         if open.in_all >= self.0.in_all || own >= self.0.per_user {
@@ -136,7 +129,7 @@ impl Listeners {
         }
         open.in_all += 1;
         open.by_user.insert(user, own + 1);
-        Ok(Place {
+        Ok(StreamSlot {
             listeners: self.clone(),
             user,
         })
@@ -147,7 +140,7 @@ impl Listeners {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = self.listeners.lock();
         open.in_all -= 1;
@@ -160,12 +153,12 @@ impl Drop for Place {
     }
 }
 
-/// Tells one stream what it asked for.
+/// Sends notifications to one stream.
 struct ListenActor {
     principal: Arc<Principal>,
-    watching: Subscriptions,
+    subscriptions: Subscriptions,
     meta: Value,
-    outlet: mpsc::Sender<String>,
+    sender: mpsc::Sender<String>,
     dispatcher: Arc<Dispatcher>,
 }
 
@@ -179,13 +172,16 @@ impl Handler<ChangePublished> for ListenActor {
     fn handle(&mut self, ChangePublished(change): ChangePublished, _: &mut Context<Self>) {
         let granted = scopes_now(&self.principal, &self.dispatcher);
         let catalogue = self.dispatcher.catalogue();
-        for told in self.watching.notifications(catalogue, granted, &change) {
-            let _ = self.outlet.try_send(told.message(Some(&self.meta)));
+        for notification in self
+            .subscriptions
+            .notifications(catalogue, granted, &change)
+        {
+            let _ = self.sender.try_send(notification.message(Some(&self.meta)));
         }
     }
 }
 
-/// What a principal may at this moment: nothing, once its token has ended.
+/// The current scopes of a principal: none, if its token has expired.
 pub(crate) fn scopes_now(principal: &Principal, dispatcher: &Dispatcher) -> ScopeSet {
     if dispatcher.has_ended(principal) {
         ScopeSet::EMPTY
@@ -206,11 +202,11 @@ mod tests {
     async fn a_client_that_does_not_read_misses_changes_and_hears_of_later_ones() {
         let dispatcher = Arc::new(Dispatcher::of_test());
         let granted = dispatcher.scopes().all();
-        let mut watching = Subscriptions::default();
-        assert!(watching.add_list(dispatcher.catalogue(), granted));
+        let mut subscriptions = Subscriptions::default();
+        assert!(subscriptions.add_list(dispatcher.catalogue(), granted));
         let listeners = Listeners::new(1, 1, dispatcher);
         let principal = Arc::new(crate::samples::principal("s"));
-        let opened = listeners.open(principal, watching, json!({})).await;
+        let opened = listeners.open(principal, subscriptions, json!({})).await;
         let mut listening = opened.unwrap();
         let change = || ChangePublished(Change::ListChanged);
         for _ in 0..QUEUE + 10 {

@@ -1,20 +1,20 @@
-//! **Lives here:** the `SessionActor`, one per legacy MCP session, and the registry that finds it.
+//! *Purpose:* sessions of the legacy revisions, one actor for each, and the `subscriptions/listen` streams of
+//! MCP 2026-07-28.
 //!
-//! **May enter:** `http`, `app`.
+//! *Used by:* `http`, `server`.
 //!
-//! **Never here:** a credential: a session id is a name, and every call brings the principal of its
-//! own token; a modern request, which has no session.
+//! *Invariants:* a session id is a name, not a credential: every call brings the principal of its own token.
+//! Sessions, streams, calls, pending requests and stored events are limited.
 //!
-//! **Begin with** this file: messages, handles, actor; then `actor.rs` (what each message does),
-//! `calls.rs`, `questions.rs` and `follow_ups.rs` (what it does it with), and `registry.rs`, which is
-//! pure.
+//! *Start reading at* [`Sessions`] and [`SessionHandle`], then `actor.rs` (one handler for each message),
+//! `calls.rs`, `server_requests.rs` and `follow_ups.rs`. `registry.rs` and `streams.rs` do no I/O.
 
 mod actor;
 mod calls;
 mod follow_ups;
 mod listen;
-mod questions;
 mod registry;
+mod server_requests;
 mod streams;
 
 use std::{
@@ -30,7 +30,7 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 
 use self::{
-    actor::{Call, Close, Listen, Note, Retire, SessionActor, Settle, Terms},
+    actor::{BeginShutdown, Call, Close, HandleResponse, Listen, Negotiated, Notify, SessionActor},
     registry::{Limits, Registry},
 };
 use crate::{
@@ -38,12 +38,8 @@ use crate::{
     features::target::Target,
 };
 use mcp_protocol::{
-    envelope::OwnedParams,
-    jsonrpc::{Id, RpcError},
-    method::Method,
-    outgoing::ClientCapabilities,
-    sse::EventId,
-    version::ProtocolVersion,
+    envelope::OwnedParams, jsonrpc::Id, method::Method, outgoing::ClientCapabilities,
+    rpc_error::RpcError, sse::EventId, version::ProtocolVersion,
 };
 use resource_server::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace};
 use resource_server::{
@@ -51,49 +47,48 @@ use resource_server::{
     revocation::ActiveUse,
 };
 
-pub use self::{
-    calls::{Reply, last_message},
+pub(crate) use self::{
+    calls::{Reply, response_message},
     listen::{Listeners, Listening},
     registry::SessionId,
-    streams::Frames,
+    streams::EventReceiver,
 };
 
-/// How many calls of one session may be under way at once.
+/// Calls of one session that may run at once.
 const CALLS_IN_FLIGHT: usize = 32;
 
-/// How many batches of one session may be under way at once. They go on without their connections,
-/// so that nothing else counts them.
+/// Batches of one session that may run at once. They outlive their connections, so nothing else limits them.
 const BATCHES_IN_FLIGHT: usize = 8;
 
 /// How long a call or a batch waits for one of them to end.
 const FAILFAST: Duration = Duration::from_millis(250);
 
-/// How often sessions that have expired are looked for. A session that has expired is not found
-/// meanwhile either; this only frees its memory.
+/// How often expired sessions are removed. An expired session is never found; this only frees its memory.
 const SWEEP: TimeDelta = TimeDelta::seconds(15);
 
-/// Why there is no session to speak to.
+/// Why a session cannot be used.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
-pub enum SessionError {
-    /// There is no such session, or it is somebody else's, or it has ended: nobody can tell which.
+pub(crate) enum SessionError {
+    /// There is no such session, it belongs to somebody else, or it has ended. The client must not learn
+    /// which.
     #[display("unknown session")]
     Unknown,
-    /// There are as many sessions, or streams, or batches of one session, as there may be.
+    /// There are too many sessions, streams, or batches of one session.
     #[display("too many sessions, streams or batches")]
     Full,
 }
 
-/// How many sessions there may be, and for how long.
+/// Limits of sessions of the legacy revisions.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionSettings {
-    /// Sessions in all.
+    /// Open sessions of all users.
     pub in_all: usize,
-    /// Sessions per user. At one more, the user's longest idle one gives way: some hosts open a
-    /// session for each call and never close one.
+    /// Open sessions of one user. One more closes the session that has been idle for longest, because some
+    /// hosts open a session for each call and never close one.
     pub per_user: usize,
     /// How long a session lives without being used.
     pub idle: Duration,
-    /// How long a session lives at most.
+    /// The maximum age of a session.
     pub lifetime: Duration,
 }
 
@@ -110,57 +105,60 @@ impl Default for SessionSettings {
 
 /// Opens, finds and closes sessions.
 #[derive(Clone)]
-pub struct Sessions(Arc<Inner>);
+pub(crate) struct Sessions(Arc<Inner>);
 
 struct Inner {
-    registry: Arc<Mutex<Registry<Link>>>,
+    registry: Arc<Mutex<Registry<SessionRef>>>,
     dispatcher: Arc<Dispatcher>,
     clock: Clock,
 }
 
-/// What the registry keeps of a session. Its address is the only lasting one.
+/// The registry's entry of a session. The actor lives as long as this address.
 #[derive(Clone)]
-struct Link {
+struct SessionRef {
     address: Addr<SessionActor>,
     gate: Gate,
     batches: Gate,
     version: ProtocolVersion,
 }
 
-/// Who something is done for, by the token of the very request, and what says that the token was cut
-/// off.
-pub struct Authorized {
-    /// Who.
+/// The caller of a request, by the token of this request.
+pub(crate) struct Authorized {
+    /// The user and the client.
     pub principal: Arc<Principal>,
-    /// For as long as it lasts.
+    /// Resolves when the token is revoked.
     pub active_use: ActiveUse,
-    /// In which HTTP request, for the log.
+    /// The HTTP request, for the log.
     pub trace: Trace,
 }
 
-/// A request within a session, read.
-pub struct SessionRequest {
+/// A request within a session.
+pub(crate) struct SessionRequest {
     /// Its id.
     pub id: Id,
-    /// What is asked for.
+    /// The method.
     pub method: Method,
-    /// What it is about.
+    /// The feature that it names.
     pub target: Result<Target, RpcError>,
-    /// With which parameters.
+    /// Its parameters.
     pub params: OwnedParams,
 }
 
-/// A session that was found to be the caller's.
+/// A session of the caller.
 #[derive(Clone)]
-pub struct SessionHandle(Link);
+pub(crate) struct SessionHandle(SessionRef);
 
 impl Sessions {
-    /// Starts the sweep of sessions that have expired.
+    /// Creates the registry and starts the removal of expired sessions.
     ///
     /// # Panics
     /// Outside an actix arbiter.
     #[must_use]
-    pub fn start(settings: SessionSettings, dispatcher: Arc<Dispatcher>, clock: Clock) -> Self {
+    pub(crate) fn start(
+        settings: SessionSettings,
+        dispatcher: Arc<Dispatcher>,
+        clock: Clock,
+    ) -> Self {
         let limits = Limits {
             in_all: settings.in_all,
             per_user: settings.per_user,
@@ -176,12 +174,12 @@ impl Sessions {
         }))
     }
 
-    /// Opens a session for a principal. It ends when its user or client is cut off. Its actor runs on the
-    /// calling thread: hosts keep their connection, and what comes on it needs no other thread then.
+    /// Opens a session for a principal. It ends when its user or client is revoked. Its actor runs on the
+    /// calling thread, where the connection of the client is.
     ///
     /// # Errors
     /// [`SessionError::Full`].
-    pub fn open(
+    pub(crate) fn open(
         &self,
         principal: &Principal,
         version: ProtocolVersion,
@@ -191,40 +189,51 @@ impl Sessions {
         let id = SessionId::random();
         let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
         let mut registry = self.lock();
-        // Asked first, so that no actor is started for nothing.
+        // Checked first, so that no actor is started in vain.
         if !registry.has_room(principal.user, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
         let scopes = principal.scopes;
-        let known_as = KnownAs {
+        let registration = Registration {
             registry: Arc::downgrade(&self.0.registry),
             id,
         };
-        let terms = Terms {
+        let negotiated = Negotiated {
             version,
             capabilities,
         };
-        let address =
-            SessionActor::new(terms, scopes, dispatcher, clock, active_use, known_as).start();
-        let link = Link {
+        let address = SessionActor::new(
+            negotiated,
+            scopes,
+            dispatcher,
+            clock,
+            active_use,
+            registration,
+        )
+        .start();
+        let session = SessionRef {
             address,
             gate: Gate::new(CALLS_IN_FLIGHT, FAILFAST),
             batches: Gate::new(BATCHES_IN_FLIGHT, FAILFAST),
             version,
         };
-        let gave_way = registry.open(id, principal.owner(), link, self.0.clock.now());
+        let evicted = registry.open(id, principal.owner(), session, self.0.clock.now());
         drop(registry);
-        for link in gave_way {
-            link.close();
+        for session in evicted {
+            session.close();
         }
         Ok(id)
     }
 
-    /// Finds the principal's own session, and notes that it is in use.
+    /// Finds a session of the principal and marks it as used.
     ///
     /// # Errors
-    /// [`SessionError::Unknown`], whatever the reason.
-    pub fn find(&self, id: &str, principal: &Principal) -> Result<SessionHandle, SessionError> {
+    /// [`SessionError::Unknown`].
+    pub(crate) fn find(
+        &self,
+        id: &str,
+        principal: &Principal,
+    ) -> Result<SessionHandle, SessionError> {
         let id = SessionId::parse(id).ok_or(SessionError::Unknown)?;
         self.lock()
             .find(&id, &principal.owner(), self.0.clock.now())
@@ -232,42 +241,43 @@ impl Sessions {
             .ok_or(SessionError::Unknown)
     }
 
-    /// Whether a session is somebody else's, for the audit log alone: the one who asks must not learn.
+    /// Whether a session belongs to somebody else. For the audit log only: the client must not learn it.
     #[must_use]
-    pub fn is_anothers(&self, id: &str, principal: &Principal) -> bool {
+    pub(crate) fn is_anothers(&self, id: &str, principal: &Principal) -> bool {
         SessionId::parse(id).is_some_and(|id| self.lock().is_anothers(&id, &principal.owner()))
     }
 
-    /// Ends the principal's own session.
+    /// Closes a session of the principal.
     ///
     /// # Errors
-    /// [`SessionError::Unknown`], whatever the reason.
-    pub fn close(&self, id: &str, principal: &Principal) -> Result<(), SessionError> {
+    /// [`SessionError::Unknown`].
+    pub(crate) fn close(&self, id: &str, principal: &Principal) -> Result<(), SessionError> {
         let id = SessionId::parse(id).ok_or(SessionError::Unknown)?;
-        let link = self
+        let session = self
             .lock()
             .close(&id, &principal.owner(), self.0.clock.now())
             .ok_or(SessionError::Unknown)?;
-        link.close();
+        session.close();
         Ok(())
     }
 
-    /// Lets go of everything that waits for a client: general streams end, and questions go without
-    /// an answer, so that calls under way can be waited for. The server is about to stop.
-    pub async fn retire(&self) {
-        let links: Vec<_> = self.lock().links().cloned().collect();
-        let retired = links.iter().map(|link| link.address.send(Retire));
-        // A session that ends before it hears of it needs not hear of it.
+    /// Closes standalone streams and cancels requests to clients, so that calls in progress can complete.
+    pub(crate) async fn begin_shutdown(&self) {
+        let sessions: Vec<_> = self.lock().sessions().cloned().collect();
+        let retired = sessions
+            .iter()
+            .map(|session| session.address.send(BeginShutdown));
+        // A session that has ended meanwhile needs no shutdown.
         drop(join_all(retired).await);
     }
 
-    /// How many sessions are open.
+    /// The number of open sessions.
     #[must_use]
-    pub fn open_sessions(&self) -> usize {
+    pub(crate) fn open_sessions(&self) -> usize {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Registry<Link>> {
+    fn lock(&self) -> MutexGuard<'_, Registry<SessionRef>> {
         lock(&self.0.registry)
     }
 }
@@ -279,25 +289,25 @@ impl fmt::Debug for Sessions {
 }
 
 impl SessionHandle {
-    /// The revision that the session negotiated.
+    /// The negotiated revision.
     #[must_use]
-    pub fn version(&self) -> ProtocolVersion {
+    pub(crate) fn version(&self) -> ProtocolVersion {
         self.0.version
     }
 
-    /// Takes a place for a batch, which keeps it until the batch has ended.
+    /// Reserves a slot for a batch, until the permit is dropped.
     ///
     /// # Errors
-    /// [`SessionError::Full`] if no place came free in time.
-    pub async fn admit_batch(&self) -> Result<Permit, SessionError> {
+    /// [`SessionError::Full`] if no slot became free in time.
+    pub(crate) async fn admit_batch(&self) -> Result<Permit, SessionError> {
         self.0.batches.admit().await.map_err(|_| SessionError::Full)
     }
 
-    /// Asks the session.
+    /// Calls a method.
     ///
     /// # Errors
-    /// If the session ends before it answers.
-    pub async fn call(
+    /// [`SessionError::Unknown`] if the session ends before it responds.
+    pub(crate) async fn call(
         &self,
         authorized: Authorized,
         request: SessionRequest,
@@ -305,12 +315,11 @@ impl SessionHandle {
         self.ask(authorized, request, false).await
     }
 
-    /// Asks the session for an answer and nothing but: nothing is said on the way, and the reply is
-    /// never a stream.
+    /// Calls a method whose reply must not be a stream: notifications and requests to the client are dropped.
     ///
     /// # Errors
-    /// If the session ends before it answers.
-    pub async fn call_quietly(
+    /// [`SessionError::Unknown`] if the session ends before it responds.
+    pub(crate) async fn call_without_stream(
         &self,
         authorized: Authorized,
         request: SessionRequest,
@@ -331,7 +340,7 @@ impl SessionHandle {
             params,
         } = request;
         let Ok(permit) = self.0.gate.admit().await else {
-            return Ok(Reply::Whole(Err(Failure::Busy)));
+            return Ok(Reply::Complete(Err(Failure::Busy)));
         };
         self.0
             .address
@@ -348,28 +357,28 @@ impl SessionHandle {
             .map_err(|_| SessionError::Unknown)
     }
 
-    /// Hands the session a notification.
+    /// Passes on a notification of the client.
     ///
     /// # Errors
-    /// If the session ends before it takes it.
-    pub async fn note(
+    /// [`SessionError::Unknown`] if the session has ended.
+    pub(crate) async fn notify(
         &self,
         method: String,
         params: Option<Box<RawValue>>,
     ) -> Result<(), SessionError> {
         self.0
             .address
-            .send(Note { method, params })
+            .send(Notify { method, params })
             .await
             .map_err(|_| SessionError::Unknown)
     }
 
-    /// Hands the session the client's answer to a question of its. It counts if the token that it came
-    /// with reaches as far as the one that the question was for; else what it needs comes back.
+    /// Passes on the client's response to a request of the session. It is accepted if its token has the
+    /// scopes of the token for which the request was sent; otherwise these scopes are returned.
     ///
     /// # Errors
-    /// If the session ends before it takes it.
-    pub async fn settle(
+    /// [`SessionError::Unknown`] if the session has ended.
+    pub(crate) async fn handle_response(
         &self,
         id: Id,
         result: Option<Box<RawValue>>,
@@ -377,7 +386,7 @@ impl SessionHandle {
     ) -> Result<Result<(), ScopeSet>, SessionError> {
         self.0
             .address
-            .send(Settle {
+            .send(HandleResponse {
                 id,
                 result,
                 granted,
@@ -386,16 +395,15 @@ impl SessionHandle {
             .map_err(|_| SessionError::Unknown)
     }
 
-    /// Opens the session's general stream, or goes on with one after an event; `None` if there is
-    /// nothing to go on with.
+    /// Opens the standalone stream, or resumes a stream after an event; `None` if it cannot be resumed.
     ///
     /// # Errors
-    /// If the session ends before it answers.
-    pub async fn listen(
+    /// [`SessionError::Unknown`] if the session has ended.
+    pub(crate) async fn listen(
         &self,
         principal: Arc<Principal>,
         after: Option<EventId>,
-    ) -> Result<Option<Frames>, SessionError> {
+    ) -> Result<Option<EventReceiver>, SessionError> {
         self.0
             .address
             .send(Listen { principal, after })
@@ -404,21 +412,21 @@ impl SessionHandle {
     }
 }
 
-impl Link {
-    /// Nobody waits for the end: the registry has forgotten the session already.
+impl SessionRef {
+    /// Does not wait: the registry has removed the session already.
     fn close(self) {
         drop(self.address.try_send(Close));
     }
 }
 
-/// What a session is known as, so that it can leave when it is cut off.
-struct KnownAs {
-    registry: std::sync::Weak<Mutex<Registry<Link>>>,
+/// The registry entry of a session, so that the session can remove it when it is revoked.
+struct Registration {
+    registry: std::sync::Weak<Mutex<Registry<SessionRef>>>,
     id: SessionId,
 }
 
-impl KnownAs {
-    /// Has the session be found no more.
+impl Registration {
+    /// Removes the entry.
     fn forget(&self) {
         if let Some(registry) = self.registry.upgrade() {
             lock(&registry).remove(&self.id);
@@ -426,23 +434,23 @@ impl KnownAs {
     }
 }
 
-/// A poisoned lock is taken all the same: the registry's own methods leave no half-done change
-/// behind, and refusing every session for good would be worse.
-fn lock(registry: &Mutex<Registry<Link>>) -> MutexGuard<'_, Registry<Link>> {
+/// A poisoned lock is used nevertheless: the methods of the registry leave no partial change behind, and
+/// refusing every session would be worse.
+fn lock(registry: &Mutex<Registry<SessionRef>>) -> MutexGuard<'_, Registry<SessionRef>> {
     registry.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Frees expired sessions until the last handle is gone. One timer for all sessions costs less than
-/// one for each.
-async fn sweep(registry: std::sync::Weak<Mutex<Registry<Link>>>, clock: Clock) {
+/// Removes expired sessions until the last handle is dropped. One timer for all sessions costs less than one
+/// for each.
+async fn sweep(registry: std::sync::Weak<Mutex<Registry<SessionRef>>>, clock: Clock) {
     loop {
         clock.reaches(clock.now() + SWEEP).await;
         let Some(registry) = registry.upgrade() else {
             return;
         };
         let expired = lock(&registry).expire(clock.now());
-        for link in expired {
-            link.close();
+        for session in expired {
+            session.close();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which sessions there are, whose they are, and until when. Pure: it is told the time.
+//! The registry of sessions: their owners and their expiry. No I/O; the time is a parameter.
 
 use std::collections::HashMap;
 
@@ -11,28 +11,28 @@ use resource_server::{
     principal::{Owner, UserId},
 };
 
-/// The name of a session: 192 random bits, on the wire 32 visible characters (MCP 2025-11-25,
-/// Transports, Session Management). Not a credential, but not to be guessed either.
+/// The id of a session: 192 random bits, written as 32 visible characters (MCP 2025-11-25, Transports,
+/// Session Management). Not a credential, but not guessable either.
 #[derive(Clone, Copy, Debug, Display, PartialEq, Eq, Hash)]
 #[debug("SessionId({}…)", &URL_SAFE_NO_PAD.encode(_0)[..6])]
 #[display("{}", URL_SAFE_NO_PAD.encode(_0))]
-pub struct SessionId([u8; 24]);
+pub(crate) struct SessionId([u8; 24]);
 
 impl SessionId {
     /// A new id.
     ///
     /// # Panics
-    /// If the operating system gives no random bytes; a guessable id would be worse.
+    /// If the operating system provides no random bytes.
     #[must_use]
-    pub fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut id = [0; 24];
         getrandom::fill(&mut id).expect("the operating system gives random bytes");
         Self(id)
     }
 
-    /// Reads an id; `None` for what never was one.
+    /// Parses an id; `None` if it is malformed.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text.len() != 32 {
             return None;
         }
@@ -48,7 +48,7 @@ pub(crate) struct Limits {
     pub(crate) lifetime: TimeDelta,
 }
 
-/// Sessions by id, with their owners. `L` is what leads to a session.
+/// Sessions by id, with their owners. `L` is the handle of a session.
 pub(crate) struct Registry<L> {
     limits: Limits,
     slots: HashMap<SessionId, Slot<L>>,
@@ -57,7 +57,7 @@ pub(crate) struct Registry<L> {
 
 struct Slot<L> {
     owner: Owner,
-    link: L,
+    session: L,
     opened_at: Timestamp,
     used_at: Timestamp,
 }
@@ -75,20 +75,26 @@ impl<L: Clone> Registry<L> {
         self.slots.len()
     }
 
-    pub(crate) fn links(&self) -> impl Iterator<Item = &L> {
-        self.slots.values().map(|slot| &slot.link)
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = &L> {
+        self.slots.values().map(|slot| &slot.session)
     }
 
-    /// Whether [`Registry::open`] would stay within the limits: there is a free place, or one of
-    /// the user's own gives way, or sessions that have expired do.
+    /// Whether [`Registry::open`] would stay within the limits: there is a free slot, or the user's own
+    /// session or an expired one can be removed.
     pub(crate) fn has_room(&self, user: UserId, now: Timestamp) -> bool {
         self.slots.len() < self.limits.in_all
             || self.sessions_of(user).len() >= self.limits.per_user
             || self.slots.values().any(|slot| self.expired(slot, now))
     }
 
-    /// Enters a session; hands back what had to give way for it.
-    pub(crate) fn open(&mut self, id: SessionId, owner: Owner, link: L, now: Timestamp) -> Vec<L> {
+    /// Adds a session; returns the sessions that were removed for it.
+    pub(crate) fn open(
+        &mut self,
+        id: SessionId,
+        owner: Owner,
+        session: L,
+        now: Timestamp,
+    ) -> Vec<L> {
         let mut gone = Vec::new();
         if self.slots.len() >= self.limits.in_all {
             gone = self.expire(now);
@@ -106,7 +112,7 @@ impl<L: Clone> Registry<L> {
             id,
             Slot {
                 owner,
-                link,
+                session,
                 opened_at: now,
                 used_at: now,
             },
@@ -114,7 +120,7 @@ impl<L: Clone> Registry<L> {
         gone
     }
 
-    /// The owner's own session, if it has not expired; notes that it is in use.
+    /// A session of the owner that has not expired; marks it as used.
     pub(crate) fn find(&mut self, id: &SessionId, owner: &Owner, now: Timestamp) -> Option<L> {
         let limits = self.limits;
         let slot = self.slots.get_mut(id)?;
@@ -122,7 +128,7 @@ impl<L: Clone> Registry<L> {
             return None;
         }
         slot.used_at = now;
-        Some(slot.link.clone())
+        Some(slot.session.clone())
     }
 
     /// Whether a session has another owner.
@@ -130,13 +136,13 @@ impl<L: Clone> Registry<L> {
         self.slots.get(id).is_some_and(|slot| slot.owner != *owner)
     }
 
-    /// Forgets the owner's own session, if it has not expired.
+    /// Removes a session of the owner that has not expired.
     pub(crate) fn close(&mut self, id: &SessionId, owner: &Owner, now: Timestamp) -> Option<L> {
         self.find(id, owner, now)?;
         self.remove(id)
     }
 
-    /// Forgets all sessions that have expired.
+    /// Removes all expired sessions.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<L> {
         let expired: Vec<_> = self
             .slots
@@ -155,7 +161,7 @@ impl<L: Clone> Registry<L> {
         self.by_user.get(&user).map_or(&[], Vec::as_slice)
     }
 
-    /// Forgets a session, whoever owns it.
+    /// Removes a session of any owner.
     pub(crate) fn remove(&mut self, id: &SessionId) -> Option<L> {
         let slot = self.slots.remove(id)?;
         if let Some(ids) = self.by_user.get_mut(&slot.owner.user) {
@@ -164,7 +170,7 @@ impl<L: Clone> Registry<L> {
                 self.by_user.remove(&slot.owner.user);
             }
         }
-        Some(slot.link)
+        Some(slot.session)
     }
 }
 

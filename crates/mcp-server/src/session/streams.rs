@@ -1,5 +1,5 @@
-//! The streams of a legacy session: what was said on each, for a client that lost one and resumes it
-//! (2025-11-25, Transports, Resumability). Pure.
+//! The streams of a session, with their last events for clients that resume them (MCP 2025-11-25, Transports,
+//! Resumability and Redelivery). No I/O.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,24 +8,24 @@ use tokio::sync::mpsc;
 use mcp_protocol::sse::{self, EventId};
 use resource_server::scope::ScopeSet;
 
-/// How many events of a session are kept for resuming, over all its streams.
-const EVENTS_KEPT: usize = 256;
+/// Events of a session that are stored for all its streams.
+const MAX_EVENTS: usize = 256;
 
-/// How many bytes they may have.
-const BYTES_KEPT: usize = 256 * 1024;
+/// The size of stored events, in bytes.
+const MAX_BYTES: usize = 256 * 1024;
 
-/// How many frames may wait for a client that reads slowly. A client that lets them pile up loses
-/// the connection, not the events: it can resume.
+/// Events that may be queued for a client that reads slowly. If there are more, the connection is closed; the
+/// client can resume.
 const QUEUE: usize = 64;
 
-/// How long a client should wait before it resumes a stream that ended, in milliseconds.
+/// The `retry` field: how long a client waits before it resumes, in milliseconds.
 const RETRY_MS: u32 = 1_000;
 
 /// The stream that a GET opens. Streams of calls are numbered from 1.
-pub(crate) const GENERAL: u32 = 0;
+pub(crate) const STANDALONE_STREAM: u32 = 0;
 
-/// The frames of one connection, until the stream ends or the connection does.
-pub type Frames = mpsc::Receiver<String>;
+/// The events of one connection, until the stream or the connection ends.
+pub(crate) type EventReceiver = mpsc::Receiver<String>;
 
 /// The streams of one session.
 pub(crate) struct Streams {
@@ -33,37 +33,37 @@ pub(crate) struct Streams {
     next: u32,
     events_kept: usize,
     bytes_kept: usize,
-    primes: bool,
+    has_priming_events: bool,
 }
 
 #[derive(Default)]
 struct Stream {
     events: VecDeque<(u32, String)>,
     next: u32,
-    /// The newest message that is no longer kept.
+    /// The newest message that is no longer stored.
     forgotten: Option<u32>,
     ended: bool,
-    /// What the token reached that its call came with; of the general stream, what the tokens reached
-    /// together that what is kept was said to.
+    /// The scopes of the token of the call. For the standalone stream: the union of the scopes of the tokens
+    /// for which stored events were sent.
     scopes: ScopeSet,
-    outlet: Option<mpsc::Sender<String>>,
+    sender: Option<mpsc::Sender<String>>,
 }
 
 impl Streams {
-    /// No streams yet. With `primes`, each begins with an event without data, from which it can be
-    /// resumed (2025-11-25 alone).
-    pub(crate) fn new(primes: bool) -> Self {
+    /// No streams yet. With `has_priming_events`, each connection begins with an event without data, from
+    /// which it can be resumed (MCP 2025-11-25).
+    pub(crate) fn new(has_priming_events: bool) -> Self {
         Self {
             streams: BTreeMap::new(),
-            next: GENERAL + 1,
+            next: STANDALONE_STREAM + 1,
             events_kept: 0,
             bytes_kept: 0,
-            primes,
+            has_priming_events,
         }
     }
 
-    /// Opens the stream of a call that came with a token of these scopes.
-    pub(crate) fn open(&mut self, scopes: ScopeSet) -> (u32, Frames) {
+    /// Opens the stream of a call whose token has these scopes.
+    pub(crate) fn open(&mut self, scopes: ScopeSet) -> (u32, EventReceiver) {
         let id = self.next;
         self.next += 1;
         let stream = Stream {
@@ -71,44 +71,44 @@ impl Streams {
             ..Stream::default()
         };
         self.streams.insert(id, stream);
-        (id, self.attach(id, None))
+        (id, self.connect(id, None))
     }
 
-    /// Opens the general stream, or hands it to a newer connection: each message goes to one
-    /// connection alone (L-21).
-    pub(crate) fn open_general(&mut self, granted: ScopeSet) -> Frames {
-        let stream = self.streams.entry(GENERAL).or_default();
+    /// Opens the standalone stream, or moves it to a newer connection: each message is sent on one connection
+    /// only (MCP 2025-11-25, Transports, Multiple Connections).
+    pub(crate) fn open_standalone(&mut self, granted: ScopeSet) -> EventReceiver {
+        let stream = self.streams.entry(STANDALONE_STREAM).or_default();
         stream.scopes = if stream.events.is_empty() {
             granted
         } else {
             stream.scopes.union(granted)
         };
-        self.attach(GENERAL, None)
+        self.connect(STANDALONE_STREAM, None)
     }
 
-    /// Whether somebody listens to the general stream.
+    /// Whether the standalone stream has a connection.
     pub(crate) fn has_listener(&self) -> bool {
         self.streams
-            .get(&GENERAL)
-            .and_then(|stream| stream.outlet.as_ref())
-            .is_some_and(|outlet| !outlet.is_closed())
+            .get(&STANDALONE_STREAM)
+            .and_then(|stream| stream.sender.as_ref())
+            .is_some_and(|sender| !sender.is_closed())
     }
 
-    /// Goes on with the stream of an event, after that event. `None` if there is no such stream: it
-    /// never was, or nothing of it is kept any more, or it is about more than the token reaches.
-    pub(crate) fn resume(&mut self, after: EventId, granted: ScopeSet) -> Option<Frames> {
+    /// Resumes a stream after an event. `None` if the stream is unknown or no longer stored, or if the token
+    /// lacks its scopes.
+    pub(crate) fn resume(&mut self, after: EventId, granted: ScopeSet) -> Option<EventReceiver> {
         let stream = self.streams.get_mut(&after.stream)?;
         if after.event >= stream.next || !granted.contains(stream.scopes) {
             return None;
         }
-        if after.stream == GENERAL {
+        if after.stream == STANDALONE_STREAM {
             stream.scopes = granted;
         }
-        Some(self.attach(after.stream, Some(after.event)))
+        Some(self.connect(after.stream, Some(after.event)))
     }
 
-    /// Says something on a stream. What nobody listens to is kept.
-    pub(crate) fn say(&mut self, id: u32, json: &str) {
+    /// Sends a message on a stream and stores it.
+    pub(crate) fn send(&mut self, id: u32, json: &str) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -121,46 +121,45 @@ impl Streams {
         self.forget();
     }
 
-    /// Ends a stream. What was said on it is kept.
+    /// Ends a stream. Its events stay stored.
     pub(crate) fn end(&mut self, id: u32) {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.ended = true;
-            stream.outlet = None;
+            stream.sender = None;
             if stream.events.is_empty() {
                 self.streams.remove(&id);
             }
         }
     }
 
-    fn attach(&mut self, id: u32, after: Option<u32>) -> Frames {
-        let primes = self.primes;
+    fn connect(&mut self, id: u32, after: Option<u32>) -> EventReceiver {
+        let has_priming_events = self.has_priming_events;
         let stream = self.streams.entry(id).or_default();
-        // The replay is bounded by what is kept, so it always finds its place.
-        let (outlet, frames) = mpsc::channel(QUEUE + stream.events.len() + 2);
+        // Large enough for all stored events.
+        let (sender, events) = mpsc::channel(QUEUE + stream.events.len() + 2);
         if let Some(after) = after {
             if stream.forgotten.is_some_and(|event| event > after) {
-                let _ = outlet.try_send(sse::GAP.to_owned());
+                let _ = sender.try_send(sse::GAP_MARKER.to_owned());
             }
             for (event, frame) in &stream.events {
                 if *event > after {
-                    let _ = outlet.try_send(frame.clone());
+                    let _ = sender.try_send(frame.clone());
                 }
             }
-        } else if primes {
-            // Each connection has its own, so that each can be resumed from where it began.
+        } else if has_priming_events {
+            // One for each connection, so that each can be resumed from its beginning.
             let event = stream.take_number();
-            let _ = outlet.try_send(sse::primer(EventId { stream: id, event }, RETRY_MS));
+            let _ = sender.try_send(sse::priming_event(EventId { stream: id, event }, RETRY_MS));
         }
         if !stream.ended {
-            stream.outlet = Some(outlet);
+            stream.sender = Some(sender);
         }
-        frames
+        events
     }
 
-    /// Keeps within the bounds: what was said first goes first, of streams that have ended before
-    /// those that have not.
+    /// Removes the oldest events while there are too many: first those of streams that have ended.
     fn forget(&mut self) {
-        while self.events_kept > EVENTS_KEPT || self.bytes_kept > BYTES_KEPT {
+        while self.events_kept > MAX_EVENTS || self.bytes_kept > MAX_BYTES {
             let Some(id) = self
                 .streams
                 .iter()
@@ -193,11 +192,11 @@ impl Stream {
 
     fn send(&mut self, frame: &str) {
         let lost = self
-            .outlet
+            .sender
             .as_ref()
-            .is_some_and(|outlet| outlet.try_send(frame.to_owned()).is_err());
+            .is_some_and(|sender| sender.try_send(frame.to_owned()).is_err());
         if lost {
-            self.outlet = None;
+            self.sender = None;
         }
     }
 }
@@ -208,9 +207,9 @@ mod tests {
 
     use super::*;
 
-    fn read(frames: &mut Frames) -> String {
+    fn read(events: &mut EventReceiver) -> String {
         let mut text = String::new();
-        while let Ok(frame) = frames.try_recv() {
+        while let Ok(frame) = events.try_recv() {
             text.push_str(&frame);
         }
         text
@@ -220,17 +219,17 @@ mod tests {
     #[test]
     fn a_stream_is_resumed_after_the_event_that_the_client_saw_and_no_other_stream_with_it() {
         let mut streams = Streams::new(true);
-        let (one, mut frames) = streams.open(ScopeSet::EMPTY);
+        let (one, mut events) = streams.open(ScopeSet::EMPTY);
         let (two, _) = streams.open(ScopeSet::EMPTY);
-        streams.say(one, "1");
-        streams.say(two, "2");
-        streams.say(one, "3");
+        streams.send(one, "1");
+        streams.send(two, "2");
+        streams.send(one, "3");
         assert_eq!(
-            read(&mut frames),
+            read(&mut events),
             "id: s1-0\nretry: 1000\ndata:\n\nid: s1-1\ndata: 1\n\nid: s1-2\ndata: 3\n\n"
         );
-        drop(frames);
-        streams.say(one, "4");
+        drop(events);
+        streams.send(one, "4");
         streams.end(one);
         let after = EventId {
             stream: one,
@@ -250,9 +249,9 @@ mod tests {
     #[test]
     fn an_event_that_never_was_resumes_nothing() {
         let mut streams = Streams::new(false);
-        let (id, _frames) = streams.open(ScopeSet::EMPTY);
-        streams.say(id, "1");
-        for (stream, event) in [(id, 1), (id + 1, 0), (GENERAL, 0)] {
+        let (id, _events) = streams.open(ScopeSet::EMPTY);
+        streams.send(id, "1");
+        for (stream, event) in [(id, 1), (id + 1, 0), (STANDALONE_STREAM, 0)] {
             assert!(
                 streams
                     .resume(EventId { stream, event }, ScopeSet::EMPTY)
@@ -264,10 +263,10 @@ mod tests {
     #[test]
     fn a_gap_is_told() {
         let mut streams = Streams::new(true);
-        let (id, frames) = streams.open(ScopeSet::EMPTY);
-        drop(frames);
-        for _ in 0..EVENTS_KEPT + 10 {
-            streams.say(id, "1");
+        let (id, events) = streams.open(ScopeSet::EMPTY);
+        drop(events);
+        for _ in 0..MAX_EVENTS + 10 {
+            streams.send(id, "1");
         }
         let mut resumed = streams
             .resume(
@@ -294,23 +293,23 @@ mod tests {
     #[test]
     fn the_newest_connection_has_the_general_stream() {
         let mut streams = Streams::new(false);
-        let mut old = streams.open_general(ScopeSet::EMPTY);
-        let mut new = streams.open_general(ScopeSet::EMPTY);
-        streams.say(GENERAL, "1");
+        let mut old = streams.open_standalone(ScopeSet::EMPTY);
+        let mut new = streams.open_standalone(ScopeSet::EMPTY);
+        streams.send(STANDALONE_STREAM, "1");
         assert_eq!(read(&mut old), "");
         assert_eq!(read(&mut new), "id: s0-0\ndata: 1\n\n");
         drop(new);
-        streams.say(GENERAL, "2");
-        assert!(streams.streams[&GENERAL].outlet.is_none());
+        streams.send(STANDALONE_STREAM, "2");
+        assert!(streams.streams[&STANDALONE_STREAM].sender.is_none());
     }
 
     #[test]
     fn each_connection_to_the_general_stream_begins_at_a_place_of_its_own() {
         let mut streams = Streams::new(true);
-        let mut old = streams.open_general(ScopeSet::EMPTY);
-        streams.say(GENERAL, "1");
-        let mut new = streams.open_general(ScopeSet::EMPTY);
-        streams.say(GENERAL, "2");
+        let mut old = streams.open_standalone(ScopeSet::EMPTY);
+        streams.send(STANDALONE_STREAM, "1");
+        let mut new = streams.open_standalone(ScopeSet::EMPTY);
+        streams.send(STANDALONE_STREAM, "2");
         assert_eq!(
             read(&mut old),
             "id: s0-0\nretry: 1000\ndata:\n\nid: s0-1\ndata: 1\n\n"
@@ -323,7 +322,7 @@ mod tests {
         let mut resumed = streams
             .resume(
                 EventId {
-                    stream: GENERAL,
+                    stream: STANDALONE_STREAM,
                     event: 1,
                 },
                 ScopeSet::EMPTY,
@@ -335,21 +334,21 @@ mod tests {
     #[test]
     fn a_client_that_does_not_read_loses_the_connection_and_no_event() {
         let mut streams = Streams::new(false);
-        let mut frames = streams.open_general(ScopeSet::EMPTY);
-        // What its channel holds: its outlet, and the room that a replay would have had.
+        let mut events = streams.open_standalone(ScopeSet::EMPTY);
+        // What its channel holds: its sender, and the room that a replay would have had.
         let room = QUEUE + 2;
         for n in 0..=room {
             assert!(streams.has_listener(), "{n}");
-            streams.say(GENERAL, &n.to_string());
+            streams.send(STANDALONE_STREAM, &n.to_string());
         }
         assert!(!streams.has_listener());
-        assert_eq!(read(&mut frames).matches("data: ").count(), room);
+        assert_eq!(read(&mut events).matches("data: ").count(), room);
         assert!(matches!(
-            frames.try_recv(),
+            events.try_recv(),
             Err(mpsc::error::TryRecvError::Disconnected)
         ));
         let last_read = EventId {
-            stream: GENERAL,
+            stream: STANDALONE_STREAM,
             event: u32::try_from(room).unwrap() - 1,
         };
         let mut resumed = streams.resume(last_read, ScopeSet::EMPTY).unwrap();
@@ -373,7 +372,7 @@ mod tests {
                     open.push(streams.open(ScopeSet::EMPTY).0);
                 }
                 let id = open[which as usize % open.len()];
-                streams.say(id, &"x".repeat(size));
+                streams.send(id, &"x".repeat(size));
                 if ends {
                     streams.end(id);
                     open.retain(|other| *other != id);
@@ -382,9 +381,9 @@ mod tests {
                 let bytes: usize = streams.streams.values().flat_map(|stream| &stream.events).map(|(_, frame)| frame.len()).sum();
                 prop_assert_eq!(events, streams.events_kept);
                 prop_assert_eq!(bytes, streams.bytes_kept);
-                prop_assert!(events <= EVENTS_KEPT && bytes <= BYTES_KEPT);
+                prop_assert!(events <= MAX_EVENTS && bytes <= MAX_BYTES);
                 // A stream that has ended is there for its events alone.
-                prop_assert!(streams.streams.len() <= open.len() + EVENTS_KEPT);
+                prop_assert!(streams.streams.len() <= open.len() + MAX_EVENTS);
                 prop_assert!(streams.streams.values().all(|stream| !stream.ended || !stream.events.is_empty()));
             }
         }

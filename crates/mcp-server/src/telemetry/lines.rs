@@ -1,6 +1,6 @@
-//! Where log lines go: to standard error. A line that may wait is written together with those that come
-//! soon after it, for a system call for each was a twentieth of what a request costs (docs/PERFORMANCE.md).
-//! One that may not is written at once, behind those that wait: their order stays.
+//! Buffered log lines on standard error. A line that may wait is written together with later ones, because
+//! one system call for each took a twentieth of the time of a request (docs/PERFORMANCE.md). A line that must
+//! not wait is written at once, after those that are buffered.
 
 use std::{
     io::{self, Write},
@@ -13,14 +13,14 @@ use std::{
 /// How long a line waits at most.
 const WAIT: Duration = Duration::from_millis(50);
 
-/// With so many bytes waiting, nothing waits any longer.
+/// The size at which the buffer is written, in bytes.
 const FULL: usize = 64 * 1_024;
 
-/// Takes lines. Clones write to the same place.
+/// Buffers lines. Clones share the buffer.
 pub(crate) struct Lines<W>(Arc<Shared<W>>);
 
 struct Shared<W> {
-    /// Held while it is written to, so that what was taken first is written first.
+    /// Locked while lines are taken and written, which keeps their order.
     out: Mutex<Out<W>>,
     waiting: Mutex<Waiting>,
     some_wait: Condvar,
@@ -29,13 +29,13 @@ struct Shared<W> {
 #[derive(Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// Whether the thread knows that it has something to write soon.
+    /// Whether the thread has been woken for the buffered lines.
     is_noticed: bool,
 }
 
 struct Out<W> {
     to: W,
-    /// What was written, for its memory.
+    /// A buffer that is reused.
     written: Vec<u8>,
 }
 
@@ -46,10 +46,10 @@ impl<W> Clone for Lines<W> {
 }
 
 impl<W: Write + Send + 'static> Lines<W> {
-    /// Lines on their way to `out`, with a thread of their own for those that wait.
+    /// Starts the thread that writes buffered lines.
     ///
     /// # Panics
-    /// If the operating system has no thread to give.
+    /// If the operating system cannot start a thread.
     pub(crate) fn start(out: W) -> Self {
         let lines = Self(Arc::new(Shared {
             out: Mutex::new(Out {
@@ -67,10 +67,10 @@ impl<W: Write + Send + 'static> Lines<W> {
         lines
     }
 
-    /// Takes a line, which may wait or not, and those before it with it.
+    /// Adds a line. If it must not wait, it is written at once, after the buffered ones.
     ///
     /// # Errors
-    /// Those of writing.
+    /// Errors of writing.
     pub(crate) fn put(&self, line: &[u8], may_wait: bool) -> io::Result<()> {
         let mut waiting = lock(&self.0.waiting);
         waiting.lines.extend_from_slice(line);
@@ -85,7 +85,7 @@ impl<W: Write + Send + 'static> Lines<W> {
         Ok(())
     }
 
-    /// Writes what waits.
+    /// Writes the buffered lines.
     pub(crate) fn write_waiting(&self) -> io::Result<()> {
         let mut out = lock(&self.0.out);
         let Out { to, written } = &mut *out;
@@ -101,17 +101,17 @@ impl<W: Write + Send + 'static> Lines<W> {
         loop {
             let noticed = some_wait.wait_while(lock(waiting), |waiting| !waiting.is_noticed);
             let noticed = noticed.unwrap_or_else(PoisonError::into_inner);
-            // Until others have come. Nobody calls it meanwhile, not even when all were written for the sake
-            // of one that may not wait: to be woken for that costs more than to find nothing left.
+            // Waits for further lines. It is not woken earlier, even if all were written meanwhile, because a
+            // wake-up costs more than an empty write.
             drop(some_wait.wait_timeout_while(noticed, WAIT, |waiting| waiting.is_noticed));
             lock(waiting).is_noticed = false;
-            // There is nowhere left to complain to.
+            // An error cannot be reported anywhere.
             let _ = self.write_waiting();
         }
     }
 }
 
-/// Nothing panics while it is held.
+/// No code panics while the lock is held.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

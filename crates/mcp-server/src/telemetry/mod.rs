@@ -1,4 +1,10 @@
-//! The log: text for people, JSON lines for machines. Keys are listed in `docs/LOGGING.md`.
+//! *Purpose:* the log: text for people, JSON lines for programs. Keys are listed in `docs/LOGGING.md`.
+//!
+//! *Used by:* programs.
+//!
+//! *Invariants:* each record is one line; control characters are escaped.
+//!
+//! *Start reading at* [`start`]; `lines.rs` writes to standard error.
 
 mod lines;
 
@@ -19,24 +25,24 @@ use log::{
     kv::{self, Key, Value, VisitSource},
 };
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromStr)]
 pub enum LogFormat {
-    /// One line of text each.
+    /// Text.
     #[default]
     Text,
-    /// One JSON object each.
+    /// JSON objects.
     Json,
 }
 
-/// Starts the log on standard error. `filter` is env_logger's syntax, such as
-/// `info,access=off`; a second call changes nothing.
+/// Starts the log on standard error. `filter` has the syntax of env_logger, such as `info,access=off`. Does
+/// nothing if there is a logger already.
 pub fn start(filter: &str, format: LogFormat) {
     let mut builder = Builder::new();
     builder.parse_filters(filter).target(Target::Stderr);
-    // A logger that is there already, as in tests, stays.
+    // An existing logger is kept.
     if format == LogFormat::Text && io::stderr().is_terminal() {
-        // With colours, for a person who watches.
+        // With colours.
         let _ = builder.try_init();
         return;
     }
@@ -52,36 +58,36 @@ pub fn start(filter: &str, format: LogFormat) {
     }
 }
 
-/// Writes the lines that wait for others to be written with. To be called before the program ends.
+/// Writes buffered lines. Call it before the program ends.
 pub fn flush() {
     if let Some(lines) = LINES.get() {
-        // There is nowhere left to complain to.
+        // An error cannot be reported anywhere.
         let _ = lines.write_waiting();
     }
 }
 
+/// A buffer for lines, reused.
 static LINES: OnceLock<Lines<Stderr>> = OnceLock::new();
 
-/// The target of the access log (`http::access`), whose lines come with every request and may wait for each
-/// other.
+/// The target of the access log, whose lines may be buffered.
 pub(crate) const ACCESS: &str = "access";
 
 thread_local! {
     /// What a line is put together in: most requests have one, and it need not be allocated for each.
     static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 
-    /// The second of the last line, and how it is written.
+    /// The second of the last line, formatted.
     static SECOND: Cell<(u64, [u8; SECOND_LENGTH])> = const { Cell::new((u64::MAX, [0; SECOND_LENGTH])) };
 }
 
-/// A line longer than this does not keep its memory.
+/// A longer buffer is not reused.
 const ORDINARY: usize = 4_096;
 
-/// How long `2026-11-27T12:00:00` is, a time of RFC 3339 up to its second.
+/// The length of `2026-11-27T12:00:00` (RFC 3339).
 const SECOND_LENGTH: usize = 19;
 
-/// Lines without colours. env_logger says which are wanted; its way from there to standard error costs a
-/// third of what an access line does, and every request has one.
+/// A logger without colours. env_logger only filters: its own writer takes a third of the time of an access
+/// line.
 struct Plain {
     wanted: env_logger::Logger,
     format: LogFormat,
@@ -101,7 +107,7 @@ impl Log for Plain {
         line.clear();
         put_line(&mut line, self.format, SystemTime::now(), record);
         let may_wait = record.target() == ACCESS && record.level() >= Level::Info;
-        // There is nowhere to complain to.
+        // An error cannot be reported anywhere.
         let _ = self.lines.put(&line, may_wait);
         if line.capacity() <= ORDINARY {
             LINE.set(line);
@@ -142,14 +148,13 @@ fn text(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
     let _ = record.key_values().visit(&mut Fields::new(&mut visitor));
 }
 
-/// An object of strings and numbers, written as it comes. Values that are numbers stay numbers; whatever
-/// else there is becomes text.
+/// A JSON object of strings, numbers and booleans.
 fn json(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
     let now = since_epoch(now);
     line.extend_from_slice(b"{\"time\":\"");
     put_second(line, now);
     line.push(b'.');
-    // All six digits, behind a one that keeps those that are zero.
+    // Six digits: the leading one keeps zeros and is cut off.
     let mut micros = itoa::Buffer::new();
     let micros = micros.format(1_000_000 + now.subsec_micros());
     line.extend_from_slice(&micros.as_bytes()[1..]);
@@ -183,12 +188,12 @@ fn json(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
 }
 
 fn since_epoch(now: SystemTime) -> Duration {
-    // A clock that stands before 1970 has never been set.
+    // Before 1970 only if the clock was never set.
     now.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
 }
 
-/// The time up to its second. Many lines have the same.
+/// Writes the time up to the second. Many lines have the same.
 fn put_second(line: &mut Vec<u8>, now: Duration) {
     let second = now.as_secs();
     let (last, mut text) = SECOND.get();
@@ -214,12 +219,12 @@ fn put_message(line: &mut Vec<u8>, record: &Record<'_>, put: Put) {
 /// The members that every object has.
 const TAKEN: [&str; 4] = ["time", "level", "target", "message"];
 
-/// Shows each key once, with its first value: readers of JSON differ in which of several counts (RFC
-/// 8259 §4).
+/// Shows each key once, with its first value: parsers of JSON differ in which of several they use (RFC 8259
+/// §4).
 struct Fields<'a, 'kvs> {
     show: &'a mut dyn FnMut(&Key<'_>, &Value<'_>),
     seen: Vec<Key<'kvs>>,
-    /// One bit for what the keys that were seen look like. Most keys look like none of them.
+    /// One bit for a hash of each key that was seen.
     looks: u64,
 }
 
@@ -248,21 +253,21 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_, 'kvs> {
     }
 }
 
-/// How a piece of text is put into a line.
+/// Escapes and appends a text.
 type Put = fn(&mut Vec<u8>, &str);
 
-fn put_value(whole: &mut Vec<u8>, value: &Value<'_>, put: Put) {
+fn put_value(line: &mut Vec<u8>, value: &Value<'_>, put: Put) {
     if let Some(text) = value.to_borrowed_str() {
-        put(whole, text);
+        put(line, text);
     } else if let Some(number) = value.to_u64() {
-        whole.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     } else {
-        put_escaped(whole, value, put);
+        put_escaped(line, value, put);
     }
 }
 
-/// What can be displayed, without a copy of it.
-fn put_escaped(whole: &mut Vec<u8>, shown: &dyn Display, put: Put) {
+/// Writes a value that implements `Display`, without allocating.
+fn put_escaped(line: &mut Vec<u8>, shown: &dyn Display, put: Put) {
     struct Escaped<'a>(&'a mut Vec<u8>, Put);
 
     impl fmt::Write for Escaped<'_> {
@@ -272,68 +277,68 @@ fn put_escaped(whole: &mut Vec<u8>, shown: &dyn Display, put: Put) {
         }
     }
 
-    // What cannot be displayed is left where it failed; a log line is no place to fail.
-    let _ = write!(Escaped(whole, put), "{shown}");
+    // If `Display` fails, the line keeps what was written so far.
+    let _ = write!(Escaped(line, put), "{shown}");
 }
 
-/// As a part of a string of JSON (RFC 8259 §7).
-fn put_json(whole: &mut Vec<u8>, text: &str) {
+/// Escapes for a JSON string (RFC 8259 §7).
+fn put_json(line: &mut Vec<u8>, text: &str) {
     put_but(
-        whole,
+        line,
         text,
         |byte| byte < b' ' || byte == b'"' || byte == b'\\',
-        |whole, byte| match byte {
-            b'"' => whole.extend_from_slice(b"\\\""),
-            b'\\' => whole.extend_from_slice(b"\\\\"),
-            b'\n' => whole.extend_from_slice(b"\\n"),
-            other => put_hex(whole, b"\\u00", other),
+        |line, byte| match byte {
+            b'"' => line.extend_from_slice(b"\\\""),
+            b'\\' => line.extend_from_slice(b"\\\\"),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            other => put_hex(line, b"\\u00", other),
         },
     );
 }
 
-/// As a part of a line of text: no control character begins a line or paints a terminal.
-fn put_plain(whole: &mut Vec<u8>, text: &str) {
+/// Escapes control characters.
+fn put_plain(line: &mut Vec<u8>, text: &str) {
     put_but(
-        whole,
+        line,
         text,
         |byte| byte < b' ' || byte == 0x7f,
-        |whole, byte| match byte {
-            b'\n' => whole.extend_from_slice(b"\\n"),
-            other => put_hex(whole, b"\\x", other),
+        |line, byte| match byte {
+            b'\n' => line.extend_from_slice(b"\\n"),
+            other => put_hex(line, b"\\x", other),
         },
     );
 }
 
 fn put_but(
-    whole: &mut Vec<u8>,
+    line: &mut Vec<u8>,
     text: &str,
     is_special: impl Fn(u8) -> bool,
     put: impl Fn(&mut Vec<u8>, u8),
 ) {
     let bytes = text.as_bytes();
-    // Looked at as a whole first, which a processor does sixteen bytes at a time: few texts have any.
+    // Without an early exit, so that the loop is vectorised; few texts need escaping.
     if !bytes
         .iter()
         .fold(false, |seen, byte| seen | is_special(*byte))
     {
-        whole.extend_from_slice(bytes);
+        line.extend_from_slice(bytes);
         return;
     }
     let mut plain = 0;
-    for (place, byte) in bytes.iter().enumerate() {
+    for (index, byte) in bytes.iter().enumerate() {
         if is_special(*byte) {
-            whole.extend_from_slice(&bytes[plain..place]);
-            put(whole, *byte);
-            plain = place + 1;
+            line.extend_from_slice(&bytes[plain..index]);
+            put(line, *byte);
+            plain = index + 1;
         }
     }
-    whole.extend_from_slice(&bytes[plain..]);
+    line.extend_from_slice(&bytes[plain..]);
 }
 
-fn put_hex(whole: &mut Vec<u8>, begin: &[u8], byte: u8) {
+fn put_hex(line: &mut Vec<u8>, begin: &[u8], byte: u8) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    whole.extend_from_slice(begin);
-    whole.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
+    line.extend_from_slice(begin);
+    line.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
 }
 
 #[cfg(test)]

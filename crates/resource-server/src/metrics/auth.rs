@@ -27,7 +27,7 @@ metric_label! {
         /// The authorization server is unreachable, too slow, or returned a server error.
         Unavailable = "unavailable",
         /// Its response is invalid, or it rejects the credentials of this server.
-        InvalidResponse = "invalid_response",
+        InvalidResponse = "nonsense",
         /// Not called, because the circuit is open.
         CircuitOpen = "circuit_open",
     }

@@ -1,4 +1,4 @@
-//! Who asks: the guard's answer, and what the audit log and the limits make of it.
+//! Authentication of a request by the guard, its audit events and its rate limits.
 
 use std::sync::Arc;
 
@@ -22,31 +22,30 @@ use crate::{
 
 /// The caller of a request.
 pub(crate) struct Caller {
-    /// Who it is.
+    /// The user and the client.
     pub(crate) principal: Arc<Principal>,
-    /// The token, for what stays open under it.
+    /// The token, for streams that stay open.
     pub(crate) token: BearerToken,
     /// The request, for the log.
     pub(crate) trace: Trace,
     /// The revocation epoch before the token was checked.
     pub(crate) epoch: RevocationEpoch,
-    /// Whom to ask about the token again.
+    /// Validates the token again.
     pub(crate) worker: AuthWorker,
 }
 
-/// The caller behind a request's token.
+/// Authenticates a request.
 ///
 /// # Errors
-/// A challenge if the client has to do something about its credentials, an outage if it has not, and
-/// that there were too many requests. A token that has none of the declared scopes is of no use here, and
-/// is told so at once.
+/// A challenge if the credentials are missing or invalid, or if the token has none of the declared scopes; an
+/// outage of the authorization server; an exceeded rate limit.
 pub(crate) async fn authenticate(
     request: &HttpRequest,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<Caller, HttpError> {
     let context = trace_context(request);
     let trace = context.trace;
-    let authenticated = site.guard.authenticate(request, &context).await;
+    let authenticated = state.guard.authenticate(request, &context).await;
     let Authenticated {
         principal,
         token,
@@ -68,11 +67,12 @@ pub(crate) async fn authenticate(
         HttpError::from(refused)
     })?;
     request.extensions_mut().insert(Arc::clone(&principal));
-    site.guard
+    state
+        .guard
         .admit(&principal)
         .map_err(HttpError::LimitExceeded)?;
     // Where scopes are declared, a token without any of them is of no use.
-    let challenger = site.guard.challenger();
+    let challenger = state.guard.challenger();
     let declared = &challenger.scopes;
     if principal.scopes.is_empty() && !declared.all().is_empty() {
         let needed = challenger.baseline;

@@ -1,5 +1,5 @@
-//! What others tell this server: that somebody has logged out, that a token was revoked, that somebody
-//! is to be cut off. No client of MCP comes here.
+//! Endpoints for authorization servers and operators, not for MCP clients: logouts, revoked tokens, and
+//! revocations of users and clients.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -22,7 +22,7 @@ use resource_server::{
     revocation::LogoutError,
 };
 
-/// The longest body that is read here: a logout token of 8 KiB, with room for the rest.
+/// The longest body: a logout token of 8 KiB and other parameters.
 const LONGEST_BODY: usize = 16 * 1024;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -38,13 +38,13 @@ pub(crate) async fn other_method(request: HttpRequest, payload: Payload) -> Http
 pub(crate) async fn backchannel_logout(
     request: HttpRequest,
     mut payload: Payload,
-    site: Data<AppState>,
+    state: Data<AppState>,
 ) -> HttpResponse {
     let outcome = async {
-        let body = read(&request, &mut payload, &site, FORM).await?;
+        let body = read(&request, &mut payload, &state, FORM).await?;
         let token = one_parameter(&body, "logout_token")?;
-        let revocation = site.guard.auth().verify_logout(token).await?;
-        site.guard.auth().revoke(&revocation);
+        let revocation = state.guard.auth().verify_logout(token).await?;
+        state.guard.auth().revoke(&revocation);
         audited(
             &request,
             Event::Revocation {
@@ -57,19 +57,18 @@ pub(crate) async fn backchannel_logout(
     finish(outcome.await, &request, payload).await
 }
 
-/// In the manner of RFC 7009 §2.1, from the other side: who revoked a token says so here. Whatever the
-/// token was, the answer is the same.
+/// Receives a token that was revoked, in the form of RFC 7009 §2.1. The response is the same for any token.
 pub(crate) async fn revoked(
     request: HttpRequest,
     mut payload: Payload,
-    site: Data<AppState>,
+    state: Data<AppState>,
 ) -> HttpResponse {
     let outcome = async {
-        check_secret(&request, &site)?;
-        let body = read(&request, &mut payload, &site, FORM).await?;
+        check_secret(&request, &state)?;
+        let body = read(&request, &mut payload, &state, FORM).await?;
         let token = one_parameter(&body, "token")?;
         let digest = Sha256::digest(secrecy::ExposeSecret::expose_secret(&token)).into();
-        revoke_token(site.guard.auth(), &digest);
+        revoke_token(state.guard.auth(), &digest);
         audited(
             &request,
             Event::Revocation {
@@ -82,22 +81,22 @@ pub(crate) async fn revoked(
     finish(outcome.await, &request, payload).await
 }
 
-/// Cuts off whom an operator names.
+/// Revokes a token, a user, a client or everybody.
 pub(crate) async fn revocation(
     request: HttpRequest,
     mut payload: Payload,
-    site: Data<AppState>,
+    state: Data<AppState>,
 ) -> HttpResponse {
     let outcome = async {
-        check_secret(&request, &site)?;
-        let body = read(&request, &mut payload, &site, JSON).await?;
-        let kind = match Whom::read(&body, site.guard.auth())? {
-            Whom::Token(digest) => {
-                revoke_token(site.guard.auth(), &digest);
+        check_secret(&request, &state)?;
+        let body = read(&request, &mut payload, &state, JSON).await?;
+        let kind = match RevocationRequest::read(&body, state.guard.auth())? {
+            RevocationRequest::Token(digest) => {
+                revoke_token(state.guard.auth(), &digest);
                 "token"
             }
-            Whom::Others(revocation) => {
-                site.guard.auth().revoke(&revocation);
+            RevocationRequest::Others(revocation) => {
+                state.guard.auth().revoke(&revocation);
                 match revocation {
                     Revocation::Client { .. } => "client",
                     Revocation::All => "everybody",
@@ -117,13 +116,13 @@ pub(crate) async fn revocation(
     finish(outcome.await, &request, payload).await
 }
 
-/// Whom an operator names.
-enum Whom {
+/// The subject of a revocation.
+enum RevocationRequest {
     Token([u8; 32]),
     Others(Revocation),
 }
 
-impl Whom {
+impl RevocationRequest {
     fn read(body: &[u8], auth: &AuthHandle) -> Result<Self, HttpError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -201,10 +200,10 @@ fn audited(request: &HttpRequest, event: Event<'_>) {
     audit::log(event, origin);
 }
 
-/// Whoever has not the secret learns nothing more.
-fn check_secret(request: &HttpRequest, site: &AppState) -> Result<(), HttpError> {
+/// Checks the secret. A wrong one reveals nothing else.
+fn check_secret(request: &HttpRequest, state: &AppState) -> Result<(), HttpError> {
     let values = request.headers().get_all(AUTHORIZATION);
-    match &site.revocation_secret {
+    match &state.revocation_secret {
         None => Err(HttpError::NoSuchPath),
         Some(secret) if secret.is_proved_by(values.map(|value| value.as_bytes())) => Ok(()),
         Some(_) => {
@@ -217,14 +216,14 @@ fn check_secret(request: &HttpRequest, site: &AppState) -> Result<(), HttpError>
 async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
-    site: &AppState,
+    state: &AppState,
     media_type: &'static str,
 ) -> Result<Bytes, HttpError> {
     body::check_content_type(request, media_type)?;
-    body::read(request, payload, LONGEST_BODY, site.body_timeout).await
+    body::read(request, payload, LONGEST_BODY, state.body_timeout).await
 }
 
-/// A parameter of a form, which must be there once (RFC 6749 §3.2).
+/// A form parameter that must appear exactly once (RFC 6749 §3.2).
 fn one_parameter(body: &[u8], name: &str) -> Result<SecretString, HttpError> {
     let mut values = form_urlencoded::parse(body)
         .filter(|(key, value)| key == name && !value.is_empty())

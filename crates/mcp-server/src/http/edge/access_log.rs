@@ -1,5 +1,4 @@
-//! What is known of a request on its way, and what is told of it at its end: one line of the access log,
-//! and what the metrics count.
+//! The end of a request: one line of the access log, a span, and metrics.
 
 use std::{
     borrow::Cow,
@@ -35,40 +34,39 @@ use resource_server::{
     trace_context::{SpanId, TraceId},
 };
 
-/// Sees to it that the end of a request is told, whichever it is. A client that leaves drops everything
-/// that is done for it.
-pub(crate) struct Watch {
+/// Logs the end of a request: its response or, when dropped before that, its cancellation.
+pub(crate) struct AccessLogGuard {
     request: HttpRequest,
-    site: Data<AppState>,
+    state: Data<AppState>,
     answered: bool,
 }
 
-impl Watch {
-    pub(crate) fn new(request: &HttpRequest, site: &Data<AppState>) -> Self {
+impl AccessLogGuard {
+    pub(crate) fn new(request: &HttpRequest, state: &Data<AppState>) -> Self {
         Self {
             request: request.clone(),
-            site: site.clone(),
+            state: state.clone(),
             answered: false,
         }
     }
 
-    /// The request has its response.
+    /// The response is complete up to its body.
     pub(crate) fn answered(mut self, response: &HttpResponse) {
         self.answered = true;
-        self.tell(outcome(response), Some(response));
+        self.log(outcome(response), Some(response));
     }
 
-    fn tell(&self, outcome: Outcome, response: Option<&HttpResponse>) {
+    fn log(&self, outcome: Outcome, response: Option<&HttpResponse>) {
         let extensions = self.request.extensions();
         let Some(info) = extensions.get::<RequestInfo>() else {
             return;
         };
         let took = info.began.elapsed();
-        let metrics = &self.site.metrics;
+        let metrics = &self.state.metrics;
         metrics.request(info.method, info.era, outcome, took);
         let status = response.map(|response| response.status());
         #[cfg(feature = "otlp")]
-        if let Some(exporter) = &self.site.spans
+        if let Some(exporter) = &self.state.spans
             && info.trace.parent.is_none_or(|parent| parent.is_sampled())
         {
             let principal = extensions.get::<Arc<Principal>>();
@@ -80,7 +78,7 @@ impl Watch {
                     metrics::Method::None => crate::otlp::HTTP,
                     method => method.as_str(),
                 },
-                ended: self.site.clock.now(),
+                ended: self.state.clock.now(),
                 took,
                 status: status.map(|status| status.as_u16()),
                 outcome: outcome.as_str(),
@@ -101,8 +99,10 @@ impl Watch {
         }
         let principal = extensions.get::<Arc<Principal>>();
         let client = principal.and_then(|principal| principal.client.as_deref());
-        let told = response.map(HttpResponse::extensions);
-        let cause = told.as_ref().and_then(|told| told.get::<LoggedCause>());
+        let response_data = response.map(HttpResponse::extensions);
+        let cause = response_data
+            .as_ref()
+            .and_then(|data| data.get::<LoggedCause>());
         let mut request_id = [0; _];
         let line = Line {
             request_id: info.trace.request_id.encode(&mut request_id),
@@ -123,18 +123,18 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for AccessLogGuard {
     fn drop(&mut self) {
         if !self.answered {
-            self.tell(Outcome::Cancelled, None);
+            self.log(Outcome::Cancelled, None);
         }
     }
 }
 
-/// What became of a request, as far as its response tells.
+/// The outcome of a request according to its response.
 fn outcome(response: &HttpResponse) -> Outcome {
     match response.extensions().get::<Outcome>() {
-        Some(told) => *told,
+        Some(outcome) => *outcome,
         None if matches!(response.body().size(), BodySize::Stream) => Outcome::Streamed,
         None => Outcome::Ok,
     }
@@ -149,7 +149,7 @@ fn method(request: &HttpRequest) -> &str {
     }
 }
 
-/// One line per request. Neither the query nor a header is in it.
+/// A line of the access log. It contains neither the query nor headers.
 struct Line<'a> {
     request_id: &'a str,
     method: &'a str,
@@ -199,7 +199,7 @@ impl Source for Line<'_> {
     }
 }
 
-/// What a person reads.
+/// The message for people.
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in [self.method, " ", &self.path, " "] {
@@ -213,7 +213,7 @@ impl fmt::Display for Line<'_> {
             return Ok(());
         };
         f.write_str(": ")?;
-        // A cause may hold words of the client's, which must not look like lines of the log's own.
+        // A cause may contain text of the client, which must not look like a line of the log.
         for character in cause.chars() {
             match character {
                 '"' | '\'' => f.write_char(character)?,

@@ -1,4 +1,4 @@
-//! Reading the body, within bounds, and what has to be true of it before.
+//! Checks of the media types, and reading of the body within limits.
 
 use std::{
     future::{Future, poll_fn},
@@ -19,44 +19,44 @@ use tokio::time::timeout;
 
 use super::error::HttpError;
 
-/// The longest body that is read: a text of 100,000 characters, each written as a pair of
-/// escaped surrogates (`\ud83d\ude00`, 12 bytes), with room for the rest.
+/// The longest body that is read: a text of 100,000 characters, each written as a pair of escaped surrogates
+/// (`\ud83d\ude00`, 12 bytes), and 800 KiB for the rest.
 pub(crate) const LONGEST_BODY: usize = 2 * 1024 * 1024;
 
-/// How much of a body that nobody wants is read for the sake of the answer.
+/// How much of an unwanted body is read so that the client can receive the response.
 const LONGEST_DRAIN: usize = 4 * 1024 * 1024;
 
-/// How long it may take.
+/// The timeout for that.
 const SLOWEST_DRAIN: Duration = Duration::from_secs(2);
 
-/// A request's body, by whichever of actix's two names.
+/// The body of a request, by either of actix-web's types.
 pub(crate) trait Body: Stream<Item = Result<Bytes, PayloadError>> + Unpin {}
 
 impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Body for S {}
 
-/// An answer that keeps what is left of the request's body until it has been sent.
-pub(crate) struct Keeping<R> {
-    pub(crate) answer: BoxBody,
-    #[expect(dead_code, reason = "kept, not read")]
-    pub(crate) rest: R,
+/// A response body that keeps a guard until it has been sent.
+pub(crate) struct BodyWithGuard<R> {
+    pub(crate) body: BoxBody,
+    #[expect(dead_code, reason = "held for its drop")]
+    pub(crate) guard: R,
 }
 
-impl<R: Unpin> MessageBody for Keeping<R> {
+impl<R: Unpin> MessageBody for BodyWithGuard<R> {
     type Error = <BoxBody as MessageBody>::Error;
 
     fn size(&self) -> BodySize {
-        self.answer.size()
+        self.body.size()
     }
 
     fn poll_next(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        Pin::new(&mut self.answer).poll_next(context)
+        Pin::new(&mut self.body).poll_next(context)
     }
 }
 
-/// Reads what is left of a body that nobody wants, within bounds.
+/// Reads the rest of an unwanted body, within limits.
 pub(crate) async fn drain(body: &mut impl Body) {
     let drained = async {
         let mut length = 0;
@@ -67,11 +67,11 @@ pub(crate) async fn drain(body: &mut impl Body) {
             }
         }
     };
-    // What did not come in time is not waited for.
+    // After the timeout, the rest is not read.
     let _ = timeout(SLOWEST_DRAIN, drained).await;
 }
 
-/// Checks what the client says of the body and of the answer it wants.
+/// Checks `Content-Type` and `Accept` of a POST (MCP, Transports, Sending Messages).
 pub(crate) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> {
     check_content_type(request, "application/json")?;
     let accepted = accepted(request);
@@ -82,7 +82,7 @@ pub(crate) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> 
     }
 }
 
-/// Checks what the body is said to be.
+/// Checks `Content-Type`. A content coding is not accepted.
 pub(crate) fn check_content_type(
     request: &HttpRequest,
     expected: &'static str,
@@ -100,7 +100,7 @@ pub(crate) fn check_content_type(
     }
 }
 
-/// Checks that the client wants a stream.
+/// Checks that the client accepts an event stream.
 pub(crate) fn check_accepts_stream(request: &HttpRequest) -> Result<(), HttpError> {
     if accepted(request).stream {
         Ok(())
@@ -109,16 +109,16 @@ pub(crate) fn check_accepts_stream(request: &HttpRequest) -> Result<(), HttpErro
     }
 }
 
-/// Which kinds of answer are welcome (T-07, D-26).
+/// The accepted kinds of response.
 struct Accepted {
     json: bool,
     stream: bool,
 }
 
-/// What most clients say, to the letter.
+/// What most clients send.
 const USUAL_ACCEPT: &str = "application/json, text/event-stream";
 
-/// Reads `Accept`. Without one, anything is welcome (RFC 9110 §12.5.1).
+/// Parses `Accept`. Without it, everything is accepted (RFC 9110 §12.5.1).
 fn accepted(request: &HttpRequest) -> Accepted {
     let fields = || request.headers().get_all(ACCEPT);
     let is_usual = |field: Option<&HeaderValue>| field.is_none_or(|field| field == USUAL_ACCEPT);
@@ -153,7 +153,7 @@ fn accepted(request: &HttpRequest) -> Accepted {
     accepted
 }
 
-/// Reads the whole body, which may be so long, and take so long.
+/// Reads the body, up to `longest` bytes, within `slowest`.
 pub(crate) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -169,8 +169,8 @@ pub(crate) async fn read(
         return Err(HttpError::TooLarge { longest });
     }
     let mut body = pin!(collect(payload, longest));
-    // Most bodies come with their head, but are handed over only after the first look: until the second, no
-    // timer is set.
+    // Most bodies arrive with the head, but actix hands them over after the first poll: a timer is needed
+    // only after the second.
     if let Some(body) = look_twice(body.as_mut()).await {
         return body;
     }
@@ -179,7 +179,7 @@ pub(crate) async fn read(
         .unwrap_or(Err(HttpError::TooSlow))
 }
 
-/// What a future comes to at once, or when everything else that is ready has had its turn.
+/// The output of a future that is ready at its first or second poll.
 async fn look_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     let mut looked = false;
     poll_fn(|context| match future.as_mut().poll(context) {
@@ -198,7 +198,7 @@ async fn collect(payload: &mut Payload, longest: usize) -> Result<Bytes, HttpErr
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HttpError::BrokenOff)?;
-        // Most bodies come in one piece, which then needs no copy.
+        // Most bodies are one chunk, which needs no copy.
         if body.is_empty() && chunk.len() <= longest {
             body = BytesMut::from(chunk);
             continue;

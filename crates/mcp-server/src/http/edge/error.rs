@@ -1,7 +1,7 @@
-//! The one error type that becomes a response.
+//! The error type that becomes a response.
 //!
-//! Every variant has two faces: what the client reads, from the fixed words of this file, and the
-//! private cause, which the access log writes once under the request id that the response carries.
+//! The client reads a fixed sentence of `public_error.rs`; the cause is only logged, under the request id of
+//! the response.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -27,7 +27,8 @@ use crate::{
     session::SessionError,
 };
 use mcp_protocol::{
-    jsonrpc::{self, Id, ParseError, RpcError},
+    jsonrpc::{self, Id, ParseError},
+    rpc_error::RpcError,
     status,
 };
 use resource_server::{
@@ -35,13 +36,12 @@ use resource_server::{
     principal::Principal, revocation::LogoutError, scope::ScopeSet, validation::Refusal,
 };
 
-/// Where a client finds the nonce for its next proof (RFC 9449 §9).
+/// The nonce for the next proof (RFC 9449 §9).
 static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
-// What is limited, as draft-ietf-httpapi-ratelimit-headers-06 has it: that draft's three fields are
-// those that clients know, not the structured one of later drafts. They stand on 429 alone: on other
-// answers they would cost more than the limit itself, be wrong from a cache, and tell each client of a
-// user how busy the others are.
+// The fields of draft-ietf-httpapi-ratelimit-headers-06, which clients know, not the structured field of
+// later drafts. Only on 429: on other responses they would be wrong when cached, and show each client of a
+// user how active the others are.
 static RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
@@ -55,107 +55,107 @@ pub(crate) enum HttpError {
     /// `Origin` is not on the allow-list.
     #[display("the origin is not allowed")]
     ForbiddenOrigin,
-    /// Nothing is here.
+    /// The path does not exist.
     #[display("no such path")]
     NoSuchPath,
-    /// Something is here, but not by that method.
+    /// The path does not support the method.
     #[display("method not allowed")]
     MethodNotAllowed {
-        /// What would do.
+        /// The value of `Allow`.
         allow: &'static str,
     },
-    /// The credentials do not do.
+    /// The credentials are missing or invalid.
     #[display("{_0}")]
     Refused(Refusal),
-    /// Good credentials, which do not reach as far as this very request.
+    /// The token lacks a scope for this request.
     #[display("insufficient scope")]
     Forbidden {
-        /// To answer under; a response has none of its own.
+        /// The id of the request, for the response.
         id: Option<Id>,
-        /// What the challenge names.
+        /// The scopes of the challenge.
         needed: ScopeSet,
     },
-    /// The authorization server cannot be asked, or answers nonsense.
+    /// The authorization server is unreachable, or its response is invalid.
     #[display("the authorization server is unavailable")]
     IssuerUnavailable {
-        /// How long it asked to be left alone, if it did.
+        /// Its `Retry-After`, if any.
         retry_after: Option<Duration>,
-        /// What went wrong.
+        /// The cause.
         source: Cause,
     },
-    /// There were too many in too short a time.
+    /// A rate limit was exceeded.
     #[display("{_0}")]
     LimitExceeded(Exceeded),
-    /// As much is under way as may be.
+    /// The server is at capacity.
     #[display("busy")]
     Busy(Option<Id>),
-    /// Something that a feature needs cannot be reached.
+    /// Something that a feature depends on is unreachable.
     #[display("a feature is unavailable")]
     Unavailable {
-        /// To answer under.
+        /// The id of the request, for the response.
         id: Id,
-        /// What the client reads.
+        /// The message for the client.
         message: Cow<'static, str>,
-        /// What went wrong.
+        /// The cause.
         source: Cause,
     },
-    /// The body is not what it has to be.
+    /// The media type of the body is not accepted.
     #[display("unsupported media type")]
     UnsupportedMediaType {
-        /// What would do.
+        /// The accepted media type.
         expected: &'static str,
     },
-    /// The client takes neither JSON nor an event stream.
+    /// The client accepts neither JSON nor an event stream.
     #[display("not acceptable")]
     NotAcceptable,
-    /// The body is longer than is read.
+    /// The body is too long.
     #[display("body too large")]
     TooLarge {
-        /// What would do, in bytes.
+        /// The limit in bytes.
         longest: usize,
     },
-    /// The body did not come to its end in time.
+    /// The body did not arrive in time.
     #[display("body too slow")]
     TooSlow,
-    /// The body broke off.
+    /// The connection was closed within the body.
     #[display("body broke off")]
     BrokenOff,
-    /// No session is named where one is needed.
+    /// The session id is missing.
     #[display("no session id")]
     NoSession(Option<Id>),
-    /// No such session; not a word about why.
+    /// The session is unknown, for whatever reason.
     #[display("unknown session")]
     UnknownSession(Option<Id>),
-    /// The event that a stream is to be resumed after is not known in this session.
+    /// `Last-Event-ID` does not identify an event of this session.
     #[display("not resumable")]
     NotResumable,
-    /// Whoever tells this server something does not tell it well.
+    /// The body of a revocation is invalid.
     #[display("{_0}")]
     Invalid(&'static str),
-    /// Whoever tells this server something has not proved to be allowed to.
+    /// The secret of a revocation is wrong.
     #[display("the secret is wrong")]
     WrongSecret,
-    /// A logout token is not believed.
+    /// A logout token is invalid.
     #[display("{_0}")]
     LogoutRefused(LogoutError),
-    /// The protocol's own errors.
+    /// A JSON-RPC error.
     #[display("{}", error.message)]
     Rpc {
-        /// From `mcp::status`.
+        /// The HTTP status, from [`status`].
         status: u16,
-        /// To answer under.
+        /// The id of the request, for the response.
         id: Option<Id>,
-        /// What is wrong.
+        /// The error.
         error: RpcError,
     },
-    /// Our fault.
+    /// An error of the server.
     #[display("internal error")]
     Internal {
-        /// From `mcp::status`.
+        /// The HTTP status, from [`status`].
         status: u16,
-        /// To answer under.
+        /// The id of the request, for the response.
         id: Option<Id>,
-        /// What went wrong.
+        /// The cause.
         source: Cause,
     },
 }
@@ -184,17 +184,17 @@ impl From<AuthError> for HttpError {
 }
 
 impl From<ParseError> for HttpError {
-    fn from(unreadable: ParseError) -> Self {
+    fn from(failed: ParseError) -> Self {
         Self::Rpc {
-            status: status::of_refused_envelope(&unreadable.error),
-            id: unreadable.id,
-            error: unreadable.error,
+            status: status::of_refused_envelope(&failed.error),
+            id: failed.id,
+            error: failed.error,
         }
     }
 }
 
 impl HttpError {
-    /// A session error in answer to a request of that id.
+    /// A session error in response to the request with that id.
     pub(crate) fn session(error: SessionError, id: Option<Id>) -> Self {
         match error {
             SessionError::Unknown => Self::UnknownSession(id),
@@ -202,15 +202,14 @@ impl HttpError {
         }
     }
 
-    /// The response. Under `/mcp` its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2
-    /// has the names); both say the same.
+    /// The response. At the MCP endpoint its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2).
     pub(crate) fn respond(self, request: &HttpRequest) -> HttpResponse {
         let trace = trace(request);
         let request_id = trace.request_id;
         if let Self::Forbidden { needed, .. } = self {
             let extensions = request.extensions();
             let principal = extensions.get::<Arc<Principal>>();
-            let scopes = &site(request).guard.challenger().scopes;
+            let scopes = &state(request).guard.challenger().scopes;
             let needed = Vec::from_iter(scopes.names(needed)).join(",");
             audit::log(
                 Event::ScopeRefused { needed: &needed },
@@ -221,26 +220,26 @@ impl HttpError {
                 },
             );
         }
-        let face = self.public(request);
+        let public = self.public(request);
         let mut response = HttpResponse::build(
-            StatusCode::from_u16(face.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         );
         response.insert_header((CACHE_CONTROL, "no-store"));
-        for challenge in &face.challenges {
+        for challenge in &public.challenges {
             response.append_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
         if let Self::Refused(Refusal::Proof(ProofFault::Nonce)) = &self
-            && let Some(nonce) = site(request).guard.nonce()
+            && let Some(nonce) = state(request).guard.nonce()
         {
             response.insert_header((DPOP_NONCE.clone(), nonce));
         }
         if matches!(self, Self::WrongSecret) {
             response.insert_header((WWW_AUTHENTICATE, "Basic realm=\"revocations\""));
         }
-        if let Some(allow) = face.allow {
+        if let Some(allow) = public.allow {
             response.insert_header((ALLOW, allow));
         }
-        if let Some(wait) = face.retry_after {
+        if let Some(wait) = public.retry_after {
             response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
         }
         if let Self::LimitExceeded(exceeded) = &self {
@@ -250,17 +249,17 @@ impl HttpError {
                 .insert_header((RATE_LIMIT_RESET.clone(), exceeded.wait.as_secs()));
         }
         let mut data = json!({
-            "error": face.error,
-            "error_description": face.description,
+            "error": public.error,
+            "error_description": public.description,
         });
-        // An unknown session's answer is the same for everybody, to the byte.
+        // The response for an unknown session must not differ in any byte.
         if !matches!(self, Self::UnknownSession(_)) {
             data["request_id"] = request_id.to_string().into();
         }
-        let body = if path_of(request) == site(request).endpoint {
+        let body = if path_of(request) == state(request).endpoint {
             let error = match &self {
                 Self::Rpc { error, .. } => error.clone(),
-                _ => RpcError::new(face.code, face.description.clone()).with_data(data),
+                _ => RpcError::new(public.code, public.description.clone()).with_data(data),
             };
             jsonrpc::failure(self.id(), &error)
         } else {
@@ -270,17 +269,17 @@ impl HttpError {
         let cause = match &self {
             Self::Forbidden { needed, .. }
             | Self::Refused(Refusal::InsufficientScope { needed }) => {
-                let scopes = &site(request).guard.challenger().scopes;
+                let scopes = &state(request).guard.challenger().scopes;
                 format!("needs scope {}", scopes.list(*needed))
             }
             _ => self
                 .cause()
                 .map_or_else(|| self.to_string(), |cause| format!("{self}: {cause}")),
         };
-        let mut told = response.extensions_mut();
-        told.insert(LoggedCause(cause));
-        told.insert(self.outcome());
-        drop(told);
+        let mut logged = response.extensions_mut();
+        logged.insert(LoggedCause(cause));
+        logged.insert(self.outcome());
+        drop(logged);
         response
     }
 
@@ -335,8 +334,8 @@ impl HttpError {
     }
 }
 
-pub(super) fn site(request: &HttpRequest) -> &AppState {
+pub(super) fn state(request: &HttpRequest) -> &AppState {
     request
         .app_data::<Data<AppState>>()
-        .expect("every route has the site")
+        .expect("every route has the AppState")
 }

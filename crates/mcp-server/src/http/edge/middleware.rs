@@ -1,5 +1,4 @@
-//! What every request passes before its route, and every response after it: request id, host,
-//! origin, CORS.
+//! The middleware of every route: request id, host, origin, CORS.
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
@@ -14,58 +13,58 @@ use actix_web::{
     web::Data,
 };
 
-use super::{access_log::Watch, error::HttpError, request_info, route_path::path_of};
+use super::{access_log::AccessLogGuard, error::HttpError, request_info, route_path::path_of};
 use crate::audit::{self, Event, Origin};
 use crate::http::{
     paths::{is_probe, is_revocation},
     state::AppState,
 };
 
-/// The header that names a request in its response.
+/// The header of the request id.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const ALLOWED_METHODS: &str = "GET, POST, DELETE, OPTIONS";
 
-/// What a browser may send, besides the `Mcp-Param-*` that it asks for by name.
+/// Request headers for CORS, besides the `Mcp-Param-*` that the browser asks for.
 const ALLOWED_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
     Mcp-Name, Mcp-Session-Id, Last-Event-ID";
 
-/// What a script may read. Without `WWW-Authenticate` a browser's client cannot find out how to
-/// authenticate.
+/// Response headers that scripts may read. Without `WWW-Authenticate`, a client in a browser cannot discover
+/// the authorization server.
 const EXPOSED_HEADERS: &str =
     "WWW-Authenticate, DPoP-Nonce, Mcp-Session-Id, MCP-Protocol-Version, Retry-After, X-Request-Id";
 
 /// Middleware run for every request.
-pub(crate) async fn pass<B: MessageBody + 'static>(
+pub(crate) async fn run<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let trace = request_info::begin(request.request());
-    let site = request
+    let state = request
         .app_data::<Data<AppState>>()
         .cloned()
-        .expect("every route has the site");
+        .expect("every route has the AppState");
     let path = request.match_info().as_str();
-    let under_mcp = path == site.endpoint;
-    // Load balancers ask after the server's health by its address.
+    let under_mcp = path == state.endpoint;
+    // Health checks of load balancers have the server's address as `Host`.
     let any_host = is_probe(path);
     let origin = Origin {
         trace,
         principal: None,
         version: None,
     };
-    let refused = if !any_host && !site.host_policy.admits_host(request.headers()) {
+    let refused = if !any_host && !state.host_policy.admits_host(request.headers()) {
         audit::log(Event::HostRefused, origin);
         Some(HttpError::Misdirected)
     } else if (under_mcp || is_revocation(path))
-        && !site.host_policy.admits_origin(request.headers())
+        && !state.host_policy.admits_origin(request.headers())
     {
         audit::log(Event::OriginRefused, origin);
         Some(HttpError::ForbiddenOrigin)
     } else {
         None
     };
-    let watch = Watch::new(request.request(), &site);
+    let log_guard = AccessLogGuard::new(request.request(), &state);
     let mut response = match refused {
         Some(error) => {
             let (request, body) = request.into_parts();
@@ -88,14 +87,14 @@ pub(crate) async fn pass<B: MessageBody + 'static>(
         if let Some(origin) = origin.filter(|origin| {
             origin
                 .to_str()
-                .is_ok_and(|origin| site.host_policy.knows(origin))
+                .is_ok_and(|origin| state.host_policy.knows(origin))
         }) {
             allow_origin(headers, origin);
         }
     } else if path_of(response.request()).starts_with("/.well-known/") {
         allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
     }
-    watch.answered(response.response());
+    log_guard.answered(response.response());
     Ok(response)
 }
 
@@ -107,8 +106,8 @@ fn allow_origin(headers: &mut HeaderMap, origin: HeaderValue) {
     );
 }
 
-/// Answers a browser that asks whether it may ask. Before authentication, because a preflight never
-/// carries a token (D-27).
+/// Responds to a CORS preflight. Without authentication, because a preflight carries no token (Fetch,
+/// CORS-preflight request).
 pub(crate) async fn preflight(request: HttpRequest) -> HttpResponse {
     let asked_for = request
         .headers()
@@ -123,8 +122,8 @@ pub(crate) async fn preflight(request: HttpRequest) -> HttpResponse {
         .fold(ALLOWED_HEADERS.to_owned(), |list, name| {
             format!("{list}, {name}")
         });
-    let site = request.app_data::<Data<AppState>>();
-    let methods = if site.is_some_and(|site| path_of(&request) == site.endpoint) {
+    let state = request.app_data::<Data<AppState>>();
+    let methods = if state.is_some_and(|state| path_of(&request) == state.endpoint) {
         ALLOWED_METHODS
     } else {
         "GET, HEAD, OPTIONS"

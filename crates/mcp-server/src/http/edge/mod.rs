@@ -1,4 +1,11 @@
-//! What happens to every request before its route and after it.
+//! *Purpose:* what happens to every request before and after its route: request id, host and origin, CORS,
+//! body limits, errors, access log.
+//!
+//! *Used by:* the routes of `http`.
+//!
+//! *Invariants:* every response is logged once, and so is a request whose client disconnects.
+//!
+//! *Start reading at* `middleware.rs`, then `error.rs`.
 
 pub(crate) mod access_log;
 pub(crate) mod body;

@@ -4,19 +4,19 @@ use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use resource_server::url::PublicUrl;
 use url::Url;
 
-/// Which hosts this server answers to, and which origins may use it from a browser.
+/// The hosts of this server, and the origins that may use it from a browser.
 #[derive(Clone, Debug)]
-pub struct HostPolicy {
+pub(crate) struct HostPolicy {
     hosts: Vec<String>,
     origins: Vec<String>,
     loopback_origins: bool,
 }
 
 impl HostPolicy {
-    /// The host and the origin of the public URL, and those that are named besides. With
-    /// `loopback_origins`, pages served by this machine may come in too.
+    /// The host and the origin of the public URL, and further ones. `loopback_origins` allows pages of this
+    /// machine.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         public_url: &PublicUrl,
         hosts: impl IntoIterator<Item = String>,
         origins: impl IntoIterator<Item = String>,
@@ -37,7 +37,7 @@ impl HostPolicy {
         }
     }
 
-    /// Whether a request with these headers is meant for this server (DNS rebinding, SEC-07).
+    /// Whether `Host` names this server. Protects from DNS rebinding (MCP, Transports, Security Warning).
     pub(crate) fn admits_host(&self, headers: &HeaderMap) -> bool {
         let mut hosts = headers.get_all(HOST);
         match (
@@ -52,7 +52,8 @@ impl HostPolicy {
         }
     }
 
-    /// Whether a request with these headers may use `/mcp`: no `Origin`, or one on the list (T-02).
+    /// Whether a request may use the endpoint: it has no `Origin`, or an allowed one (MCP, Transports,
+    /// Security Warning).
     pub(crate) fn admits_origin(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN);
         match (origins.next(), origins.next()) {
@@ -62,6 +63,7 @@ impl HostPolicy {
         }
     }
 
+    /// Whether the origin is allowed.
     pub(crate) fn knows(&self, origin: &str) -> bool {
         self.origins
             .iter()

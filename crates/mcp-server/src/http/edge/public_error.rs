@@ -1,21 +1,20 @@
-//! What the client reads of an error: status, code, sentence and the fields that go with them.
+//! The public part of an error: status, code, sentence and headers.
 
 use std::time::Duration;
 
 use actix_web::{HttpRequest, http::header::AUTHORIZATION};
-use mcp_protocol::jsonrpc::code;
+use mcp_protocol::rpc_error::code;
 use resource_server::{bearer::Scheme, validation::Refusal};
 
-use super::error::{HttpError, site};
+use super::error::{HttpError, state};
 
-/// How long a client should wait where nobody said how long: long enough to matter, short enough
-/// not to be noticed by a person.
+/// `Retry-After` when the server is busy.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
-/// How long a client should wait for something that is down.
+/// `Retry-After` when a dependency is down.
 const RETRY_LATER: Duration = Duration::from_secs(5);
 
-/// What the client sees of an error.
+/// The public part of an error.
 pub(super) struct PublicError {
     pub(super) status: u16,
     pub(super) error: &'static str,
@@ -39,10 +38,10 @@ impl PublicError {
         }
     }
     fn challenge(refusal: Refusal, request: &HttpRequest) -> Self {
-        let site = site(request);
+        let state = state(request);
         let values = request.headers().get_all(AUTHORIZATION);
         let scheme = Scheme::of(values.map(|value| value.as_bytes())).unwrap_or(Scheme::Bearer);
-        let challenge = site.guard.challenger().challenge(refusal, scheme);
+        let challenge = state.guard.challenger().challenge(refusal, scheme);
         Self {
             challenges: challenge.fields().collect(),
             ..Self::new(
@@ -62,7 +61,7 @@ impl HttpError {
                 "misdirected_request",
                 format!(
                     "The Host field names another host; this server is {}",
-                    site(request).public_url
+                    state(request).public_url
                 ),
             ),
             Self::ForbiddenOrigin => PublicError::new(

@@ -1,4 +1,4 @@
-//! What is known of a request on its way, for the end of it.
+//! What is known of a request, for the access log.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::{features::call_record::Feature, metrics};
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// What is known of a request: some of it from the start, and some once it is read.
+/// What is known of a request: some of it from the start, the rest after its body was read.
 pub(crate) struct RequestInfo {
     pub(crate) trace: Trace,
     pub(crate) began: Instant,
@@ -22,10 +22,10 @@ pub(crate) struct RequestInfo {
     pub(crate) feature: Option<Feature>,
 }
 
-/// The private cause of an error response, on its way to the access log.
+/// The cause of an error response, for the access log.
 pub(crate) struct LoggedCause(pub(crate) String);
 
-/// Begins to keep what is known of a request.
+/// Stores what is known at the start of a request.
 pub(crate) fn begin(request: &HttpRequest) -> Trace {
     let trace = Trace {
         request_id: RequestId::random(),
@@ -41,14 +41,14 @@ pub(crate) fn begin(request: &HttpRequest) -> Trace {
     trace
 }
 
-/// Notes what was learned of a request.
+/// Updates what is known of a request.
 pub(crate) fn note(request: &HttpRequest, learn: impl FnOnce(&mut RequestInfo)) {
     if let Some(info) = request.extensions_mut().get_mut::<RequestInfo>() {
         learn(info);
     }
 }
 
-/// The id of a request, and the trace that it belongs to.
+/// The id of a request, and its trace.
 pub(crate) fn trace(request: &HttpRequest) -> Trace {
     let extensions = request.extensions();
     let info = extensions.get::<RequestInfo>();
@@ -61,7 +61,7 @@ pub(crate) fn trace(request: &HttpRequest) -> Trace {
     )
 }
 
-/// The same with what is passed on besides, which may come in several fields (W3C Trace Context §3.3.1).
+/// The trace with its `tracestate`, which may consist of several fields (W3C Trace Context §3.3.1).
 pub(crate) fn trace_context(request: &HttpRequest) -> TraceContext {
     let trace = trace(request);
     let mut fields = request.headers().get_all(&TRACESTATE);
@@ -79,7 +79,7 @@ pub(crate) fn trace_context(request: &HttpRequest) -> TraceContext {
     }
 }
 
-/// Two fields would name two parents, and are none (W3C Trace Context §3.2).
+/// The `traceparent`; several fields are invalid (W3C Trace Context §3.2).
 fn trace_parent(request: &HttpRequest) -> Option<TraceParent> {
     let mut fields = request.headers().get_all(&TRACEPARENT);
     match (fields.next(), fields.next()) {

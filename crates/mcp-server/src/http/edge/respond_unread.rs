@@ -1,4 +1,4 @@
-//! The answer to a request whose body was not read to its end.
+//! The response to a request whose body was not read completely.
 
 use actix_web::{HttpRequest, HttpResponse, body::BoxBody};
 
@@ -8,17 +8,21 @@ use super::{
 };
 
 impl HttpError {
-    /// The response to a request whose body was not read to its end. What is left of it is read and
-    /// thrown away, so that the client gets to read the answer; if that is too much, the body is kept
-    /// until the answer is on its way, which has the connection closed. (A body that is dropped
-    /// would be read on for as long as it comes.)
+    /// The response to a request whose body was not read completely. The rest is read and discarded within
+    /// limits, so that the client can receive the response. If there is more, the body is kept until the
+    /// response has been sent, which makes actix close the connection; it would go on reading if the body
+    /// were dropped.
     pub(crate) async fn respond_unread(
         self,
         request: &HttpRequest,
-        mut rest: impl Body + 'static,
+        mut payload: impl Body + 'static,
     ) -> HttpResponse {
-        body::drain(&mut rest).await;
-        self.respond(request)
-            .map_body(|_, answer| BoxBody::new(body::Keeping { answer, rest }))
+        body::drain(&mut payload).await;
+        self.respond(request).map_body(|_, body| {
+            BoxBody::new(body::BodyWithGuard {
+                body,
+                guard: payload,
+            })
+        })
     }
 }

@@ -2,8 +2,7 @@
 
 use actix_web::HttpRequest;
 
-/// The path of a request in the form by which it found its route: `/%6dcp` is `/mcp`, so the rules of
-/// `/mcp` hold for it too.
+/// The decoded path of a request, by which its route was found: `/%6dcp` is `/mcp`.
 pub(crate) fn path_of(request: &HttpRequest) -> &str {
     request.match_info().as_str()
 }

@@ -1,5 +1,5 @@
-//! Several messages in one POST, which 2025-03-26 alone has (L-13, D-14). A batch is taken whole or
-//! refused whole; what is taken is answered message by message.
+//! JSON-RPC batches (MCP 2025-03-26 only). A batch is accepted or refused as a whole; an accepted one is
+//! answered message by message.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -15,33 +15,34 @@ use crate::http::{auth::authenticate::Caller, edge::error::HttpError, state::App
 use crate::{
     dispatch::{Dispatcher, Failure},
     features::target::Target,
-    session::{Authorized, Reply, SessionError, SessionHandle, SessionRequest, last_message},
+    session::{Authorized, Reply, SessionError, SessionHandle, SessionRequest, response_message},
 };
 use mcp_protocol::{
     envelope::OwnedParams,
     headers::{Field, Headers},
-    jsonrpc::{self, Id, Incoming, RpcError},
+    jsonrpc::{self, Id, Incoming},
     method::Method,
+    rpc_error::RpcError,
     version::ProtocolVersion,
 };
 use resource_server::{cause::Cause, principal::Principal, scope::ScopeSet};
 
-/// How many messages a batch has at most.
+/// The maximum number of messages.
 const LONGEST: usize = 20;
 
-/// How many messages of a batch are under way at once, so that it leaves places to other requests.
+/// Messages of a batch that run at once, so that it leaves capacity for other requests.
 const AT_ONCE: usize = 4;
 
 pub(crate) async fn answer(
     members: &[&RawValue],
     headers: &Headers<'_>,
     caller: &Caller,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.principal;
     let not_supported =
         || refused("Invalid request: batches are not supported; send one message per POST");
-    let Some(sessions) = &site.sessions else {
+    let Some(sessions) = &state.sessions else {
         return Err(not_supported());
     };
     if headers.session_id == Field::Absent {
@@ -52,25 +53,26 @@ pub(crate) async fn answer(
         return Err(not_supported());
     }
     let messages = read(members)?;
-    check_scopes(&messages, &session, &site.dispatcher, principal)?;
+    check_scopes(&messages, &session, &state.dispatcher, principal)?;
     let permit = session
         .admit_batch()
         .await
         .map_err(|error| HttpError::session(error, None))?;
-    let (version, dispatcher) = (session.version(), Arc::clone(&site.dispatcher));
+    let (version, dispatcher) = (session.version(), Arc::clone(&state.dispatcher));
     let messages: Vec<_> = messages
         .iter()
         .map(|message| Message::of(message, version, &dispatcher))
         .collect();
     let authorized: Vec<_> = messages
         .iter()
-        .map(|_| legacy::under(caller, site))
+        .map(|_| legacy::authorized(caller, state))
         .collect();
     let run = async move {
         let _permit = permit;
         run(messages, session, authorized, &dispatcher).await
     };
-    // Like any call of a session, what has been taken does not end with the connection (L-19).
+    // Like a single call of a session, a batch goes on when the connection is closed (MCP 2025-03-26,
+    // Transports, Streamable HTTP).
     let answers = actix_web::rt::spawn(run)
         .await
         .map_err(|error| HttpError::Internal {
@@ -85,7 +87,7 @@ pub(crate) async fn answer(
     Ok(json_response::json(format!("[{}]", answers.join(","))))
 }
 
-/// Reads the messages, none of which has been done anything for yet.
+/// Reads the messages. None of them has been executed yet.
 fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
     if !(1..=LONGEST).contains(&members.len()) {
         return Err(refused(&format!(
@@ -96,8 +98,8 @@ fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
         .iter()
         .map(|member| jsonrpc::read_member(member))
         .collect::<Result<Vec<_>, _>>()
-        // Not under an id: the client waits for an answer to the whole.
-        .map_err(|unreadable| refused(&unreadable.error.message))?;
+        // Without an id: the client waits for a response to the batch.
+        .map_err(|failed| refused(&failed.error.message))?;
     let mut ids = HashSet::new();
     for message in &messages {
         let is_new = match message {
@@ -126,8 +128,8 @@ fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
     Ok(messages)
 }
 
-/// Refuses the batch, before any of it runs, if the token lacks a scope for any of it. The challenge
-/// names what all of it needs, so that one step-up is enough.
+/// Refuses the batch, before any of it runs, if the token lacks a scope for any message. The challenge names
+/// the scopes of all messages, so that one step-up is enough.
 fn check_scopes(
     messages: &[Incoming<'_>],
     session: &SessionHandle,
@@ -161,7 +163,7 @@ fn check_scopes(
     }
 }
 
-/// A message of a batch that was taken.
+/// A message of an accepted batch.
 enum Message {
     Request {
         id: Id,
@@ -210,7 +212,7 @@ impl Message {
     }
 }
 
-/// What the messages are answered with, in their order; nothing for those that want no answer.
+/// The responses in the order of the requests.
 ///
 /// # Errors
 /// If the session ends meanwhile.
@@ -239,13 +241,13 @@ async fn run_one(
     let version = session.version();
     match message {
         Message::Notification { method, params } => {
-            session.note(method, params).await?;
+            session.notify(method, params).await?;
             Ok(None)
         }
         Message::Response { id, result } => {
-            // No message of a batch answers it, so one that does not count is let fall.
+            // A response has no reply, so one that is refused is ignored.
             let _ = session
-                .settle(id, result, authorized.principal.scopes)
+                .handle_response(id, result, authorized.principal.scopes)
                 .await?;
             Ok(None)
         }
@@ -264,14 +266,14 @@ async fn run_one(
                         target,
                         params,
                     };
-                    match session.call_quietly(authorized, request).await? {
-                        Reply::Whole(outcome) => outcome,
-                        // The client called it off, and wants no answer.
+                    match session.call_without_stream(authorized, request).await? {
+                        Reply::Complete(outcome) => outcome,
+                        // The client cancelled it and expects no answer.
                         Reply::Cancelled | Reply::Stream(_) => return Ok(None),
                     }
                 }
             };
-            Ok(Some(last_message(outcome, &id, version, dispatcher)))
+            Ok(Some(response_message(outcome, &id, version, dispatcher)))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The event stream of a modern call, opened when the call has something to say before its answer,
-//! and not before: until then every status is still possible (D-19).
+//! The event stream of a call of MCP 2026-07-28. It is opened by the first notification, because before that
+//! any HTTP status is possible.
 
 use std::{
     convert::Infallible,
@@ -22,8 +22,8 @@ use tokio::{
 };
 
 use crate::{
-    dispatch::{Failure, Work},
-    features::conversation::{AnswerFuture, Client, NoAnswer},
+    dispatch::{Failure, PendingAnswer},
+    features::conversation::{Peer, PeerError, ResponseFuture},
 };
 use mcp_protocol::{
     answer::Answer,
@@ -32,47 +32,47 @@ use mcp_protocol::{
     sse::{self, KEEP_ALIVE},
 };
 
-/// How many messages may wait for a client that reads slowly. Progress that finds no place is lost.
+/// Notifications that may be queued for a client that reads slowly; further ones are dropped.
 const QUEUE: usize = 32;
 
-/// Tells a proxy in front not to gather what should be passed on (T-24).
+/// Tells a proxy not to buffer the stream (nginx, `X-Accel-Buffering`).
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Makes the last message of a stream out of what became of its call.
+/// Turns the outcome of a call into the last message of its stream.
 type Finish = Box<dyn FnOnce(Result<Answer, Failure>) -> String>;
 
-/// What became of a call.
-pub(crate) enum Outcome {
-    /// It answered before it had anything else to say.
-    Whole(Result<Answer, Failure>),
-    /// It spoke first; this is the rest of it.
-    Streamed(HttpResponse),
+/// The response to a call.
+pub(crate) enum CallOutcome {
+    /// The answer; nothing was sent before it.
+    Complete(Result<Answer, Failure>),
+    /// A stream, which ends with the answer.
+    Streaming(HttpResponse),
 }
 
-/// The client's end of a call that can only be answered.
-struct Silent;
+/// The peer of a call that asked for no notifications.
+struct SilentPeer;
 
-impl Client for Silent {
+impl Peer for SilentPeer {
     fn notify(&self, _: String) {}
 
     fn admits(&self, _: Level) -> bool {
         false
     }
 
-    fn ask(&self, _: &ServerRequest) -> AnswerFuture {
-        Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
+    fn ask(&self, _: &ServerRequest) -> ResponseFuture {
+        Box::pin(std::future::ready(Err(PeerError::Unanswered)))
     }
 }
 
-/// The client's end of a call on whose stream there may be notifications.
-struct EventSender {
+/// The peer of a call that asked for notifications.
+struct NotificationSender {
     messages: mpsc::Sender<String>,
     log_level: Option<Level>,
 }
 
-impl Client for EventSender {
+impl Peer for NotificationSender {
     fn notify(&self, message: String) {
-        // A client that does not read gets less to read.
+        // Dropped if the client reads too slowly.
         let _ = self.messages.try_send(message);
     }
 
@@ -80,70 +80,70 @@ impl Client for EventSender {
         self.log_level.is_some_and(|least| level >= least)
     }
 
-    fn ask(&self, _: &ServerRequest) -> AnswerFuture {
-        Box::pin(std::future::ready(Err(NoAnswer::Unanswered)))
+    fn ask(&self, _: &ServerRequest) -> ResponseFuture {
+        Box::pin(std::future::ready(Err(PeerError::Unanswered)))
     }
 }
 
-/// What a call has said that has not been sent.
-pub(crate) struct EventReceiver(Option<mpsc::Receiver<String>>);
+/// Notifications that have not been sent yet.
+pub(crate) struct NotificationReceiver(Option<mpsc::Receiver<String>>);
 
-/// Both ends of a call's stream. There is nothing to it where the client asked for neither progress
-/// nor log messages.
+/// The peer of a call and the receiver of its notifications. They are dropped if the client asked for neither
+/// progress nor log messages.
 pub(crate) fn channel(
     wants_progress: bool,
     log_level: Option<Level>,
-) -> (Rc<dyn Client>, EventReceiver) {
+) -> (Rc<dyn Peer>, NotificationReceiver) {
     if wants_progress || log_level.is_some() {
         let (messages, receiver) = mpsc::channel(QUEUE);
-        let outlet = EventSender {
+        let sender = NotificationSender {
             messages,
             log_level,
         };
-        (Rc::new(outlet), EventReceiver(Some(receiver)))
+        (Rc::new(sender), NotificationReceiver(Some(receiver)))
     } else {
-        (Rc::new(Silent), EventReceiver(None))
+        (Rc::new(SilentPeer), NotificationReceiver(None))
     }
 }
 
-/// Runs a call until it has something to say. `finish` makes the last message of a stream out of
-/// what became of the call; `silence` is how long that stream is silent at most.
+/// Runs a call until its answer or its first notification. `finish` turns the outcome into the last message
+/// of a stream.
 pub(crate) async fn run(
-    mut work: Work,
-    mut inbox: EventReceiver,
-    silence: Duration,
+    mut pending: PendingAnswer,
+    mut notifications: NotificationReceiver,
+    heartbeat_interval: Duration,
     finish: impl FnOnce(Result<Answer, Failure>) -> String + 'static,
-) -> Outcome {
+) -> CallOutcome {
     let first = poll_fn(|context| {
-        if let Poll::Ready(Some(message)) = inbox.poll(context) {
+        if let Poll::Ready(Some(message)) = notifications.poll(context) {
             return Poll::Ready(Err(message));
         }
-        work.as_mut().poll(context).map(Ok)
+        pending.as_mut().poll(context).map(Ok)
     })
     .await;
-    let (said, work, finish, last) = match first {
+    let (first_message, pending, finish, last) = match first {
         Err(message) => {
             let finish: Finish = Box::new(finish);
-            (message, Some(work), Some(finish), None)
+            (message, Some(pending), Some(finish), None)
         }
-        // It may have spoken on the last stretch to its answer. A failure keeps its status instead.
-        Ok(Ok(answer)) => match inbox.take() {
-            None => return Outcome::Whole(Ok(answer)),
+        // It may have sent a notification just before its answer. A failure keeps its status instead.
+        Ok(Ok(answer)) => match notifications.take() {
+            None => return CallOutcome::Complete(Ok(answer)),
             Some(message) => (message, None, None, Some(finish(Ok(answer)))),
         },
-        Ok(Err(failure)) => return Outcome::Whole(Err(failure)),
+        Ok(Err(failure)) => return CallOutcome::Complete(Err(failure)),
     };
-    Outcome::Streamed(event_stream(CallStream {
-        first: Some(said),
-        work,
-        inbox,
+    CallOutcome::Streaming(event_stream(CallStream {
+        first: Some(first_message),
+        pending,
+        notifications,
         finish,
         last,
-        silence: Heartbeat::new(silence),
+        heartbeat: Heartbeat::new(heartbeat_interval),
     }))
 }
 
-/// Watches over a stream on which nothing is said. Proxies close connections that are silent for long.
+/// A timer for comments on a stream without messages, because proxies close silent connections.
 pub(crate) struct Heartbeat {
     longest: Duration,
     rest: Pin<Box<Sleep>>,
@@ -157,17 +157,17 @@ impl Heartbeat {
         }
     }
 
-    /// Something was said.
+    /// A message was sent.
     pub(crate) fn restart(&mut self) {
         self.rest.as_mut().reset(Instant::now() + self.longest);
     }
 
-    /// Comes when there was silence for too long (T-25).
+    /// Ready when nothing was sent for too long.
     pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.rest.as_mut().poll(context)
     }
 
-    /// A comment if there was silence for too long (T-25).
+    /// A comment, if nothing was sent for too long.
     fn poll_comment(
         &mut self,
         context: &mut Context<'_>,
@@ -182,7 +182,7 @@ impl Heartbeat {
     }
 }
 
-/// A response that is an event stream.
+/// A response with an event stream.
 pub(crate) fn event_stream(
     events: impl Stream<Item = Result<Bytes, Infallible>> + 'static,
 ) -> HttpResponse {
@@ -193,8 +193,8 @@ pub(crate) fn event_stream(
         .streaming(events)
 }
 
-impl EventReceiver {
-    /// What is there already.
+impl NotificationReceiver {
+    /// A notification, if there is one.
     fn take(&mut self) -> Option<String> {
         self.0.as_mut()?.try_recv().ok()
     }
@@ -207,19 +207,20 @@ impl EventReceiver {
     }
 }
 
-/// The rest of a call. Dropping it, as when the client goes away, cancels the call (T-27).
+/// The rest of a call. Dropping it, when the client disconnects, cancels the call (MCP 2026-07-28,
+/// Transports, Cancellation).
 struct CallStream {
     first: Option<String>,
-    work: Option<Work>,
-    inbox: EventReceiver,
+    pending: Option<PendingAnswer>,
+    notifications: NotificationReceiver,
     finish: Option<Finish>,
     last: Option<String>,
-    silence: Heartbeat,
+    heartbeat: Heartbeat,
 }
 
 impl CallStream {
     fn event(&mut self, json: &str) -> Poll<Option<Result<Bytes, Infallible>>> {
-        self.silence.restart();
+        self.heartbeat.restart();
         Poll::Ready(Some(Ok(sse::message(None, json).into())))
     }
 }
@@ -231,24 +232,24 @@ impl Stream for CallStream {
         if let Some(message) = self.first.take() {
             return self.event(&message);
         }
-        // Polled before the inbox, so that what it says on the way to its answer is in the inbox
-        // when the answer is there.
-        if let Some(work) = &mut self.work
-            && let Poll::Ready(outcome) = work.as_mut().poll(context)
+        // Polled before the notifications, so that those it sends just before its answer are received when the
+        // answer is ready.
+        if let Some(pending) = &mut self.pending
+            && let Poll::Ready(outcome) = pending.as_mut().poll(context)
         {
-            self.work = None;
+            self.pending = None;
             self.last = self.finish.take().map(|finish| finish(outcome));
         }
-        if let Poll::Ready(Some(message)) = self.inbox.poll(context) {
+        if let Poll::Ready(Some(message)) = self.notifications.poll(context) {
             return self.event(&message);
         }
-        if self.work.is_none() {
+        if self.pending.is_none() {
             return match self.last.take() {
                 Some(message) => self.event(&message),
                 None => Poll::Ready(None),
             };
         }
-        self.silence.poll_comment(context)
+        self.heartbeat.poll_comment(context)
     }
 }
 
@@ -258,7 +259,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use mcp_protocol::jsonrpc::RpcError;
+    use mcp_protocol::rpc_error::RpcError;
 
     /// Longer than any of these tests.
     const SILENCE: Duration = Duration::from_secs(60);
@@ -270,9 +271,9 @@ mod tests {
         }
     }
 
-    async fn streamed(outcome: Outcome) -> String {
-        let Outcome::Streamed(response) = outcome else {
-            panic!("nothing was said");
+    async fn streamed(outcome: CallOutcome) -> String {
+        let CallOutcome::Streaming(response) = outcome else {
+            panic!("nothing was sent");
         };
         for (name, value) in [
             ("content-type", "text/event-stream"),
@@ -289,14 +290,17 @@ mod tests {
     #[actix_rt::test]
     async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
         for wants_progress in [false, true] {
-            let (client, inbox) = channel(wants_progress, None);
-            let work: Work = Box::pin(async move {
+            let (client, notifications) = channel(wants_progress, None);
+            let pending: PendingAnswer = Box::pin(async move {
                 let _client = client;
                 tokio::task::yield_now().await;
                 Err(RpcError::invalid_params("x").into())
             });
-            let outcome = run(work, inbox, SILENCE, last).await;
-            assert!(matches!(outcome, Outcome::Whole(Err(Failure::Rpc(_)))));
+            let outcome = run(pending, notifications, SILENCE, last).await;
+            assert!(matches!(
+                outcome,
+                CallOutcome::Complete(Err(Failure::Rpc(_)))
+            ));
         }
     }
 
@@ -304,8 +308,8 @@ mod tests {
     #[actix_rt::test]
     async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
         for failed in [false, true] {
-            let (client, inbox) = channel(true, None);
-            let work: Work = Box::pin(async move {
+            let (client, notifications) = channel(true, None);
+            let pending: PendingAnswer = Box::pin(async move {
                 client.notify("1".to_owned());
                 tokio::task::yield_now().await;
                 client.notify("2".to_owned());
@@ -318,7 +322,7 @@ mod tests {
             });
             let answer = if failed { "no" } else { "done" };
             assert_eq!(
-                streamed(run(work, inbox, SILENCE, last).await).await,
+                streamed(run(pending, notifications, SILENCE, last).await).await,
                 format!("data: 1\n\ndata: 2\n\ndata: 3\n\ndata: {answer}\n\n")
             );
         }
@@ -327,26 +331,26 @@ mod tests {
     /// P-18.
     #[actix_rt::test]
     async fn who_wants_no_progress_gets_none() {
-        let (client, inbox) = channel(false, None);
-        let work: Work = Box::pin(async move {
+        let (client, notifications) = channel(false, None);
+        let pending: PendingAnswer = Box::pin(async move {
             client.notify("1".to_owned());
             Ok(Answer::Empty)
         });
-        let outcome = run(work, inbox, SILENCE, last).await;
-        assert!(matches!(outcome, Outcome::Whole(Ok(Answer::Empty))));
+        let outcome = run(pending, notifications, SILENCE, last).await;
+        assert!(matches!(outcome, CallOutcome::Complete(Ok(Answer::Empty))));
     }
 
     #[actix_rt::test]
     async fn a_client_that_does_not_read_loses_progress_and_never_the_answer() {
-        let (client, inbox) = channel(true, None);
-        let work: Work = Box::pin(async move {
+        let (client, notifications) = channel(true, None);
+        let pending: PendingAnswer = Box::pin(async move {
             for n in 0..10 * QUEUE {
                 client.notify(n.to_string());
             }
             tokio::task::yield_now().await;
             Ok(Answer::Empty)
         });
-        let text = streamed(run(work, inbox, SILENCE, last).await).await;
+        let text = streamed(run(pending, notifications, SILENCE, last).await).await;
         assert_eq!(text.matches("data: ").count(), QUEUE + 1);
         assert!(text.ends_with("data: done\n\n"));
     }
@@ -354,14 +358,15 @@ mod tests {
     /// T-27.
     #[actix_rt::test]
     async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
-        let (client, inbox) = channel(true, None);
+        let (client, notifications) = channel(true, None);
         let (held, dropped) = oneshot::channel::<()>();
-        let work: Work = Box::pin(async move {
+        let pending: PendingAnswer = Box::pin(async move {
             let _held = held;
             client.notify("1".to_owned());
             std::future::pending().await
         });
-        let Outcome::Streamed(response) = run(work, inbox, SILENCE, last).await else {
+        let CallOutcome::Streaming(response) = run(pending, notifications, SILENCE, last).await
+        else {
             panic!("it spoke");
         };
         let mut body = response.into_body();

@@ -1,4 +1,4 @@
-//! `/mcp`: the one endpoint of both eras.
+//! The MCP endpoint.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -25,37 +25,38 @@ use crate::{
 use mcp_protocol::{
     envelope::Params,
     era::{self, Era},
-    jsonrpc::{self, Body, Incoming, RpcError},
+    jsonrpc::{self, Body, Incoming},
     method::Method,
+    rpc_error::RpcError,
     status,
     version::ProtocolVersion,
 };
 use resource_server::trace_context::TraceParent;
 
-/// One message from the client.
+/// Receives one message, or a batch.
 pub(crate) async fn post(
     request: HttpRequest,
     mut payload: Payload,
-    site: Data<AppState>,
+    state: Data<AppState>,
 ) -> HttpResponse {
-    match answer(&request, &mut payload, &site).await {
+    match answer(&request, &mut payload, &state).await {
         Ok(response) => response,
         Err(error) => error.respond_unread(&request, payload).await,
     }
 }
 
-/// The stream on which a legacy server may speak unasked, or the rest of one that was lost (L-20,
-/// L-22). A modern client has neither (T-28).
+/// Opens the standalone stream of a session, or resumes a stream (legacy revisions only; MCP 2025-11-25,
+/// Transports).
 pub(crate) async fn get(
     request: HttpRequest,
     payload: Payload,
-    site: Data<AppState>,
+    state: Data<AppState>,
 ) -> HttpResponse {
     let outcome = async {
-        let caller = authenticate(&request, &site).await?;
-        let sessions = legacy_sessions(&request, &site)?;
+        let caller = authenticate(&request, &state).await?;
+        let sessions = legacy_sessions(&request, &state)?;
         body::check_accepts_stream(&request)?;
-        legacy::listen(&request, &site, sessions, &caller).await
+        legacy::listen(&request, &state, sessions, &caller).await
     };
     match outcome.await {
         Ok(response) => response,
@@ -63,15 +64,15 @@ pub(crate) async fn get(
     }
 }
 
-/// Ends a legacy session (L-09).
+/// Closes a session (MCP 2025-11-25, Transports, Session Management).
 pub(crate) async fn delete(
     request: HttpRequest,
     payload: Payload,
-    site: Data<AppState>,
+    state: Data<AppState>,
 ) -> HttpResponse {
     let outcome = async {
-        let caller = authenticate(&request, &site).await?;
-        let sessions = legacy_sessions(&request, &site)?;
+        let caller = authenticate(&request, &state).await?;
+        let sessions = legacy_sessions(&request, &state)?;
         legacy::close(&request, sessions, &caller)
     };
     match outcome.await {
@@ -91,20 +92,20 @@ pub(crate) async fn other_method(request: HttpRequest, payload: Payload) -> Http
 async fn answer(
     request: &HttpRequest,
     payload: &mut Payload,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let mut caller = authenticate(request, site).await?;
+    let mut caller = authenticate(request, state).await?;
     body::check_media_types(request)?;
-    let body = body::read(request, payload, body::LONGEST_BODY, site.body_timeout).await?;
+    let body = body::read(request, payload, body::LONGEST_BODY, state.body_timeout).await?;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
-        Body::One(incoming) => incoming,
+        Body::Single(incoming) => incoming,
         Body::Batch(members) => {
             note(request, |info| {
                 info.method = metrics::Method::Batch;
                 info.era = metrics::Era::Legacy;
             });
-            return batch::answer(&members, &headers, &caller, site).await;
+            return batch::answer(&members, &headers, &caller, state).await;
         }
     };
     let refused = |error| HttpError::Rpc {
@@ -114,32 +115,32 @@ async fn answer(
     };
     let params = incoming.params().map_err(refused)?;
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
-    // A request has one trace: the header's, if it has one, for the authorization server was told that.
+    // The header takes precedence, because the authorization server was sent that trace.
     let parent = || TraceParent::parse(&params.trace_parent()?);
     caller.trace.parent = caller.trace.parent.or_else(parent);
-    let found = find(&incoming, &params, era, site);
+    let found = find(&incoming, &params, era, state);
     note(request, |info| {
         info.trace = caller.trace;
         note_message(info, &incoming, era);
         info.feature = found.as_ref().and_then(|(method, target)| {
             let target = target.as_ref().ok()?;
-            target.feature(site.dispatcher.catalogue(), *method)
+            target.feature(state.dispatcher.catalogue(), *method)
         });
     });
     let target = found.map(|(_, target)| target);
     match (era, incoming) {
         (Era::Modern, Incoming::Request(message)) => {
-            modern::answer(&message, params, target, &headers, &caller, site).await
+            modern::answer(&message, params, target, &headers, &caller, state).await
         }
-        // Nothing that a modern client may notify us of concerns us (D-16).
+        // No notification of a modern client has an effect here.
         (Era::Modern, Incoming::Notification(_) | Incoming::Response(_)) => Ok(accepted()),
         (Era::Legacy, incoming) => {
-            legacy::answer(incoming, &params, target, &headers, &caller, site).await
+            legacy::answer(incoming, &params, target, &headers, &caller, state).await
         }
     }
 }
 
-/// Notes what a message asks for, for the access log and the metrics.
+/// Stores the method and the era for the access log and the metrics.
 fn note_message(info: &mut request_info::RequestInfo, incoming: &Incoming<'_>, era: Era) {
     info.era = match era {
         Era::Modern => metrics::Era::Modern,
@@ -152,32 +153,32 @@ fn note_message(info: &mut request_info::RequestInfo, incoming: &Incoming<'_>, e
     };
 }
 
-/// What a request asks for, and what it is about.
+/// The method of a request, and the feature that it names.
 fn find(
     incoming: &Incoming<'_>,
     params: &Params<'_>,
     era: Era,
-    site: &AppState,
+    state: &AppState,
 ) -> Option<(Method, Result<Target, RpcError>)> {
     let Incoming::Request(message) = incoming else {
         return None;
     };
     let method = Method::named(&message.method)?;
-    // All that depends on the revision is the error code for a URI that leads nowhere.
+    // Only the error code for an unknown URI depends on the revision.
     let version = match era {
         Era::Modern => ProtocolVersion::V2026_07_28,
         Era::Legacy => ProtocolVersion::V2025_11_25,
     };
-    Some((method, site.dispatcher.find(method, params, version)))
+    Some((method, state.dispatcher.find(method, params, version)))
 }
 
-/// The sessions, for a method that modern clients have not.
+/// The sessions, unless the client is modern.
 fn legacy_sessions<'a>(
     request: &HttpRequest,
-    site: &'a AppState,
+    state: &'a AppState,
 ) -> Result<&'a crate::session::Sessions, HttpError> {
     let is_modern = era::has_modern_header(&mcp_headers(request.headers()));
-    match &site.sessions {
+    match &state.sessions {
         Some(sessions) if !is_modern => Ok(sessions),
         _ => Err(HttpError::MethodNotAllowed { allow: "POST" }),
     }

@@ -1,4 +1,4 @@
-//! Bodies that are there as a whole when their response is made, handed over in pieces.
+//! Responses with a complete JSON body, handed over in chunks.
 
 use std::{
     array,
@@ -20,18 +20,17 @@ use actix_web::{
 
 use mcp_protocol::jsonrpc::{Id, around_result};
 
-/// The longest piece. Each is copied into the connection's buffer, and the C library copies more than 2 KiB
-/// at once by an instruction that some processors run seventeen times as slowly if source and destination
-/// lie unluckily (docs/PERFORMANCE.md).
-const PIECE: usize = 2 * 1_024;
+/// The longest chunk. Each is copied into the buffer of the connection, and the C library copies more than 2
+/// KiB at once by an instruction that is up to seventeen times slower on some processors
+/// (docs/PERFORMANCE.md).
+const CHUNK: usize = 2 * 1_024;
 
-/// A successful response of one JSON document.
+/// A response with a JSON document.
 pub(crate) fn json(body: impl Into<Bytes>) -> HttpResponse {
     respond([body.into(), Bytes::new(), Bytes::new()])
 }
 
-/// The response to a request whose result is the same every time, such as a list of tools: tens of
-/// kilobytes, which are sent from where they stand, and not copied into a text around them first.
+/// A response with a result that is shared between requests, such as a list of tools. It is not copied.
 pub(crate) fn ready(result: Arc<str>, id: &Id) -> HttpResponse {
     let (before, after) = around_result(id);
     respond([
@@ -53,10 +52,10 @@ fn body(parts: [Bytes; 3]) -> BoxBody {
     let length: usize = parts.iter().map(Bytes::len).sum();
     let mut parts = parts.into_iter();
     let part = parts.next().unwrap_or_default();
-    if part.len() == length && length <= PIECE {
+    if part.len() == length && length <= CHUNK {
         return BoxBody::new(part);
     }
-    BoxBody::new(Whole {
+    BoxBody::new(ChunkedBody {
         length: length as u64,
         part,
         parts,
@@ -71,14 +70,14 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-struct Whole {
+struct ChunkedBody {
     length: u64,
     /// What is left of the part that is being handed over.
     part: Bytes,
     parts: array::IntoIter<Bytes, 3>,
 }
 
-impl MessageBody for Whole {
+impl MessageBody for ChunkedBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -95,7 +94,7 @@ impl MessageBody for Whole {
                 None => return Poll::Ready(None),
             }
         }
-        let length = self.part.len().min(PIECE);
+        let length = self.part.len().min(CHUNK);
         Poll::Ready(Some(Ok(self.part.split_to(length))))
     }
 }
@@ -125,7 +124,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_its_parts_it_comes_whole_and_in_short_pieces(
-            parts in proptest::array::uniform3(proptest::collection::vec(any::<u8>(), 0..3 * PIECE)),
+            parts in proptest::array::uniform3(proptest::collection::vec(any::<u8>(), 0..3 * CHUNK)),
         ) {
             let whole = parts.concat();
             let mut body = pin!(body(parts.map(Bytes::from)));
@@ -134,7 +133,7 @@ mod tests {
             let pieces = async {
                 while let Some(piece) = poll_fn(|context| body.as_mut().poll_next(context)).await {
                     let piece = piece.unwrap();
-                    assert!((1..=PIECE).contains(&piece.len()), "{}", piece.len());
+                    assert!((1..=CHUNK).contains(&piece.len()), "{}", piece.len());
                     came.extend(piece);
                 }
             };

@@ -1,4 +1,4 @@
-//! A legacy message: `initialize`, or within a session.
+//! Messages of legacy revisions: `initialize`, or within a session.
 
 use std::sync::Arc;
 
@@ -25,9 +25,10 @@ use mcp_protocol::{
     envelope::{OwnedParams, Params},
     era::{self, Era},
     headers::{Field, Headers},
-    jsonrpc::{self, Id, Incoming, Request, RpcError},
+    jsonrpc::{self, Id, Incoming, Request},
     method::Method,
     outgoing::ClientCapabilities,
+    rpc_error::RpcError,
     sse::EventId,
     status,
     version::ProtocolVersion,
@@ -41,23 +42,23 @@ pub(crate) async fn answer(
     target: Option<Result<Target, RpcError>>,
     headers: &Headers<'_>,
     caller: &Caller,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.principal;
     let id = id_of(&incoming);
-    let Some(sessions) = &site.sessions else {
+    let Some(sessions) = &state.sessions else {
         return Err(bad_request(era::legacy_is_off(&incoming, headers), id));
     };
     let message = match incoming {
         Incoming::Request(message) if message.method == "initialize" => {
-            return open(&message, headers, caller, site, sessions);
+            return open(&message, headers, caller, state, sessions);
         }
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
             let session = find(headers, caller, sessions, None)?;
             let params = notification.raw_params().map(ToOwned::to_owned);
             session
-                .note(notification.method.into_owned(), params)
+                .notify(notification.method.into_owned(), params)
                 .await
                 .map_err(|error| HttpError::session(error, None))?;
             return Ok(accepted());
@@ -66,7 +67,7 @@ pub(crate) async fn answer(
             let session = find(headers, caller, sessions, None)?;
             let result = response.result.map(ToOwned::to_owned);
             return match session
-                .settle(response.id, result, principal.scopes)
+                .handle_response(response.id, result, principal.scopes)
                 .await
                 .map_err(|error| HttpError::session(error, None))?
             {
@@ -79,7 +80,7 @@ pub(crate) async fn answer(
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
-        return respond(unknown, &message.id, version, principal, site);
+        return respond(unknown, &message.id, version, principal, state);
     };
     let request = SessionRequest {
         id: message.id.clone(),
@@ -88,25 +89,26 @@ pub(crate) async fn answer(
         params: OwnedParams::from(params),
     };
     let reply = session
-        .call(under(caller, site), request)
+        .call(authorized(caller, state), request)
         .await
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
-        Reply::Whole(outcome) => respond(outcome, &message.id, version, principal, site),
+        Reply::Complete(outcome) => respond(outcome, &message.id, version, principal, state),
         Reply::Stream(frames) => {
-            let watch = StreamAuthorization::of_call(caller, site);
-            let response = open_stream::of_frames(frames, site.silence, watch, || ());
-            Ok(counted(response, StreamKind::Call, site))
+            let authorization = StreamAuthorization::of_call(caller, state);
+            let response =
+                open_stream::of_frames(frames, state.heartbeat_interval, authorization, || ());
+            Ok(counted(response, StreamKind::Call, state))
         }
         Reply::Cancelled => Ok(accepted()),
     }
 }
 
-/// Who a call of a session is for, and until when.
-pub(crate) fn under(caller: &Caller, site: &AppState) -> Authorized {
+/// The caller of a call within a session.
+pub(crate) fn authorized(caller: &Caller, state: &AppState) -> Authorized {
     Authorized {
         principal: Arc::clone(&caller.principal),
-        active_use: site
+        active_use: state
             .guard
             .auth()
             .active_use(&caller.principal, caller.epoch),
@@ -114,19 +116,19 @@ pub(crate) fn under(caller: &Caller, site: &AppState) -> Authorized {
     }
 }
 
-/// Opens a session (L-01).
+/// Opens a session (MCP 2025-11-25, Lifecycle, Initialization).
 fn open(
     message: &Request<'_>,
     headers: &Headers<'_>,
     caller: &Caller,
-    site: &AppState,
+    state: &AppState,
     sessions: &Sessions,
 ) -> Result<HttpResponse, HttpError> {
     let id = || Some(message.id.clone());
     let (version, capabilities) =
         negotiate(message, headers).map_err(|error| bad_request(error, id()))?;
     let principal = &caller.principal;
-    let active_use = site
+    let active_use = state
         .guard
         .auth()
         .active_use_of_owner(principal, caller.epoch);
@@ -143,7 +145,7 @@ fn open(
     );
     let mut response = json_response::json(jsonrpc::success(
         &message.id,
-        &site.dispatcher.wire().initialized(version),
+        &state.dispatcher.wire_format().initialized(version),
     ));
     response.headers_mut().insert(
         SESSION_ID.clone(),
@@ -155,7 +157,7 @@ fn open(
     Ok(response)
 }
 
-/// Checks an `initialize`, and says which revision the session gets, and what its client can do.
+/// Validates `initialize`; the negotiated revision and the client's capabilities.
 fn negotiate(
     message: &Request<'_>,
     headers: &Headers<'_>,
@@ -171,10 +173,10 @@ fn negotiate(
     Ok((version, capabilities.within(version)))
 }
 
-/// Opens the general stream, or goes on with one that was lost.
+/// Opens the standalone stream, or resumes a stream.
 pub(crate) async fn listen(
     request: &HttpRequest,
-    site: &AppState,
+    state: &AppState,
     sessions: &Sessions,
     caller: &Caller,
 ) -> Result<HttpResponse, HttpError> {
@@ -184,7 +186,7 @@ pub(crate) async fn listen(
     let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
     let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
         Field::Absent => None,
-        // Of several, each names another place to go on from (D-28).
+        // Several would name different events.
         field @ (Field::One(_) | Field::Several) => Some(
             field
                 .text()
@@ -197,16 +199,16 @@ pub(crate) async fn listen(
         .await
         .map_err(|error| HttpError::session(error, None))?
         .ok_or(HttpError::NotResumable)?;
-    let watch = StreamAuthorization::of_stream(caller, site);
-    // Whoever only listens uses the session too.
+    let authorization = StreamAuthorization::of_stream(caller, state);
+    // Listening keeps the session from expiring.
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
-    let response = open_stream::of_frames(frames, site.silence, watch, in_use);
-    Ok(counted(response, StreamKind::Session, site))
+    let response = open_stream::of_frames(frames, state.heartbeat_interval, authorization, in_use);
+    Ok(counted(response, StreamKind::Session, state))
 }
 
-/// Ends a session (L-09).
+/// Closes a session (MCP 2025-11-25, Transports, Session Management).
 pub(crate) fn close(
     request: &HttpRequest,
     sessions: &Sessions,
@@ -232,7 +234,7 @@ pub(crate) fn close(
         .finish())
 }
 
-/// The session that a message names: the caller's own, in the revision that it negotiated.
+/// The session that a message names. It must belong to the caller, and the message must have its revision.
 pub(crate) fn find(
     headers: &Headers<'_>,
     caller: &Caller,
@@ -263,7 +265,7 @@ pub(crate) fn find(
 
 fn named_session<'a>(headers: &Headers<'a>) -> Option<&'a str> {
     match headers.session_id {
-        // A value that is no text cannot be a session's; it is as unknown as any other.
+        // A value that is not text is as unknown as any other.
         field @ Field::One(_) => Some(field.text().unwrap_or_default()),
         Field::Absent | Field::Several => None,
     }

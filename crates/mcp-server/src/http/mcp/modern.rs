@@ -1,11 +1,11 @@
-//! A modern request: for itself, without a session.
+//! A request of MCP 2026-07-28, without a session.
 
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
 
 use super::{
-    call_stream::{self, Outcome},
+    call_stream::{self, CallOutcome},
     open_stream,
     reply::respond,
     stream_authorization::StreamAuthorization,
@@ -14,20 +14,21 @@ use crate::http::{
     auth::authenticate::Caller, edge::error::HttpError, ops::scrape::counted, state::AppState,
 };
 use crate::{
-    dispatch::{Begun, Call, Failure},
+    dispatch::{Call, Dispatched, Failure},
     features::{
         subscriptions::{NotSubscribable, Subscriptions},
         target::Target,
     },
     metrics::StreamKind,
-    session::last_message,
+    session::response_message,
 };
 use mcp_protocol::{
     envelope::Params,
     era::{self, Admitted},
     headers::Headers,
-    jsonrpc::{self, Id, Request, RpcError},
+    jsonrpc::{self, Id, Request},
     method::Method,
+    rpc_error::RpcError,
     status,
     subscription::{self, Filter},
 };
@@ -38,7 +39,7 @@ pub(crate) async fn answer(
     target: Option<Result<Target, RpcError>>,
     headers: &Headers<'_>,
     caller: &Caller,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.principal;
     let admitted = era::admit(message, params, headers).map_err(|error| HttpError::Rpc {
@@ -48,11 +49,12 @@ pub(crate) async fn answer(
     })?;
     let version = admitted.version;
     if admitted.method == Method::Listen {
-        return listen(&message.id, &admitted, caller, site).await;
+        return listen(&message.id, &admitted, caller, state).await;
     }
     let progress_token = admitted.params.progress_token();
-    let (client, inbox) = call_stream::channel(progress_token.is_some(), admitted.log_level);
-    let begun = site.dispatcher.begin(Call {
+    let (client, notifications) =
+        call_stream::channel(progress_token.is_some(), admitted.log_level);
+    let dispatched = state.dispatcher.dispatch(Call {
         method: admitted.method,
         target: target.unwrap_or(Ok(Target::Method)),
         version,
@@ -63,43 +65,46 @@ pub(crate) async fn answer(
         capabilities: admitted.capabilities,
         client,
     });
-    let work = match begun {
-        Ok(Begun::UnderWay(work)) => work,
-        Ok(Begun::Answered(answer)) => {
-            return respond(Ok(answer), &message.id, version, principal, site);
+    let pending = match dispatched {
+        Ok(Dispatched::Pending(pending)) => pending,
+        Ok(Dispatched::Ready(answer)) => {
+            return respond(Ok(answer), &message.id, version, principal, state);
         }
-        Err(failure) => return respond(Err(failure), &message.id, version, principal, site),
+        Err(failure) => return respond(Err(failure), &message.id, version, principal, state),
     };
     let id = message.id.clone();
-    let dispatcher = Arc::clone(&site.dispatcher);
-    let outcome = call_stream::run(work, inbox, site.silence, move |outcome| {
-        last_message(outcome, &id, version, &dispatcher)
-    });
+    let dispatcher = Arc::clone(&state.dispatcher);
+    let outcome = call_stream::run(
+        pending,
+        notifications,
+        state.heartbeat_interval,
+        move |outcome| response_message(outcome, &id, version, &dispatcher),
+    );
     match outcome.await {
-        Outcome::Whole(outcome) => respond(outcome, &message.id, version, principal, site),
-        Outcome::Streamed(response) => Ok(counted(response, StreamKind::Call, site)),
+        CallOutcome::Complete(outcome) => respond(outcome, &message.id, version, principal, state),
+        CallOutcome::Streaming(response) => Ok(counted(response, StreamKind::Call, state)),
     }
 }
 
-/// Opens a stream on which the client is told of changes (P-12).
+/// Opens a `subscriptions/listen` stream (MCP 2026-07-28, Subscriptions).
 async fn listen(
     id: &Id,
     admitted: &Admitted<'_>,
     caller: &Caller,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.principal;
     let version = admitted.version;
-    let refuse = |failure| respond(Err(failure), id, version, principal, site);
+    let refuse = |failure| respond(Err(failure), id, version, principal, state);
     let filter = match Filter::read(&admitted.params) {
         Ok(filter) => filter,
         Err(error) => return refuse(error.into()),
     };
-    let catalogue = site.dispatcher.catalogue();
-    let mut watching = Subscriptions::default();
+    let catalogue = state.dispatcher.catalogue();
+    let mut subscriptions = Subscriptions::default();
     for uri in &filter.resource_subscriptions {
-        match watching.add(catalogue, principal.scopes, uri) {
-            // What is nowhere is not honoured, which the acknowledgement shows.
+        match subscriptions.add(catalogue, principal.scopes, uri) {
+            // Unknown URIs are dropped; the acknowledgement lists the accepted ones.
             Ok(()) | Err(NotSubscribable::NotFound) => {}
             Err(NotSubscribable::Forbidden { needed }) => {
                 return refuse(Failure::Forbidden { needed });
@@ -109,14 +114,14 @@ async fn listen(
     }
     let honoured = Filter {
         resources_list_changed: filter.resources_list_changed
-            && watching.add_list(catalogue, principal.scopes),
-        resource_subscriptions: watching.uris().map(str::to_owned).collect(),
+            && subscriptions.add_list(catalogue, principal.scopes),
+        resource_subscriptions: subscriptions.uris().map(str::to_owned).collect(),
     };
     let meta = subscription::meta(id);
-    let watch = StreamAuthorization::of_stream(caller, site);
-    let listening = site
+    let authorization = StreamAuthorization::of_stream(caller, state);
+    let listening = state
         .listeners
-        .open(Arc::clone(principal), watching, meta.clone())
+        .open(Arc::clone(principal), subscriptions, meta.clone())
         .await
         .map_err(|error| HttpError::session(error, Some(id.clone())))?;
     let response = open_stream::of_listening(
@@ -124,10 +129,13 @@ async fn listen(
         subscription::acknowledged(&meta, &honoured),
         jsonrpc::success(
             id,
-            &site.dispatcher.wire().subscription_ended(&meta, version),
+            &state
+                .dispatcher
+                .wire_format()
+                .subscription_ended(&meta, version),
         ),
-        site.silence,
-        watch,
+        state.heartbeat_interval,
+        authorization,
     );
-    Ok(counted(response, StreamKind::Subscription, site))
+    Ok(counted(response, StreamKind::Subscription, state))
 }

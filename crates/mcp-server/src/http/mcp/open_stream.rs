@@ -1,5 +1,5 @@
-//! Streams that stay open: those of legacy sessions, and the subscriptions of modern clients. Nothing
-//! is sent on one whose token is no longer good.
+//! Streams that stay open: those of sessions, and `subscriptions/listen`. Nothing is sent after the token has
+//! become invalid.
 
 use std::{
     convert::Infallible,
@@ -15,90 +15,89 @@ use tokio::sync::watch;
 
 use super::{
     call_stream::{Heartbeat, event_stream},
-    stream_authorization::Authority,
+    stream_authorization::Authorization,
 };
-use crate::session::{Frames, Listening};
+use crate::session::{EventReceiver, Listening};
 use mcp_protocol::sse::{self, KEEP_ALIVE};
 
-/// What happens next on a stream.
+/// The next step of a stream.
 enum Next {
-    /// It has to end.
-    Over,
-    /// There is something to say; `None` if there is nobody left to say anything.
-    Said(Option<String>),
-    /// Nothing was said for too long (T-25).
+    /// The stream has to end.
+    End,
+    /// A message; `None` if the sender is gone.
+    Message(Option<String>),
+    /// Nothing was sent for too long.
     Heartbeat,
 }
 
-/// A response that passes on the frames of a legacy session, to the end of the stream or of its
-/// authority. Dropping it cancels nothing: the client can resume (L-19). `in_use` is called now and
-/// then while somebody listens.
+/// A response with the events of a session's stream, until the stream or its authorization ends. Dropping it
+/// cancels nothing, because the client can resume. `in_use` is called at each heartbeat.
 pub(crate) fn of_frames(
-    frames: Frames,
-    silence: Duration,
-    authority: impl Authority + 'static,
+    frames: EventReceiver,
+    heartbeat_interval: Duration,
+    authorization: impl Authorization + 'static,
     in_use: impl Fn() + 'static,
 ) -> HttpResponse {
     event_stream(events(
         FrameStream {
             frames,
             in_use: Box::new(in_use),
-            silence: Heartbeat::new(silence),
-            authority,
+            heartbeat: Heartbeat::new(heartbeat_interval),
+            authorization,
         },
         FrameStream::next,
     ))
 }
 
 struct FrameStream<A> {
-    frames: Frames,
+    frames: EventReceiver,
     in_use: Box<dyn Fn()>,
-    silence: Heartbeat,
-    authority: A,
+    heartbeat: Heartbeat,
+    authorization: A,
 }
 
-impl<A: Authority> FrameStream<A> {
+impl<A: Authorization> FrameStream<A> {
     async fn next(&mut self) -> Option<Bytes> {
         let next = poll_fn(|context| {
-            if self.authority.poll_over(context).is_ready() {
-                return Poll::Ready(Next::Over);
+            if self.authorization.poll_ended(context).is_ready() {
+                return Poll::Ready(Next::End);
             }
             match self.frames.poll_recv(context) {
-                Poll::Ready(frame) => Poll::Ready(Next::Said(frame)),
-                Poll::Pending => self.silence.poll_end(context).map(|()| Next::Heartbeat),
+                Poll::Ready(frame) => Poll::Ready(Next::Message(frame)),
+                Poll::Pending => self.heartbeat.poll_end(context).map(|()| Next::Heartbeat),
             }
         });
         let bytes = match next.await {
-            Next::Over | Next::Said(None) => return None,
-            Next::Said(Some(frame)) => frame.into(),
+            Next::End | Next::Message(None) => return None,
+            Next::Message(Some(frame)) => frame.into(),
             Next::Heartbeat => {
                 (self.in_use)();
                 Bytes::from_static(KEEP_ALIVE.as_bytes())
             }
         };
-        // What is not sent is kept, and can be resumed with another token.
-        let good = self.authority.still_good().await;
-        self.silence.restart();
+        // Events that are not sent stay stored and can be resumed with another token.
+        let good = self.authorization.is_valid().await;
+        self.heartbeat.restart();
         good.then_some(bytes)
     }
 }
 
-/// Comes when the server stops.
+/// Resolves when the server shuts down.
 fn closed(mut closing: watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()>>> {
     Box::pin(async move {
-        // Whoever could say so has gone: that is the end as well.
+        // An error means that the sender is gone, which is the end as well.
         let _ = closing.wait_for(|closing| *closing).await;
     })
 }
 
-/// A response on which a modern client is told of changes. It ends in order, by `last`, when the
-/// server stops or its authority ends (P-15, D-22).
+/// A `subscriptions/listen` response. It ends with `last` when the server shuts down or its authorization
+/// ends (MCP 2026-07-28, Subscriptions).
 pub(crate) fn of_listening(
     listening: Listening,
     first: String,
     last: String,
-    silence: Duration,
-    authority: impl Authority + 'static,
+    heartbeat_interval: Duration,
+    authorization: impl Authorization + 'static,
 ) -> HttpResponse {
     event_stream(events(
         ListenStream {
@@ -106,8 +105,8 @@ pub(crate) fn of_listening(
             listening,
             first: Some(first),
             last: Some(last),
-            silence: Heartbeat::new(silence),
-            authority,
+            heartbeat: Heartbeat::new(heartbeat_interval),
+            authorization,
         },
         ListenStream::next,
     ))
@@ -118,35 +117,35 @@ struct ListenStream<A> {
     closing: Pin<Box<dyn Future<Output = ()>>>,
     first: Option<String>,
     last: Option<String>,
-    silence: Heartbeat,
-    authority: A,
+    heartbeat: Heartbeat,
+    authorization: A,
 }
 
-impl<A: Authority> ListenStream<A> {
+impl<A: Authorization> ListenStream<A> {
     async fn next(&mut self) -> Option<Bytes> {
         if let Some(first) = self.first.take() {
             return Some(event(&first));
         }
         self.last.as_ref()?;
         let next = poll_fn(|context| self.poll_next(context)).await;
-        let good = !matches!(next, Next::Over) && self.authority.still_good().await;
-        self.silence.restart();
+        let good = !matches!(next, Next::End) && self.authorization.is_valid().await;
+        self.heartbeat.restart();
         match next {
-            Next::Said(Some(message)) if good => Some(event(&message)),
+            Next::Message(Some(message)) if good => Some(event(&message)),
             Next::Heartbeat if good => Some(Bytes::from_static(KEEP_ALIVE.as_bytes())),
             _ => self.last.take().as_deref().map(event),
         }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
-        if self.authority.poll_over(context).is_ready()
+        if self.authorization.poll_ended(context).is_ready()
             || self.closing.as_mut().poll(context).is_ready()
         {
-            return Poll::Ready(Next::Over);
+            return Poll::Ready(Next::End);
         }
         match self.listening.messages.poll_recv(context) {
-            Poll::Ready(message) => Poll::Ready(Next::Said(message)),
-            Poll::Pending => self.silence.poll_end(context).map(|()| Next::Heartbeat),
+            Poll::Ready(message) => Poll::Ready(Next::Message(message)),
+            Poll::Pending => self.heartbeat.poll_end(context).map(|()| Next::Heartbeat),
         }
     }
 }
@@ -155,7 +154,7 @@ fn event(json: &str) -> Bytes {
     sse::message(None, json).into()
 }
 
-/// What a state brings forth, one after the other, until there is nothing more.
+/// The outputs of `next` until `None`.
 fn events<S: 'static>(
     state: S,
     next: impl AsyncFn(&mut S) -> Option<Bytes> + 'static,
@@ -181,12 +180,12 @@ mod tests {
     /// Good as long as it says so, and never over.
     struct Word(Rc<Cell<bool>>);
 
-    impl Authority for Word {
-        fn poll_over(&mut self, _: &mut Context<'_>) -> Poll<()> {
+    impl Authorization for Word {
+        fn poll_ended(&mut self, _: &mut Context<'_>) -> Poll<()> {
             Poll::Pending
         }
 
-        async fn still_good(&mut self) -> bool {
+        async fn is_valid(&mut self) -> bool {
             self.0.get()
         }
     }
@@ -199,15 +198,15 @@ mod tests {
         stream: FrameStream<Word>,
     }
 
-    fn hold(silence: Duration) -> Held {
+    fn hold(heartbeat_interval: Duration) -> Held {
         let (sender, frames) = mpsc::channel(2);
         let (good, used) = (Rc::new(Cell::new(true)), Rc::new(Cell::new(0)));
         let counted = Rc::clone(&used);
         let stream = FrameStream {
             frames,
             in_use: Box::new(move || counted.set(counted.get() + 1)),
-            silence: Heartbeat::new(silence),
-            authority: Word(Rc::clone(&good)),
+            heartbeat: Heartbeat::new(heartbeat_interval),
+            authorization: Word(Rc::clone(&good)),
         };
         Held {
             sender,
@@ -223,7 +222,7 @@ mod tests {
         let mut held = hold(Duration::ZERO);
         assert_eq!(held.stream.next().await.unwrap(), ": keep-alive\n\n");
         assert_eq!(held.used.get(), 1);
-        held.stream.silence = Heartbeat::new(SILENCE);
+        held.stream.heartbeat = Heartbeat::new(SILENCE);
         assert!(poll!(std::pin::pin!(held.stream.next())).is_pending());
         drop(held.sender);
         assert_eq!(held.stream.next().await, None);

@@ -1,4 +1,4 @@
-//! What the answers of both eras have in common, and the headers that they are read from.
+//! Responses and headers of both eras.
 
 use actix_web::{
     HttpResponse,
@@ -8,7 +8,8 @@ use mcp_protocol::{
     answer::{Answer, ToolAnswer},
     era::Era,
     headers::{Field, Headers},
-    jsonrpc::{Id, Incoming, RpcError, code},
+    jsonrpc::{Id, Incoming},
+    rpc_error::{RpcError, code},
     status,
     version::ProtocolVersion,
 };
@@ -26,18 +27,18 @@ static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-vers
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// Gives an outcome the status and the body of its era.
+/// The HTTP response for an outcome.
 pub(crate) fn respond(
     outcome: Result<Answer, Failure>,
     id: &Id,
     version: ProtocolVersion,
     principal: &Principal,
-    site: &AppState,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let wire = site.dispatcher.wire();
+    let wire = state.dispatcher.wire_format();
     let era = Era::of(version);
     match outcome {
-        Ok(Answer::Document(document)) => {
+        Ok(Answer::Streamed(document)) => {
             Ok(streamed_resource::response(&document, id, version, wire))
         }
         Ok(Answer::Ready(result)) => Ok(json_response::ready(result, id)),
@@ -49,7 +50,7 @@ pub(crate) fn respond(
                 }
                 Ok(response)
             }
-            Err(error) => respond(Err(error.into()), id, version, principal, site),
+            Err(error) => respond(Err(error.into()), id, version, principal, state),
         },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {
             status: status::of_error(era, &error),
@@ -73,8 +74,8 @@ pub(crate) fn respond(
     }
 }
 
-/// The challenge of a client of this revision, whose token lacks something of what is needed; or our
-/// outage, if the token would have had it.
+/// The challenge for scopes that the token lacks; an outage if they are only withheld because the cached
+/// introspection result is stale.
 pub(crate) fn forbidden(
     id: impl Into<Option<Id>>,
     needed: ScopeSet,
@@ -86,7 +87,7 @@ pub(crate) fn forbidden(
     {
         return HttpError::IssuerUnavailable {
             retry_after: None,
-            source: Cause::new("the token was last asked about too long ago to do more than read"),
+            source: Cause::new("the introspection result is too old for anything but reading"),
         };
     }
     let needed = if Era::of(version).replaces_scopes() {

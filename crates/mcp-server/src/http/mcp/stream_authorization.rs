@@ -1,4 +1,4 @@
-//! Holds an open stream against the token that opened it, for as long as the stream lasts.
+//! The authorization of an open stream by the token that opened it.
 
 use std::{
     future::{Future, poll_fn},
@@ -21,24 +21,23 @@ use resource_server::{
     trace_context::Trace,
 };
 
-/// How long a stream that speaks unasked lasts where no token ends it sooner. Its client opens
-/// another, and is authenticated afresh.
+/// The maximum lifetime of a stream whose token expires later. Its client opens another, and is authenticated
+/// again.
 const LONGEST: TimeDelta = TimeDelta::hours(24);
 
-/// Comes when a stream has to end.
+/// Resolves when a stream has to end.
 type End = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What lets a stream go on.
-pub(crate) trait Authority {
-    /// Comes when the stream has to end at once.
-    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()>;
+/// Permits a stream to go on.
+pub(crate) trait Authorization {
+    /// Ready when the stream has to end at once.
+    fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()>;
 
-    /// Whether something may still be sent: asked before each event and each comment.
-    fn still_good(&mut self) -> impl Future<Output = bool>;
+    /// Whether the next event or comment may be sent.
+    fn is_valid(&mut self) -> impl Future<Output = bool>;
 }
 
-/// The token that opened a stream. What the stream tells is judged by this token, whatever others its
-/// client has had since.
+/// The token that opened a stream. Other tokens of the client do not matter.
 pub(crate) struct StreamAuthorization {
     guard: Guard,
     worker: AuthWorker,
@@ -46,62 +45,61 @@ pub(crate) struct StreamAuthorization {
     token: BearerToken,
     trace: Trace,
     opened_by: Arc<Principal>,
-    /// Since when nobody can say whether it is good.
+    /// Since when the authorization server is unreachable.
     unknown_since: Option<Timestamp>,
-    over: End,
+    ended: End,
     active_use: ActiveUse,
 }
 
 impl StreamAuthorization {
-    /// Over a stream that speaks unasked: it ends with its token (D-22).
-    pub(crate) fn of_stream(caller: &Caller, site: &AppState) -> Self {
-        let latest = site.clock.now() + LONGEST;
+    /// For a stream without a call: it ends with its token.
+    pub(crate) fn of_stream(caller: &Caller, state: &AppState) -> Self {
+        let latest = state.clock.now() + LONGEST;
         let end = caller.principal.expires_at;
-        let end = site
+        let end = state
             .clock
             .reaches(end.map_or(latest, |end| end.min(latest)));
-        let active_use = site
+        let active_use = state
             .guard
             .auth()
             .active_use(&caller.principal, caller.epoch);
         let revocation = active_use.revoked();
-        let over = Box::pin(async {
+        let ended = Box::pin(async {
             select(pin!(end), pin!(revocation)).await;
         });
-        Self::new(caller, site, over, active_use)
+        Self::new(caller, state, ended, active_use)
     }
 
-    /// Over the stream of a call, whose answer comes though the token has expired meanwhile: the call
-    /// was let in before.
-    pub(crate) fn of_call(caller: &Caller, site: &AppState) -> Self {
-        let active_use = site
+    /// For the stream of a call: its answer is sent even if the token has expired meanwhile, but not if it
+    /// was revoked.
+    pub(crate) fn of_call(caller: &Caller, state: &AppState) -> Self {
+        let active_use = state
             .guard
             .auth()
             .active_use(&caller.principal, caller.epoch);
-        let over = Box::pin(active_use.revoked());
-        Self::new(caller, site, over, active_use)
+        let ended = Box::pin(active_use.revoked());
+        Self::new(caller, state, ended, active_use)
     }
 
-    fn new(caller: &Caller, site: &AppState, over: End, active_use: ActiveUse) -> Self {
+    fn new(caller: &Caller, state: &AppState, ended: End, active_use: ActiveUse) -> Self {
         Self {
-            guard: site.guard.clone(),
+            guard: state.guard.clone(),
             worker: caller.worker.clone(),
-            clock: site.clock.clone(),
+            clock: state.clock.clone(),
             token: caller.token.clone(),
             trace: caller.trace,
             opened_by: Arc::clone(&caller.principal),
             unknown_since: None,
-            over,
+            ended,
             active_use,
         }
     }
 
-    /// What the authorization server says of the token now; from the cache, as long as that is
-    /// believed.
+    /// Validates the token again, possibly from the cache.
     async fn ask(&mut self) -> bool {
         let now = self.clock.now();
         if self.opened_by.expires_at.is_some_and(|end| end <= now) {
-            // Nothing is left to be asked about; whether that ends the stream is the stream's matter.
+            // An expired token cannot be validated again; `ended` decides whether that ends the stream.
             return true;
         }
         let context = self.trace.into();
@@ -111,12 +109,12 @@ impl StreamAuthorization {
         match introspected.await {
             Ok(principal) => {
                 self.unknown_since = None;
-                self.reaches_as_far(&principal)
+                self.is_unchanged(&principal)
             }
             Err(AuthError::Refused(refusal)) => {
                 log::info!(
                     request_id:% = self.trace.request_id, token = self.token.fingerprint();
-                    "a stream ends, for its token is refused: {refusal}"
+                    "a stream was closed because its token is invalid: {refusal}"
                 );
                 if !self.active_use.is_revoked() {
                     let credential = self.opened_by.credential;
@@ -126,7 +124,7 @@ impl StreamAuthorization {
                 }
                 false
             }
-            // Never the client's fault: the stream lives on for as long as one more answer would have.
+            // An outage: the stream goes on for as long as a cached result could be used.
             Err(_) => {
                 let since = *self.unknown_since.get_or_insert(now);
                 now < later(since, self.guard.auth().max_staleness(&self.opened_by))
@@ -134,9 +132,9 @@ impl StreamAuthorization {
         }
     }
 
-    /// Whether the token is what it was when it opened the stream, or more. What is withheld for an
-    /// outage is not gone.
-    fn reaches_as_far(&self, now: &Principal) -> bool {
+    /// Whether the token still has the owner, the key and the scopes with which it opened the stream. Scopes
+    /// that are withheld during an outage count.
+    fn is_unchanged(&self, now: &Principal) -> bool {
         now.owner() == self.opened_by.owner()
             && now.bound_key == self.opened_by.bound_key
             && now
@@ -146,23 +144,23 @@ impl StreamAuthorization {
     }
 }
 
-impl Authority for StreamAuthorization {
-    fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+impl Authorization for StreamAuthorization {
+    fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.active_use.is_revoked() {
             return Poll::Ready(());
         }
-        self.over.as_mut().poll(context)
+        self.ended.as_mut().poll(context)
     }
 
-    async fn still_good(&mut self) -> bool {
-        let mut over = std::mem::replace(&mut self.over, Box::pin(std::future::pending()));
-        let ended = poll_fn(|context| over.as_mut().poll(context));
-        let good = match select(pin!(ended), pin!(self.ask())).await {
+    async fn is_valid(&mut self) -> bool {
+        let mut pending_end = std::mem::replace(&mut self.ended, Box::pin(std::future::pending()));
+        let ended = poll_fn(|context| pending_end.as_mut().poll(context));
+        let is_valid = match select(pin!(ended), pin!(self.ask())).await {
             Either::Left(((), _)) => return false,
-            Either::Right((good, _)) => good,
+            Either::Right((is_valid, _)) => is_valid,
         };
-        self.over = over;
-        good && !self.active_use.is_revoked()
+        self.ended = pending_end;
+        is_valid && !self.active_use.is_revoked()
     }
 }
 

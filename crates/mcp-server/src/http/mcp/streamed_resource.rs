@@ -1,4 +1,4 @@
-//! A resource that is too long to be held at once: fetched piece by piece as the client takes it.
+//! A resource that is too long for memory: fetched in chunks while the client receives it.
 
 use std::sync::Arc;
 
@@ -6,58 +6,58 @@ use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Bytes};
 use futures_util::{Stream, stream};
 
 use mcp_protocol::{
-    answer::{Chunks, Document},
+    answer::{Chunks, StreamedResource},
     jsonrpc::{self, Id},
     version::ProtocolVersion,
     wire_format::{self, WireFormat},
 };
 use resource_server::cause::Cause;
 
-/// The successful response to whoever reads a document. If a piece cannot be fetched, the connection
-/// breaks off: the status has been sent, and half a document must not look like a whole one.
+/// The response with a streamed resource. If a chunk cannot be fetched, the connection is closed: the status
+/// has been sent already, and a part must not look complete.
 pub(crate) fn response(
-    document: &Document,
+    resource: &StreamedResource,
     id: &Id,
     version: ProtocolVersion,
     wire: &WireFormat,
 ) -> HttpResponse {
     let (mut before, end) = jsonrpc::around_result(id);
-    let (opening, closing) = wire.around_document(document, version);
+    let (opening, closing) = wire.around_streamed(resource, version);
     before.push_str(&opening);
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .content_type("application/json")
-        .streaming(body(before, Arc::clone(&document.pieces), closing + end))
+        .streaming(body(before, Arc::clone(&resource.chunks), closing + end))
 }
 
-/// What is to be sent next.
+/// The next part of the body.
 enum Next {
     Before(String),
-    Piece(u32),
+    Chunk(u32),
     Nothing,
 }
 
 fn body(
     before: String,
-    pieces: Arc<dyn Chunks>,
+    chunks: Arc<dyn Chunks>,
     after: String,
 ) -> impl Stream<Item = Result<Bytes, Cause>> {
     stream::try_unfold(
-        (Next::Before(before), pieces, after),
-        |(next, pieces, after)| async move {
+        (Next::Before(before), chunks, after),
+        |(next, chunks, after)| async move {
             let (text, next) = match next {
-                Next::Before(text) => (text, Next::Piece(0)),
-                Next::Piece(place) if place < pieces.count() => {
-                    let piece = pieces.fetch(place).await.map_err(|cause| {
-                        log::warn!("a document broke off at piece {place}: {cause}");
+                Next::Before(text) => (text, Next::Chunk(0)),
+                Next::Chunk(index) if index < chunks.count() => {
+                    let chunk = chunks.chunk(index).await.map_err(|cause| {
+                        log::warn!("a streamed resource broke off at chunk {index}: {cause}");
                         Cause::new(cause)
                     })?;
-                    (wire_format::escaped(&piece), Next::Piece(place + 1))
+                    (wire_format::escaped(&chunk), Next::Chunk(index + 1))
                 }
-                Next::Piece(_) => (after.clone(), Next::Nothing),
+                Next::Chunk(_) => (after.clone(), Next::Nothing),
                 Next::Nothing => return Ok(None),
             };
-            Ok(Some((Bytes::from(text), (next, pieces, after))))
+            Ok(Some((Bytes::from(text), (next, chunks, after))))
         },
     )
 }

@@ -1,4 +1,4 @@
-//! How the server is: `/livez`, whether the process answers at all; `/readyz`, whether it can serve.
+//! The readiness of the server.
 
 use std::{
     future::Future,
@@ -10,49 +10,43 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix_web::{
-    HttpResponse,
-    http::{StatusCode, header::CACHE_CONTROL},
-    web::{Bytes, Data},
-};
+use actix_web::web::Bytes;
 use futures_util::future::{join, join_all};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::{sync::Mutex, time::timeout};
 
-use crate::http::state::AppState;
 use resource_server::{auth::AuthHandle, metrics::Label};
 
-/// How long one part may take to answer.
+/// The timeout of one check.
 const LONGEST_CHECK: Duration = Duration::from_secs(3);
 
-/// How long a finding is good for: whoever may reach `/readyz` must not have the database asked as often
-/// as they like.
+/// How long a result is reused, so that requests to `/readyz` cannot put load on the database.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// Tells how the server is. Clones tell of the same one.
+/// The readiness of a server. Clones share the state.
 #[derive(Clone)]
-pub struct Health(Arc<Inner>);
+pub(crate) struct Health(Arc<Inner>);
 
-/// A part of a server that has to work for the server to be ready.
+/// A check of something that the server depends on.
 pub struct HealthCheck {
-    /// The part's name in the answer of `/readyz`.
+    /// The member of the body of `/readyz`.
     pub name: &'static str,
-    /// Finds out how the part is; it may take three seconds.
+    /// The check; it times out after three seconds.
     pub check: Box<dyn Fn() -> HealthFuture + Send + Sync>,
 }
 
-/// A part being asked how it is.
+/// A check in progress.
 pub type HealthFuture = Pin<Box<dyn Future<Output = PartHealth>>>;
 
-/// How a part is.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PartHealth {
     /// It works.
     Ok,
-    /// It works at the limit of what it can do. That is not unhealthy: taking the server out of rotation
-    /// would only overload the others.
+    /// It works at its capacity. The server stays ready: taking it out of rotation would only overload the
+    /// others.
     Busy,
     /// It does not work.
     Unavailable,
@@ -62,21 +56,21 @@ struct Inner {
     checks: Vec<HealthCheck>,
     auth: AuthHandle,
     draining: AtomicBool,
-    // Held while one asks, so that the others wait for what it finds.
+    // Held during the checks, so that concurrent requests wait for their result.
     last: Mutex<Option<(Instant, Found)>>,
 }
 
-/// What was found.
+/// The response to `/readyz`.
 #[derive(Clone)]
-struct Found {
-    ready: bool,
-    body: Bytes,
+pub(crate) struct Found {
+    pub(crate) ready: bool,
+    pub(crate) body: Bytes,
 }
 
 impl Health {
-    /// The health of a server of these parts, which introspects by this handle.
+    /// The readiness of a server with these checks and this authentication.
     #[must_use]
-    pub fn new(checks: Vec<HealthCheck>, auth: AuthHandle) -> Self {
+    pub(crate) fn new(checks: Vec<HealthCheck>, auth: AuthHandle) -> Self {
         Self(Arc::new(Inner {
             checks,
             auth,
@@ -85,12 +79,12 @@ impl Health {
         }))
     }
 
-    /// From now on the server is not ready: it is about to stop.
-    pub fn drain(&self) {
+    /// From now on the server is not ready, because it shuts down.
+    pub(crate) fn drain(&self) {
         self.0.draining.store(true, Ordering::Release);
     }
 
-    async fn look(&self) -> Found {
+    pub(crate) async fn look(&self) -> Found {
         if self.0.draining.load(Ordering::Acquire) {
             return found(&Report {
                 status: Status::Draining,
@@ -131,8 +125,8 @@ impl Health {
                 .into_iter()
                 .map(|(name, health)| (name.to_owned(), json!(health)))
                 .collect(),
-            // Shown, and not counted: known tokens go on while an issuer is down, and another process
-            // would do no better.
+            // Only informative: cached tokens stay valid while an issuer is down, and another process could
+            // not reach it either.
             issuers: self
                 .0
                 .auth
@@ -160,7 +154,7 @@ struct Report<'a> {
     issuers: Vec<IssuerReport<'a>>,
 }
 
-/// What every error body of this server has.
+/// The members of every error body of this server.
 #[derive(Serialize)]
 struct Outage {
     error: &'static str,
@@ -196,26 +190,4 @@ fn found(report: &Report<'_>) -> Found {
         ready: report.status == Status::Ready,
         body: body.into(),
     }
-}
-
-/// Whether the process answers at all. Nothing that it depends on counts: a restart would not mend that.
-pub(crate) async fn alive() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type("text/plain; charset=utf-8")
-        .body(Bytes::from_static(b"OK"))
-}
-
-/// Whether requests should be sent here.
-pub(crate) async fn ready(site: Data<AppState>) -> HttpResponse {
-    let found = site.health.look().await;
-    let status = if found.ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    HttpResponse::build(status)
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .content_type("application/json")
-        .body(found.body)
 }

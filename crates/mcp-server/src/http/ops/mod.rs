@@ -1,4 +1,5 @@
-//! What operators and load balancers ask.
+//! Routes for operators and load balancers.
 
 pub(crate) mod health;
+pub(crate) mod probes;
 pub(crate) mod scrape;

@@ -1,4 +1,4 @@
-//! Where Prometheus asks for metrics: on a listener of its own, which knows no caller.
+//! `/metrics` for Prometheus, on a listener of its own without authentication.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 
-use crate::http::{edge::body::Keeping, state::AppState};
+use crate::http::{edge::body::BodyWithGuard, state::AppState};
 use crate::{
     metrics::{Gate, MEDIA_TYPE, MetricSource, Metrics, StreamKind},
     session::Sessions,
@@ -19,20 +19,20 @@ use resource_server::{
     metrics::{CircuitState, Label, Text},
 };
 
-/// What there is to tell of a server.
-pub struct Scrape {
-    /// What it has counted.
+/// The sources of `/metrics`.
+pub(crate) struct Scrape {
+    /// The counters of the server.
     pub metrics: Arc<Metrics>,
-    /// Has gates and circuits.
+    /// Gates and circuits.
     pub auth: AuthHandle,
-    /// What other parts have to add.
+    /// Further sources.
     pub sources: Vec<Arc<dyn MetricSource>>,
-    /// Has sessions.
+    /// The number of sessions.
     pub sessions: Option<Sessions>,
 }
 
-/// The one route of the listener for metrics.
-pub fn configure_scrape(scrape: &Data<Scrape>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+/// The route of the metrics listener.
+pub(crate) fn configure_scrape(scrape: &Data<Scrape>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let scrape = scrape.clone();
     move |service| {
         service
@@ -93,8 +93,8 @@ impl MetricSource for AuthHandle {
     }
 }
 
-/// A response whose stream is counted for as long as it is open.
-pub(crate) fn counted(response: HttpResponse, kind: StreamKind, site: &AppState) -> HttpResponse {
-    let rest = site.metrics.open_stream(kind);
-    response.map_body(|_, answer| BoxBody::new(Keeping { answer, rest }))
+/// A response whose stream is counted while it is open.
+pub(crate) fn counted(response: HttpResponse, kind: StreamKind, state: &AppState) -> HttpResponse {
+    let guard = state.metrics.open_stream(kind);
+    response.map_body(|_, body| BoxBody::new(BodyWithGuard { body, guard }))
 }

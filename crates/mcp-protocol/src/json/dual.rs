@@ -1,9 +1,8 @@
-//! A tool's result as data. It is sent twice, as `structuredContent` and as the text of a content block (MCP,
-//! Tools, Structured Content), and so it is written twice in one pass: as JSON, and as JSON stands within a
-//! string of JSON.
+//! Structured content of tools. It is sent twice, as `structuredContent` and as the text of a content block
+//! (MCP, Tools, Structured Content), so one pass writes both: JSON, and the same JSON escaped for a JSON
+//! string.
 //!
-//! Beside that it differs from serde_json in one thing: the names of a struct's members, which no user chooses,
-//! are not looked through for what has to be escaped. Both are measured (docs/PERFORMANCE.md).
+//! Member names of structs are not checked for characters that need escaping. See docs/PERFORMANCE.md.
 
 use std::cell::Cell;
 
@@ -16,33 +15,33 @@ use serde::{
 };
 use serde_json::Error;
 
-/// A value, written.
+/// A serialised value.
 #[derive(Clone, Debug)]
-pub struct Data(Writer);
+pub struct DualJson(Writer);
 
 thread_local! {
-    /// What values are written to: it has grown already.
+    /// A buffer that is reused.
     static WRITER: Cell<Writer> = Cell::default();
 }
 
-/// A value longer than this does not keep its memory, in bytes.
+/// A larger buffer is not reused, in bytes.
 const ORDINARY: usize = 64 * 1_024;
 
-impl Data {
-    /// Writes a value.
+impl DualJson {
+    /// Serialises a value.
     ///
     /// # Errors
-    /// For maps whose keys are no strings, for bytes, and for whatever refuses to be serialised.
+    /// For maps with keys that are not strings, for bytes, and for errors of the value's `Serialize`.
     pub fn of(value: &impl Serialize) -> Result<Self, Error> {
         let mut writer = WRITER.take();
         writer.json.clear();
         writer.within_string.clear();
         value.serialize(&mut writer)?;
-        let data = Self(writer.clone());
+        let written = Self(writer.clone());
         if writer.within_string.capacity() <= ORDINARY {
             WRITER.set(writer);
         }
-        Ok(data)
+        Ok(written)
     }
 
     /// The JSON.
@@ -51,17 +50,17 @@ impl Data {
         &self.0.json
     }
 
-    /// The JSON as it stands within the quotes of a string of JSON (RFC 8259 §7).
+    /// The JSON, escaped for a JSON string (RFC 8259 §7), without quotes.
     #[must_use]
     pub fn within_string(&self) -> &[u8] {
         &self.0.within_string
     }
 }
 
-/// Whether a text stands in JSON as it is (RFC 8259 §7).
+/// Whether a text needs no escaping in JSON (RFC 8259 §7).
 #[must_use]
 pub(crate) fn is_plain(text: &str) -> bool {
-    // Without an early end, so that many bytes are looked at in one step.
+    // Without an early exit, so that the loop is vectorised.
     let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
     !text.bytes().fold(false, |any, byte| any | special(byte))
 }
@@ -73,7 +72,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// What is the same in both.
+    /// Writes what is the same in both forms.
     fn put(&mut self, plain: &[u8]) {
         self.json.extend_from_slice(plain);
         self.within_string.extend_from_slice(plain);
@@ -97,7 +96,7 @@ impl Writer {
         }
         let begin = self.json.len();
         serde_json::to_writer(&mut self.json, text).expect("a text can be written to memory");
-        // It has no control characters any more.
+        // Control characters are escaped already.
         for byte in &self.json[begin..] {
             if matches!(byte, b'"' | b'\\') {
                 self.within_string.push(b'\\');
@@ -106,7 +105,7 @@ impl Writer {
         }
     }
 
-    /// The name of a member, which is the program's own.
+    /// Writes the name of a member, which is a constant of the program.
     fn name(&mut self, name: &'static str) {
         debug_assert!(is_plain(name), "{name}");
         self.quote();
@@ -124,14 +123,14 @@ impl Writer {
         }
     }
 
-    /// `{"variant":` as serde_json tells the variants of an enum apart.
+    /// Writes `{"variant":`, the externally tagged form of serde_json.
     fn variant(&mut self, variant: &'static str) {
         self.put(b"{");
         self.name(variant);
     }
 }
 
-/// The items of a list or the members of an object.
+/// The items of an array or the members of an object.
 struct Items<'a> {
     writer: &'a mut Writer,
     is_first: bool,
@@ -339,7 +338,7 @@ compounds!(
     SerializeStructVariant::serialize_field(name) by member
 );
 
-/// As in a map made of a struct that is flattened into another: its keys come as any text.
+/// For maps and flattened structs, whose keys may need escaping.
 impl SerializeMap for Items<'_> {
     type Ok = ();
     type Error = Error;
@@ -419,7 +418,7 @@ mod tests {
         ) {
             let inner = Inner { some_text: text, left_out };
             let value = Outer { inner, list, none, map, unit: (), empty: [] };
-            let data = Data::of(&value).unwrap();
+            let data = DualJson::of(&value).unwrap();
             prop_assert_eq!(data.json(), serde_json::to_vec(&value).unwrap());
             let text = [b"\"", data.within_string(), b"\""].concat();
             let read: String = serde_json::from_slice(&text).unwrap();
@@ -429,7 +428,7 @@ mod tests {
 
     #[test]
     fn what_json_does_not_have_is_refused() {
-        assert!(Data::of(&BTreeMap::from([(1, "one")])).is_err());
-        assert!(Data::of(&BTreeMap::from([((), "one")])).is_err());
+        assert!(DualJson::of(&BTreeMap::from([(1, "one")])).is_err());
+        assert!(DualJson::of(&BTreeMap::from([((), "one")])).is_err());
     }
 }
