@@ -5,7 +5,7 @@
 //! *Invariants:* a line contains only what is defined here and in `docs/LOGGING.md`: no argument, no user
 //! content, no token.
 //!
-//! *Start reading at* [`Event`] and [`log`].
+//! *Start reading at* [`Event`] and [`log`](fn@log).
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 //!
 //! # The modules
 //!
-//! *Used by:* applications through [`Guard`](guard::Guard), and `mcp-server`.
+//! *Used by:* applications through [`Guard`], and `mcp-server`.
 //!
 //! *Invariants:* the decision about a token is a pure function of its claims, the settings and the time; an
 //! outage of an authorization server is never reported as a fault of the token; tokens and secrets are not

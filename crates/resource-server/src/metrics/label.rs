@@ -12,7 +12,7 @@ pub trait Label: Copy + Sized + 'static {
     fn as_str(self) -> &'static str;
 }
 
-/// Declares a [`Label`](crate::metrics::Label) with its values and their texts.
+/// Declares a [`Label`] with its values and their texts.
 #[macro_export]
 macro_rules! metric_label {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $value:ident = $text:literal,)+ }) => {
