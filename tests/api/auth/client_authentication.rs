@@ -246,13 +246,13 @@ async fn a_hangup_has_a_secret_that_was_refused_tried_at_once() {
     assert_eq!(status_at(&program).await, 400);
     file.write("newer");
     program.signal("HUP");
-    program.says_next("secrets are read from their files again");
+    program.says_next("secret files will be read again");
     assert_eq!(status_at(&program).await, 400);
     assert_eq!(issuer.calls(), 3, "the new one, and the old one after it");
     issuer.lets_in(|seen| is_bearer(seen, "newer"));
     assert_eq!(status_at(&program).await, 503, "the new one is left alone");
     program.signal("HUP");
-    program.says_next("secrets are read from their files again");
+    program.says_next("secret files will be read again");
     assert_eq!(status_at(&program).await, 400);
     program.signal("TERM");
     assert_eq!(program.ends().0, 0);

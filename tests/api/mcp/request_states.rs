@@ -120,7 +120,7 @@ async fn a_state_counts_where_its_key_is_the_current_or_the_previous_one() {
         }
         assert_eq!(is_there(&journal, entry).await, !counts);
     }
-    assert!(log_contains("states of other processes are not accepted"));
+    assert!(log_contains("not accepted by other processes"));
 }
 
 #[actix_rt::test]

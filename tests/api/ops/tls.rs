@@ -295,7 +295,7 @@ fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
     files.write(&new);
     program.signal("HUP");
-    program.says_next("secrets are read from their files again");
+    program.says_next("secret files will be read again");
     assert_eq!(connect().was_shown(), &new.der);
     assert!(before.is_healthy());
     files.key.write("no key");
