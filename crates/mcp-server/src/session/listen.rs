@@ -1,11 +1,9 @@
 //! The actor of one `subscriptions/listen` stream (MCP 2026-07-28). It lives as long as the stream.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use actix::{Actor, Addr, Context, Handler};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
@@ -136,7 +134,7 @@ impl Listeners {
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.open.lock()
     }
 }
 

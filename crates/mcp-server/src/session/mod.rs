@@ -17,16 +17,13 @@ mod registry;
 mod server_requests;
 mod streams;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr};
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
 use futures_util::future::join_all;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 
 use self::{
@@ -278,7 +275,7 @@ impl Sessions {
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry<SessionRef>> {
-        lock(&self.0.registry)
+        self.0.registry.lock()
     }
 }
 
@@ -429,15 +426,9 @@ impl Registration {
     /// Removes the entry.
     fn forget(&self) {
         if let Some(registry) = self.registry.upgrade() {
-            lock(&registry).remove(&self.id);
+            registry.lock().remove(&self.id);
         }
     }
-}
-
-/// A poisoned lock is used nevertheless: the methods of the registry leave no partial change behind, and
-/// refusing every session would be worse.
-fn lock(registry: &Mutex<Registry<SessionRef>>) -> MutexGuard<'_, Registry<SessionRef>> {
-    registry.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Removes expired sessions until the last handle is dropped. One timer for all sessions costs less than one
@@ -448,7 +439,7 @@ async fn sweep(registry: std::sync::Weak<Mutex<Registry<SessionRef>>>, clock: Cl
         let Some(registry) = registry.upgrade() else {
             return;
         };
-        let expired = lock(&registry).expire(clock.now());
+        let expired = registry.lock().expire(clock.now());
         for session in expired {
             session.close();
         }
