@@ -1,4 +1,4 @@
-//! Whole calls over loopback. How the server stands next to others is told by `docs/PERFORMANCE.md`.
+//! Whole calls over loopback. `docs/PERFORMANCE.md` compares the server with others.
 //!
 //! Needs PostgreSQL's binaries, as `epicme dev` does.
 

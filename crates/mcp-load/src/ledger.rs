@@ -206,7 +206,7 @@ impl<T> Owed<T> {
     }
 
     /// A notification has come. When the write began that it is most likely about: they come in order.
-    pub(crate) fn told(&mut self) -> Option<T> {
+    pub(crate) fn notified(&mut self) -> Option<T> {
         self.got += 1;
         self.awaited.pop_front()
     }
@@ -301,11 +301,11 @@ mod tests {
         owed.open();
         owed.refused();
         assert_eq!((owed.missing(), owed.extra()), (1, 0));
-        assert_eq!(owed.told(), Some(0));
+        assert_eq!(owed.notified(), Some(0));
         assert_eq!((owed.missing(), owed.extra()), (0, 0));
-        assert_eq!(owed.told(), Some(1));
+        assert_eq!(owed.notified(), Some(1));
         assert_eq!((owed.missing(), owed.extra()), (0, 0));
-        assert_eq!(owed.told(), None);
+        assert_eq!(owed.notified(), None);
         assert_eq!((owed.missing(), owed.extra()), (0, 1));
     }
 }

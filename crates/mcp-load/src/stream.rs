@@ -132,11 +132,11 @@ impl Reader {
                 if self.watch.uri.is_none() || params["uri"].as_str() != self.watch.uri.as_deref() {
                     return Err(bad());
                 }
-                self.told(Change::Entry);
+                self.notified(Change::Entry);
             }
             br#""notifications/resources/list_changed""# => {
                 if self.shared.plan.watches_list() {
-                    self.told(Change::List);
+                    self.notified(Change::List);
                 } else if self.subscription.is_some() {
                     return Err(bad());
                 }
@@ -162,8 +162,8 @@ impl Reader {
         Ok(())
     }
 
-    fn told(&self, change: Change) {
-        let began = self.watch.owed(change).borrow_mut().told();
+    fn notified(&self, change: Change) {
+        let began = self.watch.owed(change).borrow_mut().notified();
         if let Some(began) = began {
             let took = Instant::now().saturating_duration_since(began);
             let mut recorder = self.shared.recorder.borrow_mut();

@@ -82,7 +82,7 @@ pub(crate) enum Event<'a> {
     Revocation {
         /// What: `token`, `user`, `client` or `everybody`. Never a name.
         kind: &'static str,
-        /// By whom: `issuer`, `revoker` or `operator`.
+        /// Who revoked it: `issuer`, `revoker` or `operator`.
         by: &'static str,
     },
     /// The secret of a revocation is wrong.

@@ -1,8 +1,16 @@
 //! Fixtures of unit tests.
 
+use mcp_protocol::server_info::ServerInfo;
 use resource_server::{
     principal::{Credential, Principal, UserId},
     scope::{ScopeSet, Scopes},
+};
+
+use crate::features::{
+    catalogue::{Catalogue, Features},
+    context::ReadContext,
+    resource::{Contents, DeclaredTemplate, ResourceTemplate},
+    tool_error::ToolError,
 };
 
 /// The scopes of a file server.
@@ -27,4 +35,30 @@ pub(crate) fn principal(subject: &str) -> Principal {
         credential: Credential([0; 32]),
         user: UserId::derive("i", subject),
     }
+}
+
+struct Report;
+
+impl ResourceTemplate for Report {
+    const URI_TEMPLATE: &'static str = "files://reports/{id}";
+    const NAME: &'static str = "report";
+    const DESCRIPTION: &'static str = "A report.";
+    const SCOPES: &'static [&'static str] = &["files:read"];
+    const LISTED: bool = true;
+
+    type Id = i64;
+
+    async fn read(&self, _: ReadContext, _: i64) -> Result<Contents, ToolError> {
+        Ok(Contents::text(""))
+    }
+}
+
+/// The features of a file server: one template, whose resources are listed.
+pub(crate) fn catalogue() -> Catalogue {
+    let features = Features {
+        templates: vec![DeclaredTemplate::new(Report)],
+        ..Features::default()
+    };
+    Catalogue::new(features, scopes(), ServerInfo::new("files", "1.0.0"))
+        .expect("the declarations are right")
 }

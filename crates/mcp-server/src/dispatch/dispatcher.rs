@@ -201,43 +201,14 @@ impl Dispatcher {
 impl Dispatcher {
     /// One of a server with a template that is listed one by one, on this thread.
     pub(crate) fn of_test() -> Self {
-        use crate::features::{
-            catalogue::Features,
-            replay_store::InMemoryReplayStore,
-            resource::{Contents, DeclaredTemplate, ResourceTemplate},
-            tool_error::ToolError,
-        };
-        use mcp_protocol::server_info::ServerInfo;
+        use crate::features::replay_store::InMemoryReplayStore;
         use resource_server::clock::Clock;
 
-        struct Report;
-
-        impl ResourceTemplate for Report {
-            const URI_TEMPLATE: &'static str = "files://reports/{id}";
-            const NAME: &'static str = "report";
-            const DESCRIPTION: &'static str = "A report.";
-            const SCOPES: &'static [&'static str] = &["files:read"];
-            const LISTED: bool = true;
-
-            type Id = i64;
-
-            async fn read(&self, _: ReadContext, _: i64) -> Result<Contents, ToolError> {
-                Ok(Contents::text(""))
-            }
-        }
-
-        let features = Features {
-            templates: vec![DeclaredTemplate::new(Report)],
-            ..Features::default()
-        };
-        let (scopes, clock) = (
-            crate::samples::scopes(),
-            Clock::manual(chrono::DateTime::UNIX_EPOCH),
-        );
-        let info = ServerInfo::new("files", "1.0.0");
-        let catalogue = Catalogue::new(features, scopes.clone(), info);
+        let catalogue = crate::samples::catalogue();
+        let scopes = catalogue.scopes().clone();
+        let clock = Clock::manual(chrono::DateTime::UNIX_EPOCH);
         Self::new(DispatcherSettings {
-            catalogue: catalogue.expect("the declarations are right"),
+            catalogue,
             replay_store: Arc::new(InMemoryReplayStore::new(clock.clone())),
             environment: Environment { scopes, clock },
             sealer: Sealer::random(),

@@ -151,42 +151,7 @@ impl Notification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{
-        catalogue::Features,
-        context::ReadContext,
-        resource::{Contents, DeclaredTemplate, ResourceTemplate},
-        tool_error::ToolError,
-    };
-    use mcp_protocol::server_info::ServerInfo;
-
-    struct Report;
-
-    impl ResourceTemplate for Report {
-        const URI_TEMPLATE: &'static str = "files://reports/{id}";
-        const NAME: &'static str = "report";
-        const DESCRIPTION: &'static str = "A report.";
-        const SCOPES: &'static [&'static str] = &["files:read"];
-        const LISTED: bool = true;
-
-        type Id = i64;
-
-        async fn read(&self, _: ReadContext, _: i64) -> Result<Contents, ToolError> {
-            Ok(Contents::text(""))
-        }
-    }
-
-    fn catalogue() -> Catalogue {
-        let features = Features {
-            templates: vec![DeclaredTemplate::new(Report)],
-            ..Features::default()
-        };
-        Catalogue::new(
-            features,
-            crate::samples::scopes(),
-            ServerInfo::new("files", "1.0.0"),
-        )
-        .unwrap()
-    }
+    use crate::samples::catalogue;
 
     /// D-21.
     #[test]
