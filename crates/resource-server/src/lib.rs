@@ -29,7 +29,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod principal;
 pub mod printable;
-pub(crate) mod replay_cache;
+pub mod replay_cache;
 pub mod request_id;
 pub mod revocation;
 pub mod scope;

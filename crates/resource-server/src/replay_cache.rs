@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 
 /// The result of presenting an identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReplayCheck {
+pub enum ReplayCheck {
     /// It was not seen before.
     Fresh,
     /// It was seen before.
@@ -21,7 +21,7 @@ pub(crate) enum ReplayCheck {
 
 /// What happens to a new identifier when the cache is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WhenFull {
+pub enum WhenFull {
     /// It is not stored: [`ReplayCheck::Full`].
     Reject,
     /// It replaces the identifier that expires first.
@@ -30,7 +30,7 @@ pub(crate) enum WhenFull {
 
 /// Remembers identifiers until they expire. Each belongs to an owner, such as a key: equal identifiers of
 /// different owners are different, and one owner cannot fill the cache alone.
-pub(crate) struct ReplayCache {
+pub struct ReplayCache {
     entries: Mutex<Entries>,
     capacity: usize,
     capacity_per_owner: usize,
@@ -54,7 +54,8 @@ struct Key {
 
 impl ReplayCache {
     /// A cache of at most `capacity` entries, of which one owner has at most `capacity_per_owner`.
-    pub(crate) fn new(capacity: usize, capacity_per_owner: usize, when_full: WhenFull) -> Self {
+    #[must_use]
+    pub fn new(capacity: usize, capacity_per_owner: usize, when_full: WhenFull) -> Self {
         Self {
             entries: Mutex::default(),
             capacity,
@@ -64,10 +65,10 @@ impl ReplayCache {
     }
 
     /// Checks an identifier and remembers it up to and including the instant `until`.
-    pub(crate) fn check(
+    pub fn check(
         &self,
-        owner: &str,
-        id: &str,
+        owner: impl AsRef<[u8]>,
+        id: impl AsRef<[u8]>,
         until: Timestamp,
         now: Timestamp,
     ) -> ReplayCheck {
@@ -120,7 +121,7 @@ impl Entries {
     }
 }
 
-fn digest(text: &str) -> [u8; 16] {
+fn digest(text: impl AsRef<[u8]>) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&Sha256::digest(text)[..16]);
     short
@@ -151,7 +152,7 @@ mod tests {
     fn a_full_cache_rejects_and_one_owner_cannot_fill_it() {
         let cache = ReplayCache::new(200, 20, WhenFull::Reject);
         let check = |owner: usize, id: usize, now| {
-            cache.check(&owner.to_string(), &id.to_string(), at(now + 330), at(now))
+            cache.check(owner.to_string(), id.to_string(), at(now + 330), at(now))
         };
         for id in 0..20 {
             assert_eq!(check(0, id, 0), ReplayCheck::Fresh);
@@ -171,7 +172,7 @@ mod tests {
     fn an_evicting_cache_stays_within_its_capacity_and_keeps_the_latest() {
         let cache = ReplayCache::new(100, 100, WhenFull::EvictEarliest);
         for n in 0..300 {
-            let checked = cache.check("", &n.to_string(), at(300 + n), at(0));
+            let checked = cache.check("", n.to_string(), at(300 + n), at(0));
             assert_eq!(checked, ReplayCheck::Fresh);
             let entries = cache.entries.lock();
             assert!(entries.seen.len() <= 100);

@@ -1,18 +1,17 @@
 //! The store of used request states, so that each is accepted once.
 
 use std::{
-    collections::BTreeMap,
     future::{Future, ready},
     pin::Pin,
 };
 
 use chrono::TimeDelta;
-use parking_lot::Mutex;
 
 use super::tool_error::ToolError;
 use resource_server::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     principal::UserId,
+    replay_cache::{ReplayCache, ReplayCheck, WhenFull},
 };
 
 /// The nonce of a request state, which identifies it.
@@ -23,6 +22,9 @@ pub const RETENTION: TimeDelta = TimeDelta::minutes(15);
 
 /// The number of states that the store in memory remembers.
 const CAPACITY: usize = 100_000;
+
+/// The number of states of one user that it remembers, so that no user can fill it for the others.
+const CAPACITY_PER_USER: usize = 1_000;
 
 /// `true` if the state was unused.
 pub type UseFuture = Pin<Box<dyn Future<Output = Result<bool, ToolError>>>>;
@@ -40,7 +42,7 @@ pub trait ReplayStore: Send + Sync {
 /// A store in the memory of this process, for a server that runs as one process.
 pub struct InMemoryReplayStore {
     clock: Clock,
-    used: Mutex<BTreeMap<StateNonce, Timestamp>>,
+    used: ReplayCache,
 }
 
 impl InMemoryReplayStore {
@@ -49,23 +51,20 @@ impl InMemoryReplayStore {
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
-            used: Mutex::default(),
+            // No state may be forgotten while it is valid: a full store accepts no further one.
+            used: ReplayCache::new(CAPACITY, CAPACITY_PER_USER, WhenFull::Reject),
         }
     }
 }
 
 impl ReplayStore for InMemoryReplayStore {
-    fn mark_used(&self, _: UserId, nonce: StateNonce) -> UseFuture {
+    fn mark_used(&self, user: UserId, nonce: StateNonce) -> UseFuture {
         let now = self.clock.now();
-        let mut used = self.used.lock();
-        if used.len() >= CAPACITY {
-            used.retain(|_, until| *until > now);
-        }
-        // Full of states that are still valid: none may be forgotten, so no further one is accepted.
-        let outcome = if used.len() >= CAPACITY {
-            Err(ToolError::Busy)
-        } else {
-            Ok(used.insert(nonce, now + RETENTION).is_none())
+        let owner = user.as_uuid();
+        let outcome = match self.used.check(owner, nonce, now + RETENTION, now) {
+            ReplayCheck::Fresh => Ok(true),
+            ReplayCheck::Replayed => Ok(false),
+            ReplayCheck::Full => Err(ToolError::Busy),
         };
         Box::pin(ready(outcome))
     }
@@ -84,5 +83,19 @@ mod tests {
         assert!(store.mark_used(user, [1; 12]).await.unwrap());
         assert!(!store.mark_used(user, [1; 12]).await.unwrap());
         assert!(store.mark_used(user, [2; 12]).await.unwrap());
+    }
+
+    #[actix_rt::test]
+    async fn a_user_who_fills_the_store_is_refused_alone() {
+        let store = InMemoryReplayStore::new(Clock::manual(DateTime::UNIX_EPOCH));
+        let [full, other] = ["full", "other"].map(|subject| UserId::derive("i", subject));
+        for number in 0..CAPACITY_PER_USER {
+            let mut nonce = [0; 12];
+            nonce[..8].copy_from_slice(&number.to_ne_bytes());
+            assert!(store.mark_used(full, nonce).await.unwrap());
+        }
+        let refused = store.mark_used(full, [255; 12]).await;
+        assert!(matches!(refused, Err(ToolError::Busy)));
+        assert!(store.mark_used(other, [255; 12]).await.unwrap());
     }
 }
