@@ -3,9 +3,12 @@
 
 use std::{fmt, sync::Arc};
 
+use actix_web::http::header::{HeaderMap, HeaderName};
 use derive_more::Display;
 
 use crate::request_id::RequestId;
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The longest `traceparent` that is read; later versions may be longer than 55 characters.
 const LONGEST_PARENT: usize = 128;
@@ -66,6 +69,18 @@ impl From<Trace> for TraceContext {
 }
 
 impl Trace {
+    /// A request with a new id, in the trace that its headers name.
+    ///
+    /// # Panics
+    /// If the operating system gives no random bytes.
+    #[must_use]
+    pub fn begin(headers: &HeaderMap) -> Self {
+        Self {
+            request_id: RequestId::random(),
+            parent: TraceParent::from_headers(headers),
+        }
+    }
+
     /// The id of the trace, if the request belongs to one.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
@@ -104,6 +119,16 @@ impl SpanId {
 }
 
 impl TraceParent {
+    /// The `traceparent` of a request; several fields are invalid (§3.2).
+    #[must_use]
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut fields = headers.get_all(&TRACEPARENT);
+        match (fields.next(), fields.next()) {
+            (Some(field), None) => Self::parse(field.to_str().ok()?),
+            _ => None,
+        }
+    }
+
     /// Reads a `traceparent`; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -12,19 +12,15 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform},
     error::ErrorInternalServerError,
-    http::header::HeaderName,
 };
 
 use super::{refused::Refused, state::Guard};
 use crate::{
     principal::Principal,
-    request_id::RequestId,
     scope::{ScopeError, ScopeSet},
-    trace_context::{Trace, TraceContext, TraceParent},
+    trace_context::{Trace, TraceContext},
     validation::Refusal,
 };
-
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Middleware that requires certain scopes: see [`Guard::protect`].
 #[derive(Clone)]
@@ -130,7 +126,7 @@ where
 impl Protected {
     async fn authorize(&self, request: &HttpRequest) -> Result<Authorized, Refused> {
         let guard = &self.guard;
-        let context = TraceContext::from(trace(request));
+        let context = TraceContext::from(Trace::begin(request.headers()));
         let authenticated = guard.authenticate(request, &context).await?;
         let principal = authenticated.principal;
         guard.admit(&principal).map_err(Refused::LimitExceeded)?;
@@ -141,18 +137,5 @@ impl Protected {
                 &authenticated.token,
             )),
         }
-    }
-}
-
-/// With two fields the parent is ambiguous, so neither is used (W3C Trace Context §3.2).
-fn trace(request: &HttpRequest) -> Trace {
-    let mut fields = request.headers().get_all(&TRACEPARENT);
-    let parent = match (fields.next(), fields.next()) {
-        (Some(field), None) => field.to_str().ok().and_then(TraceParent::parse),
-        _ => None,
-    };
-    Trace {
-        request_id: RequestId::random(),
-        parent,
     }
 }

@@ -20,6 +20,6 @@ pub use self::{
     builder::{GuardBuilder, GuardError},
     document::MetadataDocument,
     middleware::{Authorized, Protected},
-    refused::Refused,
+    refused::{BUSY, CANNOT_CHECK, DPOP_NONCE, RETRY_LATER, RETRY_SOON, Refused},
     state::Guard,
 };

@@ -17,19 +17,38 @@ use crate::{
     auth::AuthError,
     bearer::{BearerToken, Scheme},
     cause::Cause,
+    challenge::Challenge,
     dpop::proof::ProofFault,
     limits::Exceeded,
     validation::Refusal,
 };
 
-/// The header with the nonce for the next proof (RFC 9449 §8.2).
-static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// The header with the nonce for the next proof (RFC 9449 §9).
+pub static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// `Retry-After` when the server is busy.
-const RETRY_SOON: Duration = Duration::from_secs(1);
+pub const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// `Retry-After` when the authorization server is unavailable and sent none.
-const RETRY_LATER: Duration = Duration::from_secs(5);
+pub const RETRY_LATER: Duration = Duration::from_secs(5);
+
+/// What a client reads when the server is busy.
+pub const BUSY: &str = "The server is busy; try again soon";
+
+/// What a client reads when its token cannot be checked.
+pub const CANNOT_CHECK: &str =
+    "The access token cannot be checked at the moment; try again with the same token";
+
+impl Guard {
+    /// The challenge for a request (RFC 6750 §3), in the scheme that the request uses.
+    #[must_use]
+    pub fn challenge(&self, refusal: Refusal, request: &HttpRequest) -> Challenge<'_> {
+        let values = request.headers().get_all(AUTHORIZATION);
+        let scheme = Scheme::of(values.map(|value| value.as_bytes()));
+        self.challenger()
+            .challenge(refusal, scheme.unwrap_or(Scheme::Bearer))
+    }
+}
 
 /// Why a request is not authorized.
 #[derive(Clone, Debug, Display, Error)]
@@ -107,10 +126,7 @@ impl Refused {
         let wait = |wait: Duration| (RETRY_AFTER, wait.as_secs().max(1));
         let (mut response, body) = match self {
             Self::Credentials { refusal, .. } => {
-                let values = request.headers().get_all(AUTHORIZATION);
-                let scheme = Scheme::of(values.map(|value| value.as_bytes()));
-                let scheme = scheme.unwrap_or(Scheme::Bearer);
-                let challenge = guard.challenger().challenge(*refusal, scheme);
+                let challenge = guard.challenge(*refusal, request);
                 let (mut response, body) = respond(
                     challenge.status,
                     challenge.body_error(),
@@ -133,8 +149,7 @@ impl Refused {
                 (response, body)
             }
             Self::Busy => {
-                let description = "The server is busy; try again soon";
-                let (mut response, body) = respond(503, "temporarily_unavailable", description);
+                let (mut response, body) = respond(503, "temporarily_unavailable", BUSY);
                 response.insert_header(wait(RETRY_SOON));
                 (response, body)
             }
@@ -143,8 +158,7 @@ impl Refused {
                 source,
             } => {
                 log::warn!("the authorization server is unavailable: {source}");
-                let description = "The access token cannot be checked at the moment; try again with the same token";
-                let (mut response, body) = respond(503, "temporarily_unavailable", description);
+                let (mut response, body) = respond(503, "temporarily_unavailable", CANNOT_CHECK);
                 response.insert_header(wait(retry_after.unwrap_or(RETRY_LATER)));
                 (response, body)
             }

@@ -32,12 +32,16 @@ use mcp_protocol::{
     status,
 };
 use resource_server::{
-    auth::AuthError, cause::Cause, dpop::proof::ProofFault, guard::Refused, limits::Exceeded,
-    principal::Principal, revocation::LogoutError, scope::ScopeSet, validation::Refusal,
+    auth::AuthError,
+    cause::Cause,
+    dpop::proof::ProofFault,
+    guard::{DPOP_NONCE, Refused},
+    limits::Exceeded,
+    principal::Principal,
+    revocation::LogoutError,
+    scope::ScopeSet,
+    validation::Refusal,
 };
-
-/// The nonce for the next proof (RFC 9449 §9).
-static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 // The fields of draft-ietf-httpapi-ratelimit-headers-06, which clients know, not the structured field of
 // later drafts. Only on 429: on other responses they would be wrong when cached, and show each client of a

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, http::header::AUTHORIZATION};
+use actix_web::HttpRequest;
 use mcp_protocol::rpc_error::code;
-use resource_server::{bearer::Scheme, validation::Refusal};
+use resource_server::{
+    guard::{BUSY, CANNOT_CHECK, RETRY_LATER, RETRY_SOON},
+    validation::Refusal,
+};
 
 use super::error::{HttpError, state};
-
-/// `Retry-After` when the server is busy.
-const RETRY_SOON: Duration = Duration::from_secs(1);
-
-/// `Retry-After` when a dependency is down.
-const RETRY_LATER: Duration = Duration::from_secs(5);
 
 /// The public part of an error.
 pub(super) struct PublicError {
@@ -37,11 +34,9 @@ impl PublicError {
             retry_after: None,
         }
     }
+
     fn challenge(refusal: Refusal, request: &HttpRequest) -> Self {
-        let state = state(request);
-        let values = request.headers().get_all(AUTHORIZATION);
-        let scheme = Scheme::of(values.map(|value| value.as_bytes())).unwrap_or(Scheme::Bearer);
-        let challenge = state.guard.challenger().challenge(refusal, scheme);
+        let challenge = state(request).guard.challenge(refusal, request);
         Self {
             challenges: challenge.fields().collect(),
             ..Self::new(
@@ -85,11 +80,7 @@ impl HttpError {
             Self::IssuerUnavailable { retry_after, .. } => PublicError {
                 retry_after: Some(retry_after.unwrap_or(RETRY_LATER)),
                 code: code::INTERNAL_ERROR,
-                ..PublicError::new(
-                    503,
-                    "temporarily_unavailable",
-                    "The access token cannot be checked at the moment; try again with the same token",
-                )
+                ..PublicError::new(503, "temporarily_unavailable", CANNOT_CHECK)
             },
             Self::LimitExceeded(exceeded) => PublicError {
                 retry_after: Some(exceeded.wait),
@@ -98,11 +89,7 @@ impl HttpError {
             Self::Busy(_) => PublicError {
                 retry_after: Some(RETRY_SOON),
                 code: code::INTERNAL_ERROR,
-                ..PublicError::new(
-                    503,
-                    "temporarily_unavailable",
-                    "The server is busy; try again soon",
-                )
+                ..PublicError::new(503, "temporarily_unavailable", BUSY)
             },
             Self::Unavailable { message, .. } => PublicError {
                 retry_after: Some(RETRY_LATER),

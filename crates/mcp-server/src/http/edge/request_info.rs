@@ -5,12 +5,11 @@ use std::time::Instant;
 use actix_web::{HttpMessage, HttpRequest, http::header::HeaderName};
 use resource_server::{
     request_id::RequestId,
-    trace_context::{Trace, TraceContext, TraceParent, TraceState},
+    trace_context::{Trace, TraceContext, TraceState},
 };
 
 use crate::{features::call_record::Feature, metrics};
 
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What is known of a request: some of it from the start, the rest after its body was read.
@@ -27,10 +26,7 @@ pub(crate) struct LoggedCause(pub(crate) String);
 
 /// Stores what is known at the start of a request.
 pub(crate) fn begin(request: &HttpRequest) -> Trace {
-    let trace = Trace {
-        request_id: RequestId::random(),
-        parent: trace_parent(request),
-    };
+    let trace = Trace::begin(request.headers());
     request.extensions_mut().insert(RequestInfo {
         trace,
         began: Instant::now(),
@@ -76,14 +72,5 @@ pub(crate) fn trace_context(request: &HttpRequest) -> TraceContext {
     TraceContext {
         trace,
         state: state.and_then(|fields| TraceState::parse(&fields.join(","))),
-    }
-}
-
-/// The `traceparent`; several fields are invalid (W3C Trace Context §3.2).
-fn trace_parent(request: &HttpRequest) -> Option<TraceParent> {
-    let mut fields = request.headers().get_all(&TRACEPARENT);
-    match (fields.next(), fields.next()) {
-        (Some(field), None) => TraceParent::parse(field.to_str().ok()?),
-        _ => None,
     }
 }
