@@ -30,13 +30,16 @@ use resource_server::{
     principal::UserId,
 };
 
+/// The name for programs, and what the names of metrics begin with.
+const NAME: &str = "epicme";
+
 /// The server's description of itself, for clients and models.
 pub(super) fn info() -> ServerInfo {
     ServerInfo {
         title: Some("EpicMe Journal".to_owned()),
         description: Some("A personal journal over MCP".to_owned()),
         instructions: Some(INSTRUCTIONS.to_owned()),
-        ..ServerInfo::new("epicme", env!("CARGO_PKG_VERSION"))
+        ..ServerInfo::new(NAME, env!("CARGO_PKG_VERSION"))
     }
 }
 
@@ -67,22 +70,11 @@ pub(super) fn server(config: Config) -> Server {
         revocation_secret,
         bind: _,
     } = config.http;
-    let ServerInfo {
-        name,
-        version,
-        title,
-        description,
-        instructions,
-        ..
-    } = info();
-    let mut server = Server::new(name, public_url.to_string())
-        .version(version)
-        .title(title.unwrap_or_default())
-        .description(description.unwrap_or_default())
-        .instructions(instructions.unwrap_or_default())
+    let mut server = Server::new(NAME, public_url.to_string())
+        .info(info())
         .realm("EpicMe")
         .headline("EpicMe: a personal journal over MCP.")
-        .metrics_prefix("epicme")
+        .metrics_prefix(NAME)
         .stale_scopes(scopes::READING)
         .baseline(scopes::declared().names(baseline.0))
         .allowed_hosts(allowed_hosts)

@@ -122,6 +122,13 @@ impl Server {
         }
     }
 
+    /// Replaces the description of the server: name, version, title and the rest.
+    #[must_use]
+    pub fn info(mut self, info: ServerInfo) -> Self {
+        self.info = info;
+        self
+    }
+
     /// The server's version (MCP, `Implementation`); `0.0.0` by default.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
