@@ -98,8 +98,10 @@ enum Command {
     ConfigKeys,
     /// Revoke a token, user or client on one running process and close its streams and sessions. If there
     /// are several processes, run this for each
-    #[command(alias = "cut-off")]
     Revoke(RevokeOptions),
+    /// The former name of `revoke`
+    #[command(hide = true)]
+    CutOff(RevokeOptions),
 }
 
 #[derive(Args)]
@@ -169,9 +171,6 @@ fn main() -> ExitCode {
     if line.log.contains(FORMER_ACCESS_LOG) {
         log::warn!("in --log, {FORMER_ACCESS_LOG} is now called `access`");
     }
-    if std::env::args_os().any(|argument| argument == "cut-off") {
-        log::warn!("the command `cut-off` is now called `revoke`");
-    }
     if let Some(
         Command::Serve(options) | Command::Migrate(options) | Command::CheckConfig(options),
     ) = &line.command
@@ -200,6 +199,10 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Revoke(options)) => revoke(options),
+        Some(Command::CutOff(options)) => {
+            log::warn!("the command `cut-off` is now called `revoke`");
+            revoke(options)
+        }
     };
     telemetry::flush();
     match outcome {
@@ -214,18 +217,20 @@ fn main() -> ExitCode {
 /// The target of the access log until it moved to the library.
 const FORMER_ACCESS_LOG: &str = "epicme::access";
 
-/// The filter for env_logger. The directive `epicme=LEVEL` covers the library crates too.
+/// The filter for env_logger. A directive for `epicme` covers the library crates too.
 fn log_filter(filter: &str) -> String {
-    let with_libraries = |directive: &str| match directive.trim() {
-        level if level.starts_with("epicme=") => {
-            let level = &level["epicme=".len()..];
-            let crates = ["epicme", "mcp_server", "mcp_protocol", "resource_server"];
-            crates.map(|name| format!("{name}={level}")).join(",")
+    const CRATES: [&str; 4] = ["epicme", "mcp_server", "mcp_protocol", "resource_server"];
+    let with_libraries = |directive: &str| match directive.trim().strip_prefix(CRATES[0]) {
+        Some(level) if level.is_empty() || level.starts_with('=') => {
+            CRATES.map(|name| format!("{name}{level}")).join(",")
         }
-        directive => directive.replace(FORMER_ACCESS_LOG, "access"),
+        _ => directive.replace(FORMER_ACCESS_LOG, "access"),
     };
-    let directives = filter.split(',').map(with_libraries);
-    directives.collect::<Vec<_>>().join(",")
+    // A regular expression for the messages may follow the directives.
+    let directives = filter.find('/').unwrap_or(filter.len());
+    let (directives, expression) = filter.split_at(directives);
+    let directives: Vec<_> = directives.split(',').map(with_libraries).collect();
+    directives.join(",") + expression
 }
 
 /// Prints the server's report about itself.
@@ -466,4 +471,25 @@ fn revoke(options: RevokeOptions) -> Result<(), CommandError> {
     actix_rt::System::new()
         .block_on(request)
         .map_err(CommandError::unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_filter_covers_the_libraries_and_knows_former_targets() {
+        let all = "epicme=debug,mcp_server=debug,mcp_protocol=debug,resource_server=debug";
+        for (given, expected) in [
+            ("info", "info"),
+            ("info,epicme::access=off", "info,access=off"),
+            ("epicme=debug", all),
+            ("warn, epicme=debug", &format!("warn,{all}")),
+            ("epicme=debug/a,b", &format!("{all}/a,b")),
+            ("epicme", "epicme,mcp_server,mcp_protocol,resource_server"),
+            ("epicme::journal=trace", "epicme::journal=trace"),
+        ] {
+            assert_eq!(log_filter(given), expected, "{given}");
+        }
+    }
 }

@@ -75,12 +75,8 @@ pub(super) async fn subscribe(app: &TestApp, token: &str) -> Events {
 
 /// The GET of a session.
 fn get<'a>(app: &'a TestApp, session: &Session, token: &str) -> Ask<'a> {
-    app.within(session, "", json!({}))
+    app.session_stream(session)
         .header("authorization", &format!("Bearer {token}"))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
 }
 
 pub(super) async fn ping(app: &TestApp, session: &Session, token: &str) -> Reply {
@@ -420,10 +416,10 @@ async fn an_operator_cuts_off_from_the_command_line() {
     let token = app.token("ann", ALL);
     let file = std::env::temp_dir().join(format!("epicme-cut-off-{}", std::process::id()));
     let server = format!("http://{}", app.address);
-    let run = |secret: &str, whom: &[&str]| {
+    let run_as = |command: &str, secret: &str, whom: &[&str]| {
         std::fs::write(&file, secret).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_epicme"))
-            .args(["revoke", "--server", &server, "--public-url", PUBLIC_URL])
+            .args([command, "--server", &server, "--public-url", PUBLIC_URL])
             .args(["--issuer", app.issuer.url(), "--secret-file"])
             .arg(&file)
             .args(whom)
@@ -435,6 +431,7 @@ async fn an_operator_cuts_off_from_the_command_line() {
         assert!(!said.contains(SECRET), "{said}");
         (output.status.code().unwrap(), said)
     };
+    let run = |secret: &str, whom: &[&str]| run_as("revoke", secret, whom);
     let digest: String = Sha256::digest(&token)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -449,6 +446,9 @@ async fn an_operator_cuts_off_from_the_command_line() {
         assert_eq!(run(SECRET, whom), (0, String::new()), "{whom:?}");
         ends_in_order(subscription).await;
     }
+    let (code, said) = run_as("cut-off", SECRET, &["--everybody"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("is now called `revoke`"), "{said}");
     let (code, said) = run("another secret of that length", &["--everybody"]);
     assert_eq!(code, 69);
     assert!(said.contains("the server answers 401"), "{said}");
