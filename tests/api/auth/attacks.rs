@@ -17,15 +17,6 @@ fn under(session: &Session, token: String) -> Session {
     }
 }
 
-/// The GET of a session.
-fn get<'a>(app: &'a TestApp, session: &Session) -> Ask<'a> {
-    app.within(session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
-}
-
 /// A legacy answer to a question.
 fn answer<'a>(app: &'a TestApp, session: &Session, question: &Value) -> Ask<'a> {
     let answer = json!({ "jsonrpc": "2.0", "id": question, "result": yes() });
@@ -77,7 +68,7 @@ async fn what_was_said_to_one_token_is_not_said_again_to_one_that_reaches_less_f
     let capabilities = json!({ "sampling": {} });
     let token = app.token("ann", ALL);
     let session = app.open_with(&token, "2025-11-25", capabilities).await;
-    let mut stream = get(&app, &session).listen().await;
+    let mut stream = app.session_stream(&session).listen().await;
     let first = stream.next().await.unwrap();
     assert!(first.starts_with("id: s0-0\n"), "{first}");
     let arguments = json!({ "title": "Rain", "content": "What happened." });
@@ -89,15 +80,16 @@ async fn what_was_said_to_one_token_is_not_said_again_to_one_that_reaches_less_f
     drop(stream);
 
     let narrow = under(&session, app.token("ann", "user:read"));
-    let resumed = get(&app, &narrow).header("last-event-id", "s0-0");
+    let resumed = app.session_stream(&narrow).header("last-event-id", "s0-0");
     assert_eq!(resumed.send().await.error(), (400, -32600));
     // Nor by way of a stream of its own.
-    let own = get(&app, &narrow).listen().await;
-    let resumed = get(&app, &narrow).header("last-event-id", "s0-0");
+    let own = app.session_stream(&narrow).listen().await;
+    let resumed = app.session_stream(&narrow).header("last-event-id", "s0-0");
     assert_eq!(resumed.send().await.error(), (400, -32600));
     drop(own);
     // Who was told may hear it again.
-    let mut resumed = get(&app, &session)
+    let mut resumed = app
+        .session_stream(&session)
         .header("last-event-id", "s0-0")
         .listen()
         .await;
@@ -113,10 +105,10 @@ async fn who_is_refused_a_stream_takes_nothing_from_who_has_it() {
     let uri = json!({ "uri": format!("epicme://entries/{entry}") });
     let ask = app.within(&session, "resources/subscribe", uri.clone());
     assert_eq!(ask.send().await.result(), json!({}));
-    let mut stream = get(&app, &session).listen().await;
+    let mut stream = app.session_stream(&session).listen().await;
     let narrow = under(&session, app.token("ann", "user:read"));
     for event in ["s0-0", "s0-7", "nonsense"] {
-        let ask = get(&app, &narrow).header("last-event-id", event);
+        let ask = app.session_stream(&narrow).header("last-event-id", event);
         assert_eq!(ask.send().await.error(), (400, -32600), "{event}");
     }
     let change = json!({ "id": entry, "title": "Snow" });

@@ -184,14 +184,7 @@ async fn a_session_is_told_which_lists_are_others_under_another_token() {
     let app = TestApp::spawn();
     let all = app.token("ann", ALL);
     let mut session = app.open(&all, "2025-06-18").await;
-    let mut stream = app
-        .within(&session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
-        .listen()
-        .await;
+    let mut stream = app.session_stream(&session).listen().await;
     let (tools, prompts, resources) = (
         "notifications/tools/list_changed",
         "notifications/prompts/list_changed",

@@ -14,18 +14,9 @@ pub(super) async fn asking(app: &TestApp, token: &str) -> Session {
     app.open_with(token, "2025-11-25", capabilities).await
 }
 
-/// The GET of a session.
-fn get<'a>(app: &'a TestApp, session: &Session) -> Ask<'a> {
-    app.within(session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
-}
-
 /// The GET that goes on after an event.
 pub(super) fn resume<'a>(app: &'a TestApp, session: &Session, after: &str) -> Ask<'a> {
-    get(app, session).header("last-event-id", after)
+    app.session_stream(session).header("last-event-id", after)
 }
 
 /// A deletion that waits for an answer, its question read.
@@ -77,7 +68,7 @@ pub(super) fn success(message: &Value) -> &Value {
 async fn a_get_is_checked_step_by_step() {
     let app = TestApp::spawn();
     let session = app.open(&app.token("ann", ALL), "2025-11-25").await;
-    let good = || get(&app, &session);
+    let good = || app.session_stream(&session);
     let challenge = good().without("authorization").send().await;
     assert_eq!(challenge.status, 401);
     assert!(challenge.header("www-authenticate").is_some());
@@ -122,7 +113,7 @@ async fn a_get_is_checked_step_by_step() {
             token,
             ..session.clone()
         };
-        for ask in [get(&app, &foreign), resume(&app, &foreign, "s0-0")] {
+        for ask in [app.session_stream(&foreign), resume(&app, &foreign, "s0-0")] {
             let reply = ask.send().await;
             assert_eq!((reply.status, &reply.body), (404, &unknown.body), "{why}");
         }
@@ -144,7 +135,7 @@ async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() 
     let token = app.token("ann", ALL);
     for version in REVISIONS {
         let session = app.open(&token, version).await;
-        let mut stream = get(&app, &session).listen().await;
+        let mut stream = app.session_stream(&session).listen().await;
         assert_eq!(stream.head.header("mcp-session-id"), None);
         if version == "2025-11-25" {
             let primer = stream.next().await.unwrap();
@@ -161,9 +152,9 @@ async fn every_revision_has_a_stream_and_the_newest_a_place_to_resume_it_from() 
 async fn a_newer_get_takes_over() {
     let app = TestApp::spawn();
     let session = app.open(&app.token("ann", ALL), "2025-11-25").await;
-    let mut first = get(&app, &session).listen().await;
+    let mut first = app.session_stream(&session).listen().await;
     assert_eq!(first.next().await.unwrap(), "id: s0-0\nretry: 1000\ndata:");
-    let mut second = get(&app, &session).listen().await;
+    let mut second = app.session_stream(&session).listen().await;
     assert_eq!(first.next().await, None);
     // It has a place to be resumed from as well, and not the first one's.
     assert_eq!(second.next().await.unwrap(), "id: s0-1\nretry: 1000\ndata:");
@@ -182,14 +173,14 @@ async fn a_stream_ends_with_its_token_and_the_session_goes_on() {
         token: app.token_with(json!({ "exp": soon })),
         ..session.clone()
     };
-    let mut stream = get(&app, &short).listen().await;
+    let mut stream = app.session_stream(&short).listen().await;
     app.clock.advance(TimeDelta::seconds(299));
     app.journal("ann").tag("work").await;
     let (_, told) = stream.message().await;
     assert_eq!(told["method"], "notifications/resources/list_changed");
     app.clock.advance(TimeDelta::seconds(1));
     assert_eq!(stream.next().await, None);
-    assert_eq!(get(&app, &short).send().await.status, 401);
+    assert_eq!(app.session_stream(&short).send().await.status, 401);
     let ping = app.within(&session, "ping", json!({}));
     assert_eq!(ping.send().await.status, 200);
 }
@@ -199,7 +190,7 @@ async fn a_stream_ends_with_its_session_though_its_token_has_no_end() {
     let app = TestApp::spawn();
     let token = app.token_with(json!({ "exp": null }));
     let session = app.open(&token, "2025-06-18").await;
-    let mut stream = get(&app, &session).listen().await;
+    let mut stream = app.session_stream(&session).listen().await;
     app.clock.advance(TimeDelta::minutes(30));
     assert_eq!(stream.next().await, None);
 }
@@ -211,15 +202,15 @@ async fn a_session_takes_its_streams_and_its_questions_with_it() {
     let token = app.token("ann", ALL);
     let entry = app.journal("ann").entry("Rain").await;
     let session = asking(&app, &token).await;
-    let mut general = get(&app, &session).listen().await;
+    let mut general = app.session_stream(&session).listen().await;
     general.next().await;
     let mut call = waiting(&app, &session, json!(1), entry).await;
-    let delete = get(&app, &session).method("DELETE").send().await;
+    let delete = app.session_stream(&session).method("DELETE").send().await;
     assert_eq!(delete.status, 204);
     assert_eq!(general.next().await, None);
     assert_eq!(call.stream.next().await, None);
     for ask in [
-        get(&app, &session),
+        app.session_stream(&session),
         resume(&app, &session, &call.event),
         deletion(&app, &session, json!(2), entry),
         app.within(&session, "", json!({}))
@@ -388,7 +379,7 @@ async fn open_streams_do_not_keep_the_server_from_stopping() {
     let token = app.token("ann", ALL);
     let entry = app.journal("ann").entry("Rain").await;
     let session = asking(&app, &token).await;
-    let mut general = get(&app, &session).listen().await;
+    let mut general = app.session_stream(&session).listen().await;
     general.next().await;
     let mut call = waiting(&app, &session, json!(1), entry).await;
     let began = std::time::Instant::now();

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Ask, Events, Session, TestApp};
+use crate::support::{ALL, Ask, Session, TestApp};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 const LEVELS: [&str; 8] = [
@@ -27,16 +27,6 @@ async fn delete<'a>(app: &'a TestApp, session: &Session) -> (i64, Ask<'a>) {
     let id = app.journal("ann").entry("A very private title").await;
     let call = json!({ "name": "delete_entry", "arguments": { "id": id } });
     (id, app.within(session, "tools/call", call))
-}
-
-/// The messages of a stream, to its end.
-async fn messages(mut events: Events) -> Vec<Value> {
-    let mut messages = Vec::new();
-    while let Some(event) = events.next().await {
-        let data = event.lines().find_map(|line| line.strip_prefix("data: "));
-        messages.extend(data.map(|data| serde_json::from_str::<Value>(data).unwrap()));
-    }
-    messages
 }
 
 /// A stream has the notice and then the answer, and nothing of the journal's texts in the notice.
@@ -128,7 +118,7 @@ async fn a_session_is_told_what_its_level_admits_on_the_stream_of_the_call() {
                 .result();
             let (id, ask) = delete(&app, &session).await;
             if is_told {
-                check_notice(&messages(ask.listen().await).await, id);
+                check_notice(&ask.listen().await.messages().await, id);
             } else {
                 assert!(ask.send().await.result()["content"].is_array(), "{level}");
             }
@@ -136,7 +126,7 @@ async fn a_session_is_told_what_its_level_admits_on_the_stream_of_the_call() {
         // A level that was refused changes nothing, and another session has its own.
         set_level(&app, &session, &"x".into()).send().await;
         let (id, ask) = delete(&app, &session).await;
-        check_notice(&messages(ask.listen().await).await, id);
+        check_notice(&ask.listen().await.messages().await, id);
         let other = app.open(&token, version).await;
         let (_, ask) = delete(&app, &other).await;
         assert!(ask.send().await.result()["content"].is_array());
@@ -184,7 +174,7 @@ async fn a_modern_client_is_told_what_the_very_request_asks_for() {
                 }
             });
         if is_told {
-            let told = messages(ask.listen().await).await;
+            let told = ask.listen().await.messages().await;
             assert_eq!(told.len(), 2, "{told:?}");
             assert_eq!(told[0]["method"], "notifications/message");
             assert_eq!(

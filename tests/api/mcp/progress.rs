@@ -13,7 +13,7 @@ use rmcp::model;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use crate::support::{ALL, Ask, Events, Session, TestApp, patiently};
+use crate::support::{ALL, Ask, Session, TestApp, patiently};
 
 /// Tells whoever waits for it that the call has gone, when it is dropped.
 type Guard = Arc<Mutex<Option<oneshot::Sender<()>>>>;
@@ -64,16 +64,6 @@ fn with_token<'a>(ask: Ask<'a>, token: &Value) -> Ask<'a> {
     ask.edit(|body| body["params"]["_meta"]["progressToken"] = token.clone())
 }
 
-/// The messages of a stream, to its end.
-async fn messages(mut events: Events) -> Vec<Value> {
-    let mut messages = Vec::new();
-    while let Some(event) = events.next().await {
-        let data = event.lines().find_map(|line| line.strip_prefix("data: "));
-        messages.extend(data.map(|data| serde_json::from_str::<Value>(data).unwrap()));
-    }
-    messages
-}
-
 fn within<'a>(app: &'a TestApp, session: &Session, name: &str) -> Ask<'a> {
     app.within(session, "tools/call", json!({ "name": name }))
 }
@@ -90,7 +80,11 @@ async fn progress_grows_and_is_told_under_the_token_of_who_asked_until_the_answe
     }
     for ask in asks {
         for token in [json!("p"), json!(7), json!("7")] {
-            let told = messages(with_token(ask.clone(), &token).listen().await).await;
+            let told = with_token(ask.clone(), &token)
+                .listen()
+                .await
+                .messages()
+                .await;
             let (answer, told) = told.split_last().unwrap();
             let expected: Vec<_> = [1.0, 2.0, 3.0]
                 .map(|done| {

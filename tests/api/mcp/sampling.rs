@@ -4,7 +4,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Ask, Events, Session, TestApp, patiently};
+use crate::support::{ALL, Events, Session, TestApp, patiently};
 
 const REVISIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
@@ -18,7 +18,7 @@ struct Listener<'a> {
 impl<'a> Listener<'a> {
     async fn new(app: &'a TestApp, version: &str) -> Self {
         let session = sampling(app, version).await;
-        let stream = get(app, &session).listen().await;
+        let stream = app.session_stream(&session).listen().await;
         Self {
             app,
             session,
@@ -101,14 +101,6 @@ async fn sampling(app: &TestApp, version: &str) -> Session {
     let ask = app.within(&session, "logging/setLevel", level);
     assert_eq!(ask.send().await.result(), json!({}));
     session
-}
-
-fn get<'a>(app: &'a TestApp, session: &Session) -> Ask<'a> {
-    app.within(session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
 }
 
 /// What a question shows the model.
@@ -320,11 +312,11 @@ async fn a_listener_that_may_not_read_is_shown_nothing() {
     };
     let mut listener = Listener {
         app: &app,
-        stream: get(&app, &narrow).listen().await,
+        stream: app.session_stream(&narrow).listen().await,
         session: session.clone(),
     };
     listener.write("Rain").await;
-    listener.stream = get(&app, &session).listen().await;
+    listener.stream = app.session_stream(&session).listen().await;
     listener.write("Sun").await;
     assert_eq!(listener.question("Sun").await, "s-1");
 }
@@ -339,7 +331,7 @@ async fn without_a_stream_nothing_is_suggested() {
     assert_eq!(reply.header("content-type"), Some("application/json"));
     let mut listener = Listener {
         app: &app,
-        stream: get(&app, &session).listen().await,
+        stream: app.session_stream(&session).listen().await,
         session: session.clone(),
     };
     listener.write("Sun").await;
@@ -356,12 +348,12 @@ async fn a_client_that_cannot_ask_its_model_is_not_asked() {
         .await;
     let mut listener = Listener {
         app: &app,
-        stream: get(&app, &session).listen().await,
+        stream: app.session_stream(&session).listen().await,
         session,
     };
     listener.write("Rain").await;
     app.journal("ann").tag("work").await;
-    let close = get(&app, &listener.session).method("DELETE");
+    let close = app.session_stream(&listener.session).method("DELETE");
     assert_eq!(close.send().await.status, 204);
     let mut told = Vec::new();
     while let Some(event) = listener.stream.next().await {

@@ -275,13 +275,7 @@ async fn ends_in_order(events: &mut Events, id: &Value) {
 
 /// The general stream of a legacy session.
 async fn general(app: &TestApp, session: &Session) -> Events {
-    app.within(session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
-        .listen()
-        .await
+    app.session_stream(session).listen().await
 }
 
 /// L-26, D-21.

@@ -103,14 +103,7 @@ async fn what_cannot_be_asked_any_more_says_so_and_does_nothing() {
     let level = json!({ "level": "debug" });
     let ask = app.within(&session, "logging/setLevel", level);
     ask.send().await.result();
-    let mut general = app
-        .within(&session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
-        .listen()
-        .await;
+    let mut general = app.session_stream(&session).listen().await;
     let mut open = Vec::new();
     for id in 1..=16 {
         open.push(asked(call(&app, &session, id, "delete_tag", json!({ "id": tag }))).await);

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use epicme::app::TimeLimits;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Ask, Events, Session, TestApp, header_lines};
+use crate::support::{ALL, Events, Session, TestApp, header_lines};
 
 /// Short enough for a test, and long enough for an immediate answer.
 const SOON: Duration = Duration::from_millis(100);
@@ -18,15 +18,6 @@ async fn session(app: &TestApp, capabilities: Value) -> Session {
     let level = app.within(&session, "logging/setLevel", json!({ "level": "info" }));
     level.send().await.result();
     session
-}
-
-/// The GET of a session.
-fn get<'a>(app: &'a TestApp, session: &Session) -> Ask<'a> {
-    app.within(session, "", json!({}))
-        .body("")
-        .method("GET")
-        .without("content-type")
-        .header("accept", "text/event-stream")
 }
 
 /// The next message of this method, past others.
@@ -72,7 +63,7 @@ async fn a_stream_that_has_nothing_to_say_says_so_now_and_then() {
     let journal = app.journal("ann");
     let entry = journal.entry("Rain").await;
     let session = session(&app, json!({ "elicitation": {} })).await;
-    let general = get(&app, &session).listen().await;
+    let general = app.session_stream(&session).listen().await;
     let call = json!({ "name": "delete_entry", "arguments": { "id": entry } });
     let mut call = app.within(&session, "tools/call", call).listen().await;
     call.message().await;

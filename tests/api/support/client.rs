@@ -164,6 +164,15 @@ impl TestApp {
             ask.header("mcp-protocol-version", &session.version)
         }
     }
+
+    /// The GET that opens the standalone stream of a session.
+    pub(crate) fn session_stream(&self, session: &Session) -> Ask<'_> {
+        self.within(session, "", json!({}))
+            .body("")
+            .method("GET")
+            .without("content-type")
+            .header("accept", "text/event-stream")
+    }
 }
 
 impl TestApp {

@@ -54,6 +54,16 @@ impl Events {
         }
     }
 
+    /// The messages of all events, to the end of the stream.
+    pub(crate) async fn messages(mut self) -> Vec<Value> {
+        let mut messages = Vec::new();
+        while let Some(event) = self.next().await {
+            let data = event.lines().find_map(|line| line.strip_prefix("data: "));
+            messages.extend(data.map(|data| serde_json::from_str::<Value>(data).unwrap()));
+        }
+        messages
+    }
+
     /// The next event that has a message: its id and the message. Heartbeats, which are comments and come
     /// when nothing was sent for a while, are passed over: a slow machine has more of them.
     pub(crate) async fn message(&mut self) -> (String, Value) {
