@@ -70,13 +70,6 @@ struct CommandLine {
 }
 
 #[derive(Subcommand)]
-#[cfg_attr(
-    not(feature = "dev"),
-    expect(
-        clippy::large_enum_variant,
-        reason = "there is one, and it is matched at once"
-    )
-)]
 enum Command {
     /// Run everything on this machine without configuration: a private PostgreSQL, a mock authorization
     /// server, EpicMe, and three demo users. This is the default command
