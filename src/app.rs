@@ -16,7 +16,7 @@ use std::{
 
 use actix_rt::Arbiter;
 use derive_more::Display;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::time::timeout;
 
 use crate::{
@@ -179,8 +179,12 @@ impl App {
     /// Waits until the server must stop. A database or an authorization server that is down is no reason.
     pub async fn failed(&self) -> AppFailure {
         let stopped = async {
-            let stopped = self.running.service().actor_stopped().await;
-            AppFailure::ActorDied(stopped.0)
+            let service = pin!(self.running.service().actor_stopped());
+            let journal = pin!(self.journal.stopped());
+            AppFailure::ActorDied(match select(service, journal).await {
+                Either::Left((stopped, _)) => stopped.0,
+                Either::Right(_) => "JournalActor",
+            })
         };
         let behind = async { AppFailure::SchemaBehind(self.journal.schema_is_behind().await) };
         select(pin!(stopped), pin!(behind)).await.factor_first().0

@@ -180,3 +180,18 @@ impl JournalActor {
         self.pool.get_within(remaining)
     }
 }
+
+/// Stops an actor, as nothing does outside of tests.
+#[cfg(test)]
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;
+
+#[cfg(test)]
+impl Handler<Stop> for JournalActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, context: &mut Self::Context) {
+        actix::ActorContext::stop(context);
+    }
+}

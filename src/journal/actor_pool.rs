@@ -197,6 +197,14 @@ impl ActorPool {
         self.connections.connections()
     }
 
+    #[cfg(test)]
+    pub(super) fn stop_an_actor(&self) {
+        let actor = self.actors.first().expect("there is a connection");
+        actor
+            .try_send(super::actor::Stop)
+            .expect("it takes messages");
+    }
+
     /// Whether every actor still runs.
     pub(super) fn is_alive(&self) -> bool {
         self.actors.iter().all(Addr::connected)

@@ -1,8 +1,8 @@
 //! The handle: what callers hold in place of the actors' addresses.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use actix_rt::{Arbiter, ArbiterHandle};
+use actix_rt::{Arbiter, ArbiterHandle, time::sleep};
 
 use crate::domain::{activity::EndedCall, journal::JournalError};
 use mcp_server::metrics::{Gate, MetricSource};
@@ -17,6 +17,9 @@ use super::{
     schema::{self, Schema, SchemaCheck},
     settings::JournalSettings,
 };
+
+/// How often it is checked that the actors run.
+const ACTOR_WATCH: Duration = Duration::from_secs(1);
 
 /// Sends messages to the JournalActors. Clones share them; they stop with the last clone.
 #[derive(Clone)]
@@ -132,10 +135,16 @@ impl JournalHandle {
         self.0.actors.connections()
     }
 
-    /// Whether every actor still takes messages.
-    #[must_use]
-    pub fn is_alive(&self) -> bool {
-        self.0.actors.is_alive()
+    /// Waits until an actor has stopped, which leaves its connection without use.
+    pub async fn stopped(&self) {
+        while self.0.actors.is_alive() {
+            sleep(ACTOR_WATCH).await;
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn stop_an_actor(&self) {
+        self.0.actors.stop_an_actor();
     }
 
     /// Waits until every admitted message has been answered. For shutdown: nothing may be sent meanwhile.
