@@ -113,7 +113,8 @@ impl Refused {
         }
     }
 
-    /// The response: a challenge (RFC 6750 §3), 429, or 503, with a JSON body in the form of RFC 6749 §5.2.
+    /// The response: a challenge (RFC 6750 §3), 429, or 503, with a JSON body in the form of RFC 6749 §5.2. It
+    /// does not say why a token is invalid, so the reason is logged.
     #[must_use]
     pub fn response(&self, guard: &Guard, request: &HttpRequest) -> HttpResponse {
         let respond = |status: u16, error: &str, description: &str| {
@@ -125,7 +126,11 @@ impl Refused {
         };
         let wait = |wait: Duration| (RETRY_AFTER, wait.as_secs().max(1));
         let (mut response, body) = match self {
-            Self::Credentials { refusal, .. } => {
+            Self::Credentials { refusal, token } => {
+                let token = token
+                    .as_ref()
+                    .map_or_else(String::new, BearerToken::fingerprint);
+                log::info!(token = token; "a request is refused: {refusal}");
                 let challenge = guard.challenge(*refusal, request);
                 let (mut response, body) = respond(
                     challenge.status,
