@@ -53,6 +53,8 @@ pub struct Params<'a> {
     pub capabilities: Option<&'a RawValue>,
     /// `initialize`: the client.
     pub client_info: Option<&'a RawValue>,
+    /// `notifications/cancelled`: the id of the request.
+    pub request_id: Option<&'a RawValue>,
 }
 
 impl<'a> ObjectMembers<'a> for Params<'a> {
@@ -76,6 +78,7 @@ impl<'a> ObjectMembers<'a> for Params<'a> {
             "protocolVersion" => &mut self.protocol_version,
             "capabilities" => &mut self.capabilities,
             "clientInfo" => &mut self.client_info,
+            "requestId" => &mut self.request_id,
             _ => return object.next_value().map(|IgnoredAny| true),
         };
         read_first(member, object)

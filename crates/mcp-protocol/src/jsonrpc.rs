@@ -48,7 +48,7 @@ pub struct Request<'a> {
     pub id: Id,
     /// The method.
     pub method: Cow<'a, str>,
-    raw: RawParams<'a>,
+    params: ParsedParams<'a>,
 }
 
 /// A notification.
@@ -56,33 +56,11 @@ pub struct Request<'a> {
 pub struct Notification<'a> {
     /// The method.
     pub method: Cow<'a, str>,
-    raw: RawParams<'a>,
+    params: ParsedParams<'a>,
 }
 
-/// The parameters of a message.
-#[derive(Clone, Copy, Debug)]
-struct RawParams<'a> {
-    params: Option<LenientObject<Params<'a>>>,
-    /// The complete message.
-    message: &'a str,
-}
-
-impl<'a> RawParams<'a> {
-    fn params(self) -> Result<Params<'a>, RpcError> {
-        Params::from_parsed(self.params)
-    }
-
-    /// Parses the message again, because only few messages need the original text.
-    fn raw_params(self) -> Option<&'a RawValue> {
-        #[derive(Deserialize)]
-        struct Members<'a> {
-            #[serde(borrow, default, deserialize_with = "present")]
-            params: Option<&'a RawValue>,
-        }
-        let members: Members<'_> = serde_json::from_str(self.message).ok()?;
-        members.params
-    }
-}
+/// Parsed with their message, and not validated yet.
+type ParsedParams<'a> = Option<LenientObject<Params<'a>>>;
 
 impl<'a> Incoming<'a> {
     /// The parameters; none for a response.
@@ -92,7 +70,7 @@ impl<'a> Incoming<'a> {
     pub fn params(&self) -> Result<Params<'a>, RpcError> {
         match self {
             Self::Request(request) => request.params(),
-            Self::Notification(notification) => notification.raw.params(),
+            Self::Notification(notification) => Params::from_parsed(notification.params),
             Self::Response(_) => Ok(Params::default()),
         }
     }
@@ -104,15 +82,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// Those of [`Params::read`].
     pub fn params(&self) -> Result<Params<'a>, RpcError> {
-        self.raw.params()
-    }
-}
-
-impl<'a> Notification<'a> {
-    /// The parameters as they were sent.
-    #[must_use]
-    pub fn raw_params(&self) -> Option<&'a RawValue> {
-        self.raw.raw_params()
+        Params::from_parsed(self.params)
     }
 }
 
@@ -173,7 +143,7 @@ pub fn read(body: &[u8]) -> Result<Body<'_>, ParseError> {
             parse_error("Parse error: the body is not JSON")
         }
     })?;
-    message(raw, text).map(Body::Single)
+    message(raw).map(Body::Single)
 }
 
 /// Parses one message of a batch.
@@ -186,7 +156,7 @@ pub fn read_member(member: &RawValue) -> Result<Incoming<'_>, ParseError> {
         return Err(no_message());
     }
     let raw = serde_json::from_str(member.get()).map_err(|_| no_message())?;
-    message(raw, member.get())
+    message(raw)
 }
 
 fn nameless(error: RpcError) -> ParseError {
@@ -199,11 +169,8 @@ fn no_message() -> ParseError {
     ))
 }
 
-fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, ParseError> {
-    let raw_params = RawParams {
-        params: raw.params,
-        message: text,
-    };
+fn message(raw: RawMessage<'_>) -> Result<Incoming<'_>, ParseError> {
+    let params = raw.params;
     let id = raw.id.map(Id::read).transpose();
     let invalid = |id: &Result<Option<Id>, _>, message: &str| ParseError {
         id: id.as_ref().ok().cloned().flatten(),
@@ -231,15 +198,8 @@ fn message<'a>(raw: RawMessage<'a>, text: &'a str) -> Result<Incoming<'a>, Parse
         }
     };
     match id {
-        Ok(Some(id)) => Ok(Incoming::Request(Request {
-            id,
-            method,
-            raw: raw_params,
-        })),
-        Ok(None) => Ok(Incoming::Notification(Notification {
-            method,
-            raw: raw_params,
-        })),
+        Ok(Some(id)) => Ok(Incoming::Request(Request { id, method, params })),
+        Ok(None) => Ok(Incoming::Notification(Notification { method, params })),
         Err(InvalidId) => Err(nameless(RpcError::invalid_request(
             "Invalid request: id must be a string or an integer of at most 256 bytes, never null",
         ))),
@@ -291,7 +251,7 @@ struct RawMessage<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     method: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
-    params: Option<LenientObject<Params<'a>>>,
+    params: ParsedParams<'a>,
     #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]

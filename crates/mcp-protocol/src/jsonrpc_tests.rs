@@ -132,12 +132,13 @@ proptest! {
     }
 
     #[test]
-    fn any_params_survive(text in "\\PC*") {
-        let params = json!({ "text": text }).to_string();
-        let body = format!(r#"{{"jsonrpc":"2.0","method":"m","params":{params}}}"#);
-        let Ok(Body::Single(Incoming::Notification(notification))) = read(body.as_bytes()) else {
+    fn arguments_are_passed_on_as_they_were_sent(text in "\\PC*") {
+        let arguments = json!({ "text": text }).to_string();
+        let body = format!(r#"{{"jsonrpc":"2.0","method":"m","params":{{"arguments":{arguments}}}}}"#);
+        let Ok(Body::Single(notification @ Incoming::Notification(_))) = read(body.as_bytes()) else {
             return Err(TestCaseError::fail("a notification was not read"));
         };
-        prop_assert_eq!(notification.raw_params().map(RawValue::get), Some(params.as_str()));
+        let params = notification.params().expect("params are an object");
+        prop_assert_eq!(params.arguments.map(RawValue::get), Some(arguments.as_str()));
     }
 }

@@ -14,7 +14,10 @@ use log::{
     kv::{self, Key, Source, Value, VisitSource},
 };
 
-use crate::features::call_record::{Feature, Outcome};
+use crate::{
+    features::call_record::{Feature, Outcome},
+    request_context::RequestContext,
+};
 use mcp_protocol::version::ProtocolVersion;
 use resource_server::{
     bearer::BearerToken,
@@ -30,12 +33,36 @@ const TARGET: &str = "audit";
 /// The origin of an event, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
-    /// The request and its trace.
-    pub trace: Trace,
-    /// The caller, if the token is valid.
-    pub principal: Option<&'a Principal>,
-    /// The revision, if known.
-    pub version: Option<ProtocolVersion>,
+    trace: Trace,
+    principal: Option<&'a Principal>,
+    version: Option<ProtocolVersion>,
+}
+
+impl<'a> Origin<'a> {
+    /// A request without a valid token.
+    pub(crate) fn anonymous(trace: Trace) -> Self {
+        Self {
+            trace,
+            principal: None,
+            version: None,
+        }
+    }
+
+    /// An authenticated request.
+    pub(crate) fn of(context: &'a RequestContext) -> Self {
+        Self {
+            principal: Some(&context.principal),
+            ..Self::anonymous(context.trace)
+        }
+    }
+
+    /// With the revision that the client speaks.
+    pub(crate) fn speaking(self, version: ProtocolVersion) -> Self {
+        Self {
+            version: Some(version),
+            ..self
+        }
+    }
 }
 
 /// An event.

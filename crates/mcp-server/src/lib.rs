@@ -19,6 +19,7 @@ mod http;
 pub mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod request_context;
 #[cfg(test)]
 mod samples;
 pub mod server;

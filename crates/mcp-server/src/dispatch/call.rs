@@ -1,9 +1,12 @@
 //! A request to the dispatcher and what becomes of it.
 
-use std::{future::Future, pin::Pin, rc::Rc, sync::Arc};
+use std::{future::Future, pin::Pin, rc::Rc};
 
 use super::failure::Failure;
-use crate::features::{call_record::CallRecord, conversation::Peer, target::Target};
+use crate::{
+    features::{call_record::CallRecord, conversation::Peer, target::Target},
+    request_context::RequestContext,
+};
 use mcp_protocol::{
     answer::Answer,
     envelope::Params,
@@ -12,7 +15,6 @@ use mcp_protocol::{
     rpc_error::RpcError,
     version::ProtocolVersion,
 };
-use resource_server::{principal::Principal, trace_context::Trace};
 
 /// A function that is called when a call of a declared feature has ended. It must not block.
 pub(crate) type OnCall = Box<dyn Fn(CallRecord) + Send + Sync>;
@@ -29,10 +31,8 @@ pub(crate) struct Call<'a> {
     pub params: &'a Params<'a>,
     /// The token for progress notifications, if the client asked for them.
     pub progress_token: Option<ProgressToken>,
-    /// The HTTP request, for the log.
-    pub trace: Trace,
-    /// The caller, according to the token of this request.
-    pub principal: Arc<Principal>,
+    /// The caller and the HTTP request.
+    pub context: RequestContext,
     /// The client's capabilities.
     pub capabilities: ClientCapabilities,
     /// Sends notifications and requests to the client.

@@ -33,7 +33,10 @@ impl Dispatcher {
     ) -> Result<PendingAnswer, Failure> {
         let params = call.params;
         let tool = self.catalogue().tool(index);
-        self.require(&call.principal, tool.scopes_of_call(params.arguments))?;
+        self.require(
+            &call.context.principal,
+            tool.scopes_of_call(params.arguments),
+        )?;
         check_arguments(params)?;
         let (context, responder) = self.context(call, "tools/call", tool.name())?;
         let pending = tool.call(context, params.arguments);
@@ -60,7 +63,7 @@ impl Dispatcher {
     ) -> Result<PendingAnswer, Failure> {
         let params = call.params;
         let prompt = self.catalogue().prompt(index);
-        self.require(&call.principal, prompt.scopes())?;
+        self.require(&call.context.principal, prompt.scopes())?;
         check_arguments(params)?;
         let (context, responder) = self.context(call, "prompts/get", prompt.name())?;
         let pending = prompt.get(context, params.arguments);
@@ -83,7 +86,7 @@ impl Dispatcher {
         method: &str,
         name: &str,
     ) -> Result<(Context, InputRequired), RpcError> {
-        let (params, principal) = (call.params, &call.principal);
+        let (params, principal) = (call.params, &call.context.principal);
         let binding = (call.capabilities.any() || params.request_state.is_some()).then(|| {
             let user = principal.user.as_uuid();
             let client = principal.client.as_deref();

@@ -161,7 +161,7 @@ impl Dispatcher {
     }
 
     fn start(self: &Arc<Self>, target: Target, call: &Call<'_>) -> Result<Dispatched, Failure> {
-        let granted = call.principal.scopes;
+        let granted = call.context.principal.scopes;
         let has = self.wire_format().capabilities();
         match (call.method, target) {
             (Method::Ping, _) => Ok(Dispatched::Ready(Answer::Empty)),

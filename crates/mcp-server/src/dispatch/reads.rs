@@ -26,14 +26,14 @@ impl Dispatcher {
             .map(|cursor| as_str(cursor).ok_or_else(unknown_cursor))
             .transpose()?
             .map(std::borrow::Cow::into_owned);
-        let granted = call.principal.scopes;
+        let granted = call.context.principal.scopes;
         let mut resources = Vec::new();
         if cursor.is_none() {
             let fixed = self.catalogue().resources_for(granted).into_iter();
             resources.extend(fixed.map(|resource| resource.descriptor.clone()));
         }
         let listed = self.catalogue().listed_template(granted);
-        let context = self.read_context(&call.principal);
+        let context = self.read_context(&call.context.principal);
         let page = match listed {
             Some(template) => template.list(context, cursor),
             None => None,
@@ -60,8 +60,8 @@ impl Dispatcher {
         let uri = Params::string(call.params.uri, "uri")?.into_owned();
         let not_found = || wire_format::resource_not_found(&uri, version);
         let located = self.catalogue().locate(&uri).ok_or_else(not_found)?;
-        self.require(&call.principal, located.scopes())?;
-        let reading = located.read(self.read_context(&call.principal));
+        self.require(&call.context.principal, located.scopes())?;
+        let reading = located.read(self.read_context(&call.context.principal));
         Ok(Box::pin(async move {
             match reading.await {
                 Ok(answer) => Ok(answer),
@@ -80,7 +80,7 @@ impl Dispatcher {
         call: &Call<'_>,
     ) -> Result<PendingAnswer, Failure> {
         let needed = target.scopes(self.catalogue(), call.params);
-        self.require(&call.principal, needed)?;
+        self.require(&call.context.principal, needed)?;
         let typed = CompletionArgument::read(call.params)?;
         if !target.has_argument(self.catalogue(), &typed.name) {
             return Err(unknown("argument", &typed.name).into());
@@ -91,7 +91,7 @@ impl Dispatcher {
                 Ok(Answer::Completion(Completion::nothing()))
             }));
         };
-        let context = self.read_context(&call.principal);
+        let context = self.read_context(&call.context.principal);
         let suggested = completer.suggest(context, typed.value.into_owned());
         Ok(Box::pin(async move {
             let suggested = suggested.await.map_err(failure)?;

@@ -12,6 +12,7 @@ use crate::{
         call_record::{CallRecord, Feature, Outcome},
         conversation::{AuditEvent, FollowUp, Peer, ResponseFuture},
     },
+    request_context::RequestContext,
 };
 use mcp_protocol::{
     answer::{Answer, ToolAnswer},
@@ -19,7 +20,7 @@ use mcp_protocol::{
     outgoing::ServerRequest,
     version::ProtocolVersion,
 };
-use resource_server::{clock::Clock, principal::Principal, trace_context::Trace};
+use resource_server::clock::Clock;
 
 /// Passes the records of calls on.
 pub(crate) struct Recorder {
@@ -45,8 +46,7 @@ pub(crate) struct Recording {
 /// A call of a declared feature.
 struct RecordedCall {
     feature: Feature,
-    principal: Arc<Principal>,
-    trace: Trace,
+    context: RequestContext,
     version: ProtocolVersion,
     /// Set when the tool did what it should but the user declined, so that nothing changed.
     unchanged: Cell<Option<Outcome>>,
@@ -61,8 +61,7 @@ impl Recording {
     ) -> (Call<'a>, Self) {
         let recorded = Rc::new(RecordedCall {
             feature,
-            principal: Arc::clone(&call.principal),
-            trace: call.trace,
+            context: call.context.clone(),
             version: call.version,
             unchanged: Cell::new(None),
         });
@@ -121,11 +120,7 @@ fn outcome_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> Outcome {
 
 impl RecordedCall {
     fn audit(&self, event: Event<'_>) {
-        let origin = Origin {
-            trace: self.trace,
-            principal: Some(&self.principal),
-            version: Some(self.version),
-        };
+        let origin = Origin::of(&self.context).speaking(self.version);
         audit::log(event, origin);
     }
 }
@@ -140,7 +135,7 @@ impl Drop for Recording {
             });
         }
         self.recorder.record(&CallRecord {
-            principal: Arc::clone(&self.call.principal),
+            principal: Arc::clone(&self.call.context.principal),
             feature: feature.clone(),
             outcome: self.outcome,
             at: self.recorder.clock.now(),

@@ -13,11 +13,10 @@ use actix::{
     ResponseActFuture, SpawnHandle, WrapFuture,
 };
 use futures_util::future::{Either, select};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Authorized, Registration,
+    Registration, SessionRequest,
     calls::{CallPeer, Reply, SessionIo},
     follow_ups::{FollowUpContext, FollowUps},
     listen::scopes_now,
@@ -30,19 +29,11 @@ use crate::{
         changes::ChangePublished,
         conversation::{FollowUp, Peer},
         subscriptions::{NotSubscribable, Subscriptions},
-        target::Target,
     },
 };
 use mcp_protocol::{
-    answer::Answer,
-    envelope::{OwnedParams, Params},
-    jsonrpc::Id,
-    logging::Level,
-    method::Method,
-    outgoing::ClientCapabilities,
-    rpc_error::RpcError,
-    sse::EventId,
-    version::ProtocolVersion,
+    answer::Answer, envelope::Params, jsonrpc::Id, logging::Level, method::Method,
+    outgoing::ClientCapabilities, rpc_error::RpcError, sse::EventId, version::ProtocolVersion,
     wire_format,
 };
 use resource_server::{
@@ -61,28 +52,19 @@ const LOG_LEVEL: Level = Level::Warning;
 #[derive(Message)]
 #[rtype(result = "Reply")]
 pub(crate) struct Call {
-    /// The caller, by the token of this request.
-    pub(crate) authorized: Authorized,
-    /// The id, for the response and for a cancellation.
-    pub(crate) id: Id,
-    /// The method.
-    pub(crate) method: Method,
-    /// The feature that it names.
-    pub(crate) target: Result<Target, RpcError>,
-    /// Its parameters.
-    pub(crate) params: OwnedParams,
+    /// The request.
+    pub(crate) request: SessionRequest,
     /// Whether it has no stream because it is part of a batch.
     pub(crate) quiet: bool,
     /// A permit of the session's gate, held until the call has ended.
     pub(crate) permit: Permit,
 }
 
-/// A notification of the client.
+/// Cancels a request (`notifications/cancelled`).
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(crate) struct Notify {
-    pub(crate) method: String,
-    pub(crate) params: Option<Box<RawValue>>,
+pub(crate) struct Cancel {
+    pub(crate) id: Id,
 }
 
 /// The client's response to a request of the session. The error contains the scopes that the token lacks for
@@ -186,37 +168,41 @@ impl Handler<Call> for SessionActor {
     type Result = ResponseActFuture<Self, Reply>;
 
     fn handle(&mut self, call: Call, context: &mut Context<Self>) -> Self::Result {
-        let key = call.id.as_json().to_owned();
+        let Call {
+            request,
+            quiet,
+            permit,
+        } = call;
+        let key = request.id.as_json().to_owned();
         if self.in_progress.contains_key(&key) {
             let error = RpcError::invalid_request(
                 "Invalid request: a request with this id is under way in this session",
             );
             return reply_now(Err(error.into()));
         }
-        self.note_scopes(call.authorized.principal.scopes);
-        if let Method::Subscribe | Method::Unsubscribe = call.method {
-            return reply_now(self.subscribe(&call));
+        let scopes = request.context.principal.scopes;
+        self.note_scopes(scopes);
+        if let Method::Subscribe | Method::Unsubscribe = request.method {
+            return reply_now(self.subscribe(&request));
         }
-        if call.method == Method::SetLogLevel {
-            return reply_now(self.set_log_level(&call));
+        if request.method == Method::SetLogLevel {
+            return reply_now(self.set_log_level(&request));
         }
-        let principal = Arc::clone(&call.authorized.principal);
-        let trace = call.authorized.trace;
         let (client, replied) = CallPeer::new(
             Rc::clone(&self.io),
-            call.quiet,
-            call.authorized,
+            quiet,
+            Arc::clone(&request.context.principal),
+            request.active_use,
             Arc::clone(&self.dispatcher),
         );
-        let params = call.params.borrow();
+        let params = request.params.borrow();
         let dispatched = self.dispatcher.dispatch(dispatch::Call {
-            method: call.method,
-            target: call.target,
+            method: request.method,
+            target: request.target,
             version: self.version,
             params: &params,
             progress_token: params.progress_token(),
-            trace,
-            principal: Arc::clone(&principal),
+            context: request.context,
             capabilities: self.capabilities,
             client: Rc::clone(&client) as Rc<dyn Peer>,
         });
@@ -225,7 +211,7 @@ impl Handler<Call> for SessionActor {
             Ok(Dispatched::Ready(answer)) => return reply_now(Ok(answer)),
             Err(failure) => return reply_now(Err(failure)),
         };
-        let (id, version, permit) = (call.id, self.version, call.permit);
+        let (id, version) = (request.id, self.version);
         let run = async move {
             let _permit = permit;
             let revocation = client.revoked_while_streaming();
@@ -243,7 +229,7 @@ impl Handler<Call> for SessionActor {
                 .map(move |follow_up, session, context| {
                     session.in_progress.remove(&ended);
                     if let Some((follow_up, active_use)) = follow_up {
-                        session.follow_up(follow_up, principal.scopes, active_use, context);
+                        session.follow_up(follow_up, scopes, active_use, context);
                     }
                 }),
         );
@@ -307,23 +293,23 @@ impl SessionActor {
     }
 
     /// Sets the log level of the session (MCP 2025-11-25, Logging).
-    fn set_log_level(&self, call: &Call) -> Result<Answer, Failure> {
-        let params = call.params.borrow();
+    fn set_log_level(&self, request: &SessionRequest) -> Result<Answer, Failure> {
+        let params = request.params.borrow();
         self.io.log_level.set(Level::read(params.level, "level")?);
         Ok(Answer::Empty)
     }
 
-    fn subscribe(&mut self, call: &Call) -> Result<Answer, Failure> {
-        let params = call.params.borrow();
+    fn subscribe(&mut self, request: &SessionRequest) -> Result<Answer, Failure> {
+        let params = request.params.borrow();
         let uri = Params::string(params.uri, "uri")?;
-        if call.method == Method::Unsubscribe {
+        if request.method == Method::Unsubscribe {
             self.subscriptions.remove(&uri);
             return Ok(Answer::Empty);
         }
         let catalogue = self.dispatcher.catalogue();
         match self
             .subscriptions
-            .add(catalogue, call.authorized.principal.scopes, &uri)
+            .add(catalogue, request.context.principal.scopes, &uri)
         {
             Ok(()) => Ok(Answer::Empty),
             Err(NotSubscribable::NotFound) => {
@@ -358,27 +344,12 @@ fn reply_now(outcome: Result<Answer, Failure>) -> ResponseActFuture<SessionActor
     Box::pin(actix::fut::ready(Reply::Complete(outcome)))
 }
 
-impl Handler<Notify> for SessionActor {
+impl Handler<Cancel> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, message: Notify, context: &mut Context<Self>) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Cancelled<'a> {
-            #[serde(borrow)]
-            request_id: &'a RawValue,
-        }
-        if message.method != "notifications/cancelled" {
-            return;
-        }
+    fn handle(&mut self, cancel: Cancel, context: &mut Context<Self>) {
         // A cancellation of an unknown or completed request is ignored (MCP 2025-11-25, Cancellation).
-        let cancelled = message
-            .params
-            .as_deref()
-            .and_then(|params| serde_json::from_str::<Cancelled<'_>>(params.get()).ok())
-            .and_then(|cancelled| Id::parse(cancelled.request_id))
-            .and_then(|id| self.in_progress.remove(id.as_json()));
-        if let Some(handle) = cancelled {
+        if let Some(handle) = self.in_progress.remove(cancel.id.as_json()) {
             context.cancel_future(handle);
         }
     }

@@ -10,7 +10,6 @@ use chrono::TimeDelta;
 use tokio::sync::oneshot;
 
 use super::{
-    Authorized,
     server_requests::ServerRequests,
     streams::{EventReceiver, Streams},
 };
@@ -65,7 +64,8 @@ impl CallPeer {
     pub(crate) fn new(
         io: Rc<SessionIo>,
         quiet: bool,
-        authorized: Authorized,
+        principal: Arc<Principal>,
+        active_use: ActiveUse,
         dispatcher: Arc<Dispatcher>,
     ) -> (Rc<Self>, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
@@ -74,8 +74,8 @@ impl CallPeer {
             quiet,
             stream: Cell::new(None),
             reply: RefCell::new(Some(reply)),
-            principal: authorized.principal,
-            active_use: Rc::new(authorized.active_use),
+            principal,
+            active_use: Rc::new(active_use),
             dispatcher,
             follow_up: Cell::new(None),
         });

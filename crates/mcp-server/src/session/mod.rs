@@ -27,21 +27,24 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 
 use self::{
-    actor::{BeginShutdown, Call, Close, HandleResponse, Listen, Negotiated, Notify, SessionActor},
+    actor::{BeginShutdown, Call, Cancel, Close, HandleResponse, Listen, Negotiated, SessionActor},
     registry::{Limits, Registry},
 };
 use crate::{
     dispatch::{Dispatcher, Failure},
     features::target::Target,
+    request_context::RequestContext,
 };
 use mcp_protocol::{
     envelope::OwnedParams, jsonrpc::Id, method::Method, outgoing::ClientCapabilities,
     rpc_error::RpcError, sse::EventId, version::ProtocolVersion,
 };
-use resource_server::{clock::Clock, principal::Principal, scope::ScopeSet, trace_context::Trace};
 use resource_server::{
+    clock::Clock,
     gate::{Gate, Permit},
+    principal::Principal,
     revocation::ActiveUse,
+    scope::ScopeSet,
 };
 
 pub(crate) use self::{
@@ -119,19 +122,13 @@ struct SessionRef {
     version: ProtocolVersion,
 }
 
-/// The caller of a request, by the token of this request.
-pub(crate) struct Authorized {
-    /// The user and the client.
-    pub principal: Arc<Principal>,
-    /// Resolves when the token is revoked.
-    pub active_use: ActiveUse,
-    /// The HTTP request, for the log.
-    pub trace: Trace,
-}
-
 /// A request within a session.
 pub(crate) struct SessionRequest {
-    /// Its id.
+    /// The caller, by the token of this request, and the HTTP request.
+    pub context: RequestContext,
+    /// Resolves when the token is revoked.
+    pub active_use: ActiveUse,
+    /// The id, for the response and for a cancellation.
     pub id: Id,
     /// The method.
     pub method: Method,
@@ -304,12 +301,8 @@ impl SessionHandle {
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session ends before it responds.
-    pub(crate) async fn call(
-        &self,
-        authorized: Authorized,
-        request: SessionRequest,
-    ) -> Result<Reply, SessionError> {
-        self.ask(authorized, request, false).await
+    pub(crate) async fn call(&self, request: SessionRequest) -> Result<Reply, SessionError> {
+        self.ask(request, false).await
     }
 
     /// Calls a method whose reply must not be a stream: notifications and requests to the client are dropped.
@@ -318,35 +311,19 @@ impl SessionHandle {
     /// [`SessionError::Unknown`] if the session ends before it responds.
     pub(crate) async fn call_without_stream(
         &self,
-        authorized: Authorized,
         request: SessionRequest,
     ) -> Result<Reply, SessionError> {
-        self.ask(authorized, request, true).await
+        self.ask(request, true).await
     }
 
-    async fn ask(
-        &self,
-        authorized: Authorized,
-        request: SessionRequest,
-        quiet: bool,
-    ) -> Result<Reply, SessionError> {
-        let SessionRequest {
-            id,
-            method,
-            target,
-            params,
-        } = request;
+    async fn ask(&self, request: SessionRequest, quiet: bool) -> Result<Reply, SessionError> {
         let Ok(permit) = self.0.gate.admit().await else {
             return Ok(Reply::Complete(Err(Failure::Busy)));
         };
         self.0
             .address
             .send(Call {
-                authorized,
-                id,
-                method,
-                target,
-                params,
+                request,
                 quiet,
                 permit,
             })
@@ -354,18 +331,14 @@ impl SessionHandle {
             .map_err(|_| SessionError::Unknown)
     }
 
-    /// Passes on a notification of the client.
+    /// Cancels a request of the client.
     ///
     /// # Errors
     /// [`SessionError::Unknown`] if the session has ended.
-    pub(crate) async fn notify(
-        &self,
-        method: String,
-        params: Option<Box<RawValue>>,
-    ) -> Result<(), SessionError> {
+    pub(crate) async fn cancel(&self, id: Id) -> Result<(), SessionError> {
         self.0
             .address
-            .send(Notify { method, params })
+            .send(Cancel { id })
             .await
             .map_err(|_| SessionError::Unknown)
     }

@@ -2,32 +2,32 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::HttpRequest;
 use resource_server::{
     auth::{AuthWorker, RevocationEpoch},
     bearer::BearerToken,
     guard::{Authenticated, Refused},
-    principal::Principal,
-    trace_context::Trace,
     validation::Refusal,
 };
 
 use crate::{
     audit::{self, Event, Origin},
     http::{
-        edge::{error::HttpError, request_info::trace_context},
+        edge::{
+            error::HttpError,
+            request_info::{note, trace_context},
+        },
         state::AppState,
     },
+    request_context::RequestContext,
 };
 
 /// The caller of a request.
 pub(crate) struct Caller {
-    /// The user and the client.
-    pub(crate) principal: Arc<Principal>,
+    /// The user, the client and the request.
+    pub(crate) context: RequestContext,
     /// The token, for streams that stay open.
     pub(crate) token: BearerToken,
-    /// The request, for the log.
-    pub(crate) trace: Trace,
     /// The revocation epoch before the token was checked.
     pub(crate) epoch: RevocationEpoch,
     /// Validates the token again.
@@ -57,38 +57,29 @@ pub(crate) async fn authenticate(
                 refusal: *refusal,
                 token: token.as_ref(),
             };
-            let origin = Origin {
-                trace,
-                principal: None,
-                version: None,
-            };
-            audit::log(event, origin);
+            audit::log(event, Origin::anonymous(trace));
         }
         HttpError::from(refused)
     })?;
-    request.extensions_mut().insert(Arc::clone(&principal));
+    let context = RequestContext { principal, trace };
+    let principal = &context.principal;
+    note(request, |info| info.principal = Some(Arc::clone(principal)));
     state
         .guard
-        .admit(&principal)
+        .admit(principal)
         .map_err(HttpError::LimitExceeded)?;
     // Where scopes are declared, a token without any of them is of no use.
     let challenger = state.guard.challenger();
     let declared = &challenger.scopes;
     if principal.scopes.is_empty() && !declared.all().is_empty() {
         let needed = challenger.baseline;
-        let origin = Origin {
-            trace,
-            principal: Some(&principal),
-            version: None,
-        };
         let names = Vec::from_iter(declared.names(needed)).join(",");
-        audit::log(Event::ScopeRefused { needed: &names }, origin);
+        audit::log(Event::ScopeRefused { needed: &names }, Origin::of(&context));
         return Err(HttpError::Refused(Refusal::InsufficientScope { needed }));
     }
     Ok(Caller {
-        principal,
+        context,
         token,
-        trace,
         epoch,
         worker,
     })

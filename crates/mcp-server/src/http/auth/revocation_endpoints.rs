@@ -192,12 +192,7 @@ fn revoke_token(auth: &AuthHandle, digest: &[u8; 32]) {
 }
 
 fn audited(request: &HttpRequest, event: Event<'_>) {
-    let origin = Origin {
-        trace: trace(request),
-        principal: None,
-        version: None,
-    };
-    audit::log(event, origin);
+    audit::log(event, Origin::anonymous(trace(request)));
 }
 
 /// Checks the secret. A wrong one reveals nothing else.

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     fmt::{self, Write},
-    sync::Arc,
 };
 
 use actix_web::{
@@ -29,7 +28,6 @@ use crate::{
 };
 use resource_server::{
     metrics::Label,
-    principal::Principal,
     printable::printable,
     trace_context::{SpanId, TraceId},
 };
@@ -69,7 +67,6 @@ impl AccessLogGuard {
         if let Some(exporter) = &self.state.spans
             && info.trace.parent.is_none_or(|parent| parent.is_sampled())
         {
-            let principal = extensions.get::<Arc<Principal>>();
             exporter.export(crate::otlp::Span {
                 trace: info.trace.trace_id_or_own(),
                 span: info.trace.span_id(),
@@ -84,7 +81,10 @@ impl AccessLogGuard {
                 outcome: outcome.as_str(),
                 era: info.era.as_str(),
                 feature: info.feature.clone(),
-                subject: principal.map(|principal| principal.fingerprint.clone()),
+                subject: info
+                    .principal
+                    .as_ref()
+                    .map(|principal| principal.fingerprint.clone()),
             });
         }
         let level = if status.is_some_and(|status| status.is_server_error()) {
@@ -97,7 +97,7 @@ impl AccessLogGuard {
         if !log::log_enabled!(target: ACCESS, level) {
             return;
         }
-        let principal = extensions.get::<Arc<Principal>>();
+        let principal = info.principal.as_deref();
         let client = principal.and_then(|principal| principal.client.as_deref());
         let response_data = response.map(HttpResponse::extensions);
         let cause = response_data

@@ -3,10 +3,10 @@
 //! The client reads a fixed sentence of `public_error.rs`; the cause is only logged, under the request id of
 //! the response.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse,
     http::{
         StatusCode,
         header::{ALLOW, CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -17,7 +17,7 @@ use derive_more::Display;
 use serde_json::json;
 
 use super::{
-    request_info::{LoggedCause, trace},
+    request_info::{LoggedCause, context, trace},
     route_path::path_of,
 };
 use crate::http::state::AppState;
@@ -37,7 +37,6 @@ use resource_server::{
     dpop::proof::ProofFault,
     guard::{DPOP_NONCE, Refused},
     limits::Exceeded,
-    principal::Principal,
     revocation::LogoutError,
     scope::ScopeSet,
     validation::Refusal,
@@ -211,17 +210,14 @@ impl HttpError {
         let trace = trace(request);
         let request_id = trace.request_id;
         if let Self::Forbidden { needed, .. } = self {
-            let extensions = request.extensions();
-            let principal = extensions.get::<Arc<Principal>>();
+            let context = context(request);
             let scopes = &state(request).guard.challenger().scopes;
             let needed = Vec::from_iter(scopes.names(needed)).join(",");
             audit::log(
                 Event::ScopeRefused { needed: &needed },
-                Origin {
-                    trace,
-                    principal: principal.map(|principal| &**principal),
-                    version: None,
-                },
+                context
+                    .as_ref()
+                    .map_or_else(|| Origin::anonymous(trace), Origin::of),
             );
         }
         let public = self.public(request);

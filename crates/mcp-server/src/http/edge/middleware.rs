@@ -48,11 +48,7 @@ pub(crate) async fn run<B: MessageBody + 'static>(
     let under_mcp = path == state.endpoint;
     // Health checks of load balancers have the server's address as `Host`.
     let any_host = is_probe(path);
-    let origin = Origin {
-        trace,
-        principal: None,
-        version: None,
-    };
+    let origin = Origin::anonymous(trace);
     let refused = if !any_host && !state.host_policy.admits_host(request.headers()) {
         audit::log(Event::HostRefused, origin);
         Some(HttpError::Misdirected)

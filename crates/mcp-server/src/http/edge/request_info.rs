@@ -1,20 +1,23 @@
 //! What is known of a request, for the access log.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix_web::{HttpMessage, HttpRequest, http::header::HeaderName};
 use resource_server::{
+    principal::Principal,
     request_id::RequestId,
     trace_context::{Trace, TraceContext, TraceState},
 };
 
-use crate::{features::call_record::Feature, metrics};
+use crate::{features::call_record::Feature, metrics, request_context::RequestContext};
 
 static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// What is known of a request: some of it from the start, the rest after its body was read.
 pub(crate) struct RequestInfo {
     pub(crate) trace: Trace,
+    /// The caller, once the token has been validated.
+    pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) began: Instant,
     pub(crate) method: metrics::Method,
     pub(crate) era: metrics::Era,
@@ -29,6 +32,7 @@ pub(crate) fn begin(request: &HttpRequest) -> Trace {
     let trace = Trace::begin(request.headers());
     request.extensions_mut().insert(RequestInfo {
         trace,
+        principal: None,
         began: Instant::now(),
         method: metrics::Method::None,
         era: metrics::Era::None,
@@ -55,6 +59,16 @@ pub(crate) fn trace(request: &HttpRequest) -> Trace {
         },
         |info| info.trace,
     )
+}
+
+/// The caller, if the token is valid, and the request.
+pub(crate) fn context(request: &HttpRequest) -> Option<RequestContext> {
+    let extensions = request.extensions();
+    let info = extensions.get::<RequestInfo>()?;
+    Some(RequestContext {
+        principal: info.principal.clone()?,
+        trace: info.trace,
+    })
 }
 
 /// The trace with its `tracestate`, which may consist of several fields (W3C Trace Context §3.3.1).

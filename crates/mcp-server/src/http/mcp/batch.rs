@@ -15,7 +15,8 @@ use crate::http::{auth::authenticate::Caller, edge::error::HttpError, state::App
 use crate::{
     dispatch::{Dispatcher, Failure},
     features::target::Target,
-    session::{Authorized, Reply, SessionError, SessionHandle, SessionRequest, response_message},
+    request_context::RequestContext,
+    session::{Reply, SessionError, SessionHandle, SessionRequest, response_message},
 };
 use mcp_protocol::{
     envelope::OwnedParams,
@@ -25,7 +26,7 @@ use mcp_protocol::{
     rpc_error::RpcError,
     version::ProtocolVersion,
 };
-use resource_server::{cause::Cause, principal::Principal, scope::ScopeSet};
+use resource_server::{cause::Cause, principal::Principal, revocation::ActiveUse, scope::ScopeSet};
 
 /// The maximum number of messages.
 const LONGEST: usize = 20;
@@ -39,7 +40,7 @@ pub(crate) async fn answer(
     caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let not_supported =
         || refused("Invalid request: batches are not supported; send one message per POST");
     let Some(sessions) = &state.sessions else {
@@ -52,24 +53,24 @@ pub(crate) async fn answer(
     if !session.version().has_batches() {
         return Err(not_supported());
     }
-    let messages = read(members)?;
-    check_scopes(&messages, &session, &state.dispatcher, principal)?;
+    let version = session.version();
+    let messages: Vec<_> = read(members)?
+        .iter()
+        .map(|message| Message::of(message, version, &state.dispatcher))
+        .collect();
+    check_scopes(&messages, version, &state.dispatcher, principal)?;
     let permit = session
         .admit_batch()
         .await
         .map_err(|error| HttpError::session(error, None))?;
-    let (version, dispatcher) = (session.version(), Arc::clone(&state.dispatcher));
-    let messages: Vec<_> = messages
+    let dispatcher = Arc::clone(&state.dispatcher);
+    let callers: Vec<_> = messages
         .iter()
-        .map(|message| Message::of(message, version, &dispatcher))
-        .collect();
-    let authorized: Vec<_> = messages
-        .iter()
-        .map(|_| legacy::authorized(caller, state))
+        .map(|_| (caller.context.clone(), legacy::active_use(caller, state)))
         .collect();
     let run = async move {
         let _permit = permit;
-        run(messages, session, authorized, &dispatcher).await
+        run(messages, session, callers, &dispatcher).await
     };
     // Like a single call of a session, a batch goes on when the connection is closed (MCP 2025-03-26,
     // Transports, Streamable HTTP).
@@ -131,21 +132,20 @@ fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
 /// Refuses the batch, before any of it runs, if the token lacks a scope for any message. The challenge names
 /// the scopes of all messages, so that one step-up is enough.
 fn check_scopes(
-    messages: &[Incoming<'_>],
-    session: &SessionHandle,
+    messages: &[Message],
+    version: ProtocolVersion,
     dispatcher: &Dispatcher,
     principal: &Principal,
 ) -> Result<(), HttpError> {
     let catalogue = dispatcher.catalogue();
-    let version = session.version();
     let (mut all, mut lacking) = (ScopeSet::EMPTY, None);
     for message in messages {
-        if let Incoming::Request(request) = message
-            && let Some(method) = Method::find(&request.method, session.version())
-            && let Ok(params) = request.params()
+        if let Message::Request {
+            id, target, params, ..
+        } = message
+            && let Ok(target) = target
         {
-            let target = dispatcher.find(method, &params, version);
-            let needed = target.map_or(ScopeSet::EMPTY, |target| target.scopes(catalogue, &params));
+            let needed = target.scopes(catalogue, &params.borrow());
             all = all.union(needed);
             if lacking.is_none()
                 && dispatcher
@@ -153,13 +153,13 @@ fn check_scopes(
                     .require(principal.scopes, needed)
                     .is_err()
             {
-                lacking = Some(request.id.clone());
+                lacking = Some(id.clone());
             }
         }
     }
     match lacking {
         None => Ok(()),
-        Some(id) => Err(forbidden(id, all, session.version(), principal)),
+        Some(id) => Err(forbidden(id, all, version, principal)),
     }
 }
 
@@ -171,10 +171,10 @@ enum Message {
         target: Result<Target, RpcError>,
         params: OwnedParams,
     },
-    Notification {
-        method: String,
-        params: Option<Box<RawValue>>,
+    Cancellation {
+        id: Id,
     },
+    OtherNotification,
     Response {
         id: Id,
         result: Option<Box<RawValue>>,
@@ -183,7 +183,6 @@ enum Message {
 
 impl Message {
     fn of(incoming: &Incoming<'_>, version: ProtocolVersion, dispatcher: &Dispatcher) -> Self {
-        let owned = |params: Option<&RawValue>| params.map(ToOwned::to_owned);
         match incoming {
             Incoming::Request(request) => {
                 let method = Method::find(&request.method, version);
@@ -200,13 +199,16 @@ impl Message {
                     params: params.as_ref().map(OwnedParams::from).unwrap_or_default(),
                 }
             }
-            Incoming::Notification(notification) => Self::Notification {
-                method: notification.method.clone().into_owned(),
-                params: owned(notification.raw_params()),
-            },
+            Incoming::Notification(notification) => {
+                let params = incoming.params().unwrap_or_default();
+                match legacy::cancelled_request(&notification.method, &params) {
+                    Some(id) => Self::Cancellation { id },
+                    None => Self::OtherNotification,
+                }
+            }
             Incoming::Response(response) => Self::Response {
                 id: response.id.clone(),
-                result: owned(response.result),
+                result: response.result.map(ToOwned::to_owned),
             },
         }
     }
@@ -219,11 +221,11 @@ impl Message {
 async fn run(
     messages: Vec<Message>,
     session: SessionHandle,
-    authorized: Vec<Authorized>,
+    callers: Vec<(RequestContext, ActiveUse)>,
     dispatcher: &Dispatcher,
 ) -> Result<Vec<String>, SessionError> {
-    let mut answers = stream::iter(messages.into_iter().zip(authorized))
-        .map(|(message, authorized)| run_one(message, &session, authorized, dispatcher))
+    let mut answers = stream::iter(messages.into_iter().zip(callers))
+        .map(|(message, caller)| run_one(message, &session, caller, dispatcher))
         .buffered(AT_ONCE);
     let mut texts = Vec::new();
     while let Some(answer) = answers.next().await {
@@ -235,19 +237,20 @@ async fn run(
 async fn run_one(
     message: Message,
     session: &SessionHandle,
-    authorized: Authorized,
+    (context, active_use): (RequestContext, ActiveUse),
     dispatcher: &Dispatcher,
 ) -> Result<Option<String>, SessionError> {
     let version = session.version();
     match message {
-        Message::Notification { method, params } => {
-            session.notify(method, params).await?;
+        Message::Cancellation { id } => {
+            session.cancel(id).await?;
             Ok(None)
         }
+        Message::OtherNotification => Ok(None),
         Message::Response { id, result } => {
             // A response has no reply, so one that is refused is ignored.
             let _ = session
-                .handle_response(id, result, authorized.principal.scopes)
+                .handle_response(id, result, context.principal.scopes)
                 .await?;
             Ok(None)
         }
@@ -261,12 +264,14 @@ async fn run_one(
                 None => Err(Failure::Rpc(RpcError::method_not_found())),
                 Some(method) => {
                     let request = SessionRequest {
+                        context,
+                        active_use,
                         id: id.clone(),
                         method,
                         target,
                         params,
                     };
-                    match session.call_without_stream(authorized, request).await? {
+                    match session.call_without_stream(request).await? {
                         Reply::Complete(outcome) => outcome,
                         // The client cancelled it and expects no answer.
                         Reply::Cancelled | Reply::Stream(_) => return Ok(None),

@@ -117,10 +117,12 @@ async fn answer(
     let era = era::classify(&incoming, &params, &headers).map_err(refused)?;
     // The header takes precedence, because the authorization server was sent that trace.
     let parent = || TraceParent::parse(&params.trace_parent()?);
-    caller.trace.parent = caller.trace.parent.or_else(parent);
+    let trace = &mut caller.context.trace;
+    trace.parent = trace.parent.or_else(parent);
+    let trace = *trace;
     let found = find(&incoming, &params, era, state);
     note(request, |info| {
-        info.trace = caller.trace;
+        info.trace = trace;
         note_message(info, &incoming, era);
         info.feature = found.as_ref().and_then(|(method, target)| {
             let target = target.as_ref().ok()?;

@@ -19,7 +19,7 @@ use crate::{
     audit::{self, Event, Origin},
     features::target::Target,
     metrics::StreamKind,
-    session::{Authorized, Reply, SessionHandle, SessionRequest, Sessions},
+    session::{Reply, SessionHandle, SessionRequest, Sessions},
 };
 use mcp_protocol::{
     envelope::{OwnedParams, Params},
@@ -33,6 +33,7 @@ use mcp_protocol::{
     status,
     version::ProtocolVersion,
 };
+use resource_server::revocation::ActiveUse;
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -44,7 +45,7 @@ pub(crate) async fn answer(
     caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let id = id_of(&incoming);
     let Some(sessions) = &state.sessions else {
         return Err(bad_request(era::legacy_is_off(&incoming, headers), id));
@@ -56,11 +57,10 @@ pub(crate) async fn answer(
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
             let session = find(headers, caller, sessions, None)?;
-            let params = notification.raw_params().map(ToOwned::to_owned);
-            session
-                .notify(notification.method.into_owned(), params)
-                .await
-                .map_err(|error| HttpError::session(error, None))?;
+            if let Some(id) = cancelled_request(&notification.method, params) {
+                let cancelled = session.cancel(id).await;
+                cancelled.map_err(|error| HttpError::session(error, None))?;
+            }
             return Ok(accepted());
         }
         Incoming::Response(response) => {
@@ -83,13 +83,15 @@ pub(crate) async fn answer(
         return respond(unknown, &message.id, version, principal, state);
     };
     let request = SessionRequest {
+        context: caller.context.clone(),
+        active_use: active_use(caller, state),
         id: message.id.clone(),
         method,
         target: target.unwrap_or(Ok(Target::Method)),
         params: OwnedParams::from(params),
     };
     let reply = session
-        .call(authorized(caller, state), request)
+        .call(request)
         .await
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
@@ -104,15 +106,17 @@ pub(crate) async fn answer(
     }
 }
 
-/// The caller of a call within a session.
-pub(crate) fn authorized(caller: &Caller, state: &AppState) -> Authorized {
-    Authorized {
-        principal: Arc::clone(&caller.principal),
-        active_use: state
-            .guard
-            .auth()
-            .active_use(&caller.principal, caller.epoch),
-        trace: caller.trace,
+/// Registers a call's use of its token, which ends if the token is revoked.
+pub(crate) fn active_use(caller: &Caller, state: &AppState) -> ActiveUse {
+    let principal = &caller.context.principal;
+    state.guard.auth().active_use(principal, caller.epoch)
+}
+
+/// The request that a notification cancels, if it does (MCP 2025-11-25, Cancellation).
+pub(crate) fn cancelled_request(method: &str, params: &Params<'_>) -> Option<Id> {
+    match method {
+        "notifications/cancelled" => Id::parse(params.request_id?),
+        _ => None,
     }
 }
 
@@ -127,7 +131,7 @@ fn open(
     let id = || Some(message.id.clone());
     let (version, capabilities) =
         negotiate(message, headers).map_err(|error| bad_request(error, id()))?;
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let active_use = state
         .guard
         .auth()
@@ -137,11 +141,7 @@ fn open(
         .map_err(|error| HttpError::session(error, id()))?;
     audit::log(
         Event::SessionOpened,
-        Origin {
-            trace: caller.trace,
-            principal: Some(principal),
-            version: Some(version),
-        },
+        Origin::of(&caller.context).speaking(version),
     );
     let mut response = json_response::json(jsonrpc::success(
         &message.id,
@@ -180,7 +180,7 @@ pub(crate) async fn listen(
     sessions: &Sessions,
     caller: &Caller,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let headers = mcp_headers(request.headers());
     let session = find(&headers, caller, sessions, None)?;
     let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
@@ -214,7 +214,7 @@ pub(crate) fn close(
     sessions: &Sessions,
     caller: &Caller,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let headers = mcp_headers(request.headers());
     let version = find(&headers, caller, sessions, None)?.version();
     let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
@@ -223,11 +223,7 @@ pub(crate) fn close(
         .map_err(|error| HttpError::session(error, None))?;
     audit::log(
         Event::SessionClosed,
-        Origin {
-            trace: caller.trace,
-            principal: Some(principal),
-            version: Some(version),
-        },
+        Origin::of(&caller.context).speaking(version),
     );
     Ok(HttpResponse::NoContent()
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -241,7 +237,7 @@ pub(crate) fn find(
     sessions: &Sessions,
     id: Option<Id>,
 ) -> Result<SessionHandle, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     era::check_legacy_version(headers.protocol_version, None)
         .map_err(|error| bad_request(error, id.clone()))?;
     let named = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
@@ -250,11 +246,7 @@ pub(crate) fn find(
             Event::SessionRefused {
                 to_stranger: sessions.is_anothers(named, principal),
             },
-            Origin {
-                trace: caller.trace,
-                principal: Some(principal),
-                version: None,
-            },
+            Origin::of(&caller.context),
         );
         HttpError::session(error, id.clone())
     })?;

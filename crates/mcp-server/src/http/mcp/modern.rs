@@ -41,7 +41,7 @@ pub(crate) async fn answer(
     caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let admitted = era::admit(message, params, headers).map_err(|error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
         id: Some(message.id.clone()),
@@ -60,8 +60,7 @@ pub(crate) async fn answer(
         version,
         params: &admitted.params,
         progress_token,
-        trace: caller.trace,
-        principal: Arc::clone(principal),
+        context: caller.context.clone(),
         capabilities: admitted.capabilities,
         client,
     });
@@ -93,7 +92,7 @@ async fn listen(
     caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.principal;
+    let principal = &caller.context.principal;
     let version = admitted.version;
     let refuse = |failure| respond(Err(failure), id, version, principal, state);
     let filter = match Filter::read(&admitted.params) {

@@ -3,14 +3,16 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use chrono::TimeDelta;
 use futures_util::future::{Either, select};
 
-use crate::http::{auth::authenticate::Caller, state::AppState};
+use crate::{
+    http::{auth::authenticate::Caller, state::AppState},
+    request_context::RequestContext,
+};
 use resource_server::{
     auth::{AuthError, AuthWorker},
     bearer::BearerToken,
@@ -18,7 +20,6 @@ use resource_server::{
     guard::Guard,
     principal::{Principal, Revocation},
     revocation::ActiveUse,
-    trace_context::Trace,
 };
 
 /// The maximum lifetime of a stream whose token expires later. Its client opens another, and is authenticated
@@ -43,8 +44,8 @@ pub(crate) struct StreamAuthorization {
     worker: AuthWorker,
     clock: Clock,
     token: BearerToken,
-    trace: Trace,
-    opened_by: Arc<Principal>,
+    /// Of the request that opened the stream.
+    context: RequestContext,
     /// Since when the authorization server is unreachable.
     unknown_since: Option<Timestamp>,
     ended: End,
@@ -55,14 +56,14 @@ impl StreamAuthorization {
     /// For a stream without a call: it ends with its token.
     pub(crate) fn of_stream(caller: &Caller, state: &AppState) -> Self {
         let latest = state.clock.now() + LONGEST;
-        let end = caller.principal.expires_at;
+        let end = caller.context.principal.expires_at;
         let end = state
             .clock
             .reaches(end.map_or(latest, |end| end.min(latest)));
         let active_use = state
             .guard
             .auth()
-            .active_use(&caller.principal, caller.epoch);
+            .active_use(&caller.context.principal, caller.epoch);
         let revocation = active_use.revoked();
         let ended = Box::pin(async {
             select(pin!(end), pin!(revocation)).await;
@@ -76,7 +77,7 @@ impl StreamAuthorization {
         let active_use = state
             .guard
             .auth()
-            .active_use(&caller.principal, caller.epoch);
+            .active_use(&caller.context.principal, caller.epoch);
         let ended = Box::pin(active_use.revoked());
         Self::new(caller, state, ended, active_use)
     }
@@ -87,8 +88,7 @@ impl StreamAuthorization {
             worker: caller.worker.clone(),
             clock: state.clock.clone(),
             token: caller.token.clone(),
-            trace: caller.trace,
-            opened_by: Arc::clone(&caller.principal),
+            context: caller.context.clone(),
             unknown_since: None,
             ended,
             active_use,
@@ -98,11 +98,16 @@ impl StreamAuthorization {
     /// Validates the token again, possibly from the cache.
     async fn ask(&mut self) -> bool {
         let now = self.clock.now();
-        if self.opened_by.expires_at.is_some_and(|end| end <= now) {
+        if self
+            .context
+            .principal
+            .expires_at
+            .is_some_and(|end| end <= now)
+        {
             // An expired token cannot be validated again; `ended` decides whether that ends the stream.
             return true;
         }
-        let context = self.trace.into();
+        let context = self.context.trace.into();
         let introspected = self
             .guard
             .authenticate_again(&self.worker, &self.token, &context);
@@ -113,11 +118,11 @@ impl StreamAuthorization {
             }
             Err(AuthError::Refused(refusal)) => {
                 log::info!(
-                    request_id:% = self.trace.request_id, token = self.token.fingerprint();
+                    request_id:% = self.context.trace.request_id, token = self.token.fingerprint();
                     "a stream was closed because its token is invalid: {refusal}"
                 );
                 if !self.active_use.is_revoked() {
-                    let credential = self.opened_by.credential;
+                    let credential = self.context.principal.credential;
                     self.guard
                         .auth()
                         .revoke(&Revocation::Credential(credential));
@@ -127,7 +132,10 @@ impl StreamAuthorization {
             // An outage: the stream goes on for as long as a cached result could be used.
             Err(_) => {
                 let since = *self.unknown_since.get_or_insert(now);
-                now < later(since, self.guard.auth().max_staleness(&self.opened_by))
+                now < later(
+                    since,
+                    self.guard.auth().max_staleness(&self.context.principal),
+                )
             }
         }
     }
@@ -135,12 +143,12 @@ impl StreamAuthorization {
     /// Whether the token still has the owner, the key and the scopes with which it opened the stream. Scopes
     /// that are withheld during an outage count.
     fn is_unchanged(&self, now: &Principal) -> bool {
-        now.owner() == self.opened_by.owner()
-            && now.bound_key == self.opened_by.bound_key
+        now.owner() == self.context.principal.owner()
+            && now.bound_key == self.context.principal.bound_key
             && now
                 .scopes
                 .union(now.withheld)
-                .contains(self.opened_by.scopes)
+                .contains(self.context.principal.scopes)
     }
 }
 
