@@ -13,12 +13,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use crate::{binaries::Binaries, error::ClusterError, place::Place, socket::PORT, user::RunAs};
 
@@ -162,11 +164,7 @@ impl Server {
 
 impl Server {
     fn next_event(&mut self, limit: Duration) -> Result<Event, RecvTimeoutError> {
-        let events = self
-            .events
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        events.recv_timeout(limit)
+        self.events.get_mut().recv_timeout(limit)
     }
 }
 
@@ -179,7 +177,7 @@ fn follow(stderr: ChildStderr, log: &Log, events: &Sender<Event>) {
             // Nobody listens any more once the server is being stopped.
             let _ = events.send(Event::Ready);
         }
-        let mut kept = log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = log.lock();
         if kept.len() == LOG_LINES_KEPT {
             kept.pop_front();
         }
@@ -189,7 +187,7 @@ fn follow(stderr: ChildStderr, log: &Log, events: &Sender<Event>) {
 }
 
 fn lines(log: &Log) -> String {
-    let kept = log.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = log.lock();
     Vec::from_iter(kept.iter().map(String::as_str)).join("\n")
 }
 

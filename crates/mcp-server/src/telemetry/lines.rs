@@ -5,10 +5,12 @@
 use std::{
     io::{self, Write},
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
+
+use parking_lot::{Condvar, Mutex};
 
 /// How long a line waits at most.
 const WAIT: Duration = Duration::from_millis(50);
@@ -72,7 +74,7 @@ impl<W: Write + Send + 'static> Lines<W> {
     /// # Errors
     /// Errors of writing.
     pub(crate) fn put(&self, line: &[u8], may_wait: bool) -> io::Result<()> {
-        let mut waiting = lock(&self.0.waiting);
+        let mut waiting = self.0.waiting.lock();
         waiting.lines.extend_from_slice(line);
         if !may_wait || waiting.lines.len() >= FULL {
             drop(waiting);
@@ -87,10 +89,10 @@ impl<W: Write + Send + 'static> Lines<W> {
 
     /// Writes the buffered lines.
     pub(crate) fn write_waiting(&self) -> io::Result<()> {
-        let mut out = lock(&self.0.out);
+        let mut out = self.0.out.lock();
         let Out { to, written } = &mut *out;
         written.clear();
-        mem::swap(written, &mut lock(&self.0.waiting).lines);
+        mem::swap(written, &mut self.0.waiting.lock().lines);
         to.write_all(written)
     }
 
@@ -99,21 +101,17 @@ impl<W: Write + Send + 'static> Lines<W> {
             waiting, some_wait, ..
         } = &*self.0;
         loop {
-            let noticed = some_wait.wait_while(lock(waiting), |waiting| !waiting.is_noticed);
-            let noticed = noticed.unwrap_or_else(PoisonError::into_inner);
+            let mut noticed = waiting.lock();
+            some_wait.wait_while(&mut noticed, |waiting| !waiting.is_noticed);
             // Waits for further lines. It is not woken earlier, even if all were written meanwhile, because a
             // wake-up costs more than an empty write.
-            drop(some_wait.wait_timeout_while(noticed, WAIT, |waiting| waiting.is_noticed));
-            lock(waiting).is_noticed = false;
+            some_wait.wait_while_for(&mut noticed, |waiting| waiting.is_noticed, WAIT);
+            noticed.is_noticed = false;
+            drop(noticed);
             // An error cannot be reported anywhere.
             let _ = self.write_waiting();
         }
     }
-}
-
-/// No code panics while the lock is held.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
