@@ -39,6 +39,7 @@ async fn the_adder_adds_for_tokens_with_its_scope() {
         assert_eq!(refused.is_error, Some(true));
         assert_eq!(client::text(&refused), "The sum is too large.");
     }
+    assert!(example.terminate().success());
 }
 
 #[actix_rt::test]
@@ -180,4 +181,26 @@ async fn the_guard_protects_each_route_by_its_scopes() {
     let answer = write().bearer_auth(&writer).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.text().await.unwrap(), "12 bytes from user 2.");
+}
+
+#[actix_rt::test]
+async fn a_source_of_unknown_tokens_is_told_its_limit_and_when_to_come_back() {
+    let example = Example::start("resource-server", "guard", "guard.rs").await;
+    let mut answer = None;
+    for number in 0..100 {
+        let request = example.http.get(&example.url);
+        let request = request.bearer_auth(format!("unknown-{number}"));
+        let response = request.send().await.unwrap();
+        if response.status() != StatusCode::UNAUTHORIZED {
+            answer = Some(response);
+            break;
+        }
+        assert!(!response.headers().contains_key("ratelimit-limit"));
+    }
+    let answer = answer.expect("the limit is reached");
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    let field = |name| answer.headers()[name].to_str().unwrap();
+    assert_eq!(field("ratelimit-limit"), "60");
+    assert_eq!(field("ratelimit-remaining"), "0");
+    assert_eq!(field("ratelimit-reset"), field("retry-after"));
 }

@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, SystemTime},
 };
 
@@ -94,6 +94,14 @@ impl Example {
         assert_eq!(parameter(&challenge, "error"), "insufficient_scope");
         let needed = parameter(&challenge, "scope");
         assert!(needed.split(' ').any(|needed| needed == scope), "{needed}");
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(sent.success());
+        self.process.wait().unwrap()
     }
 }
 

@@ -3,12 +3,21 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener, ToSocketAddrs},
+    pin::pin,
     sync::Arc,
 };
 
-use actix_rt::{signal::ctrl_c, task::JoinHandle, time::sleep};
+use actix_rt::{
+    signal::{
+        ctrl_c,
+        unix::{SignalKind, signal},
+    },
+    task::JoinHandle,
+    time::sleep,
+};
 use actix_web::{App, dev::ServerHandle};
 use derive_more::{Display, Error};
+use futures_util::future::select;
 use tokio::time::timeout;
 
 use super::{
@@ -135,14 +144,15 @@ impl Bound {
         })
     }
 
-    /// Serves until the process receives SIGINT, then shuts down.
+    /// Serves until the process receives SIGINT or SIGTERM, then shuts down.
     ///
     /// # Errors
     /// Errors of the operating system; `TimedOut` if the shutdown timed out.
     pub async fn run(self) -> io::Result<()> {
         let running = self.start()?;
+        let mut terminate = signal(SignalKind::terminate())?;
         log::info!("listening on {}", running.address());
-        ctrl_c().await?;
+        select(pin!(ctrl_c()), pin!(terminate.recv())).await;
         let stopped = running.stop().await;
         stopped.map_err(|error| io::Error::new(io::ErrorKind::TimedOut, error))
     }

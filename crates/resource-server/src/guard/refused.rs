@@ -151,6 +151,9 @@ impl Refused {
                 let description = exceeded.description();
                 let (mut response, body) = respond(429, "too_many_requests", &description);
                 response.insert_header(wait(exceeded.wait));
+                for field in exceeded.fields() {
+                    response.insert_header(field);
+                }
                 (response, body)
             }
             Self::Busy => {

@@ -77,6 +77,26 @@ pub struct Exceeded {
     pub wait: Duration,
 }
 
+// The fields of draft-ietf-httpapi-ratelimit-headers-06, which clients know, not the structured field of
+// later drafts. Only on 429: on other responses they would be wrong when cached, and show each client of a
+// user how active the others are.
+static RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+impl Exceeded {
+    /// The header fields of the 429, besides `Retry-After`: the limit, nothing remaining, and the seconds until
+    /// the next request is accepted.
+    pub fn fields(&self) -> impl Iterator<Item = (HeaderName, u64)> {
+        [
+            (RATE_LIMIT_LIMIT.clone(), u64::from(self.per_minute)),
+            (RATE_LIMIT_REMAINING.clone(), 0),
+            (RATE_LIMIT_RESET.clone(), self.wait.as_secs()),
+        ]
+        .into_iter()
+    }
+}
+
 #[derive(Clone, Copy, Debug, Display)]
 enum Limited {
     #[display("too many unknown tokens from one source")]

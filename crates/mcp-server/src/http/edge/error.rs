@@ -9,7 +9,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     http::{
         StatusCode,
-        header::{ALLOW, CACHE_CONTROL, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     web::Data,
 };
@@ -41,13 +41,6 @@ use resource_server::{
     scope::ScopeSet,
     validation::Refusal,
 };
-
-// The fields of draft-ietf-httpapi-ratelimit-headers-06, which clients know, not the structured field of
-// later drafts. Only on 429: on other responses they would be wrong when cached, and show each client of a
-// user how active the others are.
-static RATE_LIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-static RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-static RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// Why a request is answered with an error.
 #[derive(Debug, Display)]
@@ -243,10 +236,9 @@ impl HttpError {
             response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
         }
         if let Self::LimitExceeded(exceeded) = &self {
-            response
-                .insert_header((RATE_LIMIT_LIMIT.clone(), exceeded.per_minute))
-                .insert_header((RATE_LIMIT_REMAINING.clone(), 0))
-                .insert_header((RATE_LIMIT_RESET.clone(), exceeded.wait.as_secs()));
+            for field in exceeded.fields() {
+                response.insert_header(field);
+            }
         }
         let mut data = json!({
             "error": public.error,
