@@ -370,16 +370,42 @@ def bodies():
 
 
 def internals():
+    """Without EPICME_ADMIN_BIND, so that the proxy alone keeps the public away from these paths."""
     connection = Connection()
-    seen = []
-    for path in ("/livez", "/readyz", "/admin/cut-offs", "/%61dmin/cut-offs", "//admin/cut-offs"):
+    closed, refused = [], []
+
+    def ask_for(path):
         connection.request("POST", path, "{}", {"Authorization": f"Bearer {SECRET}"})
         answer = connection.getresponse()
         answer.read()
-        seen.append((path, answer.status, answer.headers.get("X-Request-Id")))
-    shut = all(status == 404 for _, status, _ in seen)
-    closed = all(identifier is None for path, _, identifier in seen if path[:2] != "//")
-    check("what is for the machine alone is not reached", shut and closed, seen)
+        return path, answer.status, answer.headers.get("X-Request-Id")
+
+    for path in ("/livez", "/readyz", "/admin/cut-offs", "/admin/revocations", "/oauth/revoked", "/admin"):
+        closed.append(ask_for(path))
+    # What a path matcher has to see through.
+    for path in (
+        "/%61dmin/revocations",
+        "/%61%64%6d%69%6e/revocations",
+        "//admin/revocations",
+        "/admin//revocations",
+        "/ADMIN/revocations",
+        "/Admin/cut-offs",
+        "/admin%2frevocations",
+        "/admin/",
+        "/oauth/%72evoked",
+        "/oauth//revoked",
+        "/OAuth/Revoked",
+        "/livez/",
+    ):
+        closed.append(ask_for(path))
+    # What it may pass on, because EpicMe knows no such path.
+    for path in ("/%2561dmin/revocations", "/admin;x/revocations", "/x/admin/revocations", "/./admin/revocations",
+                 "/x/../admin/revocations", "/%2e/admin/revocations", "/admin%00/revocations"):
+        refused.append(ask_for(path))
+    shut = all(status == 404 and identifier is None for _, status, identifier in closed)
+    check("what is for the machine alone ends at the proxy in every spelling", shut, closed)
+    gone = all(status in (400, 404) for _, status, _ in refused)
+    check("and what is almost that leads nowhere", gone, refused)
 
 
 def several():
