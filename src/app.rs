@@ -133,6 +133,7 @@ impl App {
             .features(features)
             .changes(changes)
             .replay_store(Arc::new(journal.clone()))
+            .revocation_store(Arc::new(journal.clone()))
             .on_call(move |call| recorded.record(EndedCall::from(call)))
             .health_check(journal_health(&journal))
             .metrics(Arc::new(journal.clone()))
@@ -157,6 +158,12 @@ impl App {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.running.metrics_address()
+    }
+
+    /// The address of the listener of operators, if there is one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.running.admin_address()
     }
 
     /// The journal.

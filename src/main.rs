@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{
-    ArgGroup, Args, CommandFactory, Parser, Subcommand,
+    Args, CommandFactory, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use epicme::{
@@ -15,14 +15,13 @@ use epicme::{
         signals::{Instruction, Signals},
     },
     config::{self, Config, DatabaseConfig, Options, keys},
-    healthcheck, revoke,
+    healthcheck,
+    revoke::{self, RevokeOptions},
     storage::{self, StorageError},
 };
 use mcp_server::telemetry::{self, LogFormat};
 use mimalloc::MiMalloc;
-use resource_server::{clock::Clock, secret_file, url::PublicUrl};
-use serde_json::json;
-use url::Url;
+use resource_server::{clock::Clock, secret_file};
 
 /// Calls allocate much memory, and often free it on another thread.
 #[global_allocator]
@@ -89,8 +88,8 @@ enum Command {
     /// Print the keys of the configuration as Markdown (docs/CONFIGURATION.md), and exit
     #[command(hide = true)]
     ConfigKeys,
-    /// Revoke a token, user or client on one running process and close its streams and sessions. If there
-    /// are several processes, run this for each
+    /// Revoke a token, user or client on one running process and close its streams and sessions, lift such a
+    /// revocation, or list them. It outlives a restart. If there are several processes, run this for each
     Revoke(RevokeOptions),
     /// The former name of `revoke`
     #[command(hide = true)]
@@ -112,47 +111,6 @@ struct HealthcheckOptions {
     /// Set if the server uses TLS; the file is not read
     #[arg(long, env = keys::TLS.certificate.name, value_name = keys::TLS.certificate.value_name)]
     tls_certificate_file: Option<PathBuf>,
-}
-
-#[derive(Args)]
-#[command(group(ArgGroup::new("target").required(true)))]
-struct RevokeOptions {
-    /// URL of the process
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8787")]
-    server: Url,
-
-    /// URL under which clients reach the server: the process answers to no other host
-    #[arg(
-        long,
-        env = keys::HTTP.public_url.name,
-        value_name = keys::HTTP.public_url.value_name,
-        default_value = keys::HTTP.public_url.default
-    )]
-    public_url: PublicUrl,
-
-    /// File that holds EPICME_REVOCATION_SECRET
-    #[arg(long, env = "EPICME_REVOCATION_SECRET_FILE", value_name = "FILE")]
-    secret_file: PathBuf,
-
-    /// Revoke the token with this SHA-256, in hexadecimal
-    #[arg(long, value_name = "HEX", group = "target")]
-    token_sha256: Option<String>,
-
-    /// Revoke the issuer's user with this subject
-    #[arg(long, value_name = "SUBJECT", group = "target", requires = "issuer")]
-    subject: Option<String>,
-
-    /// Revoke the issuer's client with this client id
-    #[arg(long, value_name = "CLIENT", group = "target", requires = "issuer")]
-    client: Option<String>,
-
-    /// Revoke every token
-    #[arg(long, group = "target")]
-    everybody: bool,
-
-    /// Issuer of the user or client
-    #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
-    issuer: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -191,10 +149,10 @@ fn main() -> ExitCode {
             print!("{}", config::reference());
             Ok(())
         }
-        Some(Command::Revoke(options)) => revoke(options),
+        Some(Command::Revoke(options)) => revoke(&options),
         Some(Command::CutOff(options)) => {
             log::warn!("the command `cut-off` is now called `revoke`");
-            revoke(options)
+            revoke(&options)
         }
     };
     telemetry::flush();
@@ -450,20 +408,15 @@ fn check_config(options: &Options) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn revoke(options: RevokeOptions) -> Result<(), CommandError> {
+fn revoke(options: &RevokeOptions) -> Result<(), CommandError> {
     let file = options.secret_file.display();
     let secret = secret_file::read(&options.secret_file)
         .map_err(|error| CommandError::usage(format!("{file} cannot be read: {error}")))?;
-    let target = match (options.token_sha256, options.subject, options.client) {
-        (Some(digest), _, _) => json!({ "tokenSha256": digest }),
-        (_, Some(subject), _) => json!({ "issuer": options.issuer, "subject": subject }),
-        (_, _, Some(client)) => json!({ "issuer": options.issuer, "client": client }),
-        (None, None, None) => json!({ "everybody": options.everybody }),
-    };
-    let request = revoke::send(&options.server, &options.public_url, &secret, &target);
-    actix_rt::System::new()
-        .block_on(request)
-        .map_err(CommandError::unavailable)
+    let listed = actix_rt::System::new()
+        .block_on(revoke::run(options, &secret))
+        .map_err(CommandError::unavailable)?;
+    print!("{listed}");
+    Ok(())
 }
 
 #[cfg(test)]

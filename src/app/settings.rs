@@ -8,7 +8,10 @@ use crate::{
         SessionConfig, Verification,
     },
     domain::journal::JournalError,
-    journal::{JournalHandle, JournalSettings, Ping, SchemaCheck, UseRequestState},
+    journal::{
+        AddRevocation, JournalHandle, JournalMessage, JournalSettings, ListRevocations, Ping,
+        RemoveRevocation, SchemaCheck, UseRequestState,
+    },
     scopes,
 };
 use mcp_protocol::server_info::ServerInfo;
@@ -25,9 +28,13 @@ use mcp_server::{
 };
 use resource_server::{
     auth::CacheSettings,
+    cause::Cause,
     issuer::{IssuerSettings, JwtSettings},
     limits::RateLimits,
     principal::UserId,
+    revocation::{
+        RevocationOrder, RevocationStore, RevocationTarget, StoreFuture, StoredRevocation,
+    },
 };
 
 /// The name for programs, and what the names of metrics begin with.
@@ -68,6 +75,7 @@ pub(super) fn server(config: Config) -> Server {
         streams,
         relays_authorization_server,
         revocation_secret,
+        admin,
         bind: _,
     } = config.http;
     let mut server = Server::new(NAME, public_url.to_string())
@@ -111,6 +119,7 @@ pub(super) fn server(config: Config) -> Server {
     if let Some(keys) = sealing_keys(&config.request_state) {
         server = server.sealing_keys(keys);
     }
+    let admin = admin.filter(|_| revocation_secret.is_some());
     if let Some(secret) = revocation_secret {
         server = server.revocation_secret(secret);
     }
@@ -119,6 +128,9 @@ pub(super) fn server(config: Config) -> Server {
     }
     if let Some(address) = metrics {
         server = server.metrics_bind(address);
+    }
+    if let Some(address) = admin {
+        server = server.admin_bind(address);
     }
     #[cfg(feature = "otlp")]
     if let Some(collector) = collector {
@@ -145,6 +157,7 @@ fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
         token_prefixes: issuer.token_prefixes,
         metadata_url: issuer.metadata_url,
         plain_http_hosts: issuer.plain_http_hosts,
+        private_addresses: issuer.private_addresses,
         introspection_url: issuer.introspection_url,
         client,
         signed_replies: issuer.signed_replies,
@@ -158,6 +171,7 @@ fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
             stale: issuer.stale,
         },
         audience_may_be_absent: issuer.audience_may_be_absent,
+        logout_audiences: issuer.logout_audiences,
         ..IssuerSettings::new(issuer.url)
     }
 }
@@ -213,6 +227,26 @@ pub(super) fn journal_health(journal: &JournalHandle) -> HealthCheck {
             })
         }),
     }
+}
+
+/// Keeps revocations in PostgreSQL.
+impl RevocationStore for JournalHandle {
+    fn add(&self, order: RevocationOrder) -> StoreFuture<()> {
+        keep(self, AddRevocation(order))
+    }
+
+    fn remove(&self, target: RevocationTarget) -> StoreFuture<bool> {
+        keep(self, RemoveRevocation(target))
+    }
+
+    fn page(&self, before: Option<i64>, most: usize) -> StoreFuture<Vec<StoredRevocation>> {
+        keep(self, ListRevocations { before, most })
+    }
+}
+
+fn keep<M: JournalMessage>(journal: &JournalHandle, message: M) -> StoreFuture<M::Reply> {
+    let journal = journal.clone();
+    Box::pin(async move { journal.ask(message).await.map_err(Cause::new) })
 }
 
 /// Remembers used request states in PostgreSQL, for all processes.

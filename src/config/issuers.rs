@@ -12,6 +12,7 @@ use super::{
     sections::{IssuerConfig, Verification},
 };
 use resource_server::{
+    address_range::AddressRange,
     issuer::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
     jose::client_assertion::ClientKey,
     url::PlainHttpHosts,
@@ -22,8 +23,9 @@ pub(super) fn issuers(reader: &mut Reader<'_>) -> Option<Vec<IssuerConfig>> {
     let issuers = keys::issuers_keys(reader)?;
     // Hosts that are wrong hide no other fault.
     let plain = issuers.plain_http_hosts.unwrap_or_default();
+    let private = issuers.private_addresses.unwrap_or_default();
     let Some(path) = issuers.file? else {
-        return issuer(reader, &plain).map(|issuer| vec![issuer]);
+        return issuer(reader, &plain, &private).map(|issuer| vec![issuer]);
     };
     refuse_keys_of_one_issuer(reader);
     let document = issuers_file::read(reader, &path)?;
@@ -34,7 +36,7 @@ pub(super) fn issuers(reader: &mut Reader<'_>) -> Option<Vec<IssuerConfig>> {
             issuer_reader.fault_of_member(member, reason.as_str());
         }
         configs.push(match members.is_object {
-            true => issuer(&mut issuer_reader, &plain),
+            true => issuer(&mut issuer_reader, &plain, &private),
             false => None,
         });
         reader.absorb(issuer_reader);
@@ -63,10 +65,14 @@ fn refuse_keys_of_one_issuer(reader: &mut Reader<'_>) {
 }
 
 /// One issuer. All of it is read before it is given up, so that no fault hides another.
-fn issuer(reader: &mut Reader<'_>, plain: &PlainHttpHosts) -> Option<IssuerConfig> {
+fn issuer(
+    reader: &mut Reader<'_>,
+    plain: &PlainHttpHosts,
+    private: &[AddressRange],
+) -> Option<IssuerConfig> {
     let client = keys::client_values(reader)?;
     let verification = verification(reader, &client);
-    let issuer = keys::issuer(reader, plain, client.signed, verification)?;
+    let issuer = keys::issuer(reader, plain, private, client.signed, verification)?;
     if issuer.verification.client().is_none() {
         reader.hide(&[
             &ISSUER.introspection_url,

@@ -20,6 +20,7 @@ use super::{
 };
 use mcp_server::tls::Identity;
 use resource_server::{
+    address_range::AddressRange,
     issuer::ClientAuthenticationMethod,
     url::{IssuerUrl, PlainHttpHosts, PublicUrl},
 };
@@ -79,6 +80,12 @@ keys! {
             /// least 16 characters. Without it the revocation endpoints are disabled.
             revocation_secret: Key::secret("EPICME_REVOCATION_SECRET", "SECRET")
                 => Optional(Secret(rules::revocation_secret), "(not set: revocation endpoints are disabled)");
+
+            /// Address and port of a listener for operators, such as 127.0.0.1:8788. The paths that need
+            /// EPICME_REVOCATION_SECRET (/admin/… and /oauth/revoked) are then served there, by plain HTTP, and
+            /// nowhere else. Without it they are served on EPICME_BIND.
+            admin: Key::new("EPICME_ADMIN_BIND", "ADDRESS")
+                => Optional(Text(address), "(not set: operators' paths are served on EPICME_BIND)");
         }
         Observability {
             /// Address and port of the listener for Prometheus (GET /metrics), or off. It has no
@@ -128,7 +135,8 @@ keys! {
     }
 
     ISSUER: IssuerKeys, issuer(
-        reader, plain: &PlainHttpHosts, signed: Option<bool>, verification: Option<Verification>
+        reader, plain: &PlainHttpHosts, private: &[AddressRange], signed: Option<bool>,
+        verification: Option<Verification>
     ) -> IssuerConfig {
         AuthorizationServer {
             /// Issuer identifier of the authorization server, exactly as it writes it. Required, unless
@@ -149,6 +157,11 @@ keys! {
             /// sends none but sends token_type; every access token of it is then accepted here.
             audience_may_be_absent: Key::new("EPICME_AUDIENCE_OPTIONAL", "ON|OFF").default("off")
                 .member("audienceOptional") => Switch;
+
+            /// Client ids whose logout tokens end sessions here too, besides that of introspection, separated by
+            /// spaces: those with which people sign in at the issuer (docs/AUTHORIZATION.md).
+            logout_audiences: Key::new("EPICME_LOGOUT_AUDIENCES", "CLIENT_IDS").default("")
+                .member("logoutAudiences") => List(rules::client_id);
         }
         Introspection {
             /// Introspection endpoint. Defaults to the one in the issuer's metadata.
@@ -183,7 +196,12 @@ keys! {
             keys_url: Key::new("EPICME_JWKS_URL", "URL").member("jwksUrl")
                 => Optional(Text(|url: &str| rules::endpoint(url, plain)), "(from the issuer's metadata)");
         }
-        .. { plain_http_hosts: Some(plain.clone()), signed_replies: signed, verification: verification }
+        .. {
+            plain_http_hosts: Some(plain.clone()),
+            private_addresses: Some(private.to_vec()),
+            signed_replies: signed,
+            verification: verification,
+        }
     }
 
     ISSUERS: IssuersKeys, issuers_keys(reader) -> partial Issuers {
@@ -196,6 +214,12 @@ keys! {
             /// http, separated by spaces. Tokens and secrets are sent there without encryption.
             plain_http_hosts: Key::new("EPICME_PLAIN_HTTP_HOSTS", "HOSTS").default("")
                 => Items(PlainHttpHosts::read, |hosts: &PlainHttpHosts| hosts.names().to_vec());
+
+            /// Private, loopback and link-local addresses, and ranges such as 10.0.0.0/8, at which endpoints that
+            /// an issuer's metadata names may be, separated by spaces. Hosts that another key names may have
+            /// private and loopback addresses without it.
+            private_addresses: Key::new("EPICME_PRIVATE_ISSUER_ADDRESSES", "ADDRESSES").default("")
+                => List(rules::range);
         }
     }
 

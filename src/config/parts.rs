@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use resource_server::{
-    issuer::ClientAuthenticationMethod, jose::keys::Algorithm, url::PlainHttpHosts,
+    address_range::AddressRange, issuer::ClientAuthenticationMethod, jose::keys::Algorithm,
+    url::PlainHttpHosts,
 };
 
 /// The files of the listener's certificate and key.
@@ -24,6 +25,7 @@ pub(super) struct DatabaseUrl {
 pub(super) struct Issuers {
     pub(super) file: Option<Option<PathBuf>>,
     pub(super) plain_http_hosts: Option<PlainHttpHosts>,
+    pub(super) private_addresses: Option<Vec<AddressRange>>,
 }
 
 /// How an issuer's tokens are verified, and the client credentials for introspection; see `issuers.rs`.

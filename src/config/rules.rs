@@ -12,6 +12,7 @@ use resource_server::{
     address_range::{AddressRange, NotARange},
     jose::keys::Algorithm,
     url::{PlainHttpHosts, UrlFault, endpoint as endpoint_of},
+    validation::is_usable_name,
 };
 
 /// The shortest secret that cannot be guessed, in bytes.
@@ -36,6 +37,12 @@ pub(super) fn endpoint(text: &str, plain: &PlainHttpHosts) -> Result<Url, String
 
 pub(super) fn any_text(text: &str) -> Result<String, Infallible> {
     Ok(text.to_owned())
+}
+
+pub(super) fn client_id(text: &str) -> Result<String, &'static str> {
+    is_usable_name(text)
+        .then(|| text.to_owned())
+        .ok_or("must be client ids of 1 to 1,024 bytes, separated by spaces")
 }
 
 pub(super) fn any_secret(secret: SecretString) -> Result<SecretString, Infallible> {

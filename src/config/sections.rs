@@ -82,6 +82,8 @@ pub struct HttpConfig {
     pub relays_authorization_server: bool,
     /// The secret that authenticates revocation requests; `None` disables the revocation endpoints.
     pub revocation_secret: Option<SecretString>,
+    /// The address of the listener for operators; `None` has their endpoints on the main one.
+    pub admin: Option<SocketAddr>,
 }
 
 /// Whether tokens bound to a key are accepted (DPoP, RFC 9449).
@@ -117,6 +119,8 @@ pub struct IssuerConfig {
     pub metadata_url: Option<Url>,
     /// Hosts whose endpoints may be reached by http.
     pub plain_http_hosts: PlainHttpHosts,
+    /// Addresses that are not on the internet, at which endpoints of its metadata may be.
+    pub private_addresses: Vec<AddressRange>,
     /// Its introspection endpoint; `None` for the one in its metadata.
     pub introspection_url: Option<Url>,
     /// Whether introspection responses must be signed (RFC 9701).
@@ -137,6 +141,8 @@ pub struct IssuerConfig {
     pub timeout: Duration,
     /// Whether a token without `aud` is accepted.
     pub audience_may_be_absent: bool,
+    /// The audiences of logout tokens that are accepted besides the client id for introspection.
+    pub logout_audiences: Vec<String>,
 }
 
 /// How the tokens of an issuer are verified.

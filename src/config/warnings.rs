@@ -28,6 +28,19 @@ impl Config {
                 self.http.public_url
             ));
         }
+        match (self.http.admin, &self.http.revocation_secret) {
+            (None, Some(_)) => warnings.push(
+                "the paths of operators (/admin/…, /oauth/revoked) are served to the public on EPICME_BIND, and only EPICME_REVOCATION_SECRET protects them; set EPICME_ADMIN_BIND to serve them on a listener of their own"
+                    .to_owned(),
+            ),
+            (Some(_), None) => warnings.push(
+                "EPICME_ADMIN_BIND is ignored, because EPICME_REVOCATION_SECRET is not set".to_owned(),
+            ),
+            (Some(address), Some(_)) if !address.ip().is_loopback() => warnings.push(format!(
+                "the listener of operators (EPICME_ADMIN_BIND, {address}) is not on loopback and has no TLS: anyone who can read that traffic learns EPICME_REVOCATION_SECRET"
+            )),
+            _ => {}
+        }
         if cfg!(not(feature = "otlp")) && self.http.collector.is_some() {
             warnings.push(
                 "EPICME_OTLP_ENDPOINT is ignored: this program was built without the feature `otlp`"

@@ -54,6 +54,8 @@ metric_label! {
         Export = "export",
         /// Mark a request state as used.
         UseRequestState = "use_request_state",
+        /// Store, lift or read revocations.
+        Revocations = "revocations",
         /// Read activity or connected clients.
         ReadActivity = "read_activity",
         /// Store activity.

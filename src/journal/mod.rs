@@ -30,11 +30,11 @@ mod settings;
 pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
-    AddTagToEntry, AppendToExport, BeginExport, CreateEntry, CreateTag, DeleteEntry, DeleteExpired,
-    DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, HasEntries, ListActivity,
-    ListClients, ListEntries, ListTags, NextEntries, NextTags, Ping, ReadExportPart,
-    RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag,
-    UseRequestState,
+    AddRevocation, AddTagToEntry, AppendToExport, BeginExport, CreateEntry, CreateTag, DeleteEntry,
+    DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, HasEntries,
+    ListActivity, ListClients, ListEntries, ListRevocations, ListTags, NextEntries, NextTags, Ping,
+    ReadExportPart, RemoveRevocation, RemoveTagFromEntry, SearchEntries, SuggestEntries,
+    SuggestTags, UpdateEntry, UpdateTag, UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
 pub use schema::SchemaCheck;

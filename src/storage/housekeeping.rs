@@ -9,7 +9,7 @@ use super::{error::StorageError, statement::Statement};
 
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
 /// another statement has locked.
-const STATEMENTS: [(i64, &str); 4] = [
+const STATEMENTS: [(i64, &str); 6] = [
     (
         1_000,
         "DELETE FROM idempotency_keys
@@ -41,6 +41,29 @@ const STATEMENTS: [(i64, &str); 4] = [
       WHERE id IN (
             SELECT id FROM activity
              WHERE hour < now() - interval '90 days'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    // A token that has ended is refused without its revocation. If its end is not known and no operator ordered
+    // it, it is remembered for as long as `resource_server` does.
+    (
+        1_000,
+        "DELETE FROM revocations
+      WHERE id IN (
+            SELECT id FROM revocations
+             WHERE kind = 'token'
+               AND (until <= now()
+                    OR until IS NULL AND ordered_by <> 'operator'
+                       AND revoked_at <= now() - interval '30 days')
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    // No token that was issued before a logout is still good then. What an operator ordered stays.
+    (
+        1_000,
+        "DELETE FROM revocations
+      WHERE id IN (
+            SELECT id FROM revocations
+             WHERE kind <> 'token' AND ordered_by <> 'operator'
+               AND revoked_at <= now() - interval '90 days'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
 ];

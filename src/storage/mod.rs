@@ -2,9 +2,10 @@
 //!
 //! *Used by:* `journal` for queries; `main`, `app` and `dev` for migrations.
 //!
-//! *Invariants:* every query function takes the user's id and has it in every `WHERE`. There are three
+//! *Invariants:* every query function takes the user's id and has it in every `WHERE`. There are four
 //! exceptions: `housekeeping.rs` deletes expired rows of all users and returns none; activity and batches of
-//! entries are written for several users at once, each row with its owner. No row type is in a public
+//! entries are written for several users at once, each row with its owner; `revocations.rs` has rows of the
+//! server's own. No row type is in a public
 //! signature. No value, title or SQL text is in the `Display` of an error.
 //!
 //! *Start reading at* `entries.rs`, then `statement.rs`: statements are written by hand where one round trip
@@ -23,6 +24,7 @@ mod idempotency;
 mod migrations;
 mod pool;
 pub mod request_states;
+pub mod revocations;
 mod schema;
 mod statement;
 pub mod suggestions;

@@ -82,6 +82,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    revocations (id) {
+        id -> BigInt,
+        kind -> Text,
+        issuer -> Text,
+        target -> Text,
+        ordered_by -> Text,
+        revoked_at -> Timestamptz,
+        until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     exports (user_id, id) {
         user_id -> Uuid,
         id -> BigInt,

@@ -13,6 +13,7 @@ mod idempotency;
 mod isolation;
 mod lists;
 mod recovery;
+mod revocations;
 mod search;
 mod support;
 mod tags;

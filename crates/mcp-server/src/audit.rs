@@ -112,6 +112,11 @@ pub(crate) enum Event<'a> {
         /// Who revoked it: `issuer`, `revoker` or `operator`.
         by: &'static str,
     },
+    /// A revocation was lifted by an operator.
+    RevocationLifted {
+        /// What it was of, as for a revocation.
+        kind: &'static str,
+    },
     /// The secret of a revocation is wrong.
     RevocationRefused,
     /// A feature that writes was called.
@@ -272,6 +277,7 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
             },
         ),
         Event::Revocation { .. } => ("cut_off", "done"),
+        Event::RevocationLifted { .. } => ("cut_off", "lifted"),
         Event::RevocationRefused => ("cut_off", "refused"),
         Event::Write { outcome, .. } => ("write", outcome.as_str()),
     }
@@ -295,6 +301,10 @@ fn details(event: Event<'_>) -> Details<'_> {
             name: printable(&feature.name),
         },
         Event::Revocation { kind, by } => Details::Revocation { kind, by },
+        Event::RevocationLifted { kind } => Details::Revocation {
+            kind,
+            by: "operator",
+        },
         Event::HostRefused
         | Event::OriginRefused
         | Event::SessionOpened
@@ -315,6 +325,7 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::Incomplete(_) => "incomplete",
         Refusal::WrongIssuer => "wrong_issuer",
         Refusal::WrongAudience => "wrong_audience",
+        Refusal::Contradicted(_) => "contradicted",
         Refusal::WrongType => "wrong_type",
         Refusal::SenderConstrained => "sender_constrained",
         Refusal::WrongKey => "wrong_key",

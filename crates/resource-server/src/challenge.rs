@@ -69,6 +69,7 @@ impl Challenger {
             | Refusal::NotYetValid
             | Refusal::WrongIssuer
             | Refusal::WrongAudience
+            | Refusal::Contradicted(_)
             | Refusal::WrongType
             | Refusal::SenderConstrained
             | Refusal::WrongKey

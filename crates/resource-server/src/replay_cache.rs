@@ -28,8 +28,13 @@ pub enum WhenFull {
     EvictEarliest,
 }
 
-/// Remembers identifiers until they expire. Each belongs to an owner, such as a key: equal identifiers of
-/// different owners are different, and one owner cannot fill the cache alone.
+/// How a cache that rejects is shared: an owner may have a quarter of what is free of three quarters of it, so
+/// that nobody has more than 15 % alone. The last quarter is for owners who have less than a thousandth of it.
+const SHARE: usize = 4;
+const MODEST: usize = 1_000;
+
+/// Remembers identifiers until they expire. Each belongs to an owner, such as a user: equal identifiers of
+/// different owners are different, and no owner can fill the cache for the others.
 pub struct ReplayCache {
     entries: Mutex<Entries>,
     capacity: usize,
@@ -82,17 +87,54 @@ impl ReplayCache {
             return ReplayCheck::Replayed;
         }
         let of_owner = entries.count_by_owner.get(&key.owner).copied();
-        let is_full =
-            entries.seen.len() >= self.capacity || of_owner.unwrap_or(0) >= self.capacity_per_owner;
+        let of_owner = of_owner.unwrap_or(0);
+        let free = self.capacity.saturating_sub(entries.seen.len());
         match self.when_full {
-            WhenFull::Reject if is_full => return ReplayCheck::Full,
-            WhenFull::EvictEarliest if is_full => entries.remove_first(),
-            _ => {}
+            WhenFull::Reject => {
+                let shared = free.saturating_sub(self.capacity / SHARE);
+                let is_modest = free > 0 && of_owner < self.capacity / MODEST;
+                let most = self.capacity_per_owner.min(shared.div_ceil(SHARE));
+                if !is_modest && of_owner >= most || of_owner >= self.capacity_per_owner {
+                    return ReplayCheck::Full;
+                }
+            }
+            WhenFull::EvictEarliest => {
+                if free == 0 || of_owner >= self.capacity_per_owner {
+                    entries.remove_first();
+                }
+            }
         }
         entries.seen.insert(key);
         entries.by_expiry.insert((until, key));
         *entries.count_by_owner.entry(key.owner).or_default() += 1;
         ReplayCheck::Fresh
+    }
+}
+
+impl ReplayCache {
+    /// Whether an identifier was seen before, without remembering it.
+    pub fn has(&self, owner: impl AsRef<[u8]>, id: impl AsRef<[u8]>, now: Timestamp) -> bool {
+        let key = Key {
+            owner: digest(owner),
+            id: digest(id),
+        };
+        let mut entries = self.entries.lock();
+        entries.remove_expired(now);
+        entries.seen.contains(&key)
+    }
+
+    /// Forgets an identifier, so that it can be presented again.
+    pub fn forget(&self, owner: impl AsRef<[u8]>, id: impl AsRef<[u8]>) {
+        let key = Key {
+            owner: digest(owner),
+            id: digest(id),
+        };
+        let mut entries = self.entries.lock();
+        let until = entries.by_expiry.iter().find(|(_, other)| *other == key);
+        if let Some(entry) = until.copied() {
+            entries.by_expiry.remove(&entry);
+            entries.removed(key);
+        }
     }
 }
 
@@ -108,9 +150,13 @@ impl Entries {
     }
 
     fn remove_first(&mut self) {
-        let Some((_, key)) = self.by_expiry.pop_first() else {
-            return;
-        };
+        if let Some((_, key)) = self.by_expiry.pop_first() {
+            self.removed(key);
+        }
+    }
+
+    /// After its removal from `by_expiry`.
+    fn removed(&mut self, key: Key) {
         self.seen.remove(&key);
         if let Some(count) = self.count_by_owner.get_mut(&key.owner) {
             *count -= 1;
@@ -149,23 +195,45 @@ mod tests {
     }
 
     #[test]
-    fn a_full_cache_rejects_and_one_owner_cannot_fill_it() {
-        let cache = ReplayCache::new(200, 20, WhenFull::Reject);
-        let check = |owner: usize, id: usize, now| {
-            cache.check(owner.to_string(), id.to_string(), at(now + 330), at(now))
+    fn an_owner_has_a_share_and_leaves_room_for_those_who_have_little() {
+        let cache = ReplayCache::new(10_000, 5_000, WhenFull::Reject);
+        let check = |owner: &str, id: usize, now| {
+            cache.check(owner, id.to_string(), at(now + 330), at(now))
         };
-        for id in 0..20 {
-            assert_eq!(check(0, id, 0), ReplayCheck::Fresh);
+        let fill = |owner: &str| {
+            let of_owner = (0..10_000).take_while(|id| check(owner, *id, 0) == ReplayCheck::Fresh);
+            of_owner.count()
+        };
+        assert_eq!(fill("greedy"), 1_500);
+        assert_eq!(check("greedy", 9_999, 0), ReplayCheck::Full);
+        for n in 0..200 {
+            fill(&format!("greedy too, {n}"));
         }
-        assert_eq!(check(0, 20, 0), ReplayCheck::Full);
-        for n in 20..200 {
-            assert_eq!(check(1 + n / 20, n, 0), ReplayCheck::Fresh);
-        }
-        assert_eq!(check(99, 0, 0), ReplayCheck::Full);
-        assert_eq!(check(99, 0, 331), ReplayCheck::Fresh);
+        assert_eq!(fill("modest"), 10);
+        assert_eq!(check("greedy", 9_999, 0), ReplayCheck::Full);
+        assert!(cache.has("greedy", "0", at(330)));
+        assert!(!cache.has("modest", "999", at(0)));
+        assert_eq!(
+            check("greedy", 9_999, 331),
+            ReplayCheck::Fresh,
+            "all have expired"
+        );
         let entries = cache.entries.lock();
         assert_eq!((entries.seen.len(), entries.by_expiry.len()), (1, 1));
         assert_eq!(entries.count_by_owner.len(), 1);
+    }
+
+    #[test]
+    fn an_owner_has_no_more_than_its_capacity() {
+        let cache = ReplayCache::new(1_000, 20, WhenFull::Reject);
+        let check = |id: usize| cache.check("a", id.to_string(), at(330), at(0));
+        for id in 0..20 {
+            assert_eq!(check(id), ReplayCheck::Fresh);
+        }
+        assert_eq!(check(20), ReplayCheck::Full);
+        cache.forget("a", "3");
+        assert_eq!(check(3), ReplayCheck::Fresh, "it was forgotten");
+        assert_eq!(check(3), ReplayCheck::Replayed);
     }
 
     #[test]

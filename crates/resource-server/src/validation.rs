@@ -60,6 +60,9 @@ pub enum Refusal {
     /// `aud` does not name this resource.
     #[display("token for another audience")]
     WrongAudience,
+    /// The JWT and the introspection reply about it contradict each other.
+    #[display("the JWT and the introspection reply about it disagree on {_0}")]
+    Contradicted(#[error(not(source))] &'static str),
     /// `token_type` is not that of an access token.
     #[display("not an access token")]
     WrongType,
@@ -90,6 +93,9 @@ pub struct IntrospectionReply {
     pub active: bool,
     /// The members of an active token.
     pub claims: Claims,
+    /// Whether the authorization server answered that it does not introspect tokens of this kind; it then
+    /// says nothing about the token (RFC 7009 §2.2.1 has the error code).
+    pub(crate) is_unsupported: bool,
 }
 
 /// The optional members of an introspection reply, and the claims of a JWT access token, which have the
@@ -154,7 +160,92 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
     } else {
         Claims::default()
     };
-    Ok(IntrospectionReply { active, claims })
+    Ok(IntrospectionReply {
+        active,
+        claims,
+        is_unsupported: false,
+    })
+}
+
+/// Joins the claims of a verified JWT with the introspection reply about it, so that the stricter of the two
+/// decides: the earliest `exp`, the latest `nbf`, the scopes that both grant. A member that only one of them has
+/// is taken from it, so that a reply of `{"active":true}` alone is enough.
+///
+/// # Errors
+/// [`Refusal::Inactive`]; [`Refusal::Contradicted`] if `iss`, `sub`, `client_id` or `cnf` differ;
+/// [`Refusal::WrongAudience`] if the `aud` of the reply does not name the resource. The `aud` of the JWT remains
+/// to be checked by [`validate_claims`].
+pub(crate) fn join_claims(
+    jwt: Claims,
+    reply: IntrospectionReply,
+    resource: &ResourceUri,
+) -> Result<IntrospectionReply, Refusal> {
+    if !reply.active {
+        return Err(Refusal::Inactive);
+    }
+    let reply = reply.claims;
+    if let Some(audience) = &reply.aud
+        && !audience.any(|audience| resource.is_named_by(audience))
+    {
+        return Err(Refusal::WrongAudience);
+    }
+    let scope = match (jwt.scope, reply.scope) {
+        (Some(granted), Some(current)) => Some(common_scopes(&granted, &current)),
+        (granted, current) => granted.or(current),
+    };
+    let claims = Claims {
+        scope,
+        client_id: agreed("client_id", jwt.client_id, reply.client_id)?,
+        username: reply.username.or(jwt.username),
+        token_type: reply.token_type.or(jwt.token_type),
+        exp: extreme(jwt.exp, reply.exp, Ord::min),
+        nbf: extreme(jwt.nbf, reply.nbf, Ord::max),
+        iat: extreme(jwt.iat, reply.iat, Ord::min),
+        sub: agreed("sub", jwt.sub, reply.sub)?,
+        aud: jwt.aud.or(reply.aud),
+        iss: agreed("iss", jwt.iss, reply.iss)?,
+        cnf: agreed("cnf", jwt.cnf, reply.cnf)?,
+    };
+    Ok(IntrospectionReply {
+        active: true,
+        claims,
+        is_unsupported: false,
+    })
+}
+
+fn agreed<T: PartialEq>(
+    name: &'static str,
+    one: Option<T>,
+    other: Option<T>,
+) -> Result<Option<T>, Refusal> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(Refusal::Contradicted(name)),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+fn extreme(
+    one: Option<NumericDate>,
+    other: Option<NumericDate>,
+    choose: impl FnOnce(Timestamp, Timestamp) -> Timestamp,
+) -> Option<NumericDate> {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let chosen = choose(one.instant(), other.instant());
+            Some(if chosen == one.instant() { one } else { other })
+        }
+        (one, other) => one.or(other),
+    }
+}
+
+/// The scopes of both lists.
+fn common_scopes(granted: &str, current: &str) -> String {
+    let common = |scope: &&str| {
+        current
+            .split_ascii_whitespace()
+            .any(|other| other == *scope)
+    };
+    Vec::from_iter(granted.split_ascii_whitespace().filter(common)).join(" ")
 }
 
 /// Validates the claims of a token, and derives the principal.
@@ -266,8 +357,10 @@ fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
         .flatten()
 }
 
-/// Whether a name can be stored: many databases cannot hold NUL.
-pub(crate) fn is_usable_name(name: &str) -> bool {
+/// Whether a `sub`, a `client_id` or a `username` is accepted: not empty, of 1,024 bytes at most, and without NUL,
+/// which many databases cannot hold.
+#[must_use]
+pub fn is_usable_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0')
 }
 
@@ -284,200 +377,5 @@ fn is_access_token_type(token_type: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn expectation() -> ExpectedClaims {
-        ExpectedClaims {
-            issuer: "https://issuer.example".parse().unwrap(),
-            resource: "https://files.example/mcp".parse().unwrap(),
-            audience_may_be_absent: false,
-            scopes: Scopes::of_test(),
-        }
-    }
-
-    fn now() -> Timestamp {
-        DateTime::from_timestamp(1_000_000, 0).unwrap()
-    }
-
-    fn verdict(changes: Value) -> Result<Principal, Refusal> {
-        let principal = validated(changes)?.principal;
-        check_presentation(&principal, None)?;
-        Ok(principal)
-    }
-
-    fn validated(changes: Value) -> Result<ValidToken, Refusal> {
-        let mut reply = json!({
-            "active": true,
-            "sub": "ada",
-            "client_id": "host",
-            "scope": "files:read user:write",
-            "aud": "https://files.example/mcp",
-            "iss": "https://issuer.example",
-            "token_type": "Bearer",
-            "exp": 1_000_060,
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            if value.is_null() {
-                reply.as_object_mut().unwrap().remove(name);
-            } else {
-                reply[name] = value.clone();
-            }
-        }
-        let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-        validate_claims(reply, &expectation(), Credential([0; 32]), now())
-    }
-
-    #[test]
-    fn a_good_token_names_its_user_and_its_scopes() {
-        let principal = verdict(json!({})).unwrap();
-        assert_eq!(principal.subject, "ada");
-        assert_eq!(principal.client.as_deref(), Some("host"));
-        assert_eq!(Scopes::of_test().list(principal.scopes), "files:read");
-        assert_eq!(principal.expires_at.unwrap().timestamp(), 1_000_060);
-    }
-
-    #[test]
-    fn optional_members_may_be_absent() {
-        let principal = verdict(json!({
-            "client_id": null, "scope": null, "iss": null, "token_type": null, "exp": null
-        }))
-        .unwrap();
-        assert!(principal.scopes.is_empty());
-        assert_eq!(principal.client, None);
-    }
-
-    /// A-19.
-    #[test]
-    fn each_fault_of_a_token_has_its_refusal() {
-        for (changes, refusal) in [
-            (json!({"active": false}), Refusal::Inactive),
-            (json!({"exp": 1_000_000}), Refusal::Expired),
-            (json!({"exp": 999_999.5}), Refusal::Expired),
-            (json!({"exp": -1e300}), Refusal::Expired),
-            (json!({"nbf": 1_000_031}), Refusal::NotYetValid),
-            (
-                json!({"iss": "https://issuer.example/"}),
-                Refusal::WrongIssuer,
-            ),
-            (
-                json!({"aud": "https://other.example/mcp"}),
-                Refusal::WrongAudience,
-            ),
-            (
-                json!({"aud": "https://files.example/mcp/"}),
-                Refusal::WrongAudience,
-            ),
-            (
-                json!({"aud": "https://files.example"}),
-                Refusal::WrongAudience,
-            ),
-            (json!({"aud": []}), Refusal::WrongAudience),
-            (json!({"aud": null}), Refusal::WrongAudience),
-            (json!({"token_type": "refresh_token"}), Refusal::WrongType),
-            (json!({"token_type": "DPoP"}), Refusal::WrongType),
-            (json!({"cnf": {"jkt": "x"}}), Refusal::SenderConstrained),
-            (json!({"sub": null}), Refusal::NoSubject),
-            (json!({"sub": ""}), Refusal::NoSubject),
-            (json!({"sub": "a\u{0}b"}), Refusal::NoSubject),
-        ] {
-            assert_eq!(verdict(changes.clone()), Err(refusal), "{changes}");
-        }
-    }
-
-    #[test]
-    fn a_bound_token_is_accepted_with_a_proof_of_its_key_alone() {
-        const KEY: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
-        let key = Thumbprint::parse(KEY).unwrap();
-        let other = Thumbprint::parse(&KEY.replace('0', "1")).unwrap();
-        let bound = validated(json!({"cnf": {"jkt": KEY}, "token_type": "DPoP"}));
-        let bound = bound.unwrap().principal;
-        assert_eq!(check_presentation(&bound, Some(&key)), Ok(()));
-        assert_eq!(
-            check_presentation(&bound, Some(&other)),
-            Err(Refusal::WrongKey)
-        );
-        assert_eq!(
-            check_presentation(&bound, None),
-            Err(Refusal::SenderConstrained)
-        );
-        let unbound = validated(json!({})).unwrap().principal;
-        assert_eq!(
-            check_presentation(&unbound, Some(&key)),
-            Err(Refusal::WrongKey)
-        );
-        for confirmation in [
-            json!({}),
-            json!({"jkt": KEY, "x5t#S256": KEY}),
-            json!({"jkt": KEY.get(1..)}),
-            json!({"jkt": 1}),
-            json!(KEY),
-        ] {
-            let verdict = validated(json!({"cnf": confirmation}));
-            assert_eq!(verdict, Err(Refusal::SenderConstrained), "{confirmation}");
-        }
-    }
-
-    /// A-09.
-    #[test]
-    fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
-        assert!(verdict(json!({"aud": ["x", "https://files.example/mcp"]})).is_ok());
-        assert!(verdict(json!({"aud": "HTTPS://Files.Example/mcp"})).is_ok());
-        assert!(verdict(json!({"nbf": 1_000_029})).is_ok());
-    }
-
-    #[test]
-    fn where_the_audience_may_be_absent_the_type_may_not() {
-        let lenient = ExpectedClaims {
-            audience_may_be_absent: true,
-            ..expectation()
-        };
-        let verdict = |reply: serde_json::Value| {
-            let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            validate_claims(reply, &lenient, Credential([0; 32]), now()).map(|_| ())
-        };
-        let access = json!({"active": true, "sub": "a", "token_type": "Bearer"});
-        assert_eq!(verdict(access), Ok(()));
-        let refresh = json!({"active": true, "sub": "a"});
-        assert_eq!(verdict(refresh), Err(Refusal::WrongType));
-        let elsewhere = json!({"active": true, "sub": "a", "token_type": "Bearer", "aud": "x"});
-        assert_eq!(verdict(elsewhere), Err(Refusal::WrongAudience));
-    }
-
-    #[test]
-    fn an_invalid_reply_is_an_error() {
-        for body in [
-            "",
-            "[]",
-            "{}",
-            "null",
-            "<html>",
-            r#"{"active":"true"}"#,
-            r#"{"active":1}"#,
-            r#"{"active":true,"sub":7}"#,
-            r#"{"active":true,"exp":"soon"}"#,
-        ] {
-            assert!(read_reply(body.as_bytes()).is_err(), "{body}");
-        }
-        assert!(read_reply(br#"{"active":false,"sub":7}"#).is_ok());
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_accepted_at_or_past_its_end(exp in 0i64..2_000_000, now in 0i64..2_000_000) {
-            let reply = json!({"active": true, "sub": "a", "aud": "https://files.example/mcp", "exp": exp});
-            let reply = read_reply(reply.to_string().as_bytes()).unwrap();
-            let accepted = validate_claims(reply, &expectation(), Credential([0; 32]), DateTime::from_timestamp(now, 0).unwrap()).is_ok();
-            prop_assert_eq!(accepted, now < exp);
-        }
-
-        #[test]
-        fn any_body_is_read_or_refused(body: Vec<u8>) {
-            let _ = read_reply(&body);
-        }
-    }
-}
+#[path = "validation_tests.rs"]
+mod tests;

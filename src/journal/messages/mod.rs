@@ -1,7 +1,7 @@
 //! *Purpose:* the messages to the JournalActors, one struct per operation, each with what it does and returns.
 //! *Used by:* tools, resources, prompts, health checks and background tasks, by `JournalHandle::ask`.
-//! *Invariants:* a message names the user whose journal it is about, except those in `upkeep.rs` and the
-//! batch of counts in `activity.rs`, where each row has its user.
+//! *Invariants:* a message names the user whose journal it is about, except those in `upkeep.rs` and
+//! `revocations.rs`, and the batch of counts in `activity.rs`, where each row has its user.
 //! *Start reading at:* `entries.rs`.
 
 mod activity;
@@ -9,6 +9,7 @@ mod entries;
 mod exports;
 mod lists;
 mod request_states;
+mod revocations;
 mod tags;
 mod upkeep;
 
@@ -22,5 +23,6 @@ pub use exports::{
 };
 pub use lists::{DigestEntries, ListEntries, SearchEntries, SuggestEntries, SuggestTags};
 pub use request_states::UseRequestState;
+pub use revocations::{AddRevocation, ListRevocations, RemoveRevocation};
 pub use tags::{CreateTag, DeleteTag, GetTag, ListTags, UpdateTag};
 pub use upkeep::{DeleteExpired, Ping};

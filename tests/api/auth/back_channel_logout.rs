@@ -6,8 +6,11 @@ use chrono::TimeDelta;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
+use epicme::config::Verification;
+use resource_server::jose::keys::Algorithm;
+
 use super::revocation::{ends_in_order, form, goes_on, ping, subscribe};
-use crate::support::{ALL, Answer, Ask, TestApp, patiently};
+use crate::support::{ALL, Answer, Ask, RESOURCE, SigningKey, TestApp, patiently};
 
 /// An issuer that signs.
 struct Signer(Ed25519KeyPair);
@@ -111,4 +114,78 @@ async fn whom_the_issuer_logs_out_is_cut_off_once() {
     assert_eq!(replayed.status, 400);
     app.journal("bob").tag("work").await;
     goes_on(&mut other, "list_changed").await;
+}
+
+#[actix_rt::test]
+async fn the_logout_of_another_client_counts_where_the_operator_names_it() {
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].logout_audiences = vec!["web-app".to_owned()];
+    });
+    let signer = Signer::new(1);
+    signer.publish(&app);
+    let token = app.token("ann", ALL);
+    let subscription = subscribe(&app, &token).await;
+    for (jti, aud, status) in [
+        ("1", json!("another"), 400),
+        ("2", json!(["another", "web-app"]), 200),
+        ("3", json!("epicme"), 200),
+    ] {
+        let logout = signer.logout(&app, &json!({ "aud": aud, "jti": jti }));
+        assert_eq!(log_out(&app, &logout).send().await.status, status, "{aud}");
+    }
+    ends_in_order(subscription).await;
+}
+
+/// Otherwise a restart would let in whoever has signed out.
+#[actix_rt::test]
+async fn a_logout_outlives_a_restart() {
+    let verify = |config: &mut epicme::config::Config| {
+        config.issuers[0].verification = Verification::Jwt {
+            algorithms: vec![Algorithm::Es256],
+            opaque: config.issuers[0].verification.client().cloned(),
+        };
+    };
+    let app = TestApp::spawn_with(verify);
+    let key = SigningKey::new("k1");
+    app.issuer.keys(&[&key]);
+    let now = app.clock.now().timestamp();
+    let access =
+        |subject: &str| {
+            key.sign("at+jwt", &json!({
+            "iss": app.issuer.url(), "sub": subject, "aud": RESOURCE, "client_id": "notebook",
+            "scope": ALL, "iat": now, "exp": now + 3_600,
+        }))
+        };
+    let logout = key.sign("logout+jwt", &json!({
+        "iss": app.issuer.url(), "aud": "epicme", "sub": "ann", "jti": "1", "iat": now, "exp": now + 120,
+        "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+    }));
+    assert_eq!(log_out(&app, &logout).send().await.status, 200);
+    let (database, issuer) = (app.database.url.clone(), app.issuer.url().to_owned());
+    let again = TestApp::spawn_with(|config| {
+        config.issuers[0].url = issuer.parse().unwrap();
+        config.database.url = database;
+        verify(config);
+    });
+    for (subject, status) in [("ann", 401), ("bob", 200)] {
+        let reply = again.modern(&access(subject), "tools/list", json!({}));
+        assert_eq!(reply.send().await.status, status, "{subject}");
+    }
+}
+
+#[actix_rt::test]
+async fn a_logout_that_cannot_be_stored_can_be_sent_again() {
+    let app = TestApp::spawn();
+    let signer = Signer::new(1);
+    signer.publish(&app);
+    let logout = signer.logout(&app, &json!({}));
+    app.database
+        .execute("ALTER TABLE revocations RENAME TO elsewhere")
+        .unwrap();
+    assert_eq!(log_out(&app, &logout).send().await.status, 503);
+    app.database
+        .execute("ALTER TABLE elsewhere RENAME TO revocations")
+        .unwrap();
+    assert_eq!(log_out(&app, &logout).send().await.status, 200);
+    assert_eq!(log_out(&app, &logout).send().await.status, 400, "used");
 }

@@ -259,3 +259,30 @@ async fn a_bound_token_that_lacks_a_scope_is_challenged_by_its_own_scheme() {
     assert_eq!(challenge.get("error"), Some("insufficient_scope"));
     assert_eq!(challenge.get("scope"), Some("entries:read"));
 }
+
+#[actix_rt::test]
+async fn a_proof_that_comes_over_the_limit_is_not_remembered_and_a_replay_costs_nothing() {
+    let app = TestApp::spawn_with(|config| {
+        config.http.limits.requests_per_user = std::num::NonZeroU32::new(3);
+    });
+    let client = DpopClient::new();
+    let token = client.token(&app, "ann");
+    let proof = |id: usize| client.proof(&app, &token, &id.to_string());
+    let first = proof(0);
+    let ask = |proof: &str| with_proof(list(&app, &token), &token, proof);
+    assert_eq!(ask(&first).send().await.status, 200);
+    // Whoever has overheard a request cannot use up the user's limit with it.
+    for _ in 0..10 {
+        let reply = ask(&first).send().await;
+        assert_eq!(error(&reply, "DPoP").as_deref(), Some("invalid_dpop_proof"));
+    }
+    for id in 1..3 {
+        assert_eq!(ask(&proof(id)).send().await.status, 200);
+    }
+    let late = proof(3);
+    for _ in 0..5 {
+        assert_eq!(ask(&late).send().await.status, 429);
+    }
+    app.clock.advance(TimeDelta::seconds(20));
+    assert_eq!(ask(&late).send().await.status, 200, "it was not used up");
+}

@@ -127,6 +127,9 @@ async fn a_token_of_a_kind_that_the_issuer_does_not_introspect_is_invalid() {
     let app = TestApp::spawn();
     let token = app.token_for(Answer::text(400, "{\"error\":\"unsupported_token_type\"}"));
     assert_eq!(list(&app, &token).await.status, 401);
+    // Another endpoint than the right one says nothing of the token.
+    let token = app.token_for(Answer::text(400, "{\"error\":\"unsupported_grant_type\"}"));
+    assert_eq!(list(&app, &token).await.status, 503);
 }
 
 #[actix_rt::test]

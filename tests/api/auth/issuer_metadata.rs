@@ -5,7 +5,7 @@ use epicme::config::Config;
 use resource_server::url::PlainHttpHosts;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Answer, TestApp};
+use crate::support::{ALL, Answer, Issuer, TestApp, lines_with};
 
 /// What clients know the issuer by; nothing is there.
 const ISSUER: &str = "https://login.invalid";
@@ -72,4 +72,64 @@ async fn an_endpoint_without_tls_is_used_on_a_named_host_alone() {
     app.issuer.metadata(METADATA, Answer::json(document));
     assert_eq!(list(&app).await, 503);
     assert_eq!(app.issuer.calls(), 0, "the token was shown to nobody");
+}
+
+/// A server whose issuer is on the internet, and whose metadata is fetched by an address of this machine.
+fn public(allowed: &'static [&'static str]) -> TestApp {
+    TestApp::spawn_with(move |config| {
+        let issuer = &mut config.issuers[0];
+        issuer.metadata_url = Some(format!("{}{METADATA}", issuer.url).parse().unwrap());
+        issuer.url = ISSUER.parse().unwrap();
+        issuer.private_addresses = allowed.iter().map(|range| range.parse().unwrap()).collect();
+    })
+}
+
+/// The names and addresses of this machine that no setting names.
+const ELSEWHERE: [&str; 4] = ["localhost", "127.0.0.2", "[::ffff:127.0.0.1]", "2130706434"];
+
+#[actix_rt::test]
+async fn metadata_leads_to_no_address_of_this_network_that_nobody_configured() {
+    for host in ELSEWHERE {
+        let app = public(&[]);
+        let (bystander, _handle) = Issuer::bystander();
+        let port = bystander.url().rsplit(':').next().unwrap().to_owned();
+        let endpoint = format!("https://{host}:{port}/introspect");
+        let document = json!({ "issuer": ISSUER, "introspection_endpoint": endpoint });
+        app.issuer.metadata(METADATA, Answer::json(document));
+        assert_eq!(list(&app).await, 503, "{host}");
+        assert_eq!(bystander.connections(), 0, "{host}");
+        assert!(
+            !lines_with("an address that is not on the internet").is_empty(),
+            "{host}"
+        );
+    }
+}
+
+#[actix_rt::test]
+async fn an_address_that_the_operator_allows_is_connected_to() {
+    let app = public(&["127.0.0.0/8", "::1"]);
+    let (bystander, _handle) = Issuer::bystander();
+    let port = bystander.url().rsplit(':').next().unwrap().to_owned();
+    let endpoint = format!("https://localhost:{port}/introspect");
+    let document = json!({ "issuer": ISSUER, "introspection_endpoint": endpoint });
+    app.issuer.metadata(METADATA, Answer::json(document));
+    // It does not speak TLS.
+    assert_eq!(list(&app).await, 503);
+    assert!(bystander.connections() > 0);
+}
+
+/// RFC 8414 §2.
+#[actix_rt::test]
+async fn an_issuer_with_https_names_no_endpoint_without_it() {
+    for member in ["introspection_endpoint", "jwks_uri", "revocation_endpoint"] {
+        let app = public(&[]);
+        let mut document = json!({
+            "issuer": ISSUER, "introspection_endpoint": format!("{}/introspect", app.issuer.url()),
+        });
+        document[member] = format!("{}/introspect", app.issuer.url()).into();
+        app.issuer.metadata(METADATA, Answer::json(document));
+        assert_eq!(list(&app).await, 503, "{member}");
+        assert_eq!(app.issuer.calls(), 0, "the token was shown to nobody");
+    }
+    assert!(!lines_with("names introspection_endpoint without https").is_empty());
 }

@@ -291,3 +291,70 @@ async fn whoever_is_cut_off_needs_a_token_that_was_issued_since() {
     let since = token(&app, &key, json!({ "jti": "since" }));
     assert_eq!(list(&app, &since).await.status, 200);
 }
+
+/// What an issuer says of a JWT is joined with what the JWT says.
+#[actix_rt::test]
+async fn of_a_jwt_and_what_its_issuer_says_the_stricter_decides() {
+    let (app, key) = verifying(true);
+    let mut count = 0;
+    let mut judged = |reply: Value| {
+        count += 1;
+        let token = token(&app, &key, json!({ "jti": count }));
+        app.issuer.answer(&token, Answer::json(reply));
+        token
+    };
+    let enough = judged(json!({ "active": true }));
+    let reply = app.tool(&enough, "whoami", &json!({})).send().await;
+    let whoami = &reply.result()["structuredContent"];
+    assert_eq!(whoami["user"]["subject"], "ann");
+    assert_eq!(
+        whoami["scopes"].as_array().unwrap().len(),
+        ALL.split(' ').count()
+    );
+    let fewer = judged(json!({ "active": true, "scope": "user:read openid" }));
+    let reply = app.tool(&fewer, "whoami", &json!({})).send().await;
+    assert_eq!(
+        reply.result()["structuredContent"]["scopes"],
+        json!(["user:read"])
+    );
+    let soon = app.clock.now() + TimeDelta::seconds(5);
+    let short = judged(json!({ "active": true, "exp": soon.timestamp() }));
+    assert_eq!(list(&app, &short).await.status, 200);
+    for (why, reply) in [
+        ("another user", json!({ "sub": "bob" })),
+        ("another client", json!({ "client_id": "guest" })),
+        ("another issuer", json!({ "iss": "https://a.example" })),
+        ("another audience", json!({ "aud": "https://a.example" })),
+        ("no audience", json!({ "aud": [] })),
+        ("not valid yet", json!({ "nbf": soon.timestamp() + 3_600 })),
+        ("expired", json!({ "exp": 1_000 })),
+        (
+            "bound to a key",
+            json!({ "cnf": { "jkt": "0".repeat(43) } }),
+        ),
+        ("a refresh token", json!({ "token_type": "refresh_token" })),
+        ("inactive", json!({ "active": false })),
+    ] {
+        let mut said = json!({ "active": true });
+        for (name, value) in reply.as_object().unwrap() {
+            said[name] = value.clone();
+        }
+        assert_refused(&list(&app, &judged(said)).await, why);
+    }
+    app.clock.advance(TimeDelta::seconds(5));
+    assert_refused(&list(&app, &short).await, "the earlier end");
+}
+
+#[actix_rt::test]
+async fn an_issuer_that_introspects_no_jwts_is_named_to_the_operator() {
+    let (app, key) = verifying(true);
+    for n in 0..6 {
+        let token = token(&app, &key, json!({ "jti": n }));
+        let answer = Answer::text(400, r#"{"error":"unsupported_token_type"}"#);
+        app.issuer.answer(&token, answer);
+        assert_outage(&list(&app, &token).await, "it says nothing of the token");
+    }
+    assert!(!lines_with("the issuer does not introspect access tokens that are JWTs").is_empty());
+    // The endpoint is all right.
+    assert_eq!(list(&app, &app.token("ann", ALL)).await.status, 200);
+}

@@ -413,7 +413,6 @@ async fn a_cut_off_is_well_formed_or_refused() {
 #[actix_rt::test]
 async fn an_operator_cuts_off_from_the_command_line() {
     let app = spawn();
-    let token = app.token("ann", ALL);
     let file = std::env::temp_dir().join(format!("epicme-cut-off-{}", std::process::id()));
     let server = format!("http://{}", app.address);
     let run_as = |command: &str, secret: &str, whom: &[&str]| {
@@ -432,13 +431,20 @@ async fn an_operator_cuts_off_from_the_command_line() {
         (output.status.code().unwrap(), said)
     };
     let run = |secret: &str, whom: &[&str]| run_as("revoke", secret, whom);
-    let digest: String = Sha256::digest(&token)
+    let revoked = app.token("ann", ALL);
+    let digest: String = Sha256::digest(&revoked)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
+    let subscription = subscribe(&app, &revoked).await;
+    assert_eq!(
+        run(SECRET, &["--token-sha256", &digest]),
+        (0, String::new())
+    );
+    ends_in_order(subscription).await;
+    let token = app.token("ann", ALL);
     for whom in [
-        &["--token-sha256", digest.as_str()][..],
-        &["--subject", "ann"],
+        &["--subject", "ann"][..],
         &["--client", "notebook"],
         &["--everybody"],
     ] {

@@ -257,6 +257,7 @@ fn is_closed(key: &str, value: &str) -> bool {
             "done",
             "failed",
             "cancelled",
+            "lifted",
         ],
         "reason" => &[
             "missing",
@@ -269,6 +270,7 @@ fn is_closed(key: &str, value: &str) -> bool {
             "incomplete",
             "wrong_issuer",
             "wrong_audience",
+            "contradicted",
             "wrong_type",
             "sender_constrained",
             "wrong_key",

@@ -137,6 +137,7 @@ async fn it_starts_before_its_database_and_is_ready_when_that_is_there() {
             "error_description": "A part that every request needs does not answer",
             "journal": "unavailable",
             "introspection": "ok",
+            "revocations": "unavailable",
             "issuers": [{ "issuer": issuer.url(), "circuit": "closed" }],
         })
     );

@@ -36,6 +36,8 @@ pub(crate) struct TestApp {
     pub(crate) address: SocketAddr,
     /// Where it tells its metrics, if a test asked for that.
     pub(crate) metrics: Option<SocketAddr>,
+    /// Where its operators' endpoints are, if a test asked for a listener of their own.
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) issuer: Issuer,
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
@@ -93,17 +95,20 @@ impl TestApp {
                 System::new().block_on(async move {
                     let issuer = issuer.serve(issuer_listener);
                     let app = App::start_with(config, listener, clock, features, timeouts).unwrap();
-                    started.send(app.metrics_address()).unwrap();
+                    started
+                        .send((app.metrics_address(), app.admin_address()))
+                        .unwrap();
                     let _ = stopped.await;
                     app.stop().await.unwrap();
                     issuer.stop(false).await;
                 });
             }
         });
-        let metrics = has_started.recv().unwrap();
+        let (metrics, admin) = has_started.recv().unwrap();
         Self {
             address,
             metrics,
+            admin,
             issuer,
             clock,
             http: reqwest::Client::builder()

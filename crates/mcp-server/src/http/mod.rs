@@ -24,6 +24,6 @@ pub(crate) use self::{
         health::Health,
         scrape::{Scrape, configure_scrape},
     },
-    routes::{configure, configure_well_known},
+    routes::{configure, configure_operators, configure_well_known},
     state::AppState,
 };

@@ -1,7 +1,8 @@
 //! The routes.
 
 use actix_web::{
-    HttpRequest, HttpResponse, Route,
+    HttpRequest, HttpResponse, Resource, Route,
+    guard::{GuardContext, fn_guard},
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
@@ -9,7 +10,10 @@ use resource_server::metadata;
 
 use super::{
     auth::{discovery, revocation_endpoints},
-    edge::{error::HttpError, middleware},
+    edge::{
+        error::HttpError,
+        middleware::{self, OperatorsListener},
+    },
     mcp::endpoint,
     ops::probes,
     paths::{
@@ -35,7 +39,6 @@ fn metadata_paths(state: &AppState) -> Vec<String> {
 pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |service| {
-        let accepts_revocations = state.revocation_secret.is_some();
         service.app_data(state.clone());
         service.app_data(state.guard.auth().start_worker());
         service.service(
@@ -53,21 +56,8 @@ pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut Service
                 .route(web::post().to(revocation_endpoints::backchannel_logout))
                 .default_service(web::to(revocation_endpoints::other_method)),
         );
-        if accepts_revocations {
-            service.service(
-                web::resource(REVOKED)
-                    .wrap(from_fn(middleware::run))
-                    .route(web::post().to(revocation_endpoints::revoked))
-                    .default_service(web::to(revocation_endpoints::other_method)),
-            );
-            for path in [REVOCATIONS, FORMER_REVOCATIONS] {
-                service.service(
-                    web::resource(path)
-                        .wrap(from_fn(middleware::run))
-                        .route(web::post().to(revocation_endpoints::revocation))
-                        .default_service(web::to(revocation_endpoints::other_method)),
-                );
-            }
+        if !state.operators_are_apart {
+            operators(service, &state);
         }
         document(service, "/", || web::to(discovery::front_page));
         for path in [HEALTHCHECK, LIVEZ] {
@@ -77,6 +67,52 @@ pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut Service
         well_known(service, &state);
         service.default_service(web::to(nothing_here).wrap(from_fn(middleware::run)));
     }
+}
+
+/// The endpoints of operators, for a listener of their own.
+pub(crate) fn configure_operators(
+    state: &web::Data<AppState>,
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |service| {
+        service.app_data(state.clone());
+        service.app_data(OperatorsListener);
+        operators(service, &state);
+        service.default_service(web::to(nothing_here).wrap(from_fn(middleware::run)));
+    }
+}
+
+/// The endpoints that need the secret.
+fn operators(service: &mut ServiceConfig, state: &AppState) {
+    if state.revocation_secret.is_none() {
+        return;
+    }
+    service.service(
+        spelled_out(REVOKED)
+            .route(web::post().to(revocation_endpoints::revoked))
+            .default_service(web::to(revocation_endpoints::other_method))
+            .wrap(from_fn(middleware::run)),
+    );
+    service.service(
+        spelled_out(REVOCATIONS)
+            .route(web::post().to(revocation_endpoints::revocation))
+            .route(web::get().to(revocation_endpoints::revocations))
+            .default_service(web::to(revocation_endpoints::other_method_of_revocations))
+            .wrap(from_fn(middleware::run)),
+    );
+    service.service(
+        spelled_out(FORMER_REVOCATIONS)
+            .route(web::post().to(revocation_endpoints::revocation))
+            .default_service(web::to(revocation_endpoints::other_method))
+            .wrap(from_fn(middleware::run)),
+    );
+}
+
+/// A path that exists in this spelling alone. actix-web decodes a path before it looks for its route, so that
+/// `/%61dmin` would pass a proxy that keeps `/admin` from the public by its spelling.
+fn spelled_out(path: &'static str) -> Resource {
+    let is_exact = move |context: &GuardContext<'_>| context.head().uri.path().ends_with(path);
+    web::resource(path).guard(fn_guard(is_exact))
 }
 
 /// The documents that clients look for at the root of the host.

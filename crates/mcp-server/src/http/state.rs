@@ -23,6 +23,8 @@ pub(crate) struct AppState {
     pub dispatcher: Arc<Dispatcher>,
     /// The secret of the revocation endpoints; `None` if they are disabled.
     pub revocation_secret: Option<SharedSecret>,
+    /// Whether the endpoints that need the secret are on a listener of their own.
+    pub operators_are_apart: bool,
     /// The state of `/readyz`.
     pub health: Health,
     /// The metrics.

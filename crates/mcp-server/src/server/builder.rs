@@ -24,6 +24,7 @@ use resource_server::{
     guard::{Guard, GuardBuilder},
     issuer::Issuer,
     limits::RateLimits,
+    revocation::RevocationStore,
 };
 
 /// The builder of a protected MCP server.
@@ -63,6 +64,7 @@ pub struct Server {
     pub(crate) metric_sources: Vec<Arc<dyn MetricSource>>,
     pub(crate) metrics_prefix: String,
     pub(crate) metrics_bind: Option<SocketAddr>,
+    pub(crate) admin_bind: Option<SocketAddr>,
     pub(crate) sealing_keys: Option<SealingKeys>,
     pub(crate) dpop: DpopMode,
     pub(crate) allowed_hosts: Vec<String>,
@@ -103,6 +105,7 @@ impl Server {
             metric_sources: Vec::new(),
             metrics_prefix: "mcp".to_owned(),
             metrics_bind: None,
+            admin_bind: None,
             sealing_keys: None,
             dpop: DpopMode::default(),
             allowed_hosts: Vec::new(),
@@ -295,6 +298,22 @@ impl Server {
         self
     }
 
+    /// Serves the endpoints that need [`Server::revocation_secret`] on a listener of their own, by plain HTTP, and
+    /// no longer on the public one. Choose an address on loopback or a private network.
+    #[must_use]
+    pub fn admin_bind(mut self, address: SocketAddr) -> Self {
+        self.admin_bind = Some(address);
+        self
+    }
+
+    /// Where revocations are kept, so that they outlive the process; in its memory by default. No token is
+    /// accepted until the stored revocations were read.
+    #[must_use]
+    pub fn revocation_store(mut self, store: Arc<dyn RevocationStore>) -> Self {
+        self.guard = self.guard.revocation_store(store);
+        self
+    }
+
     /// The keys that encrypt request states and derive DPoP nonces. Random by default, which is enough for
     /// one process only.
     #[must_use]
@@ -361,7 +380,8 @@ impl Server {
         self
     }
 
-    /// The shared secret of the revocation endpoints. Without one they do not exist.
+    /// The shared secret of the endpoints that receive revocations from operators and from whoever reports revoked
+    /// tokens. Without one they do not exist. See also [`Server::admin_bind`].
     #[must_use]
     pub fn revocation_secret(mut self, secret: SecretString) -> Self {
         self.revocation_secret = Some(secret);

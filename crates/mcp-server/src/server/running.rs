@@ -15,7 +15,12 @@ use actix_rt::{
     task::JoinHandle,
     time::sleep,
 };
-use actix_web::{App, dev::ServerHandle};
+use actix_service::ServiceFactory;
+use actix_web::{
+    App,
+    body::MessageBody,
+    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+};
 use derive_more::{Display, Error};
 use futures_util::future::select;
 use tokio::time::timeout;
@@ -31,11 +36,15 @@ use crate::tls::Identities;
 /// Connections that the metrics listener accepts at once.
 const MOST_SCRAPERS: usize = 32;
 
+/// Connections that the listener of operators accepts at once.
+const MOST_OPERATORS: usize = 64;
+
 /// A built server with an open listener that does not serve yet.
 pub struct Bound {
     service: Service,
     listener: TcpListener,
     metrics: Option<TcpListener>,
+    admin: Option<TcpListener>,
     serving: Serving,
     drain: DrainSettings,
     tls: Option<Arc<Identities>>,
@@ -49,11 +58,12 @@ pub struct Running {
     address: SocketAddr,
     drain: DrainSettings,
     tls: Option<Arc<Identities>>,
-    metrics: Option<MetricsServer>,
+    metrics: Option<SideServer>,
+    admin: Option<SideServer>,
 }
 
-/// The metrics listener. It stops last, so that a shutdown can be observed.
-struct MetricsServer {
+/// A listener besides the main one. It stops last, so that a shutdown can be observed.
+struct SideServer {
     handle: ServerHandle,
     address: SocketAddr,
 }
@@ -97,7 +107,12 @@ impl Bound {
         let drain = server.drain;
         let tls = server.tls.take();
         let tls = tls.map(|identity| Identities::new(identity, server.clock.clone()));
-        let metrics = server.metrics_bind.map(listen_for_metrics).transpose()?;
+        let metrics = server.metrics_bind;
+        let metrics = metrics.map(|address| listen_for(address, "metrics"));
+        let metrics = metrics.transpose()?;
+        let admin = server.admin_bind;
+        let admin = admin.map(|address| listen_for(address, "operators"));
+        let admin = admin.transpose()?;
         let serving = Serving {
             workers: server.workers.get(),
             drain: drain.timeout.as_secs().saturating_add(1),
@@ -108,6 +123,7 @@ impl Bound {
             service: server.build()?,
             listener,
             metrics,
+            admin,
             serving,
             drain,
             tls,
@@ -129,10 +145,16 @@ impl Bound {
         let service = self.service.clone();
         let routes = move || App::new().configure(service.configure());
         let server = serve(self.listener, self.serving, routes)?;
-        let metrics = self
-            .metrics
-            .map(|listener| MetricsServer::start(listener, self.service.clone()))
-            .transpose()?;
+        let metrics = self.metrics.map(|listener| {
+            let service = self.service.clone();
+            let routes = move || App::new().configure(service.configure_metrics());
+            SideServer::start(listener, MOST_SCRAPERS, routes)
+        });
+        let admin = self.admin.map(|listener| {
+            let service = self.service.clone();
+            let routes = move || App::new().configure(service.configure_operators());
+            SideServer::start(listener, MOST_OPERATORS, routes)
+        });
         Ok(Running {
             service: self.service,
             handle: server.handle(),
@@ -140,7 +162,8 @@ impl Bound {
             address,
             drain: self.drain,
             tls: self.tls,
-            metrics,
+            metrics: metrics.transpose()?,
+            admin: admin.transpose()?,
         })
     }
 
@@ -175,6 +198,12 @@ impl Running {
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().map(|server| server.address)
+    }
+
+    /// The address of the listener of operators, if there is one.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|server| server.address)
     }
 
     /// Makes the server read the files of secrets and certificates again before their next use.
@@ -218,34 +247,47 @@ impl Running {
         }
         Drained {
             service: self.service,
-            metrics: self.metrics,
+            others: [self.metrics, self.admin],
         }
     }
 }
 
-/// A server that has answered every request and still serves its metrics.
+/// A server that has answered every request and still serves its metrics and its operators.
 pub struct Drained {
     service: Service,
-    metrics: Option<MetricsServer>,
+    others: [Option<SideServer>; 2],
 }
 
 impl Drained {
-    /// Exports the remaining spans and stops the metrics listener.
+    /// Exports the remaining spans and stops the other listeners.
     pub async fn end(self) {
         self.service.finish().await;
-        if let Some(metrics) = self.metrics {
-            metrics.handle.stop(false).await;
+        for server in self.others.into_iter().flatten() {
+            server.handle.stop(false).await;
         }
     }
 }
 
-impl MetricsServer {
-    /// One thread is enough: only Prometheus asks, every few seconds.
-    fn start(listener: TcpListener, service: Service) -> io::Result<Self> {
+impl SideServer {
+    /// One thread is enough: a few programs ask, now and then.
+    fn start<T, B>(
+        listener: TcpListener,
+        most_connections: usize,
+        routes: impl Fn() -> App<T> + Send + Clone + 'static,
+    ) -> io::Result<Self>
+    where
+        T: ServiceFactory<
+                ServiceRequest,
+                Config = (),
+                Response = ServiceResponse<B>,
+                Error = actix_web::Error,
+                InitError = (),
+            > + 'static,
+        B: MessageBody + 'static,
+    {
         let address = listener.local_addr()?;
-        let routes = move || App::new().configure(service.configure_metrics());
         let serving = Serving {
-            most_connections: MOST_SCRAPERS,
+            most_connections,
             ..Serving::default()
         };
         let server = serve(listener, serving, routes)?;
@@ -255,9 +297,9 @@ impl MetricsServer {
     }
 }
 
-fn listen_for_metrics(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen_for(address: SocketAddr, whom: &str) -> io::Result<TcpListener> {
     listen(address).map_err(|error| {
-        let reason = format!("cannot listen on {address} for metrics: {error}");
+        let reason = format!("cannot listen on {address} for {whom}: {error}");
         io::Error::new(error.kind(), reason)
     })
 }

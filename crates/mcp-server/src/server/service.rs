@@ -153,6 +153,7 @@ impl Service {
             listeners,
             dispatcher,
             revocation_secret: server.revocation_secret.as_ref().map(SharedSecret::new),
+            operators_are_apart: server.admin_bind.is_some(),
             metrics,
             #[cfg(feature = "otlp")]
             spans,
@@ -195,6 +196,12 @@ impl Service {
     /// and, for clients of MCP 2025-03-26, the issuer's metadata.
     pub fn configure_well_known(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
         http::configure_well_known(&self.state)
+    }
+
+    /// Mounts the endpoints of operators in an `App` of its own. With
+    /// [`Server::admin_bind`](super::Server::admin_bind), they are nowhere else.
+    pub fn configure_operators(&self) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        http::configure_operators(&self.state)
     }
 
     /// Mounts `/metrics`, which has no authentication, in an `App` of its own.

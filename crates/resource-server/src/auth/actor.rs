@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, Context, Handler, Message, ResponseFuture};
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use super::{
     error::AuthError,
@@ -15,17 +16,22 @@ use crate::{
     cause::Cause,
     clock::Timestamp,
     gate::Permit,
-    issuer::client::IssuerClient,
+    issuer::{client::IssuerClient, http_client::invalid_response},
     jose::{
         jws::JwsFault,
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
     metrics::CacheResult,
-    principal::{Credential, Revocation, UserId},
+    principal::{Credential, Revocation},
     revocation::back_channel::LogoutError,
     trace_context::TraceContext,
-    validation::{Refusal, validate_claims},
+    validation::{Refusal, join_claims, validate_claims},
 };
+
+/// For the operator, who has to change a setting.
+const DOES_NOT_INTROSPECT_JWTS: &str = "the issuer does not introspect access tokens that are JWTs \
+    (it answers unsupported_token_type or the like), and they are to be introspected here; verify them with the \
+    issuer's keys alone, or have the issuer introspect them";
 
 /// How often a token is checked if it is revoked each time meanwhile.
 const ATTEMPTS: usize = 3;
@@ -58,12 +64,22 @@ pub(crate) struct FetchMetadata {
 
 /// Verify a logout token with the keys of its issuer, and mark it as used.
 #[derive(Message)]
-#[rtype(result = "Result<Revocation, LogoutError>")]
+#[rtype(result = "Result<VerifiedLogout, LogoutError>")]
 pub(crate) struct VerifyLogout {
     /// The token as received.
     pub(crate) token: SecretString,
     /// Counts against the limit of concurrent logouts until the call has ended.
     pub(crate) permit: Permit,
+}
+
+/// What a logout token asks for.
+pub(crate) struct VerifiedLogout {
+    /// The index of the issuer.
+    pub(crate) issuer: usize,
+    /// The user at this issuer.
+    pub(crate) subject: String,
+    /// `jti`.
+    pub(crate) token_id: String,
 }
 
 /// Health check: is the actor running?
@@ -147,8 +163,15 @@ async fn check(
     context: &TraceContext,
 ) -> Outcome {
     let state = issuer.state();
+    shared.restored().await?;
+    let digest = Sha256::digest(token.expose()).into();
     for _ in 0..ATTEMPTS {
         let epoch = shared.revocations.revocation_epoch();
+        // Whatever its issuer says of it.
+        if shared.revocations.has_token(&digest) {
+            shared.refuse(state, credential, Refusal::Inactive, shared.clock.now());
+            return Err(AuthError::Refused(Refusal::Inactive));
+        }
         let verified = match issuer.verify(token).await {
             Err(AuthError::Refused(refusal)) => {
                 shared.refuse(state, credential, refusal, shared.clock.now());
@@ -157,20 +180,33 @@ async fn check(
             outcome => outcome?,
         };
         let (reply, was_introspected) = match verified {
-            Some(reply) if !issuer.introspects_jwts() => (reply, false),
-            _ => (issuer.introspect(token, context).await?, true),
+            Some(jwt) if !issuer.introspects_jwts() => (Ok(jwt), false),
+            Some(jwt) => {
+                let reply = issuer.introspect(token, context).await?;
+                if reply.is_unsupported {
+                    return Err(invalid_response(DOES_NOT_INTROSPECT_JWTS));
+                }
+                let resource = &state.expectation.resource;
+                (join_claims(jwt.claims, reply, resource), true)
+            }
+            None => (Ok(issuer.introspect(token, context).await?), true),
         };
         let now = shared.clock.now();
-        let valid = match validate_claims(reply, &state.expectation, credential, now) {
+        let validated =
+            reply.and_then(|reply| validate_claims(reply, &state.expectation, credential, now));
+        let valid = match validated {
             Ok(valid) => valid,
             Err(refusal) => {
                 shared.refuse(state, credential, refusal, now);
                 return Err(AuthError::Refused(refusal));
             }
         };
-        // A token that was not introspected stays revoked if a revocation is newer than its `iat`.
+        // A token that was not introspected stays revoked if a revocation is newer than its `iat`. That of a
+        // user or client who is denied for a time is refused whoever calls it active.
         let issued_at = valid.principal.issued_at.unwrap_or(Timestamp::MIN_UTC);
-        if !was_introspected && shared.revocations.cover_issued(&valid.principal, issued_at) {
+        let is_revoked = shared.revocations.denies(&valid.principal, now)
+            || !was_introspected && shared.revocations.cover_issued(&valid.principal, issued_at);
+        if is_revoked {
             shared.refuse(state, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }
@@ -202,25 +238,29 @@ impl Handler<FetchMetadata> for AuthActor {
 }
 
 impl Handler<VerifyLogout> for AuthActor {
-    type Result = ResponseFuture<Result<Revocation, LogoutError>>;
+    type Result = ResponseFuture<Result<VerifiedLogout, LogoutError>>;
 
     fn handle(&mut self, message: VerifyLogout, _: &mut Context<Self>) -> Self::Result {
         let claimed = peek_issuer(message.token.expose_secret());
         let issuer = self
             .issuers
             .iter()
-            .find(|issuer| Some(issuer.state().name()) == claimed.as_deref())
-            .cloned();
+            .position(|issuer| Some(issuer.state().name()) == claimed.as_deref())
+            .map(|index| (index, Rc::clone(&self.issuers[index])));
         Box::pin(async move {
             let VerifyLogout { token, permit } = message;
             let _permit = permit;
-            let issuer = issuer.ok_or(LogoutError::UnknownIssuer)?;
+            let (index, issuer) = issuer.ok_or(LogoutError::UnknownIssuer)?;
             let logout = read_logout(&issuer, token.expose_secret()).await?;
             let subject = logout.subject.ok_or(LogoutError::SubjectNeeded)?;
             if !issuer.state().use_logout(&logout.token_id, logout.until) {
                 return Err(LogoutError::Replayed);
             }
-            Ok(Revocation::User(UserId::derive(&logout.issuer, &subject)))
+            Ok(VerifiedLogout {
+                issuer: index,
+                subject,
+                token_id: logout.token_id,
+            })
         })
     }
 }
@@ -230,9 +270,8 @@ async fn read_logout(issuer: &IssuerClient, token: &str) -> Result<Logout, Logou
     let now = issuer.state().clock.now();
     let expected = ExpectedLogout {
         issuer: &issuer.state().expectation.issuer,
-        client_id: issuer
-            .client_id()
-            .ok_or(LogoutError::Refused(LogoutFault::WrongAudience))?,
+        client_id: issuer.client_id(),
+        audiences: &issuer.state().settings.logout_audiences,
     };
     let keys = issuer.keys().await.map_err(LogoutError::Unavailable)?;
     let mut outcome = read_logout_token(token, &keys, expected, now);

@@ -11,6 +11,7 @@
 
 mod actor;
 pub(crate) mod error;
+mod orders;
 pub(crate) mod shared;
 pub(crate) mod single_flight;
 pub(crate) mod token_cache;
@@ -22,7 +23,7 @@ use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
 use chrono::TimeDelta;
 use parking_lot::Mutex;
-use secrecy::SecretString;
+use tokio::sync::watch;
 
 use self::{
     actor::{AuthActor, FetchMetadata, Ping, VerifyLogout},
@@ -44,11 +45,11 @@ use crate::{
     },
     jose::jwt,
     metrics::{AuthMetrics, CacheResult, CircuitState},
-    principal::{Credential, Principal, Revocation},
+    principal::{Credential, Principal},
     replay_cache::{ReplayCache, ReplayCheck, WhenFull},
     revocation::{
+        InMemoryRevocationStore, RevocationStore,
         active_use::{ActiveUse, ActiveUses, ActiveUsesActor},
-        back_channel::LogoutError,
         log::RevocationLog,
     },
     scope::{ScopeSet, Scopes},
@@ -69,14 +70,14 @@ pub use self::{
 const LOGOUTS_IN_FLIGHT: usize = 16;
 
 /// The number of DPoP proofs that are remembered.
-const PROOFS: usize = 200_000;
+const PROOFS: usize = 250_000;
 
-/// The number of proofs of one key that are remembered: more requests than any client sends within the
-/// lifetime of a proof.
-const PROOFS_PER_KEY: usize = 20_000;
+/// The number of proofs of one user that are remembered, whatever keys the user's clients have: what the default
+/// rate limit admits within the lifetime of a proof, 33,000, and some more.
+const PROOFS_PER_USER: usize = 37_500;
 
 /// The settings of an [`AuthHandle`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct AuthSettings {
     /// The authorization servers, at least one.
     pub(crate) issuers: Vec<IssuerSettings>,
@@ -94,6 +95,8 @@ pub(crate) struct AuthSettings {
     pub(crate) failfast: Duration,
     /// Metrics.
     pub(crate) metrics: Arc<AuthMetrics>,
+    /// Keeps revocations; `None` for a store in memory.
+    pub(crate) revocation_store: Option<Arc<dyn RevocationStore>>,
 }
 
 /// The number of revocations up to a point in time, taken before a token is checked.
@@ -112,6 +115,7 @@ pub struct AuthHandle {
     proofs: Arc<ReplayCache>,
     proof_lifetime: TimeDelta,
     active_uses: ActiveUses,
+    store: Arc<dyn RevocationStore>,
 }
 
 impl AuthHandle {
@@ -144,6 +148,7 @@ impl AuthHandle {
             selector: IssuerSelector::new(&tokens),
             single_flight: SingleFlight::default(),
             revocations: RevocationLog::default(),
+            has_restored: watch::Sender::new(settings.revocation_store.is_none()),
             subscribers: Mutex::default(),
             issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
@@ -165,11 +170,18 @@ impl AuthHandle {
             gate,
             logout_gate,
             shared,
-            proofs: Arc::new(ReplayCache::new(PROOFS, PROOFS_PER_KEY, WhenFull::Reject)),
+            proofs: Arc::new(ReplayCache::new(PROOFS, PROOFS_PER_USER, WhenFull::Reject)),
             proof_lifetime: window.back + window.ahead,
             active_uses,
+            store: settings
+                .revocation_store
+                .unwrap_or_else(|| Arc::new(InMemoryRevocationStore::default())),
         };
         handle.on_revocation(revocations.recipient());
+        if !handle.shared.has_restored() {
+            let (store, shared) = (Arc::clone(&handle.store), Arc::downgrade(&handle.shared));
+            arbiter.spawn_fn(move || drop(actix_rt::spawn(orders::restore(store, shared))));
+        }
         handle
     }
 
@@ -255,14 +267,24 @@ impl AuthHandle {
         AuthWorker::new(self.gate.clone(), Arc::clone(&self.shared))
     }
 
-    /// Checks that a proof was not presented before (RFC 9449 §11.1). Call it only for the proof of a
-    /// valid token that is bound to its key, so that nobody else can fill the cache.
+    /// Whether a proof was presented before (RFC 9449 §11.1).
     #[must_use]
-    pub(crate) fn check_replay(&self, proof: &Proof) -> ReplayCheck {
+    pub(crate) fn has_seen(&self, principal: &Principal, proof: &Proof) -> bool {
+        let now = self.shared.clock.now();
+        let user = principal.user.as_uuid();
+        self.proofs.has(user.as_bytes(), proof.unique_id(), now)
+    }
+
+    /// Checks that a proof was not presented before (RFC 9449 §11.1), and remembers it. Call it only for the
+    /// proof of a valid token that is bound to its key, and after the rate limits, so that nobody else can fill
+    /// the cache. Proofs are counted for the user, because a client can have any number of keys.
+    #[must_use]
+    pub(crate) fn check_replay(&self, principal: &Principal, proof: &Proof) -> ReplayCheck {
         let now = self.shared.clock.now();
         let until = now + self.proof_lifetime;
-        let key = proof.thumbprint.as_str();
-        self.proofs.check(key, &proof.token_id, until, now)
+        let user = principal.user.as_uuid();
+        self.proofs
+            .check(user.as_bytes(), proof.unique_id(), until, now)
     }
 
     /// The metadata document of the first issuer (RFC 8414) as JSON text, for clients that look for it at
@@ -280,25 +302,6 @@ impl AuthHandle {
                     source: Cause::new(error),
                     retry_after: None,
                 })
-            })
-    }
-
-    /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6) and returns the revocation that
-    /// it asks for; [`AuthHandle::revoke`] performs it. Each token is accepted once.
-    ///
-    /// # Errors
-    /// See [`LogoutError`].
-    pub async fn verify_logout(&self, token: SecretString) -> Result<Revocation, LogoutError> {
-        let admitted = self.logout_gate.admit().await;
-        let permit = admitted.map_err(|_| LogoutError::Unavailable(AuthError::Busy))?;
-        self.verify_logout
-            .send(VerifyLogout { token, permit })
-            .await
-            .unwrap_or_else(|error| {
-                Err(LogoutError::Unavailable(AuthError::IssuerUnavailable {
-                    source: Cause::new(error),
-                    retry_after: None,
-                }))
             })
     }
 
@@ -333,22 +336,6 @@ impl AuthHandle {
     #[must_use]
     pub fn knows_issuer(&self, issuer: &str) -> bool {
         self.issuer(issuer).is_some()
-    }
-
-    /// Revokes tokens in this process: removes them from the caches and ends their active uses. A token that
-    /// is presented afterwards is checked with its issuer again.
-    pub fn revoke(&self, revocation: &Revocation) {
-        self.shared.revoke(revocation);
-    }
-
-    /// The revocations of the token with this SHA-256, one for each issuer that may have issued it.
-    #[must_use]
-    pub fn credentials_of_digest(&self, digest: &[u8; 32]) -> Vec<Revocation> {
-        self.shared
-            .issuers
-            .iter()
-            .map(|issuer| Revocation::Credential(issuer.token_cache.credential_of_digest(digest)))
-            .collect()
     }
 
     /// Subscribes an actor to revocations. It is notified even if its mailbox is full.
@@ -408,6 +395,7 @@ impl AuthHandle {
             in_flight: 1,
             failfast: Duration::ZERO,
             metrics: Arc::default(),
+            revocation_store: None,
         };
         Self::start(settings, Clock::system(), &actix_rt::Arbiter::current())
     }

@@ -1,20 +1,25 @@
 //! The state that all introspection actors and handles of one guard share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
+use tokio::{sync::watch, time::timeout};
 
-use super::single_flight::SingleFlight;
+use super::{error::AuthError, single_flight::SingleFlight};
 use crate::{
+    cause::Cause,
     clock::{Clock, Timestamp},
     issuer::selector::IssuerSelector,
     issuer::state::IssuerState,
     metrics::AuthMetrics,
     principal::{Credential, Revocation},
-    revocation::log::RevocationLog,
+    revocation::{OrderError, RevocationOrder, RevocationTarget, log::RevocationLog},
     validation::Refusal,
 };
+
+/// How long a check waits for the stored revocations.
+const RESTORE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A revocation happened: streams, sessions and calls that it covers have to end.
 #[derive(Clone, Debug, Message)]
@@ -26,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) selector: IssuerSelector,
     pub(crate) single_flight: SingleFlight,
     pub(crate) revocations: RevocationLog,
+    /// Whether the stored revocations were read. Until then nobody knows whether a token was revoked.
+    pub(crate) has_restored: watch::Sender<bool>,
     pub(crate) subscribers: Mutex<Vec<Recipient<Revoked>>>,
     /// In the order of the selector.
     pub(crate) issuers: Vec<Arc<IssuerState>>,
@@ -34,13 +41,71 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Whether the stored revocations were read.
+    pub(crate) fn has_restored(&self) -> bool {
+        *self.has_restored.borrow()
+    }
+
+    /// Waits for a moment until the stored revocations were read.
+    ///
+    /// # Errors
+    /// They were not: no token is accepted, because it may be one that was revoked.
+    pub(crate) async fn restored(&self) -> Result<(), AuthError> {
+        if self.has_restored() {
+            return Ok(());
+        }
+        let mut has_restored = self.has_restored.subscribe();
+        let restored = timeout(RESTORE_PATIENCE, has_restored.wait_for(|is_done| *is_done)).await;
+        match restored {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(AuthError::IssuerUnavailable {
+                source: Cause::new("the stored revocations could not be read yet"),
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Remembers what is ordered, then revokes it. Returns the order with the end of its token, if that is
+    /// known.
+    ///
+    /// # Errors
+    /// [`OrderError::Full`]: what can be revoked at once was revoked all the same.
+    pub(crate) fn obey(&self, mut order: RevocationOrder) -> Result<RevocationOrder, OrderError> {
+        let revocations: Vec<_> = match &order.target {
+            RevocationTarget::Token(digest) => {
+                let credentials = self.issuers.iter().map(|issuer| {
+                    let credential = issuer.token_cache.credential_of_digest(digest);
+                    order.until = order.until.max(issuer.token_cache.expiry(&credential));
+                    Revocation::Credential(credential)
+                });
+                credentials.collect()
+            }
+            target => target.revocation().into_iter().collect(),
+        };
+        // First, so that a check which ends meanwhile finds it.
+        let remembered = self.revocations.order(&order, self.clock.now());
+        for revocation in &revocations {
+            self.revoke(revocation);
+        }
+        remembered.map(|()| order)
+    }
+
+    /// Forgets the revocations of a target, and the refusals that they led to.
+    pub(crate) fn lift(&self, target: &RevocationTarget) -> bool {
+        let was_remembered = self.revocations.lift(target);
+        for issuer in &self.issuers {
+            issuer.token_cache.forget_refusals();
+        }
+        was_remembered
+    }
+
     /// Removes the covered tokens from every cache, and notifies the subscribers.
     #[expect(
         clippy::disallowed_methods,
         reason = "must be delivered even if the mailbox is full; nobody waits for a reply"
     )]
     pub(crate) fn revoke(&self, revocation: &Revocation) {
-        self.revocations.add(revocation.clone(), self.clock.now());
+        self.revocations.add(revocation.clone());
         for issuer in &self.issuers {
             issuer.token_cache.remove(revocation);
         }

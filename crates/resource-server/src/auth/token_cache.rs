@@ -235,6 +235,16 @@ impl TokenCache {
         }
     }
 
+    /// `exp` of a token that is or was cached as active.
+    pub(crate) fn expiry(&self, credential: &Credential) -> Option<Timestamp> {
+        self.active.get(credential)?.principal.expires_at
+    }
+
+    /// Removes every refusal, because a reason for some of them no longer applies.
+    pub(crate) fn forget_refusals(&self) {
+        self.refused.clear();
+    }
+
     #[cfg(test)]
     fn len(&self) -> (usize, usize) {
         (self.active.len(), self.refused.len())

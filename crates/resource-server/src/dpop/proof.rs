@@ -120,6 +120,13 @@ impl Default for Window {
     }
 }
 
+impl Proof {
+    /// Key and `jti`. A thumbprint has a fixed length, so that different pairs have different texts.
+    pub(crate) fn unique_id(&self) -> String {
+        format!("{}{}", self.thumbprint.as_str(), self.token_id)
+    }
+}
+
 impl ProofFault {
     /// The `error` code of a challenge (§7.1, §9).
     #[must_use]

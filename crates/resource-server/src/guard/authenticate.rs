@@ -10,7 +10,7 @@ use crate::{
     auth::{AuthError, AuthWorker, Lookup, RevocationEpoch},
     bearer::{BearerToken, Presentation, Scheme},
     cause::Cause,
-    dpop::proof::ProofFault,
+    dpop::proof::{Proof, ProofFault},
     limits::Exceeded,
     principal::Principal,
     replay_cache::ReplayCheck,
@@ -45,9 +45,55 @@ impl fmt::Debug for Authenticated {
     }
 }
 
+/// A request whose caller is known, before it is admitted.
+#[must_use = "the request is admitted by `admit` alone"]
+pub struct Identified<'a> {
+    authenticated: Authenticated,
+    proof: Option<Proof>,
+    guard: &'a Guard,
+}
+
+impl Identified<'_> {
+    /// The user and the client.
+    #[must_use]
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.authenticated.principal
+    }
+
+    /// Counts the request against the rate limits of its user and its client, and then its DPoP proof as used
+    /// (RFC 9449 §11.1). A request over a limit is not remembered.
+    ///
+    /// # Errors
+    /// [`Refused::LimitExceeded`], or that the proof was used before.
+    pub fn admit(self) -> Result<Authenticated, Refused> {
+        let Authenticated {
+            principal, token, ..
+        } = &self.authenticated;
+        let state = &self.guard.0;
+        let used = || Refused::token(Refusal::Proof(ProofFault::Used), token);
+        // Not at the expense of the user's limit: whoever repeats a request need not have the user's key.
+        if let Some(proof) = &self.proof
+            && state.auth.has_seen(principal, proof)
+        {
+            return Err(used());
+        }
+        let admitted = state.limits.admit(principal, state.clock.now());
+        admitted.map_err(Refused::LimitExceeded)?;
+        match &self.proof {
+            None => {}
+            Some(proof) => match state.auth.check_replay(principal, proof) {
+                ReplayCheck::Fresh => {}
+                ReplayCheck::Replayed => return Err(used()),
+                ReplayCheck::Full => return Err(Refused::Busy),
+            },
+        }
+        Ok(self.authenticated)
+    }
+}
+
 impl Guard {
-    /// Authenticates a request: reads the token (RFC 6750 §2.1), checks it, and verifies its DPoP proof
-    /// (RFC 9449 §7). The trace is propagated to the issuer.
+    /// Authenticates a request: reads the token (RFC 6750 §2.1), checks it, verifies its DPoP proof
+    /// (RFC 9449 §7), and counts the request against the rate limits. The trace is propagated to the issuer.
     ///
     /// # Errors
     /// See [`Refused`].
@@ -56,6 +102,19 @@ impl Guard {
         request: &HttpRequest,
         context: &TraceContext,
     ) -> Result<Authenticated, Refused> {
+        self.identify(request, context).await?.admit()
+    }
+
+    /// The first part of [`Guard::authenticate`], for those who want to know whose request it is that exceeds a
+    /// limit.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub async fn identify<'a>(
+        &'a self,
+        request: &HttpRequest,
+        context: &TraceContext,
+    ) -> Result<Identified<'a>, Refused> {
         let state = &self.0;
         let values = request.headers().get_all(AUTHORIZATION);
         let presented = Presentation::from_authorization(values.map(|value| value.as_bytes()));
@@ -93,21 +152,17 @@ impl Guard {
                 return Err(Refused::LimitExceeded(exceeded));
             }
         };
-        self.check_proof(request, &token, scheme, &principal)?;
-        Ok(Authenticated {
-            principal,
-            token,
-            epoch,
-            worker,
+        let proof = self.check_proof(request, &token, scheme, &principal)?;
+        Ok(Identified {
+            authenticated: Authenticated {
+                principal,
+                token,
+                epoch,
+                worker,
+            },
+            proof,
+            guard: self,
         })
-    }
-
-    /// Counts a request against the rate limits of its user and its client.
-    ///
-    /// # Errors
-    /// The limit that is exceeded.
-    pub fn admit(&self, principal: &Principal) -> Result<(), Exceeded> {
-        self.0.limits.admit(principal, self.0.clock.now())
     }
 
     /// Checks a token again that was valid before, such as that of a long-lived stream. The result comes from
@@ -148,7 +203,8 @@ impl Guard {
         Err(unavailable("the introspection actor returns no outcome").into())
     }
 
-    /// Checks the presentation of a token (RFC 9449 §7). Signatures are verified last, so that a request
+    /// Checks the presentation of a token (RFC 9449 §7); whether its proof was used before remains to be
+    /// checked. Signatures are verified last, so that a request
     /// without a valid token does not cause this work.
     fn check_proof(
         &self,
@@ -156,10 +212,11 @@ impl Guard {
         token: &BearerToken,
         scheme: Scheme,
         principal: &Principal,
-    ) -> Result<(), Refused> {
+    ) -> Result<Option<Proof>, Refused> {
         let refuse = |refusal| Refused::token(refusal, token);
         if scheme == Scheme::Bearer {
-            return check_presentation(principal, None).map_err(refuse);
+            check_presentation(principal, None).map_err(refuse)?;
+            return Ok(None);
         }
         if principal.bound_key.is_none() {
             return Err(refuse(Refusal::WrongKey));
@@ -167,11 +224,7 @@ impl Guard {
         let now = self.0.clock.now();
         let proof = self.0.proofs.verify(request, token, now).map_err(refuse)?;
         check_presentation(principal, Some(&proof.thumbprint)).map_err(refuse)?;
-        match self.0.auth.check_replay(&proof) {
-            ReplayCheck::Fresh => Ok(()),
-            ReplayCheck::Replayed => Err(refuse(Refusal::Proof(ProofFault::Used))),
-            ReplayCheck::Full => Err(Refused::Busy),
-        }
+        Ok(Some(proof))
     }
 }
 

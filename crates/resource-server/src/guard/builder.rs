@@ -18,6 +18,7 @@ use crate::{
     limits::{Limits, RateLimits},
     metadata::{self, ProtectedResourceMetadata, ResourceDescription},
     metrics::AuthMetrics,
+    revocation::RevocationStore,
     scope::{ScopeError, Scopes},
     url::{ResourceUri, UrlFault},
 };
@@ -67,6 +68,7 @@ pub struct GuardBuilder {
     accepts_proofs: bool,
     nonces: Option<Nonces>,
     metrics: Arc<AuthMetrics>,
+    revocation_store: Option<Arc<dyn RevocationStore>>,
     clock: Clock,
     arbiter: Option<ArbiterHandle>,
 }
@@ -95,6 +97,7 @@ impl GuardBuilder {
             accepts_proofs: true,
             nonces: None,
             metrics: Arc::default(),
+            revocation_store: None,
             clock: Clock::system(),
             arbiter: None,
         }
@@ -186,6 +189,14 @@ impl GuardBuilder {
         self
     }
 
+    /// Where revocations are kept, so that they outlive the process. Default: in its memory. No token is accepted
+    /// until the stored revocations were read.
+    #[must_use]
+    pub fn revocation_store(mut self, store: Arc<dyn RevocationStore>) -> Self {
+        self.revocation_store = Some(store);
+        self
+    }
+
     /// The clock. Default: the system clock. Tests can use [`Clock::manual`].
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -248,6 +259,7 @@ impl GuardBuilder {
                 in_flight: INTROSPECTIONS_IN_FLIGHT,
                 failfast: INTROSPECTION_FAILFAST,
                 metrics: self.metrics,
+                revocation_store: self.revocation_store,
             },
             self.clock.clone(),
             &self.arbiter.unwrap_or_else(Arbiter::current),

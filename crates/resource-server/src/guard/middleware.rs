@@ -129,7 +129,6 @@ impl Protected {
         let context = TraceContext::from(Trace::begin(request.headers()));
         let authenticated = guard.authenticate(request, &context).await?;
         let principal = authenticated.principal;
-        guard.admit(&principal).map_err(Refused::LimitExceeded)?;
         match guard.scopes().require(principal.scopes, self.needed) {
             Ok(()) => Ok(Authorized { principal }),
             Err(needed) => Err(Refused::token(

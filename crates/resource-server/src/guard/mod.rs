@@ -16,7 +16,7 @@ mod refused;
 mod state;
 
 pub use self::{
-    authenticate::Authenticated,
+    authenticate::{Authenticated, Identified},
     builder::{GuardBuilder, GuardError},
     document::MetadataDocument,
     middleware::{Authorized, Protected},

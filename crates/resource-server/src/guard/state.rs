@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use actix_web::web::ServiceConfig;
+use actix_web::{HttpRequest, web::ServiceConfig};
 
 use super::document::MetadataDocument;
 use crate::{
-    auth::AuthHandle, challenge::Challenger, clock::Clock, dpop::rules::ProofRules, limits::Limits,
-    metadata, scope::Scopes, url::ResourceUri,
+    auth::AuthHandle,
+    challenge::Challenger,
+    clock::Clock,
+    dpop::rules::ProofRules,
+    limits::{Exceeded, Limits, SecretAttempt},
+    metadata,
+    scope::Scopes,
+    url::ResourceUri,
 };
 
 /// Authenticates requests for one resource. Clones are the same guard.
@@ -94,6 +100,15 @@ impl Guard {
     #[must_use]
     pub fn document(&self) -> &MetadataDocument {
         &self.0.document
+    }
+
+    /// Counts an attempt to prove a shared secret, such as that of operators' endpoints, for its source address.
+    /// Ask before the secret is compared.
+    ///
+    /// # Errors
+    /// There were too many wrong ones from this address.
+    pub fn secret_attempt(&self, request: &HttpRequest) -> Result<SecretAttempt<'_>, Exceeded> {
+        self.0.limits.secret(request, self.0.clock.now())
     }
 
     /// The value for `DPoP-Nonce`, if proofs need a nonce (RFC 9449 §8, §9).

@@ -53,7 +53,11 @@ pub(crate) struct IssuerClient {
 impl IssuerClient {
     pub(crate) fn new(state: Arc<IssuerState>) -> Self {
         Self {
-            http: IssuerHttpClient::new(state.settings.timeout, state.trust.clone()),
+            http: IssuerHttpClient::new(
+                state.settings.timeout,
+                state.trust.clone(),
+                &state.destinations,
+            ),
             state,
         }
     }
@@ -63,10 +67,10 @@ impl IssuerClient {
         &self.state
     }
 
-    /// The client id of this resource server at the issuer.
+    /// The client id of this resource server at the issuer, if it has one.
     pub(crate) fn client_id(&self) -> Option<&str> {
         let client = self.state.settings.client.as_ref()?;
-        Some(&client.client_id)
+        Some(client.client_id.as_str()).filter(|client_id| !client_id.is_empty())
     }
 
     /// Introspects a token (RFC 7662 §2). A call that fails in a retryable way is made once more; after
@@ -127,14 +131,7 @@ impl IssuerClient {
     ) -> Result<IntrospectionReply, CallError> {
         let uri = match &self.state.introspection {
             Some(uri) => uri.clone()?,
-            None => self
-                .metadata()
-                .await?
-                .introspection
-                .clone()
-                .ok_or_else(|| {
-                    invalid_response("the issuer's metadata names no usable introspection_endpoint")
-                })?,
+            None => self.metadata().await?.introspection.clone()?,
         };
         let (Some(client), Some(secret)) = (&self.state.settings.client, &self.state.secret) else {
             return Err(invalid_response("no client is configured to introspect with").into());
@@ -340,9 +337,7 @@ impl IssuerClient {
     async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
         let uri = match &self.state.settings.keys_url {
             Some(url) => uri(url)?,
-            None => self.metadata().await?.keys.clone().ok_or_else(|| {
-                invalid_response("the issuer's metadata names no usable jwks_uri")
-            })?,
+            None => self.metadata().await?.keys.clone()?,
         };
         let reply = self.http.fetch(&uri).await?;
         if reply.status != StatusCode::OK {
@@ -365,7 +360,7 @@ impl IssuerClient {
             if reply.status != StatusCode::OK {
                 continue;
             }
-            match Metadata::read(&reply.body, &self.state.settings) {
+            match Metadata::read(&reply.body, &self.state.settings, &self.state.destinations) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => last = error,
             }
@@ -403,12 +398,13 @@ fn read(reply: &Reply) -> Result<IntrospectionReply, CallError> {
             let kind = error.classify();
             invalid_response(format!("not an introspection reply ({kind:?})")).into()
         }),
-        StatusCode::BAD_REQUEST if is_error(&reply.body, "unsupported_token_type") => {
+        status if status.is_client_error() && is_unsupported(&reply.body) => {
             // Some servers send this for a kind of token that they do not introspect: a property of the
             // token, not an outage.
             Ok(IntrospectionReply {
                 active: false,
                 claims: Claims::default(),
+                is_unsupported: true,
             })
         }
         status => Err(invalid_response(format!("status {}", status.as_u16())).into()),
@@ -426,13 +422,24 @@ fn basic_credentials(client_id: &str, secret: &str) -> String {
     credentials
 }
 
-/// Whether a body is the OAuth error with this code (RFC 6749 §5.2).
+/// Whether a body is the OAuth error with this code.
 fn is_error(body: &[u8], name: &str) -> bool {
+    error_code(body).as_deref() == Some(name)
+}
+
+/// Whether a body is an OAuth error such as `unsupported_token_type` (RFC 7009 §2.2.1).
+fn is_unsupported(body: &[u8]) -> bool {
+    error_code(body).is_some_and(|code| code.starts_with("unsupported_token"))
+}
+
+/// The code of an OAuth error (RFC 6749 §5.2).
+fn error_code(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct OAuthError {
         error: String,
     }
-    serde_json::from_slice::<OAuthError>(body).is_ok_and(|error| error.error == name)
+    let error: OAuthError = serde_json::from_slice(body).ok()?;
+    Some(error.error)
 }
 
 /// The delay before the retry: 50 to 150 ms.

@@ -2,6 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use actix_rt::net::TcpStream;
+use actix_service::Service;
+use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use actix_web::{
     http::{
         StatusCode, Uri,
@@ -12,6 +15,7 @@ use actix_web::{
 use awc::{Client, ClientRequest, Connector};
 use tokio::time::timeout;
 
+use super::destinations::Destinations;
 use crate::{auth::error::AuthError, cause::Cause};
 
 /// The longest response body that is read, in bytes.
@@ -50,11 +54,16 @@ pub(crate) struct IssuerHttpClient {
 
 impl IssuerHttpClient {
     /// A client with this timeout for a server whose certificate is signed by one of the trusted authorities;
-    /// `None` for a server that has only plain HTTP endpoints.
-    pub(crate) fn new(timeout: Duration, trust: Option<Arc<rustls::ClientConfig>>) -> Self {
+    /// `None` for a server that has only plain HTTP endpoints. It connects to these destinations alone.
+    pub(crate) fn new(
+        timeout: Duration,
+        trust: Option<Arc<rustls::ClientConfig>>,
+        destinations: &Destinations,
+    ) -> Self {
+        let connector = Connector::new().connector(destinations.connector());
         Self {
             // `fetch` and the callers of `send` set the time limit.
-            client: client_trusting(timeout, None, trust),
+            client: client_trusting(connector, timeout, None, trust),
             timeout,
         }
     }
@@ -129,16 +138,23 @@ impl IssuerHttpClient {
 /// If `ring` does not support the default protocol versions of rustls.
 #[must_use]
 pub fn client(connect: Duration, request: Option<Duration>, is_plain: bool) -> Client {
-    client_trusting(connect, request, (!is_plain).then(trust))
+    let connector = Connector::new();
+    client_trusting(connector, connect, request, (!is_plain).then(trust))
 }
 
-fn client_trusting(
+fn client_trusting<S>(
+    connector: Connector<S>,
     connect: Duration,
     request: Option<Duration>,
     trust: Option<Arc<rustls::ClientConfig>>,
-) -> Client {
+) -> Client
+where
+    S: Service<ConnectInfo<Uri>, Response = Connection<Uri, TcpStream>, Error = ConnectError>
+        + Clone
+        + 'static,
+{
     // No connection limit: the callers limit concurrency, and a second queue would only add delay.
-    let connector = Connector::new().timeout(connect).limit(0);
+    let connector = connector.timeout(connect).limit(0);
     let connector = match trust {
         Some(trust) => connector.rustls_0_23(trust),
         None => connector,

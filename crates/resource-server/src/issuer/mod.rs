@@ -4,7 +4,7 @@
 //! *Used by:* `auth`; applications declare an [`Issuer`].
 //!
 //! *Invariants:* every call has a time limit and a size limit; redirects are not followed; a token is sent to
-//! its own issuer only.
+//! its own issuer only; endpoints that the metadata names are on the internet, unless settings say otherwise.
 //!
 //! *Start reading at* [`Issuer`], then `client.rs`.
 
@@ -13,6 +13,7 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod client;
 pub(crate) mod client_authentication;
 pub(crate) mod credential_rotation;
+pub(crate) mod destinations;
 pub(crate) mod document_cache;
 pub(crate) mod http_client;
 pub(crate) mod metadata;

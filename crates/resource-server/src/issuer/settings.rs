@@ -6,6 +6,7 @@ use url::Url;
 
 use super::client_authentication::ClientAuthentication;
 use crate::{
+    address_range::AddressRange,
     auth::token_cache::CacheSettings,
     jose::keys::Algorithm,
     url::{IssuerUrl, PlainHttpHosts},
@@ -22,6 +23,9 @@ pub struct IssuerSettings {
     pub metadata_url: Option<Url>,
     /// Hosts whose endpoints in the metadata may use plain HTTP.
     pub plain_http_hosts: PlainHttpHosts,
+    /// Addresses that are not on the internet, at which endpoints of its metadata may be all the same. Hosts that
+    /// another setting names may have private and loopback addresses without it.
+    pub private_addresses: Vec<AddressRange>,
     /// Its introspection endpoint; `None` takes it from the metadata.
     pub introspection_url: Option<Url>,
     /// The client authentication for introspection; `None` if tokens are only verified as JWTs.
@@ -38,6 +42,9 @@ pub struct IssuerSettings {
     pub cache: CacheSettings,
     /// Whether a token without `aud` is accepted.
     pub audience_may_be_absent: bool,
+    /// The audiences of logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.4) that are accepted besides the
+    /// client id of `client`: the client ids with which people sign in at the issuer.
+    pub logout_audiences: Vec<String>,
 }
 
 impl IssuerSettings {
@@ -49,6 +56,7 @@ impl IssuerSettings {
             token_prefixes: Vec::new(),
             metadata_url: None,
             plain_http_hosts: PlainHttpHosts::default(),
+            private_addresses: Vec::new(),
             introspection_url: None,
             client: None,
             signed_replies: false,
@@ -57,6 +65,7 @@ impl IssuerSettings {
             timeout: Duration::from_secs(3),
             cache: CacheSettings::default(),
             audience_may_be_absent: false,
+            logout_audiences: Vec::new(),
         }
     }
 }

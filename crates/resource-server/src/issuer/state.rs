@@ -10,6 +10,7 @@ use url::Url;
 use super::{
     circuit_breaker::CircuitBreaker,
     credential_rotation::CredentialRotation,
+    destinations::Destinations,
     document_cache::CachedDocument,
     http_client::trust,
     metadata::{Metadata, uri},
@@ -48,6 +49,8 @@ pub(crate) struct IssuerState {
     pub(crate) introspection: Option<Result<Uri, AuthError>>,
     /// The trusted certificate authorities; `None` if all of its endpoints use plain HTTP.
     pub(crate) trust: Option<Arc<rustls::ClientConfig>>,
+    /// The addresses that its endpoints may have.
+    pub(crate) destinations: Destinations,
     pub(crate) secret: Option<CredentialRotation>,
     pub(crate) metadata: CachedDocument<Metadata>,
     pub(crate) keys: CachedDocument<KeySet>,
@@ -92,6 +95,7 @@ impl IssuerState {
             },
             introspection: settings.introspection_url.as_ref().map(uri),
             trust: (!is_plain).then(trust),
+            destinations: Destinations::of(&settings),
             secret: settings
                 .client
                 .as_ref()
@@ -140,6 +144,11 @@ impl IssuerState {
             .used_logouts
             .check("", token_id, until, self.clock.now());
         checked == ReplayCheck::Fresh
+    }
+
+    /// Makes a logout token usable again.
+    pub(crate) fn forget_logout(&self, token_id: &str) {
+        self.used_logouts.forget("", token_id);
     }
 
     /// Makes the next call read the file of the secret again.

@@ -54,7 +54,8 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     };
     let logout = ExpectedLogout {
         issuer: &issuer,
-        client_id: "files",
+        client_id: Some("files"),
+        audiences: &[],
     };
     let request = ProvedRequest {
         method: "POST",

@@ -70,6 +70,16 @@ pub fn peek_issuer(token: &BearerToken) -> Option<String> {
     }
 }
 
+/// The unverified `exp` of a token that has the form of a JWT. Only for how long its revocation is remembered:
+/// if it is not signed by its issuer, it is refused anyway.
+#[must_use]
+pub fn peek_expiry(token: &str) -> Option<Timestamp> {
+    let expiry = unverified_claims(token, LONGEST_TOKEN)?.remove("exp")?;
+    serde_json::from_value::<NumericDate>(expiry)
+        .ok()
+        .map(NumericDate::instant)
+}
+
 /// The unverified algorithm and key that a token names.
 ///
 /// # Errors
@@ -99,6 +109,7 @@ pub fn access_token(
         .map(|claims| IntrospectionReply {
             active: true,
             claims,
+            is_unsupported: false,
         })
         .map_err(TokenFault::Refused)
 }

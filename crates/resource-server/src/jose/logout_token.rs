@@ -79,8 +79,10 @@ pub enum LogoutFault {
 pub(crate) struct ExpectedLogout<'a> {
     /// The issuer whose keys verify it.
     pub(crate) issuer: &'a IssuerUrl,
-    /// The client id of this server at that issuer.
-    pub(crate) client_id: &'a str,
+    /// The client id of this server at that issuer, if it has one.
+    pub(crate) client_id: Option<&'a str>,
+    /// Further client ids whose logouts count here.
+    pub(crate) audiences: &'a [String],
 }
 
 #[derive(Deserialize)]
@@ -129,7 +131,10 @@ pub(crate) fn read_logout_token(
     if claims.iss != expected.issuer.as_str() {
         return Err(LogoutFault::WrongIssuer);
     }
-    if !claims.aud.any(|audience| audience == expected.client_id) {
+    let is_expected = |audience: &str| {
+        expected.client_id == Some(audience) || expected.audiences.iter().any(|one| one == audience)
+    };
+    if !claims.aud.any(is_expected) {
         return Err(LogoutFault::WrongAudience);
     }
     let oldest = claims.iat.instant().checked_add_signed(LONGEST_AGE);

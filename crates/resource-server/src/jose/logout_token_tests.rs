@@ -11,7 +11,8 @@ fn read(key: &TestKey, token: &str) -> Result<Logout, LogoutFault> {
     let issuer = "https://issuer.example".parse().unwrap();
     let expected = ExpectedLogout {
         issuer: &issuer,
-        client_id: "files",
+        client_id: Some("files"),
+        audiences: &[],
     };
     read_logout_token(token, &key.key_set(), expected, now())
 }
@@ -142,11 +143,41 @@ proptest! {
         let token = key.signed(TYPE, &changed(&good(), &json!({"iat": iat, "exp": exp})));
         if let Ok(logout) = read(&key, &token) {
             let issuer = "https://issuer.example".parse().unwrap();
-            let expected = ExpectedLogout { issuer: &issuer, client_id: "files" };
+            let expected = ExpectedLogout { issuer: &issuer, client_id: Some("files"), audiences: &[] };
             let at = |now| read_logout_token(&token, &key.key_set(), expected, now);
             prop_assert!(now() < logout.until);
             prop_assert!(at(logout.until - TimeDelta::seconds(1)).is_ok());
             prop_assert_eq!(at(logout.until), Err(LogoutFault::NotOfNow));
         }
     }
+}
+
+#[test]
+fn the_logouts_of_further_clients_count_where_they_are_named() {
+    let key = TestKey::new(Algorithm::Es256);
+    let issuer: IssuerUrl = "https://issuer.example".parse().unwrap();
+    let also = ["app".to_owned()];
+    let claims = |aud: Value| {
+        json!({
+            "iss": issuer.as_str(), "aud": aud, "sub": "ada", "jti": "d1",
+            "iat": 1_000_000, "exp": 1_000_060,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        })
+    };
+    let accepts = |client_id, audiences, aud| {
+        let header = r#"{"alg":"ES256","kid":"k1","typ":"logout+jwt"}"#;
+        let token = key.compact(header, &claims(aud).to_string());
+        let expected = ExpectedLogout {
+            issuer: &issuer,
+            client_id,
+            audiences,
+        };
+        read_logout_token(&token, &key.key_set(), expected, now()).is_ok()
+    };
+    assert!(accepts(Some("files"), &also[..], json!("app")));
+    assert!(accepts(Some("files"), &also[..], json!(["x", "files"])));
+    assert!(accepts(None, &also[..], json!("app")));
+    assert!(!accepts(None, &[], json!("")));
+    assert!(!accepts(Some("files"), &[], json!("app")));
+    assert!(!accepts(None, &also[..], json!("files")));
 }

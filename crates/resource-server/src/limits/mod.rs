@@ -58,12 +58,16 @@ impl Default for RateLimits {
     }
 }
 
+/// Wrong secrets of operators from one source address, per minute.
+const WRONG_SECRETS: NonZeroU32 = NonZeroU32::new(60).expect("sixty is not zero");
+
 /// The limits, shared by all workers. Each enabled limit costs a request one hash and one short lock.
 pub(crate) struct Limits {
     trusted_proxies: Vec<AddressRange>,
     unknown_tokens: Option<Limiter>,
     users: Option<Limiter>,
     clients: Option<Limiter>,
+    secrets: Limiter,
 }
 
 /// A rate limit is exceeded.
@@ -105,6 +109,8 @@ enum Limited {
     User,
     #[display("too many requests of one client")]
     Client,
+    #[display("too many wrong secrets from one source")]
+    Secrets,
 }
 
 impl Limits {
@@ -116,7 +122,27 @@ impl Limits {
             unknown_tokens: limits.unknown_tokens.map(Limiter::new),
             users: limits.requests_per_user.map(Limiter::new),
             clients: limits.requests_per_client.map(Limiter::new),
+            secrets: Limiter::new(WRONG_SECRETS),
         }
+    }
+
+    /// Counts an attempt to prove a secret, before it is known whether that is the right one.
+    ///
+    /// # Errors
+    /// The limit is exceeded.
+    pub(crate) fn secret(
+        &self,
+        request: &HttpRequest,
+        now: Timestamp,
+    ) -> Result<SecretAttempt<'_>, Exceeded> {
+        let source = self.source(request);
+        self.secrets
+            .reserve(&source, now)
+            .map_err(|wait| Exceeded::new(Limited::Secrets, &self.secrets, wait))?;
+        Ok(SecretAttempt {
+            limiter: &self.secrets,
+            source,
+        })
     }
 
     /// Counts an authenticated request.
@@ -201,6 +227,20 @@ impl UnverifiedTokenBudget<'_> {
     }
 }
 
+/// An attempt to prove a secret: see [`Guard::secret_attempt`](crate::guard::Guard::secret_attempt).
+#[must_use = "an attempt that is dropped counts as failed"]
+pub struct SecretAttempt<'a> {
+    limiter: &'a Limiter,
+    source: Source,
+}
+
+impl SecretAttempt<'_> {
+    /// The secret was right: the attempt does not count.
+    pub fn succeeded(self) {
+        self.limiter.refund(&self.source);
+    }
+}
+
 impl Exceeded {
     fn new(what: Limited, limiter: &Limiter, wait: Duration) -> Self {
         Self {
@@ -218,6 +258,7 @@ impl Exceeded {
             Limited::UnverifiedTokens => "unknown tokens from this address",
             Limited::User => "requests of this user",
             Limited::Client => "requests of this client",
+            Limited::Secrets => "wrong secrets from this address",
         };
         format!(
             "There were too many {what}; there may be {} a minute",

@@ -2,6 +2,7 @@
 
 use derive_more::{Display, Error};
 
+use super::order::OrderError;
 use crate::{auth::error::AuthError, jose::logout_token::LogoutFault};
 
 /// Why a logout token is not accepted. The message may be sent to the issuer (§2.8).
@@ -19,6 +20,9 @@ pub enum LogoutError {
     /// It was used before (§2.6).
     #[display("the logout token was used before")]
     Replayed,
+    /// The user was logged out here, but that was not stored. The token may be sent again.
+    #[display("{_0}")]
+    NotStored(#[error(not(source))] OrderError),
     /// The issuer's keys cannot be fetched, or too many logout tokens are being verified.
     #[display("{_0}")]
     Unavailable(#[error(not(source))] AuthError),

@@ -1,56 +1,141 @@
-//! The log of revocations: results that are older than a revocation are not used.
+//! The revocations that this process remembers. Results that are older than one are not used; tokens that one
+//! covers are refused.
+//!
+//! Each party has a bound of its own, so that none pushes out what another ordered. An operator's revocations
+//! and those of single tokens never give way; when there is no room, a further one is an error.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::Hash,
+};
 
+use chrono::TimeDelta;
 use parking_lot::{Mutex, MutexGuard};
 
+use super::order::{OrderError, OrderedBy, RevocationOrder, RevocationTarget};
 use crate::{
+    claim::CLOCK_SKEW,
     clock::Timestamp,
     principal::{Principal, Revocation},
 };
 
-/// The number of revocations that are kept. One is needed while a check that began before it is in flight,
-/// or while a JWT issued before it can be presented without introspection. The oldest are dropped.
-const CAPACITY: usize = 100_000;
+/// The number of revocations of any kind that are kept for checks that began before them. The oldest are
+/// dropped: a check takes seconds.
+const RECENT: usize = 100_000;
 
-/// The latest revocations. Callers pass the time.
+/// The number of an operator's revocations.
+const OF_OPERATORS: usize = 100_000;
+
+/// The number of logouts of one issuer. The oldest are dropped: it concerns this issuer's users alone.
+const LOGOUTS: usize = 20_000;
+
+/// The number of tokens that operators revoked, and of those that were reported as revoked.
+const TOKENS_OF_OPERATORS: usize = 10_000;
+const TOKENS_REPORTED: usize = 200_000;
+
+/// How long a reported token is remembered if nobody knows when it ends.
+const UNKNOWN_END: TimeDelta = TimeDelta::days(30);
+
+/// The revocations. Callers pass the time.
 #[derive(Default)]
 pub(crate) struct RevocationLog(Mutex<Entries>);
 
-#[derive(Default)]
 struct Entries {
     /// The number of revocations so far.
     count: u64,
-    latest: HashMap<Revocation, Entry>,
-    order: VecDeque<(Revocation, u64)>,
+    /// The epoch after the latest revocation of each kind.
+    recent: Queue<Revocation, u64>,
+    of_operators: HashMap<Revocation, Standing>,
+    /// By issuer.
+    logouts: HashMap<String, Queue<Revocation, Standing>>,
+    tokens_of_operators: Tokens,
+    tokens_reported: Tokens,
 }
 
+/// A revocation that covers tokens which were not seen yet.
 #[derive(Clone, Copy)]
-struct Entry {
-    /// The epoch after this revocation.
-    epoch: u64,
+struct Standing {
     at: Timestamp,
+    until: Option<Timestamp>,
+}
+
+/// A map of the latest entries.
+struct Queue<K, V> {
+    latest: HashMap<K, (V, u64)>,
+    order: VecDeque<(K, u64)>,
+    count: u64,
+    capacity: usize,
+}
+
+/// The SHA-256 of tokens, each with the instant at which it may be forgotten.
+struct Tokens {
+    until: HashMap<[u8; 32], Timestamp>,
+    capacity: usize,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            recent: Queue::new(RECENT),
+            of_operators: HashMap::new(),
+            logouts: HashMap::new(),
+            tokens_of_operators: Tokens::new(TOKENS_OF_OPERATORS),
+            tokens_reported: Tokens::new(TOKENS_REPORTED),
+        }
+    }
 }
 
 impl RevocationLog {
-    /// Records a revocation.
-    pub(crate) fn add(&self, revocation: Revocation, at: Timestamp) {
+    /// Records that results which are older than now are not to be used.
+    pub(crate) fn add(&self, revocation: Revocation) {
         let mut entries = self.lock();
         entries.count += 1;
         let count = entries.count;
-        entries
-            .latest
-            .insert(revocation.clone(), Entry { epoch: count, at });
-        entries.order.push_back((revocation, count));
-        while entries.order.len() > CAPACITY {
-            if let Some((oldest, count)) = entries.order.pop_front()
-                && entries
-                    .latest
-                    .get(&oldest)
-                    .is_some_and(|latest| latest.epoch == count)
-            {
-                entries.latest.remove(&oldest);
+        entries.recent.insert(revocation, count);
+    }
+
+    /// Remembers what was ordered.
+    ///
+    /// # Errors
+    /// [`OrderError::Full`].
+    pub(crate) fn order(&self, order: &RevocationOrder, now: Timestamp) -> Result<(), OrderError> {
+        self.lock().order(order, Some(now))
+    }
+
+    /// Remembers what was stored, also beyond the bounds: it was accepted by a process that kept to them.
+    pub(crate) fn restore(&self, order: &RevocationOrder) {
+        // Without a time there is no bound, and no error.
+        let _ = self.lock().order(order, None);
+    }
+
+    /// Remembers a revocation in an operator's name, if there is room.
+    pub(crate) fn stand(&self, revocation: Revocation, at: Timestamp) -> Result<(), OrderError> {
+        let standing = Standing { at, until: None };
+        self.lock().stand(revocation, standing, true)
+    }
+
+    /// Forgets what was ordered for a target, by whomever; returns whether there was anything.
+    pub(crate) fn lift(&self, target: &RevocationTarget) -> bool {
+        let mut entries = self.lock();
+        match (target, target.revocation()) {
+            (RevocationTarget::Token(digest), _) => {
+                let one = entries.tokens_of_operators.until.remove(digest);
+                let other = entries.tokens_reported.until.remove(digest);
+                one.or(other).is_some()
             }
+            (target, Some(revocation)) => {
+                let was_ordered = entries.of_operators.remove(&revocation).is_some();
+                let was_logged_out = match target {
+                    RevocationTarget::User { issuer, .. } => entries
+                        .logouts
+                        .get_mut(issuer)
+                        .is_some_and(|logouts| logouts.latest.remove(&revocation).is_some()),
+                    _ => false,
+                };
+                was_ordered || was_logged_out
+            }
+            (_, None) => false,
         }
     }
 
@@ -61,33 +146,52 @@ impl RevocationLog {
 
     /// Whether a revocation after this epoch covers a principal.
     pub(crate) fn cover_since(&self, principal: &Principal, epoch: u64) -> bool {
-        self.any(principal, |entry| entry.epoch > epoch)
-    }
-
-    /// Whether a revocation at or after `issued_at` covers a principal: for JWTs that are not
-    /// introspected.
-    pub(crate) fn cover_issued(&self, principal: &Principal, issued_at: Timestamp) -> bool {
-        self.any(principal, |entry| entry.at >= issued_at)
-    }
-
-    fn any(&self, principal: &Principal, applies: impl Fn(&Entry) -> bool) -> bool {
         let entries = self.lock();
-        if entries.latest.is_empty() {
+        // Asked for every call, and true of nearly all of them.
+        if entries.count <= epoch {
             return false;
         }
-        let client = principal.client.as_ref().map(|client| Revocation::Client {
-            issuer: principal.issuer.clone(),
-            client: client.clone(),
-        });
-        [
-            Some(Revocation::Credential(principal.credential)),
-            Some(Revocation::User(principal.user)),
-            client,
-            Some(Revocation::All),
-        ]
-        .iter()
-        .flatten()
-        .any(|revocation| entries.latest.get(revocation).is_some_and(&applies))
+        kinds(principal).into_iter().flatten().any(|revocation| {
+            let latest = entries.recent.get(&revocation);
+            latest.is_some_and(|latest| *latest > epoch)
+        })
+    }
+
+    /// Whether a token is refused that was issued at `issued_at` and was not introspected. The clocks of the
+    /// issuer and of this server may differ, so a token that seems to be a little younger is refused too.
+    pub(crate) fn cover_issued(&self, principal: &Principal, issued_at: Timestamp) -> bool {
+        let issued_at = issued_at
+            .checked_sub_signed(CLOCK_SKEW)
+            .unwrap_or(issued_at);
+        self.any_standing(principal, |standing| standing.at >= issued_at)
+    }
+
+    /// Whether every token of the user or the client is refused at the moment.
+    pub(crate) fn denies(&self, principal: &Principal, now: Timestamp) -> bool {
+        self.any_standing(principal, |standing| {
+            standing.until.is_some_and(|until| now < until)
+        })
+    }
+
+    /// Whether the token with this SHA-256 was revoked.
+    pub(crate) fn has_token(&self, digest: &[u8; 32]) -> bool {
+        let entries = self.lock();
+        // Its end is not looked at: after it, the token is refused by its own `exp`.
+        entries.tokens_of_operators.until.contains_key(digest)
+            || entries.tokens_reported.until.contains_key(digest)
+    }
+
+    fn any_standing(&self, principal: &Principal, applies: impl Fn(&Standing) -> bool) -> bool {
+        let entries = self.lock();
+        let logouts = entries.logouts.get(&principal.issuer);
+        if entries.of_operators.is_empty() && logouts.is_none() {
+            return false;
+        }
+        kinds(principal).into_iter().flatten().any(|revocation| {
+            let ordered = entries.of_operators.get(&revocation);
+            let logged_out = logouts.and_then(|logouts| logouts.get(&revocation));
+            ordered.is_some_and(&applies) || logged_out.is_some_and(&applies)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -95,95 +199,148 @@ impl RevocationLog {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use chrono::DateTime;
+/// The revocations that would cover a principal.
+fn kinds(principal: &Principal) -> [Option<Revocation>; 4] {
+    let client = principal.client.as_ref().map(|client| Revocation::Client {
+        issuer: principal.issuer.clone(),
+        client: client.clone(),
+    });
+    [
+        Some(Revocation::Credential(principal.credential)),
+        Some(Revocation::User(principal.user)),
+        client,
+        Some(Revocation::All),
+    ]
+}
 
-    use super::*;
-    use crate::principal::{Credential, UserId};
-
-    fn at(seconds: i64) -> Timestamp {
-        DateTime::from_timestamp(seconds, 0).unwrap()
-    }
-
-    fn principal(subject: &str, client: &str, credential: u8) -> Principal {
-        Principal {
-            client: Some(client.to_owned()),
-            credential: Credential([credential; 32]),
-            ..Principal::of_test(subject)
+impl Entries {
+    /// `bounded_at` is `None` for what is restored.
+    fn order(
+        &mut self,
+        order: &RevocationOrder,
+        bounded_at: Option<Timestamp>,
+    ) -> Result<(), OrderError> {
+        let standing = Standing {
+            at: order.revoked_at,
+            until: order.until,
+        };
+        match (&order.target, order.target.revocation(), order.ordered_by) {
+            (RevocationTarget::Token(digest), _, OrderedBy::Operator) => {
+                let until = order.until.unwrap_or(Timestamp::MAX_UTC);
+                self.tokens_of_operators.insert(*digest, until, bounded_at)
+            }
+            (RevocationTarget::Token(digest), _, OrderedBy::Issuer | OrderedBy::Revoker) => {
+                let until = order.until.unwrap_or_else(|| {
+                    let end = order.revoked_at.checked_add_signed(UNKNOWN_END);
+                    end.unwrap_or(Timestamp::MAX_UTC)
+                });
+                self.tokens_reported.insert(*digest, until, bounded_at)
+            }
+            (RevocationTarget::User { issuer, .. }, Some(revocation), OrderedBy::Issuer) => {
+                let logouts = self.logouts.entry(issuer.clone());
+                let logouts = logouts.or_insert_with(|| Queue::new(LOGOUTS));
+                let standing = standing.or(logouts.get(&revocation));
+                logouts.insert(revocation, standing);
+                Ok(())
+            }
+            (_, Some(revocation), _) => self.stand(revocation, standing, bounded_at.is_some()),
+            (_, None, _) => Ok(()),
         }
     }
 
-    fn client(issuer: &str) -> Revocation {
-        Revocation::Client {
-            issuer: issuer.to_owned(),
-            client: "c".to_owned(),
+    fn stand(
+        &mut self,
+        revocation: Revocation,
+        standing: Standing,
+        is_bounded: bool,
+    ) -> Result<(), OrderError> {
+        let before = self.of_operators.get(&revocation);
+        if is_bounded && before.is_none() && self.of_operators.len() >= OF_OPERATORS {
+            return Err(OrderError::Full);
         }
-    }
-
-    #[test]
-    fn a_revocation_covers_what_it_names_and_older_results() {
-        for (revocation, same, other) in [
-            (
-                Revocation::Credential(Credential([1; 32])),
-                ("s", "c", 1),
-                ("s", "c", 2),
-            ),
-            (
-                Revocation::User(UserId::derive("i", "s")),
-                ("s", "d", 2),
-                ("t", "c", 1),
-            ),
-            (client("i"), ("t", "c", 2), ("s", "d", 1)),
-        ] {
-            let of = |(subject, client, credential)| principal(subject, client, credential);
-            let revocations = RevocationLog::default();
-            let before = revocations.revocation_epoch();
-            revocations.add(revocation.clone(), at(10));
-            assert!(revocations.cover_since(&of(same), before), "{revocation:?}");
-            assert!(
-                !revocations.cover_since(&of(same), revocations.revocation_epoch()),
-                "{revocation:?}"
-            );
-            assert!(
-                !revocations.cover_since(&of(other), before),
-                "{revocation:?}"
-            );
-            assert!(
-                revocations.cover_issued(&of(same), at(10)),
-                "{revocation:?}"
-            );
-            assert!(
-                !revocations.cover_issued(&of(same), at(11)),
-                "{revocation:?}"
-            );
-            assert!(
-                !revocations.cover_issued(&of(other), at(0)),
-                "{revocation:?}"
-            );
-        }
-        let revocations = RevocationLog::default();
-        revocations.add(client("another"), at(10));
-        assert!(!revocations.cover_since(&principal("s", "c", 1), 0));
-        revocations.add(Revocation::All, at(10));
-        assert!(revocations.cover_since(&principal("s", "c", 1), 0));
-    }
-
-    #[test]
-    fn a_flood_of_revocations_stays_within_bounds() {
-        let revocations = RevocationLog::default();
-        for n in 0..CAPACITY + 10 {
-            let user = UserId::derive("i", &n.to_string());
-            revocations.add(Revocation::User(user), at(10));
-            revocations.add(Revocation::All, at(10));
-        }
-        let entries = revocations.lock();
-        assert!(entries.latest.len() <= CAPACITY);
-        assert_eq!(entries.order.len(), CAPACITY);
-        drop(entries);
-        assert!(
-            revocations.cover_since(&principal("s", "c", 1), 0),
-            "the latest counts"
-        );
+        let standing = standing.or(before);
+        self.of_operators.insert(revocation, standing);
+        Ok(())
     }
 }
+
+impl Standing {
+    /// Both: no order makes an earlier one weaker.
+    fn or(self, earlier: Option<&Self>) -> Self {
+        earlier.map_or(self, |earlier| Self {
+            at: self.at.max(earlier.at),
+            until: self.until.max(earlier.until),
+        })
+    }
+}
+
+impl Tokens {
+    fn new(capacity: usize) -> Self {
+        Self {
+            until: HashMap::new(),
+            capacity,
+        }
+    }
+
+    fn insert(
+        &mut self,
+        digest: [u8; 32],
+        until: Timestamp,
+        bounded_at: Option<Timestamp>,
+    ) -> Result<(), OrderError> {
+        if let Some(now) = bounded_at
+            && !self.until.contains_key(&digest)
+            && self.until.len() >= self.capacity
+        {
+            self.until.retain(|_, until| now < *until);
+            if self.until.len() >= self.capacity {
+                return Err(OrderError::Full);
+            }
+        }
+        let known = self.until.entry(digest).or_insert(until);
+        *known = (*known).max(until);
+        Ok(())
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Queue<K, V> {
+    fn new(capacity: usize) -> Self {
+        Self {
+            latest: HashMap::new(),
+            order: VecDeque::new(),
+            count: 0,
+            capacity,
+        }
+    }
+
+    fn get(&self, key: &K) -> Option<&V> {
+        self.latest.get(key).map(|(value, _)| value)
+    }
+
+    fn insert(&mut self, key: K, value: V) {
+        self.count += 1;
+        self.latest.insert(key.clone(), (value, self.count));
+        self.order.push_back((key, self.count));
+        // A key counts once, however often it is inserted.
+        while self.latest.len() > self.capacity
+            && let Some((oldest, count)) = self.order.pop_front()
+        {
+            if is_latest(&self.latest, &oldest, count) {
+                self.latest.remove(&oldest);
+            }
+        }
+        if self.order.len() > 2 * self.capacity {
+            let latest = &self.latest;
+            self.order
+                .retain(|(key, count)| is_latest(latest, key, *count));
+        }
+    }
+}
+
+fn is_latest<K: Eq + Hash, V>(latest: &HashMap<K, (V, u64)>, key: &K, count: u64) -> bool {
+    latest.get(key).is_some_and(|(_, latest)| *latest == count)
+}
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

@@ -1,15 +1,23 @@
-//! *Purpose:* revocation: the log of revocations, the active uses that they end, and logout tokens.
+//! *Purpose:* revocation: what was ordered and is remembered, the store that outlives the process, the active
+//! uses that a revocation ends, and logout tokens.
 //!
 //! *Used by:* `auth`; servers with long-lived streams hold an [`ActiveUse`].
 //!
 //! *Invariants:* an active use registers itself first and checks for revocations afterwards, so that a
-//! concurrent one is never missed.
+//! concurrent one is never missed; nobody's revocations push out those of another party.
 //!
 //! *Start reading at* [`ActiveUse`].
 
 pub(crate) mod active_use;
 pub(crate) mod back_channel;
 pub(crate) mod log;
+mod order;
+mod store;
 
-pub use self::{active_use::ActiveUse, back_channel::LogoutError};
+pub use self::{
+    active_use::ActiveUse,
+    back_channel::LogoutError,
+    order::{OrderError, OrderedBy, RevocationOrder, RevocationTarget, StoredRevocation},
+    store::{InMemoryRevocationStore, RevocationStore, StoreFuture},
+};
 pub use crate::jose::logout_token::LogoutFault;

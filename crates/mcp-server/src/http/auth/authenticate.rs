@@ -7,6 +7,7 @@ use resource_server::{
     auth::{AuthWorker, RevocationEpoch},
     bearer::BearerToken,
     guard::{Authenticated, Refused},
+    trace_context::Trace,
     validation::Refusal,
 };
 
@@ -45,29 +46,20 @@ pub(crate) async fn authenticate(
 ) -> Result<Caller, HttpError> {
     let context = trace_context(request);
     let trace = context.trace;
-    let authenticated = state.guard.authenticate(request, &context).await;
+    let identified = state.guard.identify(request, &context).await;
+    let identified = identified.map_err(|refused| audited(refused, trace))?;
+    let principal = Arc::clone(identified.principal());
+    note(request, |info| info.principal = Some(principal));
     let Authenticated {
         principal,
         token,
         epoch,
         worker,
-    } = authenticated.map_err(|refused| {
-        if let Refused::Credentials { refusal, token } = &refused {
-            let event = Event::TokenRefused {
-                refusal: *refusal,
-                token: token.as_ref(),
-            };
-            audit::log(event, Origin::anonymous(trace));
-        }
-        HttpError::from(refused)
-    })?;
+    } = identified
+        .admit()
+        .map_err(|refused| audited(refused, trace))?;
     let context = RequestContext { principal, trace };
     let principal = &context.principal;
-    note(request, |info| info.principal = Some(Arc::clone(principal)));
-    state
-        .guard
-        .admit(principal)
-        .map_err(HttpError::LimitExceeded)?;
     // Where scopes are declared, a token without any of them is of no use.
     let challenger = state.guard.challenger();
     let declared = &challenger.scopes;
@@ -83,4 +75,16 @@ pub(crate) async fn authenticate(
         epoch,
         worker,
     })
+}
+
+/// Logs that credentials are refused.
+fn audited(refused: Refused, trace: Trace) -> HttpError {
+    if let Refused::Credentials { refusal, token } = &refused {
+        let event = Event::TokenRefused {
+            refusal: *refusal,
+            token: token.as_ref(),
+        };
+        audit::log(event, Origin::anonymous(trace));
+    }
+    HttpError::from(refused)
 }

@@ -6,8 +6,10 @@ use actix_web::{
     http::header::{AUTHORIZATION, CACHE_CONTROL},
     web::{Bytes, Data, Payload},
 };
+use chrono::{DateTime, SecondsFormat};
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
@@ -17,9 +19,10 @@ use crate::http::{
     state::AppState,
 };
 use resource_server::{
-    auth::AuthHandle,
-    principal::{Revocation, UserId},
-    revocation::LogoutError,
+    clock::Timestamp,
+    jose::jwt::peek_expiry,
+    revocation::{LogoutError, OrderedBy, RevocationOrder, RevocationTarget, StoredRevocation},
+    validation::is_usable_name,
 };
 
 /// The longest body: a logout token of 8 KiB and other parameters.
@@ -34,6 +37,18 @@ pub(crate) async fn other_method(request: HttpRequest, payload: Payload) -> Http
         .await
 }
 
+/// What `GET` lists of the revocations at most.
+const LONGEST_LIST: usize = 1_000;
+
+pub(crate) async fn other_method_of_revocations(
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    HttpError::MethodNotAllowed { allow: "GET, POST" }
+        .respond_unread(&request, payload)
+        .await
+}
+
 /// OpenID Connect Back-Channel Logout 1.0 §2.5, §2.8.
 pub(crate) async fn backchannel_logout(
     request: HttpRequest,
@@ -43,13 +58,12 @@ pub(crate) async fn backchannel_logout(
     let outcome = async {
         let body = read(&request, &mut payload, &state, FORM).await?;
         let token = one_parameter(&body, "logout_token")?;
-        let revocation = state.guard.auth().verify_logout(token).await?;
-        state.guard.auth().revoke(&revocation);
+        let target = state.guard.auth().log_out(token).await?;
         audited(
             &request,
             Event::Revocation {
-                kind: "user",
-                by: "issuer",
+                kind: target.kind(),
+                by: OrderedBy::Issuer.as_str(),
             },
         );
         Ok(HttpResponse::Ok())
@@ -67,21 +81,20 @@ pub(crate) async fn revoked(
         check_secret(&request, &state)?;
         let body = read(&request, &mut payload, &state, FORM).await?;
         let token = one_parameter(&body, "token")?;
-        let digest = Sha256::digest(secrecy::ExposeSecret::expose_secret(&token)).into();
-        revoke_token(state.guard.auth(), &digest);
-        audited(
-            &request,
-            Event::Revocation {
-                kind: "token",
-                by: "revoker",
-            },
-        );
+        let token = secrecy::ExposeSecret::expose_secret(&token);
+        let order = RevocationOrder {
+            target: RevocationTarget::Token(Sha256::digest(token).into()),
+            revoked_at: state.clock.now(),
+            until: peek_expiry(token),
+            ordered_by: OrderedBy::Revoker,
+        };
+        carry_out(&request, &state, order).await?;
         Ok(HttpResponse::Ok())
     };
     finish(outcome.await, &request, payload).await
 }
 
-/// Revokes a token, a user, a client or everybody.
+/// Revokes a token, a user, a client or everybody, or lifts such a revocation.
 pub(crate) async fn revocation(
     request: HttpRequest,
     mut payload: Payload,
@@ -90,40 +103,89 @@ pub(crate) async fn revocation(
     let outcome = async {
         check_secret(&request, &state)?;
         let body = read(&request, &mut payload, &state, JSON).await?;
-        let kind = match RevocationRequest::read(&body, state.guard.auth())? {
-            RevocationRequest::Token(digest) => {
-                revoke_token(state.guard.auth(), &digest);
-                "token"
-            }
-            RevocationRequest::Others(revocation) => {
-                state.guard.auth().revoke(&revocation);
-                match revocation {
-                    Revocation::Client { .. } => "client",
-                    Revocation::All => "everybody",
-                    Revocation::User(_) | Revocation::Credential(_) => "user",
+        match Instruction::read(&body, &state)? {
+            Instruction::Revoke(order) => carry_out(&request, &state, order).await?,
+            Instruction::Lift(target) => {
+                let kind = target.kind();
+                let lifted = state.guard.auth().lift(target).await;
+                if !lifted.map_err(HttpError::NotRevoked)? {
+                    return Err(HttpError::NoSuchRevocation);
                 }
+                audited(&request, Event::RevocationLifted { kind });
             }
-        };
-        audited(
-            &request,
-            Event::Revocation {
-                kind,
-                by: "operator",
-            },
-        );
+        }
         Ok(HttpResponse::NoContent())
     };
     finish(outcome.await, &request, payload).await
 }
 
-/// The subject of a revocation.
-enum RevocationRequest {
-    Token([u8; 32]),
-    Others(Revocation),
+/// Lists the revocations, the latest first.
+pub(crate) async fn revocations(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<AppState>,
+) -> HttpResponse {
+    let listed = async {
+        check_secret(&request, &state)?;
+        let stored = state.guard.auth().orders(LONGEST_LIST + 1).await;
+        stored.map_err(HttpError::RevocationsUnread)
+    };
+    match listed.await {
+        Ok(stored) => {
+            let shown = stored.iter().take(LONGEST_LIST).map(listed_revocation);
+            let body = json!({
+                "revocations": Vec::from_iter(shown),
+                "more": stored.len() > LONGEST_LIST,
+            });
+            HttpResponse::Ok()
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .json(body)
+        }
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
 }
 
-impl RevocationRequest {
-    fn read(body: &[u8], auth: &AuthHandle) -> Result<Self, HttpError> {
+fn listed_revocation(stored: &StoredRevocation) -> Value {
+    let order = &stored.order;
+    let mut shown = json!({
+        "kind": order.target.kind(),
+        "revokedAt": rfc3339(order.revoked_at),
+        "until": order.until.map(rfc3339),
+        "orderedBy": order.ordered_by.as_str(),
+    });
+    match &order.target {
+        RevocationTarget::Token(digest) => {
+            let hex = digest.iter().map(|byte| format!("{byte:02x}"));
+            shown["tokenSha256"] = hex.collect::<String>().into();
+        }
+        RevocationTarget::User { issuer, subject } => {
+            shown["issuer"] = issuer.as_str().into();
+            shown["subject"] = subject.as_str().into();
+        }
+        RevocationTarget::Client { issuer, client } => {
+            shown["issuer"] = issuer.as_str().into();
+            shown["client"] = client.as_str().into();
+        }
+        RevocationTarget::Everybody => {}
+    }
+    shown
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    if time == forever() {
+        return FOREVER.to_owned();
+    }
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// What an operator wants.
+enum Instruction {
+    Revoke(RevocationOrder),
+    Lift(RevocationTarget),
+}
+
+impl Instruction {
+    fn read(body: &[u8], state: &AppState) -> Result<Self, HttpError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         struct Named {
@@ -132,16 +194,29 @@ impl RevocationRequest {
             subject: Option<String>,
             client: Option<String>,
             everybody: Option<bool>,
+            until: Option<String>,
+            lift: Option<bool>,
         }
         let named: Named = serde_json::from_slice(body).map_err(|_| ONE_KIND)?;
+        // What was ordered can be lifted, also if its issuer is no longer configured.
+        let is_lift = named.lift.unwrap_or(false);
         let known = |issuer: String| {
-            if auth.knows_issuer(&issuer) {
+            if is_lift || state.guard.auth().knows_issuer(&issuer) {
                 Ok(issuer)
             } else {
                 Err(HttpError::Invalid("unknown issuer"))
             }
         };
-        match (
+        let usable = |name: String| {
+            if is_usable_name(&name) {
+                Ok(name)
+            } else {
+                Err(HttpError::Invalid(
+                    "subject and client must have 1 to 1,024 bytes, none of them NUL",
+                ))
+            }
+        };
+        let target = match (
             named.token_sha256,
             named.issuer,
             named.subject,
@@ -149,29 +224,68 @@ impl RevocationRequest {
             named.everybody,
         ) {
             (Some(digest), None, None, None, None) => {
-                read_digest(&digest)
-                    .map(Self::Token)
-                    .ok_or(HttpError::Invalid(
-                        "tokenSha256 must be the token's SHA-256 as 64 hexadecimal digits",
-                    ))
+                let digest = read_digest(&digest).ok_or(HttpError::Invalid(
+                    "tokenSha256 must be the token's SHA-256 as 64 hexadecimal digits",
+                ))?;
+                RevocationTarget::Token(digest)
             }
-            (None, Some(issuer), Some(subject), None, None) => {
-                let user = UserId::derive(&known(issuer)?, &subject);
-                Ok(Self::Others(Revocation::User(user)))
-            }
-            (None, Some(issuer), None, Some(client), None) => {
-                let issuer = known(issuer)?;
-                Ok(Self::Others(Revocation::Client { issuer, client }))
-            }
-            (None, None, None, None, Some(true)) => Ok(Self::Others(Revocation::All)),
-            _ => Err(ONE_KIND),
+            (None, Some(issuer), Some(subject), None, None) => RevocationTarget::User {
+                issuer: known(issuer)?,
+                subject: usable(subject)?,
+            },
+            (None, Some(issuer), None, Some(client), None) => RevocationTarget::Client {
+                issuer: known(issuer)?,
+                client: usable(client)?,
+            },
+            (None, None, None, None, Some(true)) => RevocationTarget::Everybody,
+            _ => return Err(ONE_KIND),
+        };
+        let now = state.clock.now();
+        let until = named
+            .until
+            .map(|until| read_until(&until, now))
+            .transpose()?;
+        match (is_lift, until, &target) {
+            (true, Some(_), _) => Err(HttpError::Invalid("lift and until exclude each other")),
+            (_, Some(_), RevocationTarget::Token(_)) => Err(HttpError::Invalid(
+                "until is for users, clients and everybody: a token that is revoked never comes back",
+            )),
+            (true, None, _) => Ok(Self::Lift(target)),
+            (false, until, _) => Ok(Self::Revoke(RevocationOrder {
+                target,
+                revoked_at: now,
+                until,
+                ordered_by: OrderedBy::Operator,
+            })),
         }
     }
 }
 
 const ONE_KIND: HttpError = HttpError::Invalid(
-    "The body must be a JSON object with tokenSha256, or issuer and subject, or issuer and client, or everybody: true",
+    "The body must be a JSON object with tokenSha256, or issuer and subject, or issuer and client, or everybody: true; \
+     and until or lift: true, if need be",
 );
+
+/// The word for a time that never comes.
+const FOREVER: &str = "forever";
+
+/// That time: the last second that RFC 3339 can write.
+fn forever() -> Timestamp {
+    DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(Timestamp::MAX_UTC)
+}
+
+fn read_until(text: &str, now: Timestamp) -> Result<Timestamp, HttpError> {
+    if text == FOREVER {
+        return Ok(forever());
+    }
+    DateTime::parse_from_rfc3339(text)
+        .ok()
+        .map(|until| until.to_utc())
+        .filter(|until| now < *until)
+        .ok_or(HttpError::Invalid(
+            "until must be a time to come, such as 2027-01-31T12:00:00Z, or forever",
+        ))
+}
 
 fn read_digest(hex: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
@@ -185,27 +299,39 @@ fn read_digest(hex: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-fn revoke_token(auth: &AuthHandle, digest: &[u8; 32]) {
-    for revocation in auth.credentials_of_digest(digest) {
-        auth.revoke(&revocation);
-    }
+async fn carry_out(
+    request: &HttpRequest,
+    state: &AppState,
+    order: RevocationOrder,
+) -> Result<(), HttpError> {
+    let (kind, by) = (order.target.kind(), order.ordered_by.as_str());
+    let ordered = state.guard.auth().order(order).await;
+    // It ended streams and sessions, also where it may not last.
+    audited(request, Event::Revocation { kind, by });
+    ordered.map_err(|error| {
+        log::error!("a revocation may not last: {error}");
+        HttpError::NotRevoked(error)
+    })
 }
 
 fn audited(request: &HttpRequest, event: Event<'_>) {
     audit::log(event, Origin::anonymous(trace(request)));
 }
 
-/// Checks the secret. A wrong one reveals nothing else.
+/// Checks the secret. A wrong one reveals nothing else, and there is a limit of them for each source.
 fn check_secret(request: &HttpRequest, state: &AppState) -> Result<(), HttpError> {
+    let Some(secret) = &state.revocation_secret else {
+        return Err(HttpError::NoSuchPath);
+    };
+    let attempt = state.guard.secret_attempt(request);
+    let attempt = attempt.map_err(HttpError::LimitExceeded)?;
     let values = request.headers().get_all(AUTHORIZATION);
-    match &state.revocation_secret {
-        None => Err(HttpError::NoSuchPath),
-        Some(secret) if secret.is_proved_by(values.map(|value| value.as_bytes())) => Ok(()),
-        Some(_) => {
-            audited(request, Event::RevocationRefused);
-            Err(HttpError::WrongSecret)
-        }
+    if secret.is_proved_by(values.map(|value| value.as_bytes())) {
+        attempt.succeeded();
+        return Ok(());
     }
+    audited(request, Event::RevocationRefused);
+    Err(HttpError::WrongSecret)
 }
 
 async fn read(
@@ -234,6 +360,7 @@ impl From<LogoutError> for HttpError {
     fn from(error: LogoutError) -> Self {
         match error {
             LogoutError::Unavailable(error) => error.into(),
+            LogoutError::NotStored(error) => Self::NotRevoked(error),
             refused => Self::LogoutRefused(refused),
         }
     }

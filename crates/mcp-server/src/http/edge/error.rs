@@ -37,7 +37,7 @@ use resource_server::{
     dpop::proof::ProofFault,
     guard::{DPOP_NONCE, Refused},
     limits::Exceeded,
-    revocation::LogoutError,
+    revocation::{LogoutError, OrderError},
     scope::ScopeSet,
     validation::Refusal,
 };
@@ -128,6 +128,15 @@ pub(crate) enum HttpError {
     /// The body of a revocation is invalid.
     #[display("{_0}")]
     Invalid(&'static str),
+    /// A revocation may not last.
+    #[display("{_0}")]
+    NotRevoked(OrderError),
+    /// There is no revocation to lift.
+    #[display("no such revocation")]
+    NoSuchRevocation,
+    /// The list of revocations cannot be read.
+    #[display("the revocations cannot be read: {_0}")]
+    RevocationsUnread(Cause),
     /// The secret of a revocation is wrong.
     #[display("the secret is wrong")]
     WrongSecret,
@@ -303,12 +312,16 @@ impl HttpError {
             | Self::ForbiddenOrigin
             | Self::NoSuchPath
             | Self::MethodNotAllowed { .. }
+            | Self::NoSuchRevocation
             | Self::UnknownSession(_) => Outcome::Refused,
             Self::Refused(Refusal::InsufficientScope { .. }) | Self::Forbidden { .. } => {
                 Outcome::Forbidden
             }
             Self::Refused(_) | Self::WrongSecret => Outcome::Unauthorized,
-            Self::IssuerUnavailable { .. } | Self::Unavailable { .. } => Outcome::Unavailable,
+            Self::IssuerUnavailable { .. }
+            | Self::Unavailable { .. }
+            | Self::NotRevoked(_)
+            | Self::RevocationsUnread(_) => Outcome::Unavailable,
             Self::LimitExceeded(_) => Outcome::Limited,
             Self::Busy(_) => Outcome::Busy,
             Self::Internal { .. } => Outcome::Internal,

@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use mcp_protocol::rpc_error::code;
 use resource_server::{
     guard::{BUSY, CANNOT_CHECK, RETRY_LATER, RETRY_SOON},
+    revocation::OrderError,
     validation::Refusal,
 };
 
@@ -132,6 +133,23 @@ impl HttpError {
                 "not_resumable",
                 "Last-Event-ID names no event of this session that a stream can be resumed after",
             ),
+            Self::NotRevoked(error) => PublicError {
+                retry_after: Some(RETRY_LATER),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(503, "temporarily_unavailable", not_revoked(error))
+            },
+            Self::RevocationsUnread(_) => PublicError {
+                retry_after: Some(RETRY_LATER),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(
+                    503,
+                    "temporarily_unavailable",
+                    "The stored revocations cannot be read at the moment; try again",
+                )
+            },
+            Self::NoSuchRevocation => {
+                PublicError::new(404, "not_found", "There is no such revocation")
+            }
             Self::Invalid(why) => PublicError::new(400, "invalid_request", *why),
             // RFC 6749 §5.2.
             Self::WrongSecret => PublicError::new(
@@ -152,6 +170,18 @@ impl HttpError {
                     "Something went wrong on the server; the request id finds it in the log",
                 )
             },
+        }
+    }
+}
+
+fn not_revoked(error: &OrderError) -> &'static str {
+    match error {
+        OrderError::Full => {
+            "The present uses have ended, but no further revocation can be remembered, so the tokens may be \
+             accepted again; lift revocations that are no longer needed, and try again"
+        }
+        OrderError::NotStored { .. } => {
+            "The change is in effect in this process, but could not be stored, so a restart undoes it; try again"
         }
     }
 }

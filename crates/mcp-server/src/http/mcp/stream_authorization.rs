@@ -125,7 +125,7 @@ impl StreamAuthorization {
                     let credential = self.context.principal.credential;
                     self.guard
                         .auth()
-                        .revoke(&Revocation::Credential(credential));
+                        .end_uses(&Revocation::Credential(credential));
                 }
                 false
             }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_web::web::Bytes;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::{sync::Mutex, time::timeout};
@@ -20,6 +20,9 @@ use resource_server::{auth::AuthHandle, metrics::Label};
 
 /// The timeout of one check.
 const LONGEST_CHECK: Duration = Duration::from_secs(3);
+
+/// How long a check waits for the stored revocations, which are usually read within milliseconds of the start.
+const RESTORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long a result is reused, so that requests to `/readyz` cannot put load on the database.
 const FRESH: Duration = Duration::from_millis(500);
@@ -109,8 +112,14 @@ impl Health {
             let health = timeout(LONGEST_CHECK, (part.check)()).await;
             (part.name, health.unwrap_or(PartHealth::Unavailable))
         });
-        let (mut parts, introspection) = join(join_all(checks), introspection).await;
+        // Reported only until then: afterwards it never changes.
+        let revocations = timeout(RESTORE_PATIENCE, self.0.auth.restored());
+        let (mut parts, introspection, revocations) =
+            join3(join_all(checks), introspection, revocations).await;
         parts.push(("introspection", introspection));
+        if revocations.is_err() {
+            parts.push(("revocations", PartHealth::Unavailable));
+        }
         let ready = parts
             .iter()
             .all(|(_, health)| *health != PartHealth::Unavailable);
