@@ -1,7 +1,7 @@
 //! The JSON types of claims (RFC 7519 §2, §4.1).
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::clock::Timestamp;
 
@@ -59,9 +59,53 @@ impl Audience {
     }
 }
 
+/// Reads `scope`: a list in one string (RFC 7662 §2.2, RFC 9068 §2.2.3), or an array of strings, as some servers
+/// have it. An element is one scope, so that one with a space in it is none.
+pub(crate) fn scope_list<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum List {
+        Text(String),
+        Array(Vec<String>),
+    }
+    Ok(Option::deserialize(deserializer)?.map(|list| match list {
+        List::Text(text) => text,
+        List::Array(scopes) => {
+            let whole = |scope: &String| !scope.contains(char::is_whitespace);
+            let scopes: Vec<_> = scopes.into_iter().filter(whole).collect();
+            scopes.join(" ")
+        }
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scopes_are_a_text_or_an_array_of_texts() {
+        #[derive(Deserialize)]
+        struct Claims {
+            #[serde(default, deserialize_with = "scope_list")]
+            scope: Option<String>,
+        }
+        let read = |json: &str| serde_json::from_str::<Claims>(json).map(|claims| claims.scope);
+        for (json, expected) in [
+            (r#"{"scope":"a b"}"#, Some("a b")),
+            (r#"{"scope":["a","b"]}"#, Some("a b")),
+            (r#"{"scope":["a b","c"]}"#, Some("c")),
+            (r#"{"scope":[]}"#, Some("")),
+            (r#"{"scope":null}"#, None),
+            ("{}", None),
+        ] {
+            assert_eq!(read(json).unwrap().as_deref(), expected, "{json}");
+        }
+        for json in [r#"{"scope":7}"#, r#"{"scope":["a",7]}"#, r#"{"scope":{}}"#] {
+            assert!(read(json).is_err(), "{json}");
+        }
+    }
 
     #[test]
     fn a_date_out_of_range_is_the_end_of_time_and_in_no_window() {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    claim::{Audience, CLOCK_SKEW, NumericDate},
+    claim::{Audience, CLOCK_SKEW, NumericDate, scope_list},
     clock::Timestamp,
     dpop::proof::ProofFault,
     fingerprint::fingerprint,
@@ -102,6 +102,7 @@ pub struct IntrospectionReply {
 /// same names.
 #[derive(Debug, Default, Deserialize)]
 pub struct Claims {
+    #[serde(default, deserialize_with = "scope_list")]
     scope: Option<String>,
     pub(crate) client_id: Option<String>,
     username: Option<String>,

@@ -3,14 +3,16 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 
 use epicme::config::Verification;
 use resource_server::jose::keys::Algorithm;
 
+use super::introspection::list;
 use super::revocation::{ends_in_order, form, goes_on, ping, subscribe};
-use crate::support::{ALL, Answer, Ask, RESOURCE, SigningKey, TestApp, patiently};
+use crate::support::{ALL, Answer, Ask, KEYS, RESOURCE, Reply, SigningKey, TestApp, patiently};
 
 /// An issuer that signs.
 struct Signer(Ed25519KeyPair);
@@ -60,6 +62,40 @@ fn log_out<'a>(app: &'a TestApp, token: &str) -> Ask<'a> {
         format!("logout_token={token}"),
     )
     .without("authorization")
+}
+
+#[actix_rt::test]
+async fn a_flood_of_logout_tokens_takes_no_place_from_introspection() {
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].timeout = std::time::Duration::from_secs(60);
+    });
+    assert_eq!(list(&app, &app.token("ann", ALL)).await.status, 200);
+    app.issuer
+        .metadata(KEYS, Answer::Hang(Box::new(Answer::text(404, ""))));
+    let signer = Signer::new(1);
+    let tokens: Vec<_> = (0..300)
+        .map(|n| signer.logout(&app, &json!({ "jti": n.to_string() })))
+        .collect();
+    let sent = tokens.iter().map(|token| log_out(&app, token).send());
+    let mut waiting: FuturesUnordered<_> = sent.collect();
+    // One source has four places.
+    for _ in 4..300 {
+        let busy = patiently(waiting.next()).await.unwrap();
+        assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
+    }
+    for n in 0..20 {
+        let token = app.token(&format!("user-{n}"), ALL);
+        assert_eq!(list(&app, &token).await.status, 200);
+    }
+    app.issuer.release();
+    let rest: Vec<Reply> = patiently(waiting.collect()).await;
+    assert_eq!((rest.len(), app.issuer.key_calls()), (4, 1));
+    for reply in rest {
+        assert_eq!(
+            (reply.status, reply.header("retry-after")),
+            (503, Some("5"))
+        );
+    }
 }
 
 #[actix_rt::test]

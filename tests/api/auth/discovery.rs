@@ -1,8 +1,9 @@
 //! What anybody may read: who this server is, and how to authenticate to it.
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde_json::json;
 
-use crate::support::{Answer, PUBLIC_URL, RESOURCE, TestApp};
+use crate::support::{ALL, Answer, PUBLIC_URL, RESOURCE, Reply, TestApp, patiently};
 
 const PATH_FORM: &str = "/.well-known/oauth-protected-resource/mcp";
 const ROOT_FORM: &str = "/.well-known/oauth-protected-resource";
@@ -212,11 +213,11 @@ async fn the_issuers_metadata_is_relayed_to_the_byte_and_fetched_once() {
         assert_eq!(reply.header("cache-control"), Some("public, max-age=300"));
     }
     assert_eq!(app.issuer.metadata_calls(), [RELAY]);
-    // Old metadata serves on while no new can be had.
+    // Old metadata serves on while no new can be had, at neither of the two places.
     app.clock.advance(chrono::TimeDelta::minutes(11));
     app.issuer.metadata(RELAY, Answer::text(500, ""));
     assert_eq!(app.get(RELAY).await.text(), document.to_string());
-    assert_eq!(app.issuer.metadata_calls().len(), 2);
+    assert_eq!(app.issuer.metadata_calls().len(), 3);
 }
 
 /// D-20.
@@ -229,6 +230,33 @@ async fn the_relay_can_be_switched_off() {
         (404, Some("not_found"))
     );
     assert_eq!(app.issuer.metadata_calls().len(), 0);
+}
+
+#[actix_rt::test]
+async fn metadata_that_hangs_takes_no_place_from_introspection() {
+    let app = TestApp::spawn_with(|config| {
+        let issuer = &mut config.issuers[0];
+        let endpoint = format!("{}/introspect", issuer.url);
+        issuer.introspection_url = Some(endpoint.parse().unwrap());
+        issuer.timeout = std::time::Duration::from_secs(60);
+    });
+    let document = Answer::json(app.issuer.usual_metadata());
+    app.issuer.metadata(RELAY, Answer::Hang(Box::new(document)));
+    let mut waiting: FuturesUnordered<_> = (0..300).map(|_| app.get(RELAY)).collect();
+    // One source has four places.
+    for _ in 4..300 {
+        let busy = patiently(waiting.next()).await.unwrap();
+        assert_eq!((busy.status, busy.header("retry-after")), (503, Some("1")));
+    }
+    for n in 0..20 {
+        let token = app.token(&format!("user-{n}"), ALL);
+        let reply = app.modern(&token, "tools/list", json!({})).send().await;
+        assert_eq!(reply.status, 200);
+    }
+    app.issuer.release();
+    let relayed: Vec<Reply> = patiently(waiting.collect()).await;
+    assert!(relayed.iter().all(|reply| reply.status == 200));
+    assert_eq!((relayed.len(), app.issuer.metadata_calls().len()), (4, 1));
 }
 
 #[actix_rt::test]
@@ -245,7 +273,10 @@ async fn metadata_that_cannot_be_had_or_is_another_issuers_is_not_relayed() {
         (Answer::Cut, "cut"),
     ] {
         app.issuer.metadata(RELAY, answer);
+        app.clock.advance(chrono::TimeDelta::seconds(1));
+        let calls = app.issuer.metadata_calls().len();
         let reply = app.get(RELAY).await;
+        assert!(app.issuer.metadata_calls().len() > calls, "{why}");
         assert_eq!(reply.status, 503, "{why}");
         assert_eq!(reply.header("retry-after"), Some("5"), "{why}");
         assert_eq!(reply.json()["error"], "temporarily_unavailable", "{why}");

@@ -296,7 +296,9 @@ async fn however_many_ask_about_a_token_at_once_the_issuer_is_asked_once() {
 #[actix_rt::test]
 async fn who_shares_a_question_shares_its_failure_and_the_next_to_come_asks_anew() {
     let app = TestApp::spawn();
-    let token = app.token_for(Answer::Hang(Box::new(Answer::text(404, "{}"))));
+    // Without a second try.
+    let down = Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new());
+    let token = app.token_for(Answer::Hang(Box::new(down)));
     let askers = join_all((0..50).map(|_| list(&app, &token)));
     let release = async {
         app.issuer.is_asked(1).await;

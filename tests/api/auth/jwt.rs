@@ -155,17 +155,23 @@ async fn a_token_that_is_not_what_it_has_to_be_is_refused_and_nobody_is_asked() 
 }
 
 #[actix_rt::test]
-async fn unknown_keys_have_the_key_set_fetched_once_in_thirty_seconds() {
+async fn unknown_keys_of_one_source_have_the_key_set_fetched_once_in_ten_seconds() {
     let (app, key) = verifying(false);
     assert_eq!(list(&app, &token(&app, &key, json!({}))).await.status, 200);
     for pause in 1..=2 {
         for n in 0..20 {
             let stranger = SigningKey::new(&format!("stranger-{pause}-{n}"));
             let reply = list(&app, &token(&app, &stranger, json!({}))).await;
-            assert_refused(&reply, "unknown key");
+            if n == 0 {
+                assert_refused(&reply, "unknown key");
+            } else {
+                // It may be new since.
+                assert_eq!(reply.status, 503);
+                assert_eq!(reply.header("retry-after"), Some("10"));
+            }
         }
         assert_eq!(app.issuer.key_calls(), 1 + pause);
-        app.clock.advance(TimeDelta::seconds(30));
+        app.clock.advance(TimeDelta::seconds(10));
     }
 }
 
@@ -178,6 +184,7 @@ async fn a_new_key_counts_at_once_and_the_old_one_no_more() {
     assert_eq!(list(&app, &token(&app, &new, json!({}))).await.status, 200);
     assert_eq!(app.issuer.key_calls(), 2);
     let late = token(&app, &old, json!({ "sub": "bob" }));
+    app.clock.advance(TimeDelta::seconds(10));
     assert_refused(&list(&app, &late).await, "signed with the old key");
 }
 
@@ -188,6 +195,7 @@ async fn keys_that_cannot_be_had_are_an_outage_and_no_fault_of_the_token() {
     let redirect = vec![("location", format!("{}/elsewhere", app.issuer.url()))];
     app.issuer
         .metadata("/elsewhere", Answer::json(json!({ "keys": [key.jwk()] })));
+    let good = token(&app, &key, json!({}));
     for (why, answer) in [
         ("500", Answer::text(500, "oops")),
         ("404", Answer::text(404, "{}")),
@@ -199,10 +207,14 @@ async fn keys_that_cannot_be_had_are_an_outage_and_no_fault_of_the_token() {
         ("oversized", Answer::text(200, "x".repeat(70_000))),
     ] {
         app.issuer.metadata(KEYS, answer);
-        assert_outage(&list(&app, &token(&app, &key, json!({}))).await, why);
+        let calls = app.issuer.key_calls();
+        assert_outage(&list(&app, &good).await, why);
+        assert!(app.issuer.key_calls() > calls, "{why}");
+        app.clock.advance(TimeDelta::seconds(1));
     }
+    // That is not held against the token.
     app.issuer.keys(&[&key]);
-    assert_eq!(list(&app, &token(&app, &key, json!({}))).await.status, 200);
+    assert_eq!(list(&app, &good).await.status, 200);
 }
 
 #[actix_rt::test]
@@ -214,9 +226,16 @@ async fn keys_that_are_known_serve_on_while_new_ones_cannot_be_had() {
     assert_eq!(list(&app, &token(&app, &key, json!({}))).await.status, 200);
     // Whether this one is good cannot be found out, however often it is tried.
     let new = SigningKey::new("k2");
-    for _ in 0..3 {
-        let reply = list(&app, &token(&app, &new, json!({}))).await;
-        assert_outage(&reply, "a key that may be new");
+    assert_outage(
+        &list(&app, &token(&app, &new, json!({}))).await,
+        "a key that may be new",
+    );
+    for n in 0..3 {
+        let reply = list(&app, &token(&app, &new, json!({ "jti": n }))).await;
+        assert_eq!(
+            (reply.status, reply.header("retry-after")),
+            (503, Some("10"))
+        );
     }
     assert_eq!(list(&app, &token(&app, &key, json!({}))).await.status, 200);
     app.clock.advance(TimeDelta::hours(24));

@@ -94,7 +94,7 @@ impl Token {
             Word::Inactive => Answer::json(json!({ "active": false })),
             Word::OtherAudience => good(json!({ "aud": "https://other.example/mcp" })),
             Word::OtherIssuer => good(json!({ "iss": "https://other.example" })),
-            Word::Failure => Answer::text(404, "{}"),
+            Word::Failure => Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new()),
             Word::Nonsense => Answer::text(200, "[true]"),
         };
         app.issuer.answer(&self.text, answer);

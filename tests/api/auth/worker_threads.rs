@@ -11,7 +11,10 @@ use crate::support::{ALL, Answer, RESOURCE, Reply, SigningKey, TestApp};
 const THREADS: usize = 4;
 
 fn spawn() -> TestApp {
-    TestApp::spawn_with(|config| config.http.workers = THREADS.try_into().unwrap())
+    TestApp::spawn_with(|config| {
+        config.http.workers = THREADS.try_into().unwrap();
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
 }
 
 async fn list(app: &TestApp, token: &str) -> Reply {
@@ -48,9 +51,12 @@ async fn a_token_that_comes_to_all_threads_at_once_is_asked_about_once() {
 #[actix_rt::test]
 async fn failures_in_a_row_count_over_all_threads_and_all_leave_the_issuer_alone() {
     let app = spawn();
-    for _ in 0..5 {
-        let token = app.token_for(Answer::text(404, "{}"));
-        assert_eq!(list(&app, &token).await.status, 503);
+    let down = || Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new());
+    for source in 0..5 {
+        let token = app.token_for(down());
+        let ask = app.modern(&token, "tools/list", json!({}));
+        let ask = ask.header("x-forwarded-for", &format!("203.0.113.{source}"));
+        assert_eq!(ask.send().await.status, 503);
     }
     assert_eq!(app.issuer.calls(), 5);
     for _ in 0..THREADS {
@@ -90,7 +96,8 @@ async fn keys_are_fetched_once_for_all_threads_and_once_more_for_keys_that_nobod
     assert_eq!(app.issuer.key_calls(), 1);
     let stranger = SigningKey::new("stranger");
     for n in 0..2 * THREADS {
-        assert_eq!(list(&app, &token(&stranger, n)).await.status, 401);
+        let expected = if n == 0 { 401 } else { 503 };
+        assert_eq!(list(&app, &token(&stranger, n)).await.status, expected);
     }
     assert_eq!(app.issuer.key_calls(), 2);
 }

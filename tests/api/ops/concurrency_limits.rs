@@ -322,17 +322,39 @@ async fn four_messages_of_a_batch_are_under_way_at_once() {
 
 #[actix_rt::test]
 async fn two_hundred_and_fifty_six_introspections_are_under_way_at_once() {
-    let app = TestApp::spawn_with(|config| config.issuers[0].timeout = Duration::from_secs(60));
-    let asks = (0..300).map(|n: i64| {
-        let usual = app.usual(json!({ "sub": n.to_string() }));
-        let token = app.token_for(Answer::Hang(Box::new(usual)));
-        app.modern(&token, "tools/list", json!({})).send()
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].timeout = Duration::from_secs(60);
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     });
-    let mut waiting: FuturesUnordered<_> = asks.collect();
-    for _ in 256..300 {
+    let tokens = Vec::from_iter((0..300).map(|n: i64| {
+        let usual = app.usual(json!({ "sub": n.to_string() }));
+        (app.token_for(usual.clone()), usual)
+    }));
+    // Each source has 60 of them: fewer than its share.
+    let ask = |n: usize| {
+        let ask = app.modern(&tokens[n].0, "tools/list", json!({}));
+        let source = format!("203.0.113.{}", n / 60);
+        ask.header("x-forwarded-for", &source).send()
+    };
+    // A quarter is for tokens that were good before.
+    for reply in patiently(join_all((0..80).map(ask))).await {
+        reply.result();
+    }
+    app.clock.advance(TimeDelta::seconds(61));
+    for (token, usual) in &tokens {
+        app.issuer
+            .answer(token, Answer::Hang(Box::new(usual.clone())));
+    }
+    let before = app.issuer.calls();
+    let mut waiting: FuturesUnordered<_> = (80..300).map(ask).collect();
+    for _ in 192..220 {
         assert_busy(&patiently(waiting.next()).await.unwrap());
     }
-    patiently(app.issuer.releases_once_asked(256)).await;
+    waiting.extend((0..80).map(ask));
+    for _ in 64..80 {
+        assert_busy(&patiently(waiting.next()).await.unwrap());
+    }
+    patiently(app.issuer.releases_once_asked(before + 256)).await;
     let rest: Vec<Reply> = patiently(waiting.collect()).await;
     assert_eq!(rest.len(), 256);
     for reply in rest {

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::support::{ALL, Answer, MODERN, TestApp, patiently, samples};
 
 /// A server that tells its metrics.
 fn measured() -> TestApp {
-    TestApp::spawn_with(|config| config.http.metrics = Some(([127, 0, 0, 1], 0).into()))
+    TestApp::spawn_with(|config| {
+        config.http.metrics = Some(([127, 0, 0, 1], 0).into());
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    })
 }
 
 /// What stands at a path of the listener for metrics.
@@ -106,10 +110,15 @@ async fn an_introspection_is_counted_and_so_is_what_the_cache_saves() {
     }
     let broken = app.token_for(Answer::text(200, "nonsense"));
     app.modern(&broken, "tools/list", json!({})).send().await;
-    let down = app.token_for(Answer::text(500, ""));
-    for _ in 0..5 {
-        let reply = app.modern(&down, "tools/list", json!({})).send().await;
-        assert_eq!(reply.status, 503);
+    let limited = app.token_for(Answer::text(429, ""));
+    app.modern(&limited, "tools/list", json!({})).send().await;
+    app.clock.advance(TimeDelta::seconds(5));
+    let down = Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new());
+    for source in 0..6 {
+        let token = app.token_for(down.clone());
+        let ask = app.modern(&token, "tools/list", json!({}));
+        let ask = ask.header("x-forwarded-for", &format!("203.0.113.{source}"));
+        assert_eq!(ask.send().await.status, 503);
     }
     let seen = scrape(&app).await;
     let asked = |outcome| seen[&format!("epicme_introspections_total{{outcome=\"{outcome}\"}}")];
@@ -118,14 +127,15 @@ async fn an_introspection_is_counted_and_so_is_what_the_cache_saves() {
         (1.0, 1.0, 1.0)
     );
     // The fifth failure in a row opens the circuit.
-    assert_eq!((asked("unavailable"), asked("circuit_open")), (4.0, 1.0));
+    assert_eq!((asked("unavailable"), asked("circuit_open")), (5.0, 1.0));
+    assert_eq!((asked("rate_limited"), asked("source_waits")), (1.0, 0.0));
     let found = |result| seen[&format!("epicme_introspection_cache_total{{result=\"{result}\"}}")];
     assert_eq!((found("hit"), found("negative_hit")), (1.0, 1.0));
     assert_eq!(
         (found("miss"), found("coalesced"), found("stale")),
-        (8.0, 0.0, 0.0)
+        (10.0, 0.0, 0.0)
     );
-    assert_eq!(seen["epicme_introspection_duration_seconds_count"], 7.0);
+    assert_eq!(seen["epicme_introspection_duration_seconds_count"], 9.0);
     let circuit = |state| {
         let issuer = app.issuer.url();
         seen[&format!("epicme_issuer_circuit_state{{issuer=\"{issuer}\",state=\"{state}\"}}")]
@@ -136,7 +146,7 @@ async fn an_introspection_is_counted_and_so_is_what_the_cache_saves() {
     );
     assert_eq!(
         seen[&requests("none", "none", "unavailable")],
-        6.0,
+        8.0,
         "an outage of the authorization server is no error of the client's"
     );
 }

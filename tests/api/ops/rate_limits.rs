@@ -77,7 +77,7 @@ async fn good_tokens_and_outages_do_not_count() {
     for _ in 0..10 {
         ok(whoami(&app, &app.token("ann", ALL))).await;
     }
-    let down = app.token_for(Answer::text(500, ""));
+    let down = app.token_for(Answer::text(503, ""));
     for _ in 0..2 {
         assert_eq!(whoami(&app, &down).send().await.status, 503);
     }

@@ -12,6 +12,7 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data},
 };
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use url::form_urlencoded;
@@ -28,6 +29,8 @@ pub(crate) enum Answer {
     Whole(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// A body that ends before its time.
     Cut,
+    /// That, after whole JSON.
+    CutAfter(Vec<u8>),
     /// That, and from then on the other.
     First(Box<Answer>, Box<Answer>),
     /// Nothing, until the test ends or [`Issuer::release`] is called; then the other answer.
@@ -72,6 +75,9 @@ impl Seen {
 /// Whether the client credentials are accepted.
 type Doorkeeper = Arc<dyn Fn(&Seen) -> bool + Send + Sync>;
 
+/// What to answer about a token that no test named.
+type Others = Arc<dyn Fn(&str) -> Answer + Send + Sync>;
+
 /// Cloned, it is the same.
 #[derive(Clone)]
 pub(crate) struct Issuer(Arc<Inner>);
@@ -90,6 +96,7 @@ struct State {
     metadata_calls: Vec<String>,
     connections: usize,
     doorkeeper: Option<Doorkeeper>,
+    others: Option<Others>,
 }
 
 impl Issuer {
@@ -159,6 +166,11 @@ impl Issuer {
     /// What to answer about this token. Of any other it says that it is not active.
     pub(crate) fn answer(&self, token: &str, answer: Answer) {
         self.state().answers.insert(token.to_owned(), answer);
+    }
+
+    /// What to answer about tokens that were not named, those that it is asked about as a test included.
+    pub(crate) fn answer_others(&self, others: impl Fn(&str) -> Answer + Send + Sync + 'static) {
+        self.state().others = Some(Arc::new(others));
     }
 
     /// What to answer to a GET of this path; anything that was not named is not found.
@@ -246,7 +258,10 @@ async fn introspect(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> 
     let answer = {
         let mut state = issuer.state();
         let mut answer = token
-            .and_then(|(_, token)| state.answers.get(token).cloned())
+            .and_then(|(_, token)| {
+                let named = state.answers.get(token).cloned();
+                named.or_else(|| state.others.as_ref().map(|others| others(token)))
+            })
             .unwrap_or_else(|| Answer::json(json!({ "active": false })));
         if let (Answer::First(first, rest), Some((_, token))) = (&answer, token) {
             let first = Answer::clone(first);
@@ -294,12 +309,15 @@ async fn respond(answer: Answer, issuer: &Issuer) -> HttpResponse {
                 }
                 return response.body(body);
             }
-            Answer::Cut => {
-                let parts = [
-                    Ok(Bytes::from_static(b"{\"active\":")),
-                    Err(std::io::Error::other("cut")),
-                ];
-                return HttpResponse::Ok().streaming(futures_util::stream::iter(parts));
+            Answer::Cut => answer = Answer::CutAfter(b"{\"active\":".to_vec()),
+            Answer::CutAfter(part) => {
+                let cut = async {
+                    // The part is sent meanwhile.
+                    actix_rt::task::yield_now().await;
+                    Err(std::io::Error::other("cut"))
+                };
+                let parts = stream::iter([Ok(Bytes::from(part))]).chain(stream::once(cut));
+                return HttpResponse::Ok().streaming(Box::pin(parts));
             }
             Answer::First(first, _) => answer = *first,
             Answer::Hang(then) => {

@@ -15,14 +15,20 @@ use crate::{
     bearer::BearerToken,
     cause::Cause,
     clock::Timestamp,
-    gate::Permit,
-    issuer::{client::IssuerClient, http_client::invalid_response},
+    fair_gate::{FairGate, FairPermit},
+    issuer::{
+        asker::Asker,
+        client::{IssuerClient, key_may_be_new},
+        document_cache::Refreshed,
+        http_client::invalid_response,
+    },
     jose::{
         jws::JwsFault,
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
+    limits::Source,
     metrics::CacheResult,
-    principal::{Credential, Revocation},
+    principal::Revocation,
     revocation::back_channel::LogoutError,
     trace_context::TraceContext,
     validation::{Refusal, join_claims, validate_claims},
@@ -44,22 +50,24 @@ pub(crate) struct Introspect {
     pub(crate) issuer: usize,
     /// The token as presented.
     pub(crate) token: BearerToken,
-    /// The cache key of the token.
-    pub(crate) credential: Credential,
+    /// Who asks.
+    pub(crate) asker: Asker,
     /// The trace of the request, for the log and for the issuer.
     pub(crate) context: TraceContext,
     /// Receives the outcome.
     pub(crate) completion: Completion,
-    /// Counts against the limit of concurrent introspections until the call has ended.
-    pub(crate) permit: Permit,
+    /// Counts against the limit of the first step, a verification or an introspection, until it has ended.
+    pub(crate) permit: FairPermit,
+    /// Admits the introspection of a token that was verified before.
+    pub(crate) introspection: Option<FairGate>,
 }
 
 /// Fetch the metadata document of the first issuer (RFC 8414).
 #[derive(Message)]
 #[rtype(result = "Result<Arc<str>, AuthError>")]
 pub(crate) struct FetchMetadata {
-    /// Counts against the limit of concurrent introspections until the call has ended.
-    pub(crate) permit: Permit,
+    /// Counts against the limit of concurrent requests for the metadata until it is there.
+    pub(crate) permit: FairPermit,
 }
 
 /// Verify a logout token with the keys of its issuer, and mark it as used.
@@ -68,8 +76,10 @@ pub(crate) struct FetchMetadata {
 pub(crate) struct VerifyLogout {
     /// The token as received.
     pub(crate) token: SecretString,
+    /// The source of the request.
+    pub(crate) source: Source,
     /// Counts against the limit of concurrent logouts until the call has ended.
-    pub(crate) permit: Permit,
+    pub(crate) permit: FairPermit,
 }
 
 /// What a logout token asks for.
@@ -117,39 +127,68 @@ impl Handler<Introspect> for AuthActor {
         let Introspect {
             issuer,
             token,
-            credential,
+            asker,
             context,
             completion,
             permit,
+            introspection,
         } = message;
         let issuer = Rc::clone(&self.issuers[issuer]);
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
-            let outcome = check(&issuer, &shared, &token, credential, &context).await;
+            let mut place = Place {
+                permit,
+                introspection,
+            };
+            let outcome = check(&issuer, &shared, &token, &asker, &context, &mut place).await;
             let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
-            let outcome = outcome.or_else(|error| match error {
-                // A refusal is final; only an outage is answered from a stale entry.
-                AuthError::Refused(_) | AuthError::Busy => Err(error),
-                AuthError::IssuerUnavailable { .. } | AuthError::InvalidResponse { .. } => {
-                    let token_cache = &issuer.state().token_cache;
-                    match token_cache.find_stale(&credential, shared.clock.now()) {
-                        Some(principal) => {
-                            shared.metrics.introspection_cache(CacheResult::Stale);
-                            log::warn!(
-                                request_id:% = trace, token = token.fingerprint();
-                                "the authorization server cannot be reached ({error}); serving a stale token read-only"
-                            );
-                            Ok(principal)
-                        }
-                        None => Err(error),
-                    }
+            let outcome = outcome.or_else(|error| {
+                let token_cache = &issuer.state().token_cache;
+                let now = shared.clock.now();
+                if let AuthError::Uncheckable { retry_after, .. } = &error {
+                    token_cache.cannot_check(asker.credential, now + *retry_after);
                 }
+                // A refusal is final; only an outage is answered from a stale entry.
+                let stale = match error {
+                    AuthError::Refused(_) | AuthError::Busy => None,
+                    AuthError::IssuerUnavailable { .. }
+                    | AuthError::Uncheckable { .. }
+                    | AuthError::InvalidResponse { .. } => {
+                        token_cache.find_stale(&asker.credential, now)
+                    }
+                };
+                let stale = stale.ok_or_else(|| error.clone())?;
+                shared.metrics.introspection_cache(CacheResult::Stale);
+                if let Some(others) = shared.stale_log.due(now) {
+                    log::warn!(
+                        request_id:% = trace, token = token.fingerprint(), others = others;
+                        "the token cannot be checked ({error}); serving a stale token read-only"
+                    );
+                }
+                Ok(stale)
             });
             // Release the permit before waking the waiting requests.
-            drop(permit);
+            drop(place);
             completion.complete(outcome);
         })
+    }
+}
+
+/// The slot that a check holds: for the verification of the token, then for its introspection.
+struct Place {
+    permit: FairPermit,
+    introspection: Option<FairGate>,
+}
+
+impl Place {
+    /// Changes to a slot for introspection, if the check does not hold one.
+    async fn introspects(&mut self, asker: &Asker) -> Result<(), AuthError> {
+        if let Some(gate) = self.introspection.take() {
+            let admitted = gate.admit(asker.source, asker.is_known()).await;
+            self.permit = admitted.map_err(|_| AuthError::Busy)?;
+        }
+        Ok(())
     }
 }
 
@@ -159,10 +198,12 @@ async fn check(
     issuer: &IssuerClient,
     shared: &Shared,
     token: &BearerToken,
-    credential: Credential,
+    asker: &Asker,
     context: &TraceContext,
+    place: &mut Place,
 ) -> Outcome {
     let state = issuer.state();
+    let credential = asker.credential;
     shared.restored().await?;
     let digest = Sha256::digest(token.expose()).into();
     for _ in 0..ATTEMPTS {
@@ -172,7 +213,7 @@ async fn check(
             shared.refuse(state, credential, Refusal::Inactive, shared.clock.now());
             return Err(AuthError::Refused(Refusal::Inactive));
         }
-        let verified = match issuer.verify(token).await {
+        let verified = match issuer.verify(token, asker.source).await {
             Err(AuthError::Refused(refusal)) => {
                 shared.refuse(state, credential, refusal, shared.clock.now());
                 return Err(AuthError::Refused(refusal));
@@ -182,14 +223,18 @@ async fn check(
         let (reply, was_introspected) = match verified {
             Some(jwt) if !issuer.introspects_jwts() => (Ok(jwt), false),
             Some(jwt) => {
-                let reply = issuer.introspect(token, context).await?;
+                place.introspects(asker).await?;
+                let reply = issuer.introspect(token, asker, context).await?;
                 if reply.is_unsupported {
                     return Err(invalid_response(DOES_NOT_INTROSPECT_JWTS));
                 }
                 let resource = &state.expectation.resource;
                 (join_claims(jwt.claims, reply, resource), true)
             }
-            None => (Ok(issuer.introspect(token, context).await?), true),
+            None => {
+                place.introspects(asker).await?;
+                (Ok(issuer.introspect(token, asker, context).await?), true)
+            }
         };
         let now = shared.clock.now();
         let validated =
@@ -248,10 +293,13 @@ impl Handler<VerifyLogout> for AuthActor {
             .position(|issuer| Some(issuer.state().name()) == claimed.as_deref())
             .map(|index| (index, Rc::clone(&self.issuers[index])));
         Box::pin(async move {
-            let VerifyLogout { token, permit } = message;
-            let _permit = permit;
+            let VerifyLogout {
+                token,
+                source,
+                permit: _permit,
+            } = message;
             let (index, issuer) = issuer.ok_or(LogoutError::UnknownIssuer)?;
-            let logout = read_logout(&issuer, token.expose_secret()).await?;
+            let logout = read_logout(&issuer, token.expose_secret(), source).await?;
             let subject = logout.subject.ok_or(LogoutError::SubjectNeeded)?;
             if !issuer.state().use_logout(&logout.token_id, logout.until) {
                 return Err(LogoutError::Replayed);
@@ -266,7 +314,11 @@ impl Handler<VerifyLogout> for AuthActor {
 }
 
 /// Verifies a logout token, with newer keys if its key is unknown.
-async fn read_logout(issuer: &IssuerClient, token: &str) -> Result<Logout, LogoutError> {
+async fn read_logout(
+    issuer: &IssuerClient,
+    token: &str,
+    source: Source,
+) -> Result<Logout, LogoutError> {
     let now = issuer.state().clock.now();
     let expected = ExpectedLogout {
         issuer: &issuer.state().expectation.issuer,
@@ -274,11 +326,25 @@ async fn read_logout(issuer: &IssuerClient, token: &str) -> Result<Logout, Logou
         audiences: &issuer.state().settings.logout_audiences,
     };
     let keys = issuer.keys().await.map_err(LogoutError::Unavailable)?;
+    let unknown_key = LogoutFault::Jws(JwsFault::UnknownKey);
     let mut outcome = read_logout_token(token, &keys, expected, now);
-    if outcome.as_ref().err() == Some(&LogoutFault::Jws(JwsFault::UnknownKey)) {
-        let newer = issuer.newer_keys(&keys).await;
-        if let Some(newer) = newer.map_err(LogoutError::Unavailable)? {
-            outcome = read_logout_token(token, &newer, expected, now);
+    if outcome.as_ref().err() == Some(&unknown_key) {
+        let newer = issuer.newer_keys(&keys, Some(source)).await;
+        let wait = match newer.map_err(LogoutError::Unavailable)? {
+            Refreshed::Current(keys) => {
+                outcome = read_logout_token(token, &keys, expected, now);
+                None
+            }
+            Refreshed::Recent(keys, wait) => {
+                outcome = read_logout_token(token, &keys, expected, now);
+                Some(wait)
+            }
+            Refreshed::Later(wait) => Some(wait),
+        };
+        if let (Some(wait), Err(fault)) = (wait, &outcome)
+            && *fault == unknown_key
+        {
+            return Err(LogoutError::Unavailable(key_may_be_new(wait)));
         }
     }
     outcome.map_err(LogoutError::Refused)

@@ -23,6 +23,15 @@ pub enum AuthError {
         /// `Retry-After` of the authorization server, if it sent one.
         retry_after: Option<Duration>,
     },
+    /// The authorization server's response about this token cannot be used. It says nothing about others, and
+    /// the token is not sent again for a while.
+    #[display("the authorization server's answer about the token cannot be used: {source}")]
+    Uncheckable {
+        /// What is wrong with the response.
+        source: Cause,
+        /// For how long the token is not sent again.
+        retry_after: Duration,
+    },
     /// The authorization server's response cannot be used. Never the client's fault.
     #[display("invalid response from the authorization server: {source}")]
     InvalidResponse {

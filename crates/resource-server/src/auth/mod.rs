@@ -30,22 +30,24 @@ use self::{
     shared::Shared,
     single_flight::{Outcome, SingleFlight},
     token_cache::Cached,
-    worker::{Follower, Leader},
+    worker::{Follower, Gates},
 };
 use crate::{
     bearer::BearerToken,
     cause::Cause,
     clock::Clock,
     dpop::proof::{Proof, Window},
-    gate::Gate,
+    fair_gate::{FairGate, Shares},
     issuer::{
         selector::{IssuerSelector, IssuerTokens},
         settings::IssuerSettings,
         state::IssuerState,
     },
     jose::jwt,
+    limits::Source,
     metrics::{AuthMetrics, CacheResult, CircuitState},
     principal::{Credential, Principal},
+    rare_log::RareLog,
     replay_cache::{ReplayCache, ReplayCheck, WhenFull},
     revocation::{
         InMemoryRevocationStore, RevocationStore,
@@ -57,7 +59,7 @@ use crate::{
     validation::Refusal,
 };
 
-pub(crate) use self::worker::Lookup;
+pub(crate) use self::worker::{Leader, Lookup};
 pub use self::{
     error::{AuthError, Stopped},
     shared::Revoked,
@@ -65,9 +67,20 @@ pub use self::{
     worker::AuthWorker,
 };
 
-/// The number of logout tokens that are verified concurrently. It has its own limit, so that a flood of
-/// logout tokens does not delay requests.
-const LOGOUTS_IN_FLIGHT: usize = 16;
+/// The number of logout tokens that are verified concurrently, and of requests that wait for the metadata. They
+/// have their own limits, so that a flood of them does not delay requests with tokens.
+const DOCUMENT_SHARES: Shares = Shares {
+    all: 16,
+    strangers: 16,
+    source: 4,
+};
+
+/// The number of introspection replies over 16 KiB that are in memory at once.
+const LONG_REPLIES: Shares = Shares {
+    all: 8,
+    strangers: 8,
+    source: 2,
+};
 
 /// The number of DPoP proofs that are remembered.
 const PROOFS: usize = 250_000;
@@ -89,8 +102,8 @@ pub(crate) struct AuthSettings {
     pub(crate) stale_scopes: ScopeSet,
     /// The accepted age of DPoP proofs.
     pub(crate) proof_window: Window,
-    /// The maximum number of concurrent introspections.
-    pub(crate) in_flight: usize,
+    /// The maximum number of concurrent introspections, and of concurrent verifications.
+    pub(crate) in_flight: Shares,
     /// How long a request waits for a free slot before it fails as busy.
     pub(crate) failfast: Duration,
     /// Metrics.
@@ -109,8 +122,9 @@ pub struct AuthHandle {
     metadata: Recipient<FetchMetadata>,
     verify_logout: Recipient<VerifyLogout>,
     ping: Recipient<Ping>,
-    gate: Gate,
-    logout_gate: Gate,
+    gates: Gates,
+    metadata_gate: FairGate,
+    logout_gate: FairGate,
     shared: Arc<Shared>,
     proofs: Arc<ReplayCache>,
     proof_lifetime: TimeDelta,
@@ -123,9 +137,13 @@ impl AuthHandle {
     /// are started by [`AuthHandle::start_worker`].
     #[must_use]
     pub(crate) fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
-        let gate = Gate::new(settings.in_flight, settings.failfast);
+        let gate = |shares| FairGate::new(shares, settings.failfast);
+        let gates = Gates {
+            verification: gate(settings.in_flight),
+            introspection: gate(settings.in_flight),
+        };
+        let long_replies = gate(LONG_REPLIES);
         let window = settings.proof_window;
-        let logout_gate = Gate::new(LOGOUTS_IN_FLIGHT, settings.failfast);
         let tokens: Vec<_> = settings
             .issuers
             .iter()
@@ -142,6 +160,7 @@ impl AuthHandle {
                 settings.stale_scopes,
                 clock.clone(),
                 Arc::clone(&settings.metrics),
+                long_replies.clone(),
             ))
         });
         let shared = Arc::new(Shared {
@@ -153,6 +172,7 @@ impl AuthHandle {
             issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
             clock: clock.clone(),
+            stale_log: RareLog::default(),
         });
         let address = AuthActor::start_in_arbiter(arbiter, {
             let shared = Arc::clone(&shared);
@@ -167,8 +187,9 @@ impl AuthHandle {
             metadata: address.clone().recipient(),
             verify_logout: address.clone().recipient(),
             ping: address.recipient(),
-            gate,
-            logout_gate,
+            gates,
+            metadata_gate: gate(DOCUMENT_SHARES),
+            logout_gate: gate(DOCUMENT_SHARES),
             shared,
             proofs: Arc::new(ReplayCache::new(PROOFS, PROOFS_PER_USER, WhenFull::Reject)),
             proof_lifetime: window.back + window.ahead,
@@ -235,11 +256,8 @@ impl AuthHandle {
     pub(crate) fn lookup(&self, token: &BearerToken) -> Result<Lookup, AuthError> {
         let (issuer, credential) = self.locate(token)?;
         let metrics = &self.shared.metrics;
-        if let Some(outcome) = self.cached(issuer, &credential) {
-            metrics.introspection_cache(match outcome {
-                Ok(_) => CacheResult::Hit,
-                Err(_) => CacheResult::NegativeHit,
-            });
+        if let Some((outcome, result)) = self.cached(issuer, &credential) {
+            metrics.introspection_cache(result);
             return Ok(Lookup::Known(outcome));
         }
         let (pending, completion) = self.shared.single_flight.join(credential);
@@ -248,10 +266,13 @@ impl AuthHandle {
             None => CacheResult::Coalesced,
         });
         let follower = Follower(pending);
+        let now = self.shared.clock.now();
+        let token_cache = &self.shared.issuers[issuer].token_cache;
         Ok(match completion {
             Some(completion) => Lookup::Leader(Leader {
                 issuer,
                 credential,
+                known: token_cache.known_user(&credential, now),
                 completion,
                 follower,
             }),
@@ -264,7 +285,7 @@ impl AuthHandle {
     /// arbiter.
     #[must_use]
     pub fn start_worker(&self) -> AuthWorker {
-        AuthWorker::new(self.gate.clone(), Arc::clone(&self.shared))
+        AuthWorker::new(self.gates.clone(), Arc::clone(&self.shared))
     }
 
     /// Whether a proof was presented before (RFC 9449 §11.1).
@@ -287,13 +308,10 @@ impl AuthHandle {
             .check(user.as_bytes(), proof.unique_id(), until, now)
     }
 
-    /// The metadata document of the first issuer (RFC 8414) as JSON text, for clients that look for it at
-    /// the resource.
-    ///
-    /// # Errors
-    /// [`AuthError::Busy`], or that the issuer is unavailable or its metadata invalid.
-    pub async fn metadata(&self) -> Result<Arc<str>, AuthError> {
-        let permit = self.gate.admit().await.map_err(|_| AuthError::Busy)?;
+    /// The metadata document of the first issuer, for [`Guard`](crate::guard::Guard).
+    pub(crate) async fn metadata(&self, source: Source) -> Result<Arc<str>, AuthError> {
+        let admitted = self.metadata_gate.admit(Some(source), false).await;
+        let permit = admitted.map_err(|_| AuthError::Busy)?;
         self.metadata
             .send(FetchMetadata { permit })
             .await
@@ -321,9 +339,14 @@ impl AuthHandle {
 
     /// The name, the used slots and the capacity of each concurrency limit.
     #[must_use]
-    pub fn gates(&self) -> [(&'static str, usize, usize); 2] {
-        [("introspection", &self.gate), ("logout", &self.logout_gate)]
-            .map(|(name, gate)| (name, gate.taken(), gate.depth()))
+    pub fn gates(&self) -> [(&'static str, usize, usize); 4] {
+        [
+            ("introspection", &self.gates.introspection),
+            ("verification", &self.gates.verification),
+            ("metadata", &self.metadata_gate),
+            ("logout", &self.logout_gate),
+        ]
+        .map(|(name, gate)| (name, gate.taken(), gate.depth()))
     }
 
     /// The issuers and the states of their circuit breakers.
@@ -366,16 +389,28 @@ impl AuthHandle {
         Ok((issuer, token_cache.credential(token)))
     }
 
-    fn cached(&self, issuer: usize, credential: &Credential) -> Option<Outcome> {
+    fn cached(&self, issuer: usize, credential: &Credential) -> Option<(Outcome, CacheResult)> {
         let now = self.shared.clock.now();
-        match self.shared.issuers[issuer]
-            .token_cache
-            .find(credential, now)
-        {
-            Cached::Active(principal) => Some(Ok(principal)),
-            Cached::Refused(refusal) => Some(Err(AuthError::Refused(refusal))),
+        let token_cache = &self.shared.issuers[issuer].token_cache;
+        let refused = |error| (Err(error), CacheResult::NegativeHit);
+        match token_cache.find(credential, now) {
+            Cached::Active(principal) => Some((Ok(principal), CacheResult::Hit)),
+            Cached::Refused(refusal) => Some(refused(AuthError::Refused(refusal))),
+            Cached::Uncheckable(left) => Some(match token_cache.find_stale(credential, now) {
+                Some(stale) => (Ok(stale), CacheResult::Stale),
+                None => refused(uncheckable_still(left)),
+            }),
             Cached::Missing => None,
         }
+    }
+}
+
+/// The issuer answered something odd about a token a moment ago.
+fn uncheckable_still(left: Duration) -> AuthError {
+    AuthError::Uncheckable {
+        source: Cause::new("the token could not be checked a moment ago"),
+        // Rounded up to the seconds of `Retry-After`, so that nobody comes back before.
+        retry_after: Duration::from_secs(left.as_millis().div_ceil(1_000) as u64),
     }
 }
 
@@ -392,7 +427,11 @@ impl AuthHandle {
             scopes: Scopes::of_test(),
             stale_scopes: ScopeSet::EMPTY,
             proof_window: Window::default(),
-            in_flight: 1,
+            in_flight: Shares {
+                all: 1,
+                strangers: 1,
+                source: 1,
+            },
             failfast: Duration::ZERO,
             metrics: Arc::default(),
             revocation_store: None,

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     cause::Cause,
+    limits::Source,
     principal::Revocation,
     revocation::{
         LogoutError, OrderError, OrderedBy, RevocationOrder, RevocationStore, RevocationTarget,
@@ -30,17 +31,21 @@ const STORED_AT_ONCE: usize = 10_000;
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
 impl AuthHandle {
-    /// Verifies a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6), and revokes the tokens of the user
-    /// whom it names. Each token is accepted once, unless the revocation could not be stored. Returns the user.
-    ///
-    /// # Errors
-    /// See [`LogoutError`].
-    pub async fn log_out(&self, token: SecretString) -> Result<RevocationTarget, LogoutError> {
-        let admitted = self.logout_gate.admit().await;
+    /// Verifies a logout token, for [`Guard`](crate::guard::Guard).
+    pub(crate) async fn log_out(
+        &self,
+        token: SecretString,
+        source: Source,
+    ) -> Result<RevocationTarget, LogoutError> {
+        let admitted = self.logout_gate.admit(Some(source), false).await;
         let permit = admitted.map_err(|_| LogoutError::Unavailable(AuthError::Busy))?;
         let verified = self
             .verify_logout
-            .send(VerifyLogout { token, permit })
+            .send(VerifyLogout {
+                token,
+                source,
+                permit,
+            })
             .await;
         let VerifiedLogout {
             issuer,

@@ -14,6 +14,7 @@ use crate::{
     issuer::state::IssuerState,
     metrics::AuthMetrics,
     principal::{Credential, Revocation},
+    rare_log::RareLog,
     revocation::{OrderError, RevocationOrder, RevocationTarget, log::RevocationLog},
     validation::Refusal,
 };
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) issuers: Vec<Arc<IssuerState>>,
     pub(crate) metrics: Arc<AuthMetrics>,
     pub(crate) clock: Clock,
+    /// Limits the lines about stale tokens.
+    pub(crate) stale_log: RareLog,
 }
 
 impl Shared {

@@ -10,7 +10,10 @@ use super::{
     shared::Shared,
     single_flight::{Completion, Outcome, PendingOutcome},
 };
-use crate::{bearer::BearerToken, gate::Gate, principal::Credential, trace_context::TraceContext};
+use crate::{
+    bearer::BearerToken, fair_gate::FairGate, issuer::asker::Asker, jose::jwt, limits::Source,
+    principal::Credential, principal::UserId, trace_context::TraceContext,
+};
 
 /// The introspection actor of one worker thread. A request whose token is not cached stays on its thread,
 /// and every worker thread introspects. Clones share the actor.
@@ -18,8 +21,18 @@ use crate::{bearer::BearerToken, gate::Gate, principal::Credential, trace_contex
 pub struct AuthWorker {
     /// Restarted when it has stopped.
     actor: Rc<RefCell<Addr<AuthActor>>>,
-    gate: Gate,
+    gates: Gates,
     shared: Arc<Shared>,
+}
+
+/// The concurrency limits of the two steps of a check. A token that waits for keys holds no slot for
+/// introspection.
+#[derive(Clone)]
+pub(crate) struct Gates {
+    /// Tokens whose signatures are verified, which may wait for keys.
+    pub(crate) verification: FairGate,
+    /// Introspections.
+    pub(crate) introspection: FairGate,
 }
 
 /// The result of looking up a token in the cache.
@@ -36,8 +49,17 @@ pub(crate) enum Lookup {
 pub(crate) struct Leader {
     pub(super) issuer: usize,
     pub(super) credential: Credential,
+    /// The user, if the token was active when its issuer was asked last.
+    pub(super) known: Option<UserId>,
     pub(super) completion: Completion,
     pub(super) follower: Follower,
+}
+
+impl Leader {
+    /// Whether the token was active when its issuer was asked last.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
 }
 
 /// Waits for the introspection of another request.
@@ -52,40 +74,55 @@ impl Follower {
 }
 
 impl AuthWorker {
-    pub(super) fn new(gate: Gate, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(gates: Gates, shared: Arc<Shared>) -> Self {
         Self {
             actor: Rc::new(RefCell::new(AuthActor::new(&shared).start())),
-            gate,
+            gates,
             shared,
         }
     }
 
-    /// Introspects a token. `None` if the actor stopped meanwhile. The trace of the request is propagated
-    /// to the issuer.
+    /// Checks a token with its issuer. `None` if the actor stopped meanwhile. `source` is that of the request,
+    /// `None` if a stream asks again. The trace of the request is propagated to the issuer.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the gate limits the messages, and the follower receives the outcome"
+        reason = "the gates limit the messages, and the follower receives the outcome"
     )]
     pub(crate) async fn introspect(
         &self,
         leader: Leader,
         token: &BearerToken,
+        source: Option<Source>,
         context: &TraceContext,
     ) -> Option<Outcome> {
         let Leader {
             issuer,
             credential,
+            known,
             completion,
             follower,
         } = leader;
-        match self.gate.admit().await {
+        let asker = Asker {
+            credential,
+            source,
+            user: known,
+        };
+        let settings = &self.shared.issuers[issuer].settings;
+        let is_verified = settings.jwt.is_some() && jwt::peek_issuer(token).is_some();
+        let gate = if is_verified {
+            &self.gates.verification
+        } else {
+            &self.gates.introspection
+        };
+        match gate.admit(source, asker.is_known()).await {
             Ok(permit) => self.actor().do_send(Introspect {
                 issuer,
                 token: token.clone(),
-                credential,
+                asker,
                 context: context.clone(),
                 completion,
                 permit,
+                introspection: is_verified.then(|| self.gates.introspection.clone()),
             }),
             Err(_) => completion.complete(Err(AuthError::Busy)),
         }

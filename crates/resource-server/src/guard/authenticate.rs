@@ -7,11 +7,11 @@ use url::form_urlencoded;
 
 use super::{refused::Refused, state::Guard};
 use crate::{
-    auth::{AuthError, AuthWorker, Lookup, RevocationEpoch},
+    auth::{AuthError, AuthWorker, Leader, Lookup, RevocationEpoch},
     bearer::{BearerToken, Presentation, Scheme},
     cause::Cause,
     dpop::proof::{Proof, ProofFault},
-    limits::Exceeded,
+    limits::{Exceeded, Source},
     principal::Principal,
     replay_cache::ReplayCheck,
     trace_context::TraceContext,
@@ -133,16 +133,22 @@ impl Guard {
             .app_data::<AuthWorker>()
             .ok_or_else(|| unavailable("the guard is not mounted in this App"))?
             .clone();
-        // If this request is over its limit, another one may still become the leader.
-        let admit = || budget.reserve().map_err(Failure::Limit);
+        // If this request is over its limit, another one may still become the leader. A token that was active
+        // before counts, and is not held up by the unknown tokens of its source.
+        let admit = |leader: &Leader| match budget.reserve() {
+            Err(exceeded) if !leader.is_known() => Err(Failure::Limit(exceeded)),
+            _ => Ok(Some(budget.source())),
+        };
         let outcome = self.look_up(&worker, &token, context, admit).await;
         let principal = match outcome {
             Ok(principal) => {
                 budget.refund();
                 principal
             }
-            // Only a refused token counts against the limit.
+            // A refused token counts against the limit, and so does one about which its issuer answers
+            // something odd; an outage does not.
             Err(Failure::Auth(AuthError::Refused(refusal))) => return Err(refuse(refusal)),
+            Err(Failure::Auth(error @ AuthError::Uncheckable { .. })) => return Err(error.into()),
             Err(Failure::Auth(error)) => {
                 budget.refund();
                 return Err(error.into());
@@ -176,22 +182,23 @@ impl Guard {
         token: &BearerToken,
         context: &TraceContext,
     ) -> Result<Arc<Principal>, AuthError> {
-        self.look_up(worker, token, context, || Ok(())).await
+        self.look_up(worker, token, context, |_| Ok(None)).await
     }
 
+    /// `admit` decides whether this request may become a leader, and tells its source.
     async fn look_up<E: From<AuthError>>(
         &self,
         worker: &AuthWorker,
         token: &BearerToken,
         context: &TraceContext,
-        admit: impl Fn() -> Result<(), E>,
+        admit: impl Fn(&Leader) -> Result<Option<Source>, E>,
     ) -> Result<Arc<Principal>, E> {
         for _ in 0..ATTEMPTS {
             let outcome = match self.0.auth.lookup(token)? {
                 Lookup::Known(outcome) => Some(outcome),
                 Lookup::Leader(leader) => {
-                    admit()?;
-                    worker.introspect(leader, token, context).await
+                    let source = admit(&leader)?;
+                    worker.introspect(leader, token, source, context).await
                 }
                 Lookup::Follower(follower) => follower.outcome().await,
             };

@@ -14,17 +14,24 @@ use crate::{
     challenge::Challenger,
     clock::Clock,
     dpop::{nonce::Nonces, proof::Window, rules::ProofRules},
+    fair_gate::Shares,
     issuer::Issuer,
     limits::{Limits, RateLimits},
     metadata::{self, ProtectedResourceMetadata, ResourceDescription},
     metrics::AuthMetrics,
+    rare_log::RareLog,
     revocation::RevocationStore,
     scope::{ScopeError, Scopes},
     url::{ResourceUri, UrlFault},
 };
 
-/// The maximum number of concurrent introspections.
-const INTROSPECTIONS_IN_FLIGHT: usize = 256;
+/// The maximum number of concurrent introspections: of all requests, of those with unknown tokens, and of those
+/// of one source.
+const INTROSPECTIONS_IN_FLIGHT: Shares = Shares {
+    all: 256,
+    strangers: 192,
+    source: 64,
+};
 
 /// How long a request waits for a free slot before it fails with 503.
 const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
@@ -278,6 +285,7 @@ impl GuardBuilder {
             document,
             resource,
             clock: self.clock,
+            unavailable_log: RareLog::default(),
         })))
     }
 }

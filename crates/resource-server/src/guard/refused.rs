@@ -90,6 +90,13 @@ impl From<AuthError> for Refused {
                 retry_after,
                 source,
             },
+            AuthError::Uncheckable {
+                source,
+                retry_after,
+            } => Self::IssuerUnavailable {
+                retry_after: Some(retry_after),
+                source,
+            },
             AuthError::InvalidResponse { source } => Self::IssuerUnavailable {
                 retry_after: None,
                 source,
@@ -165,7 +172,9 @@ impl Refused {
                 retry_after,
                 source,
             } => {
-                log::warn!("the authorization server is unavailable: {source}");
+                if let Some(others) = guard.0.unavailable_log.due(guard.0.clock.now()) {
+                    log::warn!(others = others; "a request is answered with 503: {source}");
+                }
                 let (mut response, body) = respond(503, "temporarily_unavailable", CANNOT_CHECK);
                 response.insert_header(wait(retry_after.unwrap_or(RETRY_LATER)));
                 (response, body)

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, web::ServiceConfig};
+use secrecy::SecretString;
 
 use super::document::MetadataDocument;
 use crate::{
-    auth::AuthHandle,
+    auth::{AuthError, AuthHandle},
     challenge::Challenger,
     clock::Clock,
     dpop::rules::ProofRules,
     limits::{Exceeded, Limits, SecretAttempt},
     metadata,
+    rare_log::RareLog,
+    revocation::{LogoutError, RevocationTarget},
     scope::Scopes,
     url::ResourceUri,
 };
@@ -54,6 +57,8 @@ pub(super) struct State {
     pub(super) resource: ResourceUri,
     pub(super) document: MetadataDocument,
     pub(super) clock: Clock,
+    /// Limits the lines about tokens that cannot be checked.
+    pub(super) unavailable_log: RareLog,
 }
 
 impl Guard {
@@ -82,6 +87,31 @@ impl Guard {
     #[must_use]
     pub fn auth(&self) -> &AuthHandle {
         &self.0.auth
+    }
+
+    /// The metadata document of the first issuer (RFC 8414) as JSON text, for clients that look for it at
+    /// the resource.
+    ///
+    /// # Errors
+    /// [`AuthError::Busy`], or that the issuer is unavailable or its metadata invalid.
+    pub async fn issuer_metadata(&self, request: &HttpRequest) -> Result<Arc<str>, AuthError> {
+        let source = self.0.limits.source(request);
+        self.0.auth.metadata(source).await
+    }
+
+    /// Verifies the logout token (OpenID Connect Back-Channel Logout 1.0 §2.6) of a request, and revokes the tokens
+    /// of the user whom it names. Each token is accepted once, unless the revocation could not be stored. Returns
+    /// the user.
+    ///
+    /// # Errors
+    /// See [`LogoutError`].
+    pub async fn log_out(
+        &self,
+        request: &HttpRequest,
+        token: SecretString,
+    ) -> Result<RevocationTarget, LogoutError> {
+        let source = self.0.limits.source(request);
+        self.0.auth.log_out(token, source).await
     }
 
     /// The settings of challenges.

@@ -1,6 +1,7 @@
 //! The calls to one authorization server: introspection, metadata and keys.
 
 use std::{
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,23 +12,25 @@ use actix_web::http::{
 };
 use awc::ClientRequest;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::form_urlencoded;
 
-use super::client_authentication::{ClientAuthentication, ClientAuthenticationMethod};
 use super::{
+    asker::Asker,
+    client_authentication::{ClientAuthentication, ClientAuthenticationMethod},
     credential_rotation::Attempt,
-    http_client::{CallError, IssuerHttpClient, Reply, invalid_response, timed_out},
-    metadata::{Metadata, uri},
+    document_cache::Refreshed,
+    http_client::{IssuerHttpClient, Reply, invalid_response, timed_out},
+    outcome::{CallError, Finding, UNCHECKABLE_FOR},
     state::IssuerState,
 };
 use crate::{
     auth::error::AuthError,
     bearer::BearerToken,
     cause::Cause,
+    clock::Timestamp,
     jose::{
         client_assertion::{ASSERTION_TYPE, ClientKey},
         jws::JwsFault,
@@ -35,29 +38,29 @@ use crate::{
         keys::KeySet,
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
     },
+    limits::Source,
     metrics::Introspection,
     request_id::RequestId,
     trace_context::{SpanId, TraceContext},
     validation::{Claims, IntrospectionReply, Refusal, read_reply},
 };
 
-/// The shortest time between two refreshes of the key set because of unknown key ids.
-const KEYS_PAUSE: TimeDelta = TimeDelta::seconds(30);
-
-/// The client of one authorization server on one thread.
+/// The client of one authorization server on one thread. Clones share its connections.
+#[derive(Clone)]
 pub(crate) struct IssuerClient {
-    state: Arc<IssuerState>,
-    http: IssuerHttpClient,
+    pub(super) state: Arc<IssuerState>,
+    pub(super) http: Rc<IssuerHttpClient>,
 }
 
 impl IssuerClient {
     pub(crate) fn new(state: Arc<IssuerState>) -> Self {
         Self {
-            http: IssuerHttpClient::new(
+            http: Rc::new(IssuerHttpClient::new(
                 state.settings.timeout,
                 state.trust.clone(),
                 &state.destinations,
-            ),
+                state.long_replies.clone(),
+            )),
             state,
         }
     }
@@ -73,107 +76,137 @@ impl IssuerClient {
         Some(client.client_id.as_str()).filter(|client_id| !client_id.is_empty())
     }
 
-    /// Introspects a token (RFC 7662 §2). A call that fails in a retryable way is made once more; after
-    /// several consecutive failures the circuit opens.
+    /// Introspects a token (RFC 7662 §2). A call that fails in a retryable way is made once more. What a failure
+    /// says is recorded: about the endpoint, the source, or nothing but this token.
     pub(crate) async fn introspect(
         &self,
         token: &BearerToken,
+        asker: &Asker,
         context: &TraceContext,
     ) -> Result<IntrospectionReply, AuthError> {
-        self.state.admit().map_err(|wait| {
-            self.state.metrics.introspection_skipped();
-            AuthError::IssuerUnavailable {
-                source: Cause::new("circuit open after several consecutive failures"),
-                retry_after: Some(wait),
-            }
-        })?;
+        self.admit(asker, context).await?;
         let began = Instant::now();
         let limit = self.state.settings.timeout;
-        let outcome = timeout(limit, self.introspect_twice(token, context))
+        let outcome = timeout(limit, self.introspect_twice(token, asker, context))
             .await
-            .unwrap_or_else(|_| Err(timed_out(limit)));
-        self.state.record_outcome(&outcome);
+            .unwrap_or_else(|_| Err(unanswered_in(limit)));
+        self.state.record(asker, &outcome);
         let label = match &outcome {
             Ok(reply) if reply.active => Introspection::Active,
             Ok(_) => Introspection::Inactive,
-            Err(AuthError::IssuerUnavailable { .. }) => Introspection::Unavailable,
-            Err(_) => Introspection::InvalidResponse,
+            Err(failed) => match failed.finding {
+                Finding::Unreachable | Finding::Unanswered => Introspection::Unavailable,
+                Finding::RateLimited(_) => Introspection::RateLimited,
+                Finding::ServerError | Finding::Token | Finding::Nothing => {
+                    Introspection::InvalidResponse
+                }
+            },
         };
         self.state.metrics.introspection(label, began.elapsed());
-        outcome
+        outcome.map_err(|failed| failed.error)
+    }
+
+    /// Admits a call: the source may have to wait, and the circuit may be open. In the latter case one call is
+    /// made as a probe now and then. It asks about a random token, so that no client decides its outcome,
+    /// and any whole response closes the circuit.
+    async fn admit(&self, asker: &Asker, context: &TraceContext) -> Result<(), AuthError> {
+        if !self.state.admit(asker)? {
+            return Ok(());
+        }
+        let nobodys = RequestId::random().to_string();
+        let limit = self.state.settings.timeout;
+        let outcome = timeout(limit, self.introspect_once(&nobodys, None, context))
+            .await
+            .unwrap_or_else(|_| Err(unanswered_in(limit)));
+        self.state.record_probe(outcome.map(|_| ()))
     }
 
     async fn introspect_twice(
         &self,
         token: &BearerToken,
+        asker: &Asker,
         context: &TraceContext,
-    ) -> Result<IntrospectionReply, AuthError> {
-        match self.introspect_once(token, context).await {
-            Ok(reply) => Ok(reply),
+    ) -> Result<IntrospectionReply, CallError> {
+        let once = || self.introspect_once(token.expose(), asker.source, context);
+        match once().await {
             Err(CallError {
                 error,
                 is_retryable: true,
+                ..
             }) => {
                 log::debug!(issuer:% = self.state.settings.url; "introspection is retried once: {error}");
                 sleep(jitter()).await;
-                self.introspect_once(token, context)
-                    .await
-                    .map_err(|failed| failed.error)
+                once().await
             }
-            Err(CallError { error, .. }) => Err(error),
+            outcome => outcome,
         }
     }
 
     async fn introspect_once(
         &self,
-        token: &BearerToken,
+        token: &str,
+        source: Option<Source>,
         context: &TraceContext,
     ) -> Result<IntrospectionReply, CallError> {
+        let unable = |why: &str| CallError::of_this_server(invalid_response(why));
         let uri = match &self.state.introspection {
-            Some(uri) => uri.clone()?,
-            None => self.metadata().await?.introspection.clone()?,
+            Some(uri) => uri.clone().map_err(CallError::of_this_server)?,
+            None => {
+                let metadata = self.metadata().await.map_err(CallError::of_document)?;
+                metadata
+                    .introspection
+                    .clone()
+                    .map_err(CallError::of_this_server)?
+            }
         };
         let (Some(client), Some(secret)) = (&self.state.settings.client, &self.state.secret) else {
-            return Err(invalid_response("no client is configured to introspect with").into());
+            return Err(unable("no client is configured to introspect with"));
         };
         let attempts = secret.attempts(self.state.clock.now()).await;
-        if attempts.is_empty() {
-            return Err(invalid_response(
-"no client secret available: the file is unreadable or the secret was just rejected").into());
-        }
-        for attempt in attempts {
-            let (request, body) = match self.request(&uri, token, client, &attempt) {
+        let mut outcome = Err(unable(
+            "no client secret available: the file is unreadable or the secret was just rejected",
+        ));
+        let mut rejected = None;
+        for attempt in &attempts {
+            let (request, body) = match self.request(&uri, token, client, attempt) {
                 Ok(request) => request,
                 Err(error) => {
                     // A partly written key in the file must not prevent the use of the current one.
                     let now = self.state.clock.now();
-                    secret.record_outcome(&attempt, false, now).await;
+                    secret.record_outcome(attempt, false, now).await;
                     log::error!(issuer:% = self.state.settings.url; "a secret cannot be used: {error}");
                     continue;
                 }
             };
             let request = within_trace(request, context);
-            let reply = self.http.send(request, body).await?;
-            let accepted = !is_client_rejected(&reply);
-            secret
-                .record_outcome(&attempt, accepted, self.state.clock.now())
-                .await;
-            if accepted {
-                return self.read(client, &reply).await;
+            let reply = self.http.send(request, body, source).await?;
+            let now = self.state.clock.now();
+            if is_client_rejected(&reply) {
+                outcome = Err(CallError::of_status(reply.status, &reply.headers, now));
+                rejected = Some(attempt);
+                continue;
             }
+            // Some servers reject an odd token as they reject a client, so a secret is known to be wrong only
+            // if the same token has a reply with another one.
+            if reply.status == StatusCode::OK {
+                if let Some(rejected) = rejected {
+                    secret.record_outcome(rejected, false, now).await;
+                }
+                secret.record_outcome(attempt, true, now).await;
+            }
+            return self.read(client, &reply, source).await;
         }
-        log::error!(
-            issuer:% = self.state.settings.url;
-            "the authorization server rejects the credentials of this resource server; check the configured client id and client secret"
-        );
-        Err(invalid_response("the credentials of this resource server are rejected").into())
+        if rejected.is_some() {
+            self.state.log_rejected_client();
+        }
+        outcome
     }
 
     /// The introspection request with one of the secrets, and its body.
     fn request(
         &self,
         uri: &Uri,
-        token: &BearerToken,
+        token: &str,
         client: &ClientAuthentication,
         attempt: &Attempt,
     ) -> Result<(ClientRequest, String), AuthError> {
@@ -182,11 +215,11 @@ impl IssuerClient {
         } = client;
         let secret = attempt.secret.expose_secret();
         // Enough capacity, unless much of the token has to be percent-encoded.
-        let buffer = String::with_capacity(token.expose().len() + 64);
+        let buffer = String::with_capacity(token.len() + 64);
         let mut form = form_urlencoded::Serializer::new(buffer);
-        form.append_pair("token", token.expose())
+        form.append_pair("token", token)
             .append_pair("token_type_hint", "access_token");
-        let mut request = self.http.post(uri);
+        let mut request = self.http.post(uri)?;
         match method {
             ClientAuthenticationMethod::SecretBasic => {
                 request =
@@ -244,24 +277,32 @@ impl IssuerClient {
         &self,
         client: &ClientAuthentication,
         reply: &Reply,
+        source: Option<Source>,
     ) -> Result<IntrospectionReply, CallError> {
+        let now = self.state.clock.now();
         if !self.state.settings.signed_replies || reply.status != StatusCode::OK {
-            return read(reply);
+            return read(reply, now);
         }
         let expected = ExpectedReply {
             issuer: &self.state.settings.url,
             client_id: &client.client_id,
         };
-        let now = self.state.clock.now();
-        let mut keys = self.keys().await?;
-        let mut outcome = read_signed_reply(&reply.body, &keys, expected, now);
-        if outcome.as_ref().err() == Some(&SignedReplyFault::Jws(JwsFault::UnknownKey))
-            && let Some(newer) = self.newer_keys(&keys).await?
-        {
-            keys = newer;
-            outcome = read_signed_reply(&reply.body, &keys, expected, now);
-        }
-        outcome.map_err(|fault| invalid_response(fault.to_string()).into())
+        let verify = |keys: &KeySet| match read_signed_reply(&reply.body, keys, expected, now) {
+            Err(SignedReplyFault::Jws(JwsFault::UnknownKey)) => None,
+            outcome => Some(outcome),
+        };
+        let unavailable = CallError::of_this_server;
+        let keys = self.keys().await.map_err(unavailable)?;
+        let outcome = match verify(&keys) {
+            Some(outcome) => Some(outcome),
+            None => match self.newer_keys(&keys, source).await.map_err(unavailable)? {
+                Refreshed::Current(keys) | Refreshed::Recent(keys, _) => verify(&keys),
+                Refreshed::Later(_) => None,
+            },
+        };
+        outcome
+            .unwrap_or(Err(SignedReplyFault::Jws(JwsFault::UnknownKey)))
+            .map_err(|fault| CallError::of_token(fault.to_string()))
     }
 
     /// Verifies a token that is a JWT (RFC 9068) with the keys of the issuer. `None` if it is not a JWT, or
@@ -270,6 +311,7 @@ impl IssuerClient {
     pub(crate) async fn verify(
         &self,
         token: &BearerToken,
+        source: Option<Source>,
     ) -> Result<Option<IntrospectionReply>, AuthError> {
         let Some(settings) = &self.state.settings.jwt else {
             return Ok(None);
@@ -287,18 +329,23 @@ impl IssuerClient {
         }
         let keys = self.keys().await?;
         let now = self.state.clock.now();
-        let fault = match jwt::access_token(token, &keys, now) {
-            Ok(reply) => return Ok(Some(reply)),
-            Err(fault) => fault,
+        let verify = |keys: &KeySet| match jwt::access_token(token, keys, now) {
+            Err(TokenFault::UnknownKey) => None,
+            outcome => Some(outcome),
         };
-        if fault == TokenFault::UnknownKey
-            && let Some(newer) = self.newer_keys(&keys).await?
-        {
-            return jwt::access_token(token, &newer, now)
-                .map(Some)
-                .map_err(|fault| AuthError::Refused(fault.refusal()));
-        }
-        Err(AuthError::Refused(fault.refusal()))
+        let outcome = match verify(&keys) {
+            Some(outcome) => outcome,
+            None => match self.newer_keys(&keys, source).await? {
+                Refreshed::Current(keys) => verify(&keys).unwrap_or(Err(TokenFault::UnknownKey)),
+                Refreshed::Recent(keys, wait) => {
+                    verify(&keys).ok_or_else(|| key_may_be_new(wait))?
+                }
+                Refreshed::Later(wait) => return Err(key_may_be_new(wait)),
+            },
+        };
+        outcome
+            .map(Some)
+            .map_err(|fault| AuthError::Refused(fault.refusal()))
     }
 
     /// Whether a verified JWT is introspected as well.
@@ -308,64 +355,6 @@ impl IssuerClient {
             .jwt
             .as_ref()
             .is_some_and(|jwt| jwt.introspected)
-    }
-
-    /// The metadata of the issuer, from the cache if possible.
-    pub(crate) async fn metadata(&self) -> Result<Arc<Metadata>, AuthError> {
-        let fetch = async || self.fetch_metadata().await;
-        self.state.metadata.get(self.state.clock.now(), fetch).await
-    }
-
-    /// The keys of the issuer, from the cache if possible.
-    pub(crate) async fn keys(&self) -> Result<Arc<KeySet>, AuthError> {
-        let fetch = async || self.fetch_keys().await;
-        self.state.keys.get(self.state.clock.now(), fetch).await
-    }
-
-    /// Newer keys than `seen`, which lacks a key; `None` if there are none.
-    pub(crate) async fn newer_keys(
-        &self,
-        seen: &Arc<KeySet>,
-    ) -> Result<Option<Arc<KeySet>>, AuthError> {
-        let fetch = async || self.fetch_keys().await;
-        self.state
-            .keys
-            .refresh(seen, KEYS_PAUSE, self.state.clock.now(), fetch)
-            .await
-    }
-
-    async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
-        let uri = match &self.state.settings.keys_url {
-            Some(url) => uri(url)?,
-            None => self.metadata().await?.keys.clone()?,
-        };
-        let reply = self.http.fetch(&uri).await?;
-        if reply.status != StatusCode::OK {
-            return Err(invalid_response(format!(
-                "status {} for keys",
-                reply.status.as_u16()
-            )));
-        }
-        KeySet::read(&reply.body).map_err(|fault| invalid_response(fault.to_string()))
-    }
-
-    async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
-        let mut last = invalid_response("no metadata at the well-known URLs of the issuer");
-        let urls = match &self.state.settings.metadata_url {
-            Some(url) => vec![url.clone()],
-            None => self.state.settings.url.metadata_urls(),
-        };
-        for url in urls {
-            let reply = self.http.fetch(&uri(&url)?).await?;
-            if reply.status != StatusCode::OK {
-                continue;
-            }
-            match Metadata::read(&reply.body, &self.state.settings, &self.state.destinations) {
-                Ok(metadata) => return Ok(metadata),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 }
 
@@ -391,12 +380,12 @@ fn is_client_rejected(reply: &Reply) -> bool {
     ) || (reply.status == StatusCode::BAD_REQUEST && is_error(&reply.body, "invalid_client"))
 }
 
-fn read(reply: &Reply) -> Result<IntrospectionReply, CallError> {
+fn read(reply: &Reply, now: Timestamp) -> Result<IntrospectionReply, CallError> {
     match reply.status {
-        StatusCode::OK => read_reply(&reply.body).map_err(|error| {
+        StatusCode::OK => read_reply(without_mark(&reply.body)).map_err(|error| {
             // The error text can contain bytes of the reply, so only its category is kept.
             let kind = error.classify();
-            invalid_response(format!("not an introspection reply ({kind:?})")).into()
+            CallError::of_token(format!("not an introspection reply ({kind:?})"))
         }),
         status if status.is_client_error() && is_unsupported(&reply.body) => {
             // Some servers send this for a kind of token that they do not introspect: a property of the
@@ -407,8 +396,13 @@ fn read(reply: &Reply) -> Result<IntrospectionReply, CallError> {
                 is_unsupported: true,
             })
         }
-        status => Err(invalid_response(format!("status {}", status.as_u16())).into()),
+        status => Err(CallError::of_status(status, &reply.headers, now)),
     }
+}
+
+/// The text after a byte order mark, which a reader of JSON may ignore (RFC 8259 §8.1).
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 /// `client_secret_basic`, both parts form-encoded first (RFC 6749 §2.3.1).
@@ -440,6 +434,25 @@ fn error_code(body: &[u8]) -> Option<String> {
     }
     let error: OAuthError = serde_json::from_slice(body).ok()?;
     Some(error.error)
+}
+
+/// The key of a token is not in a key set that was fetched before the token came: it may be a new one.
+pub(crate) fn key_may_be_new(wait: Duration) -> AuthError {
+    AuthError::Uncheckable {
+        source: Cause::new("its key is not in the key set, which was fetched a moment ago"),
+        // Whole seconds, as `Retry-After` has them.
+        retry_after: Duration::from_millis(wait.as_millis().div_ceil(1_000) as u64 * 1_000)
+            .min(UNCHECKABLE_FOR * 2),
+    }
+}
+
+/// There was no response within the time limit.
+fn unanswered_in(limit: Duration) -> CallError {
+    CallError {
+        error: timed_out(limit),
+        finding: Finding::Unanswered,
+        is_retryable: false,
+    }
 }
 
 /// The delay before the retry: 50 to 150 ms.

@@ -1,37 +1,51 @@
 //! A cached document of an authorization server: its metadata or its key set.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
-use tokio::{sync::Mutex, time::Instant};
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use tokio::{sync::watch, time::timeout};
 
-use crate::{auth::error::AuthError, clock::Timestamp};
+use crate::{auth::error::AuthError, cause::Cause, clock::Timestamp, limits::Source};
 
-/// After a failed fetch a stale document is returned for this time without another attempt, so that requests
-/// do not wait for a server that hangs.
-const RETRY_INTERVAL: TimeDelta = TimeDelta::seconds(5);
+/// After a failed fetch an old document is returned for this time without another attempt.
+const PAUSE_WITH_DOCUMENT: TimeDelta = TimeDelta::seconds(5);
 
-/// A document with its lifetime, fetched on demand. The lock is held during a fetch, so that concurrent
-/// requests share it.
+/// The same for the error of the fetch, if there is no document.
+const PAUSE_WITHOUT_DOCUMENT: TimeDelta = TimeDelta::seconds(1);
+
+/// How long requests wait for a fetch if there is an old document that they may use.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The shortest time between two fetches because something is missing in the document.
+const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(1);
+
+/// The same for one source: anybody can send a token that names a key that is missing.
+const REFRESH_INTERVAL_OF_SOURCE: TimeDelta = TimeDelta::seconds(10);
+
+/// The number of sources whose last refresh is remembered.
+const SOURCES: usize = 1_000;
+
+/// A document with its lifetime, fetched on demand. One fetch is in flight at a time. It belongs to no request:
+/// it goes on when those that wait for it give up.
 pub(crate) struct CachedDocument<T> {
     state: Mutex<State<T>>,
     lifetime: TimeDelta,
     /// Stale-if-error (RFC 5861 §4), counted from the fetch.
     max_age_on_error: TimeDelta,
+    /// When a source caused a refresh last.
+    refreshed_by: Cache<Source, Timestamp>,
 }
 
 struct State<T> {
     current: Option<Current<T>>,
-    failed: Option<Failed>,
-    /// The time of the last refresh, and its error if it failed.
-    refreshed: Option<(Timestamp, Option<AuthError>)>,
-}
-
-struct Failed {
-    /// Requests that began to wait before this share the error.
-    failed_at: Instant,
-    at: Timestamp,
-    error: AuthError,
+    failed: Option<(Timestamp, AuthError)>,
+    fetching: Option<Fetching<T>>,
+    refreshed_at: Option<Timestamp>,
 }
 
 struct Current<T> {
@@ -39,202 +53,231 @@ struct Current<T> {
     fetched_at: Timestamp,
 }
 
-impl<T> CachedDocument<T> {
-    /// The document is fetched again after `lifetime`; while that fails, the old one is used until it is
-    /// `max_age_on_error` old.
-    pub(crate) fn new(lifetime: TimeDelta, max_age_on_error: TimeDelta) -> Self {
+type Fetched<T> = Result<Arc<T>, AuthError>;
+type Outcome<T> = watch::Receiver<Option<Fetched<T>>>;
+
+struct Fetching<T> {
+    began: Instant,
+    outcome: Outcome<T>,
+}
+
+impl<T> Clone for Fetching<T> {
+    fn clone(&self) -> Self {
         Self {
-            state: Mutex::new(State {
-                current: None,
-                failed: None,
-                refreshed: None,
-            }),
-            lifetime,
-            max_age_on_error,
+            began: self.began,
+            outcome: self.outcome.clone(),
         }
-    }
-
-    /// Returns the document, and fetches it if it is missing or too old.
-    ///
-    /// # Errors
-    /// The error of the fetch, if there is no stale document to use.
-    pub(crate) async fn get(
-        &self,
-        now: Timestamp,
-        fetch: impl AsyncFnOnce() -> Result<T, AuthError>,
-    ) -> Result<Arc<T>, AuthError> {
-        let asked_at = Instant::now();
-        let mut state = self.state.lock().await;
-        if let Some(current) = &state.current
-            && now < current.fetched_at + self.lifetime
-        {
-            return Ok(Arc::clone(&current.document));
-        }
-        if let (Some(current), Some(failed)) = (&state.current, &state.failed)
-            && now < current.fetched_at + self.max_age_on_error
-            && (failed.at..failed.at + RETRY_INTERVAL).contains(&now)
-        {
-            return Ok(Arc::clone(&current.document));
-        }
-        // Requests that waited for a failed fetch share its error; later ones fetch again.
-        let error = match &state.failed {
-            Some(failed) if failed.failed_at >= asked_at => failed.error.clone(),
-            _ => match fetch().await {
-                Ok(document) => return Ok(state.keep(document, now)),
-                Err(error) => {
-                    log::warn!("a document of the authorization server cannot be fetched: {error}");
-                    state.failed = Some(Failed {
-                        failed_at: Instant::now(),
-                        at: now,
-                        error: error.clone(),
-                    });
-                    error
-                }
-            },
-        };
-        match &state.current {
-            Some(current) if now < current.fetched_at + self.max_age_on_error => {
-                Ok(Arc::clone(&current.document))
-            }
-            _ => Err(error),
-        }
-    }
-
-    /// Returns a newer document than `seen`, because something is missing there, such as a key; `None` if
-    /// there is none. It is fetched at most once per `pause`, so that a client that invents key ids cannot
-    /// cause unlimited fetches.
-    ///
-    /// # Errors
-    /// The error of the last fetch, until the pause is over: whether something is really missing is unknown
-    /// until a fetch succeeds.
-    pub(crate) async fn refresh(
-        &self,
-        seen: &Arc<T>,
-        pause: TimeDelta,
-        now: Timestamp,
-        fetch: impl AsyncFnOnce() -> Result<T, AuthError>,
-    ) -> Result<Option<Arc<T>>, AuthError> {
-        let mut state = self.state.lock().await;
-        if let Some(current) = &state.current
-            && !Arc::ptr_eq(&current.document, seen)
-        {
-            return Ok(Some(Arc::clone(&current.document)));
-        }
-        if let Some((at, failure)) = &state.refreshed
-            && now < *at + pause
-        {
-            return failure.clone().map_or(Ok(None), Err);
-        }
-        let fetched = fetch().await;
-        state.refreshed = Some((now, fetched.as_ref().err().cloned()));
-        Ok(Some(state.keep(fetched?, now)))
     }
 }
 
-impl<T> State<T> {
-    fn keep(&mut self, document: T, now: Timestamp) -> Arc<T> {
-        let document = Arc::new(document);
-        self.current = Some(Current {
-            document: Arc::clone(&document),
-            fetched_at: now,
-        });
-        self.failed = None;
-        document
+/// A fetch that has begun. Dropped without an outcome, it failed.
+pub(crate) struct Fetch<T> {
+    cache: Arc<CachedDocument<T>>,
+    outcome: watch::Sender<Option<Fetched<T>>>,
+    at: Timestamp,
+    is_complete: bool,
+}
+
+/// What there is for a request that misses something in the document.
+#[derive(Debug)]
+pub(crate) enum Refreshed<T> {
+    /// A document that was fetched since the request began: what is missing there does not exist.
+    Current(Arc<T>),
+    /// A document whose fetch had begun before. What is missing may be found after this time.
+    Recent(Arc<T>, Duration),
+    /// No fetch may begin yet; the time until one may.
+    Later(Duration),
+}
+
+impl<T> CachedDocument<T> {
+    /// The document is fetched again after `lifetime`; while that fails, the old one is used until it is
+    /// `max_age_on_error` old.
+    pub(crate) fn new(lifetime: TimeDelta, max_age_on_error: TimeDelta) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                current: None,
+                failed: None,
+                fetching: None,
+                refreshed_at: None,
+            }),
+            lifetime,
+            max_age_on_error,
+            refreshed_by: Cache::new(SOURCES),
+        })
+    }
+
+    /// Returns the document; if it is missing or too old, `start` fetches it.
+    ///
+    /// # Errors
+    /// The error of the fetch, if there is no old document to use.
+    pub(crate) async fn get(
+        self: &Arc<Self>,
+        now: Timestamp,
+        start: impl FnOnce(Fetch<T>),
+    ) -> Fetched<T> {
+        let (fetching, begun, usable) = {
+            let mut state = self.state.lock();
+            let usable = match &state.current {
+                Some(current) if now < current.fetched_at + self.lifetime => {
+                    return Ok(Arc::clone(&current.document));
+                }
+                Some(current) if now < current.fetched_at + self.max_age_on_error => {
+                    Some(Arc::clone(&current.document))
+                }
+                _ => None,
+            };
+            if let Some((at, error)) = &state.failed {
+                let pause = match &usable {
+                    Some(_) => PAUSE_WITH_DOCUMENT,
+                    None => PAUSE_WITHOUT_DOCUMENT,
+                };
+                if (*at..*at + pause).contains(&now) {
+                    return usable.ok_or_else(|| error.clone());
+                }
+            }
+            let (fetching, begun) = self.fetch(&mut state, now);
+            (fetching, begun, usable)
+        };
+        if let Some(begun) = begun {
+            start(begun);
+        }
+        match usable {
+            None => fetching.outcome().await,
+            Some(usable) => {
+                let left = PATIENCE.saturating_sub(fetching.began.elapsed());
+                match timeout(left, fetching.outcome()).await {
+                    Ok(Ok(document)) => Ok(document),
+                    Ok(Err(_)) | Err(_) => Ok(usable),
+                }
+            }
+        }
+    }
+
+    /// Returns a newer document than `seen`, because something is missing there, such as a key. Anybody can name
+    /// a key that does not exist, so a source causes a fetch once in a while only, and no source keeps
+    /// another from causing one for longer than the shortest time between two fetches.
+    ///
+    /// # Errors
+    /// The error of the fetch: whether something is really missing is not known.
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        seen: &Arc<T>,
+        source: Option<Source>,
+        now: Timestamp,
+        start: impl FnOnce(Fetch<T>),
+    ) -> Result<Refreshed<T>, AuthError> {
+        let soon = REFRESH_INTERVAL.to_std().unwrap_or_default();
+        let (fetching, begun) = {
+            let mut state = self.state.lock();
+            if let Some(current) = &state.current
+                && !Arc::ptr_eq(&current.document, seen)
+            {
+                return Ok(Refreshed::Recent(Arc::clone(&current.document), soon));
+            }
+            if state.fetching.is_none() {
+                let by_source = source.and_then(|source| self.refreshed_by.get(&source));
+                let next = [
+                    by_source.map(|at| at + REFRESH_INTERVAL_OF_SOURCE),
+                    state.refreshed_at.map(|at| at + REFRESH_INTERVAL),
+                ];
+                if let Some(next) = next.into_iter().flatten().max()
+                    && now < next
+                {
+                    return Ok(Refreshed::Later((next - now).to_std().unwrap_or_default()));
+                }
+                state.refreshed_at = Some(now);
+                if let Some(source) = source {
+                    self.refreshed_by.insert(source, now);
+                }
+            }
+            self.fetch(&mut state, now)
+        };
+        match begun {
+            Some(begun) => {
+                start(begun);
+                Ok(Refreshed::Current(fetching.outcome().await?))
+            }
+            None => Ok(Refreshed::Recent(fetching.outcome().await?, soon)),
+        }
+    }
+
+    /// Joins the fetch in flight, or begins one.
+    fn fetch(
+        self: &Arc<Self>,
+        state: &mut State<T>,
+        now: Timestamp,
+    ) -> (Fetching<T>, Option<Fetch<T>>) {
+        if let Some(fetching) = &state.fetching {
+            return (fetching.clone(), None);
+        }
+        let (sender, receiver) = watch::channel(None);
+        let fetching = Fetching {
+            began: Instant::now(),
+            outcome: receiver,
+        };
+        state.fetching = Some(fetching.clone());
+        let fetch = Fetch {
+            cache: Arc::clone(self),
+            outcome: sender,
+            at: now,
+            is_complete: false,
+        };
+        (fetching, Some(fetch))
+    }
+}
+
+impl<T> Fetching<T> {
+    async fn outcome(mut self) -> Fetched<T> {
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(abandoned())),
+            Err(_) => Err(abandoned()),
+        }
+    }
+}
+
+impl<T> Fetch<T> {
+    /// Ends the fetch, and wakes all that wait for it.
+    pub(crate) fn complete(mut self, outcome: Result<T, AuthError>) {
+        self.is_complete = true;
+        let outcome = {
+            let mut state = self.cache.state.lock();
+            state.fetching = None;
+            match outcome {
+                Ok(document) => {
+                    let document = Arc::new(document);
+                    state.failed = None;
+                    state.current = Some(Current {
+                        document: Arc::clone(&document),
+                        fetched_at: self.at,
+                    });
+                    Ok(document)
+                }
+                Err(error) => {
+                    log::warn!("a document of the authorization server cannot be fetched: {error}");
+                    state.failed = Some((self.at, error.clone()));
+                    Err(error)
+                }
+            }
+        };
+        let _ = self.outcome.send(Some(outcome));
+    }
+}
+
+impl<T> Drop for Fetch<T> {
+    fn drop(&mut self) {
+        if !self.is_complete {
+            self.cache.state.lock().fetching = None;
+        }
+    }
+}
+
+fn abandoned() -> AuthError {
+    AuthError::IssuerUnavailable {
+        source: Cause::new("the fetch of a document was abandoned"),
+        retry_after: None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use chrono::DateTime;
-    use futures_util::future::join_all;
-
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        DateTime::from_timestamp(seconds, 0).unwrap()
-    }
-
-    fn cached() -> CachedDocument<u32> {
-        CachedDocument::new(TimeDelta::seconds(10), TimeDelta::seconds(100))
-    }
-
-    async fn down() -> Result<u32, AuthError> {
-        tokio::task::yield_now().await;
-        Err(AuthError::Busy)
-    }
-
-    #[actix_rt::test]
-    async fn concurrent_requests_share_one_fetch() {
-        for fails in [false, true] {
-            let (document, fetches) = (cached(), Cell::new(0));
-            let fetch = async || {
-                fetches.set(fetches.get() + 1);
-                tokio::task::yield_now().await;
-                if fails { Err(AuthError::Busy) } else { Ok(7) }
-            };
-            let all = join_all((0..10).map(|_| document.get(at(0), &fetch))).await;
-            assert!(all.iter().all(|one| one.is_err() == fails));
-            assert_eq!(fetches.get(), 1);
-        }
-    }
-
-    #[actix_rt::test]
-    async fn a_stale_document_is_used_within_its_bound_while_fetches_fail() {
-        let document = cached();
-        assert_eq!(*document.get(at(0), async || Ok(1)).await.unwrap(), 1);
-        assert_eq!(*document.get(at(9), down).await.unwrap(), 1);
-        assert_eq!(*document.get(at(50), down).await.unwrap(), 1);
-        assert!(document.get(at(100), down).await.is_err());
-        assert_eq!(*document.get(at(100), async || Ok(2)).await.unwrap(), 2);
-    }
-
-    #[actix_rt::test]
-    async fn a_refresh_happens_once_in_a_pause() {
-        let (document, pause) = (cached(), TimeDelta::seconds(30));
-        let first = document.get(at(0), async || Ok(1)).await.unwrap();
-        let second = document.refresh(&first, pause, at(1), async || Ok(2)).await;
-        let second = second.unwrap().unwrap();
-        assert_eq!(*second, 2);
-        // A caller with an older document gets this one.
-        let given = document.refresh(&first, pause, at(1), down).await.unwrap();
-        assert_eq!(*given.unwrap(), 2);
-        assert!(
-            document
-                .refresh(&second, pause, at(30), down)
-                .await
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            document
-                .refresh(&second, pause, at(31), down)
-                .await
-                .is_err()
-        );
-        // Whether something is missing is not known yet.
-        let unasked = async || -> Result<u32, AuthError> { panic!("it was fetched in the pause") };
-        let again = document.refresh(&second, pause, at(60), unasked).await;
-        assert!(again.is_err());
-    }
-
-    #[actix_rt::test]
-    async fn a_stale_document_is_returned_without_a_fetch_after_a_failure() {
-        let document = cached();
-        let (now, tries) = (at(20), Cell::new(0));
-        document.get(at(0), async || Ok(1)).await.unwrap();
-        let failing = async || {
-            tries.set(tries.get() + 1);
-            Err(AuthError::Busy)
-        };
-        for (seconds, expected) in [(0, 1), (4, 1), (5, 2)] {
-            let served = document
-                .get(now + TimeDelta::seconds(seconds), failing)
-                .await;
-            assert_eq!((*served.unwrap(), tries.get()), (1, expected));
-        }
-        let refreshed = document.get(at(40), async || Ok(2)).await;
-        assert_eq!(*refreshed.unwrap(), 2);
-    }
-}
+#[path = "document_cache_tests.rs"]
+mod tests;

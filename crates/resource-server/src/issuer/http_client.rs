@@ -2,54 +2,60 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_rt::net::TcpStream;
-use actix_service::Service;
-use actix_tls::connect::{ConnectError, ConnectInfo, Connection};
 use actix_web::{
+    error::ParseError,
     http::{
         StatusCode, Uri,
-        header::{ACCEPT, HeaderMap, RETRY_AFTER},
+        header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderValue},
+        uri::{Authority, Scheme},
     },
-    web::Bytes,
+    web::{Bytes, BytesMut},
 };
-use awc::{Client, ClientRequest, Connector};
+use awc::{
+    Client, ClientRequest, Connector,
+    error::{ConnectError, SendRequestError},
+};
+use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::destinations::Destinations;
-use crate::{auth::error::AuthError, cause::Cause};
+use super::{
+    connector::IssuerConnector,
+    destinations::Destinations,
+    outcome::{CallError, Finding},
+};
+use crate::{
+    auth::error::AuthError,
+    cause::Cause,
+    fair_gate::{FairGate, FairPermit},
+    limits::Source,
+};
 
-/// The longest response body that is read, in bytes.
-const LONGEST_REPLY: usize = 64 * 1024;
+/// The longest document that is read, in bytes.
+const LONGEST_DOCUMENT: usize = 64 * 1024;
 
-/// The longest `Retry-After` that is passed on to clients.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// The longest introspection reply that is read, in bytes: that of a user with many thousand groups.
+const LONGEST_REPLY: usize = 1024 * 1024;
 
-/// Why a call failed, and whether it may be retried at once.
-pub(crate) struct CallError {
-    pub(crate) error: AuthError,
-    pub(crate) is_retryable: bool,
-}
-
-impl From<AuthError> for CallError {
-    fn from(error: AuthError) -> Self {
-        Self {
-            error,
-            is_retryable: false,
-        }
-    }
-}
+/// What is read of a reply without a slot for long ones, and of one that reports an error.
+const SHORT_REPLY: usize = 16 * 1024;
 
 /// A complete response.
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
-    retry_after: Option<Duration>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Held while the body of a long reply is in memory.
+    _long: Option<FairPermit>,
 }
 
 /// Sends requests to one authorization server.
 pub(crate) struct IssuerHttpClient {
-    client: Client,
+    plain: Client,
+    /// For `https`; the connector of this client does TLS.
+    secure: Option<Client>,
     timeout: Duration,
+    /// Limits the replies longer than 16 KiB that are in memory at once.
+    long_replies: FairGate,
 }
 
 impl IssuerHttpClient {
@@ -59,73 +65,192 @@ impl IssuerHttpClient {
         timeout: Duration,
         trust: Option<Arc<rustls::ClientConfig>>,
         destinations: &Destinations,
+        long_replies: FairGate,
     ) -> Self {
-        let connector = Connector::new().connector(destinations.connector());
+        // `fetch` and the callers of `send` set the time limit of a call.
+        let client = |tls| {
+            let connector = IssuerConnector::new(destinations.connector(), tls);
+            let connector = Connector::new().connector(connector);
+            // No connection limit: the callers limit concurrency, and a second queue would only add delay.
+            let connector = connector.timeout(timeout).limit(0);
+            // A redirect would send a token or the client secret to another server.
+            let builder = Client::builder().connector(connector).disable_redirects();
+            builder.disable_timeout().finish()
+        };
         Self {
-            // `fetch` and the callers of `send` set the time limit.
-            client: client_trusting(connector, timeout, None, trust),
+            plain: client(None),
+            secure: trust.map(|trust| client(Some(trust))),
             timeout,
+            long_replies,
         }
     }
 
-    pub(crate) fn post(&self, uri: &Uri) -> ClientRequest {
-        self.client.post(uri)
+    /// A request with a form in its body.
+    ///
+    /// # Errors
+    /// The endpoint uses TLS, and all endpoints of the issuer were configured without it.
+    pub(crate) fn post(&self, uri: &Uri) -> Result<ClientRequest, AuthError> {
+        let (client, uri) = self.route(uri)?;
+        Ok(client.post(uri))
     }
 
     /// Fetches a document.
     pub(crate) async fn fetch(&self, uri: &Uri) -> Result<Reply, AuthError> {
-        let fetched = self.send(self.client.get(uri), String::new());
+        let (client, uri) = self.route(uri)?;
+        let fetched = async {
+            let response = Response::of(client.get(uri), String::new()).await?;
+            response.read(LONGEST_DOCUMENT, None).await
+        };
         match timeout(self.timeout, fetched).await {
             Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(CallError { error, .. })) => Err(error),
+            Ok(Err(failed)) => Err(failed.about_a_document()),
             Err(_) => Err(timed_out(self.timeout)),
         }
     }
 
-    /// Sends one request, limited in size only: the caller limits the time of all requests of one operation.
+    /// Sends a request about a token, limited in size only: the caller limits the time of all requests of one
+    /// operation. A reply with status 200 has up to 1 MiB; the body of another is empty if it is long.
     pub(crate) async fn send(
         &self,
         request: ClientRequest,
         body: String,
+        source: Option<Source>,
     ) -> Result<Reply, CallError> {
-        let mut response = request
+        let response = Response::of(request, body).await?;
+        if response.status() == StatusCode::OK {
+            return response
+                .read(LONGEST_REPLY, Some((&self.long_replies, source)))
+                .await;
+        }
+        Ok(response.read_error().await)
+    }
+
+    /// The client for a URL. That for `https` takes the URL as one of `http`, because its connector does TLS.
+    fn route(&self, uri: &Uri) -> Result<(&Client, Uri), AuthError> {
+        if uri.scheme() != Some(&Scheme::HTTPS) {
+            return Ok((&self.plain, uri.clone()));
+        }
+        let secure = self.secure.as_ref().ok_or_else(|| {
+            invalid_response("an https endpoint of an issuer that was configured with http alone")
+        })?;
+        within_tls(uri)
+            .map(|uri| (secure, uri))
+            .ok_or_else(|| invalid_response("invalid endpoint URL"))
+    }
+}
+
+/// The URL with the scheme `http` and an explicit port.
+fn within_tls(uri: &Uri) -> Option<Uri> {
+    let port = uri.port_u16().unwrap_or(443);
+    let authority: Authority = format!("{}:{port}", uri.host()?).parse().ok()?;
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).ok()
+}
+
+/// A response whose body is not read yet.
+struct Response(awc::ClientResponse);
+
+impl Response {
+    async fn of(request: ClientRequest, body: String) -> Result<Self, CallError> {
+        request
             .insert_header_if_none((ACCEPT, "application/json"))
             .send_body(body)
             .await
-            .map_err(|error| CallError {
-                error: unreachable(error.to_string()),
-                is_retryable: true,
-            })?;
-        let body = response
-            .body()
-            .limit(LONGEST_REPLY)
-            .await
-            .map_err(|error| match error {
-                awc::error::PayloadError::Overflow => {
-                    invalid_response("a response body over 64 KiB").into()
-                }
-                other => CallError {
-                    error: unreachable(other.to_string()),
-                    is_retryable: true,
-                },
-            })?;
-        let reply = Reply {
-            status: response.status(),
-            retry_after: retry_after(response.headers()),
-            body,
-        };
-        let status = reply.status;
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(CallError {
-                error: AuthError::IssuerUnavailable {
-                    source: Cause::new(format!("status {}", status.as_u16())),
-                    retry_after: reply.retry_after,
-                },
-                // A server that sends `Retry-After` is not called again before.
-                is_retryable: status.is_server_error() && reply.retry_after.is_none(),
-            });
+            .map(Self)
+            .map_err(|error| not_answered(&error))
+    }
+
+    fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// Reads a body of at most `longest` bytes. If it is long, that takes a slot of the gate.
+    async fn read(
+        mut self,
+        longest: usize,
+        gate: Option<(&FairGate, Option<Source>)>,
+    ) -> Result<Reply, CallError> {
+        let too_long = || CallError::of_token(format!("a reply over {} KiB", longest / 1024));
+        let announced = self.0.headers().get(CONTENT_LENGTH).and_then(length);
+        if announced.is_some_and(|length| length > longest as u64) {
+            return Err(too_long());
         }
-        Ok(reply)
+        let mut body = BytesMut::new();
+        let mut long = None;
+        while let Some(chunk) = self.0.next().await {
+            let chunk = chunk.map_err(|error| CallError {
+                is_retryable: true,
+                ..CallError::of_token(format!("a reply that breaks off: {error}"))
+            })?;
+            let read = body.len() + chunk.len();
+            if read > longest {
+                return Err(too_long());
+            }
+            if let Some((gate, source)) = gate
+                && read > SHORT_REPLY
+                && long.is_none()
+            {
+                let admitted = gate.admit(source, true).await;
+                long = Some(admitted.map_err(|_| CallError::of_this_server(AuthError::Busy))?);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply {
+            status: self.0.status(),
+            headers: self.0.headers().clone(),
+            body: body.freeze(),
+            _long: long,
+        })
+    }
+
+    /// Reads the body of a response that reports an error: its status says enough, so a body that is long or
+    /// breaks off is taken for an empty one.
+    async fn read_error(mut self) -> Reply {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.0.next().await {
+            match chunk {
+                Ok(chunk) if body.len() + chunk.len() <= SHORT_REPLY => {
+                    body.extend_from_slice(&chunk);
+                }
+                _ => {
+                    body.clear();
+                    break;
+                }
+            }
+        }
+        Reply {
+            status: self.0.status(),
+            headers: self.0.headers().clone(),
+            body: body.freeze(),
+            _long: None,
+        }
+    }
+}
+
+fn length(value: &HeaderValue) -> Option<u64> {
+    value.to_str().ok()?.trim().parse().ok()
+}
+
+/// Why there is no response, as far as its head: the connection was not made, or it ended, or what came is not
+/// the head of a reply.
+fn not_answered(error: &SendRequestError) -> CallError {
+    let finding = match error {
+        SendRequestError::Connect(ConnectError::Disconnected) => Finding::Unanswered,
+        SendRequestError::Connect(_) => Finding::Unreachable,
+        SendRequestError::Response(ParseError::Io(error))
+            if error.kind() != std::io::ErrorKind::InvalidData =>
+        {
+            Finding::Unanswered
+        }
+        SendRequestError::Response(_) => return CallError::of_token(error.to_string()),
+        _ => Finding::Unanswered,
+    };
+    CallError {
+        error: unreachable(error.to_string()),
+        finding,
+        is_retryable: true,
     }
 }
 
@@ -138,28 +263,12 @@ impl IssuerHttpClient {
 /// If `ring` does not support the default protocol versions of rustls.
 #[must_use]
 pub fn client(connect: Duration, request: Option<Duration>, is_plain: bool) -> Client {
-    let connector = Connector::new();
-    client_trusting(connector, connect, request, (!is_plain).then(trust))
-}
-
-fn client_trusting<S>(
-    connector: Connector<S>,
-    connect: Duration,
-    request: Option<Duration>,
-    trust: Option<Arc<rustls::ClientConfig>>,
-) -> Client
-where
-    S: Service<ConnectInfo<Uri>, Response = Connection<Uri, TcpStream>, Error = ConnectError>
-        + Clone
-        + 'static,
-{
-    // No connection limit: the callers limit concurrency, and a second queue would only add delay.
-    let connector = connector.timeout(connect).limit(0);
-    let connector = match trust {
-        Some(trust) => connector.rustls_0_23(trust),
-        None => connector,
+    let connector = Connector::new().timeout(connect).limit(0);
+    let connector = if is_plain {
+        connector
+    } else {
+        connector.rustls_0_23(trust())
     };
-    // A redirect would send a token or the client secret to another server.
     let builder = Client::builder().connector(connector).disable_redirects();
     match request {
         Some(request) => builder.timeout(request),
@@ -193,12 +302,6 @@ pub(crate) fn trust() -> Arc<rustls::ClientConfig> {
     Arc::new(config)
 }
 
-/// `Retry-After` in seconds; the form with a date is ignored.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
-}
-
 fn unreachable(why: impl Into<String>) -> AuthError {
     AuthError::IssuerUnavailable {
         source: Cause::new(why.into()),
@@ -215,3 +318,7 @@ pub(crate) fn invalid_response(why: impl Into<String>) -> AuthError {
         source: Cause::new(why.into()),
     }
 }
+
+#[cfg(test)]
+#[path = "http_client_tests.rs"]
+mod tests;

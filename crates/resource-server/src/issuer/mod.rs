@@ -8,18 +8,24 @@
 //!
 //! *Start reading at* [`Issuer`], then `client.rs`.
 
+pub(crate) mod asker;
 mod builder;
 pub(crate) mod circuit_breaker;
 pub(crate) mod client;
 pub(crate) mod client_authentication;
+mod connector;
 pub(crate) mod credential_rotation;
 pub(crate) mod destinations;
 pub(crate) mod document_cache;
+mod documents;
+mod framing;
 pub(crate) mod http_client;
 pub(crate) mod metadata;
+mod outcome;
 pub(crate) mod selector;
 pub(crate) mod settings;
 pub(crate) mod state;
+mod waits;
 
 pub use self::{
     builder::Issuer,

@@ -1,6 +1,6 @@
 //! The state of one authorization server that all threads share.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use actix_web::http::Uri;
 use chrono::TimeDelta;
@@ -8,19 +8,25 @@ use parking_lot::{Mutex, MutexGuard};
 use url::Url;
 
 use super::{
-    circuit_breaker::CircuitBreaker,
+    asker::Asker,
+    circuit_breaker::{Admission, CircuitBreaker, Failure, PAUSE},
     credential_rotation::CredentialRotation,
     destinations::Destinations,
     document_cache::CachedDocument,
     http_client::trust,
     metadata::{Metadata, uri},
+    outcome::{CallError, Finding},
     settings::IssuerSettings,
+    waits::Waits,
 };
 use crate::{
     auth::{error::AuthError, token_cache::TokenCache},
+    cause::Cause,
     clock::{Clock, Timestamp},
+    fair_gate::FairGate,
     jose::keys::KeySet,
-    metrics::{AuthMetrics, CircuitState},
+    metrics::{AuthMetrics, CircuitState, Introspection},
+    rare_log::RareLog,
     replay_cache::{ReplayCache, ReplayCheck, WhenFull},
     scope::{ScopeSet, Scopes},
     url::ResourceUri,
@@ -52,12 +58,16 @@ pub(crate) struct IssuerState {
     /// The addresses that its endpoints may have.
     pub(crate) destinations: Destinations,
     pub(crate) secret: Option<CredentialRotation>,
-    pub(crate) metadata: CachedDocument<Metadata>,
-    pub(crate) keys: CachedDocument<KeySet>,
+    pub(crate) metadata: Arc<CachedDocument<Metadata>>,
+    pub(crate) keys: Arc<CachedDocument<KeySet>>,
     pub(crate) token_cache: TokenCache,
     pub(crate) clock: Clock,
     pub(crate) metrics: Arc<AuthMetrics>,
+    pub(crate) long_replies: FairGate,
     breaker: Mutex<CircuitBreaker>,
+    waits: Waits,
+    odd_answers: RareLog,
+    rejected_client: RareLog,
     used_logouts: ReplayCache,
 }
 
@@ -69,6 +79,7 @@ impl IssuerState {
         stale_scopes: ScopeSet,
         clock: Clock,
         metrics: Arc<AuthMetrics>,
+        long_replies: FairGate,
     ) -> Self {
         let is_plain = settings.url.as_str().starts_with("http:")
             && [
@@ -104,7 +115,11 @@ impl IssuerState {
             keys: CachedDocument::new(KEYS_LIFETIME, KEYS_MAX_AGE_ON_ERROR),
             clock,
             metrics,
-            breaker: Mutex::new(CircuitBreaker::new(settings.timeout)),
+            long_replies,
+            breaker: Mutex::default(),
+            waits: Waits::new(),
+            odd_answers: RareLog::default(),
+            rejected_client: RareLog::default(),
             used_logouts: ReplayCache::new(LOGOUTS, LOGOUTS, WhenFull::EvictEarliest),
             settings,
         }
@@ -115,22 +130,128 @@ impl IssuerState {
         self.expectation.issuer.as_str()
     }
 
-    /// Admits an introspection.
+    /// Admits an introspection. Returns whether it has to be preceded by a probe.
     ///
     /// # Errors
-    /// The time until the next one is admitted, if the circuit is open.
-    pub(crate) fn admit(&self) -> Result<(), Duration> {
-        self.breaker().admit(self.clock.now())
+    /// [`AuthError::IssuerUnavailable`] with the time until the next one is admitted, if the source waits or
+    /// the circuit is open.
+    pub(super) fn admit(&self, asker: &Asker) -> Result<bool, AuthError> {
+        let now = self.clock.now();
+        let refused = |source: &'static str, wait| AuthError::IssuerUnavailable {
+            source: Cause::new(source),
+            retry_after: Some(wait),
+        };
+        if let Some(source) = asker.stranger() {
+            self.waits.admit(&source, now).map_err(|wait| {
+                self.metrics
+                    .introspection_skipped(Introspection::SourceWaits);
+                refused("the source of the request has to wait", wait)
+            })?;
+        }
+        match self.breaker().admit(asker.is_known(), now) {
+            Ok(admission) => Ok(admission == Admission::Probe),
+            Err(wait) => {
+                self.metrics
+                    .introspection_skipped(Introspection::CircuitOpen);
+                Err(refused("the circuit is open", wait))
+            }
+        }
     }
 
-    /// Records the outcome of an admitted introspection.
-    pub(crate) fn record_outcome<T>(&self, outcome: &Result<T, AuthError>) {
-        let wait = match outcome {
-            Ok(_) => return self.breaker().succeeded(),
-            Err(AuthError::IssuerUnavailable { retry_after, .. }) => *retry_after,
-            Err(_) => None,
+    /// Records what an admitted introspection says about the endpoint, and about the source of the token.
+    pub(super) fn record<T>(&self, asker: &Asker, outcome: &Result<T, CallError>) {
+        let now = self.clock.now();
+        let failed = match outcome {
+            Ok(_) => {
+                self.record_response(asker);
+                return self.log_if_closed(self.breaker().succeeded());
+            }
+            Err(failed) => failed,
         };
-        self.breaker().failed(wait, self.clock.now());
+        let failure = match failed.finding {
+            Finding::Nothing => return self.log_odd(&failed.error, now),
+            Finding::Unreachable => Some(Failure::Unreachable),
+            Finding::Unanswered => Some(Failure::Unanswered),
+            Finding::ServerError => Some(Failure::ServerError),
+            Finding::Token => None,
+            Finding::RateLimited(wait) => {
+                if let Some(source) = asker.stranger() {
+                    self.waits.rate_limited(source, wait, now);
+                }
+                None
+            }
+        };
+        match (failure, asker.stranger()) {
+            (Some(Failure::Unanswered), Some(source)) => self.waits.unanswered(source, now),
+            (Some(Failure::Unreachable | Failure::Unanswered), _) => {}
+            _ => {
+                self.record_response(asker);
+                self.log_if_closed(self.breaker().answered());
+            }
+        }
+        let opens = failure.filter(|failure| self.breaker().failed(*failure, asker, now));
+        if let Some(failure) = opens {
+            log::warn!(
+                issuer:% = self.settings.url;
+                "the circuit is open: the authorization server is not called for {} s, because {failure} ({})",
+                PAUSE.num_seconds(), failed.error
+            );
+        } else {
+            self.log_odd(&failed.error, now);
+        }
+    }
+
+    /// Records the outcome of a probe.
+    ///
+    /// # Errors
+    /// That of the probe, if the endpoint did not answer.
+    pub(super) fn record_probe(&self, outcome: Result<(), CallError>) -> Result<(), AuthError> {
+        match outcome {
+            Err(CallError {
+                error,
+                finding: Finding::Unreachable | Finding::Unanswered,
+                ..
+            }) => {
+                self.breaker().probe_failed();
+                log::debug!(issuer:% = self.settings.url; "the circuit stays open: {error}");
+                Err(error)
+            }
+            _ => {
+                self.log_if_closed(self.breaker().answered());
+                Ok(())
+            }
+        }
+    }
+
+    /// Logs that the credentials of this server were rejected: for all tokens, or for an odd one.
+    pub(super) fn log_rejected_client(&self) {
+        if self.rejected_client.due(self.clock.now()).is_some() {
+            log::error!(
+                issuer:% = self.settings.url;
+                "the authorization server rejects the credentials of this resource server, or a token; if no token is accepted, check the configured client id and client secret"
+            );
+        }
+    }
+
+    fn log_odd(&self, error: &AuthError, now: Timestamp) {
+        if let Some(others) = self.odd_answers.due(now) {
+            log::warn!(
+                issuer:% = self.settings.url, others = others;
+                "a token could not be checked: {error}"
+            );
+        }
+    }
+
+    fn record_response(&self, asker: &Asker) {
+        if let Some(source) = asker.stranger() {
+            self.waits.answered(&source);
+        }
+    }
+
+    fn log_if_closed(&self, was_open: bool) {
+        if was_open {
+            log::info!(issuer:% = self.settings.url; "the circuit is closed: the authorization server answers");
+        }
     }
 
     /// The state of the circuit breaker.
@@ -151,8 +272,10 @@ impl IssuerState {
         self.used_logouts.forget("", token_id);
     }
 
-    /// Makes the next call read the file of the secret again.
+    /// Makes the next call read the file of the secret again, for every token: one that could not be checked may
+    /// have been refused because of the secret.
     pub(crate) fn reload(&self) {
+        self.token_cache.forget_uncheckable();
         if let Some(secret) = &self.secret {
             secret.reload();
         }

@@ -23,10 +23,8 @@ use actix_web::{
 };
 use derive_more::Display;
 
-use self::{
-    limiter::Limiter,
-    source::{Source, source},
-};
+pub(crate) use self::source::Source;
+use self::{limiter::Limiter, source::source};
 use crate::{
     address_range::AddressRange,
     clock::{Clock, Timestamp},
@@ -177,7 +175,8 @@ impl Limits {
         }
     }
 
-    fn source(&self, request: &HttpRequest) -> Source {
+    /// The source of a request.
+    pub(crate) fn source(&self, request: &HttpRequest) -> Source {
         // Every connection of a TCP listener has a peer.
         let peer = request
             .peer_addr()
@@ -193,8 +192,9 @@ impl Limits {
 }
 
 /// The budget of one request for tokens that are not cached. One unit is reserved before each introspection,
-/// so that concurrent requests cannot exceed the limit, and refunded unless the token is refused: a hosted
-/// client may send valid tokens of thousands of users from one address. A cancelled request gets no refund.
+/// so that concurrent requests cannot exceed the limit, and refunded unless the token is refused or its issuer
+/// answers something odd about it: a hosted client may send valid tokens of thousands of users from one
+/// address. A cancelled request gets no refund.
 pub(crate) struct UnverifiedTokenBudget<'a> {
     limits: &'a Limits,
     request: &'a HttpRequest,
@@ -215,6 +215,11 @@ impl UnverifiedTokenBudget<'_> {
             self.reserved.set(self.reserved.get() + 1);
         }
         Ok(())
+    }
+
+    /// The source of the request.
+    pub(crate) fn source(&self) -> Source {
+        self.limits.source(self.request)
     }
 
     /// Refunds the reserved units.

@@ -24,12 +24,16 @@ metric_label! {
         Active = "active",
         /// The token is not active.
         Inactive = "inactive",
-        /// The authorization server is unreachable, too slow, or returned a server error.
+        /// The authorization server is unreachable, too slow, or answered 502, 503 or 504.
         Unavailable = "unavailable",
-        /// Its response is invalid, or it rejects the credentials of this server.
+        /// Its response about the token is not usable: an error, too long, or not an introspection reply.
         InvalidResponse = "nonsense",
+        /// It answered that there were too many requests (429).
+        RateLimited = "rate_limited",
         /// Not called, because the circuit is open.
         CircuitOpen = "circuit_open",
+        /// Not called, because the source of the request has to wait.
+        SourceWaits = "source_waits",
     }
 }
 
@@ -78,9 +82,9 @@ impl AuthMetrics {
         self.introspection_durations.observe(took);
     }
 
-    /// Counts an introspection that was skipped because the circuit is open.
-    pub(crate) fn introspection_skipped(&self) {
-        self.introspections.add(Introspection::CircuitOpen.index());
+    /// Counts an introspection that was skipped.
+    pub(crate) fn introspection_skipped(&self, why: Introspection) {
+        self.introspections.add(why.index());
     }
 
     /// Counts a look-up in the cache.

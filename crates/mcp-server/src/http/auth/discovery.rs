@@ -29,7 +29,7 @@ pub(crate) async fn authorization_server(
     if !state.discovery.relays_authorization_server {
         return HttpError::NoSuchPath.respond(&request);
     }
-    match state.guard.auth().metadata().await {
+    match state.guard.issuer_metadata(&request).await {
         Ok(document) => HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "public, max-age=300"))
             .content_type("application/json")

@@ -58,7 +58,7 @@ pub(crate) async fn backchannel_logout(
     let outcome = async {
         let body = read(&request, &mut payload, &state, FORM).await?;
         let token = one_parameter(&body, "logout_token")?;
-        let target = state.guard.auth().log_out(token).await?;
+        let target = state.guard.log_out(&request, token).await?;
         audited(
             &request,
             Event::Revocation {
