@@ -1,6 +1,6 @@
 //! Errors of the journal as clients read them.
 
-use crate::domain::journal::JournalError;
+use crate::domain::journal::{Costly, JournalError};
 use mcp_server::features::tool_error::ToolError;
 
 impl From<JournalError> for ToolError {
@@ -18,11 +18,39 @@ impl From<JournalError> for ToolError {
                 "`idempotencyKey` was used within the last 24 hours with other arguments; choose another key for another write.",
             ),
             JournalError::Busy => Self::Busy,
+            JournalError::ShareUsedUp => Self::ShareUsedUp {
+                message: "You have as much under way in the journal as one user may; wait until some of it is done, and send fewer calls at once".into(),
+            },
+            JournalError::TookTooLong(what) => Self::refused(took_too_long(what)),
             JournalError::Unavailable { source } => Self::Unavailable {
                 message: "The journal cannot be reached at the moment; try again later".into(),
                 source,
             },
             JournalError::Corrupt { source } => Self::Internal { source },
+        }
+    }
+}
+
+/// Why there is no result, and how to ask for less. Asking for the same again would take as long.
+const fn took_too_long(what: Costly) -> &'static str {
+    match what {
+        Costly::Search => {
+            "The search took too long and was stopped. Search for rarer words, leave out quotes and words with a minus, or take a smaller limit."
+        }
+        Costly::List => {
+            "The list took too long and was stopped. Narrow it by from and to, name fewer tags, or take a smaller limit."
+        }
+        Costly::Digest => {
+            "Reading the entries took too long and was stopped. Choose a shorter span of time."
+        }
+        Costly::Export => {
+            "The export took too long and was stopped. Read the journal by list_entries and get_entry instead, a span of time after another."
+        }
+        Costly::DeleteTag => {
+            "Deleting the tag took too long and was stopped, and nothing was changed. Take it off some of its entries first, by remove_tag_from_entry."
+        }
+        Costly::Activity => {
+            "Reading the activity took too long and was stopped. Ask for one client, or take a smaller limit."
         }
     }
 }

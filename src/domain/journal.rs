@@ -263,6 +263,23 @@ pub enum Change {
     TagList,
 }
 
+/// What costs more the more there is in a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Costly {
+    /// A search.
+    Search,
+    /// A list of entries.
+    List,
+    /// The entries of a span of time, for a summary.
+    Digest,
+    /// A step of an export.
+    Export,
+    /// Deleting a tag that many entries have.
+    DeleteTag,
+    /// A list of activity or of clients.
+    Activity,
+}
+
 /// An error of the journal.
 #[derive(Clone, Debug, Display, Error)]
 pub enum JournalError {
@@ -284,6 +301,12 @@ pub enum JournalError {
     /// Too many messages are waiting; try again soon.
     #[display("the journal is busy")]
     Busy,
+    /// The user has as much under way as one user may; try again when some of it is done.
+    #[display("the user has as much under way as one user may")]
+    ShareUsedUp,
+    /// It took longer than a statement may. Asked for again it would take as long.
+    #[display("the statement took too long")]
+    TookTooLong(#[error(not(source))] Costly),
     /// The database cannot be reached, or the connection broke.
     #[display("the journal's database is unavailable")]
     Unavailable {

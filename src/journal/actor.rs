@@ -19,6 +19,7 @@ use mcp_server::features::changes::Changes;
 
 use super::{
     admission::Admitted,
+    cancellation::Reading,
     group_commit::{GroupCommit, PlainEntry, WriteBatch},
     message::{JournalMessage, Kind},
     published::published,
@@ -31,6 +32,8 @@ pub(super) struct JournalActor {
     pub(super) pool: Pool,
     /// How long a message waits for a connection, from its admission.
     pub(super) connect_timeout: Duration,
+    /// How long one statement may run.
+    pub(super) statement_timeout: Duration,
     /// Shared by all JournalActors, as is `group_commit`.
     pub(super) scheduler: Arc<Scheduler<Self>>,
     pub(super) group_commit: Arc<GroupCommit>,
@@ -61,12 +64,14 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
             message,
             permit,
             answer,
+            reading,
             since,
         } = admitted;
         if M::KIND == Kind::Read && answer.is_closed() {
             return;
         }
-        let reply = self.run(&message, since);
+        let has_left = || M::KIND == Kind::Read && answer.is_closed();
+        let reply = self.run(&message, reading.as_deref(), since, has_left);
         // Published before the caller has its answer. Without a change the permit is released first, so
         // that the caller never sees its own message among those under way.
         match reply.as_ref().ok().and_then(|reply| message.changes(reply)) {
@@ -78,7 +83,7 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
             _ => drop(permit),
         }
         // The caller may have left: a write is executed all the same.
-        let _ = answer.send(reply.map_err(JournalError::from));
+        let _ = answer.send(reply);
     }
 }
 
@@ -94,7 +99,8 @@ impl Handler<WriteBatch> for JournalActor {
             self.scheduler.queue(WriteBatch);
         }
         for entry in rest {
-            self.scheduler.start(entry);
+            let user = Some(entry.message.owner.user);
+            self.scheduler.start(entry, user);
         }
     }
 }
@@ -103,18 +109,31 @@ impl JournalActor {
     fn run<M: JournalMessage>(
         &self,
         message: &M,
+        reading: Option<&Reading>,
         since: Instant,
-    ) -> Result<M::Reply, StorageError> {
+        has_left: impl Fn() -> bool,
+    ) -> Result<M::Reply, JournalError> {
         let mut lease = self.lease(since)?;
-        match message.run(&mut lease) {
-            // A connection that was cut, for example by a restart of the database, is noticed when it is
-            // used. A read is repeated on a new connection; a write may have been committed before.
-            Err(StorageError::Unavailable { .. }) if lease.is_broken() && M::KIND == Kind::Read => {
-                drop(lease);
-                let mut lease = self.pool.get_within(self.connect_timeout)?;
-                message.run(&mut lease)
+        let mut ended = execute(message, reading, &mut lease, &has_left);
+        if !matches!(ended.reply, Err(StorageError::Unavailable { .. })) {
+            return Ok(ended.reply?);
+        }
+        // A connection that was cut, for example by a restart of the database, is noticed when it is used. A
+        // read is repeated on a new connection; a write may have been committed before.
+        let mut is_broken = lease.is_broken();
+        if is_broken && M::KIND == Kind::Read {
+            drop(lease);
+            let mut lease = self.pool.get_within(self.connect_timeout)?;
+            ended = execute(message, reading, &mut lease, &has_left);
+            is_broken = ended.reply.is_err() && lease.is_broken();
+        }
+        match (ended.reply, M::COSTLY) {
+            (Err(StorageError::Unavailable { .. }), Some(what))
+                if !is_broken && ended.took >= self.statement_timeout =>
+            {
+                Err(JournalError::TookTooLong(what))
             }
-            reply => reply,
+            (reply, _) => Ok(reply?),
         }
     }
 
@@ -179,6 +198,38 @@ impl JournalActor {
         let remaining = self.connect_timeout.saturating_sub(since.elapsed());
         self.pool.get_within(remaining)
     }
+}
+
+/// What executing a message came to.
+struct Ended<T> {
+    reply: Result<T, StorageError>,
+    /// Diesel does not tell why the database has cancelled a statement, and the database tells it in its own
+    /// language. But no statement waits as long for a lock as it may run: what has run so long and has no
+    /// result was cancelled for its own cost.
+    took: Duration,
+}
+
+fn execute<M: JournalMessage>(
+    message: &M,
+    reading: Option<&Reading>,
+    lease: &mut Lease,
+    has_left: impl Fn() -> bool,
+) -> Ended<M::Reply> {
+    if let Some(reading) = reading {
+        reading.begin(lease.backend().clone());
+    }
+    let began = Instant::now();
+    // A caller that leaves after this sees that the read is executed, and has it cancelled.
+    let reply = if has_left() {
+        Err(StorageError::unavailable("the caller has left"))
+    } else {
+        message.run(lease)
+    };
+    let took = began.elapsed();
+    if let Some(reading) = reading {
+        reading.end();
+    }
+    Ended { reply, took }
 }
 
 /// Stops an actor, as nothing does outside of tests.

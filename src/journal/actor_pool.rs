@@ -15,24 +15,28 @@ use crate::{
     domain::journal::JournalError,
     storage::{Pool, PoolSettings, StorageError},
 };
-use resource_server::{cause::Cause, gate::Gate};
+use resource_server::{cause::Cause, gate::Gate, principal::UserId};
 
 use super::{
     actor::JournalActor,
     admission::Admitted,
+    cancellation::{Cancellations, Reading},
     group_commit::{GroupCommit, Joined, WriteBatch},
-    message::JournalMessage,
+    message::{JournalMessage, Kind},
     metrics::{JournalMetrics, JournalOutcome},
     queue::Ticket,
-    scheduler::Scheduler,
+    scheduler::{Scheduler, Withdrawn},
     schema::Schema,
     settings::JournalSettings,
+    shares::{Place, Shares, UsedUp, share_of},
 };
 
 /// Admits messages and has JournalActors execute them. The actors stop when this is dropped and every
 /// admitted message has been executed.
 pub(super) struct ActorPool {
     gate: Gate,
+    shares: Shares,
+    cancellations: Cancellations,
     scheduler: Arc<Scheduler<JournalActor>>,
     group_commit: Arc<GroupCommit>,
     actors: Vec<Addr<JournalActor>>,
@@ -65,12 +69,16 @@ impl ActorPool {
             lock_timeout: settings.lock_timeout,
         });
         let places = settings.pool.get().saturating_add(settings.queue);
-        let scheduler = Arc::new(Scheduler::new());
-        let group_commit = Arc::<GroupCommit>::default();
+        let places = usize::try_from(places).unwrap_or(usize::MAX);
+        let connections_each = share_of(usize::try_from(settings.pool.get()).unwrap_or(usize::MAX));
+        let scheduler = Arc::new(Scheduler::new(connections_each));
+        // Two at least: one may be held up by a lock.
+        let group_commit = Arc::new(GroupCommit::new(connections_each.max(2)));
         let actors = (0..settings.pool.get()).map(|_| {
             let actor = JournalActor {
                 pool: connections.clone(),
                 connect_timeout: settings.connect_timeout,
+                statement_timeout: settings.statement_timeout,
                 scheduler: Arc::clone(&scheduler),
                 group_commit: Arc::clone(&group_commit),
                 changes: settings.changes.clone(),
@@ -81,10 +89,9 @@ impl ActorPool {
         });
         let actors = actors.collect();
         Self {
-            gate: Gate::new(
-                usize::try_from(places).unwrap_or(usize::MAX),
-                settings.failfast,
-            ),
+            gate: Gate::new(places, settings.failfast),
+            shares: Shares::new(share_of(places), settings.failfast),
+            cancellations: Cancellations::start(settings.database_url.clone()),
             scheduler,
             group_commit,
             actors,
@@ -114,18 +121,31 @@ impl ActorPool {
                 "the database's schema has not been checked yet",
             ));
         }
+        let user = message.user();
+        let share = match user {
+            None => None,
+            Some(user) => match self.shares.admit(user).await {
+                Ok(share) => Some(share),
+                Err(UsedUp) => return Err(JournalError::ShareUsedUp),
+            },
+        };
         let Ok(permit) = self.gate.admit().await else {
             return Err(JournalError::Busy);
         };
+        let reading = (M::KIND == Kind::Read).then(Arc::<Reading>::default);
+        let _if_the_caller_leaves = reading
+            .as_ref()
+            .map(|reading| self.cancellations.when_dropped(reading));
         let (answer, answered) = oneshot::channel();
         let admitted = Admitted {
             message,
-            permit,
+            permit: Place::new(permit, share),
             answer,
+            reading,
             since: Instant::now(),
         };
         // An answer's sender is dropped only by a panic. The connection was dropped with it.
-        self.execute(admitted, answered)
+        self.execute(admitted, user, answered)
             .await
             .unwrap_or_else(|_| Err(StorageError::corrupt("a query panicked").into()))
     }
@@ -134,11 +154,12 @@ impl ActorPool {
     async fn execute<M: JournalMessage>(
         &self,
         admitted: Admitted<M>,
+        user: Option<UserId>,
         mut answered: oneshot::Receiver<M::Result>,
     ) -> Result<Result<M::Reply, JournalError>, RecvError> {
         // From this thread to the actor's and back: another thread on the way would cost two more wake-ups.
         let waiting = match M::for_group_commit(admitted) {
-            Err(admitted) => self.scheduler.start(admitted).map(Queued::ForActor),
+            Err(admitted) => self.scheduler.start(admitted, user).map(Queued::ForActor),
             Ok(entry) => match self.group_commit.join(entry) {
                 Joined::NeedsBatch(ticket) => self.start_batch(ticket),
                 Joined::Waits(ticket) => {
@@ -159,12 +180,19 @@ impl ActorPool {
             }
             let withdrawn = match waiting {
                 Queued::ForActor(ticket) => self.scheduler.withdraw(ticket),
-                Queued::ForBatch(ticket) => self.group_commit.withdraw(ticket),
+                Queued::ForBatch(ticket) => self
+                    .group_commit
+                    .withdraw(ticket)
+                    .then_some(Withdrawn::NoActor),
             };
             // Nothing has been executed, and nothing will be.
-            if withdrawn {
-                let reason = "no connection to the database became available in time";
-                return Ok(Err(unavailable(reason)));
+            match withdrawn {
+                Some(Withdrawn::NoActor) => {
+                    let reason = "no connection to the database became available in time";
+                    return Ok(Err(unavailable(reason)));
+                }
+                Some(Withdrawn::NoShare) => return Ok(Err(JournalError::ShareUsedUp)),
+                None => {}
             }
         }
         answered.await
@@ -173,7 +201,7 @@ impl ActorPool {
     /// Has an actor write the entries that wait. If every actor is busy, the entry waits with the others
     /// until one takes up the batch.
     fn start_batch(&self, entry: Ticket) -> Option<Queued> {
-        let queued = self.scheduler.start(WriteBatch);
+        let queued = self.scheduler.start(WriteBatch, None);
         queued.map(|_| Queued::ForBatch(entry))
     }
 
@@ -238,7 +266,8 @@ fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
             | JournalError::TagNameTaken
             | JournalError::IdempotencyKeyReused,
         ) => JournalOutcome::Refused,
-        Err(JournalError::Busy) => JournalOutcome::Busy,
+        Err(JournalError::Busy | JournalError::ShareUsedUp) => JournalOutcome::Busy,
+        Err(JournalError::TookTooLong(_)) => JournalOutcome::TookTooLong,
         Err(JournalError::Unavailable { .. }) => JournalOutcome::Unavailable,
         Err(JournalError::Corrupt { .. }) => JournalOutcome::Corrupt,
     }

@@ -1,11 +1,11 @@
 //! A message that was admitted, as it travels to a JournalActor.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use actix::Message;
 use tokio::sync::oneshot;
 
-use resource_server::gate::Permit;
+use super::{cancellation::Reading, shares::Place};
 
 /// A message with its permit, which counts against the bound on admitted messages until the work has
 /// ended.
@@ -16,8 +16,10 @@ use resource_server::gate::Permit;
 #[rtype(result = "()")]
 pub struct Admitted<M: Message> {
     pub(super) message: M,
-    pub(super) permit: Permit,
+    pub(super) permit: Place,
     pub(super) answer: oneshot::Sender<M::Result>,
+    /// For a read: where the actor says which connection it runs on, so that it can be cancelled.
+    pub(super) reading: Option<Arc<Reading>>,
     /// When it was admitted. Its wait for a connection is measured from here.
     pub(super) since: Instant,
 }

@@ -17,6 +17,15 @@ const MAX_ENTRIES: usize = 32;
 /// others.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
+/// Longer entries are not written in batches: making what a search finds takes milliseconds for each, and of a
+/// batch no user can be told that it is theirs.
+const MAX_ENTRY_BYTES: usize = 8 * 1024;
+
+/// Whether an entry is too long for a batch.
+pub(super) fn is_long(entry: &NewEntry) -> bool {
+    entry.title.len() + entry.content.len() > MAX_ENTRY_BYTES
+}
+
 /// Write an entry that is one row and nothing else: without tags and without an idempotency key.
 #[derive(Message)]
 #[rtype(result = "Result<Entry, JournalError>")]
@@ -31,13 +40,13 @@ pub struct PlainEntry {
 pub(super) struct WriteBatch;
 
 /// The entries that wait for a batch.
-#[derive(Default)]
 pub(super) struct GroupCommit(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     waiting: Queue<Admitted<PlainEntry>>,
     batches_under_way: usize,
+    /// The most batches at once, so that entries leave connections for other messages.
+    max_batches: usize,
     /// Whether a [`WriteBatch`] is on its way to an actor.
     is_batch_scheduled: bool,
 }
@@ -51,6 +60,16 @@ pub(super) enum Joined {
 }
 
 impl GroupCommit {
+    /// At most so many batches at once.
+    pub(super) fn new(max_batches: usize) -> Self {
+        Self(Mutex::new(State {
+            waiting: Queue::default(),
+            batches_under_way: 0,
+            max_batches,
+            is_batch_scheduled: false,
+        }))
+    }
+
     /// Adds an entry to those that wait.
     pub(super) fn join(&self, entry: Admitted<PlainEntry>) -> Joined {
         let mut state = self.0.lock();
@@ -107,7 +126,9 @@ impl GroupCommit {
 impl State {
     /// Whether entries wait and no batch is scheduled for them. The caller then schedules one.
     fn needs_batch(&mut self) -> bool {
-        let needs = !self.waiting.is_empty() && !self.is_batch_scheduled;
+        let needs = !self.waiting.is_empty()
+            && !self.is_batch_scheduled
+            && self.batches_under_way < self.max_batches;
         self.is_batch_scheduled |= needs;
         needs
     }

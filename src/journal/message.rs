@@ -4,7 +4,7 @@ use actix::Message;
 
 use super::metrics::Operation;
 use crate::{
-    domain::journal::{Change, JournalError},
+    domain::journal::{Change, Costly, JournalError},
     storage::{Connection, StorageError},
 };
 use resource_server::principal::UserId;
@@ -21,6 +21,13 @@ pub trait JournalMessage:
     const KIND: Kind;
     /// The `operation` label of its metrics.
     const OPERATION: Operation;
+    /// What to tell its user if it takes longer than a statement may: that is then the cost of what was asked
+    /// for, which asking again does not change. `None` for what costs the same in every journal: if that takes
+    /// too long, the database is at fault.
+    const COSTLY: Option<Costly> = None;
+
+    /// Whose work it is. `None` for the server's own.
+    fn user(&self) -> Option<UserId>;
 
     /// Executes its statements on a connection. Blocks.
     ///

@@ -74,8 +74,10 @@ metric_label! {
         Ok = "ok",
         /// Refused: it does not exist, a name is taken, or a key was used.
         Refused = "refused",
-        /// Not admitted in time.
+        /// Not admitted in time, or not within the user's share.
         Busy = "busy",
+        /// Cancelled by the database, for it took longer than a statement may.
+        TookTooLong = "took_too_long",
         /// The database could not be reached, or the connection broke.
         Unavailable = "unavailable",
         /// The database gave an unexpected answer.

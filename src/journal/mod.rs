@@ -15,6 +15,7 @@ mod activity_counts;
 mod actor;
 mod actor_pool;
 mod admission;
+mod cancellation;
 mod cleanup;
 mod group_commit;
 mod handle;
@@ -26,6 +27,7 @@ mod queue;
 mod scheduler;
 mod schema;
 mod settings;
+mod shares;
 
 pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};

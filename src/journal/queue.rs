@@ -22,7 +22,13 @@ impl<T> Queue<T> {
     }
 
     pub(super) fn pop(&mut self) -> Option<T> {
-        self.items.pop_front().map(|(_, item)| item)
+        self.pop_first(|_| true)
+    }
+
+    /// Removes the first item of which this is true.
+    pub(super) fn pop_first(&mut self, wanted: impl Fn(&T) -> bool) -> Option<T> {
+        let position = self.items.iter().position(|(_, item)| wanted(item))?;
+        self.items.remove(position).map(|(_, item)| item)
     }
 
     /// Removes an item, wherever it waits. `None` if it has been popped.

@@ -3,6 +3,8 @@
 //! A message never waits in the mailbox of a busy actor, where it could be stuck behind a slow query while
 //! another actor is idle: only an idle actor is sent one. A busy actor takes the next message from the
 //! queue when it has finished, which costs no wake-up.
+//!
+//! A user's messages occupy at most so many actors. Those beyond wait, and others pass them in the queue.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,20 +15,40 @@ use actix::{
 use parking_lot::Mutex;
 
 use super::queue::{Queue, Ticket};
+use resource_server::principal::UserId;
 
 /// The idle actors of one kind, and the messages that wait for one.
 pub(super) struct Scheduler<A: Actor>(Mutex<State<A>>);
 
 struct State<A: Actor> {
-    queue: Queue<Envelope<A>>,
+    queue: Queue<Work<A>>,
+    /// The users whose messages are being handled, each as often as messages. No longer than there are actors.
+    served: Vec<UserId>,
+    /// The most actors that one user's messages occupy.
+    share: usize,
     /// The last to become idle is at the end and is used first: the processor's caches still hold most of
     /// what it needs.
     idle: Vec<Addr<A>>,
     is_closed: bool,
 }
 
-/// Handle a message of any type, and then those that wait. The one message that is sent to a mailbox.
-pub(super) struct Run<A: Actor>(Envelope<A>);
+/// A message of any type, and whose it is.
+struct Work<A: Actor> {
+    envelope: Envelope<A>,
+    user: Option<UserId>,
+}
+
+/// Handle a message, and then those that wait. The one message that is sent to a mailbox.
+pub(super) struct Run<A: Actor>(Work<A>);
+
+/// A message that was withdrawn from the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Withdrawn {
+    /// It waited because every actor was busy.
+    NoActor,
+    /// It waited because its user's messages occupied as many actors as they may.
+    NoShare,
+}
 
 impl<A: Actor> Message for Run<A> {
     type Result = ();
@@ -37,9 +59,12 @@ where
     A: Actor<Context = Context<A>> + Handler<Run<A>>,
 {
     /// A scheduler without actors: messages wait until [`Self::add`] adds one.
-    pub(super) fn new() -> Self {
+    /// One user's messages occupy at most `share` actors.
+    pub(super) fn new(share: usize) -> Self {
         Self(Mutex::new(State {
             queue: Queue::default(),
+            served: Vec::new(),
+            share,
             idle: Vec::new(),
             is_closed: false,
         }))
@@ -50,23 +75,31 @@ where
         self.0.lock().idle.push(actor);
     }
 
-    /// Sends a message to an idle actor. If none is idle, queues the message and returns its ticket.
+    /// Sends a message to an idle actor. If none is idle, or the user has no share left, queues the message and
+    /// returns its ticket.
     #[expect(
         clippy::disallowed_methods,
         reason = "the actor is idle, so its mailbox is empty; the message carries the sender of its answer"
     )]
-    pub(super) fn start<M>(&self, message: M) -> Option<Ticket>
+    pub(super) fn start<M>(&self, message: M, user: Option<UserId>) -> Option<Ticket>
     where
         A: Handler<M>,
         M: Message<Result = ()> + Send + 'static,
     {
-        let envelope = Envelope::new(message, None);
-        let mut state = self.0.lock();
-        let Some(actor) = state.idle.pop() else {
-            return Some(state.queue.push(envelope));
+        let work = Work {
+            envelope: Envelope::new(message, None),
+            user,
         };
+        let mut state = self.0.lock();
+        if !state.has_room(user) {
+            return Some(state.queue.push(work));
+        }
+        let Some(actor) = state.idle.pop() else {
+            return Some(state.queue.push(work));
+        };
+        state.served.extend(user);
         drop(state);
-        actor.do_send(Run(envelope));
+        actor.do_send(Run(work));
         None
     }
 
@@ -77,24 +110,35 @@ where
         A: Handler<M>,
         M: Message<Result = ()> + Send + 'static,
     {
-        self.0.lock().queue.push(Envelope::new(message, None));
+        self.0.lock().queue.push(Work {
+            envelope: Envelope::new(message, None),
+            user: None,
+        });
     }
 
-    /// Drops a message that still waits; returns whether it did.
-    pub(super) fn withdraw(&self, ticket: Ticket) -> bool {
+    /// Drops a message that still waits; returns whether it did, and for what it waited.
+    pub(super) fn withdraw(&self, ticket: Ticket) -> Option<Withdrawn> {
+        let mut state = self.0.lock();
+        let withdrawn = state.queue.withdraw(ticket)?;
+        let has_room = state.has_room(withdrawn.user);
+        drop(state);
         // Dropped after the lock: it may notify its caller.
-        let withdrawn = self.0.lock().queue.withdraw(ticket);
-        withdrawn.is_some()
+        drop(withdrawn);
+        Some(if has_room {
+            Withdrawn::NoActor
+        } else {
+            Withdrawn::NoShare
+        })
     }
 
     /// Has an actor handle the message that it was sent and then those that wait, until none does. A panic
     /// in a handler ends that message and not the actor: actix would drop the actor and its mailbox.
-    pub(super) fn work(&self, actor: &mut A, Run(mut envelope): Run<A>, context: &mut Context<A>) {
+    pub(super) fn work(&self, actor: &mut A, Run(mut work): Run<A>, context: &mut Context<A>) {
         loop {
             // The panic hook has logged it, and the caller sees its answer's sender dropped.
-            let _ = catch_unwind(AssertUnwindSafe(|| envelope.handle(actor, context)));
-            match self.next(context) {
-                Some(next) => envelope = next,
+            let _ = catch_unwind(AssertUnwindSafe(|| work.envelope.handle(actor, context)));
+            match self.next(work.user, context) {
+                Some(next) => work = next,
                 None => return,
             }
         }
@@ -110,14 +154,38 @@ where
         drop(idle);
     }
 
-    fn next(&self, context: &Context<A>) -> Option<Envelope<A>> {
+    /// The next message for an actor that has finished one.
+    fn next(&self, finished: Option<UserId>, context: &Context<A>) -> Option<Work<A>> {
         let mut state = self.0.lock();
-        let next = state.queue.pop();
-        if next.is_none() && !state.is_closed {
-            state.idle.push(context.address());
+        let served = finished.and_then(|user| state.served.iter().position(|one| *one == user));
+        if let Some(served) = served {
+            state.served.swap_remove(served);
+        }
+        let State {
+            queue,
+            served,
+            share,
+            ..
+        } = &mut *state;
+        let next = queue.pop_first(|work| has_room(served, *share, work.user));
+        match &next {
+            Some(next) => state.served.extend(next.user),
+            None if !state.is_closed => state.idle.push(context.address()),
+            None => {}
         }
         next
     }
+}
+
+impl<A: Actor> State<A> {
+    fn has_room(&self, user: Option<UserId>) -> bool {
+        has_room(&self.served, self.share, user)
+    }
+}
+
+/// Whether another message of the user may be handled. The list is as short as there are connections.
+fn has_room(served: &[UserId], share: usize, user: Option<UserId>) -> bool {
+    user.is_none_or(|user| served.iter().filter(|one| **one == user).count() < share)
 }
 
 #[cfg(test)]
@@ -160,7 +228,7 @@ mod tests {
     }
 
     fn workers(count: usize) -> (Arc<Scheduler<Worker>>, Vec<Arbiter>) {
-        let scheduler = Arc::new(Scheduler::new());
+        let scheduler = Arc::new(Scheduler::new(1));
         let arbiters = (0..count).map(|_| {
             let arbiter = Arbiter::new();
             let own = Arc::clone(&scheduler);
@@ -182,10 +250,13 @@ mod tests {
         let (done, is_done) = mpsc::channel();
         for number in 0..100 {
             let done = done.clone();
-            scheduler.start(call(move || {
-                assert!(number % 3 != 0, "on purpose");
-                done.send(number).unwrap();
-            }));
+            scheduler.start(
+                call(move || {
+                    assert!(number % 3 != 0, "on purpose");
+                    done.send(number).unwrap();
+                }),
+                None,
+            );
         }
         // Closing stops nothing that was handed in before.
         scheduler.close();
@@ -212,24 +283,53 @@ mod tests {
                 begun.send("held").unwrap();
                 let _ = release.recv();
             });
-            assert_eq!(scheduler.start(hold), None, "an actor is idle");
+            assert_eq!(scheduler.start(hold, None), None, "an actor is idle");
         }
         is_begun.iter().take(2).for_each(drop);
         let [kept, withdrawn] = ["kept", "withdrawn"].map(|name| {
             let begun = begun.clone();
-            let waits = scheduler.start(call(move || begun.send(name).unwrap()));
+            let waits = scheduler.start(call(move || begun.send(name).unwrap()), None);
             waits.expect("both actors are busy")
         });
-        assert!(scheduler.withdraw(withdrawn));
-        assert!(!scheduler.withdraw(withdrawn), "it is gone");
+        assert_eq!(scheduler.withdraw(withdrawn), Some(Withdrawn::NoActor));
+        assert_eq!(scheduler.withdraw(withdrawn), None, "it is gone");
         drop(releases);
         assert_eq!(is_begun.recv().unwrap(), "kept");
-        assert!(!scheduler.withdraw(kept), "it was handled");
+        assert_eq!(scheduler.withdraw(kept), None, "it was handled");
         drop(begun);
         assert!(
             is_begun.recv().is_err(),
             "the withdrawn message was dropped"
         );
+        scheduler.close();
+    }
+
+    #[actix_rt::test]
+    async fn a_user_beyond_the_share_waits_and_is_passed_by_others() {
+        let (scheduler, _arbiters) = workers(3);
+        let [ann, bob] = ["ann", "bob"].map(|name| Some(UserId::derive("i", name)));
+        let (handled, is_handled) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let told = handled.clone();
+        let hold = call(move || {
+            told.send("held").unwrap();
+            let _ = held.recv();
+        });
+        assert_eq!(scheduler.start(hold, ann), None);
+        assert_eq!(is_handled.recv().unwrap(), "held");
+        let [waits, withdrawn] = ["ann's second", "ann's third"].map(|name| {
+            let told = handled.clone();
+            let waits = scheduler.start(call(move || told.send(name).unwrap()), ann);
+            waits.expect("two actors are idle, but ann has her share")
+        });
+        let told = handled.clone();
+        let passes = call(move || told.send("bob's").unwrap());
+        assert_eq!(scheduler.start(passes, bob), None);
+        assert_eq!(is_handled.recv().unwrap(), "bob's");
+        assert_eq!(scheduler.withdraw(withdrawn), Some(Withdrawn::NoShare));
+        drop(release);
+        assert_eq!(is_handled.recv().unwrap(), "ann's second");
+        assert_eq!(scheduler.withdraw(waits), None, "it was handled");
         scheduler.close();
     }
 }

@@ -104,7 +104,7 @@ impl StorageError {
     }
 
     /// The database could not be reached.
-    pub(super) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable {
             source: Cause::new(cause),
         }

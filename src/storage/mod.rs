@@ -12,6 +12,7 @@
 //! does the work of several, and use Diesel's statement cache.
 
 pub mod activity;
+mod cancel;
 pub mod entries;
 pub mod entry_batches;
 pub mod entry_lists;
@@ -31,6 +32,7 @@ pub mod suggestions;
 pub mod tags;
 mod time;
 
+pub use cancel::{Backend, Canceller};
 pub use error::{Constraint, Missing, StorageError};
 pub use migrations::{migrate, pending_migrations, revert_all_migrations};
 pub use pool::{Lease, Pool, PoolSettings, ping};

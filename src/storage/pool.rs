@@ -19,6 +19,7 @@ use r2d2::{HandleError, ManageConnection};
 use secrecy::SecretString;
 
 use super::{
+    cancel::Backend,
     error::StorageError,
     establish::{Unreachable, establish},
     statement::Statement,
@@ -102,6 +103,12 @@ impl fmt::Debug for Pool {
 }
 
 impl Lease {
+    /// The process that serves the connection.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.0.backend
+    }
+
     /// Whether the connection broke while it was leased. Call it after a failure: Diesel does not notice
     /// every broken connection, so this runs a query. If it broke, connections that are as old as it are
     /// not used again either.
@@ -158,6 +165,7 @@ struct Sessions {
 /// A connection, and what decides whether it may be used again.
 struct Session {
     connection: PgConnection,
+    backend: Backend,
     /// The generation in which it was opened.
     opened_in: u64,
     generation: Arc<AtomicU64>,
@@ -187,8 +195,10 @@ impl ManageConnection for Sessions {
         connection
             .batch_execute(&self.session_settings)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
+        let backend = Backend::of(&mut connection).map_err(Unreachable::because)?;
         Ok(Session {
             connection,
+            backend,
             opened_in,
             generation: Arc::clone(&self.generation),
             last_used: Instant::now(),

@@ -15,5 +15,6 @@ mod lists;
 mod recovery;
 mod revocations;
 mod search;
+mod shares;
 mod support;
 mod tags;

@@ -8,6 +8,7 @@ use epicme::{
     journal::{GetEntry, JournalHandle, JournalMessage, JournalSettings, Kind, ListEntries, Ping},
     storage::{Connection as Session, StorageError},
 };
+use resource_server::principal::UserId;
 use secrecy::SecretString;
 
 use super::support::{
@@ -37,12 +38,13 @@ async fn a_full_gate_says_busy_and_gives_its_places_back() {
         settings.queue = 1;
         settings.failfast = Duration::from_millis(5);
     });
-    let ann = owner("ann");
+    let [ann, bob] = ["ann", "bob"].map(owner);
     journal.entry(&ann, new_entry("warm")).await;
     let mut blocker = journal.hold_up();
+    // Another user, for one has a third of the places.
     let mut writes = [
         Box::pin(journal.ask(create_entry(&ann, new_entry("one"), None))),
-        Box::pin(journal.ask(create_entry(&ann, new_entry("two"), None))),
+        Box::pin(journal.ask(create_entry(&bob, new_entry("two"), None))),
     ];
     for write in &mut writes {
         still_waits(write).await;
@@ -198,6 +200,10 @@ impl JournalMessage for Panic {
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Ping;
 
+    fn user(&self) -> Option<UserId> {
+        None
+    }
+
     fn run(&self, _: &mut Session) -> Result<(), StorageError> {
         panic!("on purpose")
     }
@@ -225,6 +231,10 @@ impl JournalMessage for Sleep {
     type Reply = ();
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Ping;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Session) -> Result<(), StorageError> {
         Ok(connection.batch_execute("SELECT pg_sleep(60)")?)
@@ -299,6 +309,10 @@ impl JournalMessage for Observed {
     type Reply = ();
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Ping;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, _: &mut Session) -> Result<(), StorageError> {
         self.0.send(()).unwrap();

@@ -7,7 +7,7 @@ use actix::Message;
 use crate::{
     domain::{
         activity::{Activity, ActivityKey, ConnectedClient, Tally},
-        journal::JournalError,
+        journal::{Costly, JournalError},
         page::{Page, PageRequest, TimeCursor},
     },
     journal::metrics::Operation,
@@ -33,6 +33,11 @@ impl JournalMessage for ListActivity {
     type Reply = Page<Activity, TimeCursor>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::ReadActivity;
+    const COSTLY: Option<Costly> = Some(Costly::Activity);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         activity::list_activity(connection, self.user, self.client.as_deref(), &self.page)
@@ -51,6 +56,11 @@ impl JournalMessage for ListClients {
     type Reply = Vec<ConnectedClient>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::ReadActivity;
+    const COSTLY: Option<Costly> = Some(Costly::Activity);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         activity::list_clients(connection, self.user)
@@ -66,6 +76,10 @@ impl JournalMessage for AddActivity {
     type Reply = ();
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::AddActivity;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         activity::add_activity(connection, &self.0)

@@ -14,7 +14,7 @@ use resource_server::principal::UserId;
 
 use crate::journal::{
     admission::Admitted,
-    group_commit::PlainEntry,
+    group_commit::{PlainEntry, is_long},
     message::{JournalMessage, Kind},
 };
 
@@ -35,6 +35,10 @@ impl JournalMessage for CreateEntry {
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::CreateEntry;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.owner.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::create_entry(
             connection,
@@ -44,14 +48,15 @@ impl JournalMessage for CreateEntry {
         )
     }
 
-    /// One row and nothing else: without tags and without a key.
+    /// One row and nothing else: without tags and without a key. A long one is written alone, on a connection
+    /// of its user's share.
     fn for_group_commit(admitted: Admitted<Self>) -> Result<Admitted<PlainEntry>, Admitted<Self>> {
         let Self {
             entry,
             idempotency_key,
             ..
         } = &admitted.message;
-        if idempotency_key.is_some() || !entry.tags.is_empty() {
+        if idempotency_key.is_some() || !entry.tags.is_empty() || is_long(entry) {
             return Err(admitted);
         }
         let Self { owner, entry, .. } = admitted.message;
@@ -59,6 +64,7 @@ impl JournalMessage for CreateEntry {
             message: PlainEntry { owner, entry },
             permit: admitted.permit,
             answer: admitted.answer,
+            reading: admitted.reading,
             since: admitted.since,
         })
     }
@@ -69,6 +75,10 @@ impl JournalMessage for PlainEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::CreateEntry;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.owner.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::create_entry(connection, &self.owner, self.entry.clone(), None)
@@ -89,6 +99,10 @@ impl JournalMessage for GetEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::GetEntry;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::get_entry(connection, self.user, self.id)
@@ -111,6 +125,10 @@ impl JournalMessage for UpdateEntry {
     type Reply = Entry;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::UpdateEntry;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::update_entry(connection, self.user, self.id, &self.changes)
@@ -136,6 +154,10 @@ impl JournalMessage for DeleteEntry {
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::DeleteEntry;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::delete_entry(connection, self.user, self.id)
     }
@@ -160,6 +182,10 @@ impl JournalMessage for HasEntries {
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::HasEntries;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::has_entries(connection, self.user)
     }
@@ -181,6 +207,10 @@ impl JournalMessage for AddTagToEntry {
     type Reply = EntryTag;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::AddTagToEntry;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::add_tag_to_entry(connection, self.user, self.entry_id, self.tag_id)
@@ -207,6 +237,10 @@ impl JournalMessage for RemoveTagFromEntry {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::RemoveTagFromEntry;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_tags::remove_tag_from_entry(connection, self.user, self.entry_id, self.tag_id)

@@ -7,7 +7,7 @@ use actix::Message;
 use crate::{
     domain::{
         export::{Export, ExportBegun, ExportFormat, ExportId},
-        journal::{Entry, JournalError, Tag, TagId},
+        journal::{Costly, Entry, JournalError, Tag, TagId},
         page::TimeCursor,
     },
     journal::metrics::Operation,
@@ -33,6 +33,11 @@ impl JournalMessage for BeginExport {
     type Reply = ExportBegun;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Export;
+    const COSTLY: Option<Costly> = Some(Costly::Export);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::begin_export(connection, self.user, self.id, self.format)
@@ -57,6 +62,11 @@ impl JournalMessage for NextEntries {
     type Reply = Vec<Entry>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Export;
+    const COSTLY: Option<Costly> = Some(Costly::Export);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::next_entries(connection, self.user, self.after, self.at, self.bytes)
@@ -77,6 +87,11 @@ impl JournalMessage for NextTags {
     type Reply = Vec<Tag>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Export;
+    const COSTLY: Option<Costly> = Some(Costly::Export);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::tags_after(connection, self.user, self.after)
@@ -102,6 +117,10 @@ impl JournalMessage for AppendToExport {
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Export;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::append_to_export(connection, self.user, self.id, self.number, &self.content)
     }
@@ -124,6 +143,10 @@ impl JournalMessage for FinishExport {
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Export;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::finish_export(connection, self.user, self.id, self.parts)
     }
@@ -143,6 +166,10 @@ impl JournalMessage for GetExport {
     type Reply = Export;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Export;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::get_export(connection, self.user, self.id)
@@ -165,6 +192,10 @@ impl JournalMessage for ReadExportPart {
     type Reply = String;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Export;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         exports::read_export_part(connection, self.user, self.id, self.number)

@@ -5,8 +5,8 @@ use actix::Message;
 use crate::{
     domain::{
         journal::{
-            EntryDigest, EntryFilter, EntryId, EntryListItem, JournalError, SearchHit, Suggestions,
-            TagId,
+            Costly, EntryDigest, EntryFilter, EntryId, EntryListItem, JournalError, SearchHit,
+            Suggestions, TagId,
         },
         page::{Page, PageLimit, PageRequest, TimeCursor},
     },
@@ -33,6 +33,11 @@ impl JournalMessage for ListEntries {
     type Reply = Page<EntryListItem, TimeCursor>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::ListEntries;
+    const COSTLY: Option<Costly> = Some(Costly::List);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::list_entries(connection, self.user, &self.filter, &self.page)
@@ -56,6 +61,11 @@ impl JournalMessage for SearchEntries {
     type Reply = Page<SearchHit, TimeCursor>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::SearchEntries;
+    const COSTLY: Option<Costly> = Some(Costly::Search);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entry_lists::search_entries(connection, self.user, &self.query, &self.page)
@@ -84,6 +94,11 @@ impl JournalMessage for DigestEntries {
     type Reply = EntryDigest;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::DigestEntries;
+    const COSTLY: Option<Costly> = Some(Costly::Digest);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         let filter = EntryFilter {
@@ -133,6 +148,10 @@ impl JournalMessage for SuggestEntries {
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::SuggestEntries;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         suggestions::suggest_entries(connection, self.user, &self.typed)
     }
@@ -152,6 +171,10 @@ impl JournalMessage for SuggestTags {
     type Reply = Suggestions<TagId>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::SuggestTags;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         suggestions::suggest_tags(connection, self.user, &self.typed)

@@ -28,6 +28,10 @@ impl JournalMessage for UseRequestState {
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::UseRequestState;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         request_states::use_up(connection, self.user, self.nonce)
     }

@@ -7,7 +7,10 @@ use crate::{
     journal::metrics::Operation,
     storage::{Connection, StorageError, revocations},
 };
-use resource_server::revocation::{RevocationOrder, RevocationTarget, StoredRevocation};
+use resource_server::{
+    principal::UserId,
+    revocation::{RevocationOrder, RevocationTarget, StoredRevocation},
+};
 
 use crate::journal::message::{JournalMessage, Kind};
 
@@ -20,6 +23,10 @@ impl JournalMessage for AddRevocation {
     type Reply = ();
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Revocations;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         revocations::add(connection, &self.0)
@@ -35,6 +42,10 @@ impl JournalMessage for RemoveRevocation {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Revocations;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         revocations::remove(connection, &self.0)
@@ -55,6 +66,10 @@ impl JournalMessage for ListRevocations {
     type Reply = Vec<StoredRevocation>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Revocations;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         let most = i64::try_from(self.most).unwrap_or(i64::MAX);

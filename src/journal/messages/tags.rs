@@ -5,8 +5,8 @@ use actix::Message;
 use crate::{
     domain::{
         journal::{
-            Change, IdempotencyKey, JournalError, JournalOwner, NewTag, Tag, TagChanges, TagId,
-            TagName,
+            Change, Costly, IdempotencyKey, JournalError, JournalOwner, NewTag, Tag, TagChanges,
+            TagId, TagName,
         },
         page::{NameCursor, Page, PageRequest},
     },
@@ -33,6 +33,10 @@ impl JournalMessage for CreateTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::CreateTag;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.owner.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::create_tag(
@@ -63,6 +67,10 @@ impl JournalMessage for GetTag {
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::GetTag;
 
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::get_tag(connection, self.user, self.id)
     }
@@ -82,6 +90,10 @@ impl JournalMessage for ListTags {
     type Reply = Page<TagName, NameCursor>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::ListTags;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::list_tags(connection, self.user, &self.page)
@@ -104,6 +116,10 @@ impl JournalMessage for UpdateTag {
     type Reply = Tag;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::UpdateTag;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::update_tag(connection, self.user, self.id, self.changes.clone())
@@ -132,6 +148,11 @@ impl JournalMessage for DeleteTag {
     type Reply = Option<Tag>;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::DeleteTag;
+    const COSTLY: Option<Costly> = Some(Costly::DeleteTag);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         tags::delete_tag(connection, self.user, self.id)

@@ -8,6 +8,8 @@ use crate::{
     storage::{self, Connection, StorageError, housekeeping},
 };
 
+use resource_server::principal::UserId;
+
 use crate::journal::message::{JournalMessage, Kind};
 
 /// Delete a batch of expired rows of all users; returns whether there may be more.
@@ -19,6 +21,10 @@ impl JournalMessage for DeleteExpired {
     type Reply = bool;
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::DeleteExpired;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         housekeeping::delete_expired(connection)
@@ -34,6 +40,10 @@ impl JournalMessage for Ping {
     type Reply = ();
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::Ping;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         storage::ping(connection)

@@ -17,3 +17,4 @@ mod secrets;
 mod timeouts;
 mod tls;
 mod tracing;
+mod users_share;

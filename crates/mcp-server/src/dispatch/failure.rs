@@ -26,6 +26,12 @@ pub(crate) enum Failure {
     /// The server is at capacity.
     #[display("busy")]
     Busy,
+    /// The user has as much under way as one user may.
+    #[display("{message}")]
+    ShareUsedUp {
+        /// The message for the client.
+        message: Cow<'static, str>,
+    },
     /// Something that the feature depends on is unreachable.
     #[display("{message}")]
     Unavailable {
@@ -54,6 +60,7 @@ impl Failure {
                 return RpcError::invalid_request(format!("This needs a token with: {needed}"));
             }
             Self::Busy => ("The server is busy; try again soon".into(), None),
+            Self::ShareUsedUp { message } => (message, None),
             Self::Unavailable { message, source } => (message, Some(source)),
             Self::Internal { source } => {
                 ("Something went wrong on the server".into(), Some(source))
@@ -88,6 +95,7 @@ pub(crate) fn sentence(error: ToolError) -> Result<String, Failure> {
     Err(match error {
         ToolError::Refused(reason) | ToolError::NotFound(reason) => return Ok(reason),
         ToolError::Busy => Failure::Busy,
+        ToolError::ShareUsedUp { message } => Failure::ShareUsedUp { message },
         ToolError::Unavailable { message, source } => Failure::Unavailable { message, source },
         ToolError::Internal { source } => Failure::Internal { source },
         ToolError::NeedsClient(_) => Failure::Internal {

@@ -112,6 +112,7 @@ fn outcome_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> Outcome {
             Failure::Forbidden { .. } => Outcome::Refused,
             Failure::Rpc(_)
             | Failure::Busy
+            | Failure::ShareUsedUp { .. }
             | Failure::Unavailable { .. }
             | Failure::Internal { .. } => Outcome::Failed,
         },

@@ -21,6 +21,12 @@ pub enum ToolError {
     /// The server is at capacity; HTTP 503 with a short `Retry-After`.
     #[display("busy")]
     Busy,
+    /// The user has as much under way as one user may; HTTP 503 with a short `Retry-After`, for this user alone.
+    #[display("{message}")]
+    ShareUsedUp {
+        /// The message for the client.
+        message: Cow<'static, str>,
+    },
     /// Something that the feature depends on is unreachable; HTTP 503 with `Retry-After`.
     #[display("{message}: {source}")]
     Unavailable {

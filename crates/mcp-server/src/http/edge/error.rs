@@ -85,6 +85,14 @@ pub(crate) enum HttpError {
     /// The server is at capacity.
     #[display("busy")]
     Busy(Option<Id>),
+    /// The user has as much under way as one user may.
+    #[display("the user's share is used up")]
+    ShareUsedUp {
+        /// The id of the request, for the response.
+        id: Id,
+        /// The message for the client.
+        message: Cow<'static, str>,
+    },
     /// Something that a feature depends on is unreachable.
     #[display("a feature is unavailable")]
     Unavailable {
@@ -292,7 +300,7 @@ impl HttpError {
             | Self::Rpc { id, .. }
             | Self::Forbidden { id, .. }
             | Self::Internal { id, .. } => id.as_ref(),
-            Self::Unavailable { id, .. } => Some(id),
+            Self::Unavailable { id, .. } | Self::ShareUsedUp { id, .. } => Some(id),
             _ => None,
         }
     }
@@ -323,7 +331,7 @@ impl HttpError {
             | Self::NotRevoked(_)
             | Self::RevocationsUnread(_) => Outcome::Unavailable,
             Self::LimitExceeded(_) => Outcome::Limited,
-            Self::Busy(_) => Outcome::Busy,
+            Self::Busy(_) | Self::ShareUsedUp { .. } => Outcome::Busy,
             Self::Internal { .. } => Outcome::Internal,
             Self::UnsupportedMediaType { .. }
             | Self::NotAcceptable

@@ -92,6 +92,11 @@ impl HttpError {
                 code: code::INTERNAL_ERROR,
                 ..PublicError::new(503, "temporarily_unavailable", BUSY)
             },
+            Self::ShareUsedUp { message, .. } => PublicError {
+                retry_after: Some(RETRY_SOON),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(503, "temporarily_unavailable", message.clone())
+            },
             Self::Unavailable { message, .. } => PublicError {
                 retry_after: Some(RETRY_LATER),
                 code: code::INTERNAL_ERROR,

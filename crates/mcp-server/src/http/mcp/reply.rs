@@ -61,6 +61,10 @@ pub(crate) fn respond(
             Err(forbidden(id.clone(), needed, version, principal))
         }
         Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
+        Err(Failure::ShareUsedUp { message }) => Err(HttpError::ShareUsedUp {
+            id: id.clone(),
+            message,
+        }),
         Err(Failure::Unavailable { message, source }) => Err(HttpError::Unavailable {
             id: id.clone(),
             message,
