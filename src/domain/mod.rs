@@ -8,6 +8,7 @@
 //! *Start reading at* `journal.rs`.
 
 pub mod activity;
+pub mod excerpt;
 pub mod export;
 pub mod journal;
 pub mod page;

@@ -8,7 +8,7 @@ use diesel::{
 };
 
 use crate::domain::{
-    journal::{EntryFilter, EntryId, EntryListItem, SearchHit, TagId},
+    journal::{EntryFilter, EntryId, EntryListItem, TagId},
     page::{Page, PageRequest, TimeCursor},
 };
 use resource_server::{clock::Timestamp, principal::UserId};
@@ -55,7 +55,7 @@ pub fn list_entries(
             .bind::<Array<BigInt>, _>(tags)
             .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
     };
-    paged(rows, page, EntryListItem::try_from, |item| item)
+    paged(rows, page)
 }
 
 /// The number of the user's entries that were written in a period and have one of these tags (or any, if
@@ -94,43 +94,6 @@ pub fn count_entries(
             .get_result(connection)?
     };
     usize::try_from(count).map_err(|_| StorageError::corrupt("a count is negative"))
-}
-
-/// A page of the user's entries that match a query as web search engines write them, newest first.
-///
-/// # Errors
-/// Those of the database.
-pub fn search_entries(
-    connection: &mut PgConnection,
-    user: UserId,
-    query: &str,
-    page: &PageRequest<TimeCursor>,
-) -> Result<Page<SearchHit, TimeCursor>, StorageError> {
-    let window = Window::new(&EntryFilter::default(), page);
-    // A common word is found fastest by scanning the list, a rare one by the search index. The planner can
-    // only choose if it knows the words.
-    let statement = Statement::<HitSql>::fit_to_binds(
-        "WITH hits AS MATERIALIZED (
-           SELECT id, title, is_favorite, created_at, tag_count, content
-             FROM entries
-            WHERE user_id = $1 AND (created_at, id) < ($2, $3)
-              AND search @@ websearch_to_tsquery('english', $5)
-            ORDER BY created_at DESC, id DESC
-            LIMIT $4)
-         SELECT h.id, h.title, h.is_favorite, h.created_at,
-                h.tag_count,
-                left(ts_headline('english', h.content, websearch_to_tsquery('english', $5),
-                                 'StartSel=\"\", StopSel=\"\", MaxFragments=1, MinWords=10, MaxWords=30'), 500)
-           FROM hits h
-          ORDER BY h.created_at DESC, h.id DESC",
-    )
-    .bind::<Uuid, _>(user.as_uuid())
-    .bind::<Timestamptz, _>(window.before.0)
-    .bind::<BigInt, _>(window.before.1)
-    .bind::<BigInt, _>(window.rows)
-    .bind::<Text, _>(query);
-    let rows = statement.load_iter::<HitRow, DefaultLoadingMode>(connection)?;
-    paged(rows, page, SearchHit::try_from, |hit| &hit.entry)
 }
 
 /// `$1` to `$5` of the lists.
@@ -199,26 +162,15 @@ macro_rules! join_entries {
 }
 use join_entries;
 
-type ItemSql = (BigInt, Text, Bool, Timestamptz, Integer);
-type HitSql = (BigInt, Text, Bool, Timestamptz, Integer, Text);
+pub(super) type ItemSql = (BigInt, Text, Bool, Timestamptz, Integer);
 
 #[derive(Queryable)]
-struct ItemRow {
+pub(super) struct ItemRow {
     id: i64,
     title: String,
     is_favorite: bool,
     created_at: PgTimestamp,
     tag_count: i32,
-}
-
-#[derive(Queryable)]
-struct HitRow {
-    id: i64,
-    title: String,
-    is_favorite: bool,
-    created_at: PgTimestamp,
-    tag_count: i32,
-    excerpt: String,
 }
 
 impl TryFrom<ItemRow> for EntryListItem {
@@ -235,35 +187,22 @@ impl TryFrom<ItemRow> for EntryListItem {
     }
 }
 
-impl TryFrom<HitRow> for SearchHit {
-    type Error = StorageError;
-
-    fn try_from(row: HitRow) -> Result<Self, StorageError> {
-        Ok(Self {
-            entry: EntryListItem {
-                id: EntryId(row.id),
-                title: row.title,
-                tag_count: row.tag_count,
-                is_favorite: row.is_favorite,
-                created_at: time::to_instant(row.created_at)?,
-            },
-            // On one line, whatever the entry's lines are.
-            excerpt: Vec::from_iter(row.excerpt.split_whitespace()).join(" "),
-        })
-    }
-}
-
 /// The part of the list that a page is taken from.
-struct Window {
+pub(super) struct Window {
     /// Rows come before this position. It is the cursor, or the end of the range of dates if that
     /// is earlier; no id is below the least, so with it the instant itself is outside.
-    before: (PgTimestamp, i64),
+    pub(super) before: (PgTimestamp, i64),
     from: PgTimestamp,
     /// One more than the page holds, to know whether another page follows.
-    rows: i64,
+    pub(super) rows: i64,
 }
 
 impl Window {
+    /// Of the whole list.
+    pub(super) fn all(page: &PageRequest<TimeCursor>) -> Self {
+        Self::new(&EntryFilter::default(), page)
+    }
+
     fn new(filter: &EntryFilter, page: &PageRequest<TimeCursor>) -> Self {
         let cursor = page.after.map_or((time::INFINITE_FUTURE, i64::MAX), |c| {
             (time::from_micros(c.micros), c.id)
@@ -284,25 +223,22 @@ impl Window {
 }
 
 /// Reads each row directly into the page, because there are many.
-fn paged<Row, Item>(
-    rows: impl Iterator<Item = QueryResult<Row>>,
+fn paged(
+    rows: impl Iterator<Item = QueryResult<ItemRow>>,
     page: &PageRequest<TimeCursor>,
-    read: impl Fn(Row) -> Result<Item, StorageError>,
-    entry: impl Fn(&Item) -> &EntryListItem,
-) -> Result<Page<Item, TimeCursor>, StorageError> {
+) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
     let limit = usize::from(page.limit.get());
-    let mut items = Vec::with_capacity(rows.size_hint().0.min(limit));
+    let mut items: Vec<EntryListItem> = Vec::with_capacity(rows.size_hint().0.min(limit));
     let mut more = false;
     for row in rows {
         more = items.len() == limit;
         if more {
             break;
         }
-        items.push(read(row?)?);
+        items.push(row?.try_into()?);
     }
     let next = items
         .last()
-        .map(entry)
         .filter(|_| more)
         .map(|last| time::cursor(last.created_at, last.id.0));
     Ok(Page { items, next })

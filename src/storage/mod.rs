@@ -27,9 +27,11 @@ mod pool;
 pub mod request_states;
 pub mod revocations;
 mod schema;
+pub mod search;
 mod statement;
 pub mod suggestions;
 pub mod tags;
+mod text_query;
 mod time;
 
 pub use cancel::{Backend, Canceller};

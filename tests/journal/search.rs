@@ -1,4 +1,7 @@
-use epicme::journal::SearchEntries;
+use epicme::{
+    journal::SearchEntries,
+    storage::search::{SearchBudget, search_entries},
+};
 
 use super::support::{Journal, new_entry, owner, page};
 
@@ -48,6 +51,10 @@ async fn no_query_is_an_error() {
     let journal = Journal::start();
     journal.entry(&owner("ann"), new_entry("something")).await;
     let long = "word ".repeat(400);
+    let minuses = format!("{}word", "-".repeat(199));
+    let apart = format!("{}word", "- ".repeat(99));
+    let alternatives = "a1 or ".repeat(33);
+    let quotes = "\"a1 b1\" -".repeat(18);
     for query in [
         "",
         " ",
@@ -72,6 +79,10 @@ async fn no_query_is_an_error() {
         "or or",
         "\u{202e}",
         &long,
+        &minuses,
+        &apart,
+        &alternatives,
+        &quotes,
     ] {
         titles(&journal, query).await;
     }
@@ -128,4 +139,155 @@ async fn a_search_is_paged_without_loss_or_repeat() {
     }
     let expected: Vec<_> = (0..25).rev().map(|n| format!("entry {n}")).collect();
     assert_eq!(found, expected);
+}
+
+fn long_entry(title: &str, content: &str) -> epicme::domain::journal::NewEntry {
+    let mut entry = new_entry(title);
+    entry.content = content.to_owned();
+    entry
+}
+
+/// Every page of a search with a small budget.
+fn pages(journal: &Journal, query: &str, budget: SearchBudget) -> Vec<Vec<String>> {
+    let mut connection = journal.database.connect();
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let user = owner("ann").user;
+        let page = page(50, after);
+        let page = search_entries(&mut connection, user, query, &page, budget).unwrap();
+        pages.push(Vec::from_iter(
+            page.items.into_iter().map(|hit| hit.entry.title),
+        ));
+        after = page.next;
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn a_page_ends_where_it_has_read_its_budget_and_the_next_goes_on() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    for n in 0..12 {
+        let content = if n % 4 == 0 {
+            "a quiet forest"
+        } else {
+            "the forest sounded quiet"
+        };
+        journal
+            .entry(&ann, long_entry(&n.to_string(), content))
+            .await;
+    }
+    let by_entries = SearchBudget {
+        entries: 5,
+        ..SearchBudget::default()
+    };
+    let by_bytes = SearchBudget {
+        documents: 1,
+        ..SearchBudget::default()
+    };
+    for query in [
+        "\"quiet forest\"",
+        "-\"forest sounded\"",
+        "\"quiet forest\" or zebra",
+    ] {
+        assert_eq!(
+            pages(&journal, query, SearchBudget::default()),
+            [["8", "4", "0"]],
+            "{query}"
+        );
+        assert_eq!(
+            pages(&journal, query, by_entries),
+            [vec!["8"], vec!["4"], vec!["0"]],
+            "{query}"
+        );
+        // One entry is read for each page.
+        let single = pages(&journal, query, by_bytes);
+        assert_eq!(single.len(), 12, "{query}");
+        assert_eq!(single.concat(), ["8", "4", "0"], "{query}");
+    }
+    // What the index answers costs no documents.
+    assert_eq!(pages(&journal, "quiet forest", by_bytes)[0].len(), 12);
+}
+
+#[actix_rt::test]
+async fn of_a_page_of_long_texts_the_last_have_excerpts_of_their_beginnings() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let content = format!("begin {} needle", "straw ".repeat(1_000));
+    for n in 0..3 {
+        journal
+            .entry(&ann, long_entry(&n.to_string(), &content))
+            .await;
+    }
+    let budget = SearchBudget {
+        texts: 13_000,
+        ..SearchBudget::default()
+    };
+    let mut connection = journal.database.connect();
+    let found =
+        search_entries(&mut connection, ann.user, "needle", &page(50, None), budget).unwrap();
+    let excerpts = found
+        .items
+        .iter()
+        .map(|hit| hit.excerpt.contains("straw needle"));
+    assert_eq!(Vec::from_iter(excerpts), [true, true, false]);
+    assert!(found.items[2].excerpt.starts_with("begin straw"));
+}
+
+#[actix_rt::test]
+async fn a_search_looks_at_nobody_elses_entries() {
+    let journal = Journal::start();
+    let [ann, bob] = ["ann", "bob"].map(owner);
+    journal
+        .entry(&ann, long_entry("mine", "a quiet forest"))
+        .await;
+    for n in 0..200 {
+        journal
+            .entry(&bob, long_entry(&n.to_string(), "a quiet forest"))
+            .await;
+    }
+    for query in [
+        "\"quiet forest\"",
+        "quiet",
+        "-zebra",
+        "quiet -zebra",
+        "zebra or \"quiet forest\"",
+    ] {
+        assert_eq!(titles(&journal, query).await, ["mine"], "{query}");
+    }
+}
+
+#[actix_rt::test]
+async fn excerpts_are_of_what_was_found() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let filler = "and so it went on and on. ".repeat(100);
+    let content = format!(
+        "Quiet. {filler} We walked through the quiet forest, running. {filler} Łódź 3.14 foo-bar {filler}"
+    );
+    journal.entry(&ann, long_entry("t", &content)).await;
+    for (query, expected) in [
+        ("\"quiet forest\"", "the quiet forest"),
+        ("walking", "We walked"),
+        ("forest -zebra", "forest"),
+        ("zebra or forest", "forest"),
+        ("run", "running"),
+        ("łódź", "Łódź"),
+        ("3.14", "3.14"),
+        ("foo-bar", "foo-bar"),
+        ("\"walked through the quiet\"", "walked through the quiet"),
+    ] {
+        let search = SearchEntries {
+            user: ann.user,
+            query: query.to_owned(),
+            page: page(10, None),
+        };
+        let found = journal.ask(search).await.unwrap().items;
+        let excerpt = &found[0].excerpt;
+        assert!(excerpt.contains(expected), "{query}: {excerpt}");
+        assert!(excerpt.split(' ').count() <= 30, "{query}: {excerpt}");
+    }
 }

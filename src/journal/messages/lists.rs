@@ -11,7 +11,11 @@ use crate::{
         page::{Page, PageLimit, PageRequest, TimeCursor},
     },
     journal::metrics::Operation,
-    storage::{Connection, StorageError, entries, entry_lists, suggestions},
+    storage::{
+        Connection, StorageError, entries, entry_lists,
+        search::{self, SearchBudget},
+        suggestions,
+    },
 };
 use resource_server::{clock::Timestamp, principal::UserId};
 
@@ -44,7 +48,8 @@ impl JournalMessage for ListEntries {
     }
 }
 
-/// Search title and content, newest first.
+/// Search title and content, newest first. A page may have fewer entries than it holds and be followed by
+/// another, if more had to be read for it than one page may cost.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Page<SearchHit, TimeCursor>, JournalError>")]
 pub struct SearchEntries {
@@ -68,7 +73,13 @@ impl JournalMessage for SearchEntries {
     }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
-        entry_lists::search_entries(connection, self.user, &self.query, &self.page)
+        search::search_entries(
+            connection,
+            self.user,
+            &self.query,
+            &self.page,
+            SearchBudget::default(),
+        )
     }
 }
 
