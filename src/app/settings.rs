@@ -7,7 +7,7 @@ use crate::{
         Config, DatabaseConfig, HttpConfig, IssuerConfig, ProofConfig, RequestStateConfig,
         SessionConfig, Verification,
     },
-    domain::journal::JournalError,
+    domain::journal::{JournalError, Quota},
     journal::{
         AddRevocation, JournalHandle, JournalMessage, JournalSettings, ListRevocations, Ping,
         RemoveRevocation, SchemaCheck, UseRequestState,
@@ -197,6 +197,10 @@ fn session_settings(limits: SessionConfig) -> SessionSettings {
 pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> JournalSettings {
     JournalSettings {
         pool: database.pool,
+        quota: Quota {
+            entries: database.quota_entries,
+            bytes: database.quota_bytes,
+        },
         schema: if database.unreachable_at_start {
             SchemaCheck::WhenReachable {
                 migrate: database.migrate,

@@ -7,8 +7,8 @@ use std::{num::NonZeroUsize, thread::available_parallelism};
 use super::{
     key::{Heading, Key, keys},
     kind::{
-        Choice, Count, File, Items, Limit, List, Optional, OrElse, OrOff, Secret, Switch, Text,
-        Time, address,
+        Amount, Choice, Count, File, Items, Limit, List, Optional, OrElse, OrOff, Secret, Switch,
+        Text, Time, address,
     },
     parts::{Client, DatabaseUrl, Issuers, JwtMode, Legacy, TlsFiles},
     reader::Reader,
@@ -127,6 +127,12 @@ keys! {
         Database {
             /// Number of connections to PostgreSQL.
             pool: Key::new("EPICME_DATABASE_POOL", "N").default("10") => Count(1_000);
+
+            /// The most entries of a user; 0 for no limit.
+            quota_entries: Key::new("EPICME_QUOTA_ENTRIES_PER_USER", "N").default("1000000") => Amount;
+
+            /// The most bytes of text in the entries of a user; 0 for no limit.
+            quota_bytes: Key::new("EPICME_QUOTA_BYTES_PER_USER", "BYTES").default("1073741824") => Amount;
 
             /// Whether to run pending migrations at start: on or off.
             migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;

@@ -205,6 +205,25 @@ impl Kind<Option<NonZeroU32>> for Limit {
     }
 }
 
+/// A whole number, of which 0 means no limit.
+pub(super) struct Amount;
+
+/// More than any disk has bytes, and exact in JSON.
+const MOST_AMOUNT: u64 = 1 << 50;
+
+impl Kind<u64> for Amount {
+    fn parse(&self, raw: &Raw) -> Result<u64, String> {
+        let amount = raw.number()?.parse().ok();
+        amount
+            .filter(|amount| *amount <= MOST_AMOUNT)
+            .ok_or_else(|| format!("must be a whole number from 0 (no limit) to {MOST_AMOUNT}"))
+    }
+
+    fn show(&self, value: &u64) -> String {
+        value.to_string()
+    }
+}
+
 /// A duration with a unit, between two bounds.
 pub(super) struct Time {
     least: Duration,

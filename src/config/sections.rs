@@ -184,6 +184,10 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// The number of connections.
     pub pool: NonZeroU32,
+    /// The most entries of a user; 0 for no limit.
+    pub quota_entries: u64,
+    /// The most bytes of text in the entries of a user; 0 for no limit.
+    pub quota_bytes: u64,
     /// Whether pending migrations run at start.
     pub migrate: bool,
     /// Whether it was unreachable at start. Its schema is then checked once it can be reached, and nothing

@@ -263,6 +263,30 @@ pub enum Change {
     TagList,
 }
 
+/// How much each user may store. 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of UTF-8 of their texts.
+    pub bytes: u64,
+}
+
+/// How much a user has stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Entries.
+    pub entries: i64,
+    /// Bytes of UTF-8 of their texts: title, content, mood, location and weather.
+    pub bytes: i64,
+}
+
+/// The most tags of a user.
+pub const MOST_TAGS: i64 = 10_000;
+
+/// The most tags of an entry.
+pub const MOST_TAGS_OF_AN_ENTRY: i32 = 100;
+
 /// What costs more the more there is in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Costly {
@@ -304,6 +328,28 @@ pub enum JournalError {
     /// The user has as much under way as one user may; try again when some of it is done.
     #[display("the user has as much under way as one user may")]
     ShareUsedUp,
+    /// The user has as many entries as one may have.
+    #[display("the user has as many entries as one may have")]
+    TooManyEntries {
+        /// How many.
+        most: i64,
+    },
+    /// The texts of the user's entries would be longer than they may be together.
+    #[display("the user's entries would be too long together")]
+    TooManyBytes {
+        /// How long they are, in bytes.
+        has: i64,
+        /// How many bytes the write would add.
+        more: i64,
+        /// How long they may be.
+        most: i64,
+    },
+    /// The user has [`MOST_TAGS`].
+    #[display("the user has as many tags as one may have")]
+    TooManyTags,
+    /// The entry has [`MOST_TAGS_OF_AN_ENTRY`].
+    #[display("the entry has as many tags as one may have")]
+    TooManyTagsOfEntry,
     /// It took longer than a statement may. Asked for again it would take as long.
     #[display("the statement took too long")]
     TookTooLong(#[error(not(source))] Costly),

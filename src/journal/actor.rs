@@ -11,8 +11,9 @@ use actix::{Actor, Arbiter, Context, Handler};
 use crate::{
     domain::journal::JournalError,
     storage::{
-        Lease, Pool, StorageError, entries,
+        Lease, Pool, StorageError,
         entry_batches::{self, Batch},
+        entry_creation,
     },
 };
 use mcp_server::features::changes::Changes;
@@ -175,7 +176,7 @@ impl JournalActor {
         let written = match batch {
             [only] => {
                 let PlainEntry { owner, entry } = &only.message;
-                entries::create_plain(&mut lease, owner, entry)
+                entry_creation::create_plain(&mut lease, owner, entry)
                     .map(|written| Batch::Written(vec![Some(written)]))
             }
             batch => {

@@ -67,6 +67,7 @@ impl ActorPool {
             connect_timeout: settings.connect_timeout,
             statement_timeout: settings.statement_timeout,
             lock_timeout: settings.lock_timeout,
+            quota: settings.quota,
         });
         let places = settings.pool.get().saturating_add(settings.queue);
         let places = usize::try_from(places).unwrap_or(usize::MAX);
@@ -264,7 +265,11 @@ fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
             | JournalError::NoSuchTag(_)
             | JournalError::NoSuchExport
             | JournalError::TagNameTaken
-            | JournalError::IdempotencyKeyReused,
+            | JournalError::IdempotencyKeyReused
+            | JournalError::TooManyEntries { .. }
+            | JournalError::TooManyBytes { .. }
+            | JournalError::TooManyTags
+            | JournalError::TooManyTagsOfEntry,
         ) => JournalOutcome::Refused,
         Err(JournalError::Busy | JournalError::ShareUsedUp) => JournalOutcome::Busy,
         Err(JournalError::TookTooLong(_)) => JournalOutcome::TookTooLong,

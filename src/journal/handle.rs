@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use actix_rt::{Arbiter, ArbiterHandle, time::sleep};
 
-use crate::domain::{activity::EndedCall, journal::JournalError};
+use crate::domain::{
+    activity::EndedCall,
+    journal::{JournalError, Quota},
+};
 use mcp_server::metrics::{Gate, MetricSource};
 use resource_server::metrics::{Label, Text};
 
@@ -28,6 +31,7 @@ pub struct JournalHandle(Arc<Inner>);
 struct Inner {
     actors: Arc<ActorPool>,
     recorder: Arc<Recorder>,
+    quota: Quota,
     schema: Arc<Schema>,
     /// Runs the background tasks.
     background: Arbiter,
@@ -61,6 +65,7 @@ impl JournalHandle {
         Self(Arc::new(Inner {
             actors,
             recorder,
+            quota: settings.quota,
             schema,
             background,
             background_handle,
@@ -81,6 +86,12 @@ impl JournalHandle {
     /// if no connection became available in time, else those that the message documents.
     pub async fn ask<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
         self.0.actors.ask(message).await
+    }
+
+    /// How much each user may store.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        self.0.quota
     }
 
     /// Counts a call that has ended, for the user's activity. Sends no query and does not wait.

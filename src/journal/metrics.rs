@@ -34,6 +34,8 @@ metric_label! {
         DeleteEntry = "delete_entry",
         /// Whether there is any entry.
         HasEntries = "has_entries",
+        /// How much a user has stored.
+        GetUsage = "get_usage",
         /// Create a tag.
         CreateTag = "create_tag",
         /// Read a tag.

@@ -33,10 +33,10 @@ pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
     AddRevocation, AddTagToEntry, AppendToExport, BeginExport, CreateEntry, CreateTag, DeleteEntry,
-    DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, HasEntries,
-    ListActivity, ListClients, ListEntries, ListRevocations, ListTags, NextEntries, NextTags, Ping,
-    ReadExportPart, RemoveRevocation, RemoveTagFromEntry, SearchEntries, SuggestEntries,
-    SuggestTags, UpdateEntry, UpdateTag, UseRequestState,
+    DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, GetUsage,
+    HasEntries, ListActivity, ListClients, ListEntries, ListRevocations, ListTags, NextEntries,
+    NextTags, Ping, ReadExportPart, RemoveRevocation, RemoveTagFromEntry, SearchEntries,
+    SuggestEntries, SuggestTags, UpdateEntry, UpdateTag, UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
 pub use schema::SchemaCheck;

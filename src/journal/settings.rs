@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use secrecy::SecretString;
 
+use crate::domain::journal::Quota;
 use mcp_server::features::changes::Changes;
 
 use super::schema::SchemaCheck;
@@ -28,6 +29,8 @@ pub struct JournalSettings {
     pub statement_timeout: Duration,
     /// How long a statement may wait for a lock.
     pub lock_timeout: Duration,
+    /// How much each user may store.
+    pub quota: Quota,
     /// Whether the schema has been checked.
     pub schema: SchemaCheck,
     /// Notifies sessions and streams of what the journal changed.
@@ -47,6 +50,7 @@ impl JournalSettings {
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
+            quota: Quota::default(),
             schema: SchemaCheck::Done,
             changes,
         }

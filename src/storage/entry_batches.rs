@@ -13,21 +13,26 @@ use diesel::{
 use crate::domain::journal::{EntryId, JournalOwner, NewEntry};
 use resource_server::clock::Timestamp;
 
-use super::{error::StorageError, statement::Statement, time};
+use super::{
+    error::StorageError,
+    quota::{self, most_bytes, most_entries},
+    statement::Statement,
+    time,
+};
 
 /// The result of writing a batch of entries.
 #[derive(Debug)]
 pub enum Batch {
     /// For each entry, in the given order, the id and time that the database assigned; `None` for entries
-    /// that were not stored, because their owners do not exist yet.
+    /// that were not stored and have to be written by themselves.
     Written(Vec<Option<(EntryId, Timestamp)>>),
     /// None was stored, because the database refused one of them, and does not say which.
     Refused,
 }
 
 /// Writes entries without tags and idempotency keys, each for its owner, in one transaction. Entries of new
-/// owners are left out: inserting an owner may wait for another transaction, and would delay the entries of
-/// other users.
+/// owners are left out, of those whose quota they would exceed, and of those whose counts another statement has
+/// locked: none of them delays the entries of other users.
 ///
 /// # Errors
 /// `Unavailable` if the database is; nothing is stored then, unless the connection broke.
@@ -37,19 +42,35 @@ pub fn create_entries(
 ) -> Result<Batch, StorageError> {
     // The ids are drawn first, because the order of RETURNING is not guaranteed.
     let statement = Statement::<(BigInt, BigInt, Timestamptz), _>::often(|| {
-        "WITH draft AS MATERIALIZED (
-           SELECT nextval('entries_id_seq') AS id, given.*
-             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
-               AS given (user_id, title, content, mood, location, weather, is_private, is_favorite,
-                         place)
-            WHERE EXISTS (SELECT FROM users WHERE id = given.user_id)),
-         entry AS (
-           INSERT INTO entries
-             (id, user_id, title, content, mood, location, weather, is_private, is_favorite)
-           OVERRIDING SYSTEM VALUE
-           SELECT id, user_id, title, content, mood, location, weather, is_private, is_favorite
-             FROM draft)
-         SELECT place, id, now() FROM draft"
+        concat!(
+            "WITH given AS MATERIALIZED (
+               SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+                 AS given (user_id, title, content, mood, location, weather, is_private, is_favorite,
+                           bytes, place)),
+             wanted AS MATERIALIZED (
+               SELECT user_id, count(*) AS entries, sum(bytes)::bigint AS bytes
+                 FROM given GROUP BY user_id),
+             fits AS MATERIALIZED (
+               SELECT u.user_id, w.entries, w.bytes FROM usage u JOIN wanted w ON u.user_id = w.user_id
+                WHERE u.entries <= ",
+            most_entries!(),
+            " - w.entries AND u.bytes <= ",
+            most_bytes!(),
+            " - w.bytes FOR NO KEY UPDATE OF u SKIP LOCKED),
+             counted AS (
+               UPDATE usage u SET entries = u.entries + fits.entries, bytes = u.bytes + fits.bytes
+                 FROM fits WHERE u.user_id = fits.user_id),
+             draft AS MATERIALIZED (
+               SELECT nextval('entries_id_seq') AS id, given.*
+                 FROM given WHERE user_id IN (SELECT user_id FROM fits)),
+             entry AS (
+               INSERT INTO entries
+                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite)
+               OVERRIDING SYSTEM VALUE
+               SELECT id, user_id, title, content, mood, location, weather, is_private, is_favorite
+                 FROM draft)
+             SELECT place, id, now() FROM draft"
+        )
     });
     let rows = statement
         .bind::<Array<Uuid>, _>(each(entries, |owner, _| owner.user.as_uuid()))
@@ -60,6 +81,7 @@ pub fn create_entries(
         .bind::<Array<Nullable<Text>>, _>(each(entries, |_, entry| entry.weather.as_ref()))
         .bind::<Array<Bool>, _>(each(entries, |_, entry| entry.is_private))
         .bind::<Array<Bool>, _>(each(entries, |_, entry| entry.is_favorite))
+        .bind::<Array<BigInt>, _>(each(entries, |_, entry| quota::bytes(entry)))
         .load::<(i64, i64, PgTimestamp)>(connection);
     let rows = match rows {
         Ok(rows) => rows,

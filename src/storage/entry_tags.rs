@@ -3,10 +3,10 @@
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,
     data_types::PgTimestamp,
-    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
+    sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid},
 };
 
-use crate::domain::journal::{EntryId, EntryTag, TagId, TagName};
+use crate::domain::journal::{EntryId, EntryTag, MOST_TAGS_OF_AN_ENTRY, TagId, TagName};
 use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
@@ -14,7 +14,7 @@ use super::{error::StorageError, statement::Statement, time};
 /// Adds a tag to an entry. Succeeds if the entry has it already.
 ///
 /// # Errors
-/// `NotFound` if the user has no such entry or no such tag.
+/// `NotFound` if the user has no such entry or no such tag, `TooManyTagsOfEntry`.
 pub fn add_tag_to_entry(
     connection: &mut PgConnection,
     user: UserId,
@@ -25,12 +25,15 @@ pub fn add_tag_to_entry(
     // itself, because `DO NOTHING` would return no row.
     let row: AddedRow = Statement::<AddedSql>::new(
         "WITH entry AS MATERIALIZED (
-           SELECT id, title, created_at FROM entries WHERE user_id = $1 AND id = $2 FOR KEY SHARE),
+           SELECT id, title, created_at, tag_count FROM entries
+            WHERE user_id = $1 AND id = $2 FOR KEY SHARE),
          tag AS MATERIALIZED (
            SELECT id, name FROM tags WHERE user_id = $1 AND id = $3 FOR KEY SHARE),
          link AS (
            INSERT INTO entry_tags AS l (user_id, entry_id, tag_id, entry_created_at)
            SELECT $1, entry.id, tag.id, entry.created_at FROM entry, tag
+            WHERE entry.tag_count < $4
+               OR EXISTS (SELECT FROM entry_tags WHERE user_id = $1 AND entry_id = $2 AND tag_id = $3)
                ON CONFLICT (user_id, entry_id, tag_id) DO UPDATE SET created_at = l.created_at
            RETURNING l.created_at)
          SELECT entry.title, tag.name, link.created_at
@@ -40,12 +43,11 @@ pub fn add_tag_to_entry(
     .bind::<Uuid, _>(user.as_uuid())
     .bind::<BigInt, _>(entry_id.0)
     .bind::<BigInt, _>(tag_id.0)
+    .bind::<Integer, _>(MOST_TAGS_OF_AN_ENTRY)
     .get_result(connection)?;
     let entry_title = row.entry_title.ok_or(StorageError::no_entry(entry_id))?;
     let name = row.tag_name.ok_or(StorageError::no_tag(tag_id))?;
-    let created_at = row
-        .created_at
-        .ok_or_else(|| StorageError::corrupt("an entry and a tag exist, their link does not"))?;
+    let created_at = row.created_at.ok_or(StorageError::TooManyTagsOfEntry)?;
     Ok(EntryTag {
         entry_id,
         tag: TagName { id: tag_id, name },

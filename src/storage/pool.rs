@@ -22,8 +22,10 @@ use super::{
     cancel::Backend,
     error::StorageError,
     establish::{Unreachable, establish},
+    quota,
     statement::Statement,
 };
+use crate::domain::journal::Quota;
 
 /// The size of the pool and its time limits.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct PoolSettings {
     pub statement_timeout: Duration,
     /// How long a statement may wait for another's lock.
     pub lock_timeout: Duration,
+    /// How much each user may store.
+    pub quota: Quota,
 }
 
 /// A pool of connections. Clones share it.
@@ -233,10 +237,11 @@ fn session_settings(settings: &PoolSettings) -> String {
     let millis = |limit: Duration| limit.as_millis().max(1);
     format!(
         "SET application_name = 'epicme'; SET statement_timeout = {}; SET lock_timeout = {}; \
-         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning",
+         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; {}",
         millis(settings.statement_timeout),
         millis(settings.lock_timeout),
         millis(settings.statement_timeout),
+        quota::session_settings(settings.quota),
     )
 }
 

@@ -18,6 +18,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    usage (user_id) {
+        user_id -> Uuid,
+        entries -> BigInt,
+        bytes -> BigInt,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
     use crate::storage::schema::sql_types::Tsvector;
 

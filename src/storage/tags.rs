@@ -4,7 +4,7 @@ use diesel::{
     AsChangeset, ExpressionMethods, OptionalExtension, PgConnection, QueryDsl, Queryable,
     RunQueryDsl, Selectable, SelectableHelper,
     data_types::PgTimestamp,
-    sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid},
+    sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid},
 };
 
 use crate::domain::{
@@ -14,7 +14,6 @@ use crate::domain::{
 use resource_server::principal::UserId;
 
 use super::{
-    entries::new_owner,
     error::{Constraint, StorageError},
     idempotency::{claim_if_expired, recall, sweep},
     schema::tags,
@@ -25,7 +24,7 @@ use super::{
 /// Makes a tag. With a key it does so once: a repeat is given the first result.
 ///
 /// # Errors
-/// `Conflict` if the user has a tag of that name, or the key was used with other arguments.
+/// `Conflict` if the user has a tag of that name, or the key was used with other arguments; `TooManyTags`.
 pub fn create_tag(
     connection: &mut PgConnection,
     owner: &JournalOwner,
@@ -39,7 +38,10 @@ pub fn create_tag(
                SELECT id FROM tags WHERE user_id = $1 AND folded_name = $5),",
             new_owner!(" AND NOT EXISTS (SELECT FROM taken)"),
             ", draft AS MATERIALIZED (
-               SELECT nextval('tags_id_seq') AS id WHERE NOT EXISTS (SELECT FROM taken)),
+               SELECT nextval('tags_id_seq') AS id
+                WHERE NOT EXISTS (SELECT FROM taken) AND ",
+            has_room_for_a_tag!(),
+            "),
              claim AS (
                INSERT INTO idempotency_keys AS k (user_id, operation, key, arguments, result_id)
                SELECT $1, 'create_tag', $7, $8, draft.id FROM draft",
@@ -57,8 +59,9 @@ pub fn create_tag(
             "WITH ",
             new_owner!(""),
             " INSERT INTO tags (user_id, name, folded_name, description)
-              VALUES ($1, $4, $5, $6)
-              ON CONFLICT (user_id, folded_name) DO NOTHING
+              SELECT $1, $4, $5, $6 WHERE ",
+            has_room_for_a_tag!(),
+            " ON CONFLICT (user_id, folded_name) DO NOTHING
               RETURNING id, created_at"
         )
     })
@@ -76,12 +79,17 @@ pub fn create_tag(
             .get_result(connection)
             .optional()?,
     };
-    let (id, created_at) = match (created, key) {
-        (Some(created), _) => created,
-        (None, Some(key)) => recall(connection, owner.user, "create_tag", key)?
-            .map(|first| (first.id, first.created_at))
-            .ok_or(StorageError::conflict(Constraint::TagName))?,
-        (None, None) => return Err(StorageError::conflict(Constraint::TagName)),
+    let remembered = match (&created, key) {
+        (None, Some(key)) => recall(connection, owner.user, "create_tag", key)?,
+        _ => None,
+    };
+    let created = created.or(remembered.map(|first| (first.id, first.created_at)));
+    let Some((id, created_at)) = created else {
+        return Err(if has_all_tags(connection, owner.user)? {
+            StorageError::TooManyTags
+        } else {
+            StorageError::conflict(Constraint::TagName)
+        });
     };
     let created_at = time::to_instant(created_at)?;
     Ok(Tag {
@@ -91,6 +99,37 @@ pub fn create_tag(
         created_at,
         updated_at: created_at,
     })
+}
+
+/// `$1` to `$3`: the owner, who may be new. The check avoids failed insertions into the index; the conflict
+/// clause resolves a race of two first writes.
+macro_rules! new_owner {
+    ($condition:literal) => {
+        concat!(
+            "owner AS (
+               INSERT INTO users (id, issuer, subject) SELECT $1, $2, $3
+                WHERE NOT EXISTS (SELECT FROM users WHERE id = $1)",
+            $condition,
+            " ON CONFLICT DO NOTHING)"
+        )
+    };
+}
+use new_owner;
+
+/// The condition that the user (`$1`) may have another tag.
+macro_rules! has_room_for_a_tag {
+    () => {
+        "(SELECT count(*) FROM tags WHERE user_id = $1) < 10000"
+    };
+}
+use has_room_for_a_tag;
+
+/// Whether the user has [`MOST_TAGS`].
+fn has_all_tags(connection: &mut PgConnection, user: UserId) -> Result<bool, StorageError> {
+    let has_room: bool = Statement::<Bool>::new(concat!("SELECT ", has_room_for_a_tag!()))
+        .bind::<Uuid, _>(user.as_uuid())
+        .get_result(connection)?;
+    Ok(!has_room)
 }
 
 /// Reads a tag.

@@ -34,7 +34,7 @@ use resource_server::principal::Principal;
 pub fn all(journal: &JournalHandle) -> Vec<DeclaredTool> {
     let journal = || journal.clone();
     vec![
-        DeclaredTool::new(user::WhoAmI),
+        DeclaredTool::new(user::WhoAmI { journal: journal() }),
         DeclaredTool::new(entries::CreateEntry { journal: journal() }),
         DeclaredTool::new(entries::GetEntry { journal: journal() }),
         DeclaredTool::new(lists::ListEntries { journal: journal() }),

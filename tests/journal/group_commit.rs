@@ -101,7 +101,8 @@ async fn an_entry_that_the_database_refuses_is_refused_alone() {
     let journal = patient_journal();
     refuse_one_among_others(&journal).await;
     assert_eq!(journal.database.count("entries"), 3);
-    assert_eq!(journal.database.count("users WHERE subject = 'eve'"), 0);
+    let eves = "usage JOIN users ON id = user_id WHERE subject = 'eve' AND entries + bytes > 0";
+    assert_eq!(journal.database.count(eves), 0);
 }
 
 #[actix_rt::test]

@@ -5,10 +5,12 @@ use actix::Message;
 use crate::{
     domain::journal::{
         Change, Entry, EntryChanges, EntryId, EntryTag, IdempotencyKey, JournalError, JournalOwner,
-        NewEntry, TagId,
+        NewEntry, TagId, Usage,
     },
     journal::metrics::Operation,
-    storage::{Connection, StorageError, entries, entry_tags},
+    storage::{
+        Connection, StorageError, entries, entry_creation, entry_tags, entry_updates, quota,
+    },
 };
 use resource_server::principal::UserId;
 
@@ -40,7 +42,7 @@ impl JournalMessage for CreateEntry {
     }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
-        entries::create_entry(
+        entry_creation::create_entry(
             connection,
             &self.owner,
             self.entry.clone(),
@@ -81,7 +83,7 @@ impl JournalMessage for PlainEntry {
     }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
-        entries::create_entry(connection, &self.owner, self.entry.clone(), None)
+        entry_creation::create_entry(connection, &self.owner, self.entry.clone(), None)
     }
 }
 
@@ -131,7 +133,7 @@ impl JournalMessage for UpdateEntry {
     }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
-        entries::update_entry(connection, self.user, self.id, &self.changes)
+        entry_updates::update_entry(connection, self.user, self.id, &self.changes)
     }
 
     fn changes(&self, _: &Entry) -> Option<(UserId, Vec<Change>)> {
@@ -188,6 +190,28 @@ impl JournalMessage for HasEntries {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         entries::has_entries(connection, self.user)
+    }
+}
+
+/// Tell how much the user has stored.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Usage, JournalError>")]
+pub struct GetUsage {
+    /// The owner of the journal.
+    pub user: UserId,
+}
+
+impl JournalMessage for GetUsage {
+    type Reply = Usage;
+    const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::GetUsage;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        quota::usage(connection, self.user)
     }
 }
 

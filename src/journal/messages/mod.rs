@@ -16,7 +16,8 @@ mod upkeep;
 pub(super) use activity::AddActivity;
 pub use activity::{ListActivity, ListClients};
 pub use entries::{
-    AddTagToEntry, CreateEntry, DeleteEntry, GetEntry, HasEntries, RemoveTagFromEntry, UpdateEntry,
+    AddTagToEntry, CreateEntry, DeleteEntry, GetEntry, GetUsage, HasEntries, RemoveTagFromEntry,
+    UpdateEntry,
 };
 pub use exports::{
     AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,

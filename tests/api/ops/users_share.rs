@@ -145,3 +145,42 @@ async fn a_read_ends_within_a_second_after_its_client_has_gone_and_no_others() {
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert!(reply.text().contains("took too long"), "{}", reply.text());
 }
+
+#[actix_rt::test]
+async fn a_full_journal_says_so_and_whoami_tells_what_is_used() {
+    let app = TestApp::spawn_with(|config| {
+        config.database.quota_entries = 3;
+        config.database.quota_bytes = 1_000;
+    });
+    let [ann, bob] = ["ann", "bob"].map(|name| app.journal(name));
+    let one = ann.entry("One").await;
+    ann.entry("Two").await;
+    let said = ann
+        .failed(
+            "update_entry",
+            json!({ "id": one, "content": "x".repeat(2_000) }),
+        )
+        .await;
+    assert!(
+        said.contains("of 1000 bytes") && said.contains("Delete or shorten"),
+        "{said}"
+    );
+    ann.entry("Three").await;
+    let said = ann
+        .failed("create_entry", json!({ "title": "Four", "content": "c" }))
+        .await;
+    assert!(
+        said.contains("has 3 entries, as many as it may have. Delete entries"),
+        "{said}"
+    );
+    let storage = ann.done("whoami", json!({})).await["storage"].clone();
+    assert_eq!(storage["entries"], 3);
+    assert_eq!(storage["mostEntries"], 3);
+    assert_eq!(storage["mostBytes"], 1_000);
+    assert!(storage["bytes"].as_i64().unwrap() > 11, "{storage}");
+    ann.done("delete_entry", json!({ "id": one })).await;
+    ann.entry("Four").await;
+    bob.entry("One").await;
+    let storage = bob.done("whoami", json!({})).await["storage"].clone();
+    assert_eq!(storage["entries"], 1);
+}

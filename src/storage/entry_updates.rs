@@ -1,0 +1,162 @@
+//! Statements that change one entry.
+
+use diesel::{
+    OptionalExtension, PgConnection, RunQueryDsl,
+    sql_types::{BigInt, Bool, Nullable, Text, Uuid},
+};
+
+use crate::domain::journal::{Entry, EntryChanges, EntryId};
+use resource_server::principal::UserId;
+
+use super::{
+    entries::{EntryRow, EntrySql, entry_columns},
+    error::StorageError,
+    quota::{self, ATTEMPTS, CHANGED_MEANWHILE, NoRoom, most_bytes},
+    statement::Statement,
+};
+
+/// Changes an entry and returns it as it is now.
+///
+/// # Errors
+/// `NotFound` if the user has no such entry.
+pub fn update_entry(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: EntryId,
+    changes: &EntryChanges,
+) -> Result<Entry, StorageError> {
+    for _ in 0..ATTEMPTS {
+        if let Some(updated) = try_update(connection, user, id, changes)? {
+            return updated.try_into();
+        }
+        let bytes = growth(connection, user, id, changes)?;
+        if let NoRoom::Full(error) = quota::no_room_to_grow(connection, user, bytes)? {
+            return Err(error);
+        }
+    }
+    Err(StorageError::unavailable(CHANGED_MEANWHILE))
+}
+
+/// `None` if there is no such entry, or no room for it.
+fn try_update(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: EntryId,
+    changes: &EntryChanges,
+) -> Result<Option<EntryRow>, StorageError> {
+    // A statement that sets title or content makes PostgreSQL recompute the search document, even if they
+    // do not change. Labels do not need that.
+    let statement = if changes.title.is_some() || changes.content.is_some() {
+        concat!(
+            "WITH ",
+            room_to_grow!(),
+            " UPDATE entries e SET title = coalesce($11, title), content = coalesce($12, content),",
+            label_changes!()
+        )
+    } else {
+        concat!(
+            "WITH ",
+            room_to_grow!(),
+            " UPDATE entries e SET",
+            label_changes!()
+        )
+    };
+    let statement = Statement::<EntrySql>::new(statement);
+    Ok(bind_changes!(statement, user, id, changes)
+        .get_result::<EntryRow>(connection)
+        .optional()?)
+}
+
+/// By how many bytes the changes make the entry longer.
+///
+/// # Errors
+/// `NotFound` if the user has no such entry.
+fn growth(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: EntryId,
+    changes: &EntryChanges,
+) -> Result<i64, StorageError> {
+    let statement = Statement::<BigInt>::new(concat!(
+        "SELECT ",
+        bytes_gained!(),
+        " FROM entries e WHERE e.user_id = $1 AND e.id = $2
+             AND ($9::boolean IS NULL OR true) AND ($10::boolean IS NULL OR true)"
+    ));
+    bind_changes!(statement, user, id, changes)
+        .get_result(connection)
+        .optional()?
+        .ok_or(StorageError::no_entry(id))
+}
+
+/// By how many bytes the changes `$3` to `$12` make the entry `e` longer.
+macro_rules! bytes_gained {
+    () => {
+        "(coalesce(octet_length($11) - octet_length(e.title), 0)
+          + coalesce(octet_length($12) - octet_length(e.content), 0)
+          + CASE WHEN $3 THEN coalesce(octet_length($4), 0) - coalesce(octet_length(e.mood), 0) ELSE 0 END
+          + CASE WHEN $5 THEN coalesce(octet_length($6), 0) - coalesce(octet_length(e.location), 0) ELSE 0 END
+          + CASE WHEN $7 THEN coalesce(octet_length($8), 0) - coalesce(octet_length(e.weather), 0) ELSE 0 END
+         )::bigint"
+    };
+}
+use bytes_gained;
+
+/// Locks the entry, so that nobody else changes its length, then takes the room by which it grows, or gives
+/// back that by which it shrinks. Whoever writes an entry locks it before the counts.
+macro_rules! room_to_grow {
+    () => {
+        concat!(
+            "old AS MATERIALIZED (
+               SELECT ",
+            bytes_gained!(),
+            " AS growth FROM entries e
+                WHERE e.user_id = $1 AND e.id = $2 FOR NO KEY UPDATE),
+             room AS (
+               UPDATE usage SET bytes = greatest(bytes + old.growth, 0) FROM old
+                WHERE user_id = $1 AND (old.growth < 0 OR old.growth > 0 AND usage.bytes <= ",
+            most_bytes!(),
+            " - old.growth) RETURNING user_id)"
+        )
+    };
+}
+use room_to_grow;
+
+/// `$1` to `$12` of a change.
+macro_rules! bind_changes {
+    ($statement:expr, $user:expr, $id:expr, $changes:expr) => {
+        $statement
+            .bind::<Uuid, _>($user.as_uuid())
+            .bind::<BigInt, _>($id.0)
+            .bind::<Bool, _>($changes.mood.is_some())
+            .bind::<Nullable<Text>, _>($changes.mood.as_ref().and_then(Option::as_ref))
+            .bind::<Bool, _>($changes.location.is_some())
+            .bind::<Nullable<Text>, _>($changes.location.as_ref().and_then(Option::as_ref))
+            .bind::<Bool, _>($changes.weather.is_some())
+            .bind::<Nullable<Text>, _>($changes.weather.as_ref().and_then(Option::as_ref))
+            .bind::<Nullable<Bool>, _>($changes.is_private)
+            .bind::<Nullable<Bool>, _>($changes.is_favorite)
+            .bind::<Nullable<Text>, _>($changes.title.as_ref())
+            .bind::<Nullable<Text>, _>($changes.content.as_ref())
+    };
+}
+use bind_changes;
+
+/// The rest of an `UPDATE`. The time of the change always increases, even if the clock does not.
+macro_rules! label_changes {
+    () => {
+        concat!(
+            " mood = CASE WHEN $3 THEN $4 ELSE mood END,
+              location = CASE WHEN $5 THEN $6 ELSE location END,
+              weather = CASE WHEN $7 THEN $8 ELSE weather END,
+              is_private = coalesce($9, is_private),
+              is_favorite = coalesce($10, is_favorite),
+              updated_at = greatest(now(), updated_at + interval '1 microsecond')
+              WHERE e.user_id = $1 AND e.id = $2
+                AND (EXISTS (SELECT FROM room) OR EXISTS (SELECT FROM old WHERE growth = 0))
+              RETURNING ",
+            entry_columns!()
+        )
+    };
+}
+use label_changes;
