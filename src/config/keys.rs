@@ -309,8 +309,8 @@ keys! {
             /// Number of legacy sessions of all users together.
             in_all: Key::new("EPICME_SESSIONS", "N").default("20000") => Count(MOST);
 
-            /// Number of legacy sessions per user. Opening one more ends the user's session that was idle the
-            /// longest.
+            /// Number of legacy sessions per user and client. Opening one more ends the one of them that was idle
+            /// the longest. A user may have five times as many with all clients together.
             per_user: Key::new("EPICME_SESSIONS_PER_USER", "N").default("200") => Count(MOST);
 
             /// How long a legacy session lives without a request.
