@@ -31,6 +31,7 @@ use self::{
     registry::{Limits, Registry},
 };
 use crate::{
+    budgets::{Account, Held},
     dispatch::{Dispatcher, Failure},
     features::target::Target,
     request_context::RequestContext,
@@ -47,6 +48,8 @@ use resource_server::{
     scope::ScopeSet,
 };
 
+#[cfg(test)]
+pub(crate) use self::streams::Frame;
 pub(crate) use self::{
     calls::{Reply, response_message},
     listen::{Listeners, Listening},
@@ -132,6 +135,8 @@ pub(crate) struct SessionRequest {
     pub context: RequestContext,
     /// Resolves when the token is revoked.
     pub active_use: ActiveUse,
+    /// What it holds of its user's budgets until the call has ended.
+    pub held: Held,
     /// The id, for the response and for a cancellation.
     pub id: Id,
     /// The method.
@@ -184,6 +189,7 @@ impl Sessions {
         version: ProtocolVersion,
         capabilities: ClientCapabilities,
         active_use: ActiveUse,
+        account: Account,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
@@ -209,6 +215,7 @@ impl Sessions {
             clock,
             active_use,
             registration,
+            account,
         )
         .start();
         let session = SessionRef {
