@@ -31,7 +31,7 @@ use mcp_server::{
         changes::Changes,
         scope_table,
     },
-    server::Running,
+    server::{Running, raise_descriptor_limit},
 };
 use resource_server::clock::Clock;
 
@@ -60,6 +60,13 @@ pub struct App {
     journal: JournalHandle,
     drain: Duration,
     changes_arbiter: Arbiter,
+}
+
+/// Raises the limit of open files. Call it before anything is opened: each connection is an open file.
+pub fn raise_open_files() {
+    if let Err(error) = raise_descriptor_limit() {
+        log::warn!("the limit of open files could not be raised: {error}");
+    }
 }
 
 /// The journal's features.

@@ -266,6 +266,7 @@ impl CommandError {
 
 #[cfg(feature = "dev")]
 fn dev(options: epicme::dev::DevOptions) -> Result<(), CommandError> {
+    app::raise_open_files();
     actix_rt::System::new()
         .block_on(async move {
             // Before anything is started, so that a signal stops all of it in order.
@@ -281,6 +282,7 @@ fn dev(options: epicme::dev::DevOptions) -> Result<(), CommandError> {
 
 fn serve(options: &Options) -> Result<(), CommandError> {
     let mut config = Config::read(options).map_err(CommandError::usage)?;
+    app::raise_open_files();
     config.database.unreachable_at_start = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
     let resource = config.http.public_url.join("/mcp");

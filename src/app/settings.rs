@@ -4,8 +4,8 @@ use secrecy::ExposeSecret;
 
 use crate::{
     config::{
-        Config, DatabaseConfig, HttpConfig, IssuerConfig, ProofConfig, RequestStateConfig,
-        SessionConfig, Verification,
+        Config, DatabaseConfig, HttpConfig, IssuerConfig, MemoryConfig, ProofConfig,
+        RequestStateConfig, SessionConfig, Verification,
     },
     domain::journal::{JournalError, Quota},
     journal::{
@@ -22,8 +22,8 @@ use mcp_server::{
         tool_error::ToolError,
     },
     server::{
-        DpopMode, DrainSettings, HealthCheck, PartHealth, SealingKeys, Server, SessionSettings,
-        StreamLimits,
+        ConnectionLimits, DpopMode, DrainSettings, HealthCheck, MemoryLimits, PartHealth,
+        SealingKeys, Server, SessionSettings, StreamLimits,
     },
 };
 use resource_server::{
@@ -72,6 +72,8 @@ pub(super) fn server(config: Config) -> Server {
         limits,
         baseline,
         proofs,
+        connections,
+        memory,
         streams,
         relays_authorization_server,
         revocation_secret,
@@ -99,6 +101,12 @@ pub(super) fn server(config: Config) -> Server {
             ProofConfig::On => DpopMode::On,
             ProofConfig::Nonce => DpopMode::Nonce,
         })
+        .connections(ConnectionLimits {
+            in_all: connections.in_all.get(),
+            per_source: connections.per_source.get(),
+            reserved_descriptors: open_files(&config.database),
+        })
+        .memory(memory_limits(memory))
         .streams(StreamLimits {
             in_all: streams.in_all.get(),
             per_user: streams.per_user.get(),
@@ -137,6 +145,24 @@ pub(super) fn server(config: Config) -> Server {
         server = server.collector(collector);
     }
     server
+}
+
+/// The open files that the journal needs: a connection to PostgreSQL for each actor, and one that a check of its
+/// health or a migration may open besides.
+fn open_files(database: &DatabaseConfig) -> usize {
+    usize::try_from(database.pool.get()).unwrap_or(usize::MAX) + 4
+}
+
+fn memory_limits(memory: MemoryConfig) -> MemoryLimits {
+    const MIB: usize = 1_024 * 1_024;
+    let bytes = |mib: std::num::NonZeroUsize| mib.get().saturating_mul(MIB);
+    MemoryLimits {
+        bodies: bytes(memory.bodies_mib),
+        answers: bytes(memory.answers_mib),
+        events: bytes(memory.events_mib),
+        requests_per_user: memory.requests_per_user.get(),
+        ..MemoryLimits::default()
+    }
 }
 
 fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {

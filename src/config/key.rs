@@ -21,6 +21,8 @@ pub enum Heading {
     Clients,
     /// Rate limits.
     RateLimits,
+    /// Connections, and the memory that clients may make the server use.
+    Memory,
     /// Legacy sessions and event streams.
     Sessions,
     /// Secrets of the server's own.
@@ -33,7 +35,7 @@ pub enum Heading {
 
 impl Heading {
     /// Every heading, in the order in which they are shown.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Server,
         Self::Tls,
         Self::Database,
@@ -43,6 +45,7 @@ impl Heading {
         Self::Jwt,
         Self::Clients,
         Self::RateLimits,
+        Self::Memory,
         Self::Sessions,
         Self::Secrets,
         Self::Shutdown,
@@ -62,6 +65,7 @@ impl Heading {
             Self::Jwt => "JWT access tokens",
             Self::Clients => "MCP clients",
             Self::RateLimits => "Rate limits",
+            Self::Memory => "Connections and memory",
             Self::Sessions => "Sessions and streams",
             Self::Secrets => "Secrets of this server",
             Self::Shutdown => "Shutdown",

@@ -14,8 +14,8 @@ use super::{
     reader::Reader,
     rules,
     sections::{
-        DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, LimitConfig, ProofConfig,
-        RequestStateConfig, SessionConfig, StreamConfig, Verification,
+        ConnectionConfig, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, LimitConfig,
+        MemoryConfig, ProofConfig, RequestStateConfig, SessionConfig, StreamConfig, Verification,
     },
 };
 use mcp_server::tls::Identity;
@@ -100,6 +100,8 @@ keys! {
         .. {
             tls: Some(tls),
             limits: limits(reader),
+            connections: connections(reader),
+            memory: memory(reader),
             streams: streams(reader),
             loopback_origins: Some(false),
         }
@@ -300,6 +302,35 @@ keys! {
         }
     }
 
+    CONNECTIONS: ConnectionKeys, connections(reader) -> ConnectionConfig {
+        Memory {
+            /// Number of connections of all clients together. There are fewer if the limit of open files is too low,
+            /// which a warning says at start. Connections that have brought no good token give way first.
+            in_all: Key::new("EPICME_CONNECTIONS", "N").default("8000") => Count(MOST);
+
+            /// Number of connections of one address (IPv6: one /64) that have brought no good token, at most half
+            /// of all; one more closes the oldest of them. Trusted proxies have no such limit.
+            per_source: Key::new("EPICME_CONNECTIONS_PER_SOURCE", "N").default("2000") => Count(MOST);
+        }
+    }
+
+    MEMORY: MemoryKeys, memory(reader) -> MemoryConfig {
+        Memory {
+            /// Number of requests of one user that are answered at the same time, apart from streams.
+            requests_per_user: Key::new("EPICME_REQUESTS_IN_FLIGHT_PER_USER", "N").default("128") => Count(MOST);
+
+            /// Memory for the bodies of requests, in MiB. One user may have a quarter of it.
+            bodies_mib: Key::new("EPICME_BODY_MEMORY_MIB", "MIB").default("32") => Count(MOST);
+
+            /// Memory for answers that clients have not read yet, in MiB. One user may have a quarter of it.
+            answers_mib: Key::new("EPICME_ANSWER_MEMORY_MIB", "MIB").default("64") => Count(MOST);
+
+            /// Memory for events that legacy sessions keep for clients that resume, in MiB. One user may have a
+            /// quarter of it.
+            events_mib: Key::new("EPICME_EVENT_MEMORY_MIB", "MIB").default("48") => Count(MOST);
+        }
+    }
+
     STREAMS: StreamKeys, streams(reader) -> StreamConfig {
         Sessions {
             /// Number of open subscriptions/listen streams of all users together.
@@ -315,8 +346,8 @@ keys! {
             /// Number of legacy sessions of all users together.
             in_all: Key::new("EPICME_SESSIONS", "N").default("20000") => Count(MOST);
 
-            /// Number of legacy sessions per user. Opening one more ends the user's session that was idle the
-            /// longest.
+            /// Number of legacy sessions per user and client. Opening one more ends the one of them that was idle
+            /// the longest. A user may have five times as many with all clients together.
             per_user: Key::new("EPICME_SESSIONS_PER_USER", "N").default("200") => Count(MOST);
 
             /// How long a legacy session lives without a request.

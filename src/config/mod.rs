@@ -31,7 +31,8 @@ pub use self::{
     reader::EffectiveValue,
     reference::reference,
     sections::{
-        Config, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, LimitConfig, ONE_PROCESS,
-        ProofConfig, RequestStateConfig, SealingKey, SessionConfig, StreamConfig, Verification,
+        Config, ConnectionConfig, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig,
+        LimitConfig, MemoryConfig, ONE_PROCESS, ProofConfig, RequestStateConfig, SealingKey,
+        SessionConfig, StreamConfig, Verification,
     },
 };

@@ -76,6 +76,10 @@ pub struct HttpConfig {
     pub baseline: JournalScopes,
     /// Whether tokens bound to a key are accepted.
     pub proofs: ProofConfig,
+    /// The number of connections.
+    pub connections: ConnectionConfig,
+    /// What clients may make the server use.
+    pub memory: MemoryConfig,
     /// The number of `subscriptions/listen` streams.
     pub streams: StreamConfig,
     /// Whether the issuer's metadata is served here too, for 2025-03-26 clients.
@@ -219,12 +223,34 @@ pub struct StreamConfig {
     pub per_user: NonZeroUsize,
 }
 
+/// The number of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionConfig {
+    /// Connections of all clients together.
+    pub in_all: NonZeroUsize,
+    /// Connections of one source that have brought no good token.
+    pub per_source: NonZeroUsize,
+}
+
+/// What clients may make the server use.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryConfig {
+    /// Requests of one user that are in flight.
+    pub requests_per_user: NonZeroUsize,
+    /// Memory for the bodies of requests, in MiB.
+    pub bodies_mib: NonZeroUsize,
+    /// Memory for answers that are being sent, in MiB.
+    pub answers_mib: NonZeroUsize,
+    /// Memory for events of sessions, in MiB.
+    pub events_mib: NonZeroUsize,
+}
+
 /// The number and the lifetime of legacy sessions.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionConfig {
     /// Sessions of all users together.
     pub in_all: NonZeroUsize,
-    /// Sessions per user.
+    /// Sessions per user and client.
     pub per_user: NonZeroUsize,
     /// How long a session lives without a request.
     pub idle: Duration,

@@ -13,6 +13,8 @@
 //! `http`.
 
 mod audit;
+mod budgets;
+mod connections;
 mod dispatch;
 pub mod features;
 mod http;

@@ -362,6 +362,32 @@ async fn two_hundred_and_fifty_six_introspections_are_under_way_at_once() {
     }
 }
 
+/// SEC-11.
+#[actix_rt::test]
+async fn no_client_of_a_user_ends_a_session_of_another_client() {
+    let app = TestApp::spawn_with(|config| {
+        config.sessions.as_mut().unwrap().per_user = 2.try_into().unwrap();
+    });
+    let of = |client: &str| app.token_with(json!({ "client_id": client }));
+    let notebook = app.open(&of("notebook"), "2025-11-25").await;
+    app.clock.advance(TimeDelta::seconds(1));
+    for client in 0..4 {
+        // However many each opens: the others are its own.
+        for _ in 0..5 {
+            app.open(&of(&format!("hostile-{client}")), "2025-11-25")
+                .await;
+        }
+    }
+    let ping = || app.within(&notebook, "ping", json!({}));
+    assert_eq!(ping().send().await.status, 200);
+    // With all clients together the user may have five times as many.
+    app.open(&of("another"), "2025-11-25").await;
+    let one_more = app.initialize(&of("one more"), "2025-11-25").send().await;
+    assert_eq!(one_more.status, 503);
+    assert_eq!(ping().send().await.status, 200);
+    app.open(&app.token("bob", ALL), "2025-11-25").await;
+}
+
 #[actix_rt::test]
 async fn what_does_not_come_is_not_waited_for() {
     let app = TestApp::spawn();

@@ -231,7 +231,10 @@ async fn a_body_that_breaks_off_costs_nobody_anything() {
 /// SEC-11.
 #[actix_rt::test]
 async fn hundreds_at_once_are_answered_or_told_to_come_back() {
-    let app = TestApp::spawn();
+    // More than a user may have in flight otherwise.
+    let app = TestApp::spawn_with(|config| {
+        config.http.memory.requests_per_user = 1_000.try_into().unwrap();
+    });
     let ann = app.journal("ann");
     ann.entry("One").await;
     let asks = (0..300).map(|i| {

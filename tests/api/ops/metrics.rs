@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::support::{ALL, Answer, MODERN, TestApp, patiently, samples};
+use crate::support::{ALL, Answer, MODERN, TestApp, metrics_at, samples, scraped};
 
 /// A server that tells its metrics.
 fn measured() -> TestApp {
@@ -13,28 +13,6 @@ fn measured() -> TestApp {
         config.http.metrics = Some(([127, 0, 0, 1], 0).into());
         config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
-}
-
-/// What stands at a path of the listener for metrics.
-async fn get(app: &TestApp, path: &str) -> (u16, String) {
-    let url = format!("http://{}{path}", app.metrics.unwrap());
-    let response = patiently(app.http.get(url).send()).await.unwrap();
-    let status = response.status().as_u16();
-    (status, response.text().await.unwrap())
-}
-
-/// Every series by its name and labels, and its value.
-async fn scrape(app: &TestApp) -> BTreeMap<String, f64> {
-    let (status, text) = get(app, "/metrics").await;
-    assert_eq!(status, 200);
-    assert!(text.ends_with('\n'));
-    let samples = text.lines().filter(|line| !line.starts_with('#'));
-    samples
-        .map(|line| {
-            let (series, value) = line.rsplit_once(' ').unwrap();
-            (series.to_owned(), value.parse().unwrap())
-        })
-        .collect()
 }
 
 fn requests(method: &str, era: &str, outcome: &str) -> String {
@@ -65,7 +43,7 @@ async fn a_request_is_counted_by_its_method_era_and_outcome() {
     app.modern(&token, "no/such", json!({})).send().await;
     app.ask("POST", "/mcp").send().await;
     app.get("/nothing").await;
-    let seen = scrape(&app).await;
+    let seen = scraped(&app).await;
     for (method, era, outcome, count) in [
         ("tools/list", "modern", "ok", 3.0),
         ("tools/list", "legacy", "ok", 1.0),
@@ -120,7 +98,7 @@ async fn an_introspection_is_counted_and_so_is_what_the_cache_saves() {
         let ask = ask.header("x-forwarded-for", &format!("203.0.113.{source}"));
         assert_eq!(ask.send().await.status, 503);
     }
-    let seen = scrape(&app).await;
+    let seen = scraped(&app).await;
     let asked = |outcome| seen[&format!("epicme_introspections_total{{outcome=\"{outcome}\"}}")];
     assert_eq!(
         (asked("active"), asked("inactive"), asked("nonsense")),
@@ -165,7 +143,7 @@ async fn a_stream_is_counted_for_as_long_as_it_is_open() {
     let session = app.open(&token, "2025-11-25").await;
     let general = app.within(&session, "", json!({})).method("GET").body("");
     let general = general.listen().await;
-    let seen = scrape(&app).await;
+    let seen = scraped(&app).await;
     assert_eq!(
         (seen[&open("subscription")], seen[&open("session")]),
         (1.0, 1.0)
@@ -176,7 +154,7 @@ async fn a_stream_is_counted_for_as_long_as_it_is_open() {
     );
     drop((subscription, general));
     loop {
-        let seen = scrape(&app).await;
+        let seen = scraped(&app).await;
         if (seen[&open("subscription")], seen[&open("session")]) == (0.0, 0.0) {
             break;
         }
@@ -195,7 +173,7 @@ async fn a_client_that_leaves_is_counted_too() {
     let reached = Box::pin(app.issuer.is_asked(1));
     drop(futures_util::future::select(asked, reached).await);
     let series = requests("none", "none", "cancelled");
-    while scrape(&app).await.get(&series) != Some(&1.0) {
+    while scraped(&app).await.get(&series) != Some(&1.0) {
         tokio::task::yield_now().await;
     }
 }
@@ -204,7 +182,7 @@ async fn a_client_that_leaves_is_counted_too() {
 async fn there_is_nothing_else_on_that_listener_and_nothing_of_it_on_the_other() {
     let app = measured();
     for path in ["/", "/mcp", "/healthcheck", "/metrics/"] {
-        assert_eq!(get(&app, path).await.0, 404, "{path}");
+        assert_eq!(metrics_at(&app, path).await.0, 404, "{path}");
     }
     assert_eq!(app.get("/metrics").await.status, 404);
     assert!(TestApp::spawn().metrics.is_none());
@@ -348,7 +326,7 @@ async fn whatever_clients_send_the_series_are_those_that_are_documented() {
         let rows = journal.rows("ann").await;
         client.succeed(&sample, &rows).await;
     }
-    let before = scrape(&app).await;
+    let before = scraped(&app).await;
     check(&before);
     let seen: BTreeSet<_> = before.keys().map(|series| parts(series).0).collect();
     let listed: BTreeSet<_> = documented.keys().cloned().collect();
@@ -362,7 +340,7 @@ async fn whatever_clients_send_the_series_are_those_that_are_documented() {
         app.tool(&other, &name, &json!({})).send().await;
         app.get(&format!("/{name}")).await;
     }
-    let after = scrape(&app).await;
+    let after = scraped(&app).await;
     check(&after);
     // What the journal does by itself comes when it comes.
     let new: Vec<_> = after

@@ -5,9 +5,11 @@ mod audit_log;
 mod audit_of_confirmations;
 mod command_line;
 mod concurrency_limits;
+mod connections;
 mod database_outage;
 mod http_attacks;
 mod lifecycle;
+mod memory;
 mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;

@@ -217,6 +217,22 @@ async fn what_is_not_tls_is_closed_without_an_answer() {
     );
 }
 
+/// actix-tls accepts nothing while 256 handshakes are under way, and gives each of them three seconds.
+#[actix_rt::test]
+async fn silent_connections_do_not_keep_a_handshake_waiting() {
+    let pair = Pair::new();
+    let app = spawn(&Files::new(&pair));
+    let silent: Vec<_> = (0..600)
+        .map(|_| TcpStream::connect(app.address).unwrap())
+        .collect();
+    let began = Instant::now();
+    let mut client = Client::connect(app.address, &[&pair]).unwrap();
+    assert!(client.is_healthy());
+    let waited = began.elapsed();
+    assert!(waited < Duration::from_millis(1_500), "{waited:?}");
+    drop(silent);
+}
+
 #[actix_rt::test]
 async fn a_new_certificate_is_shown_to_new_connections_and_no_old_one_is_closed() {
     let (old, new) = (Pair::new(), Pair::new());

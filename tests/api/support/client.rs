@@ -222,6 +222,11 @@ impl Ask<'_> {
         self
     }
 
+    /// The body.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
     /// Changes the JSON body.
     pub(crate) fn edit(mut self, edit: impl FnOnce(&mut Value)) -> Self {
         let mut body = serde_json::from_slice(&self.body).unwrap();

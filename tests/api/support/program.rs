@@ -23,6 +23,16 @@ pub(crate) fn epicme(arguments: &[&str], environment: &[(&str, &str)]) -> Comman
     command
 }
 
+/// These, and the least for a program that listens beside others.
+fn on_free_ports<'a>(environment: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut all = vec![
+        ("EPICME_BIND", "127.0.0.1:0"),
+        ("EPICME_METRICS_BIND", "off"),
+    ];
+    all.extend_from_slice(environment);
+    all
+}
+
 /// Exit code and output of a program that has ended.
 pub(crate) fn said(output: &Output) -> String {
     format!(
@@ -58,12 +68,24 @@ impl Program {
 
     /// Starts it on free ports with these alone, and waits until it serves.
     pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
-        let mut all = vec![
-            ("EPICME_BIND", "127.0.0.1:0"),
-            ("EPICME_METRICS_BIND", "off"),
-        ];
-        all.extend_from_slice(environment);
-        let mut child = epicme(&["serve"], &all)
+        Self::spawn(epicme(&["serve"], &on_free_ports(environment)))
+    }
+
+    /// Starts it as [`Program::start`] does, with at most so many open files.
+    pub(crate) fn start_within(open_files: u32, environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "ulimit -n \"$1\" && exec \"$0\" serve"])
+            .arg(env!("CARGO_BIN_EXE_epicme"))
+            .arg(open_files.to_string())
+            .env_clear()
+            .envs(on_free_ports(environment))
+            .stdin(Stdio::null());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

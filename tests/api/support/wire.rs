@@ -71,6 +71,25 @@ impl Wire {
         false
     }
 
+    /// Whether the other side ends the connection while a byte is sent now and then.
+    pub(crate) fn ends_while_trickling(&mut self) -> bool {
+        let began = Instant::now();
+        self.0
+            .set_read_timeout(Some(Duration::from_millis(10)))
+            .unwrap();
+        while began.elapsed() < Duration::from_secs(20) {
+            // The answer to what was sent so far is the end.
+            let has_answer = self.0.peek(&mut [0]).is_ok();
+            if has_answer || self.0.write_all(b" ").is_err() {
+                self.0
+                    .set_read_timeout(Some(Duration::from_secs(20)))
+                    .unwrap();
+                return true;
+            }
+        }
+        false
+    }
+
     pub(crate) fn cut(self) {
         self.0.shutdown(Shutdown::Both).unwrap();
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use derive_more::Display;
 
-use crate::features::tool_error::ToolError;
+use crate::{budgets::OverBudget, features::tool_error::ToolError};
 use mcp_protocol::rpc_error::{RpcError, code};
 use resource_server::{
     cause::Cause,
@@ -77,6 +77,12 @@ impl Failure {
 impl From<RpcError> for Failure {
     fn from(error: RpcError) -> Self {
         Self::Rpc(error)
+    }
+}
+
+impl From<OverBudget> for Failure {
+    fn from(over: OverBudget) -> Self {
+        Self::Rpc(RpcError::new(code::INTERNAL_ERROR, over.to_string()))
     }
 }
 

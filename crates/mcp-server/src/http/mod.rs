@@ -19,7 +19,7 @@ mod state;
 pub use self::ops::health::{HealthCheck, HealthFuture, PartHealth};
 pub(crate) use self::{
     auth::documents::Discovery,
-    edge::origins::HostPolicy,
+    edge::{body::BodyTimes, origins::HostPolicy},
     ops::{
         health::Health,
         scrape::{Scrape, configure_scrape},

@@ -4,8 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use resource_server::{clock::Clock, guard::Guard, shared_secret::SharedSecret, url::PublicUrl};
 
-use super::{auth::documents::Discovery, edge::origins::HostPolicy, ops::health::Health};
+use super::{
+    auth::documents::Discovery,
+    edge::{body::BodyTimes, origins::HostPolicy},
+    ops::health::Health,
+};
 use crate::{
+    budgets::Budgets,
     dispatch::Dispatcher,
     metrics::Metrics,
     session::{Listeners, Sessions},
@@ -34,8 +39,10 @@ pub(crate) struct AppState {
     pub spans: Option<crate::otlp::Exporter>,
     /// The clock.
     pub clock: Clock,
-    /// The timeout for the body of a request.
-    pub body_timeout: Duration,
+    /// How much memory clients may use.
+    pub budgets: Arc<Budgets>,
+    /// The time limits for the body of a request.
+    pub body_times: BodyTimes,
     /// The longest silence on an event stream.
     pub heartbeat_interval: Duration,
     /// Allowed hosts and origins.

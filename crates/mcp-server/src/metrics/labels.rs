@@ -127,6 +127,26 @@ metric_label! {
     }
 }
 
+metric_label! {
+    /// Why the server closed a connection, or did not serve it.
+    Closed {
+        /// Its source had too many connections without a good token.
+        Source = "source",
+        /// There were too many connections in all.
+        Full = "full",
+        /// Its user had too many.
+        User = "user",
+        /// There were too many, and none of them gave way.
+        Refused = "refused",
+        /// The rest of a request's head did not come.
+        SlowHead = "slow_head",
+        /// There was no memory for a request's head.
+        Memory = "memory",
+        /// The client did not take what was sent.
+        WriteStalled = "write_stalled",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -148,6 +168,7 @@ mod tests {
         check::<Method>();
         check::<Outcome>();
         check::<StreamKind>();
+        check::<Closed>();
     }
 
     #[test]

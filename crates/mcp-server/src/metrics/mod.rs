@@ -10,6 +10,7 @@
 //! The crate `metrics` looks up each counter in a global registry, and the histograms of `prometheus` and
 //! `prometheus-client` use locks or keep labels as text. An array of atomics for each family needs neither.
 
+mod connections;
 mod labels;
 mod process;
 mod source;
@@ -23,8 +24,11 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::labels::{Era, Method, Outcome, StreamKind};
 pub use self::source::{Gate, MetricSource};
+pub(crate) use self::{
+    connections::ConnectionMetrics,
+    labels::{Closed, Era, Method, Outcome, StreamKind},
+};
 pub use resource_server::metrics::{
     AuthMetrics, CacheResult, CircuitState, Counters, Histogram, Introspection, Label, Text,
 };
@@ -37,6 +41,7 @@ pub(crate) struct Metrics {
     requests: Counters,
     request_durations: Vec<Histogram>,
     auth: Arc<AuthMetrics>,
+    connections: Arc<ConnectionMetrics>,
     prefix: String,
     version: String,
     streams: Vec<AtomicU64>,
@@ -69,6 +74,7 @@ impl Metrics {
         let kinds = Method::ALL.len() * Era::ALL.len();
         Self {
             auth: Arc::default(),
+            connections: Arc::default(),
             prefix: prefix.to_owned(),
             version: version.to_owned(),
             requests: Counters::new(kinds * Outcome::ALL.len()),
@@ -90,6 +96,12 @@ impl Metrics {
     #[must_use]
     pub(crate) fn auth(&self) -> &Arc<AuthMetrics> {
         &self.auth
+    }
+
+    /// The metrics of the connections.
+    #[must_use]
+    pub(crate) fn connections(&self) -> &Arc<ConnectionMetrics> {
+        &self.connections
     }
 
     /// Counts an event stream until the result is dropped.
@@ -118,6 +130,7 @@ impl Metrics {
         text.sample(name, &[("version", &*self.version)], 1);
         self.write_requests(&mut text);
         self.auth.write(&mut text);
+        self.connections.write(&mut text);
         let name = "streams_open";
         text.family(name, "gauge", "Event streams that are open.");
         for kind in StreamKind::ALL {

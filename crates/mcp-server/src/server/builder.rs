@@ -9,6 +9,8 @@ use url::Url;
 
 use super::settings::{DpopMode, DrainSettings, SealingKeys, StreamLimits, TimeLimits};
 use crate::{
+    budgets::MemoryLimits,
+    connections::ConnectionLimits,
     dispatch::OnCall,
     features::{
         call_record::CallRecord, catalogue::Features, changes::Changes, replay_store::ReplayStore,
@@ -77,6 +79,8 @@ pub struct Server {
     pub(crate) workers: NonZeroUsize,
     pub(crate) drain: DrainSettings,
     pub(crate) time_limits: TimeLimits,
+    pub(crate) connections: ConnectionLimits,
+    pub(crate) memory: MemoryLimits,
     pub(crate) tls: Option<Identity>,
     #[cfg(feature = "otlp")]
     pub(crate) collector: Option<Url>,
@@ -118,6 +122,8 @@ impl Server {
             workers: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             drain: DrainSettings::default(),
             time_limits: TimeLimits::default(),
+            connections: ConnectionLimits::default(),
+            memory: MemoryLimits::default(),
             tls: None,
             #[cfg(feature = "otlp")]
             collector: None,
@@ -406,6 +412,20 @@ impl Server {
     #[must_use]
     pub fn time_limits(mut self, limits: TimeLimits) -> Self {
         self.time_limits = limits;
+        self
+    }
+
+    /// How many connections there may be.
+    #[must_use]
+    pub fn connections(mut self, limits: ConnectionLimits) -> Self {
+        self.connections = limits;
+        self
+    }
+
+    /// How much memory clients may make the process use.
+    #[must_use]
+    pub fn memory(mut self, limits: MemoryLimits) -> Self {
+        self.memory = limits;
         self
     }
 

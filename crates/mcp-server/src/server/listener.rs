@@ -3,7 +3,8 @@
 
 use std::{
     fmt, io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
@@ -19,11 +20,14 @@ use actix_web::{
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::connections::{ClientStream, ConnectionFactory, Connections, Plain, Tls};
+
 /// Length of the queue of connections that are not accepted yet.
 const BACKLOG: i32 = 2_048;
 
-/// Connections that one worker serves at once.
-const MOST_CONNECTIONS: usize = 25_600;
+/// What the operating system holds of what a client has sent and was not read, or was sent and has not taken, in
+/// bytes each. It would grow to several megabytes per connection by itself.
+const SOCKET_BUFFER: usize = 256 * 1_024;
 
 /// Time limit for the head of a request.
 const SLOWEST_HEAD: Duration = Duration::from_secs(10);
@@ -33,27 +37,19 @@ const SLOWEST_HEAD: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Settings of one listener.
-#[derive(Clone, Debug)]
 pub(crate) struct Serving {
     /// Number of worker threads.
     pub(crate) workers: usize,
-    /// Connections that each worker serves at once.
+    /// Connections that each worker accepts at once; others wait to be accepted.
     pub(crate) most_connections: usize,
+    /// The connections, of which some give way before that.
+    pub(crate) connections: Connections,
+    /// Whether a peer is a trusted proxy.
+    pub(crate) trusts: Arc<dyn Fn(IpAddr) -> bool + Send + Sync>,
     /// How long requests in progress may take during a shutdown, in seconds.
     pub(crate) drain: u64,
-    /// The TLS configuration, if any. actix-tls limits handshakes to 3 s, and to 256 at once per worker.
+    /// The TLS configuration, if any.
     pub(crate) tls: Option<ServerConfig>,
-}
-
-impl Default for Serving {
-    fn default() -> Self {
-        Self {
-            workers: 1,
-            most_connections: MOST_CONNECTIONS,
-            drain: 0,
-            tls: None,
-        }
-    }
 }
 
 /// Opens a listener at an address; port 0 selects a free one.
@@ -67,6 +63,9 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    // Accepted connections inherit them.
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -99,11 +98,23 @@ where
     let stops = server.graceful_shutdown_signal();
     // No URL is built from the address or the host of a request.
     let routes = move || map_config(routes(), |()| AppConfig::default());
+    let (connections, trusts) = (serving.connections, serving.trusts);
     let server = match serving.tls {
-        Some(tls) => server.listen("https", listener, move || {
-            http(&stops).h1(routes()).rustls_0_23(tls.clone())
+        Some(tls) => {
+            let tls = Arc::new(tls);
+            server.listen("https", listener, move || ConnectionFactory {
+                http: http(&stops).h1(routes()),
+                opening: Tls(Arc::clone(&tls)),
+                connections: connections.clone(),
+                trusts: Arc::clone(&trusts),
+            })
+        }
+        None => server.listen("http", listener, move || ConnectionFactory {
+            http: http(&stops).h1(routes()),
+            opening: Plain,
+            connections: connections.clone(),
+            trusts: Arc::clone(&trusts),
         }),
-        None => server.listen("http", listener, move || http(&stops).h1(routes()).tcp()),
     };
     Ok(server?.run())
 }
@@ -111,6 +122,7 @@ where
 /// How a connection is served.
 fn http<T, S>(stops: &GracefulShutdownSignal) -> HttpServiceBuilder<T, S>
 where
+    T: ClientStream,
     S: ServiceFactory<Request, Config = ()>,
     S::Error: Into<Response<BoxBody>> + 'static,
     S::InitError: fmt::Debug,
@@ -130,6 +142,8 @@ where
         // A client that closes its end has disconnected: its calls are cancelled, its streams closed
         // (MCP 2026-07-28, Transports, Cancellation).
         .h1_allow_half_closed(false)
-        // Responses are written at once; waiting for more data would only delay them.
-        .tcp_nodelay(true)
+        // For the handlers, which note what a connection does.
+        .on_connect_ext(|stream: &T, data| {
+            data.insert(Arc::clone(stream.connection()));
+        })
 }

@@ -23,6 +23,8 @@ pub use self::{
     settings::{DpopMode, DrainSettings, SealingKeys, StartError, StreamLimits, TimeLimits},
 };
 pub use crate::{
+    budgets::MemoryLimits,
+    connections::{ConnectionLimits, Descriptors, raise_descriptor_limit},
     http::{HealthCheck, HealthFuture, PartHealth},
     session::SessionSettings,
 };

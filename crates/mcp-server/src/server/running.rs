@@ -31,9 +31,12 @@ use super::{
     service::Service,
     settings::{DrainSettings, StartError},
 };
-use crate::tls::Identities;
+use crate::{
+    connections::{Capacity, Demand, Patience},
+    tls::Identities,
+};
 
-/// Connections that the metrics listener accepts at once.
+/// Connections that the metrics listener serves at once.
 const MOST_SCRAPERS: usize = 32;
 
 /// Connections that the listener of operators accepts at once.
@@ -45,7 +48,9 @@ pub struct Bound {
     listener: TcpListener,
     metrics: Option<TcpListener>,
     admin: Option<TcpListener>,
-    serving: Serving,
+    workers: usize,
+    capacity: Capacity,
+    patience: Patience,
     drain: DrainSettings,
     tls: Option<Arc<Identities>>,
 }
@@ -113,18 +118,26 @@ impl Bound {
         let admin = server.admin_bind;
         let admin = admin.map(|address| listen_for(address, "operators"));
         let admin = admin.transpose()?;
-        let serving = Serving {
-            workers: server.workers.get(),
-            drain: drain.timeout.as_secs().saturating_add(1),
-            tls: tls.as_ref().map(Identities::acceptor).transpose()?,
-            ..Serving::default()
+        let workers = server.workers.get();
+        let capacity = Capacity::of_process(Demand {
+            limits: server.connections,
+            workers,
+            // Those that are about to be closed among them.
+            operators: metrics.as_ref().map_or(0, |_| 2 * MOST_SCRAPERS)
+                + admin.as_ref().map_or(0, |_| 2 * MOST_OPERATORS),
+        });
+        let patience = Patience {
+            head: server.time_limits.head,
+            write: server.time_limits.write,
         };
         Ok(Self {
             service: server.build()?,
             listener,
             metrics,
             admin,
-            serving,
+            workers,
+            capacity,
+            patience,
             drain,
             tls,
         })
@@ -143,17 +156,40 @@ impl Bound {
     pub fn start(self) -> io::Result<Running> {
         let address = self.listener.local_addr()?;
         let service = self.service.clone();
+        let guard = service.guard().clone();
+        let serving = Serving {
+            workers: self.workers,
+            most_connections: self.capacity.per_worker,
+            connections: service.start_connections(self.capacity, self.patience),
+            trusts: Arc::new(move |peer| guard.trusts(peer)),
+            drain: self.drain.timeout.as_secs().saturating_add(1),
+            tls: self.tls.as_ref().map(Identities::acceptor).transpose()?,
+        };
         let routes = move || App::new().configure(service.configure());
-        let server = serve(self.listener, self.serving, routes)?;
+        let server = serve(self.listener, serving, routes)?;
+        let small = |most| {
+            let capacity = Capacity::small(most);
+            Serving {
+                workers: 1,
+                most_connections: capacity.per_worker,
+                connections: self
+                    .service
+                    .start_small_connections(capacity, self.patience),
+                // Connections of operators have no limit for each source: there are few sources.
+                trusts: Arc::new(|_| true),
+                drain: 0,
+                tls: None,
+            }
+        };
         let metrics = self.metrics.map(|listener| {
             let service = self.service.clone();
             let routes = move || App::new().configure(service.configure_metrics());
-            SideServer::start(listener, MOST_SCRAPERS, routes)
+            SideServer::start(listener, small(MOST_SCRAPERS), routes)
         });
         let admin = self.admin.map(|listener| {
             let service = self.service.clone();
             let routes = move || App::new().configure(service.configure_operators());
-            SideServer::start(listener, MOST_OPERATORS, routes)
+            SideServer::start(listener, small(MOST_OPERATORS), routes)
         });
         Ok(Running {
             service: self.service,
@@ -272,7 +308,7 @@ impl SideServer {
     /// One thread is enough: a few programs ask, now and then.
     fn start<T, B>(
         listener: TcpListener,
-        most_connections: usize,
+        serving: Serving,
         routes: impl Fn() -> App<T> + Send + Clone + 'static,
     ) -> io::Result<Self>
     where
@@ -286,10 +322,6 @@ impl SideServer {
         B: MessageBody + 'static,
     {
         let address = listener.local_addr()?;
-        let serving = Serving {
-            most_connections,
-            ..Serving::default()
-        };
         let server = serve(listener, serving, routes)?;
         let handle = server.handle();
         actix_rt::spawn(server);

@@ -9,12 +9,14 @@ use derive_more::{Display, Error};
 #[cfg(feature = "otlp")]
 use crate::otlp;
 use crate::{
+    budgets::Budgets,
+    connections::{Capacity, Connections, Patience},
     dispatch::{Dispatcher, DispatcherSettings},
     features::{
         catalogue::Catalogue, changes::Changes, context::Environment,
         replay_store::InMemoryReplayStore,
     },
-    http::{self, AppState, Discovery, Health, HostPolicy, Scrape},
+    http::{self, AppState, BodyTimes, Discovery, Health, HostPolicy, Scrape},
     metrics::Metrics,
     session::{Listeners, Sessions},
 };
@@ -22,6 +24,7 @@ use mcp_protocol::request_state::Sealer;
 use resource_server::{
     auth::AuthHandle,
     dpop::nonce::Nonces,
+    guard::Guard,
     metadata::{self, ResourceDescription},
     shared_secret::SharedSecret,
     url::PublicUrl,
@@ -83,6 +86,7 @@ impl Service {
         let name = info.title.clone().unwrap_or_else(|| info.name.clone());
         let resource = public_url.resource(&server.endpoint);
         let metrics = Arc::new(Metrics::new(&server.metrics_prefix, &info.version));
+        let budgets = Budgets::new(server.memory);
         let auth_arbiter = Arbiter::new();
         let runner = auth_arbiter.handle();
         let nonces = nonces(server.dpop, server.sealing_keys.as_ref());
@@ -144,6 +148,7 @@ impl Service {
             auth: guard.auth().clone(),
             sessions: sessions.clone(),
             sources: server.metric_sources,
+            budgets: Arc::clone(&budgets),
         });
         let state = Data::new(AppState {
             health: health.clone(),
@@ -157,7 +162,11 @@ impl Service {
             metrics,
             #[cfg(feature = "otlp")]
             spans,
-            body_timeout: server.time_limits.body,
+            budgets,
+            body_times: BodyTimes {
+                whole: server.time_limits.body,
+                begin: server.time_limits.body_begin,
+            },
             heartbeat_interval: server.time_limits.heartbeat,
             host_policy: HostPolicy::new(
                 &public_url,
@@ -219,6 +228,26 @@ impl Service {
     #[must_use]
     pub fn auth(&self) -> &AuthHandle {
         self.state.guard.auth()
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.state.guard
+    }
+
+    /// The connections of the listener. They appear in the metrics.
+    pub(super) fn start_connections(&self, capacity: Capacity, patience: Patience) -> Connections {
+        let metrics = Arc::clone(self.state.metrics.connections());
+        Connections::start(capacity, patience, Arc::clone(&self.state.budgets), metrics)
+    }
+
+    /// The connections of a listener for operators.
+    pub(super) fn start_small_connections(
+        &self,
+        capacity: Capacity,
+        patience: Patience,
+    ) -> Connections {
+        let budgets = Arc::clone(&self.state.budgets);
+        Connections::start(capacity, patience, budgets, Arc::default())
     }
 
     /// The number of open legacy sessions.

@@ -101,6 +101,12 @@ impl Default for DrainSettings {
 pub struct TimeLimits {
     /// For receiving the body of a request.
     pub body: Duration,
+    /// How long a body may take before 4 KiB of it must come in each further second.
+    pub body_begin: Duration,
+    /// For the rest of a request's head that has begun, on a connection that has been used before.
+    pub head: Duration,
+    /// How long a client may take nothing of what is being sent to it.
+    pub write: Duration,
     /// The longest silence on an event stream before a comment is sent. It must be shorter than the idle
     /// timeout of proxies, which is usually 30 s or more.
     pub heartbeat: Duration,
@@ -110,6 +116,9 @@ impl Default for TimeLimits {
     fn default() -> Self {
         Self {
             body: Duration::from_secs(30),
+            body_begin: Duration::from_secs(5),
+            head: Duration::from_secs(20),
+            write: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
         }
     }

@@ -24,6 +24,7 @@ use super::{
     streams::{EventReceiver, STANDALONE_STREAM, Streams},
 };
 use crate::{
+    budgets::Account,
     dispatch::{self, Dispatched, Dispatcher, Failure},
     features::{
         changes::ChangePublished,
@@ -126,6 +127,7 @@ impl SessionActor {
         clock: Clock,
         active_use: ActiveUse,
         registration: Registration,
+        account: Account,
     ) -> Self {
         let Negotiated {
             version,
@@ -139,7 +141,7 @@ impl SessionActor {
             scopes,
             dispatcher,
             io: Rc::new(SessionIo {
-                streams: RefCell::new(Streams::new(version.has_priming_events())),
+                streams: RefCell::new(Streams::new(version.has_priming_events(), account)),
                 server_requests: ServerRequests::new(clock),
                 log_level: Cell::new(LOG_LEVEL),
             }),
@@ -193,6 +195,7 @@ impl Handler<Call> for SessionActor {
             quiet,
             Arc::clone(&request.context.principal),
             request.active_use,
+            request.held,
             Arc::clone(&self.dispatcher),
         );
         let params = request.params.borrow();

@@ -14,6 +14,7 @@ use super::{
     streams::{EventReceiver, Streams},
 };
 use crate::{
+    budgets::Held,
     dispatch::{Dispatcher, Failure},
     features::conversation::{FollowUp, Peer, PeerError, ResponseFuture},
 };
@@ -54,6 +55,8 @@ pub(crate) struct CallPeer {
     reply: RefCell<Option<oneshot::Sender<Reply>>>,
     principal: Arc<Principal>,
     active_use: Rc<ActiveUse>,
+    #[expect(dead_code, reason = "held for its drop")]
+    held: Held,
     dispatcher: Arc<Dispatcher>,
     follow_up: Cell<Option<FollowUp>>,
 }
@@ -66,6 +69,7 @@ impl CallPeer {
         quiet: bool,
         principal: Arc<Principal>,
         active_use: ActiveUse,
+        held: Held,
         dispatcher: Arc<Dispatcher>,
     ) -> (Rc<Self>, oneshot::Receiver<Reply>) {
         let (reply, replied) = oneshot::channel();
@@ -76,6 +80,7 @@ impl CallPeer {
             reply: RefCell::new(Some(reply)),
             principal,
             active_use: Rc::new(active_use),
+            held,
             dispatcher,
             follow_up: Cell::new(None),
         });

@@ -31,6 +31,7 @@ use self::{
     registry::{Limits, Registry},
 };
 use crate::{
+    budgets::{Account, Held},
     dispatch::{Dispatcher, Failure},
     features::target::Target,
     request_context::RequestContext,
@@ -47,6 +48,8 @@ use resource_server::{
     scope::ScopeSet,
 };
 
+#[cfg(test)]
+pub(crate) use self::streams::Frame;
 pub(crate) use self::{
     calls::{Reply, response_message},
     listen::{Listeners, Listening},
@@ -59,6 +62,9 @@ const CALLS_IN_FLIGHT: usize = 32;
 
 /// Batches of one session that may run at once. They outlive their connections, so nothing else limits them.
 const BATCHES_IN_FLIGHT: usize = 8;
+
+/// Clients of a user that may have as many sessions as a client may.
+const CLIENTS_PER_USER: usize = 5;
 
 /// How long a call or a batch waits for one of them to end.
 const FAILFAST: Duration = Duration::from_millis(250);
@@ -83,8 +89,9 @@ pub(crate) enum SessionError {
 pub struct SessionSettings {
     /// Open sessions of all users.
     pub in_all: usize,
-    /// Open sessions of one user. One more closes the session that has been idle for longest, because some
-    /// hosts open a session for each call and never close one.
+    /// Open sessions of one user with one client. One more closes the one of them that has been idle for longest,
+    /// because some hosts open a session for each call and never close one. With all its clients a user may have
+    /// five times as many; then clients that have none are refused one, so that none takes another's.
     pub per_user: usize,
     /// How long a session lives without being used.
     pub idle: Duration,
@@ -128,6 +135,8 @@ pub(crate) struct SessionRequest {
     pub context: RequestContext,
     /// Resolves when the token is revoked.
     pub active_use: ActiveUse,
+    /// What it holds of its user's budgets until the call has ended.
+    pub held: Held,
     /// The id, for the response and for a cancellation.
     pub id: Id,
     /// The method.
@@ -155,7 +164,8 @@ impl Sessions {
     ) -> Self {
         let limits = Limits {
             in_all: settings.in_all,
-            per_user: settings.per_user,
+            per_client: settings.per_user,
+            per_user: settings.per_user.saturating_mul(CLIENTS_PER_USER),
             idle: TimeDelta::from_std(settings.idle).unwrap_or(TimeDelta::MAX),
             lifetime: TimeDelta::from_std(settings.lifetime).unwrap_or(TimeDelta::MAX),
         };
@@ -179,12 +189,14 @@ impl Sessions {
         version: ProtocolVersion,
         capabilities: ClientCapabilities,
         active_use: ActiveUse,
+        account: Account,
     ) -> Result<SessionId, SessionError> {
         let id = SessionId::random();
         let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
         let mut registry = self.lock();
         // Checked first, so that no actor is started in vain.
-        if !registry.has_room(principal.user, self.0.clock.now()) {
+        let owner = principal.owner();
+        if !registry.has_room(&owner, self.0.clock.now()) {
             return Err(SessionError::Full);
         }
         let scopes = principal.scopes;
@@ -203,6 +215,7 @@ impl Sessions {
             clock,
             active_use,
             registration,
+            account,
         )
         .start();
         let session = SessionRef {
@@ -211,7 +224,7 @@ impl Sessions {
             batches: Gate::new(BATCHES_IN_FLIGHT, FAILFAST),
             version,
         };
-        let evicted = registry.open(id, principal.owner(), session, self.0.clock.now());
+        let evicted = registry.open(id, owner, session, self.0.clock.now());
         drop(registry);
         for session in evicted {
             session.close();

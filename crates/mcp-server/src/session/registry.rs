@@ -42,7 +42,11 @@ impl SessionId {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// Of all users.
     pub(crate) in_all: usize,
+    /// Of one user with one client.
+    pub(crate) per_client: usize,
+    /// Of one user with all clients.
     pub(crate) per_user: usize,
     pub(crate) idle: TimeDelta,
     pub(crate) lifetime: TimeDelta,
@@ -79,12 +83,22 @@ impl<L: Clone> Registry<L> {
         self.slots.values().map(|slot| &slot.session)
     }
 
-    /// Whether [`Registry::open`] would stay within the limits: there is a free slot, or the user's own
-    /// session or an expired one can be removed.
-    pub(crate) fn has_room(&self, user: UserId, now: Timestamp) -> bool {
-        self.slots.len() < self.limits.in_all
-            || self.sessions_of(user).len() >= self.limits.per_user
-            || self.slots.values().any(|slot| self.expired(slot, now))
+    /// Whether [`Registry::open`] would stay within the limits: there is a free slot, or an expired session or one
+    /// of the same owner can be removed. A session never gives way to another owner, be it another client of the
+    /// same user: a client that opens sessions without end would take them from all the others.
+    pub(crate) fn has_room(&self, owner: &Owner, now: Timestamp) -> bool {
+        let of_user = self.sessions_of(owner.user);
+        let of_owner = self.of_owner(owner).count();
+        let user_is_full = of_user.len() >= self.limits.per_user;
+        if of_owner >= self.limits.per_client || user_is_full && of_owner > 0 {
+            return true;
+        }
+        let has_expired = |id| {
+            let slot = self.slots.get(id);
+            slot.is_some_and(|slot| self.expired(slot, now))
+        };
+        (!user_is_full || of_user.iter().any(has_expired))
+            && (self.slots.len() < self.limits.in_all || self.slots.keys().any(has_expired))
     }
 
     /// Adds a session; returns the sessions that were removed for it.
@@ -96,14 +110,14 @@ impl<L: Clone> Registry<L> {
         now: Timestamp,
     ) -> Vec<L> {
         let mut gone = Vec::new();
-        if self.slots.len() >= self.limits.in_all {
+        let user_is_full =
+            |registry: &Self| registry.sessions_of(owner.user).len() >= registry.limits.per_user;
+        if self.slots.len() >= self.limits.in_all || user_is_full(self) {
             gone = self.expire(now);
         }
-        if self.sessions_of(owner.user).len() >= self.limits.per_user {
+        if user_is_full(self) || self.of_owner(&owner).count() >= self.limits.per_client {
             let longest_idle = self
-                .sessions_of(owner.user)
-                .iter()
-                .copied()
+                .of_owner(&owner)
                 .min_by_key(|id| self.slots.get(id).map(|slot| slot.used_at));
             gone.extend(longest_idle.and_then(|id| self.remove(&id)));
         }
@@ -161,6 +175,14 @@ impl<L: Clone> Registry<L> {
         self.by_user.get(&user).map_or(&[], Vec::as_slice)
     }
 
+    fn of_owner(&self, owner: &Owner) -> impl Iterator<Item = SessionId> {
+        let ids = self.sessions_of(owner.user).iter().copied();
+        ids.filter(|id| {
+            let slot = self.slots.get(id);
+            slot.is_some_and(|slot| slot.owner == *owner)
+        })
+    }
+
     /// Removes a session of any owner.
     pub(crate) fn remove(&mut self, id: &SessionId) -> Option<L> {
         let slot = self.slots.remove(id)?;
@@ -187,10 +209,11 @@ mod tests {
 
     use super::*;
 
-    fn registry(in_all: usize, per_user: usize) -> Registry<u32> {
+    fn registry(in_all: usize, per_client: usize) -> Registry<u32> {
         Registry::new(Limits {
             in_all,
-            per_user,
+            per_client,
+            per_user: 2 * per_client,
             idle: TimeDelta::seconds(10),
             lifetime: TimeDelta::seconds(25),
         })
@@ -249,6 +272,25 @@ mod tests {
         assert_eq!(registry.find(&ids[0], &owner("b", "host"), at(3)), Some(0));
     }
 
+    #[test]
+    fn no_client_of_a_user_takes_a_session_of_another_client() {
+        let mut registry = registry(100, 2);
+        let mut open = |client: &str, number| {
+            let owner = owner("a", client);
+            let has_room = registry.has_room(&owner, at(0));
+            has_room.then(|| registry.open(SessionId::random(), owner, number, at(0)))
+        };
+        assert_eq!(open("host", 1), Some(vec![]));
+        for number in 2..4 {
+            assert_eq!(open("hostile", number), Some(vec![]));
+        }
+        assert_eq!(open("hostile", 4), Some(vec![2]), "its own gives way");
+        assert_eq!(open("third", 5), Some(vec![]));
+        // The user has as many as it may have: who has one gives one up for another, and who has none is refused.
+        assert_eq!(open("host", 6), Some(vec![1]));
+        assert_eq!(open("fourth", 7), None);
+    }
+
     /// L-06.
     #[test]
     fn an_id_is_read_back_and_nothing_else_is() {
@@ -262,23 +304,31 @@ mod tests {
     proptest! {
         /// PF-06.
         #[test]
-        fn the_tables_never_outgrow_their_limits(steps in proptest::collection::vec((0u8..5, 0u8..4, 0i64..40), 0..200)) {
-            let mut registry = registry(6, 2);
+        fn the_tables_never_outgrow_their_limits(
+            steps in proptest::collection::vec((0u8..5, 0u8..3, 0u8..3, 0i64..40), 0..200),
+        ) {
+            let mut registry = registry(9, 2);
             let (mut now, mut known) = (0, Vec::new());
-            for (what, user, wait) in steps {
+            for (what, user, client, wait) in steps {
                 now += wait / 8;
-                let owner = owner(&user.to_string(), "host");
+                let owner = owner(&user.to_string(), &client.to_string());
                 if what < 3 {
-                    if registry.has_room(owner.user, at(now)) {
+                    if registry.has_room(&owner, at(now)) {
                         let id = SessionId::random();
-                        registry.open(id, owner, 0, at(now));
-                        known.push(id);
+                        let number = u32::try_from(known.len()).unwrap();
+                        let gone = registry.open(id, owner.clone(), number, at(now));
+                        known.push((id, owner.clone(), now));
+                        for number in gone {
+                            let (_, of, opened) = &known[number as usize];
+                            prop_assert!(*of == owner || now - opened >= 10, "another's gave way");
+                        }
                     }
-                } else if let Some(id) = known.pop() {
-                    registry.close(&id, &owner, at(now));
+                } else if let Some((id, ..)) = known.get(usize::from(user) * 7) {
+                    registry.close(id, &owner, at(now));
                 }
-                prop_assert!(registry.len() <= 6);
-                prop_assert!(registry.by_user.values().all(|ids| (1..=2).contains(&ids.len())));
+                prop_assert!(registry.len() <= 9);
+                prop_assert!(registry.by_user.values().all(|ids| (1..=4).contains(&ids.len())));
+                prop_assert!(known.iter().all(|(_, owner, _)| registry.of_owner(owner).count() <= 2));
                 prop_assert_eq!(registry.by_user.values().map(Vec::len).sum::<usize>(), registry.len());
             }
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tokio::sync::mpsc;
 
+use crate::budgets::{Account, Taken, Use};
 use mcp_protocol::sse::{self, EventId};
 use resource_server::scope::ScopeSet;
 
@@ -25,7 +26,30 @@ const RETRY_MS: u32 = 1_000;
 pub(crate) const STANDALONE_STREAM: u32 = 0;
 
 /// The events of one connection, until the stream or the connection ends.
-pub(crate) type EventReceiver = mpsc::Receiver<String>;
+pub(crate) type EventReceiver = mpsc::Receiver<Frame>;
+
+/// An event as it is sent, and what it takes of the memory for answers until then.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    pub(crate) text: String,
+    pub(crate) taken: Option<Taken>,
+}
+
+impl Frame {
+    /// A short one, which is not counted.
+    pub(crate) fn short(text: String) -> Self {
+        Self { text, taken: None }
+    }
+
+    /// A copy of an event; `None` if the user has too much that is not read.
+    fn counted(text: &str, account: &Account) -> Option<Self> {
+        let taken = account.take_for_answer(text.len()).ok()?;
+        Some(Self {
+            text: text.to_owned(),
+            taken: Some(taken),
+        })
+    }
+}
 
 /// The streams of one session.
 pub(crate) struct Streams {
@@ -33,6 +57,9 @@ pub(crate) struct Streams {
     next: u32,
     events_kept: usize,
     bytes_kept: usize,
+    /// What the events take of the memory for them.
+    taken: Taken,
+    account: Account,
     has_priming_events: bool,
 }
 
@@ -46,18 +73,20 @@ struct Stream {
     /// The scopes of the token of the call. For the standalone stream: the union of the scopes of the tokens
     /// for which stored events were sent.
     scopes: ScopeSet,
-    sender: Option<mpsc::Sender<String>>,
+    sender: Option<mpsc::Sender<Frame>>,
 }
 
 impl Streams {
     /// No streams yet. With `has_priming_events`, each connection begins with an event without data, from
     /// which it can be resumed (MCP 2025-11-25).
-    pub(crate) fn new(has_priming_events: bool) -> Self {
+    pub(crate) fn new(has_priming_events: bool, account: Account) -> Self {
         Self {
             streams: BTreeMap::new(),
             next: STANDALONE_STREAM + 1,
             events_kept: 0,
             bytes_kept: 0,
+            taken: account.nothing(Use::Events),
+            account,
             has_priming_events,
         }
     }
@@ -114,11 +143,18 @@ impl Streams {
         };
         let event = stream.take_number();
         let frame = sse::message(Some(EventId { stream: id, event }), json);
-        stream.send(&frame);
-        self.events_kept += 1;
-        self.bytes_kept += frame.len();
+        stream.send(&frame, &self.account);
+        let length = frame.len();
         stream.events.push_back((event, frame));
-        self.forget();
+        self.events_kept += 1;
+        self.bytes_kept += length;
+        while self.events_kept > MAX_EVENTS || self.bytes_kept > MAX_BYTES {
+            self.forget_oldest();
+        }
+        // Where the user has no memory left for it, the oldest of this session go, and itself at last.
+        while self.taken.resize(self.bytes_kept).is_err() {
+            self.forget_oldest();
+        }
     }
 
     /// Ends a stream. Its events stay stored.
@@ -139,17 +175,23 @@ impl Streams {
         let (sender, events) = mpsc::channel(QUEUE + stream.events.len() + 2);
         if let Some(after) = after {
             if stream.forgotten.is_some_and(|event| event > after) {
-                let _ = sender.try_send(sse::GAP_MARKER.to_owned());
+                let _ = sender.try_send(Frame::short(sse::GAP_MARKER.to_owned()));
             }
-            for (event, frame) in &stream.events {
+            for (event, text) in &stream.events {
                 if *event > after {
-                    let _ = sender.try_send(frame.clone());
+                    let Some(frame) = Frame::counted(text, &self.account) else {
+                        // The client can resume after what it has read then.
+                        stream.sender = None;
+                        return events;
+                    };
+                    let _ = sender.try_send(frame);
                 }
             }
         } else if has_priming_events {
             // One for each connection, so that each can be resumed from its beginning.
             let event = stream.take_number();
-            let _ = sender.try_send(sse::priming_event(EventId { stream: id, event }, RETRY_MS));
+            let beginning = sse::priming_event(EventId { stream: id, event }, RETRY_MS);
+            let _ = sender.try_send(Frame::short(beginning));
         }
         if !stream.ended {
             stream.sender = Some(sender);
@@ -157,27 +199,25 @@ impl Streams {
         events
     }
 
-    /// Removes the oldest events while there are too many: first those of streams that have ended.
-    fn forget(&mut self) {
-        while self.events_kept > MAX_EVENTS || self.bytes_kept > MAX_BYTES {
-            let Some(id) = self
-                .streams
-                .iter()
-                .filter(|(_, stream)| !stream.events.is_empty())
-                .min_by_key(|(id, stream)| (!stream.ended, **id))
-                .map(|(id, _)| *id)
-            else {
-                return;
-            };
-            if let Some(stream) = self.streams.get_mut(&id)
-                && let Some((event, frame)) = stream.events.pop_front()
-            {
-                stream.forgotten = Some(event);
-                self.events_kept -= 1;
-                self.bytes_kept -= frame.len();
-                if stream.ended && stream.events.is_empty() {
-                    self.streams.remove(&id);
-                }
+    /// Removes the oldest event, if there is one: first one of a stream that has ended.
+    fn forget_oldest(&mut self) {
+        let Some(id) = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| !stream.events.is_empty())
+            .min_by_key(|(id, stream)| (!stream.ended, **id))
+            .map(|(id, _)| *id)
+        else {
+            return;
+        };
+        if let Some(stream) = self.streams.get_mut(&id)
+            && let Some((event, frame)) = stream.events.pop_front()
+        {
+            stream.forgotten = Some(event);
+            self.events_kept -= 1;
+            self.bytes_kept -= frame.len();
+            if stream.ended && stream.events.is_empty() {
+                self.streams.remove(&id);
             }
         }
     }
@@ -190,11 +230,12 @@ impl Stream {
         number
     }
 
-    fn send(&mut self, frame: &str) {
-        let lost = self
-            .sender
-            .as_ref()
-            .is_some_and(|sender| sender.try_send(frame.to_owned()).is_err());
+    fn send(&mut self, text: &str, account: &Account) {
+        let lost = self.sender.as_ref().is_some_and(|sender| {
+            // What is not sent is not copied either.
+            sender.is_closed()
+                || Frame::counted(text, account).is_none_or(|frame| sender.try_send(frame).is_err())
+        });
         if lost {
             self.sender = None;
         }
@@ -206,11 +247,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::budgets::{Budgets, MemoryLimits, Payer};
+    use resource_server::principal::UserId;
+
+    fn account(bytes: usize) -> Account {
+        let limits = MemoryLimits {
+            events: bytes,
+            ..MemoryLimits::default()
+        };
+        Budgets::new(limits).account(Payer::User(UserId::derive("i", "ann")))
+    }
+
+    fn streams(has_priming_events: bool) -> Streams {
+        Streams::new(has_priming_events, account(MemoryLimits::default().events))
+    }
 
     fn read(events: &mut EventReceiver) -> String {
         let mut text = String::new();
         while let Ok(frame) = events.try_recv() {
-            text.push_str(&frame);
+            text.push_str(&frame.text);
         }
         text
     }
@@ -218,7 +273,7 @@ mod tests {
     /// L-22.
     #[test]
     fn a_stream_is_resumed_after_the_event_that_the_client_saw_and_no_other_stream_with_it() {
-        let mut streams = Streams::new(true);
+        let mut streams = streams(true);
         let (one, mut events) = streams.open(ScopeSet::EMPTY);
         let (two, _) = streams.open(ScopeSet::EMPTY);
         streams.send(one, "1");
@@ -248,7 +303,7 @@ mod tests {
 
     #[test]
     fn an_event_that_never_was_resumes_nothing() {
-        let mut streams = Streams::new(false);
+        let mut streams = streams(false);
         let (id, _events) = streams.open(ScopeSet::EMPTY);
         streams.send(id, "1");
         for (stream, event) in [(id, 1), (id + 1, 0), (STANDALONE_STREAM, 0)] {
@@ -262,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_gap_is_told() {
-        let mut streams = Streams::new(true);
+        let mut streams = streams(true);
         let (id, events) = streams.open(ScopeSet::EMPTY);
         drop(events);
         for _ in 0..MAX_EVENTS + 10 {
@@ -289,10 +344,39 @@ mod tests {
         assert!(read(&mut resumed).starts_with("id: s1-11\n"));
     }
 
+    #[test]
+    fn sessions_of_a_user_share_the_memory_for_events_and_a_gap_is_told_where_there_is_none() {
+        let account = account(100_000);
+        let mut sessions: Vec<_> = (0..10)
+            .map(|_| Streams::new(false, account.clone()))
+            .collect();
+        for streams in &mut sessions {
+            let (id, events) = streams.open(ScopeSet::EMPTY);
+            drop(events);
+            for n in 0..10 {
+                streams.send(id, &format!("{n}{}", "x".repeat(1_000)));
+            }
+        }
+        let kept: usize = sessions.iter().map(|streams| streams.bytes_kept).sum();
+        assert!((20_000..=25_000).contains(&kept), "{kept}");
+        let last = sessions.last_mut().unwrap();
+        let after = EventId {
+            stream: 1,
+            event: 0,
+        };
+        let mut resumed = last.resume(after, ScopeSet::EMPTY).unwrap();
+        assert!(read(&mut resumed).starts_with(": events before this are no longer kept"));
+        drop(sessions);
+        assert!(
+            account.take(Use::Events, 25_000).is_ok(),
+            "all is given back"
+        );
+    }
+
     /// L-21.
     #[test]
     fn the_newest_connection_has_the_general_stream() {
-        let mut streams = Streams::new(false);
+        let mut streams = streams(false);
         let mut old = streams.open_standalone(ScopeSet::EMPTY);
         let mut new = streams.open_standalone(ScopeSet::EMPTY);
         streams.send(STANDALONE_STREAM, "1");
@@ -305,7 +389,7 @@ mod tests {
 
     #[test]
     fn each_connection_to_the_general_stream_begins_at_a_place_of_its_own() {
-        let mut streams = Streams::new(true);
+        let mut streams = streams(true);
         let mut old = streams.open_standalone(ScopeSet::EMPTY);
         streams.send(STANDALONE_STREAM, "1");
         let mut new = streams.open_standalone(ScopeSet::EMPTY);
@@ -333,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_read_loses_the_connection_and_no_event() {
-        let mut streams = Streams::new(false);
+        let mut streams = streams(false);
         let mut events = streams.open_standalone(ScopeSet::EMPTY);
         // What its channel holds: its sender, and the room that a replay would have had.
         let room = QUEUE + 2;
@@ -365,7 +449,7 @@ mod tests {
         /// PF-06.
         #[test]
         fn what_is_kept_never_outgrows_its_bounds(sizes in proptest::collection::vec((0usize..30_000, 0u32..5, any::<bool>()), 0..400)) {
-            let mut streams = Streams::new(true);
+            let mut streams = streams(true);
             let mut open = Vec::new();
             for (size, which, ends) in sizes {
                 if open.len() < 5 {
@@ -381,6 +465,7 @@ mod tests {
                 let bytes: usize = streams.streams.values().flat_map(|stream| &stream.events).map(|(_, frame)| frame.len()).sum();
                 prop_assert_eq!(events, streams.events_kept);
                 prop_assert_eq!(bytes, streams.bytes_kept);
+                prop_assert_eq!(bytes, streams.taken.bytes());
                 prop_assert!(events <= MAX_EVENTS && bytes <= MAX_BYTES);
                 // A stream that has ended is there for its events alone.
                 prop_assert!(streams.streams.len() <= open.len() + MAX_EVENTS);

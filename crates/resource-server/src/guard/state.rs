@@ -1,6 +1,6 @@
 //! The guard: the state that all workers share.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, web::ServiceConfig};
 use secrecy::SecretString;
@@ -11,7 +11,7 @@ use crate::{
     challenge::Challenger,
     clock::Clock,
     dpop::rules::ProofRules,
-    limits::{Exceeded, Limits, SecretAttempt},
+    limits::{Exceeded, Limits, SecretAttempt, Source},
     metadata,
     rare_log::RareLog,
     revocation::{LogoutError, RevocationTarget},
@@ -112,6 +112,18 @@ impl Guard {
     ) -> Result<RevocationTarget, LogoutError> {
         let source = self.0.limits.source(request);
         self.0.auth.log_out(token, source).await
+    }
+
+    /// The source of a request: the peer of its connection, or the address that a trusted proxy names.
+    #[must_use]
+    pub fn source(&self, request: &HttpRequest) -> Source {
+        self.0.limits.source(request)
+    }
+
+    /// Whether this peer is a trusted proxy ([`RateLimits::trusted_proxies`](crate::limits::RateLimits)).
+    #[must_use]
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.0.limits.trusts(peer)
     }
 
     /// The settings of challenges.

@@ -23,7 +23,7 @@ use actix_web::{
 };
 use derive_more::Display;
 
-pub(crate) use self::source::Source;
+pub use self::source::Source;
 use self::{limiter::Limiter, source::source};
 use crate::{
     address_range::AddressRange,
@@ -175,7 +175,14 @@ impl Limits {
         }
     }
 
-    /// The source of a request.
+    /// Whether the `Forwarded` fields of this peer are trusted.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|range| range.contains(peer))
+    }
+
+    /// The source of a request: its peer, or the address that a trusted proxy names.
     pub(crate) fn source(&self, request: &HttpRequest) -> Source {
         // Every connection of a TCP listener has a peer.
         let peer = request

@@ -6,8 +6,8 @@ use crate::address_range::AddressRange;
 
 /// The source address for rate limits. An IPv6 source is a /64, because a single host usually has a whole
 /// one (RFC 4291 §2.5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Source {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
     /// An IPv4 address, or an IPv4-mapped IPv6 address.
     V4(Ipv4Addr),
     /// The first 64 bits of an IPv6 address.

@@ -13,6 +13,8 @@ use resource_server::{
 
 use crate::{
     audit::{self, Event, Origin},
+    budgets::{Account, Held, InFlight, Payer, Taken},
+    connections::Connection,
     http::{
         edge::{
             error::HttpError,
@@ -33,6 +35,19 @@ pub(crate) struct Caller {
     pub(crate) epoch: RevocationEpoch,
     /// Validates the token again.
     pub(crate) worker: AuthWorker,
+    /// What the user may use of the server.
+    pub(crate) account: Account,
+    /// What the body takes of it.
+    pub(crate) body: Option<Arc<Taken>>,
+    #[expect(dead_code, reason = "held for its drop")]
+    in_flight: InFlight,
+}
+
+impl Caller {
+    /// For a call that may go on after its request.
+    pub(crate) fn held(&self) -> Held {
+        Held::new(self.account.keep(), self.body.clone())
+    }
 }
 
 /// Authenticates a request.
@@ -49,6 +64,9 @@ pub(crate) async fn authenticate(
     let identified = state.guard.identify(request, &context).await;
     let identified = identified.map_err(|refused| audited(refused, trace))?;
     let principal = Arc::clone(identified.principal());
+    if let Some(connection) = request.conn_data::<Arc<Connection>>() {
+        connection.prove(principal.user);
+    }
     note(request, |info| info.principal = Some(principal));
     let Authenticated {
         principal,
@@ -60,6 +78,8 @@ pub(crate) async fn authenticate(
         .map_err(|refused| audited(refused, trace))?;
     let context = RequestContext { principal, trace };
     let principal = &context.principal;
+    let account = state.budgets.account(Payer::User(principal.user));
+    let in_flight = account.begin()?;
     // Where scopes are declared, a token without any of them is of no use.
     let challenger = state.guard.challenger();
     let declared = &challenger.scopes;
@@ -74,6 +94,9 @@ pub(crate) async fn authenticate(
         token,
         epoch,
         worker,
+        account,
+        body: None,
+        in_flight,
     })
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
 use crate::audit::{self, Event, Origin};
+use crate::budgets::Payer;
 use crate::http::{
     edge::{body, error::HttpError, request_info::trace},
     state::AppState,
@@ -341,7 +342,12 @@ async fn read(
     media_type: &'static str,
 ) -> Result<Bytes, HttpError> {
     body::check_content_type(request, media_type)?;
-    body::read(request, payload, LONGEST_BODY, state.body_timeout).await
+    // Nobody is known yet but the address.
+    let source = Payer::Source(state.guard.source(request));
+    let account = state.budgets.account(source);
+    let times = state.body_times;
+    let body = body::read(request, payload, LONGEST_BODY, times, &account).await?;
+    Ok(body.bytes)
 }
 
 /// A form parameter that must appear exactly once (RFC 6749 §3.2).

@@ -1,8 +1,10 @@
 //! Checks of the media types, and reading of the body within limits.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -15,13 +17,24 @@ use actix_web::{
     web::{Bytes, BytesMut, Payload},
 };
 use futures_util::{Stream, StreamExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::error::HttpError;
+use crate::{
+    budgets::{Account, Taken, Use},
+    connections::Connection,
+};
 
 /// The longest body that is read: a text of 100,000 characters, each written as a pair of escaped surrogates
 /// (`\ud83d\ude00`, 12 bytes), and 800 KiB for the rest.
 pub(crate) const LONGEST_BODY: usize = 2 * 1024 * 1024;
+
+/// A body up to this size, in bytes, fits into the buffer of its connection and is counted with that.
+const SMALL_BODY: usize = 4 * 1024;
+
+/// How fast a body must come after its beginning, in bytes per second. Otherwise a body that trickles would hold
+/// its memory for as long as one that is long.
+const LEAST_RATE: f64 = 4.0 * 1024.0;
 
 /// How much of an unwanted body is read so that the client can receive the response.
 const LONGEST_DRAIN: usize = 4 * 1024 * 1024;
@@ -57,10 +70,14 @@ impl<R: Unpin> MessageBody for BodyWithGuard<R> {
 }
 
 /// Reads the rest of an unwanted body, within limits.
-pub(crate) async fn drain(body: &mut impl Body) {
+pub(crate) async fn drain(request: &HttpRequest, body: &mut impl Body) {
+    let connection = request.conn_data::<Arc<Connection>>();
     let drained = async {
         let mut length = 0;
         while let Some(Ok(chunk)) = body.next().await {
+            if let Some(connection) = connection {
+                connection.claim();
+            }
             length += chunk.len();
             if length > LONGEST_DRAIN {
                 return;
@@ -153,13 +170,37 @@ fn accepted(request: &HttpRequest) -> Accepted {
     accepted
 }
 
-/// Reads the body, up to `longest` bytes, within `slowest`.
+/// How long a body may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyTimes {
+    /// All of it.
+    pub(crate) whole: Duration,
+    /// Its beginning, before [`LEAST_RATE`] applies.
+    pub(crate) begin: Duration,
+}
+
+impl BodyTimes {
+    /// When the next byte must have come after so many.
+    fn deadline(self, began: Instant, received: usize) -> Instant {
+        let paid = Duration::from_secs_f64(received as f64 / LEAST_RATE);
+        began + self.whole.min(self.begin + paid)
+    }
+}
+
+/// A body, and what it takes of the budget until it is dropped.
+pub(crate) struct ReceivedBody {
+    pub(crate) bytes: Bytes,
+    pub(crate) taken: Option<Taken>,
+}
+
+/// Reads the body, up to `longest` bytes, in time, and counts it against the budget of its sender.
 pub(crate) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     longest: usize,
-    slowest: Duration,
-) -> Result<Bytes, HttpError> {
+    times: BodyTimes,
+    account: &Account,
+) -> Result<ReceivedBody, HttpError> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -168,15 +209,44 @@ pub(crate) async fn read(
     if announced.is_some_and(|length| length > longest) {
         return Err(HttpError::TooLarge { longest });
     }
-    let mut body = pin!(collect(payload, longest));
+    let mut taken = None;
+    if let Some(length) = announced
+        && length > SMALL_BODY
+    {
+        taken = Some(account.take(Use::Bodies, length)?);
+    }
+    let received = Cell::new(0);
+    let counting = Counting {
+        longest,
+        taken,
+        account: announced.is_none().then_some(account),
+        received: &received,
+        connection: request
+            .conn_data::<Arc<Connection>>()
+            .map(|connection| &**connection),
+    };
+    let mut body = pin!(collect(payload, counting));
     // Most bodies arrive with the head, but actix hands them over after the first poll: a timer is needed
     // only after the second.
     if let Some(body) = look_twice(body.as_mut()).await {
         return body;
     }
-    timeout(slowest, body)
-        .await
-        .unwrap_or(Err(HttpError::TooSlow))
+    let began = Instant::now();
+    let mut timer = pin!(sleep_until(times.deadline(began, received.get())));
+    poll_fn(|context| {
+        if let Poll::Ready(body) = body.as_mut().poll(context) {
+            return Poll::Ready(body);
+        }
+        let deadline = times.deadline(began, received.get());
+        if deadline != timer.deadline() {
+            timer.as_mut().reset(deadline);
+        }
+        timer
+            .as_mut()
+            .poll(context)
+            .map(|()| Err(HttpError::TooSlow))
+    })
+    .await
 }
 
 /// The output of a future that is ready at its first or second poll.
@@ -194,19 +264,49 @@ async fn look_twice<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
     .await
 }
 
-async fn collect(payload: &mut Payload, longest: usize) -> Result<Bytes, HttpError> {
+/// How a body is counted.
+struct Counting<'a> {
+    longest: usize,
+    taken: Option<Taken>,
+    /// Of whom it takes as it comes, if its length was not announced.
+    account: Option<&'a Account>,
+    /// How much has come.
+    received: &'a Cell<usize>,
+    connection: Option<&'a Connection>,
+}
+
+async fn collect(
+    payload: &mut Payload,
+    mut counting: Counting<'_>,
+) -> Result<ReceivedBody, HttpError> {
+    let longest = counting.longest;
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HttpError::BrokenOff)?;
+        let length = body.len() + chunk.len();
+        if length > longest {
+            return Err(HttpError::TooLarge { longest });
+        }
+        if let Some(account) = counting.account
+            && length > SMALL_BODY
+        {
+            let taken = &mut counting.taken;
+            let taken = taken.get_or_insert_with(|| account.nothing(Use::Bodies));
+            taken.grow(chunk.len())?;
+        }
+        counting.received.set(length);
+        if let Some(connection) = counting.connection {
+            connection.claim();
+        }
         // Most bodies are one chunk, which needs no copy.
-        if body.is_empty() && chunk.len() <= longest {
+        if body.is_empty() {
             body = BytesMut::from(chunk);
             continue;
         }
-        if body.len() + chunk.len() > longest {
-            return Err(HttpError::TooLarge { longest });
-        }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(ReceivedBody {
+        bytes: body.freeze(),
+        taken: counting.taken,
+    })
 }

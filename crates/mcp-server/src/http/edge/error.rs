@@ -23,6 +23,7 @@ use super::{
 use crate::http::state::AppState;
 use crate::{
     audit::{self, Event, Origin},
+    budgets::OverBudget,
     metrics::Outcome,
     session::SessionError,
 };
@@ -82,6 +83,14 @@ pub(crate) enum HttpError {
     /// A rate limit was exceeded.
     #[display("{_0}")]
     LimitExceeded(Exceeded),
+    /// The caller, or all together, would use too much memory or have too many requests in flight.
+    #[display("{over}")]
+    OverBudget {
+        /// The id of the request, for the response.
+        id: Option<Id>,
+        /// The budget.
+        over: OverBudget,
+    },
     /// The server is at capacity.
     #[display("busy")]
     Busy(Option<Id>),
@@ -190,6 +199,12 @@ impl From<Refused> for HttpError {
     }
 }
 
+impl From<OverBudget> for HttpError {
+    fn from(over: OverBudget) -> Self {
+        Self::OverBudget { id: None, over }
+    }
+}
+
 impl From<AuthError> for HttpError {
     fn from(error: AuthError) -> Self {
         Refused::from(error).into()
@@ -295,6 +310,7 @@ impl HttpError {
     fn id(&self) -> Option<&Id> {
         match self {
             Self::Busy(id)
+            | Self::OverBudget { id, .. }
             | Self::NoSession(id)
             | Self::UnknownSession(id)
             | Self::Rpc { id, .. }
@@ -331,7 +347,8 @@ impl HttpError {
             | Self::NotRevoked(_)
             | Self::RevocationsUnread(_) => Outcome::Unavailable,
             Self::LimitExceeded(_) => Outcome::Limited,
-            Self::Busy(_) | Self::ShareUsedUp { .. } => Outcome::Busy,
+            Self::OverBudget { over, .. } if over.is_callers() => Outcome::Limited,
+            Self::OverBudget { .. } | Self::Busy(_) | Self::ShareUsedUp { .. } => Outcome::Busy,
             Self::Internal { .. } => Outcome::Internal,
             Self::UnsupportedMediaType { .. }
             | Self::NotAcceptable

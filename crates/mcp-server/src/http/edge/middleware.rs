@@ -1,5 +1,7 @@
 //! The middleware of every route: request id, host, origin, CORS.
 
+use std::sync::Arc;
+
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
@@ -14,10 +16,13 @@ use actix_web::{
 };
 
 use super::{access_log::AccessLogGuard, error::HttpError, request_info, route_path::path_of};
-use crate::audit::{self, Event, Origin};
 use crate::http::{
     paths::{is_probe, is_revocation},
     state::AppState,
+};
+use crate::{
+    audit::{self, Event, Origin},
+    connections::Connection,
 };
 
 /// The header of the request id.
@@ -43,6 +48,8 @@ pub(crate) async fn run<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let connection = request.request().conn_data::<Arc<Connection>>();
+    let _busy = connection.map(Connection::begin);
     let trace = request_info::begin(request.request());
     let state = request
         .app_data::<Data<AppState>>()

@@ -87,6 +87,15 @@ impl HttpError {
                 retry_after: Some(exceeded.wait),
                 ..PublicError::new(429, "too_many_requests", exceeded.description())
             },
+            Self::OverBudget { over, .. } if over.is_callers() => PublicError {
+                retry_after: Some(RETRY_SOON),
+                ..PublicError::new(429, "too_many_requests", over.to_string())
+            },
+            Self::OverBudget { over, .. } => PublicError {
+                retry_after: Some(RETRY_SOON),
+                code: code::INTERNAL_ERROR,
+                ..PublicError::new(503, "temporarily_unavailable", over.to_string())
+            },
             Self::Busy(_) => PublicError {
                 retry_after: Some(RETRY_SOON),
                 code: code::INTERNAL_ERROR,
@@ -120,7 +129,8 @@ impl HttpError {
             Self::TooSlow => PublicError::new(
                 408,
                 "request_timeout",
-                "The body did not arrive within 30 seconds",
+                "The body did not arrive in time: all of it must come within 30 seconds and, after the first \
+                 5, 4 KiB in each",
             ),
             Self::BrokenOff => PublicError::new(400, "invalid_request", "The body broke off"),
             Self::NoSession(_) => PublicError::new(

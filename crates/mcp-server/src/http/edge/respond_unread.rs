@@ -17,7 +17,7 @@ impl HttpError {
         request: &HttpRequest,
         mut payload: impl Body + 'static,
     ) -> HttpResponse {
-        body::drain(&mut payload).await;
+        body::drain(request, &mut payload).await;
         self.respond(request).map_body(|_, body| {
             BoxBody::new(body::BodyWithGuard {
                 body,

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::http::{auth::authenticate::Caller, edge::error::HttpError, state::AppState};
 use crate::{
+    budgets::{Account, Held, Taken},
     dispatch::{Dispatcher, Failure},
     features::target::Target,
     request_context::RequestContext,
@@ -66,11 +67,18 @@ pub(crate) async fn answer(
     let dispatcher = Arc::clone(&state.dispatcher);
     let callers: Vec<_> = messages
         .iter()
-        .map(|_| (caller.context.clone(), legacy::active_use(caller, state)))
+        .map(|_| {
+            (
+                caller.context.clone(),
+                legacy::active_use(caller, state),
+                caller.held(),
+            )
+        })
         .collect();
+    let account = caller.account.clone();
     let run = async move {
         let _permit = permit;
-        run(messages, session, callers, &dispatcher).await
+        run(messages, session, callers, &account, &dispatcher).await
     };
     // Like a single call of a session, a batch goes on when the connection is closed (MCP 2025-03-26,
     // Transports, Streamable HTTP).
@@ -85,7 +93,11 @@ pub(crate) async fn answer(
     if answers.is_empty() {
         return Ok(accepted());
     }
-    Ok(json_response::json(format!("[{}]", answers.join(","))))
+    let texts: Vec<_> = answers.iter().map(|answer| answer.text.as_str()).collect();
+    let document = format!("[{}]", texts.join(","));
+    // Counted as a whole from here on.
+    drop(answers);
+    Ok(json_response::json_of(&caller.account, document)?)
 }
 
 /// Reads the messages. None of them has been executed yet.
@@ -214,6 +226,16 @@ impl Message {
     }
 }
 
+/// A response, and what it takes of the budget until the whole batch has been answered.
+struct CountedText {
+    text: String,
+    #[expect(dead_code, reason = "held for its drop")]
+    taken: Option<Taken>,
+}
+
+/// The caller of one message.
+type MessageCaller = (RequestContext, ActiveUse, Held);
+
 /// The responses in the order of the requests.
 ///
 /// # Errors
@@ -221,11 +243,12 @@ impl Message {
 async fn run(
     messages: Vec<Message>,
     session: SessionHandle,
-    callers: Vec<(RequestContext, ActiveUse)>,
+    callers: Vec<MessageCaller>,
+    account: &Account,
     dispatcher: &Dispatcher,
-) -> Result<Vec<String>, SessionError> {
+) -> Result<Vec<CountedText>, SessionError> {
     let mut answers = stream::iter(messages.into_iter().zip(callers))
-        .map(|(message, caller)| run_one(message, &session, caller, dispatcher))
+        .map(|(message, caller)| run_one(message, &session, caller, account, dispatcher))
         .buffered(AT_ONCE);
     let mut texts = Vec::new();
     while let Some(answer) = answers.next().await {
@@ -237,9 +260,10 @@ async fn run(
 async fn run_one(
     message: Message,
     session: &SessionHandle,
-    (context, active_use): (RequestContext, ActiveUse),
+    (context, active_use, held): MessageCaller,
+    account: &Account,
     dispatcher: &Dispatcher,
-) -> Result<Option<String>, SessionError> {
+) -> Result<Option<CountedText>, SessionError> {
     let version = session.version();
     match message {
         Message::Cancellation { id } => {
@@ -266,6 +290,7 @@ async fn run_one(
                     let request = SessionRequest {
                         context,
                         active_use,
+                        held,
                         id: id.clone(),
                         method,
                         target,
@@ -278,7 +303,18 @@ async fn run_one(
                     }
                 }
             };
-            Ok(Some(response_message(outcome, &id, version, dispatcher)))
+            let text = response_message(outcome, &id, version, dispatcher);
+            let counted = match account.take_for_answer(text.len()) {
+                Ok(taken) => CountedText {
+                    text,
+                    taken: Some(taken),
+                },
+                Err(over) => CountedText {
+                    text: response_message(Err(over.into()), &id, version, dispatcher),
+                    taken: None,
+                },
+            };
+            Ok(Some(counted))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The MCP endpoint.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
@@ -96,7 +98,11 @@ async fn answer(
 ) -> Result<HttpResponse, HttpError> {
     let mut caller = authenticate(request, state).await?;
     body::check_media_types(request)?;
-    let body = body::read(request, payload, body::LONGEST_BODY, state.body_timeout).await?;
+    let times = state.body_times;
+    let account = &caller.account;
+    let body = body::read(request, payload, body::LONGEST_BODY, times, account).await?;
+    caller.body = body.taken.map(Arc::new);
+    let body = body.bytes;
     let headers = mcp_headers(request.headers());
     let incoming = match jsonrpc::read(&body)? {
         Body::Single(incoming) => incoming,

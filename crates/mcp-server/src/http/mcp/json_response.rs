@@ -18,6 +18,7 @@ use actix_web::{
     web::Bytes,
 };
 
+use crate::budgets::{Account, OverBudget, Taken};
 use mcp_protocol::jsonrpc::{Id, around_result};
 
 /// The longest chunk. Each is copied into the buffer of the connection, and the C library copies more than 2
@@ -25,30 +26,49 @@ use mcp_protocol::jsonrpc::{Id, around_result};
 /// (docs/PERFORMANCE.md).
 const CHUNK: usize = 2 * 1_024;
 
-/// A response with a JSON document.
+/// A response with a short JSON document.
 pub(crate) fn json(body: impl Into<Bytes>) -> HttpResponse {
-    respond([body.into(), Bytes::new(), Bytes::new()])
+    respond([body.into(), Bytes::new(), Bytes::new()], None)
+}
+
+/// A response with a JSON document, which counts against the budget of its user until it has been sent.
+///
+/// # Errors
+/// The budget is used up.
+pub(crate) fn json_of(
+    account: &Account,
+    document: impl Into<Bytes>,
+) -> Result<HttpResponse, OverBudget> {
+    let document = document.into();
+    let taken = if document.len() > CHUNK {
+        Some(account.take_for_answer(document.len())?)
+    } else {
+        None
+    };
+    let parts = [document, Bytes::new(), Bytes::new()];
+    Ok(respond(parts, taken))
 }
 
 /// A response with a result that is shared between requests, such as a list of tools. It is not copied.
 pub(crate) fn ready(result: Arc<str>, id: &Id) -> HttpResponse {
     let (before, after) = around_result(id);
-    respond([
+    let parts = [
         Bytes::from(before),
         Bytes::from_owner(Shared(result)),
         Bytes::from_static(after.as_bytes()),
-    ])
+    ];
+    respond(parts, None)
 }
 
-fn respond(parts: [Bytes; 3]) -> HttpResponse {
-    let mut response = HttpResponse::with_body(StatusCode::OK, body(parts));
+fn respond(parts: [Bytes; 3], taken: Option<Taken>) -> HttpResponse {
+    let mut response = HttpResponse::with_body(StatusCode::OK, body(parts, taken));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
-fn body(parts: [Bytes; 3]) -> BoxBody {
+fn body(parts: [Bytes; 3], taken: Option<Taken>) -> BoxBody {
     let length: usize = parts.iter().map(Bytes::len).sum();
     let mut parts = parts.into_iter();
     let part = parts.next().unwrap_or_default();
@@ -59,6 +79,7 @@ fn body(parts: [Bytes; 3]) -> BoxBody {
         length: length as u64,
         part,
         parts,
+        taken,
     })
 }
 
@@ -75,6 +96,8 @@ struct ChunkedBody {
     /// What is left of the part that is being handed over.
     part: Bytes,
     parts: array::IntoIter<Bytes, 3>,
+    #[expect(dead_code, reason = "held for its drop")]
+    taken: Option<Taken>,
 }
 
 impl MessageBody for ChunkedBody {
@@ -127,7 +150,7 @@ mod tests {
             parts in proptest::array::uniform3(proptest::collection::vec(any::<u8>(), 0..3 * CHUNK)),
         ) {
             let whole = parts.concat();
-            let mut body = pin!(body(parts.map(Bytes::from)));
+            let mut body = pin!(body(parts.map(Bytes::from), None));
             prop_assert_eq!(body.size(), BodySize::Sized(whole.len() as u64));
             let mut came = Vec::new();
             let pieces = async {

@@ -80,11 +80,12 @@ pub(crate) async fn answer(
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
-        return respond(unknown, &message.id, version, principal, state);
+        return respond(unknown, &message.id, version, caller, state);
     };
     let request = SessionRequest {
         context: caller.context.clone(),
         active_use: active_use(caller, state),
+        held: caller.held(),
         id: message.id.clone(),
         method,
         target: target.unwrap_or(Ok(Target::Method)),
@@ -95,12 +96,12 @@ pub(crate) async fn answer(
         .await
         .map_err(|error| HttpError::session(error, id))?;
     match reply {
-        Reply::Complete(outcome) => respond(outcome, &message.id, version, principal, state),
+        Reply::Complete(outcome) => respond(outcome, &message.id, version, caller, state),
         Reply::Stream(frames) => {
             let authorization = StreamAuthorization::of_call(caller, state);
             let response =
                 open_stream::of_frames(frames, state.heartbeat_interval, authorization, || ());
-            Ok(counted(response, StreamKind::Call, state))
+            Ok(counted(response, StreamKind::Call, caller.held(), state))
         }
         Reply::Cancelled => Ok(accepted()),
     }
@@ -137,7 +138,13 @@ fn open(
         .auth()
         .active_use_of_owner(principal, caller.epoch);
     let session = sessions
-        .open(principal, version, capabilities, active_use)
+        .open(
+            principal,
+            version,
+            capabilities,
+            active_use,
+            caller.account.clone(),
+        )
         .map_err(|error| HttpError::session(error, id()))?;
     audit::log(
         Event::SessionOpened,
@@ -205,7 +212,7 @@ pub(crate) async fn listen(
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
     let in_use = move || drop(sessions.find(&session_id, &principal));
     let response = open_stream::of_frames(frames, state.heartbeat_interval, authorization, in_use);
-    Ok(counted(response, StreamKind::Session, state))
+    Ok(counted(response, StreamKind::Session, (), state))
 }
 
 /// Closes a session (MCP 2025-11-25, Transports, Session Management).

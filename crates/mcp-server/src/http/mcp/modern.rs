@@ -1,6 +1,6 @@
 //! A request of MCP 2026-07-28, without a session.
 
-use std::sync::Arc;
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use actix_web::HttpResponse;
 
@@ -41,7 +41,6 @@ pub(crate) async fn answer(
     caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
-    let principal = &caller.context.principal;
     let admitted = era::admit(message, params, headers).map_err(|error| HttpError::Rpc {
         status: status::of_refused_envelope(&error),
         id: Some(message.id.clone()),
@@ -67,21 +66,35 @@ pub(crate) async fn answer(
     let pending = match dispatched {
         Ok(Dispatched::Pending(pending)) => pending,
         Ok(Dispatched::Ready(answer)) => {
-            return respond(Ok(answer), &message.id, version, principal, state);
+            return respond(Ok(answer), &message.id, version, caller, state);
         }
-        Err(failure) => return respond(Err(failure), &message.id, version, principal, state),
+        Err(failure) => return respond(Err(failure), &message.id, version, caller, state),
     };
     let id = message.id.clone();
     let dispatcher = Arc::clone(&state.dispatcher);
+    let answer = Rc::new(RefCell::new(None));
+    let (taken, account) = (Rc::clone(&answer), caller.account.clone());
     let outcome = call_stream::run(
         pending,
         notifications,
         state.heartbeat_interval,
-        move |outcome| response_message(outcome, &id, version, &dispatcher),
+        move |outcome| {
+            let message = response_message(outcome, &id, version, &dispatcher);
+            match account.take_for_answer(message.len()) {
+                Ok(bytes) => {
+                    taken.replace(Some(bytes));
+                    message
+                }
+                Err(over) => response_message(Err(over.into()), &id, version, &dispatcher),
+            }
+        },
     );
     match outcome.await {
-        CallOutcome::Complete(outcome) => respond(outcome, &message.id, version, principal, state),
-        CallOutcome::Streaming(response) => Ok(counted(response, StreamKind::Call, state)),
+        CallOutcome::Complete(outcome) => respond(outcome, &message.id, version, caller, state),
+        CallOutcome::Streaming(response) => {
+            let held = (caller.held(), answer);
+            Ok(counted(response, StreamKind::Call, held, state))
+        }
     }
 }
 
@@ -94,7 +107,7 @@ async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.context.principal;
     let version = admitted.version;
-    let refuse = |failure| respond(Err(failure), id, version, principal, state);
+    let refuse = |failure| respond(Err(failure), id, version, caller, state);
     let filter = match Filter::read(&admitted.params) {
         Ok(filter) => filter,
         Err(error) => return refuse(error.into()),
@@ -136,5 +149,5 @@ async fn listen(
         state.heartbeat_interval,
         authorization,
     );
-    Ok(counted(response, StreamKind::Subscription, state))
+    Ok(counted(response, StreamKind::Subscription, (), state))
 }

@@ -17,15 +17,18 @@ use super::{
     call_stream::{Heartbeat, event_stream},
     stream_authorization::Authorization,
 };
-use crate::session::{EventReceiver, Listening};
+use crate::{
+    budgets::Taken,
+    session::{EventReceiver, Listening},
+};
 use mcp_protocol::sse::{self, KEEP_ALIVE};
 
 /// The next step of a stream.
-enum Next {
+enum Next<M> {
     /// The stream has to end.
     End,
     /// A message; `None` if the sender is gone.
-    Message(Option<String>),
+    Message(Option<M>),
     /// Nothing was sent for too long.
     Heartbeat,
 }
@@ -41,6 +44,7 @@ pub(crate) fn of_frames(
     event_stream(events(
         FrameStream {
             frames,
+            sending: None,
             in_use: Box::new(in_use),
             heartbeat: Heartbeat::new(heartbeat_interval),
             authorization,
@@ -51,6 +55,8 @@ pub(crate) fn of_frames(
 
 struct FrameStream<A> {
     frames: EventReceiver,
+    /// What the frame that is being sent takes of the memory: actix asks for another when it has been sent.
+    sending: Option<Taken>,
     in_use: Box<dyn Fn()>,
     heartbeat: Heartbeat,
     authorization: A,
@@ -58,6 +64,7 @@ struct FrameStream<A> {
 
 impl<A: Authorization> FrameStream<A> {
     async fn next(&mut self) -> Option<Bytes> {
+        self.sending = None;
         let next = poll_fn(|context| {
             if self.authorization.poll_ended(context).is_ready() {
                 return Poll::Ready(Next::End);
@@ -69,7 +76,10 @@ impl<A: Authorization> FrameStream<A> {
         });
         let bytes = match next.await {
             Next::End | Next::Message(None) => return None,
-            Next::Message(Some(frame)) => frame.into(),
+            Next::Message(Some(frame)) => {
+                self.sending = frame.taken;
+                frame.text.into()
+            }
             Next::Heartbeat => {
                 (self.in_use)();
                 Bytes::from_static(KEEP_ALIVE.as_bytes())
@@ -137,7 +147,7 @@ impl<A: Authorization> ListenStream<A> {
         }
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next<String>> {
         if self.authorization.poll_ended(context).is_ready()
             || self.closing.as_mut().poll(context).is_ready()
         {
@@ -173,6 +183,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::session::Frame;
 
     /// Longer than any of these tests.
     const SILENCE: Duration = Duration::from_secs(60);
@@ -192,7 +203,7 @@ mod tests {
 
     /// A stream, and what a test holds of it.
     struct Held {
-        sender: mpsc::Sender<String>,
+        sender: mpsc::Sender<Frame>,
         good: Rc<Cell<bool>>,
         used: Rc<Cell<u32>>,
         stream: FrameStream<Word>,
@@ -204,6 +215,7 @@ mod tests {
         let counted = Rc::clone(&used);
         let stream = FrameStream {
             frames,
+            sending: None,
             in_use: Box::new(move || counted.set(counted.get() + 1)),
             heartbeat: Heartbeat::new(heartbeat_interval),
             authorization: Word(Rc::clone(&good)),
@@ -231,9 +243,9 @@ mod tests {
     #[actix_rt::test]
     async fn nothing_is_sent_under_a_token_that_is_no_longer_good() {
         let mut held = hold(SILENCE);
-        held.sender.try_send("1".to_owned()).unwrap();
+        held.sender.try_send(Frame::short("1".to_owned())).unwrap();
         assert_eq!(held.stream.next().await.unwrap(), "1");
-        held.sender.try_send("2".to_owned()).unwrap();
+        held.sender.try_send(Frame::short("2".to_owned())).unwrap();
         held.good.set(false);
         assert_eq!(held.stream.next().await, None);
         let mut silent = hold(Duration::ZERO);

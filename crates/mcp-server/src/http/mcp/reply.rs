@@ -2,6 +2,7 @@
 
 use actix_web::{
     HttpResponse,
+    body::BoxBody,
     http::header::{HeaderMap, HeaderName},
 };
 use mcp_protocol::{
@@ -17,8 +18,13 @@ use resource_server::{cause::Cause, principal::Principal, scope::ScopeSet};
 
 use super::{json_response, streamed_resource};
 use crate::{
+    budgets::Use,
     dispatch::Failure,
-    http::{edge::error::HttpError, state::AppState},
+    http::{
+        auth::authenticate::Caller,
+        edge::{body::BodyWithGuard, error::HttpError},
+        state::AppState,
+    },
     metrics::Outcome,
 };
 
@@ -27,39 +33,57 @@ static PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-vers
 static MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
 static MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
 
+/// What a resource that is sent in parts takes of the memory for answers, in bytes: a part and what it becomes
+/// when it is written as JSON.
+const LONGEST_PART: usize = 512 * 1_024;
+
 /// The HTTP response for an outcome.
 pub(crate) fn respond(
     outcome: Result<Answer, Failure>,
     id: &Id,
     version: ProtocolVersion,
-    principal: &Principal,
+    caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
+    let over = |over| HttpError::OverBudget {
+        id: Some(id.clone()),
+        over,
+    };
     let wire = state.dispatcher.wire_format();
     let era = Era::of(version);
     match outcome {
         Ok(Answer::Streamed(document)) => {
-            Ok(streamed_resource::response(&document, id, version, wire))
+            let taken = caller
+                .account
+                .take(Use::Answers, LONGEST_PART)
+                .map_err(over)?;
+            let response = streamed_resource::response(&document, id, version, wire);
+            let guard = (taken, caller.held());
+            Ok(response.map_body(|_, body| BoxBody::new(BodyWithGuard { body, guard })))
         }
         Ok(Answer::Ready(result)) => Ok(json_response::ready(result, id)),
         Ok(answer) => match wire.response(id, &answer, version) {
             Ok(response) => {
-                let mut response = json_response::json(response);
+                let mut response =
+                    json_response::json_of(&caller.account, response).map_err(over)?;
                 if let Answer::Tool(ToolAnswer::Failed(_)) = answer {
                     response.extensions_mut().insert(Outcome::ToolError);
                 }
                 Ok(response)
             }
-            Err(error) => respond(Err(error.into()), id, version, principal, state),
+            Err(error) => respond(Err(error.into()), id, version, caller, state),
         },
         Err(Failure::Rpc(error)) => Err(HttpError::Rpc {
             status: status::of_error(era, &error),
             id: Some(id.clone()),
             error,
         }),
-        Err(Failure::Forbidden { needed }) => {
-            Err(forbidden(id.clone(), needed, version, principal))
-        }
+        Err(Failure::Forbidden { needed }) => Err(forbidden(
+            id.clone(),
+            needed,
+            version,
+            &caller.context.principal,
+        )),
         Err(Failure::Busy) => Err(HttpError::Busy(Some(id.clone()))),
         Err(Failure::ShareUsedUp { message }) => Err(HttpError::ShareUsedUp {
             id: id.clone(),

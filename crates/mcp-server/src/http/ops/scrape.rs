@@ -11,6 +11,7 @@ use actix_web::{
 
 use crate::http::{edge::body::BodyWithGuard, state::AppState};
 use crate::{
+    budgets::{Budgets, Use},
     metrics::{Gate, MEDIA_TYPE, MetricSource, Metrics, StreamKind},
     session::Sessions,
 };
@@ -27,6 +28,8 @@ pub(crate) struct Scrape {
     pub auth: AuthHandle,
     /// Further sources.
     pub sources: Vec<Arc<dyn MetricSource>>,
+    /// The budgets of memory.
+    pub budgets: Arc<Budgets>,
     /// The number of sessions.
     pub sessions: Option<Sessions>,
 }
@@ -51,7 +54,7 @@ async fn metrics(scrape: Data<Scrape>) -> HttpResponse {
 impl Scrape {
     fn text(&self) -> String {
         let sessions = OpenSessions(self.sessions.as_ref());
-        let own: [&dyn MetricSource; 2] = [&sessions, &self.auth];
+        let own: [&dyn MetricSource; 3] = [&sessions, &self.auth, &*self.budgets];
         let others = self.sources.iter().map(|source| &**source);
         self.metrics
             .text(&Vec::from_iter(own.into_iter().chain(others)))
@@ -65,6 +68,22 @@ impl MetricSource for OpenSessions<'_> {
         let name = "sessions_open";
         text.family(name, "gauge", "Legacy sessions that are open.");
         text.sample(name, &[], self.0.map_or(0, Sessions::open_sessions));
+    }
+}
+
+impl MetricSource for Budgets {
+    fn write(&self, text: &mut Text) {
+        let name = "memory_used_bytes";
+        let help = "Memory that clients make the server use.";
+        text.family(name, "gauge", help);
+        for of in Use::ALL {
+            text.sample(name, &[("use", of.as_str())], self.usage(of).0);
+        }
+        let name = "memory_limit_bytes";
+        text.family(name, "gauge", "How much of it there may be.");
+        for of in Use::ALL {
+            text.sample(name, &[("use", of.as_str())], self.usage(of).1);
+        }
     }
 }
 
@@ -93,8 +112,13 @@ impl MetricSource for AuthHandle {
     }
 }
 
-/// A response whose stream is counted while it is open.
-pub(crate) fn counted(response: HttpResponse, kind: StreamKind, state: &AppState) -> HttpResponse {
-    let guard = state.metrics.open_stream(kind);
+/// A response whose stream is counted while it is open. `held` is dropped with it.
+pub(crate) fn counted(
+    response: HttpResponse,
+    kind: StreamKind,
+    held: impl Unpin + 'static,
+    state: &AppState,
+) -> HttpResponse {
+    let guard = (state.metrics.open_stream(kind), held);
     response.map_body(|_, body| BoxBody::new(BodyWithGuard { body, guard }))
 }
