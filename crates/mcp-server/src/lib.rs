@@ -15,6 +15,9 @@
 mod audit;
 mod dispatch;
 pub mod features;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod metrics;
 #[cfg(feature = "otlp")]

@@ -89,7 +89,7 @@ pub(crate) async fn answer(
 }
 
 /// Reads the messages. None of them has been executed yet.
-fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
+pub(crate) fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
     if !(1..=LONGEST).contains(&members.len()) {
         return Err(refused(&format!(
             "Invalid request: a batch must have 1 to {LONGEST} messages"
