@@ -15,7 +15,7 @@ use epicme::{
         signals::{Instruction, Signals},
     },
     config::{self, Config, DatabaseConfig, Options, keys},
-    healthcheck,
+    core_dumps, healthcheck, log_filter,
     revoke::{self, RevokeOptions},
     storage::{self, StorageError},
 };
@@ -96,6 +96,16 @@ enum Command {
     CutOff(RevokeOptions),
 }
 
+impl Command {
+    fn is_development(&self) -> bool {
+        #[cfg(feature = "dev")]
+        let is_development = matches!(self, Self::Dev(_));
+        #[cfg(not(feature = "dev"))]
+        let is_development = false;
+        is_development
+    }
+}
+
 #[derive(Args)]
 struct HealthcheckOptions {
     /// Address and port on which the server listens. If it listens on every address, the loopback address
@@ -118,9 +128,15 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return print(&error),
     };
-    telemetry::start(&log_filter(&line.log), line.log_format);
-    if line.log.contains(FORMER_ACCESS_LOG) {
-        log::warn!("in --log, {FORMER_ACCESS_LOG} is now called `access`");
+    telemetry::start(&log_filter::with_libraries(&line.log), line.log_format);
+    // `dev` has nothing to hide, and somebody may want to debug it.
+    let is_development = line.command.as_ref().is_some_and(Command::is_development);
+    if !is_development && let Err(error) = core_dumps::turn_off() {
+        log::warn!("core dumps cannot be turned off: {error}");
+    }
+    if line.log.contains(log_filter::FORMER_ACCESS_LOG) {
+        let former = log_filter::FORMER_ACCESS_LOG;
+        log::warn!("in --log, {former} is now called `access`");
     }
     if let Some(
         Command::Serve(options) | Command::Migrate(options) | Command::CheckConfig(options),
@@ -163,25 +179,6 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
-}
-
-/// The target of the access log until it moved to the library.
-const FORMER_ACCESS_LOG: &str = "epicme::access";
-
-/// The filter for env_logger. A directive for `epicme` covers the library crates too.
-fn log_filter(filter: &str) -> String {
-    const CRATES: [&str; 4] = ["epicme", "mcp_server", "mcp_protocol", "resource_server"];
-    let with_libraries = |directive: &str| match directive.trim().strip_prefix(CRATES[0]) {
-        Some(level) if level.is_empty() || level.starts_with('=') => {
-            CRATES.map(|name| format!("{name}{level}")).join(",")
-        }
-        _ => directive.replace(FORMER_ACCESS_LOG, "access"),
-    };
-    // A regular expression for the messages may follow the directives.
-    let directives = filter.find('/').unwrap_or(filter.len());
-    let (directives, expression) = filter.split_at(directives);
-    let directives: Vec<_> = directives.split(',').map(with_libraries).collect();
-    directives.join(",") + expression
 }
 
 /// Prints the server's report about itself.
@@ -417,25 +414,4 @@ fn revoke(options: &RevokeOptions) -> Result<(), CommandError> {
         .map_err(CommandError::unavailable)?;
     print!("{listed}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_filter_covers_the_libraries_and_knows_former_targets() {
-        let all = "epicme=debug,mcp_server=debug,mcp_protocol=debug,resource_server=debug";
-        for (given, expected) in [
-            ("info", "info"),
-            ("info,epicme::access=off", "info,access=off"),
-            ("epicme=debug", all),
-            ("warn, epicme=debug", &format!("warn,{all}")),
-            ("epicme=debug/a,b", &format!("{all}/a,b")),
-            ("epicme", "epicme,mcp_server,mcp_protocol,resource_server"),
-            ("epicme::journal=trace", "epicme::journal=trace"),
-        ] {
-            assert_eq!(log_filter(given), expected, "{given}");
-        }
-    }
 }

@@ -4,6 +4,7 @@ mod access_log;
 mod audit_log;
 mod audit_of_confirmations;
 mod command_line;
+mod core_dumps;
 mod concurrency_limits;
 mod database_outage;
 mod http_attacks;
