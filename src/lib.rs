@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod arguments;
+pub mod audit;
 mod completers;
 pub mod config;
 pub mod core_dumps;

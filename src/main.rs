@@ -14,6 +14,7 @@ use epicme::{
         self, App, AppFailure,
         signals::{Instruction, Signals},
     },
+    audit::{self, AuditOptions},
     config::{self, Config, DatabaseConfig, Options, keys},
     core_dumps, healthcheck, log_filter,
     revoke::{self, RevokeOptions},
@@ -88,6 +89,8 @@ enum Command {
     /// Print the keys of the configuration as Markdown (docs/CONFIGURATION.md), and exit
     #[command(hide = true)]
     ConfigKeys,
+    /// Check the files of the audit log (EPICME_AUDIT_FILE)
+    Audit(AuditOptions),
     /// Revoke a token, user or client on one running process and close its streams and sessions, lift such a
     /// revocation, or list them. It outlives a restart. If there are several processes, run this for each
     Revoke(RevokeOptions),
@@ -165,6 +168,7 @@ fn main() -> ExitCode {
             print!("{}", config::reference());
             Ok(())
         }
+        Some(Command::Audit(options)) => return verify_audit(options),
         Some(Command::Revoke(options)) => revoke(&options),
         Some(Command::CutOff(options)) => {
             log::warn!("the command `cut-off` is now called `revoke`");
@@ -191,6 +195,20 @@ fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
         }
         Err(unhealthy) => {
             eprintln!("epicme: {unhealthy}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what the files of the audit log are.
+fn verify_audit(options: AuditOptions) -> ExitCode {
+    match audit::run(options) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            eprintln!("epicme: {fault}");
             ExitCode::FAILURE
         }
     }

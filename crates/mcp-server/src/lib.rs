@@ -12,7 +12,7 @@
 //! *Start reading at* [`features::tool`] (how a feature is declared), then `dispatch`, `session` and
 //! `http`.
 
-mod audit;
+pub mod audit;
 mod dispatch;
 pub mod features;
 #[cfg(feature = "fuzzing")]

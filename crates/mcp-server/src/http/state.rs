@@ -6,6 +6,7 @@ use resource_server::{clock::Clock, guard::Guard, shared_secret::SharedSecret, u
 
 use super::{auth::documents::Discovery, edge::origins::HostPolicy, ops::health::Health};
 use crate::{
+    audit::AuditLog,
     dispatch::Dispatcher,
     metrics::Metrics,
     session::{Listeners, Sessions},
@@ -32,6 +33,8 @@ pub(crate) struct AppState {
     /// Exports spans, if there is a collector.
     #[cfg(feature = "otlp")]
     pub spans: Option<crate::otlp::Exporter>,
+    /// The audit log.
+    pub audit: AuditLog,
     /// The clock.
     pub clock: Clock,
     /// The timeout for the body of a request.

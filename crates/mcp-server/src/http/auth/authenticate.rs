@@ -7,16 +7,15 @@ use resource_server::{
     auth::{AuthWorker, RevocationEpoch},
     bearer::BearerToken,
     guard::{Authenticated, Refused},
-    trace_context::Trace,
     validation::Refusal,
 };
 
 use crate::{
-    audit::{self, Event, Origin},
+    audit::{Event, Origin},
     http::{
         edge::{
             error::HttpError,
-            request_info::{note, trace_context},
+            request_info::{address, note, trace_context},
         },
         state::AppState,
     },
@@ -46,8 +45,10 @@ pub(crate) async fn authenticate(
 ) -> Result<Caller, HttpError> {
     let context = trace_context(request);
     let trace = context.trace;
+    let address = address(request);
+    let audited = |refused| audited(refused, state, Origin::anonymous(trace, address));
     let identified = state.guard.identify(request, &context).await;
-    let identified = identified.map_err(|refused| audited(refused, trace))?;
+    let identified = identified.map_err(audited)?;
     let principal = Arc::clone(identified.principal());
     note(request, |info| info.principal = Some(principal));
     let Authenticated {
@@ -55,10 +56,12 @@ pub(crate) async fn authenticate(
         token,
         epoch,
         worker,
-    } = identified
-        .admit()
-        .map_err(|refused| audited(refused, trace))?;
-    let context = RequestContext { principal, trace };
+    } = identified.admit().map_err(audited)?;
+    let context = RequestContext {
+        principal,
+        trace,
+        address,
+    };
     let principal = &context.principal;
     // Where scopes are declared, a token without any of them is of no use.
     let challenger = state.guard.challenger();
@@ -66,7 +69,8 @@ pub(crate) async fn authenticate(
     if principal.scopes.is_empty() && !declared.all().is_empty() {
         let needed = challenger.baseline;
         let names = Vec::from_iter(declared.names(needed)).join(",");
-        audit::log(Event::ScopeRefused { needed: &names }, Origin::of(&context));
+        let event = Event::ScopeRefused { needed: &names };
+        state.audit.log(event, Origin::of(&context));
         return Err(HttpError::Refused(Refusal::InsufficientScope { needed }));
     }
     Ok(Caller {
@@ -78,13 +82,13 @@ pub(crate) async fn authenticate(
 }
 
 /// Logs that credentials are refused.
-fn audited(refused: Refused, trace: Trace) -> HttpError {
+fn audited(refused: Refused, state: &AppState, origin: Origin<'_>) -> HttpError {
     if let Refused::Credentials { refusal, token } = &refused {
         let event = Event::TokenRefused {
             refusal: *refusal,
             token: token.as_ref(),
         };
-        audit::log(event, Origin::anonymous(trace));
+        state.audit.log(event, origin);
     }
     HttpError::from(refused)
 }

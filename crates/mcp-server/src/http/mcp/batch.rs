@@ -49,7 +49,7 @@ pub(crate) async fn answer(
     if headers.session_id == Field::Absent {
         return Err(not_supported());
     }
-    let session = legacy::find(headers, caller, sessions, None)?;
+    let session = legacy::find(headers, caller, sessions, state, None)?;
     if !session.version().has_batches() {
         return Err(not_supported());
     }
