@@ -29,10 +29,13 @@ RUN find . -type f ! -name 'Cargo.*' ! -path '*/src/lib.rs' ! -path '*/src/main.
  && find . -type d -empty -delete
 
 # What is built against, and with. rust-toolchain.toml stays outside, for the image is the toolchain.
+# cargo-auditable writes the list of dependencies into each program: `rust-audit-info /usr/local/bin/epicme` and
+# scanners of images read it (docs/DOCKER.md).
 FROM rust:1.95-bookworm AS dependencies
 WORKDIR /build
+RUN cargo install --quiet --locked cargo-auditable@0.7.7
 COPY --from=manifests /build .
-RUN cargo build --locked --release --no-default-features --package epicme
+RUN cargo auditable build --locked --release --no-default-features --package epicme
 
 # The profile, or an empty directory. It is recorded from the source that is then compiled by it.
 FROM dependencies AS profile
@@ -57,7 +60,7 @@ COPY --from=profile /profile /profile
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
  && if [ "$PROFILE" = on ]; then export RUSTFLAGS=-Cprofile-use=/profile/epicme.profdata; fi \
- && cargo build --locked --release --no-default-features --package epicme
+ && cargo auditable build --locked --release --no-default-features --package epicme
 
 # The base of what runs. It is not a user of the machine, has nothing that it could write to, and needs no
 # shell. The trust store is one file: the package would bring OpenSSL along, which nothing here uses.
@@ -78,10 +81,10 @@ CMD ["serve"]
 
 # For development and tests, never for production.
 FROM dependencies AS build-mock-auth
-RUN cargo build --locked --release --package mock-auth
+RUN cargo auditable build --locked --release --package mock-auth
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
- && cargo build --locked --release --package mock-auth
+ && cargo auditable build --locked --release --package mock-auth
 
 FROM base AS mock-auth
 COPY --from=build-mock-auth /build/target/release/mock-auth /usr/local/bin/mock-auth
@@ -92,10 +95,10 @@ ENTRYPOINT ["/usr/local/bin/mock-auth"]
 
 # The load tester; last, for the classic builder makes all stages up to a target.
 FROM dependencies AS build-mcp-load
-RUN cargo build --locked --release --package mcp-load
+RUN cargo auditable build --locked --release --package mcp-load
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
- && cargo build --locked --release --package mcp-load
+ && cargo auditable build --locked --release --package mcp-load
 
 FROM base AS mcp-load
 COPY --from=build-mcp-load /build/target/release/mcp-load /usr/local/bin/mcp-load

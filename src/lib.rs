@@ -5,13 +5,16 @@
 
 pub mod app;
 pub mod arguments;
+pub mod audit;
 mod completers;
 pub mod config;
+pub mod core_dumps;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
 pub mod healthcheck;
 pub mod journal;
+pub mod log_filter;
 pub mod prompts;
 pub mod resources;
 pub mod revoke;

@@ -14,8 +14,9 @@ use epicme::{
         self, App, AppFailure,
         signals::{Instruction, Signals},
     },
+    audit::{self, AuditOptions},
     config::{self, Config, DatabaseConfig, Options, keys},
-    healthcheck,
+    core_dumps, healthcheck, log_filter,
     revoke::{self, RevokeOptions},
     storage::{self, StorageError},
 };
@@ -88,12 +89,24 @@ enum Command {
     /// Print the keys of the configuration as Markdown (docs/CONFIGURATION.md), and exit
     #[command(hide = true)]
     ConfigKeys,
+    /// Check the files of the audit log (EPICME_AUDIT_FILE)
+    Audit(AuditOptions),
     /// Revoke a token, user or client on one running process and close its streams and sessions, lift such a
     /// revocation, or list them. It outlives a restart. If there are several processes, run this for each
     Revoke(RevokeOptions),
     /// The former name of `revoke`
     #[command(hide = true)]
     CutOff(RevokeOptions),
+}
+
+impl Command {
+    fn is_development(&self) -> bool {
+        #[cfg(feature = "dev")]
+        let is_development = matches!(self, Self::Dev(_));
+        #[cfg(not(feature = "dev"))]
+        let is_development = false;
+        is_development
+    }
 }
 
 #[derive(Args)]
@@ -118,9 +131,15 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return print(&error),
     };
-    telemetry::start(&log_filter(&line.log), line.log_format);
-    if line.log.contains(FORMER_ACCESS_LOG) {
-        log::warn!("in --log, {FORMER_ACCESS_LOG} is now called `access`");
+    telemetry::start(&log_filter::with_libraries(&line.log), line.log_format);
+    // `dev` has nothing to hide, and somebody may want to debug it.
+    let is_development = line.command.as_ref().is_some_and(Command::is_development);
+    if !is_development && let Err(error) = core_dumps::turn_off() {
+        log::warn!("core dumps cannot be turned off: {error}");
+    }
+    if line.log.contains(log_filter::FORMER_ACCESS_LOG) {
+        let former = log_filter::FORMER_ACCESS_LOG;
+        log::warn!("in --log, {former} is now called `access`");
     }
     if let Some(
         Command::Serve(options) | Command::Migrate(options) | Command::CheckConfig(options),
@@ -149,6 +168,7 @@ fn main() -> ExitCode {
             print!("{}", config::reference());
             Ok(())
         }
+        Some(Command::Audit(options)) => return verify_audit(options),
         Some(Command::Revoke(options)) => revoke(&options),
         Some(Command::CutOff(options)) => {
             log::warn!("the command `cut-off` is now called `revoke`");
@@ -165,25 +185,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// The target of the access log until it moved to the library.
-const FORMER_ACCESS_LOG: &str = "epicme::access";
-
-/// The filter for env_logger. A directive for `epicme` covers the library crates too.
-fn log_filter(filter: &str) -> String {
-    const CRATES: [&str; 4] = ["epicme", "mcp_server", "mcp_protocol", "resource_server"];
-    let with_libraries = |directive: &str| match directive.trim().strip_prefix(CRATES[0]) {
-        Some(level) if level.is_empty() || level.starts_with('=') => {
-            CRATES.map(|name| format!("{name}{level}")).join(",")
-        }
-        _ => directive.replace(FORMER_ACCESS_LOG, "access"),
-    };
-    // A regular expression for the messages may follow the directives.
-    let directives = filter.find('/').unwrap_or(filter.len());
-    let (directives, expression) = filter.split_at(directives);
-    let directives: Vec<_> = directives.split(',').map(with_libraries).collect();
-    directives.join(",") + expression
-}
-
 /// Prints the server's report about itself.
 fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
     let asked = healthcheck::ask(options.bind, options.tls_certificate_file.is_some());
@@ -194,6 +195,20 @@ fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
         }
         Err(unhealthy) => {
             eprintln!("epicme: {unhealthy}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints what the files of the audit log are.
+fn verify_audit(options: AuditOptions) -> ExitCode {
+    match audit::run(options) {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            eprintln!("epicme: {fault}");
             ExitCode::FAILURE
         }
     }
@@ -419,25 +434,4 @@ fn revoke(options: &RevokeOptions) -> Result<(), CommandError> {
         .map_err(CommandError::unavailable)?;
     print!("{listed}");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_log_filter_covers_the_libraries_and_knows_former_targets() {
-        let all = "epicme=debug,mcp_server=debug,mcp_protocol=debug,resource_server=debug";
-        for (given, expected) in [
-            ("info", "info"),
-            ("info,epicme::access=off", "info,access=off"),
-            ("epicme=debug", all),
-            ("warn, epicme=debug", &format!("warn,{all}")),
-            ("epicme=debug/a,b", &format!("{all}/a,b")),
-            ("epicme", "epicme,mcp_server,mcp_protocol,resource_server"),
-            ("epicme::journal=trace", "epicme::journal=trace"),
-        ] {
-            assert_eq!(log_filter(given), expected, "{given}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
-//! Two pages that name tests. `docs/REQUIREMENTS.md` says which tests hold each requirement: that column is
-//! written from the tests, whose doc comments name the requirement: `/// T-05, D-14.` `docs/SECURITY.md` is
-//! written by hand, and every test that it names has to be there.
+//! Pages that name tests. `docs/REQUIREMENTS.md` says which tests hold each requirement: that column is
+//! written from the tests, whose doc comments name the requirement: `/// T-05, D-14.` `docs/SECURITY.md` and
+//! `docs/THREATS.md` are written by hand, and every test that they name has to be there.
 //!
 //! `UPDATE_PAGES=1 cargo test --test requirements` writes the column anew, and corrects the files of tests
 //! that have moved in the other page.
@@ -15,6 +15,7 @@ use std::{
 
 const PAGE: &str = "docs/REQUIREMENTS.md";
 const SECURITY_PAGE: &str = "docs/SECURITY.md";
+const THREATS_PAGE: &str = "docs/THREATS.md";
 
 /// What brings the pages up to date.
 const UPDATE: &str = "UPDATE_PAGES=1 cargo test --test requirements";
@@ -146,7 +147,7 @@ fn read(source: &str) -> (BTreeMap<String, BTreeSet<String>>, Vec<String>) {
 
 /// Every file of Rust, by its path from the root, but this one, which has samples in it.
 fn sources() -> BTreeMap<String, String> {
-    let mut folders: Vec<PathBuf> = ["src", "crates", "tests"]
+    let mut folders: Vec<PathBuf> = ["src", "crates", "fuzz", "tests"]
         .map(|name| root().join(name))
         .into_iter()
         .filter(|folder| folder.is_dir())
@@ -265,27 +266,30 @@ fn parts<'a>(page: &'a str, mark: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_test_that_the_page_about_security_names_is_there() {
-    let page = fs::read_to_string(root().join(SECURITY_PAGE)).unwrap();
+fn every_test_that_the_pages_about_security_name_is_there() {
     let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (file, source) in sources() {
         for name in read(&source).0.into_keys() {
             files.entry(name).or_default().push(file.clone());
         }
     }
-    let mut up_to_date = page.clone();
-    for (file, name) in named_in(&page) {
-        let files = files.get(&name).map_or(&[][..], Vec::as_slice);
-        match files {
-            _ if files.contains(&file) => {}
-            [moved] => {
-                let (before, after) = (format!("`{file}: {name}`"), format!("`{moved}: {name}`"));
-                up_to_date = up_to_date.replace(&before, &after);
+    for title in [SECURITY_PAGE, THREATS_PAGE] {
+        let page = fs::read_to_string(root().join(title)).unwrap();
+        let mut up_to_date = page.clone();
+        for (file, name) in named_in(&page) {
+            let files = files.get(&name).map_or(&[][..], Vec::as_slice);
+            match files {
+                _ if files.contains(&file) => {}
+                [moved] => {
+                    let (before, after) =
+                        (format!("`{file}: {name}`"), format!("`{moved}: {name}`"));
+                    up_to_date = up_to_date.replace(&before, &after);
+                }
+                _ => panic!("{title}: there is no test `{name}` in {file}, but in {files:?}"),
             }
-            _ => panic!("{SECURITY_PAGE}: there is no test `{name}` in {file}, but in {files:?}"),
         }
+        hold(title, &page, &up_to_date);
     }
-    hold(SECURITY_PAGE, &page, &up_to_date);
 }
 
 #[test]
@@ -306,6 +310,18 @@ fn every_class_of_failure_has_a_test_and_every_ask_an_answer() {
         );
         let is_shown = !named_in(cells[4]).is_empty() || cells[4].contains(".md)");
         assert_eq!(is_shown, !cells[4].starts_with("none"), "{row}");
+    }
+}
+
+#[test]
+fn every_threat_has_a_test_or_is_left_to_somebody() {
+    let page = fs::read_to_string(root().join(THREATS_PAGE)).unwrap();
+    let rows = parts(&page, "\n| ");
+    assert!(rows.len() > 10, "the table is found");
+    for row in rows.into_iter().skip(1) {
+        let row = row.lines().next().unwrap();
+        let is_left = row.contains("left to the operator: ");
+        assert!(is_left || !named_in(row).is_empty(), "{row}");
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
 };
 use mcp_protocol::server_info::ServerInfo;
 use mcp_server::{
+    audit::AuditSettings,
     features::{
         changes::Changes,
         replay_store::{ReplayStore, StateNonce, UseFuture},
@@ -114,6 +115,11 @@ pub(super) fn server(config: Config) -> Server {
         .sessions(config.sessions.map(session_settings))
         .relays_authorization_server(relays_authorization_server)
         .workers(workers)
+        .audit(AuditSettings {
+            address: config.audit.address,
+            key: config.audit.key,
+            file: config.audit.file,
+        })
         .drain(DrainSettings {
             timeout: config.drain.timeout,
             delay: config.drain.delay,

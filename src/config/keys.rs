@@ -14,11 +14,12 @@ use super::{
     reader::Reader,
     rules,
     sections::{
-        ConnectionConfig, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig, LimitConfig,
-        MemoryConfig, ProofConfig, RequestStateConfig, SessionConfig, StreamConfig, Verification,
+        AuditConfig, ConnectionConfig, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig,
+        LimitConfig, MemoryConfig, ProofConfig, RequestStateConfig, SessionConfig, StreamConfig,
+        Verification,
     },
 };
-use mcp_server::tls::Identity;
+use mcp_server::{audit::AddressDetail, tls::Identity};
 use resource_server::{
     address_range::AddressRange,
     issuer::ClientAuthenticationMethod,
@@ -372,6 +373,27 @@ keys! {
             /// minutes after a change of the key.
             previous_key: Key::secret("EPICME_REQUEST_STATE_PREVIOUS_KEY", "KEY")
                 => Optional(Secret(rules::sealing_key), "(not set)");
+        }
+    }
+
+    AUDIT: AuditKeys, audit(reader) -> AuditConfig {
+        Observability {
+            /// How much of the address of a request the audit log has: full, truncated (the network: 24 bits of
+            /// an IPv4 address, 48 of an IPv6 address) or hashed with EPICME_AUDIT_KEY.
+            address: Key::new("EPICME_AUDIT_ADDRESS", "FULL|TRUNCATED|HASHED").default("truncated") => Choice(&[
+                ("full", AddressDetail::Full),
+                ("truncated", AddressDetail::Truncated),
+                ("hashed", AddressDetail::Hashed),
+            ]);
+
+            /// File to which the audit log is appended, besides the log, as JSON lines in a chain that
+            /// `epicme audit verify` checks. One process has it; it may be renamed while that runs.
+            file: Key::new("EPICME_AUDIT_FILE", "FILE") => Optional(File, "(not set: in the log alone)");
+
+            /// Secret that makes the chain of the audit file, and hashed addresses, ones that nobody can compute
+            /// without it, at least 16 characters.
+            key: Key::secret("EPICME_AUDIT_KEY", "SECRET")
+                => Optional(Secret(rules::revocation_secret), "(not set: the chain has no key)");
         }
     }
 

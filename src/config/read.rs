@@ -7,12 +7,15 @@ use super::{
     errors::ConfigErrors,
     issuers::issuers,
     key::{Heading, Key},
-    keys::{self, DRAIN, KEYS, REQUEST_STATE, SESSIONS, TLS},
+    keys::{self, AUDIT, DRAIN, KEYS, REQUEST_STATE, SESSIONS, TLS},
     options::Options,
     reader::{EffectiveValue, Reader},
-    sections::{Config, DrainConfig, RequestStateConfig, SessionConfig},
+    sections::{AuditConfig, Config, DrainConfig, RequestStateConfig, SessionConfig},
 };
-use mcp_server::tls::{Identity, TlsFault};
+use mcp_server::{
+    audit::AddressDetail,
+    tls::{Identity, TlsFault},
+};
 
 impl Config {
     /// Reads the options.
@@ -73,6 +76,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let sessions = sessions(reader);
     let request_state = request_state(reader);
     let drain = drain(reader);
+    let audit = audit(reader);
     Some(Config {
         http: http?,
         issuers: issuers?,
@@ -80,6 +84,7 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
         request_state: request_state?,
         sessions: sessions?,
         drain: drain?,
+        audit: audit?,
     })
 }
 
@@ -148,6 +153,18 @@ fn drain(reader: &mut Reader<'_>) -> Option<DrainConfig> {
             "must be shorter than EPICME_DRAIN_TIMEOUT, of which it is a part",
         )
         .then_some(drain)
+}
+
+/// A hash that another process cannot repeat would not find the lines of one address.
+fn audit(reader: &mut Reader<'_>) -> Option<AuditConfig> {
+    let audit = keys::audit(reader)?;
+    reader
+        .require(
+            &AUDIT.address,
+            audit.address != AddressDetail::Hashed || audit.key.is_some(),
+            "is hashed, which needs EPICME_AUDIT_KEY",
+        )
+        .then_some(audit)
 }
 
 #[cfg(test)]

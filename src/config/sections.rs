@@ -4,6 +4,7 @@
 use std::{
     net::SocketAddr,
     num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -12,7 +13,7 @@ use secrecy::{SecretBox, SecretString};
 use url::Url;
 
 use crate::scopes::JournalScopes;
-use mcp_server::tls::Identity;
+use mcp_server::{audit::AddressDetail, tls::Identity};
 use resource_server::{
     address_range::AddressRange,
     issuer::ClientAuthentication,
@@ -35,6 +36,19 @@ pub struct Config {
     pub sessions: Option<SessionConfig>,
     /// How the server shuts down.
     pub drain: DrainConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
+}
+
+/// The audit log.
+#[derive(Clone, Debug)]
+pub struct AuditConfig {
+    /// How much of an address is written.
+    pub address: AddressDetail,
+    /// The file of its lines; `None` if they are in the log alone.
+    pub file: Option<PathBuf>,
+    /// The key of the hashes.
+    pub key: Option<SecretString>,
 }
 
 /// How the server shuts down.

@@ -98,6 +98,7 @@ impl Tool for CreateEntry {
                 idempotency_key,
             })
             .await?;
+        context.is_about("entry", entry.id);
         tag_suggestions::suggest_after(&self.journal, &context, entry.id);
         let mut about = vec![entry_link(entry.id, entry.title.as_str()).into()];
         about.extend(
@@ -232,11 +233,13 @@ impl Tool for UpdateEntry {
         context: Context,
         arguments: UpdateEntryArguments,
     ) -> Result<ToolResult<EntryOutput>, ToolError> {
+        let id = EntryId::from(arguments.id);
+        context.is_about("entry", id);
         let entry = self
             .journal
             .ask(journal::UpdateEntry {
                 user: context.principal().user,
-                id: arguments.id.into(),
+                id,
                 changes: EntryChanges {
                     title: arguments.title.map(String::from),
                     content: arguments.content.map(String::from),
@@ -286,7 +289,8 @@ impl Tool for DeleteEntry {
         context: Context,
         EntryArguments { id }: EntryArguments,
     ) -> Result<ToolResult<DeleteEntryOutput>, ToolError> {
-        let (user, id) = (context.principal().user, id.into());
+        let (user, id) = (context.principal().user, EntryId::from(id));
+        context.is_about("entry", id);
         let can_ask = context.conversation().can(ClientCapability::ElicitForm);
         if can_ask {
             let found = self.journal.ask(journal::GetEntry { user, id }).await;

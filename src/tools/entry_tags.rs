@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    domain::journal::EntryId,
+    domain::journal::{EntryId, TagId},
     journal::{self, JournalHandle},
     scopes,
     views::{entry_link, tag_link},
@@ -69,12 +69,13 @@ impl Tool for AddTagToEntry {
         context: Context,
         arguments: EntryTagArguments,
     ) -> Result<ToolResult<AddTagToEntryOutput>, ToolError> {
+        let (entry_id, tag_id) = name_both(&context, arguments);
         let entry_tag = self
             .journal
             .ask(journal::AddTagToEntry {
                 user: context.principal().user,
-                entry_id: arguments.entry_id.into(),
-                tag_id: arguments.tag_id.into(),
+                entry_id,
+                tag_id,
             })
             .await?;
         let tag = &entry_tag.tag;
@@ -126,8 +127,7 @@ impl Tool for RemoveTagFromEntry {
         context: Context,
         arguments: EntryTagArguments,
     ) -> Result<ToolResult<RemoveTagFromEntryOutput>, ToolError> {
-        let entry_id: EntryId = arguments.entry_id.into();
-        let tag_id = arguments.tag_id.into();
+        let (entry_id, tag_id) = name_both(&context, arguments);
         let was_there = self
             .journal
             .ask(journal::RemoveTagFromEntry {
@@ -146,4 +146,12 @@ impl Tool for RemoveTagFromEntry {
             structured: RemoveTagFromEntryOutput { success: was_there },
         })
     }
+}
+
+/// The ids of the arguments, which the audit log is told.
+fn name_both(context: &Context, arguments: EntryTagArguments) -> (EntryId, TagId) {
+    let (entry_id, tag_id) = (arguments.entry_id.into(), arguments.tag_id.into());
+    context.is_about("entry", entry_id);
+    context.is_about("tag", tag_id);
+    (entry_id, tag_id)
 }

@@ -90,6 +90,7 @@ impl Tool for ExportJournal {
             Format::Markdown => ExportFormat::Markdown,
         };
         let (user, id) = (context.principal().user, draw_id());
+        context.is_about("export", id.0);
         let begun = self.journal.ask(BeginExport { user, id, format }).await?;
         let mut export = Parts {
             journal: &self.journal,

@@ -81,6 +81,7 @@ impl Tool for CreateTag {
                 idempotency_key,
             })
             .await?;
+        context.is_about("tag", tag.id);
         Ok(ToolResult {
             text: format!("Created tag {}: {}.", tag.id, tag.name),
             content: vec![tag_link(tag.id, &tag.name).into()],
@@ -231,11 +232,13 @@ impl Tool for UpdateTag {
         context: Context,
         arguments: UpdateTagArguments,
     ) -> Result<ToolResult<TagOutput>, ToolError> {
+        let id = TagId::from(arguments.id);
+        context.is_about("tag", id);
         let tag = self
             .journal
             .ask(journal::UpdateTag {
                 user: context.principal().user,
-                id: arguments.id.into(),
+                id,
                 changes: TagChanges {
                     name: arguments.name.map(String::from),
                     description: arguments.description.map(description),
@@ -279,7 +282,8 @@ impl Tool for DeleteTag {
         context: Context,
         TagArguments { id }: TagArguments,
     ) -> Result<ToolResult<DeleteTagOutput>, ToolError> {
-        let (user, id) = (context.principal().user, id.into());
+        let (user, id) = (context.principal().user, TagId::from(id));
+        context.is_about("tag", id);
         let can_ask = context.conversation().can(ClientCapability::ElicitForm);
         if can_ask {
             let tag = match self.journal.ask(journal::GetTag { user, id }).await {

@@ -88,6 +88,8 @@ def confined(stack):
         assert host["ReadonlyRootfs"], f"{name} can write to its file system"
         assert host["CapDrop"] == ["ALL"], f"{name} keeps {host['CapDrop']}"
         assert "no-new-privileges:true" in host["SecurityOpt"], name
+        cores = [limit for limit in host["Ulimits"] or [] if limit["Name"] == "core"]
+        assert [limit["Hard"] for limit in cores] == [0], f"{name} leaves core dumps: {host['Ulimits']}"
         assert not host["Privileged"] and host["NetworkMode"] != "host" and host["PidMode"] != "host", name
         assert host["Memory"] > 0 and host["PidsLimit"] > 0, f"{name} has no bound"
         for bindings in (host["PortBindings"] or {}).values():

@@ -12,11 +12,14 @@
 //! *Start reading at* [`features::tool`] (how a feature is declared), then `dispatch`, `session` and
 //! `http`.
 
-mod audit;
+pub mod audit;
 mod budgets;
 mod connections;
 mod dispatch;
 pub mod features;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 pub mod metrics;
 #[cfg(feature = "otlp")]

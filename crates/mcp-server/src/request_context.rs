@@ -1,6 +1,6 @@
 //! Who sent a request, and which request it is.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use resource_server::{principal::Principal, trace_context::Trace};
 
@@ -11,4 +11,6 @@ pub(crate) struct RequestContext {
     pub principal: Arc<Principal>,
     /// The request's id and its trace, for the log.
     pub trace: Trace,
+    /// The address that the request comes from, for the audit log.
+    pub address: IpAddr,
 }

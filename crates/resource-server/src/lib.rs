@@ -21,6 +21,9 @@ pub mod clock;
 pub mod dpop;
 mod fair_gate;
 pub mod fingerprint;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 pub mod guard;
 pub mod issuer;

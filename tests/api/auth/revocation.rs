@@ -8,6 +8,7 @@ use base64::Engine;
 use chrono::TimeDelta;
 use epicme::app::TimeLimits;
 use futures_util::future::join_all;
+use resource_server::{fingerprint::fingerprint, principal::UserId};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -467,19 +468,32 @@ async fn each_cut_off_is_a_line_of_the_audit_log_without_a_name() {
     let app = spawn();
     let issuer = app.issuer.url().to_owned();
     let subject = json!({ "issuer": issuer, "subject": "somebody-zq5" });
-    let client = json!({ "issuer": issuer, "client": "somebody-zq5" });
+    let client = json!({ "issuer": issuer, "client": "some-app" });
     let token = json!({ "tokenSha256": "0".repeat(64) });
+    // The id that `whoami` returns, and the fingerprint that the token's other lines have.
+    let user = UserId::derive(&issuer, "somebody-zq5");
+    let of_user = format!("done kind=user revoked={user} by=operator address=127.0.0.0/24");
+    let of_token = format!(
+        "done kind=token revoked={} by=revoker",
+        fingerprint("somebody-zq5")
+    );
     for (ask, line) in [
-        (cut_off(&app, &subject), "done kind=user by=operator"),
-        (cut_off(&app, &client), "done kind=client by=operator"),
-        (cut_off(&app, &token), "done kind=token by=operator"),
+        (cut_off(&app, &subject), &*of_user),
+        (
+            cut_off(&app, &client),
+            "done kind=client revoked=some-app by=operator",
+        ),
+        (
+            cut_off(&app, &token),
+            "done kind=token revoked=00000000 by=operator",
+        ),
         (
             cut_off(&app, &json!({ "everybody": true })),
             "done kind=everybody by=operator",
         ),
         (
             form(&app, "/oauth/revoked", "token=somebody-zq5"),
-            "done kind=token by=revoker",
+            &*of_token,
         ),
         (
             cut_off(&app, &subject).header("authorization", "Bearer wrong"),

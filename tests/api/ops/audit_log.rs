@@ -32,6 +32,14 @@ pub(super) fn redacted(line: &str, id: &str, issuer: &str) -> String {
             assert_eq!(digits.len(), 8, "{digits} is a fingerprint");
             "token=[token]".to_owned()
         }
+        Some(("object", object)) => {
+            let kinds = object.split(',').map(|object| {
+                let (kind, id) = object.split_once(':').unwrap();
+                assert!(id.parse::<u64>().is_ok(), "{id} is an id");
+                format!("{kind}:[id]")
+            });
+            format!("object={}", Vec::from_iter(kinds).join(","))
+        }
         _ => word.to_owned(),
     });
     Vec::from_iter(words).join(" ")
@@ -71,7 +79,7 @@ async fn a_refused_request_is_one_line_that_says_why() {
     let narrow = app.token("ann", "tags:read");
     let refused = |reason: &str, token: &str| {
         format!(
-            "INFO audit token refused event=token outcome=refused request_id=[id] reason={reason}{token}"
+            "INFO audit token refused event=token outcome=refused request_id=[id] address=127.0.0.0/24 reason={reason}{token}"
         )
     };
     let with_token = " token=[token]";
@@ -98,24 +106,24 @@ async fn a_refused_request_is_one_line_that_says_why() {
         (
             list(&without_scopes),
             format!(
-                "INFO audit scope refused event=scope outcome=refused request_id=[id] needed=user:read,entries:read,entries:write,tags:read,tags:write {}",
+                "INFO audit scope refused event=scope outcome=refused request_id=[id] address=127.0.0.0/24 needed=user:read,entries:read,entries:write,tags:read,tags:write {}",
                 ann()
             ),
         ),
         (
             app.tool(&narrow, "get_entry", &json!({ "id": 1 })),
             format!(
-                "INFO audit scope refused event=scope outcome=refused request_id=[id] needed=entries:read {}",
+                "INFO audit scope refused event=scope outcome=refused request_id=[id] address=127.0.0.0/24 needed=entries:read {}",
                 ann()
             ),
         ),
         (
             list(&token).header("host", "evil.example"),
-            "INFO audit host refused event=host outcome=refused request_id=[id]".to_owned(),
+            "INFO audit host refused event=host outcome=refused request_id=[id] address=127.0.0.0/24".to_owned(),
         ),
         (
             list(&token).header("origin", "https://evil.example"),
-            "INFO audit origin refused event=origin outcome=refused request_id=[id]".to_owned(),
+            "INFO audit origin refused event=origin outcome=refused request_id=[id] address=127.0.0.0/24".to_owned(),
         ),
     ] {
         let reply = ask.send().await;
@@ -133,40 +141,56 @@ async fn a_write_is_one_line_and_a_read_is_none() {
     let journal = app.journal("ann");
     let entry = journal.entry("One").await;
     let narrow = app.token("ann", "entries:read");
-    let write = |tool: &str, outcome: &str| {
+    let write = |tool: &str, object: &str, outcome: &str| {
         format!(
-            "INFO audit write {outcome} event=write outcome={outcome} request_id=[id] kind=tool feature={tool} {} {MODERN}",
+            "INFO audit write {outcome} event=write outcome={outcome} request_id=[id] address=127.0.0.0/24 kind=tool feature={tool}{object} {} {MODERN}",
             ann()
         )
     };
-    for (token, tool, arguments, outcome) in [
-        (&journal.token, "create_tag", json!({ "name": "n" }), "done"),
+    let (of_entry, of_tag) = (" object=entry:[id]", " object=tag:[id]");
+    let tag = journal.tag("Work").await;
+    let both = json!({ "entryId": entry, "tagId": tag });
+    let of_both = " object=entry:[id],tag:[id]";
+    for (tool, arguments, object, outcome) in [
+        ("create_tag", json!({ "name": "n" }), of_tag, "done"),
         (
-            &journal.token,
-            "update_entry",
-            json!({ "id": entry, "mood": "calm" }),
+            "create_entry",
+            json!({ "title": "t", "content": "c" }),
+            of_entry,
             "done",
         ),
         (
-            &journal.token,
             "update_entry",
-            json!({ "id": 99 }),
-            "failed",
+            json!({ "id": entry, "mood": "calm" }),
+            of_entry,
+            "done",
         ),
-        (&journal.token, "update_entry", json!({}), "failed"),
+        // Somebody else's, or nobody's: who tries ids is seen.
+        ("update_entry", json!({ "id": 99 }), of_entry, "failed"),
+        ("update_entry", json!({}), "", "failed"),
+        ("add_tag_to_entry", both.clone(), of_both, "done"),
+        ("remove_tag_from_entry", both, of_both, "done"),
+        ("delete_tag", json!({ "id": 99 }), of_tag, "done"),
     ] {
-        let reply = app.tool(token, tool, &arguments).send().await;
-        assert_eq!(audited(&app, &reply), [write(tool, outcome)]);
+        let reply = app.tool(&journal.token, tool, &arguments).send().await;
+        assert_eq!(audited(&app, &reply), [write(tool, object, outcome)]);
     }
+    // It takes everything out, so that it is in the log although it changes nothing.
+    let reply = app
+        .tool(&journal.token, "export_journal", &json!({}))
+        .send()
+        .await;
+    let read = write("export_journal", " object=export:[id]", "done").replace("write", "read");
+    assert_eq!(audited(&app, &reply), [read]);
     let arguments = json!({ "title": "t", "content": "c" });
     let reply = app.tool(&narrow, "create_entry", &arguments).send().await;
     let scope = format!(
-        "INFO audit scope refused event=scope outcome=refused request_id=[id] needed=entries:write {}",
+        "INFO audit scope refused event=scope outcome=refused request_id=[id] address=127.0.0.0/24 needed=entries:write {}",
         ann()
     );
     assert_eq!(
         audited(&app, &reply),
-        [write("create_entry", "refused"), scope]
+        [write("create_entry", "", "refused"), scope]
     );
     for (tool, arguments) in [
         ("get_entry", json!({ "id": entry })),
@@ -185,7 +209,7 @@ async fn a_session_is_in_it_from_its_opening_to_its_end() {
     let legacy = "era=legacy version=2025-11-25";
     let line = |what: &str, more: &str, who: &str| {
         format!(
-            "INFO audit session {what} event=session outcome={what} request_id=[id]{more} {who}"
+            "INFO audit session {what} event=session outcome={what} request_id=[id] address=127.0.0.0/24{more} {who}"
         )
     };
     let reply = app.initialize(&token, "2025-11-25").send().await;
@@ -202,7 +226,7 @@ async fn a_session_is_in_it_from_its_opening_to_its_end() {
     let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": "create_tag", "arguments": { "name": "n" } } });
     let reply = within(&token, call.clone()).send().await;
-    let write = "INFO audit write done event=write outcome=done request_id=[id] kind=tool feature=create_tag";
+    let write = "INFO audit write done event=write outcome=done request_id=[id] address=127.0.0.0/24 kind=tool feature=create_tag object=tag:[id]";
     assert_eq!(
         audited(&app, &reply),
         [format!("{write} {} {legacy}", ann())]
@@ -244,6 +268,7 @@ fn is_closed(key: &str, value: &str) -> bool {
             "confirmation",
             "cut_off",
             "write",
+            "read",
         ],
         "outcome" => &[
             "refused",
@@ -294,7 +319,7 @@ fn is_closed(key: &str, value: &str) -> bool {
         "by" => &["issuer", "revoker", "operator"],
         "era" => &["modern", "legacy"],
         "request_id" | "token" | "issuer" | "subject" | "user" | "client" | "feature"
-        | "needed" | "version" => return true,
+        | "needed" | "version" | "address" | "object" | "revoked" => return true,
         _ => return false,
     };
     words.contains(&value)

@@ -36,7 +36,7 @@ async fn a_confirmation_is_in_it_step_by_step_in_the_modern_era() {
         assert_eq!(
             lines[0],
             format!(
-                "INFO audit confirmation asked event=confirmation outcome=asked request_id=[id] kind=tool feature=delete_entry {} {MODERN}",
+                "INFO audit confirmation asked event=confirmation outcome=asked request_id=[id] address=127.0.0.0/24 kind=tool feature=delete_entry object=entry:[id] {} {MODERN}",
                 ann()
             )
         );

@@ -1,11 +1,13 @@
 //! What an operator relies on: configuration, logs, metrics, limits, shutdown and recovery.
 
 mod access_log;
+mod audit_file;
 mod audit_log;
 mod audit_of_confirmations;
 mod command_line;
 mod concurrency_limits;
 mod connections;
+mod core_dumps;
 mod database_outage;
 mod http_attacks;
 mod lifecycle;

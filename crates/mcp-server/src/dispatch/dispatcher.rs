@@ -7,12 +7,15 @@ use super::{
     failure::Failure,
     recording::{self, Recorder, Recording},
 };
-use crate::features::{
-    catalogue::Catalogue,
-    changes::Changes,
-    context::{Environment, ReadContext},
-    replay_store::ReplayStore,
-    target::Target,
+use crate::{
+    audit::AuditLog,
+    features::{
+        catalogue::Catalogue,
+        changes::Changes,
+        context::{Environment, ReadContext},
+        replay_store::ReplayStore,
+        target::Target,
+    },
 };
 use mcp_protocol::{
     answer::Answer, envelope::Params, method::Method, request_state::Sealer, rpc_error::RpcError,
@@ -49,6 +52,8 @@ pub(crate) struct DispatcherSettings {
     pub changes: Changes,
     /// Called after each call of a declared feature, whatever its outcome.
     pub on_call: Vec<OnCall>,
+    /// The audit log.
+    pub audit: AuditLog,
 }
 
 impl Dispatcher {
@@ -57,6 +62,7 @@ impl Dispatcher {
     pub(crate) fn new(settings: DispatcherSettings) -> Self {
         let recorder = Recorder {
             on_call: settings.on_call,
+            audit: settings.audit,
             clock: settings.environment.clock.clone(),
         };
         Self {
@@ -211,6 +217,7 @@ impl Dispatcher {
             catalogue,
             replay_store: Arc::new(InMemoryReplayStore::new(clock.clone())),
             environment: Environment { scopes, clock },
+            audit: AuditLog::of_test(),
             sealer: Sealer::random(),
             changes: Changes::start(&actix_rt::Arbiter::current()),
             on_call: Vec::new(),

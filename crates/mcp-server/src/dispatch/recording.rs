@@ -1,13 +1,19 @@
 //! Records the outcome of each call for `on_call` and, if the feature writes, for the audit log.
 
-use std::{borrow::Borrow, cell::Cell, rc::Rc, sync::Arc};
+use std::{
+    borrow::Borrow,
+    cell::{Cell, RefCell},
+    fmt::Display,
+    rc::Rc,
+    sync::Arc,
+};
 
 use super::{
     call::{Call, Dispatched, OnCall, PendingAnswer},
     failure::Failure,
 };
 use crate::{
-    audit::{self, Confirmation, Event, Origin},
+    audit::{AuditLog, Confirmation, Event, Origin},
     features::{
         call_record::{CallRecord, Feature, Outcome},
         conversation::{AuditEvent, FollowUp, Peer, ResponseFuture},
@@ -20,11 +26,15 @@ use mcp_protocol::{
     outgoing::ServerRequest,
     version::ProtocolVersion,
 };
-use resource_server::clock::Clock;
+use resource_server::{clock::Clock, printable::printable};
+
+/// The length from which no further object is added, in bytes.
+const LONGEST_OBJECT: usize = 256;
 
 /// Passes the records of calls on.
 pub(crate) struct Recorder {
     pub(crate) on_call: Vec<OnCall>,
+    pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
 }
 
@@ -50,6 +60,9 @@ struct RecordedCall {
     version: ProtocolVersion,
     /// Set when the tool did what it should but the user declined, so that nothing changed.
     unchanged: Cell<Option<Outcome>>,
+    /// What the feature said that the call is about: [`Event::Write`].
+    object: RefCell<String>,
+    audit: AuditLog,
 }
 
 impl Recording {
@@ -64,6 +77,8 @@ impl Recording {
             context: call.context.clone(),
             version: call.version,
             unchanged: Cell::new(None),
+            object: RefCell::default(),
+            audit: recorder.audit.clone(),
         });
         let client = Rc::new(AuditedPeer {
             client: Rc::clone(&call.client),
@@ -122,17 +137,25 @@ fn outcome_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> Outcome {
 impl RecordedCall {
     fn audit(&self, event: Event<'_>) {
         let origin = Origin::of(&self.context).speaking(self.version);
-        audit::log(event, origin);
+        self.audit.log(event, origin);
     }
 }
 
 impl Drop for Recording {
     fn drop(&mut self) {
         let feature = &self.call.feature;
+        let (outcome, object) = (self.outcome, &*self.call.object.borrow());
         if feature.writes {
             self.call.audit(Event::Write {
                 feature,
-                outcome: self.outcome,
+                outcome,
+                object,
+            });
+        } else if !object.is_empty() {
+            self.call.audit(Event::Read {
+                feature,
+                outcome,
+                object,
             });
         }
         self.recorder.record(&CallRecord {
@@ -167,6 +190,15 @@ impl Peer for AuditedPeer {
         self.client.after(follow_up);
     }
 
+    fn is_about(&self, kind: &'static str, id: &dyn Display) {
+        let mut object = self.call.object.borrow_mut();
+        if object.len() < LONGEST_OBJECT {
+            let comma = if object.is_empty() { "" } else { "," };
+            object.push_str(comma);
+            object.push_str(&printable(&format!("{kind}:{id}")));
+        }
+    }
+
     fn audit(&self, event: AuditEvent) {
         let feature = &self.call.feature;
         match event {
@@ -178,8 +210,13 @@ impl Peer for AuditedPeer {
             }
             AuditEvent::Confirmation(_) | AuditEvent::StateRefused => {}
         }
+        let object = &self.call.object.borrow();
         self.call.audit(match event {
-            AuditEvent::Confirmation(step) => Event::Confirmation { feature, step },
+            AuditEvent::Confirmation(step) => Event::Confirmation {
+                feature,
+                step,
+                object,
+            },
             AuditEvent::StateRefused => Event::RequestStateRefused { feature },
         });
     }

@@ -1,6 +1,6 @@
 //! The context of a call: the caller, the scopes of the token, and the connection to the client.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use super::conversation::Conversation;
 use resource_server::{
@@ -87,6 +87,13 @@ impl Context {
     #[must_use]
     pub fn conversation(&self) -> &Conversation {
         &self.conversation
+    }
+
+    /// Says for the audit log what the call is about, such as `note` and its id; several times if it is about
+    /// several. Never a title or a text: the line is kept where only ids belong. A call of a tool that only
+    /// reads is in the audit log if the tool says this.
+    pub fn is_about(&self, kind: &'static str, id: impl Display) {
+        self.conversation.is_about(kind, &id);
     }
 
     /// The context without the connection to the client.

@@ -3,6 +3,7 @@
 
 use std::{
     cell::Cell,
+    fmt::Display,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     rc::Rc,
@@ -48,6 +49,9 @@ pub(crate) trait Peer {
     /// Runs a follow-up after the call, which only a session of a legacy revision can do. Otherwise it is
     /// dropped.
     fn after(&self, _: FollowUp) {}
+
+    /// Says for the audit log what the call is about.
+    fn is_about(&self, _kind: &'static str, _id: &dyn Display) {}
 
     /// Writes an event to the audit log.
     fn audit(&self, _: AuditEvent) {}
@@ -212,6 +216,11 @@ impl Conversation {
     /// Runs a [`FollowUp`] after this call. The call does not learn whether it was run.
     pub fn after(&self, follow_up: FollowUp) {
         self.client.after(follow_up);
+    }
+
+    /// See [`Context::is_about`](super::context::Context::is_about).
+    pub(crate) fn is_about(&self, kind: &'static str, id: &dyn Display) {
+        self.client.is_about(kind, id);
     }
 
     /// Notes in the audit log that something was done without a confirmation, because the client does not

@@ -10,7 +10,7 @@
 
 mod auth;
 mod edge;
-mod mcp;
+pub(crate) mod mcp;
 mod ops;
 mod paths;
 mod routes;

@@ -10,6 +10,7 @@ use super::{
     ops::health::Health,
 };
 use crate::{
+    audit::AuditLog,
     budgets::Budgets,
     dispatch::Dispatcher,
     metrics::Metrics,
@@ -37,6 +38,8 @@ pub(crate) struct AppState {
     /// Exports spans, if there is a collector.
     #[cfg(feature = "otlp")]
     pub spans: Option<crate::otlp::Exporter>,
+    /// The audit log.
+    pub audit: AuditLog,
     /// The clock.
     pub clock: Clock,
     /// How much memory clients may use.

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::settings::{DpopMode, DrainSettings, SealingKeys, StreamLimits, TimeLimits};
 use crate::{
+    audit::AuditSettings,
     budgets::MemoryLimits,
     connections::ConnectionLimits,
     dispatch::OnCall,
@@ -84,6 +85,7 @@ pub struct Server {
     pub(crate) tls: Option<Identity>,
     #[cfg(feature = "otlp")]
     pub(crate) collector: Option<Url>,
+    pub(crate) audit: AuditSettings,
     pub(crate) clock: Clock,
 }
 
@@ -127,6 +129,7 @@ impl Server {
             tls: None,
             #[cfg(feature = "otlp")]
             collector: None,
+            audit: AuditSettings::default(),
             clock: Clock::system(),
         }
     }
@@ -433,6 +436,13 @@ impl Server {
     #[must_use]
     pub fn tls(mut self, identity: Identity) -> Self {
         self.tls = Some(identity);
+        self
+    }
+
+    /// How the audit log is written.
+    #[must_use]
+    pub fn audit(mut self, settings: AuditSettings) -> Self {
+        self.audit = settings;
         self
     }
 

@@ -9,6 +9,7 @@ use derive_more::{Display, Error};
 #[cfg(feature = "otlp")]
 use crate::otlp;
 use crate::{
+    audit::AuditLog,
     budgets::Budgets,
     connections::{Capacity, Connections, Patience},
     dispatch::{Dispatcher, DispatcherSettings},
@@ -116,6 +117,9 @@ impl Service {
         });
         let changes = server.changes.unwrap_or_else(|| Changes::start(&runner));
         let catalogue = Catalogue::new(server.features, scopes.clone(), info)?;
+        let audit = AuditLog::open(server.audit)?;
+        let mut sources = server.metric_sources;
+        sources.push(Arc::new(audit.clone()));
         let dispatcher = Arc::new(Dispatcher::new(DispatcherSettings {
             catalogue,
             environment: Environment {
@@ -128,6 +132,7 @@ impl Service {
                 .unwrap_or_else(|| Arc::new(InMemoryReplayStore::new(clock.clone()))),
             changes: changes.clone(),
             on_call: server.on_call,
+            audit: audit.clone(),
         }));
         let listeners = Listeners::new(
             server.streams.in_all,
@@ -147,7 +152,7 @@ impl Service {
             metrics: Arc::clone(&metrics),
             auth: guard.auth().clone(),
             sessions: sessions.clone(),
-            sources: server.metric_sources,
+            sources,
             budgets: Arc::clone(&budgets),
         });
         let state = Data::new(AppState {
@@ -181,6 +186,7 @@ impl Service {
             ),
             endpoint: server.endpoint,
             public_url,
+            audit,
             clock,
         });
         Ok(Self {
@@ -284,8 +290,9 @@ impl Service {
         }
     }
 
-    /// Exports the remaining spans. The last step of a shutdown.
+    /// Writes what waits for the audit file, and exports the remaining spans. The last step of a shutdown.
     pub async fn finish(&self) {
+        self.state.audit.flush();
         #[cfg(feature = "otlp")]
         if let Some(spans) = &self.state.spans {
             spans.clone().finish().await;

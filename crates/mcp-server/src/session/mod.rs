@@ -15,7 +15,7 @@ mod follow_ups;
 mod listen;
 mod registry;
 mod server_requests;
-mod streams;
+pub(crate) mod streams;
 
 use std::{fmt, sync::Arc, time::Duration};
 

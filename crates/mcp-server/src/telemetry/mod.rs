@@ -7,6 +7,7 @@
 //! *Start reading at* [`start`]; `lines.rs` writes to standard error.
 
 mod lines;
+mod repeated;
 
 use std::{
     cell::Cell,
@@ -24,6 +25,7 @@ use log::{
     Level, Log, Metadata, Record,
     kv::{self, Key, Value, VisitSource},
 };
+use repeated::Sparing;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromStr)]
@@ -43,7 +45,11 @@ pub fn start(filter: &str, format: LogFormat) {
     // An existing logger is kept.
     if format == LogFormat::Text && io::stderr().is_terminal() {
         // With colours.
-        let _ = builder.try_init();
+        let wanted = builder.build();
+        let level = wanted.filter();
+        if log::set_boxed_logger(Box::new(Sparing::new(wanted))).is_ok() {
+            log::set_max_level(level);
+        }
         return;
     }
     let wanted = builder.build();
@@ -53,7 +59,7 @@ pub fn start(filter: &str, format: LogFormat) {
         format,
         lines: LINES.get_or_init(|| Lines::start(io::stderr())).clone(),
     };
-    if log::set_boxed_logger(Box::new(plain)).is_ok() {
+    if log::set_boxed_logger(Box::new(Sparing::new(plain))).is_ok() {
         log::set_max_level(level);
     }
 }
@@ -185,6 +191,11 @@ fn json(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
     // The visitor never fails.
     let _ = record.key_values().visit(&mut Fields::new(&mut visitor));
     line.push(b'}');
+}
+
+/// A record as a JSON object, without a line break: as [`LogFormat::Json`] has it.
+pub(crate) fn put_object(line: &mut Vec<u8>, now: SystemTime, record: &Record<'_>) {
+    json(line, now, record);
 }
 
 fn since_epoch(now: SystemTime) -> Duration {

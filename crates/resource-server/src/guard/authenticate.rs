@@ -1,6 +1,6 @@
 //! Authentication of one request. Every request is authenticated, whatever session or stream it names.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, http::header::AUTHORIZATION};
 use url::form_urlencoded;
@@ -169,6 +169,13 @@ impl Guard {
             proof,
             guard: self,
         })
+    }
+
+    /// The address that a request comes from: the peer's, or the one that the trusted proxies of
+    /// [`RateLimits`](crate::limits::RateLimits) name.
+    #[must_use]
+    pub fn source_address(&self, request: &HttpRequest) -> IpAddr {
+        self.0.limits.source_address(request)
     }
 
     /// Checks a token again that was valid before, such as that of a long-lived stream. The result comes from

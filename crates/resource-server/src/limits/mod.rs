@@ -184,6 +184,11 @@ impl Limits {
 
     /// The source of a request: its peer, or the address that a trusted proxy names.
     pub(crate) fn source(&self, request: &HttpRequest) -> Source {
+        self.source_address(request).into()
+    }
+
+    /// The address that a request comes from: the peer's, or the one that trusted proxies name.
+    pub(crate) fn source_address(&self, request: &HttpRequest) -> IpAddr {
         // Every connection of a TCP listener has a peer.
         let peer = request
             .peer_addr()

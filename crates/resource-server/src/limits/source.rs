@@ -37,10 +37,10 @@ pub(crate) fn source<'a>(
     trusted: &[AddressRange],
     forwarded: impl Iterator<Item = &'a [u8]>,
     x_forwarded_for: impl Iterator<Item = &'a [u8]>,
-) -> Source {
+) -> IpAddr {
     let is_trusted = |address| trusted.iter().any(|range| range.contains(address));
     if !is_trusted(peer) {
-        return peer.into();
+        return peer;
     }
     let mut named = [Named::new(is_trusted), Named::new(is_trusted)];
     let [modern, customary] = &mut named;
@@ -65,8 +65,8 @@ pub(crate) fn source<'a>(
         .map(|named| named.source(peer));
     match (sources.next(), sources.next()) {
         (Some(one), None) => one,
-        (Some(one), Some(other)) if one == other => one,
-        _ => peer.into(),
+        (Some(one), Some(other)) if Source::from(one) == Source::from(other) => one,
+        _ => peer,
     }
 }
 
@@ -93,10 +93,10 @@ impl<T: Fn(IpAddr) -> bool> Named<T> {
         }
     }
 
-    fn source(self, peer: IpAddr) -> Source {
+    fn source(self, peer: IpAddr) -> IpAddr {
         match self.last {
-            Last::Address(address) => address.into(),
-            Last::Nothing | Last::Unknown => peer.into(),
+            Last::Address(address) => address,
+            Last::Nothing | Last::Unknown => peer,
         }
     }
 

@@ -13,6 +13,7 @@ fn of(peer: &str, forwarded: &[&str], x_forwarded_for: &[&str]) -> Source {
         forwarded.iter().map(|line| line.as_bytes()),
         x_forwarded_for.iter().map(|line| line.as_bytes()),
     )
+    .into()
 }
 
 fn at(address: &str) -> Source {

@@ -7,18 +7,17 @@ use resource_server::{
     auth::{AuthWorker, RevocationEpoch},
     bearer::BearerToken,
     guard::{Authenticated, Refused},
-    trace_context::Trace,
     validation::Refusal,
 };
 
 use crate::{
-    audit::{self, Event, Origin},
+    audit::{Event, Origin},
     budgets::{Account, Held, InFlight, Payer, Taken},
     connections::Connection,
     http::{
         edge::{
             error::HttpError,
-            request_info::{note, trace_context},
+            request_info::{address, note, trace_context},
         },
         state::AppState,
     },
@@ -61,8 +60,10 @@ pub(crate) async fn authenticate(
 ) -> Result<Caller, HttpError> {
     let context = trace_context(request);
     let trace = context.trace;
+    let address = address(request);
+    let audited = |refused| audited(refused, state, Origin::anonymous(trace, address));
     let identified = state.guard.identify(request, &context).await;
-    let identified = identified.map_err(|refused| audited(refused, trace))?;
+    let identified = identified.map_err(audited)?;
     let principal = Arc::clone(identified.principal());
     if let Some(connection) = request.conn_data::<Arc<Connection>>() {
         connection.prove(principal.user);
@@ -73,10 +74,12 @@ pub(crate) async fn authenticate(
         token,
         epoch,
         worker,
-    } = identified
-        .admit()
-        .map_err(|refused| audited(refused, trace))?;
-    let context = RequestContext { principal, trace };
+    } = identified.admit().map_err(audited)?;
+    let context = RequestContext {
+        principal,
+        trace,
+        address,
+    };
     let principal = &context.principal;
     let account = state.budgets.account(Payer::User(principal.user));
     let in_flight = account.begin()?;
@@ -86,7 +89,8 @@ pub(crate) async fn authenticate(
     if principal.scopes.is_empty() && !declared.all().is_empty() {
         let needed = challenger.baseline;
         let names = Vec::from_iter(declared.names(needed)).join(",");
-        audit::log(Event::ScopeRefused { needed: &names }, Origin::of(&context));
+        let event = Event::ScopeRefused { needed: &names };
+        state.audit.log(event, Origin::of(&context));
         return Err(HttpError::Refused(Refusal::InsufficientScope { needed }));
     }
     Ok(Caller {
@@ -101,13 +105,13 @@ pub(crate) async fn authenticate(
 }
 
 /// Logs that credentials are refused.
-fn audited(refused: Refused, trace: Trace) -> HttpError {
+fn audited(refused: Refused, state: &AppState, origin: Origin<'_>) -> HttpError {
     if let Refused::Credentials { refusal, token } = &refused {
         let event = Event::TokenRefused {
             refusal: *refusal,
             token: token.as_ref(),
         };
-        audit::log(event, Origin::anonymous(trace));
+        state.audit.log(event, origin);
     }
     HttpError::from(refused)
 }

@@ -13,15 +13,21 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use url::form_urlencoded;
 
-use crate::audit::{self, Event, Origin};
+use crate::audit::{Event, Origin};
 use crate::budgets::Payer;
 use crate::http::{
-    edge::{body, error::HttpError, request_info::trace},
+    edge::{
+        body,
+        error::HttpError,
+        request_info::{address, trace},
+    },
     state::AppState,
 };
 use resource_server::{
     clock::Timestamp,
     jose::jwt::peek_expiry,
+    principal::UserId,
+    printable::printable,
     revocation::{LogoutError, OrderedBy, RevocationOrder, RevocationTarget, StoredRevocation},
     validation::is_usable_name,
 };
@@ -60,13 +66,12 @@ pub(crate) async fn backchannel_logout(
         let body = read(&request, &mut payload, &state, FORM).await?;
         let token = one_parameter(&body, "logout_token")?;
         let target = state.guard.log_out(&request, token).await?;
-        audited(
-            &request,
-            Event::Revocation {
-                kind: target.kind(),
-                by: OrderedBy::Issuer.as_str(),
-            },
-        );
+        let event = Event::Revocation {
+            kind: target.kind(),
+            target: &told(&target),
+            by: OrderedBy::Issuer.as_str(),
+        };
+        audited(&request, &state, event);
         Ok(HttpResponse::Ok())
     };
     finish(outcome.await, &request, payload).await
@@ -107,12 +112,16 @@ pub(crate) async fn revocation(
         match Instruction::read(&body, &state)? {
             Instruction::Revoke(order) => carry_out(&request, &state, order).await?,
             Instruction::Lift(target) => {
-                let kind = target.kind();
+                let (kind, told) = (target.kind(), told(&target));
                 let lifted = state.guard.auth().lift(target).await;
                 if !lifted.map_err(HttpError::NotRevoked)? {
                     return Err(HttpError::NoSuchRevocation);
                 }
-                audited(&request, Event::RevocationLifted { kind });
+                let event = Event::RevocationLifted {
+                    kind,
+                    target: &told,
+                };
+                audited(&request, &state, event);
             }
         }
         Ok(HttpResponse::NoContent())
@@ -306,17 +315,37 @@ async fn carry_out(
     order: RevocationOrder,
 ) -> Result<(), HttpError> {
     let (kind, by) = (order.target.kind(), order.ordered_by.as_str());
+    let told = told(&order.target);
     let ordered = state.guard.auth().order(order).await;
     // It ended streams and sessions, also where it may not last.
-    audited(request, Event::Revocation { kind, by });
+    let event = Event::Revocation {
+        kind,
+        target: &told,
+        by,
+    };
+    audited(request, state, event);
     ordered.map_err(|error| {
         log::error!("a revocation may not last: {error}");
         HttpError::NotRevoked(error)
     })
 }
 
-fn audited(request: &HttpRequest, event: Event<'_>) {
-    audit::log(event, Origin::anonymous(trace(request)));
+fn audited(request: &HttpRequest, state: &AppState, event: Event<'_>) {
+    let origin = Origin::anonymous(trace(request), address(request));
+    state.audit.log(event, origin);
+}
+
+/// The target of a revocation for the audit log, as other lines have it: never a subject in full.
+fn told(target: &RevocationTarget) -> String {
+    match target {
+        RevocationTarget::Token(digest) => digest[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        RevocationTarget::User { issuer, subject } => UserId::derive(issuer, subject).to_string(),
+        RevocationTarget::Client { client, .. } => printable(client).into_owned(),
+        RevocationTarget::Everybody => String::new(),
+    }
 }
 
 /// Checks the secret. A wrong one reveals nothing else, and there is a limit of them for each source.
@@ -331,7 +360,7 @@ fn check_secret(request: &HttpRequest, state: &AppState) -> Result<(), HttpError
         attempt.succeeded();
         return Ok(());
     }
-    audited(request, Event::RevocationRefused);
+    audited(request, state, Event::RevocationRefused);
     Err(HttpError::WrongSecret)
 }
 

@@ -17,12 +17,12 @@ use derive_more::Display;
 use serde_json::json;
 
 use super::{
-    request_info::{LoggedCause, context, trace},
+    request_info::{LoggedCause, address, context, trace},
     route_path::path_of,
 };
 use crate::http::state::AppState;
 use crate::{
-    audit::{self, Event, Origin},
+    audit::{Event, Origin},
     budgets::OverBudget,
     metrics::Outcome,
     session::SessionError,
@@ -238,12 +238,11 @@ impl HttpError {
             let context = context(request);
             let scopes = &state(request).guard.challenger().scopes;
             let needed = Vec::from_iter(scopes.names(needed)).join(",");
-            audit::log(
-                Event::ScopeRefused { needed: &needed },
-                context
-                    .as_ref()
-                    .map_or_else(|| Origin::anonymous(trace), Origin::of),
-            );
+            let origin = context
+                .as_ref()
+                .map_or_else(|| Origin::anonymous(trace, address(request)), Origin::of);
+            let event = Event::ScopeRefused { needed: &needed };
+            state(request).audit.log(event, origin);
         }
         let public = self.public(request);
         let mut response = HttpResponse::build(

@@ -16,13 +16,13 @@ use actix_web::{
 };
 
 use super::{access_log::AccessLogGuard, error::HttpError, request_info, route_path::path_of};
-use crate::http::{
-    paths::{is_probe, is_revocation},
-    state::AppState,
-};
 use crate::{
-    audit::{self, Event, Origin},
+    audit::{Event, Origin},
     connections::Connection,
+    http::{
+        paths::{is_probe, is_revocation},
+        state::AppState,
+    },
 };
 
 /// The header of the request id.
@@ -50,26 +50,27 @@ pub(crate) async fn run<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let connection = request.request().conn_data::<Arc<Connection>>();
     let _busy = connection.map(Connection::begin);
-    let trace = request_info::begin(request.request());
     let state = request
         .app_data::<Data<AppState>>()
         .cloned()
         .expect("every route has the AppState");
+    let address = state.guard.source_address(request.request());
+    let trace = request_info::begin(request.request(), address);
     let path = request.match_info().as_str();
     let under_mcp = path == state.endpoint;
     // Health checks of load balancers have the server's address as `Host`.
     let any_host = is_probe(path);
-    let origin = Origin::anonymous(trace);
+    let origin = Origin::anonymous(trace, address);
     let refused = if !any_host
-        && !state.host_policy.admits_host(request.headers())
+        && !state.host_policy.admits_host(request.head())
         && request.app_data::<OperatorsListener>().is_none()
     {
-        audit::log(Event::HostRefused, origin);
+        state.audit.log(Event::HostRefused, origin);
         Some(HttpError::Misdirected)
     } else if (under_mcp || is_revocation(path))
         && !state.host_policy.admits_origin(request.headers())
     {
-        audit::log(Event::OriginRefused, origin);
+        state.audit.log(Event::OriginRefused, origin);
         Some(HttpError::ForbiddenOrigin)
     } else {
         None

@@ -1,6 +1,9 @@
 //! Allowed hosts and origins.
 
-use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::{
+    dev::RequestHead,
+    http::header::{HOST, HeaderMap, ORIGIN},
+};
 use resource_server::url::PublicUrl;
 use url::Url;
 
@@ -37,19 +40,31 @@ impl HostPolicy {
         }
     }
 
-    /// Whether `Host` names this server. Protects from DNS rebinding (MCP, Transports, Security Warning).
-    pub(crate) fn admits_host(&self, headers: &HeaderMap) -> bool {
-        let mut hosts = headers.get_all(HOST);
-        match (
-            hosts.next().and_then(|host| host.to_str().ok()),
-            hosts.next(),
-        ) {
-            (Some(host), None) => self
-                .hosts
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(host.trim())),
-            _ => false,
+    /// Whether a request is for this server. Protects from DNS rebinding (MCP, Transports, Security Warning).
+    ///
+    /// If the request line names a host, that one counts, and `Host` does not (RFC 9112 §3.2.2). A host with user
+    /// information or in another scheme is none of this server's.
+    pub(crate) fn admits_host(&self, head: &RequestHead) -> bool {
+        let mut hosts = head.headers().get_all(HOST);
+        let (field, another) = (hosts.next(), hosts.next());
+        if another.is_some() {
+            return false;
         }
+        let is_http = head
+            .uri
+            .scheme_str()
+            .is_none_or(|scheme| matches!(scheme, "http" | "https"));
+        let host = match head.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => field.and_then(|host| host.to_str().ok()).map(str::trim),
+        };
+        is_http && host.is_some_and(|host| self.is_ours(host))
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        self.hosts
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// Whether a request may use the endpoint: it has no `Origin`, or an allowed one (MCP, Transports,

@@ -1,6 +1,10 @@
 //! What is known of a request, for the access log.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Instant,
+};
 
 use actix_web::{HttpMessage, HttpRequest, http::header::HeaderName};
 use resource_server::{
@@ -16,6 +20,8 @@ static TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// What is known of a request: some of it from the start, the rest after its body was read.
 pub(crate) struct RequestInfo {
     pub(crate) trace: Trace,
+    /// The address that it comes from.
+    pub(crate) address: IpAddr,
     /// The caller, once the token has been validated.
     pub(crate) principal: Option<Arc<Principal>>,
     pub(crate) began: Instant,
@@ -27,11 +33,12 @@ pub(crate) struct RequestInfo {
 /// The cause of an error response, for the access log.
 pub(crate) struct LoggedCause(pub(crate) String);
 
-/// Stores what is known at the start of a request.
-pub(crate) fn begin(request: &HttpRequest) -> Trace {
+/// Stores what is known at the start of a request that comes from this address.
+pub(crate) fn begin(request: &HttpRequest, address: IpAddr) -> Trace {
     let trace = Trace::begin(request.headers());
     request.extensions_mut().insert(RequestInfo {
         trace,
+        address,
         principal: None,
         began: Instant::now(),
         method: metrics::Method::None,
@@ -61,6 +68,13 @@ pub(crate) fn trace(request: &HttpRequest) -> Trace {
     )
 }
 
+/// The address that a request comes from.
+pub(crate) fn address(request: &HttpRequest) -> IpAddr {
+    let extensions = request.extensions();
+    let info = extensions.get::<RequestInfo>();
+    info.map_or(Ipv4Addr::UNSPECIFIED.into(), |info| info.address)
+}
+
 /// The caller, if the token is valid, and the request.
 pub(crate) fn context(request: &HttpRequest) -> Option<RequestContext> {
     let extensions = request.extensions();
@@ -68,6 +82,7 @@ pub(crate) fn context(request: &HttpRequest) -> Option<RequestContext> {
     Some(RequestContext {
         principal: info.principal.clone()?,
         trace: info.trace,
+        address: info.address,
     })
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn answer(
     if headers.session_id == Field::Absent {
         return Err(not_supported());
     }
-    let session = legacy::find(headers, caller, sessions, None)?;
+    let session = legacy::find(headers, caller, sessions, state, None)?;
     if !session.version().has_batches() {
         return Err(not_supported());
     }
@@ -101,7 +101,7 @@ pub(crate) async fn answer(
 }
 
 /// Reads the messages. None of them has been executed yet.
-fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
+pub(crate) fn read<'a>(members: &[&'a RawValue]) -> Result<Vec<Incoming<'a>>, HttpError> {
     if !(1..=LONGEST).contains(&members.len()) {
         return Err(refused(&format!(
             "Invalid request: a batch must have 1 to {LONGEST} messages"

@@ -16,7 +16,7 @@ use crate::http::{
     auth::authenticate::Caller, edge::error::HttpError, ops::scrape::counted, state::AppState,
 };
 use crate::{
-    audit::{self, Event, Origin},
+    audit::{Event, Origin},
     features::target::Target,
     metrics::StreamKind,
     session::{Reply, SessionHandle, SessionRequest, Sessions},
@@ -56,7 +56,7 @@ pub(crate) async fn answer(
         }
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
-            let session = find(headers, caller, sessions, None)?;
+            let session = find(headers, caller, sessions, state, None)?;
             if let Some(id) = cancelled_request(&notification.method, params) {
                 let cancelled = session.cancel(id).await;
                 cancelled.map_err(|error| HttpError::session(error, None))?;
@@ -64,7 +64,7 @@ pub(crate) async fn answer(
             return Ok(accepted());
         }
         Incoming::Response(response) => {
-            let session = find(headers, caller, sessions, None)?;
+            let session = find(headers, caller, sessions, state, None)?;
             let result = response.result.map(ToOwned::to_owned);
             return match session
                 .handle_response(response.id, result, principal.scopes)
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
             };
         }
     };
-    let session = find(headers, caller, sessions, id.clone())?;
+    let session = find(headers, caller, sessions, state, id.clone())?;
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
@@ -146,7 +146,7 @@ fn open(
             caller.account.clone(),
         )
         .map_err(|error| HttpError::session(error, id()))?;
-    audit::log(
+    state.audit.log(
         Event::SessionOpened,
         Origin::of(&caller.context).speaking(version),
     );
@@ -189,7 +189,7 @@ pub(crate) async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.context.principal;
     let headers = mcp_headers(request.headers());
-    let session = find(&headers, caller, sessions, None)?;
+    let session = find(&headers, caller, sessions, state, None)?;
     let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
     let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
         Field::Absent => None,
@@ -220,15 +220,16 @@ pub(crate) fn close(
     request: &HttpRequest,
     sessions: &Sessions,
     caller: &Caller,
+    state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.context.principal;
     let headers = mcp_headers(request.headers());
-    let version = find(&headers, caller, sessions, None)?.version();
+    let version = find(&headers, caller, sessions, state, None)?.version();
     let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
     sessions
         .close(session_id, principal)
         .map_err(|error| HttpError::session(error, None))?;
-    audit::log(
+    state.audit.log(
         Event::SessionClosed,
         Origin::of(&caller.context).speaking(version),
     );
@@ -242,6 +243,7 @@ pub(crate) fn find(
     headers: &Headers<'_>,
     caller: &Caller,
     sessions: &Sessions,
+    state: &AppState,
     id: Option<Id>,
 ) -> Result<SessionHandle, HttpError> {
     let principal = &caller.context.principal;
@@ -249,7 +251,7 @@ pub(crate) fn find(
         .map_err(|error| bad_request(error, id.clone()))?;
     let named = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
     let session = sessions.find(named, principal).map_err(|error| {
-        audit::log(
+        state.audit.log(
             Event::SessionRefused {
                 to_stranger: sessions.is_anothers(named, principal),
             },

@@ -5,18 +5,31 @@
 //! *Invariants:* a line contains only what is defined here and in `docs/LOGGING.md`: no argument, no user
 //! content, no token.
 //!
-//! *Start reading at* [`Event`] and [`log`](fn@log).
+//! *Start reading at* `Event` and [`AuditLog`]; `file.rs` writes lines to a file of their own, in which
+//! `chain.rs` shows what was changed.
 
-use std::borrow::Cow;
+mod address;
+mod chain;
+mod file;
+mod verify;
+
+use std::{borrow::Cow, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::SystemTime};
 
 use log::{
     Level, Record,
     kv::{self, Key, Source, Value, VisitSource},
 };
 
+pub use self::{
+    address::AddressDetail,
+    verify::{AuditFault, Verified, verify},
+};
+use self::{address::AddressWriter, chain::ChainKey, file::AuditFile};
 use crate::{
     features::call_record::{Feature, Outcome},
+    metrics::{MetricSource, Text},
     request_context::RequestContext,
+    telemetry,
 };
 use mcp_protocol::version::ProtocolVersion;
 use resource_server::{
@@ -26,23 +39,55 @@ use resource_server::{
     trace_context::{SpanId, Trace, TraceId},
     validation::Refusal,
 };
+use secrecy::{ExposeSecret, SecretString};
 
 /// The target of the lines.
 const TARGET: &str = "audit";
+
+/// The target of lines about the file.
+const FILE_TARGET: &str = "mcp_server::audit";
+
+/// How the audit log is written.
+#[derive(Clone, Debug, Default)]
+pub struct AuditSettings {
+    /// How much of the address of a request is written.
+    pub address: AddressDetail,
+    /// Makes the hashes of addresses and of the file's chain ones that nobody can compute without it.
+    pub key: Option<SecretString>,
+    /// A file for the lines, besides the log: see `docs/LOGGING.md`.
+    pub file: Option<PathBuf>,
+}
+
+/// The audit log of a server. Clones share it.
+#[derive(Clone)]
+pub(crate) struct AuditLog(Arc<Sink>);
+
+struct Sink {
+    address: AddressWriter,
+    file: Option<AuditFile>,
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditLog")
+    }
+}
 
 /// The origin of an event, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
     trace: Trace,
+    address: IpAddr,
     principal: Option<&'a Principal>,
     version: Option<ProtocolVersion>,
 }
 
 impl<'a> Origin<'a> {
-    /// A request without a valid token.
-    pub(crate) fn anonymous(trace: Trace) -> Self {
+    /// A request without a valid token, from this address.
+    pub(crate) fn anonymous(trace: Trace, address: IpAddr) -> Self {
         Self {
             trace,
+            address,
             principal: None,
             version: None,
         }
@@ -52,7 +97,7 @@ impl<'a> Origin<'a> {
     pub(crate) fn of(context: &'a RequestContext) -> Self {
         Self {
             principal: Some(&context.principal),
-            ..Self::anonymous(context.trace)
+            ..Self::anonymous(context.trace, context.address)
         }
     }
 
@@ -104,11 +149,15 @@ pub(crate) enum Event<'a> {
         feature: &'a Feature,
         /// The step of the confirmation.
         step: Confirmation,
+        /// What it is about: see [`Event::Write`].
+        object: &'a str,
     },
     /// Something was revoked.
     Revocation {
-        /// What: `token`, `user`, `client` or `everybody`. Never a name.
+        /// What: `token`, `user`, `client` or `everybody`.
         kind: &'static str,
+        /// Which: the beginning of the token's hash, the user's id, the client's id; empty for everybody.
+        target: &'a str,
         /// Who revoked it: `issuer`, `revoker` or `operator`.
         by: &'static str,
     },
@@ -116,6 +165,8 @@ pub(crate) enum Event<'a> {
     RevocationLifted {
         /// What it was of, as for a revocation.
         kind: &'static str,
+        /// Which: as for a revocation.
+        target: &'a str,
     },
     /// The secret of a revocation is wrong.
     RevocationRefused,
@@ -125,6 +176,18 @@ pub(crate) enum Event<'a> {
         feature: &'a Feature,
         /// The outcome.
         outcome: Outcome,
+        /// What it is about, by kind and id, with commas between several: `note:7,label:3`. Empty if the
+        /// feature did not say.
+        object: &'a str,
+    },
+    /// A feature that only reads said what it is about.
+    Read {
+        /// The feature.
+        feature: &'a Feature,
+        /// The outcome.
+        outcome: Outcome,
+        /// As for a write.
+        object: &'a str,
     },
 }
 
@@ -143,35 +206,80 @@ pub(crate) enum Confirmation {
     Impossible,
 }
 
-/// Writes an event to the audit log.
-pub(crate) fn log(event: Event<'_>, origin: Origin<'_>) {
-    if !log::log_enabled!(target: TARGET, Level::Info) {
-        return;
+impl AuditLog {
+    /// Opens the log and, if there is one, its file.
+    ///
+    /// # Errors
+    /// The file cannot be opened, is in use by another process, or is none of the audit log.
+    pub(crate) fn open(settings: AuditSettings) -> io::Result<Self> {
+        let key = settings.key.as_ref().map(ExposeSecret::expose_secret);
+        let chain_key = key.map(|key| ChainKey::new(key.as_bytes()));
+        let file = settings.file.map(|path| AuditFile::open(path, chain_key));
+        Ok(Self(Arc::new(Sink {
+            address: AddressWriter::new(settings.address, key.map(str::as_bytes)),
+            file: file.transpose()?,
+        })))
     }
-    let (name, outcome) = words(event);
-    let (mut request_id, mut user) = ([0; _], [0; _]);
-    let line = Line {
-        name,
-        outcome,
-        request_id: origin.trace.request_id.encode(&mut request_id),
-        trace: origin.trace.names(),
-        details: details(event),
-        whose: origin.principal.map(|principal| Whose {
-            issuer: printable(&principal.issuer),
-            subject: &principal.fingerprint,
-            user: principal.user.encode(&mut user),
-            client: principal.client.as_deref().map(printable),
-        }),
-        version: origin.version,
-    };
-    log::logger().log(
-        &Record::builder()
+
+    /// A log without a file.
+    #[cfg(test)]
+    pub(crate) fn of_test() -> Self {
+        Self::open(AuditSettings::default()).expect("nothing is opened")
+    }
+
+    /// Writes an event.
+    pub(crate) fn log(&self, event: Event<'_>, origin: Origin<'_>) {
+        let is_logged = log::log_enabled!(target: TARGET, Level::Info);
+        if !is_logged && self.0.file.is_none() {
+            return;
+        }
+        let (name, outcome) = words(event);
+        let (mut request_id, mut user) = ([0; _], [0; _]);
+        let line = Line {
+            name,
+            outcome,
+            request_id: origin.trace.request_id.encode(&mut request_id),
+            trace: origin.trace.names(),
+            address: self.0.address.written(origin.address),
+            details: details(event),
+            whose: origin.principal.map(|principal| Whose {
+                issuer: printable(&principal.issuer),
+                subject: &principal.fingerprint,
+                user: principal.user.encode(&mut user),
+                client: principal.client.as_deref().map(printable),
+            }),
+            version: origin.version,
+        };
+        let message = format_args!("{name} {outcome}");
+        let mut record = Record::builder();
+        record
             .target(TARGET)
             .level(Level::Info)
             .key_values(&line)
-            .args(format_args!("{name} {outcome}"))
-            .build(),
-    );
+            .args(message);
+        if is_logged {
+            log::logger().log(&record.build());
+        }
+        if let Some(file) = &self.0.file {
+            let mut text = Vec::with_capacity(512);
+            telemetry::put_object(&mut text, SystemTime::now(), &record.build());
+            file.put(&text);
+        }
+    }
+
+    /// Writes what waits to be written to the file.
+    pub(crate) fn flush(&self) {
+        if let Some(file) = &self.0.file {
+            file.write_waiting();
+        }
+    }
+}
+
+impl MetricSource for AuditLog {
+    fn write(&self, text: &mut Text) {
+        let counts = self.0.file.as_ref().map(AuditFile::counts);
+        counts.unwrap_or_default().write(text);
+    }
 }
 
 /// One line. Texts are borrowed, because every write has a line.
@@ -180,6 +288,7 @@ struct Line<'a> {
     outcome: &'static str,
     request_id: &'a str,
     trace: Option<(TraceId, SpanId)>,
+    address: String,
     details: Details<'a>,
     whose: Option<Whose<'a>>,
     version: Option<ProtocolVersion>,
@@ -202,9 +311,11 @@ enum Details<'a> {
     Feature {
         kind: &'static str,
         name: Cow<'a, str>,
+        object: &'a str,
     },
     Revocation {
         kind: &'static str,
+        target: &'a str,
         by: &'static str,
     },
 }
@@ -222,6 +333,7 @@ impl Source for Line<'_> {
             pair("trace_id", Value::from_dyn_display(trace_id))?;
             pair("span_id", Value::from_dyn_display(span_id))?;
         }
+        pair("address", self.address.as_str().into())?;
         match &self.details {
             Details::Nothing => {}
             Details::Reason { reason, token } => {
@@ -231,12 +343,18 @@ impl Source for Line<'_> {
                 }
             }
             Details::Needed(needed) => pair("needed", (*needed).into())?,
-            Details::Feature { kind, name } => {
+            Details::Feature { kind, name, object } => {
                 pair("kind", (*kind).into())?;
                 pair("feature", (&**name).into())?;
+                if !object.is_empty() {
+                    pair("object", (*object).into())?;
+                }
             }
-            Details::Revocation { kind, by } => {
+            Details::Revocation { kind, target, by } => {
                 pair("kind", (*kind).into())?;
+                if !target.is_empty() {
+                    pair("revoked", (*target).into())?;
+                }
                 pair("by", (*by).into())?;
             }
         }
@@ -280,6 +398,15 @@ fn words(event: Event<'_>) -> (&'static str, &'static str) {
         Event::RevocationLifted { .. } => ("cut_off", "lifted"),
         Event::RevocationRefused => ("cut_off", "refused"),
         Event::Write { outcome, .. } => ("write", outcome.as_str()),
+        Event::Read { outcome, .. } => ("read", outcome.as_str()),
+    }
+}
+
+fn of_feature<'a>(feature: &'a Feature, object: &'a str) -> Details<'a> {
+    Details::Feature {
+        kind: feature.kind.as_str(),
+        name: printable(&feature.name),
+        object,
     }
 }
 
@@ -294,15 +421,20 @@ fn details(event: Event<'_>) -> Details<'_> {
             reason: if to_stranger { "stranger" } else { "unknown" },
             token: None,
         },
-        Event::RequestStateRefused { feature }
-        | Event::Confirmation { feature, .. }
-        | Event::Write { feature, .. } => Details::Feature {
-            kind: feature.kind.as_str(),
-            name: printable(&feature.name),
-        },
-        Event::Revocation { kind, by } => Details::Revocation { kind, by },
-        Event::RevocationLifted { kind } => Details::Revocation {
+        Event::RequestStateRefused { feature } => of_feature(feature, ""),
+        Event::Confirmation {
+            feature, object, ..
+        }
+        | Event::Write {
+            feature, object, ..
+        }
+        | Event::Read {
+            feature, object, ..
+        } => of_feature(feature, object),
+        Event::Revocation { kind, target, by } => Details::Revocation { kind, target, by },
+        Event::RevocationLifted { kind, target } => Details::Revocation {
             kind,
+            target,
             by: "operator",
         },
         Event::HostRefused
