@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, rc::Rc, sync::Arc};
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
@@ -209,16 +211,24 @@ impl Client {
 
     /// Who it is does not change from one answer to the next.
     fn is_same_user(&self, user: &User) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow)]
+            user: &'a RawValue,
+        }
         let data = answer::data(self.result())?;
+        let answer: Answer<'_> =
+            serde_json::from_slice(&data).map_err(|_| self.not_it("a user was asked for"))?;
+        let data = answer.user.get().as_bytes();
         let mut identity = user.identity.borrow_mut();
         match &*identity {
-            None => *identity = Some(data.into_owned()),
+            None => *identity = Some(data.to_owned()),
             Some(before) if **before == *data => {}
             Some(before) => {
                 let words = format!(
                     "{} is {} now, and was {}",
                     user.marker.word(),
-                    String::from_utf8_lossy(&data),
+                    String::from_utf8_lossy(data),
                     String::from_utf8_lossy(before)
                 );
                 return Err(Failure::new(Kind::ForeignData, words));

@@ -21,7 +21,7 @@ pub(crate) struct User {
     pub(crate) token: HeaderValue,
     pub(crate) entries: RefCell<Written>,
     pub(crate) tags: RefCell<Written>,
-    /// What `whoami` says, which is the same every time.
+    /// The user of `whoami`, who is the same every time.
     pub(crate) identity: RefCell<Option<Vec<u8>>>,
     streams: RefCell<Vec<Rc<Watch>>>,
     updates: Cell<u64>,

@@ -25,6 +25,7 @@ fn spawn() -> TestApp {
     TestApp::spawn_with(|config| {
         config.http.revocation_secret = Some(SECRET.into());
         config.http.streams.per_user = 300.try_into().unwrap();
+        config.http.memory.requests_per_user = 300.try_into().unwrap();
     })
 }
 
