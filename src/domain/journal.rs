@@ -304,6 +304,18 @@ pub enum Costly {
     Activity,
 }
 
+impl Costly {
+    /// Whether it keeps a processor busy for as long as it runs, because it goes through the texts of many
+    /// entries.
+    #[must_use]
+    pub const fn is_heavy(self) -> bool {
+        match self {
+            Self::Search | Self::Digest | Self::Export | Self::DeleteTag => true,
+            Self::List | Self::Activity => false,
+        }
+    }
+}
+
 /// An error of the journal.
 #[derive(Clone, Debug, Display, Error)]
 pub enum JournalError {

@@ -24,7 +24,7 @@ use super::{
     group_commit::{GroupCommit, PlainEntry, WriteBatch},
     message::{JournalMessage, Kind},
     published::published,
-    scheduler::{Run, Scheduler},
+    scheduler::{Load, Run, Scheduler},
 };
 
 /// Executes one message at a time on a connection that it leases from the pool. No other actor runs in its
@@ -100,8 +100,11 @@ impl Handler<WriteBatch> for JournalActor {
             self.scheduler.queue(WriteBatch);
         }
         for entry in rest {
-            let user = Some(entry.message.owner.user);
-            self.scheduler.start(entry, user);
+            let load = Load {
+                user: entry.message.owner.user,
+                is_heavy: false,
+            };
+            self.scheduler.start(entry, Some(load));
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    domain::journal::JournalError,
+    domain::journal::{Costly, JournalError},
     storage::{Pool, PoolSettings, StorageError},
 };
 use resource_server::{cause::Cause, gate::Gate, principal::UserId};
@@ -25,7 +25,7 @@ use super::{
     message::{JournalMessage, Kind},
     metrics::{JournalMetrics, JournalOutcome},
     queue::Ticket,
-    scheduler::{Scheduler, Withdrawn},
+    scheduler::{Load, Scheduler, Withdrawn},
     schema::Schema,
     settings::JournalSettings,
     shares::{Place, Shares, UsedUp, share_of},
@@ -160,7 +160,11 @@ impl ActorPool {
     ) -> Result<Result<M::Reply, JournalError>, RecvError> {
         // From this thread to the actor's and back: another thread on the way would cost two more wake-ups.
         let waiting = match M::for_group_commit(admitted) {
-            Err(admitted) => self.scheduler.start(admitted, user).map(Queued::ForActor),
+            Err(admitted) => {
+                let is_heavy = M::COSTLY.is_some_and(Costly::is_heavy);
+                let load = user.map(|user| Load { user, is_heavy });
+                self.scheduler.start(admitted, load).map(Queued::ForActor)
+            }
             Ok(entry) => match self.group_commit.join(entry) {
                 Joined::NeedsBatch(ticket) => self.start_batch(ticket),
                 Joined::Waits(ticket) => {
