@@ -72,7 +72,7 @@ fn token(text: &str) -> Option<BearerToken> {
     read.ok().map(|presentation| presentation.token)
 }
 
-/// A JWT access token: [`signing::document`].
+/// A JWT access token: `signing::document`.
 pub fn jwt(data: &[u8]) -> bool {
     let Some(document) = signing::document(data) else {
         return false;
@@ -109,7 +109,7 @@ pub fn jwt(data: &[u8]) -> bool {
     principal.is_some()
 }
 
-/// A DPoP proof: [`signing::document`].
+/// A DPoP proof: `signing::document`.
 pub fn dpop_proof(data: &[u8]) -> bool {
     const TOKEN: &str = "mF_9.B5f-4.1JqM";
     let Some(document) = signing::document(data) else {

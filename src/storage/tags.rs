@@ -124,7 +124,7 @@ macro_rules! has_room_for_a_tag {
 }
 use has_room_for_a_tag;
 
-/// Whether the user has [`MOST_TAGS`].
+/// Whether the user has [`MOST_TAGS`](crate::domain::journal::MOST_TAGS).
 fn has_all_tags(connection: &mut PgConnection, user: UserId) -> Result<bool, StorageError> {
     let has_room: bool = Statement::<Bool>::new(concat!("SELECT ", has_room_for_a_tag!()))
         .bind::<Uuid, _>(user.as_uuid())

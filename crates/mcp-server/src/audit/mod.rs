@@ -5,7 +5,7 @@
 //! *Invariants:* a line contains only what is defined here and in `docs/LOGGING.md`: no argument, no user
 //! content, no token.
 //!
-//! *Start reading at* `Event` and [`AuditLog`]; `file.rs` writes lines to a file of their own, in which
+//! *Start reading at* `Event` and `AuditLog`; `file.rs` writes lines to a file of their own, in which
 //! `chain.rs` shows what was changed.
 
 mod address;
