@@ -18,6 +18,7 @@ mod key_rotation;
 mod odd_answers;
 mod operators;
 mod revocation;
+mod revocation_orders;
 mod scopes;
 mod signed_introspection;
 mod token_cache;
