@@ -74,7 +74,8 @@ async fn who_takes_more_than_a_third_of_the_connections_is_told_so_and_others_ar
 
 #[actix_rt::test]
 async fn what_takes_too_long_says_how_to_ask_for_less_and_not_to_try_again() {
-    let app = TestApp::spawn_with(|config| config.database.pool = 12.try_into().unwrap());
+    // A ninth of them is for the heavy calls of a user, of which there are two.
+    let app = TestApp::spawn_with(|config| config.database.pool = 18.try_into().unwrap());
     let ann = app.journal("ann");
     let entry = ann.entry("One").await;
     app.database.connect().batch_execute(SLOW_ENTRIES).unwrap();
