@@ -51,7 +51,10 @@ pub fn run(options: AuditOptions) -> Result<String, String> {
         said += "\nThe lines before the first are not in these files.";
     }
     if found.torn > 0 {
-        said += &format!("\n{} lines were cut off by a crash.", found.torn);
+        said += &format!(
+            "\n{} lines are incomplete because the process crashed.",
+            found.torn
+        );
     }
     Ok(said)
 }

@@ -1,6 +1,8 @@
 //! Errors of the journal as clients read them.
 
-use crate::domain::journal::{Costly, JournalError, MOST_TAGS, MOST_TAGS_OF_AN_ENTRY};
+use crate::domain::journal::{
+    Costly, JournalError, LimitReached, MOST_TAGS, MOST_TAGS_OF_AN_ENTRY,
+};
 use mcp_server::features::tool_error::ToolError;
 
 impl From<JournalError> for ToolError {
@@ -21,18 +23,7 @@ impl From<JournalError> for ToolError {
             JournalError::ShareUsedUp => Self::ShareUsedUp {
                 message: "You have as much under way in the journal as one user may; wait until some of it is done, and send fewer calls at once".into(),
             },
-            JournalError::TooManyEntries { most } => Self::refused(format!(
-                "Your journal has {most} entries, as many as it may have. Delete entries that you no longer need, or ask whoever runs this server for more room.",
-            )),
-            JournalError::TooManyBytes { has, more, most } => Self::refused(format!(
-                "Your entries take {has} of {most} bytes, and this would take {more} more. Delete or shorten entries that you no longer need, or ask whoever runs this server for more room.",
-            )),
-            JournalError::TooManyTags => Self::refused(format!(
-                "You have {MOST_TAGS} tags, as many as a journal may have. Delete tags that you no longer need.",
-            )),
-            JournalError::TooManyTagsOfEntry => Self::refused(format!(
-                "The entry has {MOST_TAGS_OF_AN_ENTRY} tags, as many as an entry may have. Take one off first.",
-            )),
+            JournalError::LimitReached(limit) => Self::refused(limit_reached(limit)),
             JournalError::TookTooLong(what) => Self::refused(took_too_long(what)),
             JournalError::Unavailable { source } => Self::Unavailable {
                 message: "The journal cannot be reached at the moment; try again later".into(),
@@ -40,6 +31,24 @@ impl From<JournalError> for ToolError {
             },
             JournalError::Corrupt { source } => Self::Internal { source },
         }
+    }
+}
+
+/// What there is as much of as there may be, and what to do about it.
+fn limit_reached(limit: LimitReached) -> String {
+    match limit {
+        LimitReached::Entries { most } => format!(
+            "Your journal has {most} entries, as many as it may have. Delete entries that you no longer need, or ask whoever runs this server for more room.",
+        ),
+        LimitReached::Bytes { has, more, most } => format!(
+            "Your entries take {has} of {most} bytes, and this would take {more} more. Delete or shorten entries that you no longer need, or ask whoever runs this server for more room.",
+        ),
+        LimitReached::Tags => format!(
+            "You have {MOST_TAGS} tags, as many as a journal may have. Delete tags that you no longer need.",
+        ),
+        LimitReached::TagsOfEntry => format!(
+            "The entry has {MOST_TAGS_OF_AN_ENTRY} tags, as many as an entry may have. Take one off first.",
+        ),
     }
 }
 

@@ -316,6 +316,33 @@ impl Costly {
     }
 }
 
+/// What of a journal is as much as there may be.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub enum LimitReached {
+    /// The user has as many entries as one may have.
+    #[display("the user has as many entries as one may have")]
+    Entries {
+        /// How many.
+        most: i64,
+    },
+    /// The texts of the user's entries would be longer than they may be together.
+    #[display("the user's entries would be too long together")]
+    Bytes {
+        /// How long they are, in bytes.
+        has: i64,
+        /// How many bytes the write would add.
+        more: i64,
+        /// How long they may be.
+        most: i64,
+    },
+    /// The user has [`MOST_TAGS`].
+    #[display("the user has as many tags as one may have")]
+    Tags,
+    /// The entry has [`MOST_TAGS_OF_AN_ENTRY`].
+    #[display("the entry has as many tags as one may have")]
+    TagsOfEntry,
+}
+
 /// An error of the journal.
 #[derive(Clone, Debug, Display, Error)]
 pub enum JournalError {
@@ -340,28 +367,9 @@ pub enum JournalError {
     /// The user has as much under way as one user may; try again when some of it is done.
     #[display("the user has as much under way as one user may")]
     ShareUsedUp,
-    /// The user has as many entries as one may have.
-    #[display("the user has as many entries as one may have")]
-    TooManyEntries {
-        /// How many.
-        most: i64,
-    },
-    /// The texts of the user's entries would be longer than they may be together.
-    #[display("the user's entries would be too long together")]
-    TooManyBytes {
-        /// How long they are, in bytes.
-        has: i64,
-        /// How many bytes the write would add.
-        more: i64,
-        /// How long they may be.
-        most: i64,
-    },
-    /// The user has [`MOST_TAGS`].
-    #[display("the user has as many tags as one may have")]
-    TooManyTags,
-    /// The entry has [`MOST_TAGS_OF_AN_ENTRY`].
-    #[display("the entry has as many tags as one may have")]
-    TooManyTagsOfEntry,
+    /// The write would exceed what a journal may hold.
+    #[display("{_0}")]
+    LimitReached(#[error(not(source))] LimitReached),
     /// It took longer than a statement may. Asked for again it would take as long.
     #[display("the statement took too long")]
     TookTooLong(#[error(not(source))] Costly),

@@ -270,10 +270,7 @@ fn outcome<T>(reply: &Result<T, JournalError>) -> JournalOutcome {
             | JournalError::NoSuchExport
             | JournalError::TagNameTaken
             | JournalError::IdempotencyKeyReused
-            | JournalError::TooManyEntries { .. }
-            | JournalError::TooManyBytes { .. }
-            | JournalError::TooManyTags
-            | JournalError::TooManyTagsOfEntry,
+            | JournalError::LimitReached(_),
         ) => JournalOutcome::Refused,
         Err(JournalError::Busy | JournalError::ShareUsedUp) => JournalOutcome::Busy,
         Err(JournalError::TookTooLong(_)) => JournalOutcome::TookTooLong,

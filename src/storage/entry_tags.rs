@@ -6,7 +6,9 @@ use diesel::{
     sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid},
 };
 
-use crate::domain::journal::{EntryId, EntryTag, MOST_TAGS_OF_AN_ENTRY, TagId, TagName};
+use crate::domain::journal::{
+    EntryId, EntryTag, LimitReached, MOST_TAGS_OF_AN_ENTRY, TagId, TagName,
+};
 use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
@@ -14,7 +16,7 @@ use super::{error::StorageError, statement::Statement, time};
 /// Adds a tag to an entry. Succeeds if the entry has it already.
 ///
 /// # Errors
-/// `NotFound` if the user has no such entry or no such tag, `TooManyTagsOfEntry`.
+/// `NotFound` if the user has no such entry or no such tag, `LimitReached`.
 pub fn add_tag_to_entry(
     connection: &mut PgConnection,
     user: UserId,
@@ -47,7 +49,9 @@ pub fn add_tag_to_entry(
     .get_result(connection)?;
     let entry_title = row.entry_title.ok_or(StorageError::no_entry(entry_id))?;
     let name = row.tag_name.ok_or(StorageError::no_tag(tag_id))?;
-    let created_at = row.created_at.ok_or(StorageError::TooManyTagsOfEntry)?;
+    let created_at = row
+        .created_at
+        .ok_or(StorageError::LimitReached(LimitReached::TagsOfEntry))?;
     Ok(EntryTag {
         entry_id,
         tag: TagName { id: tag_id, name },

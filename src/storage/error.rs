@@ -5,7 +5,7 @@ use std::error::Error as _;
 use derive_more::{Display, Error};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use crate::domain::journal::{EntryId, JournalError, TagId};
+use crate::domain::journal::{EntryId, JournalError, LimitReached, TagId};
 use resource_server::cause::Cause;
 
 /// Why a query has no result.
@@ -23,28 +23,9 @@ pub enum StorageError {
         /// Which constraint.
         constraint: Constraint,
     },
-    /// The user has as many entries as one may have.
-    #[display("the user has as many entries as one may have")]
-    TooManyEntries {
-        /// How many.
-        most: i64,
-    },
-    /// The texts of the user's entries would be longer than they may be together.
-    #[display("the user's entries would be too long together")]
-    TooManyBytes {
-        /// How long they are, in bytes.
-        has: i64,
-        /// How many bytes the write would add.
-        more: i64,
-        /// How long they may be.
-        most: i64,
-    },
-    /// The user has as many tags as one may have.
-    #[display("the user has as many tags as one may have")]
-    TooManyTags,
-    /// The entry has as many tags as one may have.
-    #[display("the entry has as many tags as one may have")]
-    TooManyTagsOfEntry,
+    /// The write would exceed what a journal may hold.
+    #[display("{_0}")]
+    LimitReached(#[error(not(source))] LimitReached),
     /// The database cannot be reached, is starting or stopping, took too long, or broke off.
     #[display("the database is unavailable")]
     Unavailable {
@@ -163,12 +144,7 @@ impl From<StorageError> for JournalError {
             StorageError::Conflict {
                 constraint: Constraint::IdempotencyKey,
             } => Self::IdempotencyKeyReused,
-            StorageError::TooManyEntries { most } => Self::TooManyEntries { most },
-            StorageError::TooManyBytes { has, more, most } => {
-                Self::TooManyBytes { has, more, most }
-            }
-            StorageError::TooManyTags => Self::TooManyTags,
-            StorageError::TooManyTagsOfEntry => Self::TooManyTagsOfEntry,
+            StorageError::LimitReached(limit) => Self::LimitReached(limit),
             StorageError::Unavailable { source } => Self::Unavailable { source },
             StorageError::Corrupt { source } => Self::Corrupt { source },
         }

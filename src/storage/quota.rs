@@ -8,7 +8,7 @@ use diesel::{
     sql_types::{BigInt, Text, Uuid},
 };
 
-use crate::domain::journal::{JournalOwner, NewEntry, Quota, Usage};
+use crate::domain::journal::{JournalOwner, LimitReached, NewEntry, Quota, Usage};
 use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement};
@@ -168,15 +168,15 @@ impl Counted {
             bytes: has_bytes,
         } = self.usage;
         if has_entries.saturating_add(entries) > self.most_entries {
-            NoRoom::Full(StorageError::TooManyEntries {
+            NoRoom::Full(StorageError::LimitReached(LimitReached::Entries {
                 most: self.most_entries,
-            })
+            }))
         } else if has_bytes.saturating_add(bytes) > self.most_bytes {
-            NoRoom::Full(StorageError::TooManyBytes {
+            NoRoom::Full(StorageError::LimitReached(LimitReached::Bytes {
                 has: has_bytes,
                 more: bytes,
                 most: self.most_bytes,
-            })
+            }))
         } else {
             NoRoom::Again
         }

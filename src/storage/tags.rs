@@ -8,7 +8,9 @@ use diesel::{
 };
 
 use crate::domain::{
-    journal::{IdempotencyKey, JournalOwner, NewTag, Tag, TagChanges, TagId, TagName, fold},
+    journal::{
+        IdempotencyKey, JournalOwner, LimitReached, NewTag, Tag, TagChanges, TagId, TagName, fold,
+    },
     page::{NameCursor, Page, PageRequest},
 };
 use resource_server::principal::UserId;
@@ -24,7 +26,7 @@ use super::{
 /// Makes a tag. With a key it does so once: a repeat is given the first result.
 ///
 /// # Errors
-/// `Conflict` if the user has a tag of that name, or the key was used with other arguments; `TooManyTags`.
+/// `Conflict` if the user has a tag of that name, or the key was used with other arguments; `LimitReached`.
 pub fn create_tag(
     connection: &mut PgConnection,
     owner: &JournalOwner,
@@ -86,7 +88,7 @@ pub fn create_tag(
     let created = created.or(remembered.map(|first| (first.id, first.created_at)));
     let Some((id, created_at)) = created else {
         return Err(if has_all_tags(connection, owner.user)? {
-            StorageError::TooManyTags
+            StorageError::LimitReached(LimitReached::Tags)
         } else {
             StorageError::conflict(Constraint::TagName)
         });

@@ -3,8 +3,8 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use epicme::{
     domain::journal::{
-        EntryChanges, EntryId, JournalError, JournalOwner, MOST_TAGS, MOST_TAGS_OF_AN_ENTRY,
-        NewEntry, Quota, TagId, Usage,
+        EntryChanges, EntryId, JournalError, JournalOwner, LimitReached, MOST_TAGS,
+        MOST_TAGS_OF_AN_ENTRY, NewEntry, Quota, TagId, Usage,
     },
     journal::{
         AddTagToEntry, CreateEntry, DeleteEntry, GetEntry, GetUsage, JournalSettings, UpdateEntry,
@@ -111,9 +111,14 @@ async fn writes_at_once_do_not_exceed_the_limit_of_entries() {
     });
     let others = (0..8).map(|_| journal.ask(create_entry(&bob, entry("his"), None)));
     let (written, others) = futures_util::join!(join_all(writes), join_all(others));
-    let full = written
-        .iter()
-        .filter(|reply| matches!(reply, Err(JournalError::TooManyEntries { most: 10 })));
+    let full = written.iter().filter(|reply| {
+        matches!(
+            reply,
+            Err(JournalError::LimitReached(LimitReached::Entries {
+                most: 10
+            }))
+        )
+    });
     assert_eq!(full.count(), 20, "{written:?}");
     assert!(others.iter().all(Result::is_ok), "{others:?}");
     assert_eq!(usage(&journal, &ann).await.0, 10);
@@ -153,11 +158,11 @@ async fn writes_at_once_do_not_exceed_the_limit_of_bytes() {
     assert!(
         matches!(
             longer,
-            Err(JournalError::TooManyBytes {
+            Err(JournalError::LimitReached(LimitReached::Bytes {
                 has: 1_000,
                 more: 1,
                 most: 1_000
-            })
+            }))
         ),
         "{longer:?}"
     );
@@ -183,7 +188,10 @@ async fn a_repeat_of_a_write_is_answered_even_if_the_journal_is_full() {
     let other = journal
         .ask(create_entry(&ann, entry("keyed"), key("l", 1)))
         .await;
-    assert!(matches!(other, Err(JournalError::TooManyEntries { .. })));
+    assert!(matches!(
+        other,
+        Err(JournalError::LimitReached(LimitReached::Entries { .. }))
+    ));
 }
 
 #[actix_rt::test]
@@ -210,7 +218,10 @@ async fn a_journal_of_before_there_were_counts_is_counted_with_the_next_write() 
     journal.entry(&ann, entry("three")).await;
     assert_eq!(usage(&journal, &ann).await, stored(&journal));
     let fourth = journal.ask(create_entry(&ann, entry("four"), None)).await;
-    assert!(matches!(fourth, Err(JournalError::TooManyEntries { .. })));
+    assert!(matches!(
+        fourth,
+        Err(JournalError::LimitReached(LimitReached::Entries { .. }))
+    ));
 }
 
 #[actix_rt::test]
@@ -258,7 +269,7 @@ async fn tags_and_their_links_are_bounded_in_number() {
     for key in [None, key("k", 1)] {
         let refused = journal.ask(create_tag(&ann, "another", key)).await;
         assert!(
-            matches!(refused, Err(JournalError::TooManyTags)),
+            matches!(refused, Err(JournalError::LimitReached(LimitReached::Tags))),
             "{refused:?}"
         );
     }
@@ -281,7 +292,10 @@ async fn tags_and_their_links_are_bounded_in_number() {
     };
     let refused = journal.ask(add(first)).await;
     assert!(
-        matches!(refused, Err(JournalError::TooManyTagsOfEntry)),
+        matches!(
+            refused,
+            Err(JournalError::LimitReached(LimitReached::TagsOfEntry))
+        ),
         "{refused:?}"
     );
     // One that it has can be added again.

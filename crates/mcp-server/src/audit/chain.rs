@@ -1,8 +1,9 @@
 //! The chain of the lines of an audit file: each has a number, the hash of the line before it, and its own hash.
 //!
 //! A line is a JSON object that ends with `,"seq":N,"prev":"HASH","hash":"HASH"}`. The hash is that of everything
-//! before `,"hash"`, by SHA-256, or by HMAC-SHA-256 (RFC 2104) if there is a key. Without a key it shows mistakes, and
-//! whoever can write to the file can write a whole new chain; with a key only who has it can.
+//! before `,"hash"`, by SHA-256, or by HMAC-SHA-256 (RFC 2104) if there is a key. Without a key, the chain
+//! shows accidental changes only: whoever can write to the file can also write a new chain. With a key, only the
+//! holders of the key can.
 
 use std::fmt::Write;
 
@@ -54,8 +55,8 @@ pub(super) fn append(out: &mut Vec<u8>, object: &[u8], last: Link, key: Option<&
     Link { sequence, hash }
 }
 
-/// Takes a line apart, without its line break. `None` if it is no line of an audit file. Values are strings in which
-/// quotes are escaped, so nothing in them looks like the end of the line.
+/// Parses a line, without its line break. `None` if it is not a line of an audit file. Quotes within values are
+/// escaped, so no value can look like the end of the line.
 pub(super) fn read(line: &[u8]) -> Option<Chained<'_>> {
     let (body, hash) = strip_hash(line.strip_suffix(b"}")?, b",\"hash\":\"")?;
     let (start, previous) = strip_hash(body, b",\"prev\":\"")?;
@@ -80,7 +81,7 @@ impl Chained<'_> {
         hash(self.body, key) == self.link.hash
     }
 
-    /// Whether the line says that the end of the file before it was cut off.
+    /// Whether the line records that the previous line is incomplete.
     pub(super) fn tells_of_a_torn_line(&self) -> bool {
         let mark = b",\"event\":\"log\",\"outcome\":\"torn\"";
         self.body.windows(mark.len()).any(|part| part == mark)

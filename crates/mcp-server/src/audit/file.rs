@@ -339,7 +339,7 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// The link of the last line of a file, and whether something that is no line stands behind it.
+/// The link of the last complete line of a file, and whether incomplete text follows that line.
 fn last_link(file: &mut File) -> io::Result<(Link, bool)> {
     let length = file.metadata()?.len();
     let start = length.saturating_sub(TAIL);

@@ -82,7 +82,7 @@ fn the_chain_goes_on_after_a_restart_and_across_rotated_files() {
         (both.lines, both.first, both.last, both.torn),
         (10, 1, 10, 0)
     );
-    // Of the newer file alone, the beginning is told.
+    // The newer file alone begins with a later number, which the result shows.
     let newer = verified(&[&current]).unwrap();
     assert_eq!((newer.lines, newer.first, newer.last), (3, 8, 10));
 }

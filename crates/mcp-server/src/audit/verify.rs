@@ -25,7 +25,7 @@ pub struct Verified {
     pub last: u64,
     /// The hash of the last line, in hexadecimal.
     pub hash: String,
-    /// How many lines were cut off by a crash. Their end is lost, and the line after each says so.
+    /// How many lines are incomplete because the process crashed while it wrote them. The line after each records it.
     pub torn: u64,
 }
 

@@ -15,12 +15,7 @@ use actix_rt::{
     task::JoinHandle,
     time::sleep,
 };
-use actix_service::ServiceFactory;
-use actix_web::{
-    App,
-    body::MessageBody,
-    dev::{ServerHandle, ServiceRequest, ServiceResponse},
-};
+use actix_web::{App, dev::ServerHandle};
 use derive_more::{Display, Error};
 use futures_util::future::select;
 use tokio::time::timeout;
@@ -184,12 +179,16 @@ impl Bound {
         let metrics = self.metrics.map(|listener| {
             let service = self.service.clone();
             let routes = move || App::new().configure(service.configure_metrics());
-            SideServer::start(listener, small(MOST_SCRAPERS), routes)
+            let address = listener.local_addr()?;
+            let server = serve(listener, small(MOST_SCRAPERS), routes)?;
+            io::Result::Ok(SideServer::start(address, server))
         });
         let admin = self.admin.map(|listener| {
             let service = self.service.clone();
             let routes = move || App::new().configure(service.configure_operators());
-            SideServer::start(listener, small(MOST_OPERATORS), routes)
+            let address = listener.local_addr()?;
+            let server = serve(listener, small(MOST_OPERATORS), routes)?;
+            io::Result::Ok(SideServer::start(address, server))
         });
         Ok(Running {
             service: self.service,
@@ -305,27 +304,10 @@ impl Drained {
 }
 
 impl SideServer {
-    /// One thread is enough: a few programs ask, now and then.
-    fn start<T, B>(
-        listener: TcpListener,
-        serving: Serving,
-        routes: impl Fn() -> App<T> + Send + Clone + 'static,
-    ) -> io::Result<Self>
-    where
-        T: ServiceFactory<
-                ServiceRequest,
-                Config = (),
-                Response = ServiceResponse<B>,
-                Error = actix_web::Error,
-                InitError = (),
-            > + 'static,
-        B: MessageBody + 'static,
-    {
-        let address = listener.local_addr()?;
-        let server = serve(listener, serving, routes)?;
+    fn start(address: SocketAddr, server: actix_server::Server) -> Self {
         let handle = server.handle();
         actix_rt::spawn(server);
-        Ok(Self { handle, address })
+        Self { handle, address }
     }
 }
 
