@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use resource_server::fingerprint::fingerprint;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Answer, Ask, Reply, TestApp, lines_with};
+use crate::support::{ALL, Answer, Ask, Reply, TestApp, lines_of_all_tests_with, lines_with};
 
 /// A text that occurs in no other test.
 const SECRET: &str = "zq5-private-thought";
@@ -358,7 +358,7 @@ async fn nothing_but_what_is_listed_gets_in() {
         ids.push(reply.header("x-request-id").unwrap().to_owned());
     }
     // Every line of every test that ran until now, too.
-    let lines = lines_with("INFO audit ");
+    let lines = lines_of_all_tests_with("INFO audit ");
     assert!(ids.iter().filter(|id| !lines_with(id).is_empty()).count() == ids.len());
     let mut events = BTreeMap::new();
     for line in &lines {

@@ -1,8 +1,10 @@
 //! The log of this process, kept so that tests can look for what must not be in it.
 
 use std::{
+    cell::Cell,
     fmt::Write,
-    sync::{Mutex, Once},
+    mem,
+    sync::{Arc, Mutex, Once},
 };
 
 use log::{
@@ -10,7 +12,25 @@ use log::{
     kv::{Error, Key, Value, VisitSource},
 };
 
-static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static LINES: Mutex<Lines> = Mutex::new(Lines {
+    whole: Vec::new(),
+    last: Vec::new(),
+});
+
+/// The lines of a chunk.
+const CHUNK: usize = 1_024;
+
+/// Every line so far, in chunks that can be read while others are written: a server waits for the lock with each
+/// of its lines, and reading all lines takes long.
+struct Lines {
+    whole: Vec<Arc<Vec<String>>>,
+    last: Vec<String>,
+}
+
+thread_local! {
+    /// The lines that were there when the test of this thread began.
+    static BEFORE: Cell<Option<usize>> = const { Cell::new(None) };
+}
 
 struct Keeper;
 
@@ -35,6 +55,30 @@ impl Log for Keeper {
     fn flush(&self) {}
 }
 
+impl Lines {
+    fn push(&mut self, line: String) {
+        self.last.push(line);
+        if self.last.len() == CHUNK {
+            let chunk = mem::replace(&mut self.last, Vec::with_capacity(CHUNK));
+            self.whole.push(Arc::new(chunk));
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.whole.len() * CHUNK + self.last.len()
+    }
+
+    fn snapshot_from(&self, chunk: usize) -> Vec<Arc<Vec<String>>> {
+        let last = Arc::new(self.last.clone());
+        self.whole
+            .iter()
+            .skip(chunk)
+            .cloned()
+            .chain([last])
+            .collect()
+    }
+}
+
 struct Pairs<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for Pairs<'_> {
@@ -50,13 +94,28 @@ pub(super) fn capture() {
         log::set_boxed_logger(Box::new(Keeper)).unwrap();
         log::set_max_level(LevelFilter::Debug);
     });
+    if BEFORE.get().is_none() {
+        BEFORE.set(Some(LINES.lock().unwrap().count()));
+    }
+}
+
+/// Every line with this text in it since the first server of this test started, of all tests that run meanwhile.
+pub(crate) fn lines_with(text: &str) -> Vec<String> {
+    lines_after(BEFORE.get().unwrap_or_default(), text)
 }
 
 /// Every line so far with this text in it, of all tests of this process.
-pub(crate) fn lines_with(text: &str) -> Vec<String> {
-    let lines = LINES.lock().unwrap();
-    lines
+pub(crate) fn lines_of_all_tests_with(text: &str) -> Vec<String> {
+    lines_after(0, text)
+}
+
+fn lines_after(before: usize, text: &str) -> Vec<String> {
+    let whole = before / CHUNK;
+    let chunks = LINES.lock().unwrap().snapshot_from(whole);
+    chunks
         .iter()
+        .flat_map(|chunk| chunk.iter())
+        .skip(before - whole * CHUNK)
         .filter(|line| line.contains(text))
         .cloned()
         .collect()

@@ -38,7 +38,7 @@ pub(crate) use events::{Events, patiently};
 pub(crate) use features::{Feature, Kind, names_for, scope_table, tools_for};
 pub(crate) use issuer::{Answer, Issuer, KEYS, Seen};
 pub(crate) use journal::{ALL, Journal, redacted};
-pub(crate) use log::{lines_with, log_contains};
+pub(crate) use log::{lines_of_all_tests_with, lines_with, log_contains};
 pub(crate) use metrics::{metrics_at, scraped};
 pub(crate) use program::{Program, epicme, said};
 pub(crate) use revisions::{Client, ERAS, MODERN, OLDEST, REVISIONS, asked_for, untitled};
