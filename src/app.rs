@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::{
     config::Config,
     domain::activity::EndedCall,
-    journal::{JournalHandle, JournalSettings},
+    journal::{DatabaseBus, JournalHandle, JournalSettings},
     prompts, resources, scopes, tools,
 };
 use mcp_server::{
@@ -38,6 +38,9 @@ use resource_server::clock::Clock;
 use self::settings::{info, journal_health, journal_settings, server};
 
 pub use mcp_server::server::{DrainOverdue, TimeLimits, listen};
+
+/// How long the start waits for the bus, so that no stream is open before it listens.
+const BUS_ATTEMPT: Duration = Duration::from_secs(1);
 
 /// Why a running server must stop.
 #[derive(Clone, Debug, Display, PartialEq, Eq)]
@@ -136,7 +139,17 @@ impl App {
         journal.start_cleanup();
         let features = other_features.unwrap_or_else(|| features(&journal));
         let recorded = journal.clone();
-        let server = server(config)
+        let bus = config.database.bus.then(|| {
+            let database = &config.database;
+            DatabaseBus::new(
+                database
+                    .direct_url
+                    .as_ref()
+                    .unwrap_or(&database.url)
+                    .clone(),
+            )
+        });
+        let mut server = server(config)
             .features(features)
             .changes(changes)
             .replay_store(Arc::new(journal.clone()))
@@ -146,9 +159,15 @@ impl App {
             .metrics(Arc::new(journal.clone()))
             .time_limits(time_limits)
             .clock(clock);
-        let running = server.listen(listener).map_err(io::Error::from)?;
+        if let Some(bus) = &bus {
+            server = server.bus(Arc::new(bus.clone()));
+        }
+        let bound = server.listen(listener).map_err(io::Error::from)?;
+        if let Some(bus) = bus {
+            bus.has_tried(BUS_ATTEMPT);
+        }
         Ok(Self {
-            running: running.start()?,
+            running: bound.start()?,
             journal,
             drain,
             changes_arbiter,

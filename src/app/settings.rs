@@ -10,7 +10,7 @@ use crate::{
     domain::journal::{JournalError, Quota},
     journal::{
         AddRevocation, JournalHandle, JournalMessage, JournalSettings, ListRevocations, Ping,
-        RemoveRevocation, SchemaCheck, UseRequestState,
+        ReadRevocationChanges, RemoveRevocation, SchemaCheck, UseRequestState,
     },
     scopes,
 };
@@ -34,7 +34,8 @@ use resource_server::{
     limits::RateLimits,
     principal::UserId,
     revocation::{
-        RevocationOrder, RevocationStore, RevocationTarget, StoreFuture, StoredRevocation,
+        ChangesPage, Mark, RevocationOrder, RevocationStore, RevocationTarget, StoreFuture,
+        StoredRevocation,
     },
 };
 
@@ -153,10 +154,10 @@ pub(super) fn server(config: Config) -> Server {
     server
 }
 
-/// The open files that the journal needs: a connection to PostgreSQL for each actor, and one that a check of its
-/// health or a migration may open besides.
+/// The open files that the journal needs: a connection to PostgreSQL for each actor, one for the bus, and one that a
+/// check of its health or a migration may open besides.
 fn open_files(database: &DatabaseConfig) -> usize {
-    usize::try_from(database.pool.get()).unwrap_or(usize::MAX) + 4
+    usize::try_from(database.pool.get()).unwrap_or(usize::MAX) + 5
 }
 
 fn memory_limits(memory: MemoryConfig) -> MemoryLimits {
@@ -277,6 +278,10 @@ impl RevocationStore for JournalHandle {
 
     fn page(&self, before: Option<i64>, most: usize) -> StoreFuture<Vec<StoredRevocation>> {
         keep(self, ListRevocations { before, most })
+    }
+
+    fn changes(&self, since: Option<Mark>, most: usize) -> StoreFuture<ChangesPage> {
+        keep(self, ReadRevocationChanges { since, most })
     }
 }
 

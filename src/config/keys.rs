@@ -139,6 +139,15 @@ keys! {
 
             /// Whether to run pending migrations at start: on or off.
             migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;
+
+            /// Whether this process exchanges changes and revocations with other processes on the same database,
+            /// over a connection of its own (LISTEN and NOTIFY): on or off. Off is for a single process.
+            bus: Key::new("EPICME_BUS", "ON|OFF").default("on") => Switch;
+
+            /// URL of the same database that leads to PostgreSQL itself, if DATABASE_URL leads to a pooler that
+            /// lends connections for single transactions. It is used for EPICME_BUS.
+            direct_url: Key::secret("EPICME_DATABASE_DIRECT_URL", "URL")
+                => Optional(Secret(rules::database_url), "(not set: DATABASE_URL is used)");
         }
         .. { url: database_url(reader).map(|database| database.url), unreachable_at_start: Some(false) }
     }

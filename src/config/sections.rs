@@ -208,6 +208,10 @@ pub struct DatabaseConfig {
     pub quota_bytes: u64,
     /// Whether pending migrations run at start.
     pub migrate: bool,
+    /// Whether the process exchanges changes and revocations with others that share the database.
+    pub bus: bool,
+    /// A libpq URL that leads to PostgreSQL itself; `None` if `url` does.
+    pub direct_url: Option<SecretString>,
     /// Whether it was unreachable at start. Its schema is then checked once it can be reached, and nothing
     /// uses it before. No key sets this; `serve` finds out.
     pub unreachable_at_start: bool,

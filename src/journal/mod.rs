@@ -15,6 +15,7 @@ mod activity_counts;
 mod actor;
 mod actor_pool;
 mod admission;
+mod bus;
 mod cancellation;
 mod cleanup;
 mod group_commit;
@@ -29,14 +30,15 @@ mod schema;
 mod settings;
 mod shares;
 
+pub use bus::DatabaseBus;
 pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
     AddRevocation, AddTagToEntry, AppendToExport, BeginExport, CreateEntry, CreateTag, DeleteEntry,
     DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, GetUsage,
     HasEntries, ListActivity, ListClients, ListEntries, ListRevocations, ListTags, NextEntries,
-    NextTags, Ping, ReadExportPart, RemoveRevocation, RemoveTagFromEntry, SearchEntries,
-    SuggestEntries, SuggestTags, UpdateEntry, UpdateTag, UseRequestState,
+    NextTags, Ping, ReadExportPart, ReadRevocationChanges, RemoveRevocation, RemoveTagFromEntry,
+    SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag, UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
 pub use schema::SchemaCheck;

@@ -9,7 +9,7 @@ use super::{error::StorageError, statement::Statement};
 
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
 /// another statement has locked.
-const STATEMENTS: [(i64, &str); 6] = [
+const STATEMENTS: [(i64, &str); 7] = [
     (
         1_000,
         "DELETE FROM idempotency_keys
@@ -64,6 +64,15 @@ const STATEMENTS: [(i64, &str); 6] = [
             SELECT id FROM revocations
              WHERE kind <> 'token' AND ordered_by <> 'operator'
                AND revoked_at <= now() - interval '90 days'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    // Every process reads what was lifted within seconds, or at its start knows of nothing that was.
+    (
+        1_000,
+        "DELETE FROM revocations
+      WHERE id IN (
+            SELECT id FROM revocations
+             WHERE lifted_at <= now() - interval '7 days'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
 ];

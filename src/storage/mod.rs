@@ -25,6 +25,7 @@ pub mod exports;
 pub mod housekeeping;
 mod idempotency;
 mod migrations;
+mod notifications;
 mod pool;
 pub mod quota;
 pub mod request_states;
@@ -40,6 +41,7 @@ mod time;
 pub use cancel::{Backend, Canceller};
 pub use error::{Constraint, Missing, StorageError};
 pub use migrations::{migrate, pending_migrations, revert_all_migrations};
+pub use notifications::{LONGEST as NOTIFICATION_LONGEST, Notifications};
 pub use pool::{Lease, Pool, PoolSettings, ping};
 
 /// A connection to PostgreSQL, as every query function borrows it.

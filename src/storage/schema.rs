@@ -98,6 +98,8 @@ diesel::table! {
         ordered_by -> Text,
         revoked_at -> Timestamptz,
         until -> Nullable<Timestamptz>,
+        lifted_at -> Nullable<Timestamptz>,
+        changed_in -> BigInt,
     }
 }
 

@@ -9,4 +9,5 @@ mod journal;
 mod legacy;
 mod mcp;
 mod ops;
+mod processes;
 mod support;

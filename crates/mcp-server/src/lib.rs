@@ -14,6 +14,7 @@
 
 pub mod audit;
 mod budgets;
+pub mod bus;
 mod connections;
 mod dispatch;
 pub mod features;

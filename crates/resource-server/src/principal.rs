@@ -5,6 +5,7 @@ use std::{
     hash::{Hash, Hasher},
 };
 
+use serde::{Deserialize, Serialize};
 use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{clock::Timestamp, scope::ScopeSet};
@@ -149,7 +150,8 @@ pub struct Owner {
 }
 
 /// The id of a user. It is derived from issuer and subject, so that it needs no look-up.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct UserId(Uuid);
 
 impl UserId {

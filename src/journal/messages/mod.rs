@@ -24,6 +24,6 @@ pub use exports::{
 };
 pub use lists::{DigestEntries, ListEntries, SearchEntries, SuggestEntries, SuggestTags};
 pub use request_states::UseRequestState;
-pub use revocations::{AddRevocation, ListRevocations, RemoveRevocation};
+pub use revocations::{AddRevocation, ListRevocations, ReadRevocationChanges, RemoveRevocation};
 pub use tags::{CreateTag, DeleteTag, GetTag, ListTags, UpdateTag};
 pub use upkeep::{DeleteExpired, Ping};

@@ -9,7 +9,7 @@ use crate::{
 };
 use resource_server::{
     principal::UserId,
-    revocation::{RevocationOrder, RevocationTarget, StoredRevocation},
+    revocation::{ChangesPage, Mark, RevocationOrder, RevocationTarget, StoredRevocation},
 };
 
 use crate::journal::message::{JournalMessage, Kind};
@@ -74,5 +74,30 @@ impl JournalMessage for ListRevocations {
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         let most = i64::try_from(self.most).unwrap_or(i64::MAX);
         revocations::page(connection, self.before, most)
+    }
+}
+
+/// Read what has changed since a mark, the oldest first; without one, everything.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<ChangesPage, JournalError>")]
+pub struct ReadRevocationChanges {
+    /// From where to read on.
+    pub since: Option<Mark>,
+    /// How many at most.
+    pub most: usize,
+}
+
+impl JournalMessage for ReadRevocationChanges {
+    type Reply = ChangesPage;
+    const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::Revocations;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        let most = i64::try_from(self.most).unwrap_or(i64::MAX);
+        revocations::changes(connection, self.since.as_ref(), most)
     }
 }

@@ -1,8 +1,9 @@
 //! The real server on a real port, with an issuer and a database of its own.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{
+        Arc,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -42,7 +43,7 @@ pub(crate) struct TestApp {
     pub(crate) clock: Clock,
     pub(crate) http: reqwest::Client,
     stop: Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>,
-    pub(crate) database: TestDatabase,
+    pub(crate) database: Arc<TestDatabase>,
 }
 
 impl TestApp {
@@ -72,9 +73,45 @@ impl TestApp {
         timeouts: TimeLimits,
     ) -> Self {
         log::capture();
-        let database = TestDatabase::new();
+        let database = Arc::new(TestDatabase::new());
         let issuer_listener = app::listen(([127, 0, 0, 1], 0).into()).unwrap();
         let issuer = Issuer::new(issuer_listener.local_addr().unwrap());
+        // Far from now, so that nothing passes which compares the app's time with the machine's; and
+        // ahead of it, so that the database finds nothing to have expired.
+        let clock = Clock::manual(DateTime::from_timestamp(1_911_729_600, 0).unwrap());
+        Self::start_on(
+            database,
+            issuer,
+            Some(issuer_listener),
+            clock,
+            edit,
+            features,
+            timeouts,
+        )
+    }
+
+    /// Another instance of the server, with the same database, issuer and clock, and the sealing keys of neither.
+    pub(crate) fn beside(&self, edit: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(
+            Arc::clone(&self.database),
+            self.issuer.clone(),
+            None,
+            self.clock.clone(),
+            edit,
+            None,
+            TimeLimits::default(),
+        )
+    }
+
+    fn start_on(
+        database: Arc<TestDatabase>,
+        issuer: Issuer,
+        issuer_listener: Option<TcpListener>,
+        clock: Clock,
+        edit: impl FnOnce(&mut Config),
+        features: Option<Features>,
+        timeouts: TimeLimits,
+    ) -> Self {
         let listener = app::listen(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let options =
@@ -84,23 +121,22 @@ impl TestApp {
         config.http.workers = 1.try_into().unwrap();
         config.database.pool = 2.try_into().unwrap();
         edit(&mut config);
-        // Far from now, so that nothing passes which compares the app's time with the machine's; and
-        // ahead of it, so that the database finds nothing to have expired.
-        let clock = Clock::manual(DateTime::from_timestamp(1_911_729_600, 0).unwrap());
         let (stop, stopped) = oneshot::channel();
         let (started, has_started) = mpsc::channel();
         let thread = thread::spawn({
             let (issuer, clock) = (issuer.clone(), clock.clone());
             move || {
                 System::new().block_on(async move {
-                    let issuer = issuer.serve(issuer_listener);
+                    let issuer = issuer_listener.map(|listener| issuer.serve(listener));
                     let app = App::start_with(config, listener, clock, features, timeouts).unwrap();
                     started
                         .send((app.metrics_address(), app.admin_address()))
                         .unwrap();
                     let _ = stopped.await;
                     app.stop().await.unwrap();
-                    issuer.stop(false).await;
+                    if let Some(issuer) = issuer {
+                        issuer.stop(false).await;
+                    }
                 });
             }
         });

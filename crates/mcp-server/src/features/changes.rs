@@ -1,39 +1,31 @@
 //! Changes of resources, published by URI (MCP, Resources, Subscriptions), and the actor that notifies
-//! sessions and streams.
+//! sessions and streams. What this process publishes is also told to the other processes of the server, if there is
+//! a bus.
 
 use std::{
     any::Any,
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use actix::{Actor, Addr, Context, Handler, Message, Recipient, WeakRecipient};
+use actix::{
+    Actor, Addr, AsyncContext, Context, Handler, Message, Recipient, WeakRecipient,
+    prelude::SendError,
+};
 use actix_rt::ArbiterHandle;
 use derive_more::{Debug, Display, Error};
 
+pub use super::change::Change;
+pub(crate) use super::change::Published;
+use crate::bus::Outbox;
 use resource_server::principal::UserId;
 
-/// A change that concerns one user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The contents of the resource with this URI have changed, or it was deleted
-    /// (`notifications/resources/updated`).
-    Updated(Arc<str>),
-    /// The list of resources has changed (`notifications/resources/list_changed`).
-    ListChanged,
-}
-
-impl Change {
-    /// The contents of the resource with this URI have changed, or it was deleted. The URI must be written as
-    /// the server writes it in lists and links.
-    #[must_use]
-    pub fn updated(uri: impl Into<Arc<str>>) -> Self {
-        Self::Updated(uri.into())
-    }
-}
+/// When a subscriber whose mailbox was full is asked to look again.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Publishes changes to the sessions and streams of a user. Clones publish to the same ones.
 ///
@@ -52,12 +44,15 @@ pub struct Changes {
     #[debug(skip)]
     notifier: Addr<ChangeNotifier>,
     has_subscribers: Arc<AtomicBool>,
+    /// To the other processes.
+    #[debug(skip)]
+    outbox: Arc<OnceLock<Arc<Outbox>>>,
 }
 
-/// A change, sent to one session or stream.
+/// Changes, sent to one session or stream.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct ChangePublished(pub(crate) Change);
+pub(crate) struct ChangePublished(pub(crate) Published);
 
 /// Adds a subscriber, for as long as it lives.
 #[derive(Message)]
@@ -67,12 +62,12 @@ struct Subscribe {
     subscriber: Recipient<ChangePublished>,
 }
 
-/// Notifies the subscribers of a user.
+/// Notifies the subscribers of a user, or of all users.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Publish {
-    user: UserId,
-    changes: Vec<Change>,
+    user: Option<UserId>,
+    published: Published,
     #[expect(dead_code, reason = "dropped when the subscribers have been notified")]
     guard: Box<dyn Any + Send>,
 }
@@ -90,9 +85,17 @@ const MIN_USERS_BEFORE_CLEANUP: usize = 64;
 /// again that have ended are kept. They are held weakly: a subscription keeps nothing alive.
 #[derive(Default)]
 struct Subscribers {
-    by_user: HashMap<UserId, Vec<WeakRecipient<ChangePublished>>>,
+    by_user: HashMap<UserId, Vec<Subscriber>>,
     /// The number of users after the last removal.
     subscribed: usize,
+    /// Users of whom a subscriber missed something.
+    behind: HashSet<UserId>,
+}
+
+struct Subscriber {
+    recipient: WeakRecipient<ChangePublished>,
+    /// Its mailbox was full when something was published.
+    is_behind: bool,
 }
 
 /// The notifier has stopped, which happens only at the end of the process.
@@ -115,31 +118,64 @@ impl Changes {
         Self {
             notifier,
             has_subscribers,
+            outbox: Arc::default(),
         }
     }
 
-    /// Whether there is any subscriber. If not, changes need not be computed.
+    /// From now on changes are also told to the other processes.
+    pub(crate) fn tell_others(&self, outbox: Arc<Outbox>) {
+        // A channel belongs to one server.
+        let _ = self.outbox.set(outbox);
+    }
+
+    /// Whether there may be any subscriber, here or in another process. If not, changes need not be computed.
     #[must_use]
     pub fn has_subscribers(&self) -> bool {
+        self.has_subscribers_here() || self.outbox.get().is_some()
+    }
+
+    fn has_subscribers_here(&self) -> bool {
         self.has_subscribers.load(Ordering::SeqCst)
     }
 
-    /// Notifies the sessions and streams of a user. May be called on any thread and does not wait.
+    /// Notifies the sessions and streams of a user, in all processes. May be called on any thread and does not
+    /// wait.
     pub fn publish(&self, user: UserId, changes: Vec<Change>) {
         self.publish_with_guard(user, changes, ());
     }
 
-    /// Like [`Changes::publish`]; drops `guard` after the subscribers have been notified, so that a permit
-    /// can limit how much is published at once.
+    /// Like [`Changes::publish`]; drops `guard` after the subscribers of this process have been notified, so that
+    /// a permit can limit how much is published at once.
+    pub fn publish_with_guard(&self, user: UserId, changes: Vec<Change>, guard: impl Any + Send) {
+        if changes.is_empty() {
+            return;
+        }
+        if let Some(outbox) = self.outbox.get() {
+            outbox.changes(user, &changes);
+        }
+        self.deliver(user, changes, guard);
+    }
+
+    /// Notifies the sessions and streams of a user in this process.
+    pub(crate) fn deliver(&self, user: UserId, changes: Vec<Change>, guard: impl Any + Send) {
+        self.notify(Some(user), Published::Changes(changes.into()), guard);
+    }
+
+    /// Has the sessions and streams of a user in this process, or those of all users, notify their clients of
+    /// everything to which these have subscribed.
+    pub(crate) fn deliver_anything(&self, user: Option<UserId>, guard: impl Any + Send) {
+        self.notify(user, Published::Anything, guard);
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a change has no answer to wait for; the caller's permit bounds what is sent"
     )]
-    pub fn publish_with_guard(&self, user: UserId, changes: Vec<Change>, guard: impl Any + Send) {
-        if !changes.is_empty() && self.has_subscribers() {
+    fn notify(&self, user: Option<UserId>, published: Published, guard: impl Any + Send) {
+        if self.has_subscribers_here() {
             self.notifier.do_send(Publish {
                 user,
-                changes,
+                published,
                 guard: Box::new(guard),
             });
         }
@@ -171,6 +207,16 @@ impl ChangeNotifier {
         let any = !self.subscribers.by_user.is_empty();
         self.has_subscribers.store(any, Ordering::SeqCst);
     }
+
+    /// Has those who missed something look again, as soon as they can be reached.
+    fn catch_up_later(&self, context: &mut Context<Self>) {
+        if self.subscribers.is_any_behind() {
+            context.run_later(RETRY, |notifier, context| {
+                notifier.subscribers.catch_up();
+                notifier.catch_up_later(context);
+            });
+        }
+    }
 }
 
 impl Actor for ChangeNotifier {
@@ -190,45 +236,105 @@ impl Handler<Subscribe> for ChangeNotifier {
 impl Handler<Publish> for ChangeNotifier {
     type Result = ();
 
-    fn handle(&mut self, publish: Publish, _: &mut Context<Self>) {
-        self.subscribers.notify(publish.user, &publish.changes);
+    fn handle(&mut self, publish: Publish, context: &mut Context<Self>) {
+        let was_behind = self.subscribers.is_any_behind();
+        match publish.user {
+            Some(user) => self.subscribers.notify(user, &publish.published),
+            None => self.subscribers.notify_all(&publish.published),
+        }
         self.update_has_subscribers();
+        if !was_behind {
+            self.catch_up_later(context);
+        }
     }
 }
 
 impl Subscribers {
-    fn add(&mut self, user: UserId, subscriber: WeakRecipient<ChangePublished>) {
+    fn add(&mut self, user: UserId, recipient: WeakRecipient<ChangePublished>) {
         if self.by_user.len() >= 2 * self.subscribed.max(MIN_USERS_BEFORE_CLEANUP) {
             self.by_user.retain(|_, subscribers| {
-                subscribers.retain(|subscriber| subscriber.upgrade().is_some());
+                subscribers.retain(Subscriber::lives);
                 !subscribers.is_empty()
             });
             self.subscribed = self.by_user.len();
         }
         let subscribers = self.by_user.entry(user).or_default();
-        subscribers.retain(|subscriber| subscriber.upgrade().is_some());
-        subscribers.push(subscriber);
+        subscribers.retain(Subscriber::lives);
+        subscribers.push(Subscriber {
+            recipient,
+            is_behind: false,
+        });
     }
 
-    /// Notifies every subscriber of a user and removes those that have ended. One whose mailbox is full
-    /// misses the change: nobody waits for a slow client.
-    fn notify(&mut self, user: UserId, changes: &[Change]) {
+    /// Notifies every subscriber of a user and removes those that have ended. Nobody waits for one whose mailbox
+    /// is full; it is asked to look again later.
+    fn notify(&mut self, user: UserId, published: &Published) {
         let Some(subscribers) = self.by_user.get_mut(&user) else {
             return;
         };
-        subscribers.retain(|subscriber| {
-            let Some(subscriber) = subscriber.upgrade() else {
-                return false;
-            };
-            for change in changes {
-                // Full, or ended just now.
-                let _ = subscriber.try_send(ChangePublished(change.clone()));
-            }
-            true
+        let mut any_behind = false;
+        subscribers.retain_mut(|subscriber| {
+            let lives = subscriber.notify(published);
+            any_behind |= lives && subscriber.is_behind;
+            lives
         });
         if subscribers.is_empty() {
             self.by_user.remove(&user);
         }
+        if any_behind {
+            self.behind.insert(user);
+        }
+    }
+
+    fn notify_all(&mut self, published: &Published) {
+        let users: Vec<_> = self.by_user.keys().copied().collect();
+        for user in users {
+            self.notify(user, published);
+        }
+    }
+
+    fn is_any_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
+    /// Asks those that missed something to look again.
+    fn catch_up(&mut self) {
+        for user in std::mem::take(&mut self.behind) {
+            let Some(subscribers) = self.by_user.get_mut(&user) else {
+                continue;
+            };
+            let behind = subscribers.iter_mut().filter(|one| one.is_behind);
+            let still_behind = behind.filter_map(|one| {
+                let lives = one.notify(&Published::Anything);
+                (lives && one.is_behind).then_some(())
+            });
+            if still_behind.count() > 0 {
+                self.behind.insert(user);
+            }
+        }
+    }
+}
+
+impl Subscriber {
+    fn lives(&self) -> bool {
+        self.recipient.upgrade().is_some()
+    }
+
+    /// Notifies it; returns whether it lives.
+    fn notify(&mut self, published: &Published) -> bool {
+        let Some(recipient) = self.recipient.upgrade() else {
+            return false;
+        };
+        let published = match self.is_behind {
+            true => Published::Anything,
+            false => published.clone(),
+        };
+        match recipient.try_send(ChangePublished(published)) {
+            Ok(()) => self.is_behind = false,
+            Err(SendError::Full(_)) => self.is_behind = true,
+            Err(SendError::Closed(_)) => return false,
+        }
+        true
     }
 }
 
@@ -236,13 +342,13 @@ impl Subscribers {
 mod tests {
     use super::*;
 
-    struct Subscriber;
+    struct Stream;
 
-    impl Actor for Subscriber {
+    impl Actor for Stream {
         type Context = Context<Self>;
     }
 
-    impl Handler<ChangePublished> for Subscriber {
+    impl Handler<ChangePublished> for Stream {
         type Result = ();
 
         fn handle(&mut self, _: ChangePublished, _: &mut Context<Self>) {}
@@ -251,8 +357,8 @@ mod tests {
     #[actix_rt::test]
     async fn subscribers_that_ended_are_forgotten_and_the_others_are_not() {
         let mut subscribers = Subscribers::default();
-        let add = |subscribers: &mut Subscribers, user: usize| -> Addr<Subscriber> {
-            let address = Subscriber.start();
+        let add = |subscribers: &mut Subscribers, user: usize| -> Addr<Stream> {
+            let address = Stream.start();
             let user = UserId::derive("i", &user.to_string());
             subscribers.add(user, address.clone().recipient().downgrade());
             address

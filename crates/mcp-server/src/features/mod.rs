@@ -10,6 +10,7 @@
 pub mod arguments;
 pub mod call_record;
 pub mod catalogue;
+pub(crate) mod change;
 pub mod changes;
 pub mod completion;
 mod contents;

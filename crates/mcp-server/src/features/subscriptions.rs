@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::{catalogue::Catalogue, changes::Change};
+use super::{
+    catalogue::Catalogue,
+    change::{Change, Published},
+};
 use mcp_protocol::{outgoing::notification, rpc_error::RpcError};
 use resource_server::scope::ScopeSet;
 
@@ -97,29 +100,32 @@ impl Subscriptions {
             .map(|subscription| subscription.uri.as_str())
     }
 
-    /// The notifications that a change causes. `granted` are the current scopes of the token; empty if it has
+    /// The notifications that changes cause. `granted` are the current scopes of the token; empty if it has
     /// expired.
     #[must_use]
     pub(crate) fn notifications(
         &self,
         catalogue: &Catalogue,
         granted: ScopeSet,
-        change: &Change,
+        published: &Published,
     ) -> Vec<Notification> {
         let may = |needed: ScopeSet| catalogue.scopes().require(granted, needed).is_ok();
-        match change {
-            Change::ListChanged => self
-                .list
-                .filter(|scopes| may(*scopes))
-                .map(|_| Notification::ListChanged)
-                .into_iter()
-                .collect(),
-            Change::Updated(uri) => self
-                .resources
+        let list = || self.list.filter(|scopes| may(*scopes));
+        let list = || list().map(|_| Notification::ListChanged);
+        let updated = |is_meant: &dyn Fn(&Subscription) -> bool| {
+            let meant = self.resources.iter().filter(|one| is_meant(one));
+            let meant = meant.filter(|one| may(one.scopes));
+            Vec::from_iter(meant.map(|one| Notification::Updated(one.uri.clone())))
+        };
+        match published {
+            Published::Changes(changes) => changes
                 .iter()
-                .filter(|subscription| *subscription.canonical == **uri && may(subscription.scopes))
-                .map(|subscription| Notification::Updated(subscription.uri.clone()))
+                .flat_map(|change| match change {
+                    Change::ListChanged => list().into_iter().collect(),
+                    Change::Updated(uri) => updated(&|one| *one.canonical == **uri),
+                })
                 .collect(),
+            Published::Anything => updated(&|_| true).into_iter().chain(list()).collect(),
         }
     }
 }
@@ -150,6 +156,8 @@ impl Notification {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::samples::catalogue;
 
@@ -163,7 +171,10 @@ mod tests {
             subscriptions.add(&catalogue, granted, uri).unwrap();
         }
         assert!(subscriptions.add_list(&catalogue, granted));
-        let notified = |granted, change| subscriptions.notifications(&catalogue, granted, &change);
+        let notified = |granted, change| {
+            let published = Published::Changes(Arc::new([change]));
+            subscriptions.notifications(&catalogue, granted, &published)
+        };
         let updated = |uri: &str| Notification::Updated(uri.to_owned());
         let change = |uri: &str| Change::updated(uri);
         assert_eq!(
@@ -183,6 +194,17 @@ mod tests {
         for change in [change("files://reports/1"), Change::ListChanged] {
             assert_eq!(notified(ScopeSet::EMPTY, change), []);
         }
+        let anything =
+            |granted| subscriptions.notifications(&catalogue, granted, &Published::Anything);
+        assert_eq!(
+            anything(granted),
+            [
+                updated("files://reports/1"),
+                updated("FILES://Reports/2"),
+                Notification::ListChanged
+            ]
+        );
+        assert_eq!(anything(ScopeSet::EMPTY), []);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::settings::{DpopMode, DrainSettings, SealingKeys, StreamLimits, TimeLi
 use crate::{
     audit::AuditSettings,
     budgets::MemoryLimits,
+    bus::Bus,
     connections::ConnectionLimits,
     dispatch::OnCall,
     features::{
@@ -61,6 +62,7 @@ pub struct Server {
     pub(crate) guard: GuardBuilder,
     pub(crate) features: Features,
     pub(crate) changes: Option<Changes>,
+    pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) replay_store: Option<Arc<dyn ReplayStore>>,
     pub(crate) on_call: Vec<OnCall>,
     pub(crate) health_checks: Vec<HealthCheck>,
@@ -105,6 +107,7 @@ impl Server {
             guard: Guard::builder(""),
             features: Features::default(),
             changes: None,
+            bus: None,
             replay_store: None,
             on_call: Vec::new(),
             health_checks: Vec::new(),
@@ -261,6 +264,15 @@ impl Server {
     #[must_use]
     pub fn changes(mut self, changes: Changes) -> Self {
         self.changes = Some(changes);
+        self
+    }
+
+    /// Connects this process with the others of the same server: they notify their clients of each other's changes,
+    /// and obey each other's revocations at once. Without a bus, this process is taken for the only one. The
+    /// messages are encrypted with the [sealing keys](Server::sealing_keys), if there are any.
+    #[must_use]
+    pub fn bus(mut self, bus: Arc<dyn Bus>) -> Self {
+        self.bus = Some(bus);
         self
     }
 

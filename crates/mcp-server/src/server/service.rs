@@ -5,12 +5,15 @@ use std::{sync::Arc, time::Duration};
 use actix_rt::{Arbiter, time::sleep};
 use actix_web::web::{Data, ServiceConfig};
 use derive_more::{Display, Error};
+use parking_lot::Mutex;
+use tokio::{sync::oneshot, time::timeout};
 
 #[cfg(feature = "otlp")]
 use crate::otlp;
 use crate::{
     audit::AuditLog,
     budgets::Budgets,
+    bus::{Bus, BusMetrics, Envelopes, Link, Outbox, Receivers},
     connections::{Capacity, Connections, Patience},
     dispatch::{Dispatcher, DispatcherSettings},
     features::{
@@ -18,7 +21,7 @@ use crate::{
         replay_store::InMemoryReplayStore,
     },
     http::{self, AppState, BodyTimes, Discovery, Health, HostPolicy, Scrape},
-    metrics::Metrics,
+    metrics::{MetricSource, Metrics},
     session::{Listeners, Sessions},
 };
 use mcp_protocol::request_state::Sealer;
@@ -39,6 +42,9 @@ use super::{
 /// How often the actors are checked.
 const ACTOR_WATCH: Duration = Duration::from_secs(1);
 
+/// How long a shutdown waits for the bus, which may be unable to send.
+const BUS_END: Duration = Duration::from_secs(1);
+
 /// An actor that every request needs has stopped unexpectedly. The process must be restarted.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display("the actor {_0} stopped unexpectedly")]
@@ -55,11 +61,21 @@ pub struct Service {
 struct Actors {
     auth_arbiter: Arbiter,
     changes: Changes,
+    bus: Option<RunningBus>,
     health: Health,
+}
+
+/// The bus, until it has ended.
+struct RunningBus {
+    outbox: Arc<Outbox>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Drop for Actors {
     fn drop(&mut self) {
+        if let Some(bus) = &self.bus {
+            bus.outbox.stop();
+        }
         self.auth_arbiter.stop();
     }
 }
@@ -116,6 +132,12 @@ impl Service {
             None => name.clone(),
         });
         let changes = server.changes.unwrap_or_else(|| Changes::start(&runner));
+        let outbox = server.bus.as_ref().map(|_| Arc::<Outbox>::default());
+        if let Some(outbox) = &outbox {
+            changes.tell_others(Arc::clone(outbox));
+            let outbox = Arc::clone(outbox);
+            guard.auth().on_order(move || outbox.revocations_changed());
+        }
         let catalogue = Catalogue::new(server.features, scopes.clone(), info)?;
         let audit = AuditLog::open(server.audit)?;
         let mut sources = server.metric_sources;
@@ -147,6 +169,29 @@ impl Service {
             .collector
             .as_ref()
             .map(|collector| otlp::Exporter::start(collector, reporter, Arc::clone(&metrics)));
+        let bus = server.bus.zip(outbox).map(|(bus, outbox)| {
+            let metrics = Arc::<BusMetrics>::default();
+            sources.push(Arc::clone(&metrics) as Arc<dyn MetricSource>);
+            let keys = server.sealing_keys.as_ref();
+            let sealer = keys.map(|keys| Sealer::new(&keys.current, keys.previous.as_ref()));
+            let auth = guard.auth().clone();
+            let receivers = Receivers {
+                changes: changes.clone(),
+                revocations: Box::new(move || auth.read_orders()),
+                session: Box::new(|_| ()),
+            };
+            let (link, ended) = Link::new(
+                Arc::clone(&outbox),
+                Envelopes::new(sealer),
+                receivers,
+                metrics,
+            );
+            bus.start(link);
+            RunningBus {
+                outbox,
+                ended: Mutex::new(Some(ended)),
+            }
+        });
         let health = Health::new(server.health_checks, guard.auth().clone());
         let scrape = Data::new(Scrape {
             metrics: Arc::clone(&metrics),
@@ -195,6 +240,7 @@ impl Service {
             actors: Arc::new(Actors {
                 auth_arbiter,
                 changes,
+                bus,
                 health,
             }),
         })
@@ -290,8 +336,17 @@ impl Service {
         }
     }
 
-    /// Writes what waits for the audit file, and exports the remaining spans. The last step of a shutdown.
+    /// Sends what waits to the other processes, writes what waits for the audit file, and exports the remaining
+    /// spans. The last step of a shutdown.
     pub async fn finish(&self) {
+        if let Some(bus) = &self.actors.bus {
+            bus.outbox.stop();
+            let ended = bus.ended.lock().take();
+            if let Some(ended) = ended {
+                // It ends with an error: its sender is dropped.
+                let _ = timeout(BUS_END, ended).await;
+            }
+        }
         self.state.audit.flush();
         #[cfg(feature = "otlp")]
         if let Some(spans) = &self.state.spans {

@@ -327,7 +327,7 @@ impl SessionActor {
 impl Handler<ChangePublished> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(change): ChangePublished, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(published): ChangePublished, _: &mut Context<Self>) {
         let Some(listener) = &self.listener else {
             return;
         };
@@ -336,7 +336,7 @@ impl Handler<ChangePublished> for SessionActor {
         let mut streams = self.io.streams.borrow_mut();
         for notification in self
             .subscriptions
-            .notifications(catalogue, granted, &change)
+            .notifications(catalogue, granted, &published)
         {
             streams.send(STANDALONE_STREAM, &notification.message(None));
         }

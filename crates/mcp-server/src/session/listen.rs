@@ -17,8 +17,9 @@ use resource_server::{
     scope::ScopeSet,
 };
 
-/// Messages that may be queued for a client that reads slowly; further ones are dropped.
-const QUEUE: usize = 64;
+/// Messages that may be queued for a client that reads slowly; further ones are dropped. One for each resource and
+/// list to which a client can subscribe, because all of them are sent if changes may have been missed.
+const QUEUE: usize = 128;
 
 /// Opens streams and counts them.
 #[derive(Clone)]
@@ -167,12 +168,12 @@ impl Actor for ListenActor {
 impl Handler<ChangePublished> for ListenActor {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(change): ChangePublished, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(published): ChangePublished, _: &mut Context<Self>) {
         let granted = scopes_now(&self.principal, &self.dispatcher);
         let catalogue = self.dispatcher.catalogue();
         for notification in self
             .subscriptions
-            .notifications(catalogue, granted, &change)
+            .notifications(catalogue, granted, &published)
         {
             let _ = self.sender.try_send(notification.message(Some(&self.meta)));
         }
@@ -194,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    use crate::features::changes::Change;
+    use crate::features::changes::{Change, Published};
 
     #[actix_rt::test]
     async fn a_client_that_does_not_read_misses_changes_and_hears_of_later_ones() {
@@ -206,7 +207,7 @@ mod tests {
         let principal = Arc::new(crate::samples::principal("s"));
         let opened = listeners.open(principal, subscriptions, json!({})).await;
         let mut listening = opened.unwrap();
-        let change = || ChangePublished(Change::ListChanged);
+        let change = || ChangePublished(Published::Changes(Arc::new([Change::ListChanged])));
         for _ in 0..QUEUE + 10 {
             listening.address.send(change()).await.unwrap();
         }

@@ -17,7 +17,10 @@ pub(crate) mod single_flight;
 pub(crate) mod token_cache;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use actix::{Actor, Recipient};
 use actix_rt::ArbiterHandle;
@@ -169,6 +172,8 @@ impl AuthHandle {
             revocations: RevocationLog::default(),
             has_restored: watch::Sender::new(settings.revocation_store.is_none()),
             subscribers: Mutex::default(),
+            on_order: OnceLock::new(),
+            read_orders: Arc::default(),
             issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
             clock: clock.clone(),
@@ -201,7 +206,8 @@ impl AuthHandle {
         handle.on_revocation(revocations.recipient());
         if !handle.shared.has_restored() {
             let (store, shared) = (Arc::clone(&handle.store), Arc::downgrade(&handle.shared));
-            arbiter.spawn_fn(move || drop(actix_rt::spawn(orders::restore(store, shared))));
+            let wanted = Arc::clone(&handle.shared.read_orders);
+            arbiter.spawn_fn(move || drop(actix_rt::spawn(orders::follow(store, shared, wanted))));
         }
         handle
     }

@@ -2,11 +2,14 @@
 
 use std::{
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use secrecy::SecretString;
-use tokio::time::sleep;
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{
     AuthHandle,
@@ -27,8 +30,18 @@ use crate::{
 /// The number of revocations that are read from the store at once.
 const STORED_AT_ONCE: usize = 10_000;
 
-/// The pause between two attempts to read the stored revocations.
-const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How often the store is read again although nobody said that it has changed: a message of another process may
+/// have been lost.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The pause after a failed attempt to read the store.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// The shortest time between two attempts.
+const BETWEEN_READS: Duration = Duration::from_millis(20);
+
+/// How long a failure of the store lasts before it is logged.
+const TOLD_AFTER: Duration = Duration::from_secs(3);
 
 impl AuthHandle {
     /// Verifies a logout token, for [`Guard`](crate::guard::Guard).
@@ -83,7 +96,9 @@ impl AuthHandle {
     pub async fn order(&self, order: RevocationOrder) -> Result<(), OrderError> {
         let order = self.shared.obey(order)?;
         let stored = self.store.add(order).await;
-        stored.map_err(|source| OrderError::NotStored { source })
+        stored.map_err(|source| OrderError::NotStored { source })?;
+        self.shared.has_stored();
+        Ok(())
     }
 
     /// Takes back every revocation of a target, whoever ordered it; returns whether there was any. Streams and
@@ -101,7 +116,23 @@ impl AuthHandle {
         let was_remembered = self.shared.lift(&target);
         let was_stored = self.store.remove(target).await;
         let was_stored = was_stored.map_err(|source| OrderError::NotStored { source })?;
+        if was_stored {
+            self.shared.has_stored();
+            // A row that was being read meanwhile may have brought it back.
+            self.read_orders();
+        }
         Ok(was_remembered || was_stored)
+    }
+
+    /// Has the store read soon, because another process has changed it. It is read now and then in any case.
+    pub fn read_orders(&self) {
+        self.shared.read_orders.notify_one();
+    }
+
+    /// Calls a function whenever this process has changed the store, so that it can tell other processes. It must
+    /// not block. Only the first call of this method has an effect.
+    pub fn on_order(&self, on_order: impl Fn() + Send + Sync + 'static) {
+        let _ = self.shared.on_order.set(Box::new(on_order));
     }
 
     /// Resolves when the stored revocations were read. Before, no token is accepted.
@@ -136,41 +167,75 @@ impl AuthHandle {
     }
 }
 
-/// Reads the stored revocations, until that succeeds or the guard is dropped.
-pub(super) async fn restore(store: Arc<dyn RevocationStore>, shared: Weak<Shared>) {
-    let mut last_reason = String::new();
-    let mut rows: Vec<StoredRevocation> = Vec::new();
+/// Reads the stored revocations, and from then on what changes, until the guard is dropped.
+pub(super) async fn follow(
+    store: Arc<dyn RevocationStore>,
+    shared: Weak<Shared>,
+    wanted: Arc<Notify>,
+) {
+    let mut mark = None;
+    let mut outage = Outage::default();
     loop {
-        let before = rows.last().map(|last| last.id);
-        let page = store.page(before, STORED_AT_ONCE).await;
+        let began = Instant::now();
+        let page = store.changes(mark.clone(), STORED_AT_ONCE).await;
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        match page {
+        let again = match page {
             Ok(page) => {
-                let is_last = page.len() < STORED_AT_ONCE;
-                rows.extend(page);
-                if is_last {
-                    // The latest are remembered last, so that they are not the first to give way.
-                    for stored in rows.iter().rev() {
-                        shared.revocations.restore(&stored.order);
-                    }
-                    shared.has_restored.send_replace(true);
-                    return;
+                // The oldest first: the latest are the last to give way.
+                for change in &page.changes {
+                    shared.learn(change);
                 }
+                mark = page.mark;
+                if page.has_more {
+                    continue;
+                }
+                outage.ends();
+                if !shared.has_restored() {
+                    shared.has_restored.send_replace(true);
+                }
+                STORE_AGAIN
             }
             Err(error) => {
-                // Logged again only when the reason changes: an outage may be long.
-                let reason = error.to_string();
-                if reason != last_reason {
-                    log::warn!(
-                        "tokens are not accepted until the stored revocations can be read: {reason}"
-                    );
-                    last_reason = reason;
-                }
-                drop(shared);
-                sleep(STORE_RETRY).await;
+                outage.goes_on(&error, shared.has_restored());
+                STORE_RETRY
             }
+        };
+        drop(shared);
+        sleep(BETWEEN_READS.saturating_sub(began.elapsed())).await;
+        // Either way it is read again.
+        let _ = timeout(again, wanted.notified()).await;
+    }
+}
+
+/// A time during which the store could not be read, told once at its begin and once at its end.
+#[derive(Default)]
+struct Outage {
+    since: Option<Instant>,
+    is_told: bool,
+}
+
+impl Outage {
+    fn goes_on(&mut self, error: &Cause, has_restored: bool) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        // A store may be busy for a moment.
+        let is_due = !has_restored || since.elapsed() >= TOLD_AFTER;
+        if is_due && !self.is_told {
+            self.is_told = true;
+            let consequence = if has_restored {
+                "revocations that other processes received are not obeyed"
+            } else {
+                "tokens are not accepted"
+            };
+            log::warn!("{consequence} until the stored revocations can be read: {error}");
         }
+    }
+
+    fn ends(&mut self) {
+        if self.is_told {
+            log::info!("the stored revocations were read");
+        }
+        *self = Self::default();
     }
 }

@@ -1,10 +1,16 @@
 //! The state that all introspection actors and handles of one guard share.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 
 use super::{error::AuthError, single_flight::SingleFlight};
 use crate::{
@@ -15,7 +21,9 @@ use crate::{
     metrics::AuthMetrics,
     principal::{Credential, Revocation},
     rare_log::RareLog,
-    revocation::{OrderError, RevocationOrder, RevocationTarget, log::RevocationLog},
+    revocation::{
+        OrderError, RevocationChange, RevocationOrder, RevocationTarget, log::RevocationLog,
+    },
     validation::Refusal,
 };
 
@@ -35,6 +43,10 @@ pub(crate) struct Shared {
     /// Whether the stored revocations were read. Until then nobody knows whether a token was revoked.
     pub(crate) has_restored: watch::Sender<bool>,
     pub(crate) subscribers: Mutex<Vec<Recipient<Revoked>>>,
+    /// Called after the store of revocations has changed.
+    pub(crate) on_order: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Has the store read again.
+    pub(crate) read_orders: Arc<Notify>,
     /// In the order of the selector.
     pub(crate) issuers: Vec<Arc<IssuerState>>,
     pub(crate) metrics: Arc<AuthMetrics>,
@@ -74,32 +86,70 @@ impl Shared {
     /// # Errors
     /// [`OrderError::Full`]: what can be revoked at once was revoked all the same.
     pub(crate) fn obey(&self, mut order: RevocationOrder) -> Result<RevocationOrder, OrderError> {
-        let revocations: Vec<_> = match &order.target {
-            RevocationTarget::Token(digest) => {
-                let credentials = self.issuers.iter().map(|issuer| {
-                    let credential = issuer.token_cache.credential_of_digest(digest);
-                    order.until = order.until.max(issuer.token_cache.expiry(&credential));
-                    Revocation::Credential(credential)
-                });
-                credentials.collect()
+        if let RevocationTarget::Token(digest) = &order.target {
+            for issuer in &self.issuers {
+                let credential = issuer.token_cache.credential_of_digest(digest);
+                order.until = order.until.max(issuer.token_cache.expiry(&credential));
             }
-            target => target.revocation().into_iter().collect(),
-        };
+        }
         // First, so that a check which ends meanwhile finds it.
         let remembered = self.revocations.order(&order, self.clock.now());
-        for revocation in &revocations {
-            self.revoke(revocation);
-        }
+        self.revoke_target(&order.target);
         remembered.map(|()| order)
+    }
+
+    /// Obeys what was stored, by whichever process, unless that has happened already.
+    pub(crate) fn learn(&self, change: &RevocationChange) {
+        match change {
+            RevocationChange::Ordered(order) => {
+                let is_new = self.revocations.restore(order);
+                // Before the store was read for the first time, no token was accepted.
+                if is_new && self.has_restored() {
+                    self.revoke_target(&order.target);
+                }
+            }
+            RevocationChange::Lifted { target, ordered_by } => {
+                if self.revocations.lift_of(target, *ordered_by) {
+                    self.forget_refusals();
+                }
+            }
+        }
+    }
+
+    fn revoke_target(&self, target: &RevocationTarget) {
+        match target {
+            RevocationTarget::Token(digest) => {
+                for issuer in &self.issuers {
+                    let credential = issuer.token_cache.credential_of_digest(digest);
+                    self.revoke(&Revocation::Credential(credential));
+                }
+            }
+            target => {
+                if let Some(revocation) = target.revocation() {
+                    self.revoke(&revocation);
+                }
+            }
+        }
+    }
+
+    /// The store of revocations has changed.
+    pub(crate) fn has_stored(&self) {
+        if let Some(on_order) = self.on_order.get() {
+            on_order();
+        }
     }
 
     /// Forgets the revocations of a target, and the refusals that they led to.
     pub(crate) fn lift(&self, target: &RevocationTarget) -> bool {
         let was_remembered = self.revocations.lift(target);
+        self.forget_refusals();
+        was_remembered
+    }
+
+    fn forget_refusals(&self) {
         for issuer in &self.issuers {
             issuer.token_cache.forget_refusals();
         }
-        was_remembered
     }
 
     /// Removes the covered tokens from every cache, and notifies the subscribers.

@@ -53,7 +53,7 @@ struct Entries {
 }
 
 /// A revocation that covers tokens which were not seen yet.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Standing {
     at: Timestamp,
     until: Option<Timestamp>,
@@ -100,43 +100,32 @@ impl RevocationLog {
     /// # Errors
     /// [`OrderError::Full`].
     pub(crate) fn order(&self, order: &RevocationOrder, now: Timestamp) -> Result<(), OrderError> {
-        self.lock().order(order, Some(now))
+        self.lock().order(order, Some(now)).map(|_| ())
     }
 
-    /// Remembers what was stored, also beyond the bounds: it was accepted by a process that kept to them.
-    pub(crate) fn restore(&self, order: &RevocationOrder) {
+    /// Remembers what was stored, also beyond the bounds: it was accepted by a process that kept to them. Returns
+    /// whether it says anything new.
+    pub(crate) fn restore(&self, order: &RevocationOrder) -> bool {
         // Without a time there is no bound, and no error.
-        let _ = self.lock().order(order, None);
+        self.lock().order(order, None).unwrap_or(true)
     }
 
     /// Remembers a revocation in an operator's name, if there is room.
     pub(crate) fn stand(&self, revocation: Revocation, at: Timestamp) -> Result<(), OrderError> {
         let standing = Standing { at, until: None };
-        self.lock().stand(revocation, standing, true)
+        self.lock().stand(revocation, standing, true).map(|_| ())
     }
 
     /// Forgets what was ordered for a target, by whomever; returns whether there was anything.
     pub(crate) fn lift(&self, target: &RevocationTarget) -> bool {
         let mut entries = self.lock();
-        match (target, target.revocation()) {
-            (RevocationTarget::Token(digest), _) => {
-                let one = entries.tokens_of_operators.until.remove(digest);
-                let other = entries.tokens_reported.until.remove(digest);
-                one.or(other).is_some()
-            }
-            (target, Some(revocation)) => {
-                let was_ordered = entries.of_operators.remove(&revocation).is_some();
-                let was_logged_out = match target {
-                    RevocationTarget::User { issuer, .. } => entries
-                        .logouts
-                        .get_mut(issuer)
-                        .is_some_and(|logouts| logouts.latest.remove(&revocation).is_some()),
-                    _ => false,
-                };
-                was_ordered || was_logged_out
-            }
-            (_, None) => false,
-        }
+        let removed = OrderedBy::ALL.map(|party| entries.lift(target, party));
+        removed.contains(&true)
+    }
+
+    /// Forgets what one party ordered for a target; returns whether there was anything.
+    pub(crate) fn lift_of(&self, target: &RevocationTarget, ordered_by: OrderedBy) -> bool {
+        self.lock().lift(target, ordered_by)
     }
 
     /// The number of revocations so far.
@@ -214,12 +203,12 @@ fn kinds(principal: &Principal) -> [Option<Revocation>; 4] {
 }
 
 impl Entries {
-    /// `bounded_at` is `None` for what is restored.
+    /// `bounded_at` is `None` for what is restored. Returns whether it says anything new.
     fn order(
         &mut self,
         order: &RevocationOrder,
         bounded_at: Option<Timestamp>,
-    ) -> Result<(), OrderError> {
+    ) -> Result<bool, OrderError> {
         let standing = Standing {
             at: order.revoked_at,
             until: order.until,
@@ -239,12 +228,30 @@ impl Entries {
             (RevocationTarget::User { issuer, .. }, Some(revocation), OrderedBy::Issuer) => {
                 let logouts = self.logouts.entry(issuer.clone());
                 let logouts = logouts.or_insert_with(|| Queue::new(LOGOUTS));
-                let standing = standing.or(logouts.get(&revocation));
+                let before = logouts.get(&revocation).copied();
+                let standing = standing.or(before.as_ref());
                 logouts.insert(revocation, standing);
-                Ok(())
+                Ok(before != Some(standing))
             }
             (_, Some(revocation), _) => self.stand(revocation, standing, bounded_at.is_some()),
-            (_, None, _) => Ok(()),
+            (_, None, _) => Ok(false),
+        }
+    }
+
+    fn lift(&mut self, target: &RevocationTarget, ordered_by: OrderedBy) -> bool {
+        match (target, target.revocation(), ordered_by) {
+            (RevocationTarget::Token(digest), _, OrderedBy::Operator) => {
+                self.tokens_of_operators.until.remove(digest).is_some()
+            }
+            (RevocationTarget::Token(digest), _, OrderedBy::Issuer | OrderedBy::Revoker) => {
+                self.tokens_reported.until.remove(digest).is_some()
+            }
+            (RevocationTarget::User { issuer, .. }, Some(revocation), OrderedBy::Issuer) => self
+                .logouts
+                .get_mut(issuer)
+                .is_some_and(|logouts| logouts.latest.remove(&revocation).is_some()),
+            (_, Some(revocation), _) => self.of_operators.remove(&revocation).is_some(),
+            (_, None, _) => false,
         }
     }
 
@@ -253,14 +260,14 @@ impl Entries {
         revocation: Revocation,
         standing: Standing,
         is_bounded: bool,
-    ) -> Result<(), OrderError> {
-        let before = self.of_operators.get(&revocation);
+    ) -> Result<bool, OrderError> {
+        let before = self.of_operators.get(&revocation).copied();
         if is_bounded && before.is_none() && self.of_operators.len() >= OF_OPERATORS {
             return Err(OrderError::Full);
         }
-        let standing = standing.or(before);
+        let standing = standing.or(before.as_ref());
         self.of_operators.insert(revocation, standing);
-        Ok(())
+        Ok(before != Some(standing))
     }
 }
 
@@ -287,7 +294,7 @@ impl Tokens {
         digest: [u8; 32],
         until: Timestamp,
         bounded_at: Option<Timestamp>,
-    ) -> Result<(), OrderError> {
+    ) -> Result<bool, OrderError> {
         if let Some(now) = bounded_at
             && !self.until.contains_key(&digest)
             && self.until.len() >= self.capacity
@@ -297,9 +304,10 @@ impl Tokens {
                 return Err(OrderError::Full);
             }
         }
-        let known = self.until.entry(digest).or_insert(until);
-        *known = (*known).max(until);
-        Ok(())
+        let before = self.until.get(&digest).copied();
+        let until = before.map_or(until, |before| before.max(until));
+        self.until.insert(digest, until);
+        Ok(before != Some(until))
     }
 }
 

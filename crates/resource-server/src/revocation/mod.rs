@@ -17,7 +17,10 @@ mod store;
 pub use self::{
     active_use::ActiveUse,
     back_channel::LogoutError,
-    order::{OrderError, OrderedBy, RevocationOrder, RevocationTarget, StoredRevocation},
-    store::{InMemoryRevocationStore, RevocationStore, StoreFuture},
+    order::{
+        OrderError, OrderedBy, RevocationChange, RevocationOrder, RevocationTarget,
+        StoredRevocation,
+    },
+    store::{ChangesPage, InMemoryRevocationStore, Mark, RevocationStore, StoreFuture},
 };
 pub use crate::jose::logout_token::LogoutFault;

@@ -67,6 +67,20 @@ pub struct StoredRevocation {
     pub order: RevocationOrder,
 }
 
+/// What has become of the revocation of a target by one party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationChange {
+    /// It is in effect.
+    Ordered(RevocationOrder),
+    /// It was lifted.
+    Lifted {
+        /// What was revoked.
+        target: RevocationTarget,
+        /// By whom it had been ordered.
+        ordered_by: OrderedBy,
+    },
+}
+
 /// Why a revocation is not certain to last. Tokens were removed from the caches and their uses have ended all
 /// the same.
 #[derive(Clone, Debug, Display, Error)]

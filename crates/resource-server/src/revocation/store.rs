@@ -8,7 +8,9 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::order::{OrderedBy, RevocationOrder, RevocationTarget, StoredRevocation};
+use super::order::{
+    OrderedBy, RevocationChange, RevocationOrder, RevocationTarget, StoredRevocation,
+};
 use crate::cause::Cause;
 
 /// The number of revocations that the store in memory keeps for [`RevocationStore::page`].
@@ -17,8 +19,24 @@ const CAPACITY: usize = 100_000;
 /// The answer of a store.
 pub type StoreFuture<T> = Pin<Box<dyn Future<Output = Result<T, Cause>>>>;
 
-/// Keeps revocations, so that they outlive the process. All of them are read when the guard starts; until
-/// then no token is accepted.
+/// How far a store has been read. Its text is the store's own matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(pub String);
+
+/// What has changed in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangesPage {
+    /// The oldest first.
+    pub changes: Vec<RevocationChange>,
+    /// From where to read on; `None` if nothing was read yet.
+    pub mark: Option<Mark>,
+    /// Whether there are more at once.
+    pub has_more: bool,
+}
+
+/// Keeps revocations, so that they outlive the process, for all processes of a server. All of them are read when
+/// the guard starts; until then no token is accepted. What other processes stored is read soon afterwards: see
+/// [`AuthHandle::read_orders`](crate::auth::AuthHandle::read_orders).
 pub trait RevocationStore: Send + Sync {
     /// Stores a revocation. One of the same target that was ordered by the same party is replaced, but no
     /// revocation becomes weaker: the later `revoked_at` and the later `until` count. The stored revocation
@@ -39,6 +57,13 @@ pub trait RevocationStore: Send + Sync {
     /// # Errors
     /// The private cause.
     fn page(&self, before: Option<i64>, most: usize) -> StoreFuture<Vec<StoredRevocation>>;
+
+    /// At most this many changes since a mark, or all that is in effect if there is none. No change may be left out,
+    /// not even one that was stored before another but became visible after it; a change may be returned again.
+    ///
+    /// # Errors
+    /// The private cause.
+    fn changes(&self, since: Option<Mark>, most: usize) -> StoreFuture<ChangesPage>;
 }
 
 /// A store in the memory of this process: a restart forgets all of it.
@@ -88,6 +113,21 @@ impl RevocationStore for InMemoryRevocationStore {
         });
         Box::pin(ready(Ok(page.collect())))
     }
+
+    /// What is lifted is forgotten: no other process has this store.
+    fn changes(&self, since: Option<Mark>, most: usize) -> StoreFuture<ChangesPage> {
+        let last = since.as_ref().and_then(|mark| mark.0.parse().ok());
+        let rows = self.0.lock();
+        let mut later = rows.by_id.range(last.map_or(0, |last: i64| last + 1)..);
+        let page = Vec::from_iter(later.by_ref().take(most));
+        let mark = page.last().map(|(id, _)| Mark(id.to_string())).or(since);
+        let changes = page.into_iter().map(|(_, order)| order.clone());
+        Box::pin(ready(Ok(ChangesPage {
+            changes: changes.map(RevocationChange::Ordered).collect(),
+            mark,
+            has_more: later.next().is_some(),
+        })))
+    }
 }
 
 impl Rows {
@@ -131,6 +171,13 @@ mod tests {
         assert_eq!((page[0].id, page[1].id), (3, 2));
         assert_eq!(page[1].order, order(2, Some(100), OrderedBy::Operator));
         assert_eq!(store.page(Some(3), 10).await.unwrap(), page[1..]);
+        let first = store.changes(None, 1).await.unwrap();
+        let changed = |at: usize| vec![RevocationChange::Ordered(page[at].order.clone())];
+        assert_eq!((&first.changes, first.has_more), (&changed(1), true));
+        let rest = store.changes(first.mark, 10).await.unwrap();
+        assert_eq!((&rest.changes, rest.has_more), (&changed(0), false));
+        let none = store.changes(rest.mark.clone(), 10).await.unwrap();
+        assert_eq!((none.changes, none.mark), (Vec::new(), rest.mark));
         assert!(store.remove(RevocationTarget::Everybody).await.unwrap());
         assert!(!store.remove(RevocationTarget::Everybody).await.unwrap());
         assert!(store.page(None, 10).await.unwrap().is_empty());

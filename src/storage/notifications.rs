@@ -1,0 +1,69 @@
+//! `LISTEN` and `NOTIFY`, on a connection of its own.
+
+use diesel::{
+    PgConnection, RunQueryDsl,
+    connection::SimpleConnection,
+    sql_types::{Integer, Text},
+};
+use secrecy::SecretString;
+
+use super::{error::StorageError, establish::connect, statement::Statement};
+
+/// The longest text of a notification, in bytes: PostgreSQL takes less than 8,000.
+pub const LONGEST: usize = 7_999;
+
+/// A connection that listens on the channel of this server. Channels belong to a database; the name of the schema
+/// keeps servers apart that share one.
+pub struct Notifications {
+    connection: PgConnection,
+    channel: String,
+}
+
+impl Notifications {
+    /// Connects and listens. Blocks.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database cannot be reached, or is one that cannot be listened on, such as a standby.
+    pub fn listen(url: &SecretString) -> Result<Self, StorageError> {
+        let mut connection = connect(url)?;
+        // A notification is not stored, so its commit need not wait for the disk.
+        connection.batch_execute(
+            "SET application_name = 'epicme bus'; SET statement_timeout = 2000;
+             SET lock_timeout = 2000; SET synchronous_commit = off",
+        )?;
+        // Names are cut off after 63 bytes.
+        let (channel, quoted) = Statement::<(Text, Text)>::new(
+            "SELECT name, quote_ident(name)
+               FROM (SELECT left('epicme.' || coalesce(current_schema()::text, ''), 40)) AS of_server (name)",
+        )
+        .get_result::<(String, String)>(&mut connection)?;
+        connection.batch_execute(&format!("LISTEN {quoted}"))?;
+        Ok(Self {
+            connection,
+            channel,
+        })
+    }
+
+    /// The next notification that has arrived. Does not block.
+    ///
+    /// # Errors
+    /// `Unavailable` if the connection broke.
+    pub fn arrived(&mut self) -> Result<Option<String>, StorageError> {
+        let next = self.connection.notifications_iter().next();
+        let next = next.transpose().map_err(StorageError::unavailable)?;
+        Ok(next.map(|notification| notification.payload))
+    }
+
+    /// Notifies all who listen, this connection among them. Blocks for a round trip.
+    ///
+    /// # Errors
+    /// `Unavailable` if the connection broke. The notification may have been sent.
+    pub fn send(&mut self, text: &str) -> Result<(), StorageError> {
+        // The function returns void, which has no type in Diesel.
+        Statement::<Integer>::new("SELECT 1 FROM pg_catalog.pg_notify($1, $2)")
+            .bind::<Text, _>(&self.channel)
+            .bind::<Text, _>(text)
+            .get_result::<i32>(&mut self.connection)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Several instances of the server on one database: what each hears of the others.
+
+mod changes;
