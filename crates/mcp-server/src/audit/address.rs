@@ -1,6 +1,6 @@
 //! The address of a request in the audit log.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use derive_more::{Display, FromStr};
@@ -50,7 +50,13 @@ impl AddressWriter {
             (AddressDetail::Full, address) => address.to_string(),
             (AddressDetail::Truncated, IpAddr::V4(address)) => {
                 let [a, b, c, _] = address.octets();
-                format!("{}/24", Ipv4Addr::new(a, b, c, 0))
+                let mut network = String::with_capacity("255.255.255.0/24".len());
+                for octet in [a, b, c] {
+                    network.push_str(itoa::Buffer::new().format(octet));
+                    network.push('.');
+                }
+                network.push_str("0/24");
+                network
             }
             (AddressDetail::Truncated, IpAddr::V6(address)) => {
                 let [a, b, c, ..] = address.segments();

@@ -12,7 +12,6 @@
 mod kinds;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{
         Arc,
@@ -20,6 +19,7 @@ use std::{
     },
 };
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 
 pub use self::kinds::MemoryLimits;
@@ -37,9 +37,14 @@ const SMALL_ANSWER: usize = 64 * 1_024;
 
 /// The budgets of a process.
 pub(crate) struct Budgets {
+    limits: Arc<Pools>,
+    accounts: Mutex<Accounts>,
+}
+
+/// What all have together.
+struct Pools {
     pools: [Pool; Use::ALL.len()],
     requests_per_user: usize,
-    accounts: Mutex<Accounts>,
 }
 
 struct Pool {
@@ -48,42 +53,56 @@ struct Pool {
 }
 
 struct Accounts {
+    /// Looked up for every request, so by a fast hasher, with a seed that each process draws.
     by_payer: HashMap<Payer, Arc<Used>>,
     sweep_at: usize,
 }
 
 /// What one has.
-#[derive(Default)]
 struct Used {
+    all: Arc<Pools>,
     requests: AtomicUsize,
     bytes: [AtomicUsize; Use::ALL.len()],
 }
 
 /// The account of a user or a source. Clones are the same account.
 #[derive(Clone)]
-pub(crate) struct Account {
-    budgets: Arc<Budgets>,
-    used: Arc<Used>,
+pub(crate) struct Account(Arc<Used>);
+
+impl Used {
+    fn nothing(all: &Arc<Pools>) -> Arc<Self> {
+        Arc::new(Self {
+            all: Arc::clone(all),
+            requests: AtomicUsize::new(0),
+            bytes: Default::default(),
+        })
+    }
+
+    fn of(&self, of: Use) -> (&Pool, &AtomicUsize) {
+        (&self.all.pools[of as usize], &self.bytes[of as usize])
+    }
 }
 
 impl Budgets {
     pub(crate) fn new(limits: MemoryLimits) -> Arc<Self> {
         let limit = [limits.heads, limits.bodies, limits.answers, limits.events];
         Arc::new(Self {
-            pools: limit.map(|limit| Pool {
-                limit,
-                used: AtomicUsize::new(0),
+            limits: Arc::new(Pools {
+                pools: limit.map(|limit| Pool {
+                    limit,
+                    used: AtomicUsize::new(0),
+                }),
+                requests_per_user: limits.requests_per_user,
             }),
-            requests_per_user: limits.requests_per_user,
             accounts: Mutex::new(Accounts {
-                by_payer: HashMap::new(),
+                by_payer: HashMap::default(),
                 sweep_at: FEW_ACCOUNTS,
             }),
         })
     }
 
     /// The account of a user or a source.
-    pub(crate) fn account(self: &Arc<Self>, payer: Payer) -> Account {
+    pub(crate) fn account(&self, payer: Payer) -> Account {
         let mut accounts = self.accounts.lock();
         if accounts.by_payer.len() >= accounts.sweep_at {
             // An account in use has its counts in another place as well.
@@ -92,23 +111,20 @@ impl Budgets {
                 .retain(|_, used| Arc::strong_count(used) > 1);
             accounts.sweep_at = (2 * accounts.by_payer.len()).max(FEW_ACCOUNTS);
         }
-        Account {
-            budgets: Arc::clone(self),
-            used: Arc::clone(accounts.by_payer.entry(payer).or_default()),
-        }
+        let used = accounts.by_payer.entry(payer);
+        Account(Arc::clone(
+            used.or_insert_with(|| Used::nothing(&self.limits)),
+        ))
     }
 
     /// An account that nobody shares.
-    pub(crate) fn account_of_nobody(self: &Arc<Self>) -> Account {
-        Account {
-            budgets: Arc::clone(self),
-            used: Arc::default(),
-        }
+    pub(crate) fn account_of_nobody(&self) -> Account {
+        Account(Used::nothing(&self.limits))
     }
 
     /// How many bytes are used of how many.
     pub(crate) fn usage(&self, of: Use) -> (usize, usize) {
-        let pool = &self.pools[of as usize];
+        let pool = &self.limits.pools[of as usize];
         (pool.used.load(Relaxed), pool.limit)
     }
 }
@@ -119,9 +135,9 @@ impl Account {
     /// # Errors
     /// The user has too many.
     pub(crate) fn begin(&self) -> Result<InFlight, OverBudget> {
-        let most = self.budgets.requests_per_user;
+        let most = self.0.all.requests_per_user;
         let in_flight = self.keep();
-        if self.used.requests.load(Relaxed) > most {
+        if self.0.requests.load(Relaxed) > most {
             return Err(OverBudget::Requests { most });
         }
         Ok(in_flight)
@@ -129,8 +145,8 @@ impl Account {
 
     /// Counts what goes on after its request, such as a call that is answered by a stream.
     pub(crate) fn keep(&self) -> InFlight {
-        self.used.requests.fetch_add(1, Relaxed);
-        InFlight(Arc::clone(&self.used))
+        self.0.requests.fetch_add(1, Relaxed);
+        InFlight(Arc::clone(&self.0))
     }
 
     /// Takes bytes of a budget.
@@ -211,8 +227,7 @@ impl Taken {
     /// # Errors
     /// The budget is used up. What was taken before stays.
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), OverBudget> {
-        let pool = &self.account.budgets.pools[self.of as usize];
-        let own = &self.account.used.bytes[self.of as usize];
+        let (pool, own) = self.account.0.of(self.of);
         let own_before = own.fetch_add(bytes, Relaxed);
         let used_before = pool.used.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
@@ -253,18 +268,16 @@ impl Taken {
     pub(crate) fn shrink(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.account.used.bytes[self.of as usize].fetch_sub(bytes, Relaxed);
-        self.account.budgets.pools[self.of as usize]
-            .used
-            .fetch_sub(bytes, Relaxed);
+        let (pool, own) = self.account.0.of(self.of);
+        own.fetch_sub(bytes, Relaxed);
+        pool.used.fetch_sub(bytes, Relaxed);
     }
 
     /// Takes more without a limit.
     fn add(&mut self, bytes: usize) {
-        self.account.used.bytes[self.of as usize].fetch_add(bytes, Relaxed);
-        self.account.budgets.pools[self.of as usize]
-            .used
-            .fetch_add(bytes, Relaxed);
+        let (pool, own) = self.account.0.of(self.of);
+        own.fetch_add(bytes, Relaxed);
+        pool.used.fetch_add(bytes, Relaxed);
         self.bytes += bytes;
     }
 }
@@ -384,7 +397,7 @@ mod tests {
         }
         assert!(budgets.accounts.lock().by_payer.len() <= FEW_ACCOUNTS);
         let account = budgets.account(user(0));
-        assert_eq!(account.used.bytes[Use::Events as usize].load(Relaxed), 10);
+        assert_eq!(account.0.bytes[Use::Events as usize].load(Relaxed), 10);
         drop(held);
     }
 

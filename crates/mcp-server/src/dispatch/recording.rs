@@ -1,9 +1,9 @@
 //! Records the outcome of each call for `on_call` and, if the feature writes, for the audit log.
 
 use std::{
-    borrow::Borrow,
+    borrow::{Borrow, Cow},
     cell::{Cell, RefCell},
-    fmt::Display,
+    fmt::{Display, Write},
     rc::Rc,
     sync::Arc,
 };
@@ -195,7 +195,15 @@ impl Peer for AuditedPeer {
         if object.len() < LONGEST_OBJECT {
             let comma = if object.is_empty() { "" } else { "," };
             object.push_str(comma);
-            object.push_str(&printable(&format!("{kind}:{id}")));
+            let begin = object.len();
+            // Writing to a string never fails.
+            let _ = write!(object, "{kind}:{id}");
+            let escaped = match printable(&object[begin..]) {
+                Cow::Borrowed(_) => return,
+                Cow::Owned(escaped) => escaped,
+            };
+            object.truncate(begin);
+            object.push_str(&escaped);
         }
     }
 

@@ -104,17 +104,22 @@ pub(crate) fn check_content_type(
     request: &HttpRequest,
     expected: &'static str,
 ) -> Result<(), HttpError> {
-    let is_expected = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected));
+    let is_expected = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        // As most clients write it: compared before it is taken apart.
+        value == expected || is_essence(value, expected)
+    });
     if is_expected && !request.headers().contains_key(CONTENT_ENCODING) {
         Ok(())
     } else {
         Err(HttpError::UnsupportedMediaType { expected })
     }
+}
+
+/// Whether a media type without its parameters is the expected one.
+fn is_essence(value: &HeaderValue, expected: &str) -> bool {
+    let value = value.to_str().unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case(expected)
 }
 
 /// Checks that the client accepts an event stream.

@@ -50,6 +50,12 @@ impl HostPolicy {
         if another.is_some() {
             return false;
         }
+        // As most clients write it: compared before it is taken apart.
+        if let (None, Some(host)) = (head.uri.authority(), field)
+            && self.hosts.iter().any(|known| known.as_bytes() == host)
+        {
+            return true;
+        }
         let is_http = head
             .uri
             .scheme_str()
