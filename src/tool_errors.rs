@@ -68,7 +68,7 @@ const fn took_too_long(what: Costly) -> &'static str {
             "The export took too long and was stopped. Read the journal by list_entries and get_entry instead, a span of time after another."
         }
         Costly::DeleteTag => {
-            "Deleting the tag took too long and was stopped, and nothing was changed. Take it off some of its entries first, by remove_tag_from_entry."
+            "Deleting the tag took too long and was stopped. Ask again; if it has begun, the rest is also deleted by itself within some minutes."
         }
         Costly::Activity => {
             "Reading the activity took too long and was stopped. Ask for one client, or take a smaller limit."

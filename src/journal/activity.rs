@@ -83,15 +83,14 @@ pub(super) async fn flush_loop(recorder: Weak<Recorder>, actors: Weak<ActorPool>
 }
 
 /// Runs a future in an arbiter and waits for it. It runs to its end even if the caller leaves.
-pub(super) async fn run_to_end(
+/// `None` if the arbiter has stopped, and the work with it.
+pub(super) async fn run_to_end<T: Send + 'static>(
     arbiter: &ArbiterHandle,
-    work: impl Future<Output = ()> + Send + 'static,
-) {
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
     let (done, is_done) = oneshot::channel();
     arbiter.spawn(async move {
-        work.await;
-        let _ = done.send(());
+        let _ = done.send(work.await);
     });
-    // Without an answer the arbiter has stopped, and the work with it.
-    let _ = is_done.await;
+    is_done.await.ok()
 }

@@ -6,16 +6,20 @@ use actix_rt::{Arbiter, ArbiterHandle, time::sleep};
 
 use crate::domain::{
     activity::EndedCall,
-    journal::{JournalError, Quota},
+    journal::{JournalError, Quota, Tag, TagId},
 };
 use mcp_server::metrics::{Gate, MetricSource};
-use resource_server::metrics::{Label, Text};
+use resource_server::{
+    metrics::{Label, Text},
+    principal::UserId,
+};
 
 use super::{
     activity::{self, Recorder},
-    actor_pool::ActorPool,
+    actor_pool::{ActorPool, unavailable},
     cleanup,
     message::JournalMessage,
+    messages::{DeleteTag, TakeTagOffSome},
     metrics::ConnectionState,
     schema::{self, Schema, SchemaCheck},
     settings::JournalSettings,
@@ -92,6 +96,22 @@ impl JournalHandle {
     #[must_use]
     pub fn quota(&self) -> Quota {
         self.0.quota
+    }
+
+    /// Deletes a tag and takes it off every entry, and returns it as it was; `None` if there was none. However many
+    /// entries have it: it comes off them part by part, and others have their turn in between. It goes on if the
+    /// caller leaves; if the process ends before it has, the cleanup of this or another process goes on.
+    ///
+    /// # Errors
+    /// As for [`Self::ask`]. What is left of the tag then is deleted later.
+    pub async fn delete_tag(&self, user: UserId, id: TagId) -> Result<Option<Tag>, JournalError> {
+        let actors = Arc::clone(&self.0.actors);
+        let delete = async move {
+            while actors.ask(TakeTagOffSome { user, id }).await? {}
+            actors.ask(DeleteTag { user, id }).await
+        };
+        let deleted = activity::run_to_end(&self.0.background_handle, delete).await;
+        deleted.unwrap_or_else(|| Err(unavailable("the journal is being closed")))
     }
 
     /// Counts a call that has ended, for the user's activity. Sends no query and does not wait.

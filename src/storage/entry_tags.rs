@@ -23,14 +23,15 @@ pub fn add_tag_to_entry(
     entry_id: EntryId,
     tag_id: TagId,
 ) -> Result<EntryTag, StorageError> {
-    // The locks prevent that either is deleted before the link exists. An existing link is overwritten with
-    // itself, because `DO NOTHING` would return no row.
+    // The locks prevent that either is deleted before the link exists, and that two links are made where there is
+    // room for one. Whoever locks a tag does so before its entries, and these before their links. An existing link
+    // is overwritten with itself, because `DO NOTHING` would return no row.
     let row: AddedRow = Statement::<AddedSql>::new(
-        "WITH entry AS MATERIALIZED (
-           SELECT id, title, created_at, tag_count FROM entries
-            WHERE user_id = $1 AND id = $2 FOR KEY SHARE),
-         tag AS MATERIALIZED (
+        "WITH tag AS MATERIALIZED (
            SELECT id, name FROM tags WHERE user_id = $1 AND id = $3 FOR KEY SHARE),
+         entry AS MATERIALIZED (
+           SELECT id, title, created_at, tag_count FROM entries
+            WHERE user_id = $1 AND id = $2 AND (SELECT count(*) FROM tag) >= 0 FOR NO KEY UPDATE),
          link AS (
            INSERT INTO entry_tags AS l (user_id, entry_id, tag_id, entry_created_at)
            SELECT $1, entry.id, tag.id, entry.created_at FROM entry, tag
@@ -71,12 +72,17 @@ pub fn remove_tag_from_entry(
     tag_id: TagId,
 ) -> Result<bool, StorageError> {
     let (entry, tag, removed): (bool, bool, bool) = Statement::<(Bool, Bool, Bool)>::new(
-        "WITH link AS (
-           DELETE FROM entry_tags WHERE user_id = $1 AND entry_id = $2 AND tag_id = $3
+        // Locked in the order of `add_tag_to_entry`.
+        "WITH tag AS MATERIALIZED (
+           SELECT FROM tags WHERE user_id = $1 AND id = $3 FOR KEY SHARE),
+         entry AS MATERIALIZED (
+           SELECT id FROM entries
+            WHERE user_id = $1 AND id = $2 AND (SELECT count(*) FROM tag) >= 0 FOR NO KEY UPDATE),
+         link AS (
+           DELETE FROM entry_tags USING entry
+            WHERE user_id = $1 AND entry_id = $2 AND tag_id = $3 AND entry_id = entry.id
            RETURNING tag_id)
-         SELECT EXISTS (SELECT FROM entries WHERE user_id = $1 AND id = $2),
-                EXISTS (SELECT FROM tags WHERE user_id = $1 AND id = $3),
-                EXISTS (SELECT FROM link)",
+         SELECT EXISTS (SELECT FROM entry), EXISTS (SELECT FROM tag), EXISTS (SELECT FROM link)",
     )
     .bind::<Uuid, _>(user.as_uuid())
     .bind::<BigInt, _>(entry_id.0)

@@ -1,4 +1,4 @@
-//! Deletes expired rows of all users.
+//! Deletes expired rows of all users, and tags whose deletion stopped on the way.
 //!
 //! These are the only statements that reach rows without a user's id. A user's own writes delete the expired
 //! rows of that user, so this is for users who never come back. No row leaves the database here.
@@ -9,7 +9,7 @@ use super::{error::StorageError, statement::Statement};
 
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
 /// another statement has locked.
-const STATEMENTS: [(i64, &str); 7] = [
+const STATEMENTS: [(i64, &str); 9] = [
     (
         1_000,
         "DELETE FROM idempotency_keys
@@ -74,6 +74,29 @@ const STATEMENTS: [(i64, &str); 7] = [
             SELECT id FROM revocations
              WHERE lifted_at <= now() - interval '7 days'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    // What is left of a tag whose deletion stopped on the way: its links first.
+    (
+        500,
+        "DELETE FROM entry_tags
+      WHERE (user_id, entry_id, tag_id) IN (
+            SELECT l.user_id, l.entry_id, l.tag_id
+              FROM tag_deletions d
+              JOIN entry_tags l ON l.user_id = d.user_id AND l.tag_id = d.tag_id
+              JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id
+             WHERE d.continued_at < now() - interval '1 minute'
+             LIMIT $1 FOR NO KEY UPDATE OF e SKIP LOCKED)",
+    ),
+    (
+        100,
+        "DELETE FROM tags
+      WHERE (user_id, id) IN (
+            SELECT t.user_id, t.id
+              FROM tag_deletions d JOIN tags t ON t.user_id = d.user_id AND t.id = d.tag_id
+             WHERE d.continued_at < now() - interval '1 minute'
+               AND NOT EXISTS (SELECT FROM entry_tags l
+                                WHERE l.user_id = d.user_id AND l.tag_id = d.tag_id)
+             LIMIT $1 FOR UPDATE OF t SKIP LOCKED)",
     ),
 ];
 

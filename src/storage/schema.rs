@@ -69,6 +69,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    tag_deletions (user_id, tag_id) {
+        user_id -> Uuid,
+        tag_id -> BigInt,
+        continued_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (user_id, operation, key) {
         user_id -> Uuid,
         operation -> Text,

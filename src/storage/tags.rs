@@ -247,6 +247,43 @@ pub fn update_tag(
         .try_into()
 }
 
+/// Takes a tag that more than 500 entries have off 500 of them, and writes down that it is to be deleted. `false` if
+/// fewer have it or there is no such tag: then [`delete_tag`] does the rest at once. Each entry's row counts its
+/// tags, so that a tag that very many have comes off them for longer than a statement may take.
+///
+/// # Errors
+/// Those of the database.
+pub fn take_tag_off_some(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TagId,
+) -> Result<bool, StorageError> {
+    // Entries are locked before their links, as in `add_tag_to_entry`.
+    Ok(Statement::<Bool>::new(
+        "WITH alone AS MATERIALIZED (SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE),
+         links AS MATERIALIZED (
+           SELECT FROM entry_tags WHERE user_id = $1 AND tag_id = $2 LIMIT 501),
+         ordered AS (
+           INSERT INTO tag_deletions (user_id, tag_id)
+           SELECT $1, id FROM tags
+            WHERE user_id = $1 AND id = $2
+              AND EXISTS (SELECT FROM alone) AND (SELECT count(*) FROM links) > 500
+               ON CONFLICT (user_id, tag_id) DO UPDATE SET continued_at = now()
+           RETURNING tag_id),
+         part AS MATERIALIZED (
+           SELECT e.id FROM entry_tags l JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id
+            WHERE l.user_id = $1 AND l.tag_id = $2 AND EXISTS (SELECT FROM ordered)
+            ORDER BY l.entry_created_at, l.entry_id LIMIT 500 FOR NO KEY UPDATE OF e),
+         gone AS (
+           DELETE FROM entry_tags
+            WHERE user_id = $1 AND tag_id = $2 AND entry_id IN (SELECT id FROM part))
+         SELECT EXISTS (SELECT FROM ordered)",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<BigInt, _>(id.0)
+    .get_result(connection)?)
+}
+
 /// Deletes a tag, takes it off every entry, and returns it as it was; `None` if the user has no such
 /// tag.
 ///

@@ -310,7 +310,7 @@ impl Tool for DeleteTag {
                 });
             }
         }
-        let tag = self.journal.ask(journal::DeleteTag { user, id }).await?;
+        let tag = self.journal.delete_tag(user, id).await?;
         let Some(tag) = tag else {
             return Ok(gone(id));
         };

@@ -7,12 +7,16 @@ use epicme::{
         page::NameCursor,
     },
     journal::{
-        AddTagToEntry, DeleteEntry, DeleteTag, GetEntry, GetTag, ListTags, RemoveTagFromEntry,
-        UpdateTag,
+        AddTagToEntry, DeleteEntry, DeleteExpired, DeleteTag, GetEntry, GetTag, ListTags,
+        RemoveTagFromEntry, UpdateTag,
     },
 };
 
-use super::support::{Journal, create_entry, create_tag, key, new_entry, owner, page};
+use resource_server::principal::UserId;
+
+use super::support::{
+    Journal, create_entry, create_tag, key, new_entry, owner, page, soon, still_waits,
+};
 
 #[actix_rt::test]
 async fn a_name_is_taken_without_regard_to_case_in_every_alphabet() {
@@ -242,12 +246,17 @@ async fn an_entry_knows_how_many_tags_it_has_whatever_happens_to_them() {
 async fn of_one_users_tags_one_is_deleted_at_a_time_and_nobody_else_waits() {
     let journal = Journal::start_with(|settings| settings.lock_timeout = Duration::from_millis(50));
     let (ann, bob) = (owner("ann"), owner("bob"));
-    let delete = async |owner: &JournalOwner, name| {
-        let id = journal.tag(owner, name).await.id;
-        let user = owner.user;
-        journal.ask(DeleteTag { user, id }).await
-    };
-    assert!(delete(&ann, "before").await.unwrap().is_some());
+    let mut tags = Vec::new();
+    for (owner, name) in [
+        (&ann, "before"),
+        (&ann, "meanwhile"),
+        (&bob, "meanwhile"),
+        (&ann, "kept"),
+    ] {
+        tags.push((owner.user, journal.tag(owner, name).await.id));
+    }
+    let delete = async |(user, id): (UserId, TagId)| journal.handle.delete_tag(user, id).await;
+    assert!(delete(tags[0]).await.unwrap().is_some());
     // As another deletion of hers does until it ends.
     let mut another = journal.database.connect();
     let hold = format!(
@@ -255,13 +264,107 @@ async fn of_one_users_tags_one_is_deleted_at_a_time_and_nobody_else_waits() {
         ann.user
     );
     another.batch_execute(&hold).unwrap();
-    let waited = delete(&ann, "meanwhile").await;
+    let waited = delete(tags[1]).await;
     assert!(
         matches!(waited, Err(JournalError::Unavailable { .. })),
         "{waited:?}"
     );
-    assert!(delete(&bob, "meanwhile").await.unwrap().is_some());
+    assert!(delete(tags[2]).await.unwrap().is_some());
     another.batch_execute("ROLLBACK").unwrap();
-    assert!(delete(&ann, "afterwards").await.unwrap().is_some());
+    assert!(delete(tags[1]).await.unwrap().is_some());
     assert_eq!(journal.database.count("tags"), 1);
+}
+
+/// A tag of a user, on so many entries.
+async fn common_tag(journal: &Journal, owner: &JournalOwner, entries: u32) -> TagId {
+    let id = journal.tag(owner, "common").await.id;
+    let (user, tag) = (owner.user, id.0);
+    journal
+        .database
+        .execute(&format!(
+            "WITH written AS (
+               INSERT INTO entries (user_id, title, content)
+               SELECT '{user}', n::text, 'c' FROM generate_series(1, {entries}) AS n
+               RETURNING id, created_at)
+             INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
+             SELECT '{user}', id, {tag}, created_at FROM written"
+        ))
+        .unwrap();
+    id
+}
+
+/// Writes down in which transaction each link goes.
+const WATCH: &str = "
+    CREATE TABLE gone (transaction bigint);
+    CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN INSERT INTO gone VALUES (txid_current()); RETURN NULL; END $$;
+    CREATE TRIGGER watch AFTER DELETE ON entry_tags FOR EACH ROW EXECUTE FUNCTION watch()";
+
+#[actix_rt::test]
+async fn a_tag_that_very_many_entries_have_comes_off_them_part_by_part() {
+    let journal = Journal::start();
+    let (ann, bob) = (owner("ann"), owner("bob"));
+    let id = common_tag(&journal, &ann, 2_100).await;
+    common_tag(&journal, &bob, 3).await;
+    let other = journal.tag(&ann, "other").await.id;
+    journal
+        .database
+        .execute(&format!(
+            "INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
+             SELECT user_id, id, {}, created_at FROM entries WHERE user_id = '{}' LIMIT 700",
+            other.0, ann.user
+        ))
+        .unwrap();
+    journal.database.connect().batch_execute(WATCH).unwrap();
+    let deleted = soon(journal.handle.delete_tag(ann.user, id)).await.unwrap();
+    assert_eq!(deleted.unwrap().name, "common");
+    let again = journal.handle.delete_tag(ann.user, id).await.unwrap();
+    assert_eq!(again, None);
+    assert_eq!(journal.database.count("gone"), 2_100);
+    let largest = "(SELECT FROM gone GROUP BY transaction HAVING count(*) > 500) AS parts";
+    assert_eq!(journal.database.count(largest), 0);
+    assert_eq!(journal.database.count(MISCOUNTED), 0);
+    assert_eq!(journal.database.count("entry_tags"), 703);
+    assert_eq!(journal.database.count("tag_deletions"), 0);
+}
+
+#[actix_rt::test]
+async fn the_deletion_of_a_tag_goes_on_when_its_caller_leaves() {
+    let journal = Journal::start();
+    let ann = owner("ann");
+    let id = common_tag(&journal, &ann, 1_100).await;
+    let mut leaves = Box::pin(journal.handle.delete_tag(ann.user, id));
+    still_waits(&mut leaves).await;
+    drop(leaves);
+    soon(async {
+        while journal.database.count("tags") > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert_eq!(journal.database.count("entry_tags"), 0);
+    assert_eq!(journal.database.count(MISCOUNTED), 0);
+}
+
+#[actix_rt::test]
+async fn a_deletion_of_a_tag_that_stopped_on_the_way_is_brought_to_its_end() {
+    let journal = Journal::start();
+    let (ann, bob) = (owner("ann"), owner("bob"));
+    for owner in [&ann, &bob] {
+        common_tag(&journal, owner, 1_200).await;
+    }
+    journal
+        .database
+        .execute(
+            "INSERT INTO tag_deletions (user_id, tag_id, continued_at)
+             SELECT t.user_id, t.id, now() - CASE u.subject WHEN 'ann' THEN interval '61 seconds' ELSE interval '5 seconds' END
+               FROM tags t JOIN users u ON u.id = t.user_id",
+        )
+        .unwrap();
+    while journal.ask(DeleteExpired).await.unwrap() {}
+    // Another process is at his.
+    assert_eq!(journal.database.count("tag_deletions"), 1);
+    assert_eq!(journal.database.count("tags"), 1);
+    assert_eq!(journal.database.count("entry_tags"), 1_200);
+    assert_eq!(journal.database.count(MISCOUNTED), 0);
 }

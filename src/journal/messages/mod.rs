@@ -25,5 +25,6 @@ pub use exports::{
 pub use lists::{DigestEntries, ListEntries, SearchEntries, SuggestEntries, SuggestTags};
 pub use request_states::UseRequestState;
 pub use revocations::{AddRevocation, ListRevocations, ReadRevocationChanges, RemoveRevocation};
+pub(super) use tags::TakeTagOffSome;
 pub use tags::{CreateTag, DeleteTag, GetTag, ListTags, UpdateTag};
 pub use upkeep::{DeleteExpired, Ping};

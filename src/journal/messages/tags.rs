@@ -134,6 +134,32 @@ impl JournalMessage for UpdateTag {
     }
 }
 
+/// Take a tag that very many entries have off some of them, as a part of its deletion; returns whether more may be
+/// left than [`DeleteTag`] takes off at once.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<bool, JournalError>")]
+pub(crate) struct TakeTagOffSome {
+    /// The owner of the journal.
+    pub user: UserId,
+    /// The tag's id.
+    pub id: TagId,
+}
+
+impl JournalMessage for TakeTagOffSome {
+    type Reply = bool;
+    const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::DeleteTag;
+    const COSTLY: Option<Costly> = Some(Costly::DeleteTag);
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        tags::take_tag_off_some(connection, self.user, self.id)
+    }
+}
+
 /// Delete a tag and remove it from every entry; returns the deleted tag, or `None` if there is none.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "Result<Option<Tag>, JournalError>")]
