@@ -1,8 +1,8 @@
 //! Statements about tags.
 
 use diesel::{
-    AsChangeset, ExpressionMethods, OptionalExtension, PgConnection, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    AsChangeset, Connection, ExpressionMethods, OptionalExtension, PgConnection, QueryDsl,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper,
     data_types::PgTimestamp,
     sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid},
 };
@@ -33,43 +33,62 @@ pub fn create_tag(
     tag: NewTag,
     key: Option<&IdempotencyKey>,
 ) -> Result<Tag, StorageError> {
+    // One at a time, so that no two count the same room: what waits for the lock counts what was made meanwhile.
+    connection.transaction(|connection| {
+        // The owner may be new. The check avoids failed insertions into the index; the conflict clause resolves a
+        // race of two first writes.
+        Statement::<()>::new(
+            "WITH owner AS (
+               INSERT INTO users (id, issuer, subject) SELECT $1, $2, $3
+                WHERE NOT EXISTS (SELECT FROM users WHERE id = $1) ON CONFLICT DO NOTHING)
+             SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE",
+        )
+        .bind::<Uuid, _>(owner.user.as_uuid())
+        .bind::<Text, _>(&owner.issuer)
+        .bind::<Text, _>(&owner.subject)
+        .execute(connection)?;
+        create_alone(connection, owner, tag, key)
+    })
+}
+
+fn create_alone(
+    connection: &mut PgConnection,
+    owner: &JournalOwner,
+    tag: NewTag,
+    key: Option<&IdempotencyKey>,
+) -> Result<Tag, StorageError> {
     let folded_name = fold(&tag.name);
     let statement = Statement::<(BigInt, Timestamptz)>::new(if key.is_some() {
         concat!(
             "WITH taken AS MATERIALIZED (
-               SELECT id FROM tags WHERE user_id = $1 AND folded_name = $5),",
-            new_owner!(" AND NOT EXISTS (SELECT FROM taken)"),
-            ", draft AS MATERIALIZED (
+               SELECT id FROM tags WHERE user_id = $1 AND folded_name = $3),
+             draft AS MATERIALIZED (
                SELECT nextval('tags_id_seq') AS id
                 WHERE NOT EXISTS (SELECT FROM taken) AND ",
             has_room_for_a_tag!(),
             "),
              claim AS (
                INSERT INTO idempotency_keys AS k (user_id, operation, key, arguments, result_id)
-               SELECT $1, 'create_tag', $7, $8, draft.id FROM draft",
+               SELECT $1, 'create_tag', $5, $6, draft.id FROM draft",
             claim_if_expired!(),
             "), swept AS (",
-            sweep!("'create_tag'", "$7"),
+            sweep!("'create_tag'", "$5"),
             ") INSERT INTO tags (id, user_id, name, folded_name, description)
                OVERRIDING SYSTEM VALUE
-               SELECT claim.result_id, $1, $4, $5, $6 FROM claim
+               SELECT claim.result_id, $1, $2, $3, $4 FROM claim
                RETURNING id, created_at"
         )
     } else {
         // A conflict that is passed over leaves the tag's name out of the server's log.
         concat!(
-            "WITH ",
-            new_owner!(""),
-            " INSERT INTO tags (user_id, name, folded_name, description)
-              SELECT $1, $4, $5, $6 WHERE ",
+            "INSERT INTO tags (user_id, name, folded_name, description)
+             SELECT $1, $2, $3, $4 WHERE ",
             has_room_for_a_tag!(),
             " ON CONFLICT (user_id, folded_name) DO NOTHING
               RETURNING id, created_at"
         )
     })
     .bind::<Uuid, _>(owner.user.as_uuid())
-    .bind::<Text, _>(&owner.issuer)
-    .bind::<Text, _>(&owner.subject)
     .bind::<Text, _>(&tag.name)
     .bind::<Text, _>(&folded_name)
     .bind::<Nullable<Text>, _>(tag.description.as_ref());
@@ -102,21 +121,6 @@ pub fn create_tag(
         updated_at: created_at,
     })
 }
-
-/// `$1` to `$3`: the owner, who may be new. The check avoids failed insertions into the index; the conflict
-/// clause resolves a race of two first writes.
-macro_rules! new_owner {
-    ($condition:literal) => {
-        concat!(
-            "owner AS (
-               INSERT INTO users (id, issuer, subject) SELECT $1, $2, $3
-                WHERE NOT EXISTS (SELECT FROM users WHERE id = $1)",
-            $condition,
-            " ON CONFLICT DO NOTHING)"
-        )
-    };
-}
-use new_owner;
 
 /// The condition that the user (`$1`) may have another tag.
 macro_rules! has_room_for_a_tag {

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::{
+    QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt,
+};
 use epicme::{
     domain::journal::{
         EntryChanges, EntryId, JournalError, JournalOwner, LimitReached, MOST_TAGS,
@@ -12,7 +14,10 @@ use epicme::{
 };
 use futures_util::future::join_all;
 
-use super::support::{Journal, create_entry, create_tag, key, new_entry, owner, soon, still_waits};
+use super::{
+    shares::until_statements,
+    support::{Journal, create_entry, create_tag, key, new_entry, owner, soon, still_waits},
+};
 
 fn entry(content: &str) -> NewEntry {
     let mut entry = new_entry("t");
@@ -305,4 +310,82 @@ async fn tags_and_their_links_are_bounded_in_number() {
         .unwrap()
         .tags;
     journal.ask(add(has[0].id)).await.unwrap();
+}
+
+#[actix_rt::test]
+async fn tags_that_are_made_at_the_same_moment_do_not_exceed_the_limit() {
+    let journal = limited(0, 0);
+    let ann = owner("ann");
+    let id = journal.entry(&ann, entry("tagged")).await.id;
+    let user = ann.user;
+    journal
+        .database
+        .execute(&format!(
+            "INSERT INTO tags (user_id, name, folded_name)
+             SELECT '{user}', n::text, n::text FROM generate_series(2, {MOST_TAGS}) AS n"
+        ))
+        .unwrap();
+    let mut watcher = journal.database.connect();
+    let mut other = journal.database.connect();
+    let waits = "wait_event_type = 'Lock'";
+    for key in [None, key("k", 1)] {
+        // Another takes the last place, and has not committed.
+        other
+            .batch_execute(&format!(
+                "BEGIN;
+                 SELECT FROM users WHERE id = '{user}' FOR NO KEY UPDATE;
+                 INSERT INTO tags (user_id, name, folded_name) VALUES ('{user}', '1', '1')"
+            ))
+            .unwrap();
+        let mut create = Box::pin(journal.ask(create_tag(&ann, "another", key)));
+        still_waits(&mut create).await;
+        until_statements(&mut watcher, waits, 1).await;
+        other.batch_execute("COMMIT").unwrap();
+        let refused = soon(create).await;
+        assert!(
+            matches!(refused, Err(JournalError::LimitReached(LimitReached::Tags))),
+            "{refused:?}"
+        );
+        other
+            .batch_execute("DELETE FROM tags WHERE folded_name = '1'")
+            .unwrap();
+    }
+    let link = |tags: &str| {
+        format!(
+            "INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
+             SELECT e.user_id, e.id, t.id, e.created_at
+               FROM entries e JOIN tags t ON t.user_id = e.user_id
+              WHERE e.user_id = '{user}' AND t.folded_name::int {tags}"
+        )
+    };
+    let all_but_one = link(&format!("BETWEEN 2 AND {MOST_TAGS_OF_AN_ENTRY}"));
+    journal.database.execute(&all_but_one).unwrap();
+    other
+        .batch_execute(&format!("BEGIN; {}", link("= 9000")))
+        .unwrap();
+    #[derive(QueryableByName)]
+    struct Last {
+        #[diesel(sql_type = BigInt)]
+        id: i64,
+    }
+    let last = "SELECT id FROM tags WHERE folded_name = '9001'";
+    let last: Last = sql_query(last).get_result(&mut watcher).unwrap();
+    let mut add = Box::pin(journal.ask(AddTagToEntry {
+        user,
+        entry_id: id,
+        tag_id: TagId(last.id),
+    }));
+    still_waits(&mut add).await;
+    until_statements(&mut watcher, waits, 1).await;
+    other.batch_execute("COMMIT").unwrap();
+    let refused = soon(add).await;
+    assert!(
+        matches!(
+            refused,
+            Err(JournalError::LimitReached(LimitReached::TagsOfEntry))
+        ),
+        "{refused:?}"
+    );
+    let links = journal.database.count("entry_tags");
+    assert_eq!(links, i64::from(MOST_TAGS_OF_AN_ENTRY));
 }

@@ -39,7 +39,7 @@ fn statements(watcher: &mut PgConnection, condition: &str) -> i64 {
 }
 
 /// Polls until as many statements match.
-async fn until_statements(watcher: &mut PgConnection, condition: &str, wanted: i64) {
+pub(crate) async fn until_statements(watcher: &mut PgConnection, condition: &str, wanted: i64) {
     soon(async {
         while statements(watcher, condition) != wanted {
             tokio::time::sleep(Duration::from_millis(5)).await;
