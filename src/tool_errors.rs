@@ -43,6 +43,9 @@ fn limit_reached(limit: LimitReached) -> String {
         LimitReached::Bytes { has, more, most } => format!(
             "Your entries take {has} of {most} bytes, and this would take {more} more. Delete or shorten entries that you no longer need, or ask whoever runs this server for more room.",
         ),
+        LimitReached::Export { most } => format!(
+            "The document would be longer than {most} bytes, which is as long as an export may be. Read the journal by list_entries and get_entry instead, a span of time after another.",
+        ),
         LimitReached::Tags => format!(
             "You have {MOST_TAGS} tags, as many as a journal may have. Delete tags that you no longer need.",
         ),

@@ -272,6 +272,19 @@ pub struct Quota {
     pub bytes: u64,
 }
 
+impl Quota {
+    /// How long the document of an export may be, in bytes; `None` where a limit is off. Twice as long as all texts,
+    /// because some characters are escaped, and 1 KiB for what else is told of each entry.
+    #[must_use]
+    pub const fn longest_export(self) -> Option<u64> {
+        if self.entries == 0 || self.bytes == 0 {
+            return None;
+        }
+        let texts = self.bytes.saturating_mul(2);
+        Some(texts.saturating_add(self.entries.saturating_mul(1_024)))
+    }
+}
+
 /// How much a user has stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -334,6 +347,12 @@ pub enum LimitReached {
         more: i64,
         /// How long they may be.
         most: i64,
+    },
+    /// The document of an export would be longer than it may be.
+    #[display("the export would be too long")]
+    Export {
+        /// How long it may be, in bytes.
+        most: u64,
     },
     /// The user has [`MOST_TAGS`].
     #[display("the user has as many tags as one may have")]

@@ -9,7 +9,7 @@ use super::export_writer::Writer;
 use crate::{
     domain::{
         export::{ExportFormat, ExportId},
-        journal::JournalError,
+        journal::{JournalError, LimitReached},
         page::TimeCursor,
         uris,
     },
@@ -97,6 +97,7 @@ impl Tool for ExportJournal {
             user,
             id,
             writer: Writer::new(format, begun.at),
+            most: self.journal.quota().longest_export(),
             written: 0,
             bytes: 0,
             first: Arc::from(""),
@@ -138,6 +139,8 @@ struct Parts<'a> {
     user: UserId,
     id: ExportId,
     writer: Writer,
+    /// The most bytes, if there is a limit.
+    most: Option<u64>,
     /// The number of stored parts, and their size in bytes.
     written: u32,
     bytes: usize,
@@ -213,6 +216,11 @@ impl Parts<'_> {
             self.first = Arc::clone(&content);
         }
         self.bytes += content.len();
+        if let Some(most) = self.most
+            && self.bytes as u64 > most
+        {
+            return Err(JournalError::LimitReached(LimitReached::Export { most }));
+        }
         let part = AppendToExport {
             user: self.user,
             id: self.id,

@@ -331,3 +331,26 @@ async fn a_document_is_not_sent_in_a_batch() {
     );
     assert_eq!(answers[1]["result"], json!({}));
 }
+
+#[actix_rt::test]
+async fn an_export_takes_no_more_room_than_its_users_quota_allows() {
+    let app = TestApp::spawn_with(|config| {
+        config.database.quota_entries = 1;
+        config.database.quota_bytes = 1_000;
+    });
+    let ann = app.journal("ann");
+    ann.entry("Mine").await;
+    ann.done("export_journal", json!({})).await;
+    for number in 0..10 {
+        let description = "d".repeat(500);
+        let tag = json!({ "name": format!("tag {number}"), "description": description });
+        ann.done("create_tag", tag).await;
+    }
+    let said = ann.failed("export_journal", json!({})).await;
+    assert!(
+        said.contains("longer than 3024 bytes") && said.contains("list_entries"),
+        "{said}"
+    );
+    let stored = "export_parts WHERE octet_length(content) > 3024";
+    assert_eq!(app.database.count(stored), 0);
+}
