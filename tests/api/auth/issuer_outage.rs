@@ -131,10 +131,14 @@ async fn an_issuer_that_fails_again_and_again_is_left_alone_and_then_probed() {
         let failing = list_from(&app, source, &app.token_for(down())).await;
         assert_outage(&failing, "1", "failing");
     }
+    // Strangers alone failed, so it is probed at once, about a random token.
+    let unknown = app.token("bob", ALL);
+    let before = app.issuer.calls();
+    assert_outage(&list(&app, &unknown).await, "1", "a probe that fails");
+    assert_eq!(app.issuer.calls(), before + 1);
     let before = app.issuer.calls();
     // Who is known is served on; who is not is told when to come back, and nobody is asked.
     assert_eq!(list(&app, &known).await.status, 200);
-    let unknown = app.token("bob", ALL);
     assert_outage(&list(&app, &unknown).await, "5", "left alone");
     app.clock.advance(TimeDelta::seconds(4));
     assert_outage(&list(&app, &unknown).await, "1", "left alone");
@@ -187,8 +191,10 @@ async fn a_probe_is_answered_by_any_whole_reply() {
             let token = app.token_for(down());
             assert_eq!(list_from(&app, source, &token).await.status, 503);
         }
-        app.issuer.answer_others(move |_| answer.clone());
+        app.issuer.answer_others(|_| down());
         let good = app.token("ann", ALL);
+        assert_eq!(list(&app, &good).await.status, 503);
+        app.issuer.answer_others(move |_| answer.clone());
         assert_eq!(list(&app, &good).await.status, 503);
         app.clock.advance(TimeDelta::seconds(5));
         assert_eq!(list(&app, &good).await.status, 200);
@@ -219,22 +225,35 @@ async fn errors_for_tokens_that_were_good_open_the_circuit() {
 }
 
 #[actix_rt::test]
-async fn errors_for_unknown_tokens_of_several_sources_keep_no_known_one_out() {
-    let app = proxied();
+async fn tokens_that_sources_choose_together_keep_nobody_elses_out() {
+    let app = TestApp::spawn_with(|config| {
+        config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        config.issuers[0].timeout = std::time::Duration::from_millis(150);
+    });
     let known = app.token("ann", ALL);
     assert_eq!(list(&app, &known).await.status, 200);
     app.clock.advance(TimeDelta::seconds(61));
-    for source in 0..5 {
-        let token = app.token_for(Answer::text(500, ""));
-        assert_outage(&list_from(&app, source, &token).await, "5", "500");
+    let hangs = || Answer::Hang(Box::new(Answer::text(200, "late")));
+    for (kind, answer) in [("500", Answer::text(500, "")), ("hangs", hangs())] {
+        for round in 0..3 {
+            for source in 0..6 {
+                let token = app.token_for(answer.clone());
+                let source = 10 * round + source;
+                assert_eq!(list_from(&app, source, &token).await.status, 503, "{kind}");
+            }
+            let before = app.issuer.calls();
+            let new = app.token(&format!("{kind}-{round}"), ALL);
+            assert_eq!(
+                list_from(&app, 200 + round, &new).await.status,
+                200,
+                "{kind}"
+            );
+            assert!(app.issuer.calls() > before, "{kind}");
+            app.clock.advance(TimeDelta::seconds(61));
+            assert_eq!(list(&app, &known).await.status, 200, "{kind}");
+        }
     }
-    let before = app.issuer.calls();
-    assert_outage(&list(&app, &app.token("new", ALL)).await, "5", "open");
-    assert_eq!(app.issuer.calls(), before);
-    assert_eq!(list(&app, &known).await.status, 200);
-    assert_eq!(app.issuer.calls(), before + 1);
-    app.clock.advance(TimeDelta::seconds(5));
-    assert_eq!(list(&app, &app.token("new", ALL)).await.status, 200);
+    app.issuer.release();
 }
 
 #[actix_rt::test]

@@ -31,7 +31,8 @@ const MEMORY: TimeDelta = TimeDelta::seconds(60);
 /// One token, user or source opens nothing: failures count that came about for tokens of several users, or
 /// for unknown tokens of several sources, or before a token was sent. A whole response is not a failure,
 /// whatever it says; status 500 is one if it is the response to different tokens, with no valid response
-/// since.
+/// since. Where unknown tokens alone failed, two sources that act together may have chosen them: then the circuit
+/// is in doubt. A probe is made with the next call, and every other call goes on unless the probe fails.
 #[derive(Debug, Default)]
 pub(crate) struct CircuitBreaker {
     state: State,
@@ -45,14 +46,27 @@ pub(crate) struct CircuitBreaker {
 enum State {
     #[default]
     Closed,
+    /// Failures that strangers may have caused.
+    InDoubt,
     Open {
         until: Timestamp,
-        /// Whether only unknown tokens failed, so that known ones are still introspected.
-        spares_known: bool,
     },
     Probing {
         until: Timestamp,
+        /// Whether the circuit was in doubt and not open.
+        in_doubt: bool,
     },
+}
+
+/// What a failed call changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// Nothing.
+    No,
+    /// The next call is preceded by a probe.
+    InDoubt,
+    /// The circuit is open.
+    Yes,
 }
 
 /// How a call failed.
@@ -96,22 +110,27 @@ impl CircuitBreaker {
     ///
     /// # Errors
     /// The time until the next call is admitted, if the circuit is open.
-    pub(crate) fn admit(&mut self, is_known: bool, now: Timestamp) -> Result<Admission, Duration> {
-        match self.state {
-            State::Closed => Ok(Admission::Call),
-            State::Open {
-                spares_known: true, ..
-            } if is_known => Ok(Admission::Call),
-            State::Open { until, .. } if now < until => {
-                Err((until - now).to_std().unwrap_or_default())
+    pub(crate) fn admit(&mut self, now: Timestamp) -> Result<Admission, Duration> {
+        let in_doubt = match self.state {
+            State::Closed => return Ok(Admission::Call),
+            State::Open { until } if now < until => {
+                return Err((until - now).to_std().unwrap_or_default());
             }
-            // Its outcome is known soon.
-            State::Probing { until } if now < until => Err(Duration::from_secs(1)),
-            State::Open { .. } | State::Probing { .. } => {
-                self.state = State::Probing { until: now + PAUSE };
-                Ok(Admission::Probe)
+            State::Probing { until, in_doubt } if now < until => {
+                return if in_doubt {
+                    Ok(Admission::Call)
+                } else {
+                    // Its outcome is known soon.
+                    Err(Duration::from_secs(1))
+                };
             }
-        }
+            State::InDoubt => true,
+            State::Open { .. } => false,
+            State::Probing { in_doubt, .. } => in_doubt,
+        };
+        let until = now + PAUSE;
+        self.state = State::Probing { until, in_doubt };
+        Ok(Admission::Probe)
     }
 
     /// Records a whole response to a probe or a call, whatever it says: the endpoint can be reached. Returns
@@ -119,12 +138,16 @@ impl CircuitBreaker {
     pub(crate) fn answered(&mut self) -> bool {
         self.unanswered = Evidence::default();
         match self.state {
-            State::Probing { .. } => {
+            State::Probing { in_doubt, .. } => {
                 self.state = State::Closed;
                 self.errors = Evidence::default();
-                true
+                !in_doubt
             }
-            // A call that was admitted before the circuit opened, or that of a known token.
+            State::InDoubt => {
+                self.state = State::Closed;
+                false
+            }
+            // A call that was admitted before the circuit opened.
             State::Closed | State::Open { .. } => false,
         }
     }
@@ -135,41 +158,47 @@ impl CircuitBreaker {
         self.answered()
     }
 
-    /// Records that a probe failed: the pause since its beginning goes on.
-    pub(crate) fn probe_failed(&mut self) {
-        if let State::Probing { until } = self.state {
-            self.state = State::Open {
-                until,
-                spares_known: false,
-            };
-        }
+    /// Records that a probe failed: the pause since its beginning goes on. Returns whether that opened the
+    /// circuit, which was in doubt.
+    pub(crate) fn probe_failed(&mut self) -> bool {
+        let State::Probing { until, in_doubt } = self.state else {
+            return false;
+        };
+        self.state = State::Open { until };
+        in_doubt
     }
 
-    /// Records a failed call. Returns whether it opened the circuit.
-    pub(crate) fn failed(&mut self, failure: Failure, asker: &Asker, now: Timestamp) -> bool {
+    /// Records a failed call.
+    pub(crate) fn failed(&mut self, failure: Failure, asker: &Asker, now: Timestamp) -> Opened {
         let evidence = match failure {
             Failure::ServerError => &mut self.errors,
             Failure::Unreachable | Failure::Unanswered => &mut self.unanswered,
         };
         evidence.add(failure, asker, now);
-        let opens = self.state == State::Closed
-            && evidence.is_of_the_endpoint()
+        let is_enough = evidence.is_of_the_endpoint()
             && (failure != Failure::ServerError || evidence.tokens.len() >= FAILURES);
-        if opens {
-            self.state = State::Open {
-                until: now + PAUSE,
-                spares_known: failure == Failure::ServerError && evidence.users.is_empty(),
-            };
-            self.unanswered = Evidence::default();
-            self.errors = Evidence::default();
-        }
-        opens
+        let may_be_strangers = !evidence.is_unreachable && evidence.users.len() < PARTIES;
+        let (state, opened) = match self.state {
+            State::Closed if is_enough && may_be_strangers => (State::InDoubt, Opened::InDoubt),
+            State::Closed | State::InDoubt | State::Probing { in_doubt: true, .. }
+                if is_enough && !may_be_strangers =>
+            {
+                (State::Open { until: now + PAUSE }, Opened::Yes)
+            }
+            _ => return Opened::No,
+        };
+        self.state = state;
+        self.unanswered = Evidence::default();
+        self.errors = Evidence::default();
+        opened
     }
 
     /// The state, for metrics and health checks.
     pub(crate) fn state(&self) -> CircuitState {
         match self.state {
-            State::Closed => CircuitState::Closed,
+            State::Closed | State::InDoubt | State::Probing { in_doubt: true, .. } => {
+                CircuitState::Closed
+            }
             State::Open { .. } => CircuitState::Open,
             State::Probing { .. } => CircuitState::HalfOpen,
         }

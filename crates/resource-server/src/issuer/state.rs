@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     asker::Asker,
-    circuit_breaker::{Admission, CircuitBreaker, Failure, PAUSE},
+    circuit_breaker::{Admission, CircuitBreaker, Failure, Opened, PAUSE},
     credential_rotation::CredentialRotation,
     destinations::Destinations,
     document_cache::CachedDocument,
@@ -148,7 +148,7 @@ impl IssuerState {
                 refused("the source of the request has to wait", wait)
             })?;
         }
-        match self.breaker().admit(asker.is_known(), now) {
+        match self.breaker().admit(now) {
             Ok(admission) => Ok(admission == Admission::Probe),
             Err(wait) => {
                 self.metrics
@@ -189,13 +189,12 @@ impl IssuerState {
                 self.log_if_closed(self.breaker().answered());
             }
         }
-        let opens = failure.filter(|failure| self.breaker().failed(*failure, asker, now));
+        let opens = failure.filter(|failure| {
+            let opened = self.breaker().failed(*failure, asker, now);
+            opened == Opened::Yes
+        });
         if let Some(failure) = opens {
-            log::warn!(
-                issuer:% = self.settings.url;
-                "the circuit is open: the authorization server is not called for {} s, because {failure} ({})",
-                PAUSE.num_seconds(), failed.error
-            );
+            self.log_open(failure, &failed.error);
         } else {
             self.log_odd(&failed.error, now);
         }
@@ -209,11 +208,18 @@ impl IssuerState {
         match outcome {
             Err(CallError {
                 error,
-                finding: Finding::Unreachable | Finding::Unanswered,
+                finding: finding @ (Finding::Unreachable | Finding::Unanswered),
                 ..
             }) => {
-                self.breaker().probe_failed();
-                log::debug!(issuer:% = self.settings.url; "the circuit stays open: {error}");
+                if self.breaker().probe_failed() {
+                    let failure = match finding {
+                        Finding::Unreachable => Failure::Unreachable,
+                        _ => Failure::Unanswered,
+                    };
+                    self.log_open(failure, &error);
+                } else {
+                    log::debug!(issuer:% = self.settings.url; "the circuit stays open: {error}");
+                }
                 Err(error)
             }
             _ => {
@@ -246,6 +252,14 @@ impl IssuerState {
         if let Some(source) = asker.stranger() {
             self.waits.answered(&source);
         }
+    }
+
+    fn log_open(&self, failure: Failure, error: &AuthError) {
+        log::warn!(
+            issuer:% = self.settings.url;
+            "the circuit is open: the authorization server is not called for {} s, because {failure} ({error})",
+            PAUSE.num_seconds()
+        );
     }
 
     fn log_if_closed(&self, was_open: bool) {
