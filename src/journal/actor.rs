@@ -24,7 +24,7 @@ use super::{
     group_commit::{GroupCommit, PlainEntry, WriteBatch},
     message::{JournalMessage, Kind},
     published::published,
-    scheduler::{Load, Run, Scheduler},
+    scheduler::{Run, Scheduler},
 };
 
 /// Executes one message at a time on a connection that it leases from the pool. No other actor runs in its
@@ -63,7 +63,7 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
     fn handle(&mut self, admitted: Admitted<M>, _: &mut Context<Self>) {
         let Admitted {
             message,
-            permit,
+            mut permit,
             answer,
             reading,
             since,
@@ -71,6 +71,7 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
         if M::KIND == Kind::Read && answer.is_closed() {
             return;
         }
+        permit.begin();
         let has_left = || M::KIND == Kind::Read && answer.is_closed();
         let reply = self.run(&message, reading.as_deref(), since, has_left);
         // Published before the caller has its answer. Without a change the permit is released first, so
@@ -100,11 +101,8 @@ impl Handler<WriteBatch> for JournalActor {
             self.scheduler.queue(WriteBatch);
         }
         for entry in rest {
-            let load = Load {
-                user: entry.message.owner.user,
-                is_heavy: false,
-            };
-            self.scheduler.start(entry, Some(load));
+            let user = Some(entry.message.owner.user);
+            self.scheduler.start(entry, user);
         }
     }
 }

@@ -19,16 +19,17 @@ use resource_server::{cause::Cause, gate::Gate, principal::UserId};
 
 use super::{
     actor::JournalActor,
-    admission::Admitted,
+    admission::{Admitted, Place},
     cancellation::{Cancellations, Reading},
     group_commit::{GroupCommit, Joined, WriteBatch},
     message::{JournalMessage, Kind},
     metrics::{JournalMetrics, JournalOutcome},
+    pacing::Pacing,
     queue::Ticket,
-    scheduler::{Load, Scheduler, Withdrawn},
+    scheduler::{Scheduler, Withdrawn},
     schema::Schema,
     settings::JournalSettings,
-    shares::{Place, Shares, UsedUp, share_of},
+    shares::{Shares, UsedUp, share_of},
 };
 
 /// Admits messages and has JournalActors execute them. The actors stop when this is dropped and every
@@ -36,6 +37,7 @@ use super::{
 pub(super) struct ActorPool {
     gate: Gate,
     shares: Shares,
+    pacing: Pacing,
     cancellations: Cancellations,
     scheduler: Arc<Scheduler<JournalActor>>,
     group_commit: Arc<GroupCommit>,
@@ -92,6 +94,7 @@ impl ActorPool {
         Self {
             gate: Gate::new(places, settings.failfast),
             shares: Shares::new(share_of(places), settings.failfast),
+            pacing: Pacing::new(share_of(connections_each), settings.connect_timeout),
             cancellations: Cancellations::start(settings.database_url.clone()),
             scheduler,
             group_commit,
@@ -110,13 +113,17 @@ impl ActorPool {
         message: M,
     ) -> Result<M::Reply, JournalError> {
         let began = Instant::now();
-        let reply = self.admit(message).await;
+        let reply = self.admit(message, began).await;
         self.metrics
             .journal(M::OPERATION, outcome(&reply), began.elapsed());
         reply
     }
 
-    async fn admit<M: JournalMessage>(&self, message: M) -> Result<M::Reply, JournalError> {
+    async fn admit<M: JournalMessage>(
+        &self,
+        message: M,
+        now: Instant,
+    ) -> Result<M::Reply, JournalError> {
         if !self.schema.is_known_good() {
             return Err(unavailable(
                 "the database's schema has not been checked yet",
@@ -130,6 +137,19 @@ impl ActorPool {
                 Err(UsedUp) => return Err(JournalError::ShareUsedUp),
             },
         };
+        if let Some(user) = user {
+            self.pacing.note(user, now.into());
+        }
+        // Who waits for a turn keeps nobody else from a place.
+        let turn = match user {
+            Some(user) if M::COSTLY.is_some_and(Costly::is_heavy) => {
+                match self.pacing.turn(user).await {
+                    Ok(turn) => Some(turn),
+                    Err(UsedUp) => return Err(JournalError::ShareUsedUp),
+                }
+            }
+            _ => None,
+        };
         let Ok(permit) = self.gate.admit().await else {
             return Err(JournalError::Busy);
         };
@@ -140,7 +160,7 @@ impl ActorPool {
         let (answer, answered) = oneshot::channel();
         let admitted = Admitted {
             message,
-            permit: Place::new(permit, share),
+            permit: Place::new(permit, share, turn),
             answer,
             reading,
             since: Instant::now(),
@@ -160,11 +180,7 @@ impl ActorPool {
     ) -> Result<Result<M::Reply, JournalError>, RecvError> {
         // From this thread to the actor's and back: another thread on the way would cost two more wake-ups.
         let waiting = match M::for_group_commit(admitted) {
-            Err(admitted) => {
-                let is_heavy = M::COSTLY.is_some_and(Costly::is_heavy);
-                let load = user.map(|user| Load { user, is_heavy });
-                self.scheduler.start(admitted, load).map(Queued::ForActor)
-            }
+            Err(admitted) => self.scheduler.start(admitted, user).map(Queued::ForActor),
             Ok(entry) => match self.group_commit.join(entry) {
                 Joined::NeedsBatch(ticket) => self.start_batch(ticket),
                 Joined::Waits(ticket) => {

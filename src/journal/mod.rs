@@ -23,6 +23,7 @@ mod handle;
 mod message;
 mod messages;
 mod metrics;
+mod pacing;
 mod published;
 mod queue;
 mod scheduler;

@@ -4,9 +4,7 @@
 //! another actor is idle: only an idle actor is sent one. A busy actor takes the next message from the
 //! queue when it has finished, which costs no wake-up.
 //!
-//! A user's messages occupy at most so many actors, and the heavy ones among them a third of those: each keeps a
-//! processor busy, and every other message needs one as well. Those beyond wait, and others pass them in the
-//! queue.
+//! A user's messages occupy at most so many actors. Those beyond wait, and others pass them in the queue.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,10 +14,7 @@ use actix::{
 };
 use parking_lot::Mutex;
 
-use super::{
-    queue::{Queue, Ticket},
-    shares::share_of,
-};
+use super::queue::{Queue, Ticket};
 use resource_server::principal::UserId;
 
 /// The idle actors of one kind, and the messages that wait for one.
@@ -27,8 +22,8 @@ pub(super) struct Scheduler<A: Actor>(Mutex<State<A>>);
 
 struct State<A: Actor> {
     queue: Queue<Work<A>>,
-    /// The users' messages that are being handled. No longer than there are actors.
-    served: Vec<Load>,
+    /// The users whose messages are being handled, each as often as messages. No longer than there are actors.
+    served: Vec<UserId>,
     /// The most actors that one user's messages occupy.
     share: usize,
     /// The last to become idle is at the end and is used first: the processor's caches still hold most of
@@ -37,18 +32,10 @@ struct State<A: Actor> {
     is_closed: bool,
 }
 
-/// A message of any type, and whose it is: `None` for the server's own.
+/// A message of any type, and whose it is.
 struct Work<A: Actor> {
     envelope: Envelope<A>,
-    load: Option<Load>,
-}
-
-/// What a message takes of its user's share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Load {
-    pub(super) user: UserId,
-    /// See [`Costly::is_heavy`](crate::domain::journal::Costly::is_heavy).
-    pub(super) is_heavy: bool,
+    user: Option<UserId>,
 }
 
 /// Handle a message, and then those that wait. The one message that is sent to a mailbox.
@@ -72,7 +59,7 @@ where
     A: Actor<Context = Context<A>> + Handler<Run<A>>,
 {
     /// A scheduler without actors: messages wait until [`Self::add`] adds one.
-    /// One user's messages occupy at most `share` actors, heavy ones a third of that, one at least.
+    /// One user's messages occupy at most `share` actors.
     pub(super) fn new(share: usize) -> Self {
         Self(Mutex::new(State {
             queue: Queue::default(),
@@ -94,23 +81,23 @@ where
         clippy::disallowed_methods,
         reason = "the actor is idle, so its mailbox is empty; the message carries the sender of its answer"
     )]
-    pub(super) fn start<M>(&self, message: M, load: Option<Load>) -> Option<Ticket>
+    pub(super) fn start<M>(&self, message: M, user: Option<UserId>) -> Option<Ticket>
     where
         A: Handler<M>,
         M: Message<Result = ()> + Send + 'static,
     {
         let work = Work {
             envelope: Envelope::new(message, None),
-            load,
+            user,
         };
         let mut state = self.0.lock();
-        if !state.has_room(load) {
+        if !state.has_room(user) {
             return Some(state.queue.push(work));
         }
         let Some(actor) = state.idle.pop() else {
             return Some(state.queue.push(work));
         };
-        state.served.extend(load);
+        state.served.extend(user);
         drop(state);
         actor.do_send(Run(work));
         None
@@ -125,7 +112,7 @@ where
     {
         self.0.lock().queue.push(Work {
             envelope: Envelope::new(message, None),
-            load: None,
+            user: None,
         });
     }
 
@@ -133,7 +120,7 @@ where
     pub(super) fn withdraw(&self, ticket: Ticket) -> Option<Withdrawn> {
         let mut state = self.0.lock();
         let withdrawn = state.queue.withdraw(ticket)?;
-        let has_room = state.has_room(withdrawn.load);
+        let has_room = state.has_room(withdrawn.user);
         drop(state);
         // Dropped after the lock: it may notify its caller.
         drop(withdrawn);
@@ -150,7 +137,7 @@ where
         loop {
             // The panic hook has logged it, and the caller sees its answer's sender dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| work.envelope.handle(actor, context)));
-            match self.next(work.load, context) {
+            match self.next(work.user, context) {
                 Some(next) => work = next,
                 None => return,
             }
@@ -168,9 +155,9 @@ where
     }
 
     /// The next message for an actor that has finished one.
-    fn next(&self, finished: Option<Load>, context: &Context<A>) -> Option<Work<A>> {
+    fn next(&self, finished: Option<UserId>, context: &Context<A>) -> Option<Work<A>> {
         let mut state = self.0.lock();
-        let served = finished.and_then(|load| state.served.iter().position(|one| *one == load));
+        let served = finished.and_then(|user| state.served.iter().position(|one| *one == user));
         if let Some(served) = served {
             state.served.swap_remove(served);
         }
@@ -180,9 +167,9 @@ where
             share,
             ..
         } = &mut *state;
-        let next = queue.pop_first(|work| has_room(served, *share, work.load));
+        let next = queue.pop_first(|work| has_room(served, *share, work.user));
         match &next {
-            Some(next) => state.served.extend(next.load),
+            Some(next) => state.served.extend(next.user),
             None if !state.is_closed => state.idle.push(context.address()),
             None => {}
         }
@@ -191,17 +178,14 @@ where
 }
 
 impl<A: Actor> State<A> {
-    fn has_room(&self, load: Option<Load>) -> bool {
-        has_room(&self.served, self.share, load)
+    fn has_room(&self, user: Option<UserId>) -> bool {
+        has_room(&self.served, self.share, user)
     }
 }
 
 /// Whether another message of the user may be handled. The list is as short as there are connections.
-fn has_room(served: &[Load], share: usize, load: Option<Load>) -> bool {
-    let Some(load) = load else { return true };
-    let own = || served.iter().filter(|one| one.user == load.user);
-    own().count() < share
-        && (!load.is_heavy || own().filter(|one| one.is_heavy).count() < share_of(share))
+fn has_room(served: &[UserId], share: usize, user: Option<UserId>) -> bool {
+    user.is_none_or(|user| served.iter().filter(|one| **one == user).count() < share)
 }
 
 #[cfg(test)]
@@ -244,11 +228,7 @@ mod tests {
     }
 
     fn workers(count: usize) -> (Arc<Scheduler<Worker>>, Vec<Arbiter>) {
-        workers_with_share(count, 1)
-    }
-
-    fn workers_with_share(count: usize, share: usize) -> (Arc<Scheduler<Worker>>, Vec<Arbiter>) {
-        let scheduler = Arc::new(Scheduler::new(share));
+        let scheduler = Arc::new(Scheduler::new(1));
         let arbiters = (0..count).map(|_| {
             let arbiter = Arbiter::new();
             let own = Arc::clone(&scheduler);
@@ -258,11 +238,6 @@ mod tests {
         });
         let arbiters = arbiters.collect();
         (scheduler, arbiters)
-    }
-
-    fn load(user: &str, is_heavy: bool) -> Option<Load> {
-        let user = UserId::derive("i", user);
-        Some(Load { user, is_heavy })
     }
 
     fn call(call: impl FnOnce() + Send + 'static) -> Call {
@@ -332,7 +307,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_user_beyond_the_share_waits_and_is_passed_by_others() {
         let (scheduler, _arbiters) = workers(3);
-        let [ann, bob] = ["ann", "bob"].map(|name| load(name, false));
+        let [ann, bob] = ["ann", "bob"].map(|name| Some(UserId::derive("i", name)));
         let (handled, is_handled) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
         let told = handled.clone();
@@ -355,33 +330,6 @@ mod tests {
         drop(release);
         assert_eq!(is_handled.recv().unwrap(), "ann's second");
         assert_eq!(scheduler.withdraw(waits), None, "it was handled");
-        scheduler.close();
-    }
-
-    #[actix_rt::test]
-    async fn heavy_messages_of_a_user_leave_the_rest_of_the_share_to_light_ones() {
-        let (scheduler, _arbiters) = workers_with_share(4, 3);
-        let (handled, is_handled) = mpsc::channel();
-        let (release, held) = mpsc::channel::<()>();
-        let told = handled.clone();
-        let hold = call(move || {
-            told.send("heavy").unwrap();
-            let _ = held.recv();
-        });
-        let heavy = load("ann", true);
-        assert_eq!(scheduler.start(hold, heavy), None);
-        assert_eq!(is_handled.recv().unwrap(), "heavy");
-        let told = handled.clone();
-        let second = call(move || told.send("second heavy").unwrap());
-        assert!(scheduler.start(second, heavy).is_some());
-        for (name, others) in [("light", load("ann", false)), ("other", load("bob", true))] {
-            let told = handled.clone();
-            let passes = call(move || told.send(name).unwrap());
-            assert_eq!(scheduler.start(passes, others), None);
-            assert_eq!(is_handled.recv().unwrap(), name);
-        }
-        drop(release);
-        assert_eq!(is_handled.recv().unwrap(), "second heavy");
         scheduler.close();
     }
 }

@@ -1,18 +1,15 @@
 //! How much of the journal one user may take: messages under way, so that the others find places.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
 
-use resource_server::{gate::Permit, principal::UserId};
+use resource_server::principal::UserId;
 
 /// Of whatever all users share, one may take a third: two who take all they can leave a third to the others.
 pub(super) const fn share_of(all: usize) -> usize {
@@ -20,27 +17,20 @@ pub(super) const fn share_of(all: usize) -> usize {
     if third == 0 { 1 } else { third }
 }
 
+/// How many users there are before those of whom nothing is under way are looked for.
+const FEW_USERS: usize = 256;
+
 /// Counts the messages of each user that are admitted and not finished.
 pub(super) struct Shares {
     each: usize,
     failfast: Duration,
-    /// The users of whom a message is under way, and some whose last one has ended.
-    users: Mutex<HashMap<UserId, Weak<Semaphore>>>,
+    users: Mutex<Users>,
 }
 
-/// A message's place among those under way. Held for its drop alone.
-pub(super) struct Place {
-    _permit: Permit,
-    _share: Option<Share>,
-}
-
-impl Place {
-    pub(super) const fn new(permit: Permit, share: Option<Share>) -> Self {
-        Self {
-            _permit: permit,
-            _share: share,
-        }
-    }
+struct Users {
+    /// Those of whom a message is under way, and some whose last one has ended.
+    by_id: HashMap<UserId, Arc<Semaphore>>,
+    sweep_at: usize,
 }
 
 /// A message's place among those of its user.
@@ -57,7 +47,10 @@ impl Shares {
         Self {
             each,
             failfast,
-            users: Mutex::default(),
+            users: Mutex::new(Users {
+                by_id: HashMap::default(),
+                sweep_at: FEW_USERS,
+            }),
         }
     }
 
@@ -75,17 +68,13 @@ impl Shares {
 
     fn of(&self, user: UserId) -> Arc<Semaphore> {
         let mut users = self.users.lock();
-        if let Some(share) = users.get(&user).and_then(Weak::upgrade) {
-            return share;
+        if users.by_id.len() >= users.sweep_at {
+            // A share in use is known in another place as well.
+            users.by_id.retain(|_, share| Arc::strong_count(share) > 1);
+            users.sweep_at = (2 * users.by_id.len()).max(FEW_USERS);
         }
-        // Those whose last message has ended are removed before the map grows, so it has at most twice as many
-        // as are under way.
-        if users.len() == users.capacity() {
-            users.retain(|_, share| share.strong_count() > 0);
-        }
-        let share = Arc::new(Semaphore::new(self.each));
-        users.insert(user, Arc::downgrade(&share));
-        share
+        let share = users.by_id.entry(user);
+        Arc::clone(share.or_insert_with(|| Arc::new(Semaphore::new(self.each))))
     }
 }
 
@@ -112,6 +101,6 @@ mod tests {
             let user = UserId::derive("i", &number.to_string());
             assert!(shares.admit(user).await.is_ok());
         }
-        assert!(shares.users.lock().capacity() < 100);
+        assert!(shares.users.lock().by_id.len() <= FEW_USERS);
     }
 }

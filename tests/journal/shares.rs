@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Message;
 use diesel::{PgConnection, RunQueryDsl, connection::SimpleConnection, sql_types::BigInt};
@@ -222,10 +222,11 @@ async fn a_read_whose_caller_has_left_is_cancelled_and_nobody_elses() {
     still_waits(&mut stays).await;
     // Of one that has several statements, each is.
     for statements in [0, 2] {
-        let mut leaves = slow(ann.user, statements);
-        still_waits(&mut leaves).await;
+        // Spawned, because the second waits for the end of the first.
+        let (handle, user) = (journal.handle.clone(), ann.user);
+        let leaves = actix_rt::spawn(async move { handle.ask(Slow { user, statements }).await });
         until_statements(&mut watcher, sleeps, 2).await;
-        drop(leaves);
+        leaves.abort();
         let within = Duration::from_secs(5);
         tokio::time::timeout(within, until_statements(&mut watcher, sleeps, 1))
             .await
@@ -244,6 +245,32 @@ async fn a_read_whose_caller_has_left_is_cancelled_and_nobody_elses() {
     drop(stays);
     until_statements(&mut watcher, sleeps, 0).await;
     soon(journal.handle.drained()).await;
+}
+
+#[actix_rt::test]
+async fn a_users_next_search_waits_while_others_use_the_journal() {
+    let limit = Duration::from_millis(40);
+    let journal = Journal::start_with(|settings| settings.statement_timeout = limit);
+    let [ann, bob] = ["ann", "bob"].map(owner);
+    let id = journal.entry(&ann, new_entry("hers")).await.id;
+    journal.entry(&bob, new_entry("his")).await;
+    let user = ann.user;
+    let began = Instant::now();
+    for _ in 0..2 {
+        let statements = 0;
+        let slow = soon(journal.ask(Slow { user, statements })).await;
+        assert!(slow.is_err(), "it took its whole time");
+    }
+    // The pause is four times as long as the first took.
+    assert!(began.elapsed() >= 6 * limit, "{:?}", began.elapsed());
+    // Another message of hers does not wait behind a search that does.
+    let search = actix_rt::spawn({
+        let handle = journal.handle.clone();
+        let statements = 0;
+        async move { handle.ask(Slow { user, statements }).await }
+    });
+    journal.ask(GetEntry { user, id }).await.unwrap();
+    assert!(soon(search).await.unwrap().is_err());
 }
 
 #[actix_rt::test]

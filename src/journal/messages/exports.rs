@@ -116,6 +116,8 @@ impl JournalMessage for AppendToExport {
     type Reply = ();
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::Export;
+    // PostgreSQL compresses it.
+    const COSTLY: Option<Costly> = Some(Costly::Export);
 
     fn user(&self) -> Option<UserId> {
         Some(self.user)
