@@ -110,6 +110,14 @@ async fn who_did_what_is_in_the_file_and_a_removed_line_is_found() {
     let (code, said) = verify(&folder, &[&file, &rotated]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("was altered"), "{said}");
+    fs::write(&rotated, whole).unwrap();
+    let whole = fs::read_to_string(&file).unwrap();
+    let mut fewer: Vec<_> = whole.lines().collect();
+    fewer.remove(1);
+    fs::write(&file, fewer.join("\n") + "\n").unwrap();
+    let (code, said) = verify(&folder, &[&file, &rotated]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("lines are missing"), "{said}");
 }
 
 #[actix_rt::test]
