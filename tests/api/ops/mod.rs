@@ -13,6 +13,7 @@ mod http_attacks;
 mod lifecycle;
 mod memory;
 mod metrics;
+mod metrics_of_limits;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod rate_limits;
