@@ -18,6 +18,7 @@ mod metrics_of_limits;
 mod otlp;
 mod rate_limits;
 mod recovery;
+mod restore;
 mod secrets;
 mod timeouts;
 mod tls;
