@@ -370,7 +370,7 @@ def confirmation_crosses(stack):
 
 
 def not_through_the_balancer(stack):
-    for path in ("/admin/cut-offs", "/oauth/revoked", "/oauth/backchannel-logout"):
+    for path in ("/admin/cut-offs", "/admin/revocations", "/oauth/revoked", "/readyz"):
         reply = http("POST", stack.url("EPICME_SCALE_PORT") + path, {})
         assert reply.status == 404, (path, reply.status)
 

@@ -253,6 +253,8 @@ def internals():
                  "/x/admin/revocations", "/./admin/revocations",
                  "/x/../admin/revocations", "/%2e/admin/revocations", "/admin%00/revocations"):
         refused.append(ask_for(path))
+    _, _, identifier = ask_for("/oauth/backchannel-logout")
+    check("an issuer's logout reaches EpicMe", identifier is not None)
     shut = all(status == 404 and identifier is None for _, status, identifier in closed)
     check("what is for the machine alone ends at the proxy in every spelling", shut, closed)
     gone = all(status in (400, 404) for _, status, _ in refused)
