@@ -7,7 +7,6 @@ import tempfile
 import time
 import urllib.parse
 
-import dashboard
 import image
 from mcp import Client, http
 from stack import ROOT, docker, run
@@ -392,48 +391,6 @@ def one_goes_and_comes_back(stack):
     return f"{len(statuses)} requests"
 
 
-# --- Observed. -----------------------------------------------------------------------------------------
-
-
-def prometheus_scrapes(stack):
-    stack.stand_in("prometheus", "prom/prometheus:v3.5.1", "prometheus")
-    stack.compose("up", "--detach", "prometheus", profiles=["observe"])
-    stack.until_healthy("prometheus")
-    docker("exec", stack.container("prometheus"), "promtool", "check", "config", "/etc/prometheus/prometheus.yml")
-    expected = {"epicme", "epicme-a", "epicme-b", "balancer", "prometheus"}
-    end, up = time.monotonic() + 60, {}
-    while up != {name: "up" for name in expected}:
-        assert time.monotonic() < end, up
-        targets = http("GET", stack.url("PROMETHEUS_PORT") + "/api/v1/targets").json()["data"]["activeTargets"]
-        up = {target["labels"]["instance"]: target["health"] for target in targets}
-        time.sleep(0.5)
-
-
-def dashboard_has_data(stack):
-    """Every expression of the dashboard is taken, and those of what surely happened find something."""
-    end = time.monotonic() + 90
-    empty = None
-    while empty is None or (empty and time.monotonic() < end):
-        stack.client.titles()
-        empty = []
-        for title, expression in dashboard.expressions():
-            query = urllib.parse.urlencode({"query": expression})
-            reply = http("GET", stack.url("PROMETHEUS_PORT") + "/api/v1/query?" + query)
-            assert reply.status == 200, (title, expression, reply.body)
-            if not reply.json()["data"]["result"]:
-                empty.append(title)
-        time.sleep(1)
-    assert not empty, f"without data: {empty}"
-    return f"{len(dashboard.expressions())} expressions"
-
-
-def grafana_shows_it(stack):
-    stack.compose("up", "--detach", "grafana", profiles=["observe"])
-    stack.until_healthy("grafana")
-    found = http("GET", stack.url("GRAFANA_PORT") + "/api/dashboards/uid/epicme")
-    assert found.status == 200 and found.json()["dashboard"]["title"] == "EpicMe", found.body
-
-
 def load_is_borne(stack):
     """The load tester checks every answer, and ends with 0 only if all were right."""
     stack.compose("build", "mcp-load", profiles=["load"])
@@ -441,9 +398,6 @@ def load_is_borne(stack):
     where = ["http://epicme:8787/mcp", "--dev-tokens=http://mock-auth:7788", f"--resource={resource}", "--insecure-http"]
     much = ["--sessions=20", "--legacy=30%", "--streams=20%", "--warm-up=1s", "--duration=5s", "--quiet"]
     stack.compose("run", "--rm", "-T", "mcp-load", *where, *much, profiles=["load"])
-
-
-GRAFANA = "grafana/grafana:12.4.4"
 
 
 def stops(stack):
@@ -487,8 +441,3 @@ TWO_PROCESSES = [
     ("a process goes and comes back, and no request fails", one_goes_and_comes_back),
 ]
 LOADED = [("the load tester, from within the network, finds every answer right", load_is_borne)]
-OBSERVED = [
-    ("Prometheus finds and scrapes all of them", prometheus_scrapes),
-    ("each expression of the dashboard finds data", dashboard_has_data),
-    ("what the profiles add is confined as well", confined),
-]

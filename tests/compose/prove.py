@@ -6,6 +6,7 @@ import time
 import traceback
 
 import image
+import observed
 import proofs
 from stack import Stack, can_be_had, docker
 
@@ -54,13 +55,13 @@ def prove(variant):
             return
         for name, proof in proofs.ONE_PROCESS:
             check(name, lambda: proof(stack))
-        for name, proof in proofs.TWO_PROCESSES + proofs.OBSERVED + proofs.LOADED:
+        for name, proof in proofs.TWO_PROCESSES + observed.OBSERVED + proofs.LOADED:
             check(name, lambda: proof(stack))
         # Debian has no Grafana that could stand in.
-        if can_be_had(proofs.GRAFANA):
-            check("Grafana has the dashboard", lambda: proofs.grafana_shows_it(stack))
+        if can_be_had(observed.GRAFANA):
+            check("Grafana has the dashboard", lambda: observed.grafana_shows_it(stack))
         else:
-            print(f"skipped: {proofs.GRAFANA} cannot be had, so nothing of it is proved")
+            print(f"skipped: {observed.GRAFANA} cannot be had, so nothing of it is proved")
         check("`stop` ends it in order, within its time", lambda: proofs.stops(stack))
     finally:
         check("`down --volumes` leaves nothing", lambda: proofs.leaves_nothing(stack))
