@@ -1,4 +1,4 @@
--- Who may do what in the database `epicme`: `epicme_owner` owns the schema and migrates it, `epicme`
+-- Who may do what in the database that psql is connected to: `epicme_owner` owns the schema and migrates it, `epicme`
 -- serves and may change rows alone. Passwords come from the environment of psql.
 \set ON_ERROR_STOP on
 \getenv owner_password OWNER_PASSWORD
@@ -17,9 +17,9 @@ ALTER ROLE epicme_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION 
 ALTER ROLE epicme       LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'serving_password';
 
 -- Whoever owns the database owns its schema `public` (pg_database_owner, since PostgreSQL 15).
-ALTER DATABASE epicme OWNER TO epicme_owner;
-REVOKE ALL ON DATABASE epicme FROM PUBLIC;
-GRANT CONNECT ON DATABASE epicme TO epicme;
+ALTER DATABASE :"DBNAME" OWNER TO epicme_owner;
+REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
+GRANT CONNECT ON DATABASE :"DBNAME" TO epicme;
 
 -- For the tables that there are, and for those that migrations will make. Numbers of new rows are drawn
 -- from sequences.

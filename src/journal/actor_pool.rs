@@ -241,6 +241,11 @@ impl ActorPool {
         self.gate.depth()
     }
 
+    /// How many connections there may be: one for each actor.
+    pub(super) fn most_connections(&self) -> usize {
+        self.actors.len()
+    }
+
     /// How many connections are idle, and how many are leased.
     pub(super) fn connections(&self) -> (u32, u32) {
         self.connections.connections()

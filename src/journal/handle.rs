@@ -213,5 +213,8 @@ impl MetricSource for JournalHandle {
         for (state, count) in [(ConnectionState::Idle, idle), (ConnectionState::Busy, busy)] {
             text.sample(name, &[("state", state.as_str())], count);
         }
+        let name = "database_connections_limit";
+        text.family(name, "gauge", "How many of them there may be.");
+        text.sample(name, &[], self.0.actors.most_connections());
     }
 }

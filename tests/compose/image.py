@@ -1,9 +1,11 @@
-"""What can be checked of the Dockerfile without a Docker engine."""
+"""What can be checked of the Dockerfile without a Docker engine, and of the programs that it makes."""
 
 import json
 import re
 import shutil
+import struct
 import tempfile
+import zlib
 from pathlib import Path
 
 from stack import ROOT, run
@@ -27,6 +29,36 @@ def stages_are_known():
             assert source[1] in known, f"{line}: there is no stage {source[1]}"
     targets = re.findall(r"\btarget: ([\w-]+)", (ROOT / "docker-compose.yml").read_text())
     assert targets and known.issuperset(targets), (targets, known)
+
+
+def programs_are_auditable():
+    """Each build of a release writes the list of dependencies into what it makes."""
+    builds = re.findall(r"cargo [a-z ]*build[^&;]*--release[^&;]*", "\n".join(instructions()))
+    without = [build for build in builds if not build.startswith("cargo auditable build ")]
+    assert len(builds) >= 4 and not without, (builds, without)
+    (ours,) = [line for line in instructions() if "cargo install" in line and "cargo-auditable" in line]
+    assert re.search(r"--locked cargo-auditable@[\d.]+", ours), ours
+
+
+def dependencies_of(program):
+    """The packages that cargo-auditable wrote into a program, by name, with their versions: the section `.dep-v0`
+    of an ELF file is JSON, compressed by zlib."""
+    elf = Path(program).read_bytes()
+    assert elf[:6] == b"\x7fELF\x02\x01", "not an ELF file of 64 bits, little-endian"
+    (table,) = struct.unpack_from("<Q", elf, 0x28)
+    size, count, names_at = struct.unpack_from("<HHH", elf, 0x3A)
+
+    def section(index):
+        name, _, _, _, offset, length = struct.unpack_from("<IIQQQQ", elf, table + index * size)
+        return name, elf[offset : offset + length]
+
+    _, names = section(names_at)
+    for index in range(count):
+        name, content = section(index)
+        if names[name : names.index(b"\0", name)] == b".dep-v0":
+            packages = json.loads(zlib.decompress(content))["packages"]
+            return {package["name"]: package["version"] for package in packages}
+    raise AssertionError(f"{program} has no list of its dependencies")
 
 
 def targets_have_sources():

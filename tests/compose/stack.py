@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import tempfile
@@ -52,10 +53,17 @@ class Stack:
     def url(self, port):
         return f"http://127.0.0.1:{self.ports[port]}"
 
+    def arguments(self):
+        """The variant of Compose, and which project it is about."""
+        return [*self.variant, *self.files, "--project-name", self.project, "--project-directory", str(ROOT)]
+
+    def command_line(self):
+        """The same for a shell."""
+        return shlex.join(self.arguments())
+
     def compose(self, *command, profiles=(), **more):
         on = [word for profile in profiles for word in ("--profile", profile)]
-        where = ["--project-name", self.project, "--project-directory", str(ROOT)]
-        return run(*self.variant, *self.files, *where, *on, *command, env=self.environment, **more)
+        return run(*self.arguments(), *on, *command, env=self.environment, **more)
 
     def stand_in(self, service, image, target):
         """Where the image cannot be had: Debian's package, in an image of its own name."""

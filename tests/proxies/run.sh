@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs `epicme serve` behind the examples of docs/proxies, as they stand there but for ports and paths, and
-# checks what docs/OPERATIONS.md promises of them.
+# Runs one `epicme serve`, and then two, behind the examples of docs/proxies and docker/haproxy, as they stand there
+# but for ports and paths, and checks what docs/OPERATIONS.md promises of them.
 #
-#   tests/proxies/run.sh [--require] [nginx] [caddy]
+#   tests/proxies/run.sh [--require] [nginx] [caddy] [haproxy]
 #
 # Without the programs it is skipped; with --require, or in CI, that is a failure. Needs python3 and
 # openssl, and a PostgreSQL as `epicme dev` does. EPICME and MOCK_AUTH name programs to test instead of
@@ -16,22 +16,22 @@ proxies=()
 for argument in "$@"; do
   case $argument in
     --require) require=true ;;
-    nginx | caddy) proxies+=("$argument") ;;
+    nginx | caddy | haproxy) proxies+=("$argument") ;;
     *)
       sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 64
       ;;
   esac
 done
-[[ ${#proxies[@]} -gt 0 ]] || proxies=(nginx caddy)
-# Debian keeps nginx where only root looks.
+[[ ${#proxies[@]} -gt 0 ]] || proxies=(nginx caddy haproxy)
+# Debian keeps nginx and HAProxy where only root looks.
 PATH=$PATH:/usr/sbin
 
 passed=0 failed=0
 found=()
 for needed in python3 openssl "${proxies[@]}"; do
   if command -v "$needed" >/dev/null; then
-    [[ $needed == nginx || $needed == caddy ]] && found+=("$needed")
+    [[ $needed == nginx || $needed == caddy || $needed == haproxy ]] && found+=("$needed")
     continue
   fi
   if [[ $require == true ]]; then
@@ -40,7 +40,7 @@ for needed in python3 openssl "${proxies[@]}"; do
   else
     echo "skipped proxies: needs $needed"
   fi
-  [[ $needed == nginx || $needed == caddy ]] || found=() proxies=()
+  [[ $needed == nginx || $needed == caddy || $needed == haproxy ]] || found=() proxies=()
 done
 if [[ ${#found[@]} -eq 0 ]]; then
   echo "$passed passed, $failed failed"
@@ -61,10 +61,20 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
   -subj /CN=journal.example -addext subjectAltName=DNS:journal.example \
   -keyout "$scratch/key.pem" -out "$scratch/certificate.pem" 2>"$scratch/openssl.log"
 
+# At the same time: most of it is waiting for a stream that says nothing.
+export PYTHONDONTWRITEBYTECODE=1
+running=()
 for proxy in "${found[@]}"; do
+  python3 "$here/check.py" "$proxy" "$root" "$scratch" >"$scratch/$proxy.out" 2>&1 &
+  running+=($!)
+done
+trap 'kill "${running[@]}" 2>/dev/null || true; wait; rm -rf "$scratch"' EXIT
+
+for n in "${!found[@]}"; do
+  proxy=${found[n]}
+  wait "${running[n]}" || true
+  cat "$scratch/$proxy.out"
   # Its last line is the count.
-  code=0
-  python3 "$here/check.py" "$proxy" "$root/docs/proxies" "$scratch" | tee "$scratch/$proxy.out" || code=$?
   counts=$(sed -n 's/^\([0-9]*\) checks passed, \([0-9]*\) failed$/\1 \2/p' "$scratch/$proxy.out")
   if [[ -z $counts ]]; then
     echo "FAILED  $proxy: the checks ended early"

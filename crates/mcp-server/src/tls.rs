@@ -18,8 +18,11 @@ use rustls::{
     sign::CertifiedKey,
 };
 use secrecy::ExposeSecret;
+use x509_parser::parse_x509_certificate;
 
-use resource_server::{clock::Clock, secret_file, watched_file::WatchedFile};
+use resource_server::{clock::Clock, metrics::Text, secret_file, watched_file::WatchedFile};
+
+use crate::metrics::MetricSource;
 
 /// How often the files are checked for changes.
 const CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(2);
@@ -132,6 +135,29 @@ impl Identities {
         }
         Arc::clone(&identity.pair)
     }
+}
+
+/// When the certificate ends, for the metrics; of a server without TLS as well.
+pub(crate) struct CertificateMetrics(pub(crate) Option<Arc<Identities>>);
+
+impl MetricSource for CertificateMetrics {
+    fn write(&self, text: &mut Text) {
+        let name = "tls_certificate_not_after_seconds";
+        let help = "When the TLS certificate or one of its chain ends; 0 without TLS.";
+        text.family(name, "gauge", help);
+        let pair = self.0.as_ref().map(|identities| identities.current());
+        let end = pair.and_then(|pair| first_end(&pair.cert));
+        text.sample(name, &[], end.unwrap_or_default());
+    }
+}
+
+/// When the first of these certificates ends (`notAfter`, RFC 5280 §4.1.2.5), in seconds since 1970.
+fn first_end(chain: &[CertificateDer<'_>]) -> Option<i64> {
+    let ends = chain.iter().filter_map(|certificate| {
+        let (_, parsed) = parse_x509_certificate(certificate).ok()?;
+        Some(parsed.validity().not_after.timestamp())
+    });
+    ends.min()
 }
 
 impl Identity {

@@ -13,10 +13,12 @@ mod http_attacks;
 mod lifecycle;
 mod memory;
 mod metrics;
+mod metrics_of_limits;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod rate_limits;
 mod recovery;
+mod restore;
 mod secrets;
 mod timeouts;
 mod tls;

@@ -21,7 +21,7 @@ use serde_json::json;
 
 use crate::support::{
     ALL, PUBLIC_HOST, Program, SecretFile, SigningKey, TestApp, TestDatabase, envelope, epicme,
-    lines_with, log_contains, said,
+    lines_with, log_contains, said, scraped,
 };
 
 /// A certificate for the public host, and its key.
@@ -33,11 +33,19 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed([PUBLIC_HOST.to_owned()]).unwrap();
+        Self::until(4096)
+    }
+
+    /// A certificate that ends when this year begins.
+    fn until(year: i32) -> Self {
+        let mut wanted = rcgen::CertificateParams::new([PUBLIC_HOST.to_owned()]).unwrap();
+        wanted.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = wanted.self_signed(&key).unwrap();
         Self {
-            certificate: made.cert.pem(),
-            key: made.signing_key.serialize_pem(),
-            der: made.cert.der().clone(),
+            certificate: made.pem(),
+            key: key.serialize_pem(),
+            der: made.der().clone(),
         }
     }
 }
@@ -247,6 +255,29 @@ async fn a_new_certificate_is_shown_to_new_connections_and_no_old_one_is_closed(
     assert_eq!(connect().was_shown(), &new.der);
     assert!(before.is_healthy());
     assert!(connect().is_healthy());
+}
+
+#[actix_rt::test]
+async fn the_metrics_say_when_the_first_certificate_of_the_chain_ends() {
+    let (own, issuing) = (Pair::until(2040), Pair::until(2035));
+    let files = Files::new(&own);
+    let identity = files.read().unwrap();
+    let app = TestApp::spawn_with(|config| {
+        config.http.metrics = Some(([127, 0, 0, 1], 0).into());
+        config.http.tls = Some(identity);
+    });
+    let end = async || scraped(&app).await["epicme_tls_certificate_not_after_seconds"];
+    let begin_of = |year| {
+        let day = chrono::NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp() as f64
+    };
+    assert_eq!(end().await, begin_of(2040));
+    // Nobody has to connect for a new one to be seen.
+    files
+        .certificate
+        .write(&format!("{}{}", own.certificate, issuing.certificate));
+    app.clock.advance(TimeDelta::seconds(2));
+    assert_eq!(end().await, begin_of(2035));
 }
 
 #[actix_rt::test]

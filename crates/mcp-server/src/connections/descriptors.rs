@@ -124,6 +124,7 @@ impl Connections {
         budgets: Arc<Budgets>,
         metrics: Arc<ConnectionMetrics>,
     ) -> Self {
+        metrics.limited_to(capacity.limits.in_all);
         Self::start_with(capacity.limits, patience, budgets, metrics)
     }
 }

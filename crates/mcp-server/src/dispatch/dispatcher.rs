@@ -15,7 +15,9 @@ use crate::{
         context::{Environment, ReadContext},
         replay_store::ReplayStore,
         target::Target,
+        tool::DeclaredTool,
     },
+    metrics::ToolMetrics,
 };
 use mcp_protocol::{
     answer::Answer, envelope::Params, method::Method, request_state::Sealer, rpc_error::RpcError,
@@ -60,10 +62,13 @@ impl Dispatcher {
     /// A dispatcher.
     #[must_use]
     pub(crate) fn new(settings: DispatcherSettings) -> Self {
+        let tools = settings.catalogue.tools().map(DeclaredTool::name);
+        let tools = ToolMetrics::new(tools.map(str::to_owned).collect());
         let recorder = Recorder {
             on_call: settings.on_call,
             audit: settings.audit,
             clock: settings.environment.clock.clone(),
+            tools: Arc::new(tools),
         };
         Self {
             catalogue: settings.catalogue,
@@ -79,6 +84,12 @@ impl Dispatcher {
     #[must_use]
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// The calls of the tools.
+    #[must_use]
+    pub(crate) fn tool_metrics(&self) -> &Arc<ToolMetrics> {
+        &self.recorder.tools
     }
 
     /// The declared scopes.
@@ -156,11 +167,15 @@ impl Dispatcher {
         let Some(feature) = target.feature(&self.catalogue, call.method) else {
             return self.start(target, &call);
         };
-        let (call, recording) = Recording::begin(&self.recorder, call, feature);
+        let tool = match target {
+            Target::Tool(index) => Some(index),
+            _ => None,
+        };
+        let (call, recording) = Recording::begin(&self.recorder, call, feature, tool);
         match self.start(target, &call) {
             Ok(Dispatched::Pending(pending)) => Ok(Dispatched::Pending(recording.wrap(pending))),
             outcome => {
-                recording.end(recording::outcome_of_dispatch(&outcome));
+                recording.end(recording::end_of_dispatch(&outcome));
                 outcome
             }
         }

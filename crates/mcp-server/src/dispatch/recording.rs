@@ -18,6 +18,7 @@ use crate::{
         call_record::{CallRecord, Feature, Outcome},
         conversation::{AuditEvent, FollowUp, Peer, ResponseFuture},
     },
+    metrics::{CallEnd, ToolMetrics},
     request_context::RequestContext,
 };
 use mcp_protocol::{
@@ -36,6 +37,7 @@ pub(crate) struct Recorder {
     pub(crate) on_call: Vec<OnCall>,
     pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
+    pub(crate) tools: Arc<ToolMetrics>,
 }
 
 impl Recorder {
@@ -50,16 +52,18 @@ impl Recorder {
 pub(crate) struct Recording {
     recorder: Arc<Recorder>,
     call: Rc<RecordedCall>,
-    outcome: Outcome,
+    end: CallEnd,
 }
 
 /// A call of a declared feature.
 struct RecordedCall {
     feature: Feature,
+    /// The place of the tool, if it is one.
+    tool: Option<usize>,
     context: RequestContext,
     version: ProtocolVersion,
     /// Set when the tool did what it should but the user declined, so that nothing changed.
-    unchanged: Cell<Option<Outcome>>,
+    unchanged: Cell<Option<CallEnd>>,
     /// What the feature said that the call is about: [`Event::Write`].
     object: RefCell<String>,
     audit: AuditLog,
@@ -71,9 +75,11 @@ impl Recording {
         recorder: &Arc<Recorder>,
         call: Call<'a>,
         feature: Feature,
+        tool: Option<usize>,
     ) -> (Call<'a>, Self) {
         let recorded = Rc::new(RecordedCall {
             feature,
+            tool,
             context: call.context.clone(),
             version: call.version,
             unchanged: Cell::new(None),
@@ -88,7 +94,7 @@ impl Recording {
             recorder: Arc::clone(recorder),
             call: recorded,
             // Stays so if the call is dropped.
-            outcome: Outcome::Cancelled,
+            end: CallEnd::Cancelled,
         };
         (Call { client, ..call }, recording)
     }
@@ -97,40 +103,56 @@ impl Recording {
     pub(crate) fn wrap(self, pending: PendingAnswer) -> PendingAnswer {
         Box::pin(async move {
             let result = pending.await;
-            self.end(outcome_of(&result));
+            self.end(end_of(&result));
             result
         })
     }
 
-    pub(crate) fn end(mut self, outcome: Outcome) {
-        self.outcome = match outcome {
-            Outcome::Done => self.call.unchanged.get().unwrap_or(outcome),
-            outcome => outcome,
+    pub(crate) fn end(mut self, end: CallEnd) {
+        self.end = match end {
+            CallEnd::Ok => self.call.unchanged.get().unwrap_or(end),
+            end => end,
         };
     }
 }
 
-/// The outcome of a call that was answered or refused at once.
-pub(crate) fn outcome_of_dispatch(dispatched: &Result<Dispatched, Failure>) -> Outcome {
+/// How a call ended that was answered or refused at once.
+pub(crate) fn end_of_dispatch(dispatched: &Result<Dispatched, Failure>) -> CallEnd {
     match dispatched {
-        Ok(_) => Outcome::Done,
-        Err(failure) => outcome_of(&Err(failure)),
+        Ok(_) => CallEnd::Ok,
+        Err(failure) => end_of(&Err(failure)),
     }
 }
 
-fn outcome_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> Outcome {
+fn end_of<F: Borrow<Failure>>(result: &Result<Answer, F>) -> CallEnd {
     match result {
-        Ok(Answer::Tool(ToolAnswer::Failed(_))) => Outcome::Failed,
-        Ok(Answer::InputRequired { .. }) => Outcome::Asked,
-        Ok(_) => Outcome::Done,
+        Ok(Answer::Tool(ToolAnswer::Failed(_))) => CallEnd::ToolError,
+        Ok(Answer::InputRequired { .. }) => CallEnd::Asked,
+        Ok(_) => CallEnd::Ok,
         Err(failure) => match failure.borrow() {
-            Failure::Forbidden { .. } => Outcome::Refused,
-            Failure::Rpc(_)
-            | Failure::Busy
-            | Failure::ShareUsedUp { .. }
-            | Failure::Unavailable { .. }
-            | Failure::Internal { .. } => Outcome::Failed,
+            Failure::Forbidden { .. } => CallEnd::Forbidden,
+            Failure::Rpc(_) => CallEnd::Error,
+            Failure::Busy | Failure::ShareUsedUp { .. } => CallEnd::Busy,
+            Failure::Unavailable { .. } => CallEnd::Unavailable,
+            Failure::Internal { .. } => CallEnd::Internal,
         },
+    }
+}
+
+impl From<CallEnd> for Outcome {
+    fn from(end: CallEnd) -> Self {
+        match end {
+            CallEnd::Ok => Self::Done,
+            CallEnd::Asked => Self::Asked,
+            CallEnd::Declined => Self::Declined,
+            CallEnd::Forbidden => Self::Refused,
+            CallEnd::Cancelled => Self::Cancelled,
+            CallEnd::ToolError
+            | CallEnd::Error
+            | CallEnd::Busy
+            | CallEnd::Unavailable
+            | CallEnd::Internal => Self::Failed,
+        }
     }
 }
 
@@ -144,7 +166,11 @@ impl RecordedCall {
 impl Drop for Recording {
     fn drop(&mut self) {
         let feature = &self.call.feature;
-        let (outcome, object) = (self.outcome, &*self.call.object.borrow());
+        let outcome = Outcome::from(self.end);
+        let object = &*self.call.object.borrow();
+        if let Some(tool) = self.call.tool {
+            self.recorder.tools.ended(tool, self.end);
+        }
         if feature.writes {
             self.call.audit(Event::Write {
                 feature,
@@ -161,7 +187,7 @@ impl Drop for Recording {
         self.recorder.record(&CallRecord {
             principal: Arc::clone(&self.call.context.principal),
             feature: feature.clone(),
-            outcome: self.outcome,
+            outcome,
             at: self.recorder.clock.now(),
         });
     }
@@ -211,10 +237,10 @@ impl Peer for AuditedPeer {
         let feature = &self.call.feature;
         match event {
             AuditEvent::Confirmation(Confirmation::Declined) => {
-                self.call.unchanged.set(Some(Outcome::Declined));
+                self.call.unchanged.set(Some(CallEnd::Declined));
             }
             AuditEvent::Confirmation(Confirmation::NotAsked) => {
-                self.call.unchanged.set(Some(Outcome::Failed));
+                self.call.unchanged.set(Some(CallEnd::ToolError));
             }
             AuditEvent::Confirmation(_) | AuditEvent::StateRefused => {}
         }

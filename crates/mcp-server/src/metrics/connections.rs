@@ -10,6 +10,7 @@ use super::labels::Closed;
 #[derive(Debug)]
 pub(crate) struct ConnectionMetrics {
     open: AtomicU64,
+    most: AtomicU64,
     closed: Counters,
 }
 
@@ -17,12 +18,19 @@ impl Default for ConnectionMetrics {
     fn default() -> Self {
         Self {
             open: AtomicU64::new(0),
+            most: AtomicU64::new(0),
             closed: Counters::new(Closed::ALL.len()),
         }
     }
 }
 
 impl ConnectionMetrics {
+    /// Says how many connections are served at once.
+    pub(crate) fn limited_to(&self, most: usize) {
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        self.most.store(most, Relaxed);
+    }
+
     /// A connection is served.
     pub(crate) fn opened(&self) {
         self.open.fetch_add(1, Relaxed);
@@ -53,6 +61,9 @@ impl ConnectionMetrics {
         let name = "connections_open";
         text.family(name, "gauge", "Connections that are open.");
         text.sample(name, &[], self.open());
+        let name = "connections_limit";
+        text.family(name, "gauge", "How many of them are served at once.");
+        text.sample(name, &[], self.most.load(Relaxed));
         let name = "connections_closed_total";
         let help = "Connections that the server closed, by reason.";
         text.family(name, "counter", help);

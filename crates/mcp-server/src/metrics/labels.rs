@@ -116,6 +116,60 @@ metric_label! {
 }
 
 metric_label! {
+    /// How a call of a tool ended.
+    CallEnd {
+        /// It did what it was to do.
+        Ok = "ok",
+        /// The client has to answer a question first.
+        Asked = "asked",
+        /// The user did not confirm it, so nothing was done.
+        Declined = "declined",
+        /// A tool result with `isError`.
+        ToolError = "tool_error",
+        /// A JSON-RPC error: its arguments or its request state cannot be used.
+        Error = "error",
+        /// The token lacks a scope.
+        Forbidden = "forbidden",
+        /// The server, or the user's share of it, is at capacity.
+        Busy = "busy",
+        /// Something that the tool needs cannot be reached.
+        Unavailable = "unavailable",
+        /// An error of the server.
+        Internal = "internal",
+        /// The client left or cancelled the call.
+        Cancelled = "cancelled",
+    }
+}
+
+metric_label! {
+    /// A limit that a request ran into.
+    Limit {
+        /// Unknown tokens of a source in a minute.
+        UnknownTokens = "unknown_tokens",
+        /// Requests of a user in a minute.
+        RequestsOfUser = "requests_of_user",
+        /// Requests of a client in a minute.
+        RequestsOfClient = "requests_of_client",
+        /// Wrong secrets of operators of a source in a minute.
+        WrongSecrets = "wrong_secrets",
+        /// Requests of a user that are under way.
+        RequestsUnderWay = "requests_under_way",
+        /// Memory of a user or a source.
+        MemoryOfCaller = "memory_of_caller",
+        /// Memory of all.
+        Memory = "memory",
+        /// What one user may have under way in a dependency of the features.
+        ShareOfUser = "share_of_user",
+        /// Legacy sessions, of the user or in all.
+        Sessions = "sessions",
+        /// `subscriptions/listen`, of the user or in all.
+        Streams = "streams",
+        /// Work at once: a gate is full.
+        Concurrency = "concurrency",
+    }
+}
+
+metric_label! {
     /// The kind of an event stream.
     StreamKind {
         /// `subscriptions/listen`.
@@ -167,6 +221,8 @@ mod tests {
         check::<Era>();
         check::<Method>();
         check::<Outcome>();
+        check::<CallEnd>();
+        check::<Limit>();
         check::<StreamKind>();
         check::<Closed>();
     }

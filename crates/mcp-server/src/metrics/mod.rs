@@ -14,6 +14,7 @@ mod connections;
 mod labels;
 mod process;
 mod source;
+mod tools;
 
 use std::{
     fmt,
@@ -27,7 +28,8 @@ use std::{
 pub use self::source::{Gate, MetricSource};
 pub(crate) use self::{
     connections::ConnectionMetrics,
-    labels::{Closed, Era, Method, Outcome, StreamKind},
+    labels::{CallEnd, Closed, Era, Limit, Method, Outcome, StreamKind},
+    tools::ToolMetrics,
 };
 pub use resource_server::metrics::{
     AuthMetrics, CacheResult, CircuitState, Counters, Histogram, Introspection, Label, Text,
@@ -42,6 +44,7 @@ pub(crate) struct Metrics {
     request_durations: Vec<Histogram>,
     auth: Arc<AuthMetrics>,
     connections: Arc<ConnectionMetrics>,
+    limits_reached: Counters,
     prefix: String,
     version: String,
     streams: Vec<AtomicU64>,
@@ -75,6 +78,7 @@ impl Metrics {
         Self {
             auth: Arc::default(),
             connections: Arc::default(),
+            limits_reached: Counters::new(Limit::ALL.len()),
             prefix: prefix.to_owned(),
             version: version.to_owned(),
             requests: Counters::new(kinds * Outcome::ALL.len()),
@@ -104,6 +108,11 @@ impl Metrics {
         &self.connections
     }
 
+    /// Counts a request that is answered with an error because of a limit.
+    pub(crate) fn limit_reached(&self, limit: Limit) {
+        self.limits_reached.add(limit.index());
+    }
+
     /// Counts an event stream until the result is dropped.
     #[must_use]
     pub(crate) fn open_stream(self: &Arc<Self>, kind: StreamKind) -> OpenStream {
@@ -131,6 +140,13 @@ impl Metrics {
         self.write_requests(&mut text);
         self.auth.write(&mut text);
         self.connections.write(&mut text);
+        let name = "limits_reached_total";
+        let help = "Requests answered with an error because of a limit, by limit.";
+        text.family(name, "counter", help);
+        for limit in Limit::ALL {
+            let count = self.limits_reached.get(limit.index());
+            text.sample(name, &[("limit", limit.as_str())], count);
+        }
         let name = "streams_open";
         text.family(name, "gauge", "Event streams that are open.");
         for kind in StreamKind::ALL {

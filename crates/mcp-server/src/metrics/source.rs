@@ -27,7 +27,7 @@ pub struct Gate {
 pub(crate) fn write(sources: &[&dyn MetricSource], text: &mut Text) {
     let gates: Vec<Gate> = sources.iter().flat_map(|source| source.gates()).collect();
     let name = "gate_depth";
-    text.family(name, "gauge", "PendingAnswer that waits or is under way.");
+    text.family(name, "gauge", "Work that waits or is under way.");
     for gate in &gates {
         text.sample(name, &[("gate", gate.name)], gate.depth);
     }

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     connections::{Capacity, Demand, Patience},
-    tls::Identities,
+    tls::{CertificateMetrics, Identities},
 };
 
 /// Connections that the metrics listener serves at once.
@@ -107,6 +107,8 @@ impl Bound {
         let drain = server.drain;
         let tls = server.tls.take();
         let tls = tls.map(|identity| Identities::new(identity, server.clock.clone()));
+        let certificate = CertificateMetrics(tls.clone());
+        server.metric_sources.push(Arc::new(certificate));
         let metrics = server.metrics_bind;
         let metrics = metrics.map(|address| listen_for(address, "metrics"));
         let metrics = metrics.transpose()?;

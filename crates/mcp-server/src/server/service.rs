@@ -156,6 +156,7 @@ impl Service {
             on_call: server.on_call,
             audit: audit.clone(),
         }));
+        sources.push(Arc::clone(dispatcher.tool_metrics()) as Arc<dyn MetricSource>);
         let listeners = Listeners::new(
             server.streams.in_all,
             server.streams.per_user,

@@ -72,7 +72,8 @@ pub(crate) struct Limits {
 #[derive(Clone, Copy, Debug, Display)]
 #[display("{what}")]
 pub struct Exceeded {
-    what: Limited,
+    /// Which limit it is.
+    pub what: Limited,
     /// The limit per minute.
     pub per_minute: u32,
     /// The time until the next request is accepted, in whole seconds.
@@ -99,14 +100,19 @@ impl Exceeded {
     }
 }
 
-#[derive(Clone, Copy, Debug, Display)]
-enum Limited {
+/// A rate limit.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub enum Limited {
+    /// Of tokens that are not known to be good, by source.
     #[display("too many unknown tokens from one source")]
     UnverifiedTokens,
+    /// Of requests, by user.
     #[display("too many requests of one user")]
     User,
+    /// Of requests, by client.
     #[display("too many requests of one client")]
     Client,
+    /// Of wrong secrets of operators, by source.
     #[display("too many wrong secrets from one source")]
     Secrets,
 }

@@ -244,6 +244,7 @@ impl HttpError {
             let event = Event::ScopeRefused { needed: &needed };
             state(request).audit.log(event, origin);
         }
+        self.count_limit(request);
         let public = self.public(request);
         let mut response = HttpResponse::build(
             StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),

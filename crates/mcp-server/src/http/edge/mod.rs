@@ -13,6 +13,7 @@ pub(crate) mod error;
 pub(crate) mod middleware;
 pub(crate) mod origins;
 mod public_error;
+mod reached_limit;
 pub(crate) mod request_info;
 pub(crate) mod respond_unread;
 pub(crate) mod route_path;

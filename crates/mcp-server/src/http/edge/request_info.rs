@@ -68,6 +68,13 @@ pub(crate) fn trace(request: &HttpRequest) -> Trace {
     )
 }
 
+/// The method of the message, as far as it is known.
+pub(crate) fn method(request: &HttpRequest) -> metrics::Method {
+    let extensions = request.extensions();
+    let info = extensions.get::<RequestInfo>();
+    info.map_or(metrics::Method::None, |info| info.method)
+}
+
 /// The address that a request comes from.
 pub(crate) fn address(request: &HttpRequest) -> IpAddr {
     let extensions = request.extensions();
