@@ -13,10 +13,12 @@ mod http_attacks;
 mod lifecycle;
 mod memory;
 mod metrics;
+mod no_delay;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod rate_limits;
 mod recovery;
+mod rolling_restart;
 mod secrets;
 mod timeouts;
 mod tls;
