@@ -102,11 +102,11 @@ impl CircuitBreaker {
             State::Open {
                 spares_known: true, ..
             } if is_known => Ok(Admission::Call),
-            State::Open { until, .. } if now < until => {
+            State::Open { until, .. } if is_before(now, until) => {
                 Err((until - now).to_std().unwrap_or_default())
             }
             // Its outcome is known soon.
-            State::Probing { until } if now < until => Err(Duration::from_secs(1)),
+            State::Probing { until } if is_before(now, until) => Err(Duration::from_secs(1)),
             State::Open { .. } | State::Probing { .. } => {
                 self.state = State::Probing { until: now + PAUSE };
                 Ok(Admission::Probe)
@@ -178,7 +178,7 @@ impl CircuitBreaker {
 
 impl Evidence {
     fn add(&mut self, failure: Failure, asker: &Asker, now: Timestamp) {
-        if self.last.is_some_and(|last| now - last > MEMORY) {
+        if self.last.is_some_and(|last| (now - last).abs() > MEMORY) {
             *self = Self::default();
         }
         self.last = Some(now);
@@ -203,6 +203,11 @@ impl Evidence {
                 || self.strangers.len() >= PARTIES
                 || self.users.len() >= PARTIES)
     }
+}
+
+/// Whether the end of a pause is still to come. After the clock was set back, nobody waits for it to catch up.
+fn is_before(now: Timestamp, until: Timestamp) -> bool {
+    now < until && until - now <= PAUSE
 }
 
 fn add_party<P: PartialEq>(parties: &mut Vec<(Credential, P)>, token: Credential, party: P) {
