@@ -50,6 +50,14 @@ impl NumericDate {
 }
 
 impl Audience {
+    /// The audiences.
+    pub(crate) fn names(&self) -> &[String] {
+        match self {
+            Self::One(audience) => std::slice::from_ref(audience),
+            Self::Many(audiences) => audiences,
+        }
+    }
+
     /// Whether any of the audiences matches.
     pub(crate) fn any(&self, matches: impl Fn(&str) -> bool) -> bool {
         match self {

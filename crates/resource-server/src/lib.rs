@@ -41,6 +41,7 @@ pub mod scope;
 pub mod secret_file;
 pub mod shared_secret;
 pub mod trace_context;
+mod unexpected;
 pub mod url;
 pub mod validation;
 pub mod watched_file;

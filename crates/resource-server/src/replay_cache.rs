@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use chrono::TimeDelta;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
@@ -123,6 +124,23 @@ impl ReplayCache {
         entries.seen.contains(&key)
     }
 
+    /// The clock by which the identifiers expire was set forwards by this, or back. None is forgotten before its
+    /// time: after a jump forwards all are remembered for so much longer, because the clock may be set back again.
+    /// After a jump back they are remembered until the clock shows the time again at which they expire, because until
+    /// then what they belong to is in time again.
+    pub fn clock_jumped(&self, by: TimeDelta) {
+        if by <= TimeDelta::zero() {
+            return;
+        }
+        let mut entries = self.entries.lock();
+        let later = |until: Timestamp| until.checked_add_signed(by).unwrap_or(Timestamp::MAX_UTC);
+        let by_expiry = std::mem::take(&mut entries.by_expiry);
+        entries.by_expiry = by_expiry
+            .into_iter()
+            .map(|(until, key)| (later(until), key))
+            .collect();
+    }
+
     /// Forgets an identifier, so that it can be presented again.
     pub fn forget(&self, owner: impl AsRef<[u8]>, id: impl AsRef<[u8]>) {
         let key = Key {
@@ -192,6 +210,30 @@ mod tests {
         assert_eq!(check("a", "2", 330), ReplayCheck::Fresh);
         assert_eq!(check("b", "1", 330), ReplayCheck::Fresh, "another owner's");
         assert_eq!(check("a", "1", 331), ReplayCheck::Fresh, "it has expired");
+    }
+
+    #[test]
+    fn nothing_is_forgotten_before_its_time_by_either_clock() {
+        let check = |cache: &ReplayCache, now| cache.check("a", "1", at(now + 330), at(now));
+        let forwards = ReplayCache::new(10, 10, WhenFull::Reject);
+        check(&forwards, 1_000);
+        forwards.clock_jumped(TimeDelta::seconds(3_600));
+        // Nobody asks meanwhile but for another, which would forget what has expired.
+        forwards.check("b", "2", at(9_000), at(4_620));
+        assert_eq!(
+            check(&forwards, 1_030),
+            ReplayCheck::Replayed,
+            "set right again"
+        );
+        let back = ReplayCache::new(10, 10, WhenFull::Reject);
+        check(&back, 10_000);
+        back.clock_jumped(TimeDelta::seconds(-3_600));
+        assert_eq!(check(&back, 6_500), ReplayCheck::Replayed);
+        assert_eq!(
+            check(&back, 10_329),
+            ReplayCheck::Replayed,
+            "it is in time again"
+        );
     }
 
     #[test]

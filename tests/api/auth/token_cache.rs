@@ -1,6 +1,11 @@
 //! Whatever an authorization server says, in whatever order and at whatever time: nobody gets data but
 //! on a good answer that may still be believed.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
 use chrono::TimeDelta;
 use proptest::{
     prelude::*,
@@ -67,57 +72,54 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// A token, what is said of it now, and what was said of it when the issuer was asked.
 struct Token {
-    text: String,
     word: Word,
     said_at: i64,
     heard: Vec<(i64, Word, i64)>,
 }
 
-impl Token {
-    fn say(&mut self, app: &TestApp, word: Word) {
-        self.word = word;
-        self.said_at = app.clock.now().timestamp();
-        let good = |changes: Value| {
-            let mut claims = json!({
-                "active": true, "sub": "ann", "aud": RESOURCE, "iss": app.issuer.url(),
-                "scope": "entries:read entries:write", "exp": self.said_at + 10_000,
-            });
-            claims
-                .as_object_mut()
-                .unwrap()
-                .extend(changes.as_object().unwrap().clone());
-            Answer::json(claims)
-        };
-        let answer = match word {
-            Word::Good { ends_in } => good(json!({ "exp": self.said_at + ends_in })),
-            Word::Early { starts_in } => good(json!({ "nbf": self.said_at + starts_in })),
-            Word::Inactive => Answer::json(json!({ "active": false })),
-            Word::OtherAudience => good(json!({ "aud": "https://other.example/mcp" })),
-            Word::OtherIssuer => good(json!({ "iss": "https://other.example" })),
-            Word::Failure => Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new()),
-            Word::Nonsense => Answer::text(200, "[true]"),
-        };
-        app.issuer.answer(&self.text, answer);
-    }
+/// The tokens of the case at hand, by their texts.
+type Tokens = Arc<Mutex<HashMap<String, Token>>>;
 
-    /// Whether anything that was heard lets its bearer in, within these seconds of it.
-    fn may(&self, now: i64, within: i64) -> bool {
-        // Only the last word about the token counts; a failure is no word about it.
-        let word = self
-            .heard
-            .iter()
-            .rev()
-            .find(|(_, word, _)| !matches!(word, Word::Failure | Word::Nonsense));
-        let Some((heard_at, word, said_at)) = word else {
-            return false;
-        };
-        now < heard_at + within
-            && match word {
-                Word::Good { ends_in } => now < said_at + ends_in,
-                Word::Early { starts_in } => now + 30 >= said_at + starts_in,
-                _ => false,
-            }
+/// What the issuer answers about a token now.
+fn answer(word: Word, said_at: i64, issuer: &str) -> Answer {
+    let good = |changes: Value| {
+        let mut claims = json!({
+            "active": true, "sub": "ann", "aud": RESOURCE, "iss": issuer,
+            "scope": "entries:read entries:write", "exp": said_at + 10_000,
+        });
+        claims
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        Answer::json(claims)
+    };
+    match word {
+        Word::Good { ends_in } => good(json!({ "exp": said_at + ends_in })),
+        Word::Early { starts_in } => good(json!({ "nbf": said_at + starts_in })),
+        Word::Inactive => Answer::json(json!({ "active": false })),
+        Word::OtherAudience => good(json!({ "aud": "https://other.example/mcp" })),
+        Word::OtherIssuer => good(json!({ "iss": "https://other.example" })),
+        Word::Failure => Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new()),
+        Word::Nonsense => Answer::text(200, "[true]"),
     }
+}
+
+/// Whether anything that was heard lets its bearer in, within these seconds of it.
+fn may(heard: &[(i64, Word, i64)], now: i64, within: i64) -> bool {
+    // Only the last word about the token counts; a failure is no word about it.
+    let word = heard
+        .iter()
+        .rev()
+        .find(|(_, word, _)| !matches!(word, Word::Failure | Word::Nonsense));
+    let Some((heard_at, word, said_at)) = word else {
+        return false;
+    };
+    now < heard_at + within
+        && match word {
+            Word::Good { ends_in } => now < said_at + ends_in,
+            Word::Early { starts_in } => now + 30 >= said_at + starts_in,
+            _ => false,
+        }
 }
 
 /// How often somebody was let in, let in though the answer was stale, and kept out.
@@ -128,48 +130,60 @@ struct Tally {
     out: usize,
 }
 
-async fn run(app: &TestApp, case: usize, steps: &[Step], tally: &mut Tally) {
-    let mut tokens = [0, 1].map(|n| Token {
-        text: format!("believed-{case:04}-{n}"),
-        word: Word::Inactive,
-        said_at: 0,
-        heard: Vec::new(),
-    });
+async fn run(app: &TestApp, tokens: &Tokens, case: usize, steps: &[Step], tally: &mut Tally) {
+    let texts = [0, 1].map(|n| format!("believed-{case:04}-{n}"));
+    for text in &texts {
+        let token = Token {
+            word: Word::Inactive,
+            said_at: 0,
+            heard: Vec::new(),
+        };
+        tokens.lock().unwrap().insert(text.clone(), token);
+    }
+    let heard = |text: &str| tokens.lock().unwrap()[text].heard.clone();
+    // What had been heard of each token two requests ago, and one.
+    let mut before = [[0, 0], [0, 0]];
     for step in steps {
         let (token, is_write) = match step {
             Step::Say(token, word) => {
-                tokens[*token].say(app, *word);
+                let mut tokens = tokens.lock().unwrap();
+                let token = tokens.get_mut(&texts[*token]).unwrap();
+                token.word = *word;
+                token.said_at = app.clock.now().timestamp();
                 continue;
             }
             Step::Wait(seconds) => {
                 app.clock.advance(TimeDelta::seconds(*seconds));
                 continue;
             }
-            Step::Read(token) => (&mut tokens[*token], false),
-            Step::Write(token) => (&mut tokens[*token], true),
+            Step::Read(token) => (*token, false),
+            Step::Write(token) => (*token, true),
         };
-        let before = app.issuer.calls();
+        let text = &texts[token];
         let now = app.clock.now().timestamp();
+        let known = heard(text).len();
         let ask = if is_write {
             let arguments = json!({ "title": "t", "content": "c" });
-            app.tool(&token.text, "create_entry", &arguments)
+            app.tool(text, "create_entry", &arguments)
         } else {
-            app.tool(&token.text, "list_entries", &json!({}))
+            app.tool(text, "list_entries", &json!({}))
         };
         let reply = ask.send().await;
-        if app.issuer.calls() > before {
-            token.heard.push((now, token.word, token.said_at));
-        }
+        // What the issuer said in the background may not have been obeyed yet.
+        let heard = heard(text);
+        let since = before[token][0];
+        before[token] = [before[token][1], known];
+        let mut ends = since..=heard.len();
+        let ever = |within| ends.clone().any(|end| may(&heard[..end], now, within));
         let is_let_in = reply.status == 200;
-        let is_fresh = token.may(now, LIFETIME);
-        let is_stale = !is_write && token.may(now, LIFETIME + STALE);
+        let is_fresh = ever(LIFETIME);
+        let is_stale = !is_write && ever(LIFETIME + STALE);
         assert!(
             !is_let_in || is_fresh || is_stale,
-            "{step:?} at {now} after {:?}: {steps:?}",
-            token.heard
+            "{step:?} at {now} after {heard:?}: {steps:?}",
         );
         // Whoever has a good token is never told that it is bad.
-        if is_fresh {
+        if ends.all(|end| may(&heard[..end], now, LIFETIME)) {
             assert_ne!(reply.status, 401, "{step:?} at {now}: {steps:?}");
         }
         match (is_let_in, is_fresh) {
@@ -190,9 +204,22 @@ async fn nobody_gets_data_but_on_a_good_answer_within_its_bound() {
         TestRng::from_seed(RngAlgorithm::ChaCha, &seed()),
     );
     let mut tally = Tally::default();
+    let tokens = Tokens::default();
+    app.issuer.answer_others({
+        let (tokens, clock) = (Arc::clone(&tokens), app.clock.clone());
+        let issuer = app.issuer.url().to_owned();
+        move |text| match tokens.lock().unwrap().get_mut(text) {
+            Some(token) => {
+                let (word, said_at) = (token.word, token.said_at);
+                token.heard.push((clock.now().timestamp(), word, said_at));
+                answer(word, said_at, &issuer)
+            }
+            None => Answer::json(json!({ "active": false })),
+        }
+    });
     for case in 0..120 {
         let steps = steps().new_tree(&mut runner).unwrap().current();
-        run(&app, case, &steps, &mut tally).await;
+        run(&app, &tokens, case, &steps, &mut tally).await;
         // The circuit closes again, so that one case does not keep the next one out.
         app.clock.advance(TimeDelta::seconds(120));
     }

@@ -22,7 +22,7 @@ use rmcp::model;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::support::{ALL, Answer, Ask, Events, Reply, Session, TestApp, patiently};
+use crate::support::{ALL, Answer, Ask, Events, Reply, Session, TestApp, asked_about, patiently};
 
 /// A session of a client that shows forms.
 async fn asking(app: &TestApp) -> Session {
@@ -347,16 +347,14 @@ async fn two_hundred_and_fifty_six_introspections_are_under_way_at_once() {
     }
     let before = app.issuer.calls();
     let mut waiting: FuturesUnordered<_> = (80..300).map(ask).collect();
-    for _ in 192..220 {
-        assert_busy(&patiently(waiting.next()).await.unwrap());
-    }
+    asked_about(&app, &mut waiting, before + 192).await;
     waiting.extend((0..80).map(ask));
-    for _ in 64..80 {
-        assert_busy(&patiently(waiting.next()).await.unwrap());
-    }
-    patiently(app.issuer.releases_once_asked(before + 256)).await;
+    asked_about(&app, &mut waiting, before + 256).await;
+    // The others wait for their turn.
+    assert_eq!(app.issuer.calls(), before + 256);
+    app.issuer.release();
     let rest: Vec<Reply> = patiently(waiting.collect()).await;
-    assert_eq!(rest.len(), 256);
+    assert_eq!((rest.len(), app.issuer.calls()), (300, before + 300));
     for reply in rest {
         reply.result();
     }

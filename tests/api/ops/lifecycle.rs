@@ -331,6 +331,8 @@ async fn it_says_that_it_is_not_ready_before_it_turns_anybody_away() {
     ]);
     let token = token(&issuer, "ann");
     until_ready(&program).await;
+    let before = create_entry(&program, &token, "before").send().await;
+    assert_eq!(before.unwrap().headers().get("connection"), None);
     program.signal("TERM");
     program.says("stopping");
     let (status, body) = program.get("/readyz").await;
@@ -348,6 +350,8 @@ async fn it_says_that_it_is_not_ready_before_it_turns_anybody_away() {
         .await
         .unwrap();
     assert_eq!(written.status(), 200);
+    // Its client is not to send the next request over this connection.
+    assert_eq!(written.headers()["connection"], "close");
     let (code, said) = program.ends();
     assert_eq!(code, 0, "{said}");
     server.stop(false).await;

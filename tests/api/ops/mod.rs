@@ -14,11 +14,13 @@ mod lifecycle;
 mod memory;
 mod metrics;
 mod metrics_of_limits;
+mod no_delay;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod rate_limits;
 mod recovery;
 mod restore;
+mod rolling_restart;
 mod secrets;
 mod timeouts;
 mod tls;

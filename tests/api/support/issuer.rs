@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
     net::{SocketAddr, TcpListener},
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -12,12 +14,16 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data},
 };
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    stream::{self, FuturesUnordered},
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use url::form_urlencoded;
 
-use super::SigningKey;
+use super::{Reply, SigningKey, TestApp, patiently};
 
 /// Where its keys are.
 pub(crate) const KEYS: &str = "/jwks";
@@ -325,5 +331,18 @@ async fn respond(answer: Answer, issuer: &Issuer) -> HttpResponse {
                 answer = *then;
             }
         }
+    }
+}
+
+/// Goes on with requests until the issuer was asked so often about tokens. None of them may be answered meanwhile.
+pub(crate) async fn asked_about<F: Future<Output = Reply>>(
+    app: &TestApp,
+    waiting: &mut FuturesUnordered<F>,
+    times: usize,
+) {
+    let asked = pin!(app.issuer.is_asked(times));
+    match patiently(select(waiting.next(), asked)).await {
+        Either::Left((reply, _)) => panic!("none may be answered: {reply:?}"),
+        Either::Right(((), _)) => {}
     }
 }

@@ -36,7 +36,7 @@ pub(crate) use database::{TestDatabase, new_cluster};
 pub(crate) use dpop_client::DpopClient;
 pub(crate) use events::{Events, patiently};
 pub(crate) use features::{Feature, Kind, names_for, scope_table, tools_for};
-pub(crate) use issuer::{Answer, Issuer, KEYS, Seen};
+pub(crate) use issuer::{Answer, Issuer, KEYS, Seen, asked_about};
 pub(crate) use journal::{ALL, Journal, redacted};
 pub(crate) use log::{lines_of_all_tests_with, lines_with, log_contains};
 pub(crate) use metrics::{metrics_at, scraped};

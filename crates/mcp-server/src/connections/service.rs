@@ -131,8 +131,6 @@ where
         let Some((peer, connection)) = admitted else {
             return Box::pin(ready(Ok(())));
         };
-        // Responses are written at once; waiting for more data would only delay them.
-        let _ = stream.set_nodelay(true);
         let opened = self.opening.open(WatchedStream::new(stream, connection));
         let http = Rc::clone(&self.http);
         let served = async move {

@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 
 use super::tool_error::ToolError;
 use resource_server::{
-    clock::Clock,
+    clock::{Clock, ClockWatch},
     principal::UserId,
     replay_cache::{ReplayCache, ReplayCheck, WhenFull},
 };
@@ -42,6 +42,7 @@ pub trait ReplayStore: Send + Sync {
 /// A store in the memory of this process, for a server that runs as one process.
 pub struct InMemoryReplayStore {
     clock: Clock,
+    clock_watch: ClockWatch,
     used: ReplayCache,
 }
 
@@ -50,6 +51,7 @@ impl InMemoryReplayStore {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         Self {
+            clock_watch: ClockWatch::new(clock.clone()),
             clock,
             // No state may be forgotten while it is valid: a full store accepts no further one.
             used: ReplayCache::new(CAPACITY, CAPACITY_PER_USER, WhenFull::Reject),
@@ -59,6 +61,9 @@ impl InMemoryReplayStore {
 
 impl ReplayStore for InMemoryReplayStore {
     fn mark_used(&self, user: UserId, nonce: StateNonce) -> UseFuture {
+        if let Some(by) = self.clock_watch.jumped() {
+            self.used.clock_jumped(by);
+        }
         let now = self.clock.now();
         let owner = user.as_uuid();
         let outcome = match self.used.check(owner, nonce, now + RETENTION, now) {
@@ -83,6 +88,18 @@ mod tests {
         assert!(store.mark_used(user, [1; 12]).await.unwrap());
         assert!(!store.mark_used(user, [1; 12]).await.unwrap());
         assert!(store.mark_used(user, [2; 12]).await.unwrap());
+    }
+
+    #[actix_rt::test]
+    async fn a_state_counts_once_though_the_clock_was_wrong_for_a_while() {
+        let clock = Clock::manual(DateTime::UNIX_EPOCH);
+        let store = InMemoryReplayStore::new(clock.clone());
+        let user = UserId::derive("i", "s");
+        assert!(store.mark_used(user, [1; 12]).await.unwrap());
+        clock.set_by(TimeDelta::days(1));
+        assert!(store.mark_used(user, [2; 12]).await.unwrap());
+        clock.set_by(TimeDelta::days(-1));
+        assert!(!store.mark_used(user, [1; 12]).await.unwrap());
     }
 
     #[actix_rt::test]

@@ -18,7 +18,7 @@ use actix_web::{
     http::KeepAlive,
 };
 use rustls::ServerConfig;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::connections::{ClientStream, ConnectionFactory, Connections, Plain, Tls};
 
@@ -90,6 +90,9 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
+    // Accepted connections inherit it. Responses and events are written at once; if the rest of one waited for the
+    // client to acknowledge what came before, that would take 40 ms where acknowledgements are delayed.
+    SockRef::from(&listener).set_tcp_nodelay(true)?;
     let server = Server::build()
         .workers(serving.workers)
         .max_concurrent_connections(serving.most_connections)

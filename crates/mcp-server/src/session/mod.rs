@@ -41,7 +41,7 @@ use mcp_protocol::{
     rpc_error::RpcError, sse::EventId, version::ProtocolVersion,
 };
 use resource_server::{
-    clock::Clock,
+    clock::{Clock, ClockWatch},
     gate::{Gate, Permit},
     principal::Principal,
     revocation::ActiveUse,
@@ -420,11 +420,17 @@ impl Registration {
 /// Removes expired sessions until the last handle is dropped. One timer for all sessions costs less than one
 /// for each.
 async fn sweep(registry: std::sync::Weak<Mutex<Registry<SessionRef>>>, clock: Clock) {
+    let clock_watch = ClockWatch::new(clock.clone());
     loop {
         clock.reaches(clock.now() + SWEEP).await;
         let Some(registry) = registry.upgrade() else {
             return;
         };
+        if let Some(by) = clock_watch.jumped()
+            && by < TimeDelta::zero()
+        {
+            registry.lock().clock_set_back(-by);
+        }
         let expired = registry.lock().expire(clock.now());
         for session in expired {
             session.close();

@@ -156,6 +156,15 @@ impl<L: Clone> Registry<L> {
         self.remove(id)
     }
 
+    /// The clock was set back by this: sessions are as old and as long idle as they were before.
+    pub(crate) fn clock_set_back(&mut self, by: TimeDelta) {
+        let earlier = |at: Timestamp| at.checked_sub_signed(by).unwrap_or(Timestamp::MIN_UTC);
+        for slot in self.slots.values_mut() {
+            slot.opened_at = earlier(slot.opened_at);
+            slot.used_at = earlier(slot.used_at);
+        }
+    }
+
     /// Removes all expired sessions.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<L> {
         let expired: Vec<_> = self
@@ -258,6 +267,16 @@ mod tests {
         assert_eq!(registry.find(&id, &owner, at(25)), None);
         assert_eq!(registry.expire(at(25)), [1]);
         assert_eq!(registry.len(), 0);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_session() {
+        let mut registry = registry(10, 10);
+        let (id, owner) = (SessionId::random(), owner("a", "host"));
+        registry.open(id, owner.clone(), 1, at(1_000));
+        registry.clock_set_back(TimeDelta::seconds(900));
+        assert_eq!(registry.find(&id, &owner, at(109)), Some(1));
+        assert_eq!(registry.expire(at(125)), [1]);
     }
 
     #[test]

@@ -21,16 +21,18 @@ use crate::{
         client::{IssuerClient, key_may_be_new},
         document_cache::Refreshed,
         http_client::invalid_response,
+        state::IssuerState,
     },
     jose::{
         jws::JwsFault,
         logout_token::{ExpectedLogout, Logout, LogoutFault, peek_issuer, read_logout_token},
     },
-    limits::Source,
-    metrics::CacheResult,
+    limits::{Source, unknown_tokens::Charge},
+    metrics::{CacheResult, Refresh},
     principal::Revocation,
     revocation::back_channel::LogoutError,
     trace_context::TraceContext,
+    unexpected::Named,
     validation::{Refusal, join_claims, validate_claims},
 };
 
@@ -60,6 +62,16 @@ pub(crate) struct Introspect {
     pub(crate) permit: FairPermit,
     /// Admits the introspection of a token that was verified before.
     pub(crate) introspection: Option<FairGate>,
+    /// Why the token is checked.
+    pub(crate) purpose: Purpose,
+}
+
+/// Why a token is checked.
+pub(crate) enum Purpose {
+    /// For a request that waits, and what a refusal costs its source.
+    Request(Option<Charge>),
+    /// Because the result in the cache ends soon. A failure changes nothing: that result is used until its end.
+    Refresh,
 }
 
 /// Fetch the metadata document of the first issuer (RFC 8414).
@@ -132,6 +144,7 @@ impl Handler<Introspect> for AuthActor {
             completion,
             permit,
             introspection,
+            purpose,
         } = message;
         let issuer = Rc::clone(&self.issuers[issuer]);
         let shared = Arc::clone(&self.shared);
@@ -143,6 +156,14 @@ impl Handler<Introspect> for AuthActor {
             let outcome = check(&issuer, &shared, &token, &asker, &context, &mut place).await;
             let trace = context.trace.request_id;
             log::debug!(request_id:% = trace, token = token.fingerprint(); "introspected a token");
+            let charge = match purpose {
+                Purpose::Request(charge) => charge,
+                Purpose::Refresh => {
+                    drop(place);
+                    refreshed(&shared, outcome, completion);
+                    return;
+                }
+            };
             let outcome = outcome.or_else(|error| {
                 let token_cache = &issuer.state().token_cache;
                 let now = shared.clock.now();
@@ -168,10 +189,36 @@ impl Handler<Introspect> for AuthActor {
                 }
                 Ok(stale)
             });
-            // Release the permit before waking the waiting requests.
+            // Release the permit before waking the waiting requests, and settle the charge.
             drop(place);
+            settle(charge, &outcome);
             completion.complete(outcome);
         })
+    }
+}
+
+/// Ends the refresh of a token. Only requests that came when the earlier result had ended wait for it: after a
+/// failure they look the token up again, and check it for themselves.
+fn refreshed(shared: &Shared, outcome: Outcome, completion: Completion) {
+    let (result, outcome) = match outcome {
+        Ok(principal) => (Refresh::Renewed, Some(Ok(principal))),
+        Err(error @ AuthError::Refused(_)) => (Refresh::Refused, Some(Err(error))),
+        Err(_) => (Refresh::Failed, None),
+    };
+    shared.metrics.refresh(result);
+    match outcome {
+        Some(outcome) => completion.complete(outcome),
+        None => drop(completion),
+    }
+}
+
+/// A refused token counts against the limit of its source, and so does one about which its issuer answers
+/// something odd; an outage does not.
+fn settle(charge: Option<Charge>, outcome: &Outcome) {
+    if let (Some(charge), Err(AuthError::Refused(_) | AuthError::Uncheckable { .. })) =
+        (charge, outcome)
+    {
+        charge.refused();
     }
 }
 
@@ -208,6 +255,7 @@ async fn check(
     let digest = Sha256::digest(token.expose()).into();
     for _ in 0..ATTEMPTS {
         let epoch = shared.revocations.revocation_epoch();
+        let asked = shared.clock.now();
         // Whatever its issuer says of it.
         if shared.revocations.has_token(&digest) {
             shared.refuse(state, credential, Refusal::Inactive, shared.clock.now());
@@ -220,20 +268,31 @@ async fn check(
             }
             outcome => outcome?,
         };
-        let (reply, was_introspected) = match verified {
-            Some(jwt) if !issuer.introspects_jwts() => (Ok(jwt), false),
+        let resource = &state.expectation.resource;
+        let (reply, named, was_introspected) = match verified {
+            Some(jwt) if !issuer.introspects_jwts() => {
+                let named = Named::by(&jwt.claims);
+                (Ok(jwt), named, false)
+            }
             Some(jwt) => {
                 place.introspects(asker).await?;
                 let reply = issuer.introspect(token, asker, context).await?;
                 if reply.is_unsupported {
                     return Err(invalid_response(DOES_NOT_INTROSPECT_JWTS));
                 }
-                let resource = &state.expectation.resource;
-                (join_claims(jwt.claims, reply, resource), true)
+                let mut named = Named::by(&reply.claims);
+                let of_jwt = Named::by(&jwt.claims);
+                let joined = join_claims(jwt.claims, reply, resource);
+                if joined.is_ok() {
+                    named = of_jwt;
+                }
+                (joined, named, true)
             }
             None => {
                 place.introspects(asker).await?;
-                (Ok(issuer.introspect(token, asker, context).await?), true)
+                let reply = issuer.introspect(token, asker, context).await?;
+                let named = Named::by(&reply.claims);
+                (Ok(reply), named, true)
             }
         };
         let now = shared.clock.now();
@@ -242,6 +301,7 @@ async fn check(
         let valid = match validated {
             Ok(valid) => valid,
             Err(refusal) => {
+                log_unexpected(state, &named, refusal, token, context);
                 shared.refuse(state, credential, refusal, now);
                 return Err(AuthError::Refused(refusal));
             }
@@ -255,7 +315,7 @@ async fn check(
             shared.refuse(state, credential, Refusal::Inactive, now);
             return Err(AuthError::Refused(Refusal::Inactive));
         }
-        let principal = state.token_cache.insert(valid, now);
+        let principal = state.token_cache.insert(valid, asked, now);
         // Checked after the insertion: a later revocation removes the entry itself.
         if !shared.revocations.cover_since(&principal, epoch) {
             return Ok(principal);
@@ -268,6 +328,25 @@ async fn check(
         source: Cause::new("the token was revoked repeatedly while it was checked"),
         retry_after: None,
     })
+}
+
+/// Says what was expected of a token and what was found, once for each check: the reason alone does not tell an operator
+/// which setting is wrong, here or at the authorization server.
+fn log_unexpected(
+    state: &IssuerState,
+    named: &Named,
+    refusal: Refusal,
+    token: &BearerToken,
+    context: &TraceContext,
+) {
+    if let Some((claim, expected, found)) = named.told(refusal, &state.expectation, token.expose())
+    {
+        log::info!(
+            request_id:% = context.trace.request_id, token = token.fingerprint(), issuer = state.name(),
+            claim = claim, expected = expected, found = found;
+            "a token is refused: {refusal}"
+        );
+    }
 }
 
 impl Handler<FetchMetadata> for AuthActor {

@@ -40,6 +40,37 @@ pub enum AuthError {
     },
 }
 
+impl AuthError {
+    /// The same, with the URL that was asked, for the log.
+    pub(crate) fn at(self, url: &str) -> Self {
+        self.with_cause(|cause| format!("{cause}; asked was {url}"))
+    }
+
+    /// The same with another cause; what has none stays as it is.
+    pub(crate) fn with_cause(self, tell: impl FnOnce(&Cause) -> String) -> Self {
+        match self {
+            Self::IssuerUnavailable {
+                source,
+                retry_after,
+            } => Self::IssuerUnavailable {
+                source: Cause::new(tell(&source)),
+                retry_after,
+            },
+            Self::Uncheckable {
+                source,
+                retry_after,
+            } => Self::Uncheckable {
+                source: Cause::new(tell(&source)),
+                retry_after,
+            },
+            Self::InvalidResponse { source } => Self::InvalidResponse {
+                source: Cause::new(tell(&source)),
+            },
+            error @ (Self::Refused(_) | Self::Busy) => error,
+        }
+    }
+}
+
 /// The introspection actor has stopped.
 #[derive(Clone, Copy, Debug, Display, Error, PartialEq, Eq)]
 #[display("the introspection actor has stopped")]

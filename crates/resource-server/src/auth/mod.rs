@@ -12,6 +12,7 @@
 mod actor;
 pub(crate) mod error;
 mod orders;
+mod settings;
 pub(crate) mod shared;
 pub(crate) mod single_flight;
 pub(crate) mod token_cache;
@@ -38,17 +39,16 @@ use self::{
 use crate::{
     bearer::BearerToken,
     cause::Cause,
-    clock::Clock,
-    dpop::proof::{Proof, Window},
+    clock::{Clock, ClockWatch},
+    dpop::proof::Proof,
     fair_gate::{FairGate, Shares},
     issuer::{
         selector::{IssuerSelector, IssuerTokens},
-        settings::IssuerSettings,
         state::IssuerState,
     },
     jose::jwt,
     limits::Source,
-    metrics::{AuthMetrics, CacheResult, CircuitState},
+    metrics::{CacheResult, CircuitState},
     principal::{Credential, Principal},
     rare_log::RareLog,
     replay_cache::{ReplayCache, ReplayCheck, WhenFull},
@@ -57,17 +57,18 @@ use crate::{
         active_use::{ActiveUse, ActiveUses, ActiveUsesActor},
         log::RevocationLog,
     },
-    scope::{ScopeSet, Scopes},
-    url::ResourceUri,
     validation::Refusal,
 };
 
-pub(crate) use self::worker::{Leader, Lookup};
 pub use self::{
     error::{AuthError, Stopped},
     shared::Revoked,
     token_cache::CacheSettings,
     worker::AuthWorker,
+};
+pub(crate) use self::{
+    settings::AuthSettings,
+    worker::{Admission, Leader, Lookup},
 };
 
 /// The number of logout tokens that are verified concurrently, and of requests that wait for the metadata. They
@@ -76,6 +77,13 @@ const DOCUMENT_SHARES: Shares = Shares {
     all: 16,
     strangers: 16,
     source: 4,
+};
+
+/// The number of tokens in use that are checked in the background at once, in places of their own, and of one user.
+const REFRESH_SHARES: Shares = Shares {
+    all: 32,
+    strangers: 32,
+    source: 8,
 };
 
 /// The number of introspection replies over 16 KiB that are in memory at once.
@@ -92,29 +100,6 @@ const PROOFS: usize = 250_000;
 /// rate limit admits within the lifetime of a proof, 33,000, and some more.
 const PROOFS_PER_USER: usize = 37_500;
 
-/// The settings of an [`AuthHandle`].
-#[derive(Clone)]
-pub(crate) struct AuthSettings {
-    /// The authorization servers, at least one.
-    pub(crate) issuers: Vec<IssuerSettings>,
-    /// The resource: the audience that tokens need (RFC 8707 §2).
-    pub(crate) resource: ResourceUri,
-    /// The declared scopes; others in a token are ignored.
-    pub(crate) scopes: Scopes,
-    /// The scopes that a stale token keeps while its issuer is unavailable: those that only read.
-    pub(crate) stale_scopes: ScopeSet,
-    /// The accepted age of DPoP proofs.
-    pub(crate) proof_window: Window,
-    /// The maximum number of concurrent introspections, and of concurrent verifications.
-    pub(crate) in_flight: Shares,
-    /// How long a request waits for a free slot before it fails as busy.
-    pub(crate) failfast: Duration,
-    /// Metrics.
-    pub(crate) metrics: Arc<AuthMetrics>,
-    /// Keeps revocations; `None` for a store in memory.
-    pub(crate) revocation_store: Option<Arc<dyn RevocationStore>>,
-}
-
 /// The number of revocations up to a point in time, taken before a token is checked.
 #[derive(Clone, Copy, Debug)]
 pub struct RevocationEpoch(u64);
@@ -129,7 +114,6 @@ pub struct AuthHandle {
     metadata_gate: FairGate,
     logout_gate: FairGate,
     shared: Arc<Shared>,
-    proofs: Arc<ReplayCache>,
     proof_lifetime: TimeDelta,
     active_uses: ActiveUses,
     store: Arc<dyn RevocationStore>,
@@ -140,10 +124,11 @@ impl AuthHandle {
     /// are started by [`AuthHandle::start_worker`].
     #[must_use]
     pub(crate) fn start(settings: AuthSettings, clock: Clock, arbiter: &ArbiterHandle) -> Self {
-        let gate = |shares| FairGate::new(shares, settings.failfast);
+        let gate = |shares| FairGate::new(shares, settings.document_patience);
         let gates = Gates {
-            verification: gate(settings.in_flight),
-            introspection: gate(settings.in_flight),
+            verification: FairGate::new(settings.in_flight, settings.patience),
+            introspection: FairGate::new(settings.in_flight, settings.patience),
+            refresh: gate(REFRESH_SHARES),
         };
         let long_replies = gate(LONG_REPLIES);
         let window = settings.proof_window;
@@ -176,7 +161,9 @@ impl AuthHandle {
             read_orders: Arc::default(),
             issuers: issuers.collect(),
             metrics: Arc::clone(&settings.metrics),
-            clock: clock.clone(),
+            clock_watch: ClockWatch::new(clock.clone()),
+            proofs: ReplayCache::new(PROOFS, PROOFS_PER_USER, WhenFull::Reject),
+            clock,
             stale_log: RareLog::default(),
         });
         let address = AuthActor::start_in_arbiter(arbiter, {
@@ -196,7 +183,6 @@ impl AuthHandle {
             metadata_gate: gate(DOCUMENT_SHARES),
             logout_gate: gate(DOCUMENT_SHARES),
             shared,
-            proofs: Arc::new(ReplayCache::new(PROOFS, PROOFS_PER_USER, WhenFull::Reject)),
             proof_lifetime: window.back + window.ahead,
             active_uses,
             store: settings
@@ -262,9 +248,12 @@ impl AuthHandle {
     pub(crate) fn lookup(&self, token: &BearerToken) -> Result<Lookup, AuthError> {
         let (issuer, credential) = self.locate(token)?;
         let metrics = &self.shared.metrics;
-        if let Some((outcome, result)) = self.cached(issuer, &credential) {
-            metrics.introspection_cache(result);
-            return Ok(Lookup::Known(outcome));
+        if let Some(cached) = self.cached(issuer, &credential) {
+            metrics.introspection_cache(cached.result);
+            return Ok(match cached.outcome {
+                Ok(principal) if cached.is_due => self.due(issuer, credential, principal),
+                outcome => Lookup::Known(outcome),
+            });
         }
         let (pending, completion) = self.shared.single_flight.join(credential);
         metrics.introspection_cache(match completion {
@@ -297,9 +286,12 @@ impl AuthHandle {
     /// Whether a proof was presented before (RFC 9449 §11.1).
     #[must_use]
     pub(crate) fn has_seen(&self, principal: &Principal, proof: &Proof) -> bool {
+        self.shared.look_at_clock();
         let now = self.shared.clock.now();
         let user = principal.user.as_uuid();
-        self.proofs.has(user.as_bytes(), proof.unique_id(), now)
+        self.shared
+            .proofs
+            .has(user.as_bytes(), proof.unique_id(), now)
     }
 
     /// Checks that a proof was not presented before (RFC 9449 §11.1), and remembers it. Call it only for the
@@ -307,10 +299,12 @@ impl AuthHandle {
     /// the cache. Proofs are counted for the user, because a client can have any number of keys.
     #[must_use]
     pub(crate) fn check_replay(&self, principal: &Principal, proof: &Proof) -> ReplayCheck {
+        self.shared.look_at_clock();
         let now = self.shared.clock.now();
         let until = now + self.proof_lifetime;
         let user = principal.user.as_uuid();
-        self.proofs
+        self.shared
+            .proofs
             .check(user.as_bytes(), proof.unique_id(), until, now)
     }
 
@@ -345,10 +339,11 @@ impl AuthHandle {
 
     /// The name, the used slots and the capacity of each concurrency limit.
     #[must_use]
-    pub fn gates(&self) -> [(&'static str, usize, usize); 4] {
+    pub fn gates(&self) -> [(&'static str, usize, usize); 5] {
         [
             ("introspection", &self.gates.introspection),
             ("verification", &self.gates.verification),
+            ("refresh", &self.gates.refresh),
             ("metadata", &self.metadata_gate),
             ("logout", &self.logout_gate),
         ]
@@ -395,20 +390,53 @@ impl AuthHandle {
         Ok((issuer, token_cache.credential(token)))
     }
 
-    fn cached(&self, issuer: usize, credential: &Credential) -> Option<(Outcome, CacheResult)> {
+    /// A token that is active and has to be checked again in the background, unless that is under way.
+    fn due(&self, issuer: usize, credential: Credential, principal: Arc<Principal>) -> Lookup {
+        let (pending, completion) = self.shared.single_flight.join(credential);
+        let Some(completion) = completion else {
+            return Lookup::Known(Ok(principal));
+        };
+        let leader = Leader {
+            issuer,
+            credential,
+            known: Some(principal.user),
+            completion,
+            follower: Follower(pending),
+        };
+        Lookup::Due(principal, leader)
+    }
+
+    fn cached(&self, issuer: usize, credential: &Credential) -> Option<Found> {
+        self.shared.look_at_clock();
         let now = self.shared.clock.now();
         let token_cache = &self.shared.issuers[issuer].token_cache;
-        let refused = |error| (Err(error), CacheResult::NegativeHit);
+        let found = |outcome, result, is_due| {
+            Some(Found {
+                outcome,
+                result,
+                is_due,
+            })
+        };
+        let refused = |error| found(Err(error), CacheResult::NegativeHit, false);
         match token_cache.find(credential, now) {
-            Cached::Active(principal) => Some((Ok(principal), CacheResult::Hit)),
-            Cached::Refused(refusal) => Some(refused(AuthError::Refused(refusal))),
-            Cached::Uncheckable(left) => Some(match token_cache.find_stale(credential, now) {
-                Some(stale) => (Ok(stale), CacheResult::Stale),
+            Cached::Active(principal) => found(Ok(principal), CacheResult::Hit, false),
+            Cached::Due(principal) => found(Ok(principal), CacheResult::Hit, true),
+            Cached::Refused(refusal) => refused(AuthError::Refused(refusal)),
+            Cached::Uncheckable(left) => match token_cache.find_stale(credential, now) {
+                Some(stale) => found(Ok(stale), CacheResult::Stale, false),
                 None => refused(uncheckable_still(left)),
-            }),
+            },
             Cached::Missing => None,
         }
     }
+}
+
+/// What the cache has of a token.
+struct Found {
+    outcome: Outcome,
+    result: CacheResult,
+    /// Whether the caller has to have it checked again.
+    is_due: bool,
 }
 
 /// The issuer answered something odd about a token a moment ago.
@@ -430,15 +458,16 @@ impl AuthHandle {
                 .parse::<crate::url::PublicUrl>()
                 .expect("a URL")
                 .resource("/mcp"),
-            scopes: Scopes::of_test(),
-            stale_scopes: ScopeSet::EMPTY,
-            proof_window: Window::default(),
+            scopes: crate::scope::Scopes::of_test(),
+            stale_scopes: crate::scope::ScopeSet::EMPTY,
+            proof_window: crate::dpop::proof::Window::default(),
             in_flight: Shares {
                 all: 1,
                 strangers: 1,
                 source: 1,
             },
-            failfast: Duration::ZERO,
+            patience: Duration::ZERO,
+            document_patience: Duration::ZERO,
             metrics: Arc::default(),
             revocation_store: None,
         };

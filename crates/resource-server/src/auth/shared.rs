@@ -6,6 +6,7 @@ use std::{
 };
 
 use actix::{Message, Recipient};
+use chrono::TimeDelta;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -15,12 +16,13 @@ use tokio::{
 use super::{error::AuthError, single_flight::SingleFlight};
 use crate::{
     cause::Cause,
-    clock::{Clock, Timestamp},
+    clock::{Clock, ClockWatch, Timestamp},
     issuer::selector::IssuerSelector,
     issuer::state::IssuerState,
     metrics::AuthMetrics,
     principal::{Credential, Revocation},
     rare_log::RareLog,
+    replay_cache::ReplayCache,
     revocation::{
         OrderError, RevocationChange, RevocationOrder, RevocationTarget, log::RevocationLog,
     },
@@ -51,11 +53,33 @@ pub(crate) struct Shared {
     pub(crate) issuers: Vec<Arc<IssuerState>>,
     pub(crate) metrics: Arc<AuthMetrics>,
     pub(crate) clock: Clock,
+    pub(crate) clock_watch: ClockWatch,
+    /// The DPoP proofs that were used.
+    pub(crate) proofs: ReplayCache,
     /// Limits the lines about stale tokens.
     pub(crate) stale_log: RareLog,
 }
 
 impl Shared {
+    /// Forgets what is believed for a time if the wall clock has jumped, before any of it is used.
+    pub(crate) fn look_at_clock(&self) {
+        if let Some(by) = self.clock_watch.jumped() {
+            self.clock_jumped(by);
+        }
+    }
+
+    #[cold]
+    fn clock_jumped(&self, by: TimeDelta) {
+        log::warn!(
+            "the clock jumped by {} s, or the machine was suspended: tokens are checked again, and keys are fetched again",
+            by.num_seconds()
+        );
+        self.proofs.clock_jumped(by);
+        for issuer in &self.issuers {
+            issuer.clock_jumped(by);
+        }
+    }
+
     /// Whether the stored revocations were read.
     pub(crate) fn has_restored(&self) -> bool {
         *self.has_restored.borrow()

@@ -1,6 +1,12 @@
 //! The cache of introspection results (RFC 7662 §4) of one authorization server.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use quick_cache::sync::Cache;
@@ -16,6 +22,14 @@ use crate::{
 
 /// A cached result is not used in the last seconds before `exp`, because the clock of the issuer may be ahead.
 const EXPIRY_SKEW: TimeDelta = TimeDelta::seconds(30);
+
+/// When a token in use is asked about again: so many hundredths of its lifetime in the cache before that ends. The
+/// number is random for each, so that tokens that were asked about together are spread.
+const REFRESH_AHEAD: std::ops::Range<u32> = 10..25;
+
+/// How long a token is left alone after a refresh of it has begun, or was not admitted: at least this, and up to
+/// twice as long.
+const REFRESH_PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// Size and lifetimes of the token cache of one issuer.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +74,8 @@ pub(crate) struct TokenCache {
     stale: TimeDelta,
     /// The scopes that a stale token keeps.
     stale_scopes: ScopeSet,
+    /// Raised when nothing that is cached may be used any more.
+    generation: AtomicU32,
 }
 
 #[derive(Clone)]
@@ -67,6 +83,9 @@ struct Active {
     principal: Arc<Principal>,
     not_before: Option<Timestamp>,
     fresh_until: Timestamp,
+    /// When it is asked about again if it is used, in microseconds since 1970.
+    refresh_at: Arc<AtomicI64>,
+    generation: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -81,6 +100,8 @@ struct Negative {
 pub(crate) enum Cached {
     /// The token is active.
     Active(Arc<Principal>),
+    /// The token is active, and the caller has to ask about it again in the background. Others are not told.
+    Due(Arc<Principal>),
     /// The token is refused.
     Refused(Refusal),
     /// The issuer answered something odd about the token; it is not asked again for this time.
@@ -119,6 +140,7 @@ impl TokenCache {
             negative_lifetime: delta(settings.negative_lifetime),
             stale: delta(settings.stale),
             stale_scopes,
+            generation: AtomicU32::new(0),
         }
     }
 
@@ -146,8 +168,13 @@ impl TokenCache {
         if let Some(entry) = self.active.get(credential)
             && entry.may_be_used(&self.issuer, now)
             && now < entry.fresh_until
+            && self.is_current(&entry)
         {
-            return Cached::Active(entry.principal);
+            return if entry.claim_refresh(now) {
+                Cached::Due(entry.principal)
+            } else {
+                Cached::Active(entry.principal)
+            };
         }
         match self.refused.get(credential) {
             Some(entry) if now < entry.fresh_until => match entry.refusal {
@@ -188,7 +215,7 @@ impl TokenCache {
     ) -> Option<Arc<Principal>> {
         let entry = self.active.get(credential)?;
         let until = later(entry.fresh_until, self.stale);
-        if !entry.may_be_used(&self.issuer, now) || now >= until {
+        if !entry.may_be_used(&self.issuer, now) || now >= until || !self.is_current(&entry) {
             return None;
         }
         let principal = &entry.principal;
@@ -204,8 +231,13 @@ impl TokenCache {
     }
 
     /// Caches an active token until its lifetime ends or the token expires, whichever is first
-    /// (RFC 7662 §4).
-    pub(crate) fn insert(&self, token: ValidToken, now: Timestamp) -> Arc<Principal> {
+    /// (RFC 7662 §4). The lifetime begins when its issuer was `asked`.
+    pub(crate) fn insert(
+        &self,
+        token: ValidToken,
+        asked: Timestamp,
+        now: Timestamp,
+    ) -> Arc<Principal> {
         let ValidToken {
             principal,
             not_before,
@@ -213,7 +245,8 @@ impl TokenCache {
         let principal = Arc::new(principal);
         let credential = principal.credential;
         self.refused.remove(&credential);
-        let configured = later(now, self.lifetime);
+        // Later than now only if the clock was set back meanwhile.
+        let configured = later(asked.min(now), self.lifetime);
         let fresh_until = principal.expires_at.map_or(configured, |end| {
             configured.min(end.checked_sub_signed(EXPIRY_SKEW).unwrap_or(end))
         });
@@ -222,6 +255,8 @@ impl TokenCache {
                 principal: Arc::clone(&principal),
                 not_before,
                 fresh_until,
+                refresh_at: Arc::new(AtomicI64::new(self.refresh_at(fresh_until, configured))),
+                generation: self.generation.load(Ordering::Relaxed),
             };
             self.active.insert(credential, entry);
         } else {
@@ -244,6 +279,28 @@ impl TokenCache {
             self.refused.insert(credential, entry);
         }
         was_active
+    }
+
+    /// When a token that is fresh until then is asked about again. Never, if it is about to expire: its issuer
+    /// cannot prolong it.
+    fn refresh_at(&self, fresh_until: Timestamp, configured: Timestamp) -> i64 {
+        if fresh_until < configured {
+            return i64::MAX;
+        }
+        let lifetime = self.lifetime.num_microseconds().unwrap_or(i64::MAX);
+        let ahead = lifetime / 100 * i64::from(random_in(REFRESH_AHEAD));
+        fresh_until.timestamp_micros().saturating_sub(ahead)
+    }
+
+    fn is_current(&self, entry: &Active) -> bool {
+        entry.generation == self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Makes every token be checked again before it is used: for how long the results have been believed is not
+    /// known. That a token was active before is not forgotten, so that its streams end if it is refused.
+    pub(crate) fn forget_results(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.refused.clear();
     }
 
     /// Forgets which tokens cannot be checked.
@@ -285,11 +342,31 @@ impl TokenCache {
 }
 
 impl Active {
+    /// Whether it is time to ask about the token again, and this caller is the one to do so.
+    fn claim_refresh(&self, now: Timestamp) -> bool {
+        let due = self.refresh_at.load(Ordering::Relaxed);
+        let now = now.timestamp_micros();
+        if now < due {
+            return false;
+        }
+        let pause = REFRESH_PAUSE.num_microseconds().unwrap_or(0);
+        let next = now + pause + pause / 100 * i64::from(random_in(0..100));
+        let order = Ordering::Relaxed;
+        self.refresh_at
+            .compare_exchange(due, next, order, order)
+            .is_ok()
+    }
+
     fn may_be_used(&self, issuer: &str, now: Timestamp) -> bool {
         self.principal.issuer == issuer
             && self.principal.expires_at.is_none_or(|end| now < end)
             && self.not_before.is_none_or(|start| start <= now)
     }
+}
+
+fn random_in(range: std::ops::Range<u32>) -> u32 {
+    let random = getrandom::u32().unwrap_or_default();
+    range.start + random % (range.end - range.start)
 }
 
 fn later(now: Timestamp, by: TimeDelta) -> Timestamp {

@@ -37,7 +37,7 @@ fn verdict(token_cache: &TokenCache, text: &str, end: Option<i64>) -> ValidToken
 
 fn knows(token_cache: &TokenCache, text: &str, now: i64) -> bool {
     let found = token_cache.find(&token_cache.credential(&token(text)), at(now));
-    matches!(found, Cached::Active(_))
+    matches!(found, Cached::Active(_) | Cached::Due(_))
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -47,7 +47,7 @@ fn at(seconds: i64) -> Timestamp {
 #[test]
 fn a_flood_of_tokens_stays_within_bounds_and_evicts_no_active_one() {
     let token_cache = token_cache(settings(60));
-    token_cache.insert(verdict(&token_cache, "good", None), at(0));
+    token_cache.insert(verdict(&token_cache, "good", None), at(0), at(0));
     for i in 0..10_000 {
         let credential = token_cache.credential(&token(&format!("t{i}")));
         token_cache.refuse(credential, Refusal::Inactive, at(0));
@@ -57,7 +57,7 @@ fn a_flood_of_tokens_stays_within_bounds_and_evicts_no_active_one() {
     assert!(bad <= 100, "{bad}");
     assert!(knows(&token_cache, "good", 1));
     for i in 0..10_000 {
-        token_cache.insert(verdict(&token_cache, &format!("t{i}"), None), at(0));
+        token_cache.insert(verdict(&token_cache, &format!("t{i}"), None), at(0), at(0));
     }
     assert!(token_cache.len().0 <= 100);
 }
@@ -82,7 +82,7 @@ fn a_million_random_tokens_stay_within_the_capacity() {
 #[test]
 fn one_token_never_answers_for_another() {
     let token_cache = token_cache(settings(60));
-    token_cache.insert(verdict(&token_cache, "a", None), at(0));
+    token_cache.insert(verdict(&token_cache, "a", None), at(0), at(0));
     assert!(knows(&token_cache, "a", 59));
     assert!(!knows(&token_cache, "b", 0));
     assert!(!knows(&token_cache, "a", 60));
@@ -102,7 +102,7 @@ fn results_of_other_settings_or_issuers_are_not_found() {
         ..token_cache(settings(60))
     };
     let credential = good.principal.credential;
-    other.insert(good, at(0));
+    other.insert(good, at(0), at(0));
     assert!(matches!(other.find(&credential, at(0)), Cached::Missing));
 }
 
@@ -114,7 +114,7 @@ fn a_refusal_is_cached_for_a_short_time() {
     let found = |now| token_cache.find(&credential, at(now));
     assert!(matches!(found(4), Cached::Refused(Refusal::Inactive)));
     assert!(matches!(found(5), Cached::Missing));
-    token_cache.insert(verdict(&token_cache, "a", None), at(1));
+    token_cache.insert(verdict(&token_cache, "a", None), at(1), at(1));
     assert!(knows(&token_cache, "a", 2), "the later result counts");
 }
 
@@ -130,7 +130,7 @@ fn what_cannot_be_checked_is_remembered_and_takes_nothing_away() {
     assert!(matches!(found(2), Cached::Uncheckable(left) if left == Duration::from_secs(3)));
     assert!(matches!(found(5), Cached::Missing));
     assert!(token_cache.known_user(&credential, at(0)).is_none());
-    token_cache.insert(verdict(&token_cache, "a", None), at(0));
+    token_cache.insert(verdict(&token_cache, "a", None), at(0), at(0));
     assert!(knows(&token_cache, "a", 1), "the later result counts");
     token_cache.cannot_check(credential, at(65));
     assert!(knows(&token_cache, "a", 59));
@@ -158,9 +158,50 @@ fn the_start_of_a_token_is_checked_in_the_cache_too() {
         not_before: Some(at(10)),
         ..verdict(&token_cache, "a", None)
     };
-    token_cache.insert(early, at(10));
+    token_cache.insert(early, at(10), at(10));
     assert!(knows(&token_cache, "a", 10));
     assert!(!knows(&token_cache, "a", 9), "the clock was put back");
+}
+
+#[test]
+fn one_caller_is_told_that_a_token_is_due_and_again_after_a_pause() {
+    for _ in 0..50 {
+        let token_cache = token_cache(settings(60));
+        let credential = token_cache.credential(&token("a"));
+        let due = |now| matches!(token_cache.find(&credential, at(now)), Cached::Due(_));
+        // Counted from when its issuer was asked.
+        token_cache.insert(verdict(&token_cache, "a", None), at(0), at(3));
+        assert!(!due(45));
+        let first = (46..=54).find(|now| due(*now)).expect("it is due");
+        assert!(!due(first));
+        assert!(due(first + 2), "nobody has renewed it");
+        assert!(knows(&token_cache, "a", 59));
+        assert!(!knows(&token_cache, "a", 60));
+        token_cache.insert(verdict(&token_cache, "a", Some(85)), at(50), at(50));
+        assert!((50..55).all(|now| !due(now)), "it is about to expire");
+    }
+}
+
+#[test]
+fn results_that_are_forgotten_are_not_used_and_what_was_active_is_known() {
+    let token_cache = token_cache(CacheSettings {
+        stale: Duration::from_secs(300),
+        ..settings(60)
+    });
+    let credential = token_cache.credential(&token("a"));
+    let refused = token_cache.credential(&token("b"));
+    token_cache.insert(verdict(&token_cache, "a", None), at(0), at(0));
+    token_cache.refuse(refused, Refusal::Inactive, at(0));
+    token_cache.forget_results();
+    assert!(!knows(&token_cache, "a", 1));
+    assert!(token_cache.find_stale(&credential, at(1)).is_none());
+    assert!(token_cache.known_user(&credential, at(1)).is_some());
+    assert!(matches!(token_cache.find(&refused, at(1)), Cached::Missing));
+    assert!(token_cache.refuse(credential, Refusal::Inactive, at(1)));
+    // One that was asked about before the clock was set back.
+    token_cache.insert(verdict(&token_cache, "a", None), at(1_000), at(10));
+    assert!(knows(&token_cache, "a", 69));
+    assert!(!knows(&token_cache, "a", 70));
 }
 
 #[test]
@@ -175,15 +216,15 @@ fn a_revocation_removes_what_it_covers() {
         Revocation::All,
     ] {
         let token_cache = token_cache(settings(60));
-        token_cache.insert(verdict(&token_cache, "a", None), at(0));
+        token_cache.insert(verdict(&token_cache, "a", None), at(0), at(0));
         token_cache.remove(&Revocation::User(UserId::derive("i", "another")));
         assert!(knows(&token_cache, "a", 0));
         token_cache.remove(&revocation);
         assert!(!knows(&token_cache, "a", 0), "{revocation:?}");
     }
     let token_cache = token_cache(settings(60));
-    token_cache.insert(verdict(&token_cache, "a", None), at(0));
-    token_cache.insert(verdict(&token_cache, "b", None), at(0));
+    token_cache.insert(verdict(&token_cache, "a", None), at(0), at(0));
+    token_cache.insert(verdict(&token_cache, "b", None), at(0), at(0));
     let digest = Sha256::digest("a").into();
     token_cache.remove(&Revocation::Credential(
         token_cache.credential_of_digest(&digest),
@@ -202,7 +243,7 @@ proptest! {
         let token_cache = token_cache(CacheSettings { stale: Duration::from_secs(stale), ..settings(lifetime) });
         let verdict = verdict(&token_cache, "a", end);
         let credential = verdict.principal.credential;
-        token_cache.insert(verdict, at(kept));
+        token_cache.insert(verdict, at(kept), at(kept));
         let until = (kept + i64::try_from(lifetime).unwrap()).min(end.map_or(i64::MAX, |end| end - 30));
         prop_assert_eq!(knows(&token_cache, "a", asked), asked < until);
         let was_kept = until > kept;

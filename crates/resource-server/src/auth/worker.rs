@@ -5,14 +5,20 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 use actix::{Actor, Addr};
 
 use super::{
-    actor::{AuthActor, Introspect},
+    actor::{AuthActor, Introspect, Purpose},
     error::AuthError,
     shared::Shared,
     single_flight::{Completion, Outcome, PendingOutcome},
 };
 use crate::{
-    bearer::BearerToken, fair_gate::FairGate, issuer::asker::Asker, jose::jwt, limits::Source,
-    principal::Credential, principal::UserId, trace_context::TraceContext,
+    bearer::BearerToken,
+    fair_gate::{FairGate, Party},
+    issuer::asker::Asker,
+    jose::jwt,
+    limits::{Source, unknown_tokens::Charge},
+    metrics::Refresh,
+    principal::{Credential, Principal, UserId},
+    trace_context::TraceContext,
 };
 
 /// The introspection actor of one worker thread. A request whose token is not cached stays on its thread,
@@ -33,16 +39,29 @@ pub(crate) struct Gates {
     pub(crate) verification: FairGate,
     /// Introspections.
     pub(crate) introspection: FairGate,
+    /// Tokens in use that are checked again before their cached result ends.
+    pub(crate) refresh: FairGate,
 }
 
 /// The result of looking up a token in the cache.
 pub(crate) enum Lookup {
     /// The cached outcome.
     Known(Outcome),
+    /// The token is active, and the caller has it checked again in the background.
+    Due(Arc<Principal>, Leader),
     /// Not cached: this request introspects it, for itself and its followers.
     Leader(Leader),
     /// Not cached: another request introspects it.
     Follower(Follower),
+}
+
+/// What a request may ask about a token that is not cached.
+#[derive(Default)]
+pub(crate) struct Admission {
+    /// Where the request comes from; `None` if a stream asks again.
+    pub(crate) source: Option<Source>,
+    /// What a refusal costs the source.
+    pub(crate) charge: Option<Charge>,
 }
 
 /// The request that introspects a token. If it is dropped, its followers look the token up again.
@@ -82,8 +101,8 @@ impl AuthWorker {
         }
     }
 
-    /// Checks a token with its issuer. `None` if the actor stopped meanwhile. `source` is that of the request,
-    /// `None` if a stream asks again. The trace of the request is propagated to the issuer.
+    /// Checks a token with its issuer. `None` if the actor stopped meanwhile. The trace of the request is propagated
+    /// to the issuer.
     #[expect(
         clippy::disallowed_methods,
         reason = "the gates limit the messages, and the follower receives the outcome"
@@ -92,7 +111,7 @@ impl AuthWorker {
         &self,
         leader: Leader,
         token: &BearerToken,
-        source: Option<Source>,
+        admission: Admission,
         context: &TraceContext,
     ) -> Option<Outcome> {
         let Leader {
@@ -102,13 +121,13 @@ impl AuthWorker {
             completion,
             follower,
         } = leader;
+        let Admission { source, charge } = admission;
         let asker = Asker {
             credential,
             source,
             user: known,
         };
-        let settings = &self.shared.issuers[issuer].settings;
-        let is_verified = settings.jwt.is_some() && jwt::peek_issuer(token).is_some();
+        let is_verified = self.is_verified(issuer, token);
         let gate = if is_verified {
             &self.gates.verification
         } else {
@@ -123,10 +142,52 @@ impl AuthWorker {
                 completion,
                 permit,
                 introspection: is_verified.then(|| self.gates.introspection.clone()),
+                purpose: Purpose::Request(charge),
             }),
             Err(_) => completion.complete(Err(AuthError::Busy)),
         }
         follower.outcome().await
+    }
+
+    /// Checks a token in use again, in the background. If too many are being checked, or too many of its user, it
+    /// is left for later: at the latest, the request that finds the result ended has it checked.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the gate limits the messages, and nobody waits for the outcome"
+    )]
+    pub(crate) fn refresh(&self, leader: Leader, token: &BearerToken, context: &TraceContext) {
+        let Leader {
+            issuer,
+            credential,
+            known,
+            completion,
+            ..
+        } = leader;
+        let party = known.map(Party::User);
+        let Some(permit) = self.gates.refresh.try_admit(party, true) else {
+            self.shared.metrics.refresh(Refresh::Skipped);
+            return;
+        };
+        self.actor().do_send(Introspect {
+            issuer,
+            token: token.clone(),
+            asker: Asker {
+                credential,
+                source: None,
+                user: known,
+            },
+            context: context.clone(),
+            completion,
+            permit,
+            introspection: None,
+            purpose: Purpose::Refresh,
+        });
+    }
+
+    /// Whether the signature of a token is verified here first.
+    fn is_verified(&self, issuer: usize, token: &BearerToken) -> bool {
+        let settings = &self.shared.issuers[issuer].settings;
+        settings.jwt.is_some() && jwt::peek_issuer(token).is_some()
     }
 
     fn actor(&self) -> Addr<AuthActor> {

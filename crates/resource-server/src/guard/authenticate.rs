@@ -7,19 +7,25 @@ use url::form_urlencoded;
 
 use super::{refused::Refused, state::Guard};
 use crate::{
-    auth::{AuthError, AuthWorker, Leader, Lookup, RevocationEpoch},
+    auth::{Admission, AuthError, AuthWorker, Leader, Lookup, RevocationEpoch},
     bearer::{BearerToken, Presentation, Scheme},
     cause::Cause,
     dpop::proof::{Proof, ProofFault},
-    limits::{Exceeded, Source},
+    jose::jwt,
+    limits::{Exceeded, Unadmitted},
     principal::Principal,
+    printable::printable,
     replay_cache::ReplayCheck,
     trace_context::TraceContext,
+    unexpected::loggable,
     validation::{Refusal, check_presentation},
 };
 
 /// How often a token is looked up if its leader is cancelled each time.
 const ATTEMPTS: usize = 8;
+
+/// The configured issuers that a log line names.
+const MOST_ISSUERS: usize = 4;
 
 /// An authenticated request.
 #[derive(Clone)]
@@ -128,35 +134,35 @@ impl Guard {
             return Err(refuse(Refusal::Malformed("a token in the query as well")));
         }
         let epoch = state.auth.revocation_epoch();
-        let budget = state.limits.unverified_token(request, &state.clock);
         let worker = request
             .app_data::<AuthWorker>()
             .ok_or_else(|| unavailable("the guard is not mounted in this App"))?
             .clone();
         // If this request is over its limit, another one may still become the leader. A token that was active
-        // before counts, and is not held up by the unknown tokens of its source.
-        let admit = |leader: &Leader| match budget.reserve() {
-            Err(exceeded) if !leader.is_known() => Err(Failure::Limit(exceeded)),
-            _ => Ok(Some(budget.source())),
+        // before is not held up by the unknown tokens of its source.
+        let admit = async |leader: &Leader| {
+            let source = state.limits.source(request);
+            let admitted = state.limits.admit_token(source, leader.is_known()).await;
+            match admitted {
+                Ok(charge) => Ok(Admission {
+                    source: Some(source),
+                    charge,
+                }),
+                Err(Unadmitted::Exceeded(exceeded)) => Err(Failure::Limit(exceeded)),
+                Err(Unadmitted::Busy) => Err(Failure::Auth(AuthError::Busy)),
+            }
         };
         let outcome = self.look_up(&worker, &token, context, admit).await;
         let principal = match outcome {
-            Ok(principal) => {
-                budget.refund();
-                principal
+            Ok(principal) => principal,
+            Err(Failure::Auth(AuthError::Refused(refusal))) => {
+                if refusal == Refusal::UnknownIssuer {
+                    self.log_unknown_issuer(&token);
+                }
+                return Err(refuse(refusal));
             }
-            // A refused token counts against the limit, and so does one about which its issuer answers
-            // something odd; an outage does not.
-            Err(Failure::Auth(AuthError::Refused(refusal))) => return Err(refuse(refusal)),
-            Err(Failure::Auth(error @ AuthError::Uncheckable { .. })) => return Err(error.into()),
-            Err(Failure::Auth(error)) => {
-                budget.refund();
-                return Err(error.into());
-            }
-            Err(Failure::Limit(exceeded)) => {
-                budget.refund();
-                return Err(Refused::LimitExceeded(exceeded));
-            }
+            Err(Failure::Auth(error)) => return Err(error.into()),
+            Err(Failure::Limit(exceeded)) => return Err(Refused::LimitExceeded(exceeded)),
         };
         let proof = self.check_proof(request, &token, scheme, &principal)?;
         Ok(Identified {
@@ -169,6 +175,23 @@ impl Guard {
             proof,
             guard: self,
         })
+    }
+
+    /// Says which issuer a token names, and which are known: the usual reason is a setting, here or at the client. A
+    /// stranger can send such a token at will, so the line is rare.
+    fn log_unknown_issuer(&self, token: &BearerToken) {
+        let Some(found) = jwt::peek_issuer(token) else {
+            return;
+        };
+        if let Some(others) = self.0.unknown_issuer_log.due(self.0.clock.now()) {
+            let known = self.0.auth.circuits().take(MOST_ISSUERS);
+            let expected = Vec::from_iter(known.map(|(issuer, _)| printable(issuer))).join(",");
+            log::info!(
+                token = token.fingerprint(), claim = "iss", expected = expected,
+                found:% = loggable(&found, token.expose()), others = others;
+                "a token is refused: {}", Refusal::UnknownIssuer
+            );
+        }
     }
 
     /// The address that a request comes from: the peer's, or the one that the trusted proxies of
@@ -189,23 +212,28 @@ impl Guard {
         token: &BearerToken,
         context: &TraceContext,
     ) -> Result<Arc<Principal>, AuthError> {
-        self.look_up(worker, token, context, |_| Ok(None)).await
+        let admit = async |_: &Leader| Ok(Admission::default());
+        self.look_up(worker, token, context, admit).await
     }
 
-    /// `admit` decides whether this request may become a leader, and tells its source.
+    /// `admit` decides whether and when this request may become a leader, and tells its source.
     async fn look_up<E: From<AuthError>>(
         &self,
         worker: &AuthWorker,
         token: &BearerToken,
         context: &TraceContext,
-        admit: impl Fn(&Leader) -> Result<Option<Source>, E>,
+        admit: impl AsyncFn(&Leader) -> Result<Admission, E>,
     ) -> Result<Arc<Principal>, E> {
         for _ in 0..ATTEMPTS {
             let outcome = match self.0.auth.lookup(token)? {
                 Lookup::Known(outcome) => Some(outcome),
+                Lookup::Due(principal, leader) => {
+                    worker.refresh(leader, token, context);
+                    Some(Ok(principal))
+                }
                 Lookup::Leader(leader) => {
-                    let source = admit(&leader)?;
-                    worker.introspect(leader, token, source, context).await
+                    let admission = admit(&leader).await?;
+                    worker.introspect(leader, token, admission, context).await
                 }
                 Lookup::Follower(follower) => follower.outcome().await,
             };

@@ -16,7 +16,7 @@ use crate::{
     dpop::{nonce::Nonces, proof::Window, rules::ProofRules},
     fair_gate::Shares,
     issuer::Issuer,
-    limits::{Limits, RateLimits},
+    limits::{Limits, RateLimits, unknown_tokens::PATIENCE},
     metadata::{self, ProtectedResourceMetadata, ResourceDescription},
     metrics::AuthMetrics,
     rare_log::RareLog,
@@ -33,8 +33,8 @@ const INTROSPECTIONS_IN_FLIGHT: Shares = Shares {
     source: 64,
 };
 
-/// How long a request waits for a free slot before it fails with 503.
-const INTROSPECTION_FAILFAST: Duration = Duration::from_millis(500);
+/// How long a request for a document or a logout waits for a free slot before it fails with 503.
+const DOCUMENT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a guard cannot be built.
 #[derive(Clone, Debug, Display, Error, From, PartialEq, Eq)]
@@ -264,7 +264,8 @@ impl GuardBuilder {
                 stale_scopes,
                 proof_window: Window::default(),
                 in_flight: INTROSPECTIONS_IN_FLIGHT,
-                failfast: INTROSPECTION_FAILFAST,
+                patience: PATIENCE,
+                document_patience: DOCUMENT_PATIENCE,
                 metrics: self.metrics,
                 revocation_store: self.revocation_store,
             },
@@ -273,7 +274,7 @@ impl GuardBuilder {
         );
         Ok(Guard(Arc::new(State {
             auth,
-            limits: Limits::new(self.limits),
+            limits: Limits::new(self.limits, &self.clock),
             proofs: ProofRules::new(&resource, self.accepts_proofs, self.nonces),
             challenger: Challenger {
                 realm,
@@ -286,6 +287,7 @@ impl GuardBuilder {
             resource,
             clock: self.clock,
             unavailable_log: RareLog::default(),
+            unknown_issuer_log: RareLog::default(),
         })))
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) clock: Clock,
     /// Limits the lines about tokens that cannot be checked.
     pub(super) unavailable_log: RareLog,
+    /// Limits the lines about tokens of unknown issuers.
+    pub(super) unknown_issuer_log: RareLog,
 }
 
 impl Guard {

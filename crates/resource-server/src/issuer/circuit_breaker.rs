@@ -113,10 +113,10 @@ impl CircuitBreaker {
     pub(crate) fn admit(&mut self, now: Timestamp) -> Result<Admission, Duration> {
         let in_doubt = match self.state {
             State::Closed => return Ok(Admission::Call),
-            State::Open { until } if now < until => {
+            State::Open { until } if is_before(now, until) => {
                 return Err((until - now).to_std().unwrap_or_default());
             }
-            State::Probing { until, in_doubt } if now < until => {
+            State::Probing { until, in_doubt } if is_before(now, until) => {
                 return if in_doubt {
                     Ok(Admission::Call)
                 } else {
@@ -207,7 +207,7 @@ impl CircuitBreaker {
 
 impl Evidence {
     fn add(&mut self, failure: Failure, asker: &Asker, now: Timestamp) {
-        if self.last.is_some_and(|last| now - last > MEMORY) {
+        if self.last.is_some_and(|last| (now - last).abs() > MEMORY) {
             *self = Self::default();
         }
         self.last = Some(now);
@@ -232,6 +232,11 @@ impl Evidence {
                 || self.strangers.len() >= PARTIES
                 || self.users.len() >= PARTIES)
     }
+}
+
+/// Whether the end of a pause is still to come. After the clock was set back, nobody waits for it to catch up.
+fn is_before(now: Timestamp, until: Timestamp) -> bool {
+    now < until && until - now <= PAUSE
 }
 
 fn add_party<P: PartialEq>(parties: &mut Vec<(Credential, P)>, token: Credential, party: P) {

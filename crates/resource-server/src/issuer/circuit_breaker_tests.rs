@@ -57,6 +57,15 @@ fn what_cannot_be_reached_opens_it_whoever_asks() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_keeps_it_open_no_longer() {
+    let mut breaker = open();
+    assert!(breaker.admit(at(4)).is_err());
+    assert_eq!(breaker.admit(at(-3_600)), Ok(Admission::Probe));
+    assert!(breaker.admit(at(-3_600)).is_err(), "it is probed");
+    assert_eq!(breaker.admit(at(-7_200)), Ok(Admission::Probe));
+}
+
+#[test]
 fn one_source_or_one_user_opens_nothing() {
     let of_one_source: Vec<_> = (0..50).map(|token| stranger(token, 1)).collect();
     let one_token_everywhere: Vec<_> = (0..50).map(|from| stranger(1, from)).collect();

@@ -13,7 +13,6 @@ use actix_web::http::{
 use awc::ClientRequest;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::form_urlencoded;
 
@@ -22,7 +21,8 @@ use super::{
     client_authentication::{ClientAuthentication, ClientAuthenticationMethod},
     credential_rotation::Attempt,
     document_cache::Refreshed,
-    http_client::{IssuerHttpClient, Reply, invalid_response, timed_out},
+    http_client::{IssuerHttpClient, Reply, invalid_response, shown, timed_out},
+    introspection_reply::{is_client_rejected, of_status, read},
     outcome::{CallError, Finding, UNCHECKABLE_FOR},
     state::IssuerState,
 };
@@ -30,7 +30,6 @@ use crate::{
     auth::error::AuthError,
     bearer::BearerToken,
     cause::Cause,
-    clock::Timestamp,
     jose::{
         client_assertion::{ASSERTION_TYPE, ClientKey},
         jws::JwsFault,
@@ -42,7 +41,7 @@ use crate::{
     metrics::Introspection,
     request_id::RequestId,
     trace_context::{SpanId, TraceContext},
-    validation::{Claims, IntrospectionReply, Refusal, read_reply},
+    validation::{IntrospectionReply, Refusal},
 };
 
 /// The client of one authorization server on one thread. Clones share its connections.
@@ -90,6 +89,7 @@ impl IssuerClient {
         let outcome = timeout(limit, self.introspect_twice(token, asker, context))
             .await
             .unwrap_or_else(|_| Err(unanswered_in(limit)));
+        let outcome = outcome.map_err(|failed| self.with_url(failed));
         self.state.record(asker, &outcome);
         let label = match &outcome {
             Ok(reply) if reply.active => Introspection::Active,
@@ -118,7 +118,29 @@ impl IssuerClient {
         let outcome = timeout(limit, self.introspect_once(&nobodys, None, context))
             .await
             .unwrap_or_else(|_| Err(unanswered_in(limit)));
+        let outcome = outcome.map_err(|failed| self.with_url(failed));
         self.state.record_probe(outcome.map(|_| ()))
+    }
+
+    /// The URL of the introspection endpoint, as far as it is known, for the log.
+    fn introspection_url(&self) -> Option<String> {
+        let endpoint = match &self.state.introspection {
+            Some(uri) => uri.clone(),
+            None => self.state.metadata.last()?.introspection.clone(),
+        };
+        endpoint.ok().as_ref().map(shown)
+    }
+
+    /// An error of this server or of a document says by itself what was asked.
+    fn with_url(&self, failed: CallError) -> CallError {
+        let is_of_call = !matches!(failed.finding, Finding::Nothing) && !failed.is_of_document;
+        match self.introspection_url().filter(|_| is_of_call) {
+            Some(url) => CallError {
+                error: failed.error.at(&url),
+                ..failed
+            },
+            None => failed,
+        }
     }
 
     async fn introspect_twice(
@@ -182,7 +204,7 @@ impl IssuerClient {
             let reply = self.http.send(request, body, source).await?;
             let now = self.state.clock.now();
             if is_client_rejected(&reply) {
-                outcome = Err(CallError::of_status(reply.status, &reply.headers, now));
+                outcome = Err(of_status(&reply, token, now));
                 rejected = Some(attempt);
                 continue;
             }
@@ -194,10 +216,14 @@ impl IssuerClient {
                 }
                 secret.record_outcome(attempt, true, now).await;
             }
-            return self.read(client, &reply, source).await;
+            return self.read(client, &reply, token, source).await;
         }
         if rejected.is_some() {
-            self.state.log_rejected_client();
+            let now = self.state.clock.now();
+            secret.record_rejection_of_all(now).await;
+            if let Err(failed) = &outcome {
+                self.state.log_rejected_client(&shown(&uri), &failed.error);
+            }
         }
         outcome
     }
@@ -277,11 +303,12 @@ impl IssuerClient {
         &self,
         client: &ClientAuthentication,
         reply: &Reply,
+        token: &str,
         source: Option<Source>,
     ) -> Result<IntrospectionReply, CallError> {
         let now = self.state.clock.now();
         if !self.state.settings.signed_replies || reply.status != StatusCode::OK {
-            return read(reply, now);
+            return read(reply, token, now);
         }
         let expected = ExpectedReply {
             issuer: &self.state.settings.url,
@@ -371,40 +398,6 @@ fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest
     }
 }
 
-/// Whether the authorization server rejects the credentials of this resource server (RFC 7662 §2.3,
-/// RFC 6749 §5.2).
-fn is_client_rejected(reply: &Reply) -> bool {
-    matches!(
-        reply.status,
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    ) || (reply.status == StatusCode::BAD_REQUEST && is_error(&reply.body, "invalid_client"))
-}
-
-fn read(reply: &Reply, now: Timestamp) -> Result<IntrospectionReply, CallError> {
-    match reply.status {
-        StatusCode::OK => read_reply(without_mark(&reply.body)).map_err(|error| {
-            // The error text can contain bytes of the reply, so only its category is kept.
-            let kind = error.classify();
-            CallError::of_token(format!("not an introspection reply ({kind:?})"))
-        }),
-        status if status.is_client_error() && is_unsupported(&reply.body) => {
-            // Some servers send this for a kind of token that they do not introspect: a property of the
-            // token, not an outage.
-            Ok(IntrospectionReply {
-                active: false,
-                claims: Claims::default(),
-                is_unsupported: true,
-            })
-        }
-        status => Err(CallError::of_status(status, &reply.headers, now)),
-    }
-}
-
-/// The text after a byte order mark, which a reader of JSON may ignore (RFC 8259 §8.1).
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
-}
-
 /// `client_secret_basic`, both parts form-encoded first (RFC 6749 §2.3.1).
 fn basic_credentials(client_id: &str, secret: &str) -> String {
     let mut pair = String::with_capacity(client_id.len() + 1 + secret.len());
@@ -414,26 +407,6 @@ fn basic_credentials(client_id: &str, secret: &str) -> String {
     let mut credentials = String::from("Basic ");
     STANDARD.encode_string(pair, &mut credentials);
     credentials
-}
-
-/// Whether a body is the OAuth error with this code.
-fn is_error(body: &[u8], name: &str) -> bool {
-    error_code(body).as_deref() == Some(name)
-}
-
-/// Whether a body is an OAuth error such as `unsupported_token_type` (RFC 7009 §2.2.1).
-fn is_unsupported(body: &[u8]) -> bool {
-    error_code(body).is_some_and(|code| code.starts_with("unsupported_token"))
-}
-
-/// The code of an OAuth error (RFC 6749 §5.2).
-fn error_code(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct OAuthError {
-        error: String,
-    }
-    let error: OAuthError = serde_json::from_slice(body).ok()?;
-    Some(error.error)
 }
 
 /// The key of a token is not in a key set that was fetched before the token came: it may be a new one.
@@ -452,6 +425,7 @@ fn unanswered_in(limit: Duration) -> CallError {
         error: timed_out(limit),
         finding: Finding::Unanswered,
         is_retryable: false,
+        is_of_document: false,
     }
 }
 

@@ -24,6 +24,10 @@ const CHECK_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 /// authorization server accepts it.
 const RETRY_AFTER_REJECTION: TimeDelta = TimeDelta::seconds(30);
 
+/// The same if the current secret was rejected as well, so that one of them works within this time of the return of
+/// an authorization server.
+const RETRY_AFTER_REJECTION_OF_ALL: TimeDelta = TimeDelta::seconds(5);
+
 /// The current secret, and the next one while it has not been accepted yet. The file is read on a
 /// blocking thread, because its file system may hang.
 pub(crate) struct CredentialRotation {
@@ -114,6 +118,17 @@ impl CredentialRotation {
             state.record_outcome(attempt, accepted, now);
         }
     }
+
+    /// Records that the authorization server accepted none of the attempts: the new secret that was left out is
+    /// tried again soon.
+    pub(crate) async fn record_rejection_of_all(&self, now: Timestamp) {
+        let mut state = self.state.lock().await;
+        if let Some(next) = &mut state.next
+            && let Some(at) = &mut next.rejected_at
+        {
+            *at = (*at).min(now - (RETRY_AFTER_REJECTION - RETRY_AFTER_REJECTION_OF_ALL));
+        }
+    }
 }
 
 impl State {
@@ -142,7 +157,7 @@ impl State {
     fn attempts(&self, now: Timestamp) -> Vec<Attempt> {
         let next = self.next.as_ref().filter(|next| {
             next.rejected_at
-                .is_none_or(|at| now >= at + RETRY_AFTER_REJECTION)
+                .is_none_or(|at| now < at || now >= at + RETRY_AFTER_REJECTION)
         });
         let next = next.map(|next| Attempt {
             secret: next.secret.clone(),
@@ -259,6 +274,32 @@ mod tests {
         assert_eq!(offered(&secret, 31).await, ["newer", "old"]);
         record(&secret, "newer", true, 31).await;
         assert_eq!(offered(&secret, 32).await, ["newer"]);
+    }
+
+    /// An authorization server that comes back after a rotation may know the new secret alone.
+    #[actix_rt::test]
+    async fn a_new_secret_is_tried_within_five_seconds_once_the_old_one_is_rejected_too() {
+        let file = File::new("both", "old");
+        let secret = file.secret();
+        record(&secret, "old", true, 0).await;
+        file.write("newer");
+        record(&secret, "newer", false, 1).await;
+        for now in 3..8 {
+            assert_eq!(offered(&secret, now).await, ["old"], "{now}");
+            secret.record_rejection_of_all(at(now)).await;
+        }
+        assert_eq!(offered(&secret, 8).await, ["newer", "old"]);
+    }
+
+    #[actix_rt::test]
+    async fn a_clock_that_is_set_back_does_not_keep_a_new_secret_from_being_tried() {
+        let file = File::new("back", "old");
+        let secret = file.secret();
+        record(&secret, "old", true, 10_000).await;
+        file.write("newer");
+        record(&secret, "newer", false, 10_001).await;
+        assert_eq!(offered(&secret, 10_002).await, ["old"]);
+        assert_eq!(offered(&secret, 5_000).await, ["newer", "old"]);
     }
 
     #[actix_rt::test]

@@ -27,6 +27,9 @@ const REFRESH_INTERVAL: TimeDelta = TimeDelta::seconds(1);
 /// The same for one source: anybody can send a token that names a key that is missing.
 const REFRESH_INTERVAL_OF_SOURCE: TimeDelta = TimeDelta::seconds(10);
 
+/// The same after a fetch that failed: the authorization server may be back.
+const RETRY_INTERVAL_OF_SOURCE: TimeDelta = TimeDelta::seconds(5);
+
 /// The number of sources whose last refresh is remembered.
 const SOURCES: usize = 1_000;
 
@@ -46,11 +49,15 @@ struct State<T> {
     failed: Option<(Timestamp, AuthError)>,
     fetching: Option<Fetching<T>>,
     refreshed_at: Option<Timestamp>,
+    /// How far the clock was set back since the cache was made, in all; never positive.
+    set_back: TimeDelta,
 }
 
 struct Current<T> {
     document: Arc<T>,
     fetched_at: Timestamp,
+    /// Whether it is to be fetched again although its lifetime has not ended.
+    is_doubtful: bool,
 }
 
 type Fetched<T> = Result<Arc<T>, AuthError>;
@@ -75,6 +82,7 @@ pub(crate) struct Fetch<T> {
     cache: Arc<CachedDocument<T>>,
     outcome: watch::Sender<Option<Fetched<T>>>,
     at: Timestamp,
+    set_back: TimeDelta,
     is_complete: bool,
 }
 
@@ -99,6 +107,7 @@ impl<T> CachedDocument<T> {
                 failed: None,
                 fetching: None,
                 refreshed_at: None,
+                set_back: TimeDelta::zero(),
             }),
             lifetime,
             max_age_on_error,
@@ -118,7 +127,9 @@ impl<T> CachedDocument<T> {
         let (fetching, begun, usable) = {
             let mut state = self.state.lock();
             let usable = match &state.current {
-                Some(current) if now < current.fetched_at + self.lifetime => {
+                Some(current)
+                    if !current.is_doubtful && now < current.fetched_at + self.lifetime =>
+                {
                     return Ok(Arc::clone(&current.document));
                 }
                 Some(current) if now < current.fetched_at + self.max_age_on_error => {
@@ -176,8 +187,12 @@ impl<T> CachedDocument<T> {
             }
             if state.fetching.is_none() {
                 let by_source = source.and_then(|source| self.refreshed_by.get(&source));
+                let interval = match &state.failed {
+                    Some(_) => RETRY_INTERVAL_OF_SOURCE,
+                    None => REFRESH_INTERVAL_OF_SOURCE,
+                };
                 let next = [
-                    by_source.map(|at| at + REFRESH_INTERVAL_OF_SOURCE),
+                    by_source.map(|at| at + interval),
                     state.refreshed_at.map(|at| at + REFRESH_INTERVAL),
                 ];
                 if let Some(next) = next.into_iter().flatten().max()
@@ -201,6 +216,28 @@ impl<T> CachedDocument<T> {
         }
     }
 
+    /// The document, however old.
+    pub(crate) fn last(&self) -> Option<Arc<T>> {
+        let state = self.state.lock();
+        let current = state.current.as_ref()?;
+        Some(Arc::clone(&current.document))
+    }
+
+    /// The clock was set forwards by this, or back: the document is fetched again, and how old it is, which decides
+    /// for how long it is used if that fails, is counted by the clock that says that it is older.
+    pub(crate) fn clock_jumped(&self, by: TimeDelta) {
+        let back = by.min(TimeDelta::zero());
+        let mut state = self.state.lock();
+        state.set_back = state.set_back.checked_add(&back).unwrap_or(back);
+        state.failed = None;
+        state.refreshed_at = None;
+        self.refreshed_by.clear();
+        if let Some(current) = &mut state.current {
+            current.is_doubtful = true;
+            current.fetched_at = shifted(current.fetched_at, back);
+        }
+    }
+
     /// Joins the fetch in flight, or begins one.
     fn fetch(
         self: &Arc<Self>,
@@ -220,6 +257,7 @@ impl<T> CachedDocument<T> {
             cache: Arc::clone(self),
             outcome: sender,
             at: now,
+            set_back: state.set_back,
             is_complete: false,
         };
         (fetching, Some(fetch))
@@ -248,7 +286,8 @@ impl<T> Fetch<T> {
                     state.failed = None;
                     state.current = Some(Current {
                         document: Arc::clone(&document),
-                        fetched_at: self.at,
+                        fetched_at: shifted(self.at, state.set_back - self.set_back),
+                        is_doubtful: false,
                     });
                     Ok(document)
                 }
@@ -269,6 +308,10 @@ impl<T> Drop for Fetch<T> {
             self.cache.state.lock().fetching = None;
         }
     }
+}
+
+fn shifted(at: Timestamp, by: TimeDelta) -> Timestamp {
+    at.checked_add_signed(by).unwrap_or(Timestamp::MIN_UTC)
 }
 
 fn abandoned() -> AuthError {

@@ -164,3 +164,50 @@ async fn who_joins_a_fetch_does_not_know_whether_it_saw_everything() {
     assert!(matches!(first, Ok(Refreshed::Current(_))));
     assert!(matches!(second, Ok(Refreshed::Recent(_, _))));
 }
+
+#[actix_rt::test]
+async fn a_source_whose_refresh_failed_may_ask_again_after_five_seconds() {
+    let document = cached();
+    let seen = document.get(at(0), gives(Ok(1))).await.unwrap();
+    let failing = gives(Err(AuthError::Busy));
+    let failed = document.refresh(&seen, source(1), at(1), failing).await;
+    assert!(failed.is_err());
+    let later = document.refresh(&seen, source(1), at(5), unasked).await;
+    assert!(matches!(later, Ok(Refreshed::Later(wait)) if wait == Duration::from_secs(1)));
+    let again = document
+        .refresh(&seen, source(1), at(6), gives(Ok(2)))
+        .await;
+    assert!(matches!(again, Ok(Refreshed::Current(_))));
+}
+
+#[actix_rt::test]
+async fn after_a_jump_of_the_clock_a_document_is_fetched_again_and_is_as_old_as_it_is() {
+    let jump = |document: &Arc<CachedDocument<u32>>, by| {
+        document.clock_jumped(TimeDelta::seconds(by));
+    };
+    for by in [-1_000, 20] {
+        let document = cached();
+        get(&document, 2_000, Ok(1)).await;
+        jump(&document, by);
+        assert_eq!(get(&document, 2_000 + by, Ok(2)).await, 2, "fetched again");
+        assert_eq!(get(&document, 2_009 + by, Ok(3)).await, 2, "once");
+    }
+    // While it cannot be fetched, it is used until it is a hundred seconds old, by the time that has passed.
+    let document = cached();
+    get(&document, 2_000, Ok(1)).await;
+    jump(&document, -1_000);
+    let failing = || gives(Err(AuthError::Busy));
+    assert_eq!(get(&document, 1_099, Err(AuthError::Busy)).await, 1);
+    assert!(document.get(at(1_105), failing()).await.is_err());
+    // A fetch that was under way.
+    let (document, hanging) = (cached(), Cell::new(None));
+    get(&document, 1_980, Ok(1)).await;
+    let old = document
+        .get(at(2_000), |fetch| hanging.set(Some(fetch)))
+        .await;
+    assert_eq!(*old.unwrap(), 1);
+    jump(&document, -1_000);
+    hanging.take().unwrap().complete(Ok(2));
+    assert_eq!(get(&document, 1_009, Ok(3)).await, 2);
+    assert_eq!(get(&document, 1_010, Ok(3)).await, 3);
+}

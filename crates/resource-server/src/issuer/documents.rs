@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use super::{
     client::IssuerClient,
     document_cache::{Fetch, Refreshed},
-    http_client::invalid_response,
+    http_client::{invalid_response, shown},
     metadata::{Metadata, uri},
 };
 use crate::{auth::error::AuthError, jose::keys::KeySet, limits::Source};
@@ -56,12 +56,11 @@ impl IssuerClient {
         };
         let reply = self.http.fetch(&uri).await?;
         if reply.status != StatusCode::OK {
-            return Err(invalid_response(format!(
-                "status {} for keys",
-                reply.status.as_u16()
-            )));
+            let why = format!("status {} for keys", reply.status.as_u16());
+            return Err(invalid_response(why).at(&shown(&uri)));
         }
-        KeySet::read(&reply.body).map_err(|fault| invalid_response(fault.to_string()))
+        KeySet::read(&reply.body)
+            .map_err(|fault| invalid_response(fault.to_string()).at(&shown(&uri)))
     }
 
     /// Fetches the metadata from the first URL that has it. The error is that of the first response that is
@@ -72,8 +71,11 @@ impl IssuerClient {
             Some(url) => vec![url.clone()],
             None => self.state.settings.url.metadata_urls(),
         };
+        let mut asked = Vec::new();
         for url in urls {
-            let reply = self.http.fetch(&uri(&url)?).await?;
+            let uri = uri(&url)?;
+            asked.push(shown(&uri));
+            let reply = self.http.fetch(&uri).await?;
             let error = match reply.status {
                 StatusCode::OK => match Metadata::read(
                     &reply.body,
@@ -86,10 +88,11 @@ impl IssuerClient {
                 StatusCode::NOT_FOUND => continue,
                 status => invalid_response(format!("status {} for metadata", status.as_u16())),
             };
-            first.get_or_insert(error);
+            first.get_or_insert(error.at(&shown(&uri)));
         }
         Err(first.unwrap_or_else(|| {
-            invalid_response("no metadata at the well-known URLs of the issuer")
+            let asked = asked.join(" and ");
+            invalid_response("no metadata at the well-known URLs of the issuer").at(&asked)
         }))
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     cause::Cause,
     fair_gate::{FairGate, FairPermit},
     limits::Source,
+    printable::printable,
 };
 
 /// The longest document that is read, in bytes.
@@ -96,16 +97,17 @@ impl IssuerHttpClient {
 
     /// Fetches a document.
     pub(crate) async fn fetch(&self, uri: &Uri) -> Result<Reply, AuthError> {
-        let (client, uri) = self.route(uri)?;
+        let (client, routed) = self.route(uri)?;
         let fetched = async {
-            let response = Response::of(client.get(uri), String::new()).await?;
+            let response = Response::of(client.get(routed), String::new()).await?;
             response.read(LONGEST_DOCUMENT, None).await
         };
-        match timeout(self.timeout, fetched).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(failed)) => Err(failed.about_a_document()),
-            Err(_) => Err(timed_out(self.timeout)),
-        }
+        let failed = match timeout(self.timeout, fetched).await {
+            Ok(Ok(reply)) => return Ok(reply),
+            Ok(Err(failed)) => failed.about_a_document(),
+            Err(_) => timed_out(self.timeout),
+        };
+        Err(failed.at(&shown(uri)))
     }
 
     /// Sends a request about a token, limited in size only: the caller limits the time of all requests of one
@@ -137,6 +139,19 @@ impl IssuerHttpClient {
             .map(|uri| (secure, uri))
             .ok_or_else(|| invalid_response("invalid endpoint URL"))
     }
+}
+
+/// An endpoint as the log shows it: without a query, which may hold what is nobody's business.
+pub(crate) fn shown(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().map(|port| format!(":{port}"));
+    let url = format!(
+        "{scheme}://{host}{}{}",
+        port.unwrap_or_default(),
+        uri.path()
+    );
+    printable(&url).into_owned()
 }
 
 /// The URL with the scheme `http` and an explicit port.
@@ -251,6 +266,7 @@ fn not_answered(error: &SendRequestError) -> CallError {
         error: unreachable(error.to_string()),
         finding,
         is_retryable: true,
+        is_of_document: false,
     }
 }
 

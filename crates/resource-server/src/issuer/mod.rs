@@ -20,6 +20,7 @@ pub(crate) mod document_cache;
 mod documents;
 mod framing;
 pub(crate) mod http_client;
+mod introspection_reply;
 pub(crate) mod metadata;
 mod outcome;
 pub(crate) mod selector;

@@ -41,6 +41,8 @@ pub(crate) struct CallError {
     pub(crate) finding: Finding,
     /// Whether it may be made once more at once.
     pub(crate) is_retryable: bool,
+    /// Whether a document of the issuer could not be had, so that the endpoint was not called.
+    pub(crate) is_of_document: bool,
 }
 
 impl CallError {
@@ -50,6 +52,7 @@ impl CallError {
             error: uncheckable(why, UNCHECKABLE_FOR),
             finding: Finding::Token,
             is_retryable: false,
+            is_of_document: false,
         }
     }
 
@@ -59,6 +62,7 @@ impl CallError {
             error,
             finding: Finding::Nothing,
             is_retryable: false,
+            is_of_document: false,
         }
     }
 
@@ -72,6 +76,7 @@ impl CallError {
             error,
             finding,
             is_retryable: false,
+            is_of_document: true,
         }
     }
 
@@ -81,6 +86,14 @@ impl CallError {
             AuthError::Uncheckable { source, .. } => AuthError::InvalidResponse { source },
             error => error,
         }
+    }
+
+    /// The same, with the OAuth error code (RFC 6749 §5.2) of the response, for the log.
+    pub(crate) fn saying(mut self, code: Option<&str>) -> Self {
+        if let Some(code) = code {
+            self.error = self.error.with_cause(|cause| format!("{cause}, {code}"));
+        }
+        self
     }
 
     /// The response to an introspection has another status than 200.
@@ -98,6 +111,7 @@ impl CallError {
                 finding: Finding::Unanswered,
                 // A server that sends `Retry-After` is not called again before.
                 is_retryable: retry_after.is_none(),
+                is_of_document: false,
             },
             StatusCode::TOO_MANY_REQUESTS => {
                 let wait = retry_after
@@ -107,12 +121,14 @@ impl CallError {
                     error: uncheckable(why, wait),
                     finding: Finding::RateLimited(wait),
                     is_retryable: false,
+                    is_of_document: false,
                 }
             }
             status if status.is_server_error() => Self {
                 error: uncheckable(why, UNCHECKABLE_FOR),
                 finding: Finding::ServerError,
                 is_retryable: retry_after.is_none(),
+                is_of_document: false,
             },
             _ => Self::of_token(why),
         }

@@ -230,11 +230,11 @@ impl IssuerState {
     }
 
     /// Logs that the credentials of this server were rejected: for all tokens, or for an odd one.
-    pub(super) fn log_rejected_client(&self) {
+    pub(super) fn log_rejected_client(&self, url: &str, error: &AuthError) {
         if self.rejected_client.due(self.clock.now()).is_some() {
             log::error!(
-                issuer:% = self.settings.url;
-                "the authorization server rejects the credentials of this resource server, or a token; if no token is accepted, check the configured client id and client secret"
+                issuer:% = self.settings.url, url = url;
+                "the authorization server rejects the credentials of this resource server, or a token; if no token is accepted, check the configured client id and client secret ({error})"
             );
         }
     }
@@ -293,6 +293,16 @@ impl IssuerState {
         if let Some(secret) = &self.secret {
             secret.reload();
         }
+    }
+
+    /// Forgets what is believed, or waited for, by the wall clock, which was set forwards by this, or back: tokens are
+    /// checked again, and the documents are fetched again.
+    pub(crate) fn clock_jumped(&self, by: TimeDelta) {
+        self.token_cache.forget_results();
+        self.metadata.clock_jumped(by);
+        self.keys.clock_jumped(by);
+        self.waits.forget();
+        self.used_logouts.clock_jumped(by);
     }
 
     fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {

@@ -71,6 +71,12 @@ impl Waits {
         Ok(())
     }
 
+    /// Forgets who waits: by the clock that was set, some would wait for too long.
+    pub(crate) fn forget(&self) {
+        self.sources.clear();
+        *self.all.lock() = Throttle::default();
+    }
+
     /// The authorization server answered 429 to an unknown token of a source, which waits for as long as the
     /// response says. If another source was told the same, this server as a whole is meant: then unknown
     /// tokens of all sources are asked about at a low rate.

@@ -9,11 +9,12 @@
 
 mod limiter;
 mod source;
+pub(crate) mod unknown_tokens;
 
 use std::{
-    cell::Cell,
     net::{IpAddr, Ipv4Addr},
     num::NonZeroU32,
+    sync::Arc,
     time::Duration,
 };
 
@@ -24,7 +25,11 @@ use actix_web::{
 use derive_more::Display;
 
 pub use self::source::Source;
-use self::{limiter::Limiter, source::source};
+use self::{
+    limiter::Limiter,
+    source::source,
+    unknown_tokens::{Charge, NoTurn, UnknownTokens},
+};
 use crate::{
     address_range::AddressRange,
     clock::{Clock, Timestamp},
@@ -62,7 +67,7 @@ const WRONG_SECRETS: NonZeroU32 = NonZeroU32::new(60).expect("sixty is not zero"
 /// The limits, shared by all workers. Each enabled limit costs a request one hash and one short lock.
 pub(crate) struct Limits {
     trusted_proxies: Vec<AddressRange>,
-    unknown_tokens: Option<Limiter>,
+    unknown_tokens: Option<Arc<UnknownTokens>>,
     users: Option<Limiter>,
     clients: Option<Limiter>,
     secrets: Limiter,
@@ -120,10 +125,12 @@ pub enum Limited {
 impl Limits {
     /// Limits with these settings.
     #[must_use]
-    pub(crate) fn new(limits: RateLimits) -> Self {
+    pub(crate) fn new(limits: RateLimits, clock: &Clock) -> Self {
         Self {
             trusted_proxies: limits.trusted_proxies,
-            unknown_tokens: limits.unknown_tokens.map(Limiter::new),
+            unknown_tokens: limits
+                .unknown_tokens
+                .map(|per_minute| UnknownTokens::new(per_minute, clock.clone())),
             users: limits.requests_per_user.map(Limiter::new),
             clients: limits.requests_per_client.map(Limiter::new),
             secrets: Limiter::new(WRONG_SECRETS),
@@ -167,18 +174,31 @@ impl Limits {
         Ok(())
     }
 
-    /// The budget of one request for tokens that are not cached.
-    pub(crate) fn unverified_token<'a>(
-        &'a self,
-        request: &'a HttpRequest,
-        clock: &'a Clock,
-    ) -> UnverifiedTokenBudget<'a> {
-        UnverifiedTokenBudget {
-            limits: self,
-            request,
-            clock,
-            reserved: Cell::new(0),
+    /// Admits a token of this source to be asked about, because it is not cached: one that was good before at once,
+    /// another in its turn. `None` without a limit.
+    ///
+    /// # Errors
+    /// See [`Unadmitted`].
+    pub(crate) async fn admit_token(
+        &self,
+        source: Source,
+        is_known: bool,
+    ) -> Result<Option<Charge>, Unadmitted> {
+        let Some(budgets) = &self.unknown_tokens else {
+            return Ok(None);
+        };
+        if is_known {
+            return Ok(Some(budgets.known(source)));
         }
+        let reserved = budgets.reserve(source).await;
+        reserved.map(Some).map_err(|error| match error {
+            NoTurn::Exceeded(wait) => Unadmitted::Exceeded(Exceeded::new(
+                Limited::UnverifiedTokens,
+                budgets.limiter(),
+                wait,
+            )),
+            NoTurn::Busy => Unadmitted::Busy,
+        })
     }
 
     /// Whether the `Forwarded` fields of this peer are trusted.
@@ -209,45 +229,13 @@ impl Limits {
     }
 }
 
-/// The budget of one request for tokens that are not cached. One unit is reserved before each introspection,
-/// so that concurrent requests cannot exceed the limit, and refunded unless the token is refused or its issuer
-/// answers something odd about it: a hosted client may send valid tokens of thousands of users from one
-/// address. A cancelled request gets no refund.
-pub(crate) struct UnverifiedTokenBudget<'a> {
-    limits: &'a Limits,
-    request: &'a HttpRequest,
-    clock: &'a Clock,
-    reserved: Cell<usize>,
-}
-
-impl UnverifiedTokenBudget<'_> {
-    /// Reserves one unit.
-    ///
-    /// # Errors
-    /// The limit is exceeded.
-    pub(crate) fn reserve(&self) -> Result<(), Exceeded> {
-        if let Some(limiter) = &self.limits.unknown_tokens {
-            limiter
-                .reserve(&self.limits.source(self.request), self.clock.now())
-                .map_err(|wait| Exceeded::new(Limited::UnverifiedTokens, limiter, wait))?;
-            self.reserved.set(self.reserved.get() + 1);
-        }
-        Ok(())
-    }
-
-    /// The source of the request.
-    pub(crate) fn source(&self) -> Source {
-        self.limits.source(self.request)
-    }
-
-    /// Refunds the reserved units.
-    pub(crate) fn refund(&self) {
-        if let Some(limiter) = &self.limits.unknown_tokens {
-            for _ in 0..self.reserved.take() {
-                limiter.refund(&self.limits.source(self.request));
-            }
-        }
-    }
+/// Why a token is not asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unadmitted {
+    /// Too many tokens of its source were refused.
+    Exceeded(Exceeded),
+    /// Too many tokens wait, or it waited for too long.
+    Busy,
 }
 
 /// An attempt to prove a secret: see [`Guard::secret_attempt`](crate::guard::Guard::secret_attempt).

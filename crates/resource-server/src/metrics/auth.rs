@@ -15,6 +15,7 @@ pub struct AuthMetrics {
     introspections: Counters,
     introspection_durations: Histogram,
     introspection_cache: Counters,
+    refreshes: Counters,
 }
 
 metric_label! {
@@ -54,6 +55,20 @@ metric_label! {
 }
 
 metric_label! {
+    /// The outcome of checking a token in use again before its cached result ends.
+    Refresh {
+        /// It is active.
+        Renewed = "renewed",
+        /// It is refused.
+        Refused = "refused",
+        /// It could not be checked; the earlier result is used until its end.
+        Failed = "failed",
+        /// Not begun, because too many were being checked.
+        Skipped = "skipped",
+    }
+}
+
+metric_label! {
     /// The state of a circuit breaker.
     CircuitState {
         /// Calls are made.
@@ -71,6 +86,7 @@ impl Default for AuthMetrics {
             introspections: Counters::new(Introspection::ALL.len()),
             introspection_durations: Histogram::new(),
             introspection_cache: Counters::new(CacheResult::ALL.len()),
+            refreshes: Counters::new(Refresh::ALL.len()),
         }
     }
 }
@@ -92,6 +108,11 @@ impl AuthMetrics {
         self.introspection_cache.add(result.index());
     }
 
+    /// Counts the refresh of a token.
+    pub(crate) fn refresh(&self, result: Refresh) {
+        self.refreshes.add(result.index());
+    }
+
     /// Writes all families in the Prometheus text format.
     pub fn write(&self, text: &mut Text) {
         let name = "introspections_total";
@@ -110,6 +131,13 @@ impl AuthMetrics {
         text.family(name, "counter", help);
         for result in CacheResult::ALL {
             let count = self.introspection_cache.get(result.index());
+            text.sample(name, &[("result", result.as_str())], count);
+        }
+        let name = "introspection_refreshes_total";
+        let help = "Tokens in use that were checked again before their cached result ended.";
+        text.family(name, "counter", help);
+        for result in Refresh::ALL {
+            let count = self.refreshes.get(result.index());
             text.sample(name, &[("result", result.as_str())], count);
         }
     }

@@ -13,7 +13,7 @@ mod label;
 mod text;
 
 pub use self::{
-    auth::{AuthMetrics, CacheResult, CircuitState, Introspection},
+    auth::{AuthMetrics, CacheResult, CircuitState, Introspection, Refresh},
     counting::{Counters, Histogram},
     label::Label,
     text::Text,

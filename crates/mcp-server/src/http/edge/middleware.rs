@@ -6,10 +6,13 @@ use actix_web::{
     Error, HttpRequest, HttpResponse,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{
-        self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-        ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    http::{
+        ConnectionType,
+        header::{
+            self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+            ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+        },
     },
     middleware::Next,
     web::Data,
@@ -104,6 +107,12 @@ pub(crate) async fn run<B: MessageBody + 'static>(
         }
     } else if path_of(response.request()).starts_with("/.well-known/") {
         allow_origin(response.headers_mut(), HeaderValue::from_static("*"));
+    }
+    if state.health.is_draining() {
+        // RFC 9112 §9.6: whoever keeps the connection sends its next request over another, before this process
+        // closes it. A request that meets the closing connection may not be sent again by a proxy.
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
     }
     log_guard.answered(response.response());
     Ok(response)

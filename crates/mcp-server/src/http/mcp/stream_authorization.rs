@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use chrono::TimeDelta;
@@ -46,8 +47,8 @@ pub(crate) struct StreamAuthorization {
     token: BearerToken,
     /// Of the request that opened the stream.
     context: RequestContext,
-    /// Since when the authorization server is unreachable.
-    unknown_since: Option<Timestamp>,
+    /// Since when the authorization server is unreachable, by the wall clock and the monotonic clock.
+    unknown_since: Option<(Timestamp, Duration)>,
     ended: End,
     active_use: ActiveUse,
 }
@@ -131,11 +132,12 @@ impl StreamAuthorization {
             }
             // An outage: the stream goes on for as long as a cached result could be used.
             Err(_) => {
-                let since = *self.unknown_since.get_or_insert(now);
-                now < later(
-                    since,
-                    self.guard.auth().max_staleness(&self.context.principal),
-                )
+                let elapsed = self.clock.elapsed();
+                let (since, began) = *self.unknown_since.get_or_insert((now, elapsed));
+                let longest = self.guard.auth().max_staleness(&self.context.principal);
+                // By either clock: the wall clock may be set back meanwhile.
+                now < later(since, longest)
+                    && elapsed.saturating_sub(began) < longest.to_std().unwrap_or_default()
             }
         }
     }

@@ -87,8 +87,13 @@ impl Health {
         self.0.draining.store(true, Ordering::Release);
     }
 
+    /// Whether the server shuts down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Acquire)
+    }
+
     pub(crate) async fn look(&self) -> Found {
-        if self.0.draining.load(Ordering::Acquire) {
+        if self.is_draining() {
             return found(&Report {
                 status: Status::Draining,
                 outage: Some(Outage::of("The server is stopping")),
