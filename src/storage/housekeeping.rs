@@ -26,6 +26,22 @@ const STATEMENTS: [(i64, &str); 9] = [
              WHERE used_at <= now() - interval '30 minutes'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
+    (
+        1_000,
+        "DELETE FROM sessions
+      WHERE (user_id, name) IN (
+            SELECT user_id, name FROM sessions
+             WHERE expires_at <= now()
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        100,
+        "DELETE FROM session_answers
+      WHERE (user_id, session, question) IN (
+            SELECT user_id, session, question FROM session_answers
+             WHERE created_at <= now() - interval '5 minutes'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
     // Their parts are deleted with them, perhaps hundreds of each.
     (
         20,
