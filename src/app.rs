@@ -3,6 +3,7 @@
 
 #[cfg(all(test, feature = "dev"))]
 mod app_tests;
+mod sessions;
 mod settings;
 pub mod signals;
 
@@ -154,6 +155,7 @@ impl App {
             .changes(changes)
             .replay_store(Arc::new(journal.clone()))
             .revocation_store(Arc::new(journal.clone()))
+            .session_store(Arc::new(journal.clone()))
             .on_call(move |call| recorded.record(EndedCall::from(call)))
             .health_check(journal_health(&journal))
             .metrics(Arc::new(journal.clone()))

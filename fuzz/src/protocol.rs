@@ -10,6 +10,7 @@ use mcp_protocol::{
     jsonrpc::{self, Body, Incoming},
     request_state::{Binding, Sealer},
     rpc_error::code,
+    session_id::{self, SessionId, SessionOwner, SessionSealer},
     sse::EventId,
 };
 use mcp_server::fuzzing;
@@ -203,10 +204,31 @@ pub fn session_id(data: &[u8]) -> bool {
         return false;
     };
     let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let is_id = text.len() == 32 && text.bytes().all(is_base64url);
+    // The format is the first byte: eight bits of the first two characters.
+    let has_format = text.starts_with('A')
+        && text[1..].starts_with(|second: char| matches!(second, 'Q'..='Z' | 'a'..='f'));
+    let has_form = text.len() == session_id::LENGTH && text.bytes().all(is_base64url) && has_format;
+    let id = SessionId::parse(text);
     // In one way only, so that one session has one name.
-    assert_eq!(fuzzing::session_id(text), is_id.then(|| text.to_owned()));
-    is_id
+    assert_eq!(
+        id.map(|id| id.to_string()),
+        has_form.then(|| text.to_owned())
+    );
+    let Some(id) = id else { return false };
+    let owner = SessionOwner::new(b"ann", Some("host"));
+    let opened = session_sealer().open(&owner, &id);
+    let stranger = SessionOwner::new(b"bob", Some("host"));
+    assert_eq!(session_sealer().open(&stranger, &id), None);
+    if let Some(start) = opened {
+        assert!(!start.version.is_modern());
+        assert_eq!(start.capabilities, start.capabilities.within(start.version));
+    }
+    opened.is_some()
+}
+
+/// With the key of the seeds.
+fn session_sealer() -> SessionSealer {
+    SessionSealer::new(&[7; 32], None)
 }
 
 /// How many messages were sent, then the value of `Last-Event-ID`.
@@ -224,7 +246,7 @@ pub fn sse_event_id(data: &[u8]) -> bool {
     let sent = u32::from(*sent % 64);
     let resumed = fuzzing::resumed(sent, after);
     // Event 0 opens the connection, the messages are 1 to `sent`.
-    let was_sent = (1..=2).contains(&after.stream) && after.event <= sent;
+    let was_sent = after.instance == 0 && (1..=2).contains(&after.stream) && after.event <= sent;
     assert_eq!(resumed.is_some(), was_sent);
     let Some(frames) = resumed else {
         return false;

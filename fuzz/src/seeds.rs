@@ -138,6 +138,10 @@ const WRITTEN: &[(&str, &[&str])] = &[
     (
         "session_id",
         &[
+            // Sealed for the owner of the target; the second has a revision without sessions.
+            "AQABAgMEBQYHCAkKC4mMsfnbtA2ntspHdpKx6EaMZLmdzeW0cgqMnHH8rOgXNEpqgBJUt93EQWsy",
+            "AR4fICEiIyQlJicoKT7G0rEXfyg50g5KgrFjRSHEYBVx0WYFYbe-9o96W_8Gbb7ZBMEyazm0JI5t",
+            "ATw9Pj9AQUJDREVGR-2uGiOje9iqi14Ojp-S5m8RsglINm2cjIIXMCPr_MbRI6KzJyIMg7hZkmF_",
             "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX",
             "AAECAwQFBgcICQoLDA0ODxAREhMUFRY=",
             "a",

@@ -360,26 +360,28 @@ keys! {
             /// the longest. A user may have five times as many with all clients together.
             per_user: Key::new("EPICME_SESSIONS_PER_USER", "N").default("200") => Count(MOST);
 
-            /// How long a legacy session lives without a request.
+            /// How long a process keeps a legacy session without a request. Where EPICME_REQUEST_STATE_KEY is set, the
+            /// session goes on with its next request; otherwise it ends.
             idle: Key::new("EPICME_SESSION_IDLE", "DURATION").default("30m") => Time::POSITIVE;
 
-            /// How long a legacy session lives at most.
+            /// How long a legacy session lives at most, in all processes.
             lifetime: Key::new("EPICME_SESSION_LIFETIME", "DURATION").default("24h") => Time::POSITIVE;
         }
     }
 
     REQUEST_STATE: RequestStateKeys, request_state(reader) -> RequestStateConfig {
         Secrets {
-            /// Key that seals the state of multi round-trip calls (requestState): 32 bytes in Base64 (openssl
-            /// rand -base64 32). Set the same key for all processes behind one address. By default each process
-            /// draws its own at start and rejects the others' states.
+            /// Key that seals the state of multi round-trip calls (requestState) and the ids of legacy sessions:
+            /// 32 bytes in Base64 (openssl rand -base64 32). Set the same key for all processes behind one address.
+            /// By default each process draws its own at start, rejects the others' states, and ends its sessions
+            /// when it stops.
             key: Key::secret("EPICME_REQUEST_STATE_KEY", "KEY") => Optional(
                 Secret(rules::sealing_key),
-                "(drawn at start: states of other processes are not accepted)",
+                "(drawn at start: states and sessions of other processes are not accepted)",
             );
 
-            /// Previous value of EPICME_REQUEST_STATE_KEY. It opens states but seals none; set it for ten
-            /// minutes after a change of the key.
+            /// Previous value of EPICME_REQUEST_STATE_KEY. It opens states and sessions but seals none; set it for
+            /// as long as a session may live (EPICME_SESSION_LIFETIME) after a change of the key.
             previous_key: Key::secret("EPICME_REQUEST_STATE_PREVIOUS_KEY", "KEY")
                 => Optional(Secret(rules::sealing_key), "(not set)");
         }

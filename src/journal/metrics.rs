@@ -58,6 +58,8 @@ metric_label! {
         UseRequestState = "use_request_state",
         /// Store, lift or read revocations.
         Revocations = "revocations",
+        /// Read or change what a legacy session has set.
+        Sessions = "sessions",
         /// Read activity or connected clients.
         ReadActivity = "read_activity",
         /// Store activity.

@@ -35,11 +35,12 @@ pub use bus::DatabaseBus;
 pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
-    AddRevocation, AddTagToEntry, AppendToExport, BeginExport, CreateEntry, CreateTag, DeleteEntry,
-    DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry, GetExport, GetTag, GetUsage,
-    HasEntries, ListActivity, ListClients, ListEntries, ListRevocations, ListTags, NextEntries,
-    NextTags, Ping, ReadExportPart, ReadRevocationChanges, RemoveRevocation, RemoveTagFromEntry,
-    SearchEntries, SuggestEntries, SuggestTags, UpdateEntry, UpdateTag, UseRequestState,
+    AddRevocation, AddTagToEntry, AppendToExport, BeginExport, ChangeSession, CreateEntry,
+    CreateTag, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry,
+    GetExport, GetTag, GetUsage, HasEntries, KeepAnswer, ListActivity, ListClients, ListEntries,
+    ListRevocations, ListTags, LoadSession, NextEntries, NextTags, Ping, ReadExportPart,
+    ReadRevocationChanges, RemoveRevocation, RemoveTagFromEntry, SearchEntries, SuggestEntries,
+    SuggestTags, TakeAnswer, UpdateEntry, UpdateTag, UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
 pub use schema::SchemaCheck;

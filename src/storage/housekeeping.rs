@@ -9,7 +9,7 @@ use super::{error::StorageError, statement::Statement};
 
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
 /// another statement has locked.
-const STATEMENTS: [(i64, &str); 9] = [
+const STATEMENTS: [(i64, &str); 11] = [
     (
         1_000,
         "DELETE FROM idempotency_keys
@@ -24,6 +24,22 @@ const STATEMENTS: [(i64, &str); 9] = [
       WHERE (user_id, nonce) IN (
             SELECT user_id, nonce FROM used_request_states
              WHERE used_at <= now() - interval '30 minutes'
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        1_000,
+        "DELETE FROM sessions
+      WHERE (user_id, name) IN (
+            SELECT user_id, name FROM sessions
+             WHERE expires_at <= now()
+             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+    ),
+    (
+        100,
+        "DELETE FROM session_answers
+      WHERE (user_id, session, question) IN (
+            SELECT user_id, session, question FROM session_answers
+             WHERE created_at <= now() - interval '5 minutes'
              LIMIT $1 FOR UPDATE SKIP LOCKED)",
     ),
     // Their parts are deleted with them, perhaps hundreds of each.

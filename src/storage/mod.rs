@@ -32,6 +32,7 @@ pub mod request_states;
 pub mod revocations;
 mod schema;
 pub mod search;
+pub mod sessions;
 mod statement;
 pub mod suggestions;
 pub mod tags;

@@ -112,6 +112,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    sessions (user_id, name) {
+        user_id -> Uuid,
+        name -> Binary,
+        ended -> Bool,
+        log_level -> Nullable<Text>,
+        subscriptions -> Array<Text>,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    session_answers (user_id, session, question) {
+        user_id -> Uuid,
+        session -> Binary,
+        question -> Text,
+        answer -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     exports (user_id, id) {
         user_id -> Uuid,
         id -> BigInt,

@@ -16,6 +16,7 @@ mod quota;
 mod recovery;
 mod revocations;
 mod search;
+mod sessions;
 mod shares;
 mod support;
 mod tags;

@@ -25,6 +25,7 @@ pub mod request_state;
 mod result_meta;
 pub mod rpc_error;
 pub mod server_info;
+pub mod session_id;
 pub mod sse;
 pub mod status;
 pub mod subscription;

@@ -55,6 +55,12 @@ impl Level {
         }
     }
 
+    /// The level with this name on the wire.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.as_str() == text)
+    }
+
     /// Reads a level from the member `name`.
     ///
     /// # Errors
@@ -62,7 +68,7 @@ impl Level {
     pub fn read(member: Option<&RawValue>, name: &str) -> Result<Self, RpcError> {
         member
             .and_then(as_str)
-            .and_then(|text| Self::ALL.into_iter().find(|level| level.as_str() == text))
+            .and_then(|text| Self::parse(&text))
             .ok_or_else(|| {
                 let known = Self::ALL.map(Self::as_str).join(", ");
                 RpcError::invalid_params(format!("Invalid params: {name} must be one of {known}"))

@@ -95,6 +95,22 @@ impl ClientCapabilities {
         }
     }
 
+    /// The capabilities as a byte, for [`ClientCapabilities::from_bits`]. The bits never change their meaning.
+    #[must_use]
+    pub const fn to_bits(self) -> u8 {
+        self.form as u8 | (self.sampling as u8) << 1 | (self.roots as u8) << 2
+    }
+
+    /// The capabilities of these bits. Others are ignored.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self {
+            form: bits & 1 != 0,
+            sampling: bits & 2 != 0,
+            roots: bits & 4 != 0,
+        }
+    }
+
     /// Whether the client has any of them.
     #[must_use]
     pub const fn any(self) -> bool {

@@ -7,6 +7,9 @@ use std::fmt;
 /// and Redelivery).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId {
+    /// Distinguishes the streams of a session that several processes continue, one after another or at the same
+    /// time; 0 where one alone does, and then not written.
+    pub instance: u64,
     /// The number of the stream.
     pub stream: u32,
     /// The number of the event within its stream, from 0.
@@ -17,10 +20,14 @@ impl EventId {
     /// Parses an id; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let (stream, event) = text.strip_prefix('s')?.split_once('-')?;
+        let mut parts = text.strip_prefix('s')?.splitn(3, '-');
         let id = Self {
-            stream: stream.parse().ok()?,
-            event: event.parse().ok()?,
+            stream: parts.next()?.parse().ok()?,
+            event: parts.next()?.parse().ok()?,
+            instance: match parts.next() {
+                Some(instance) => u64::from_str_radix(instance, 16).ok()?,
+                None => 0,
+            },
         };
         // Only the canonical form: no `+1`, no leading zero.
         (id.to_string() == text).then_some(id)
@@ -29,7 +36,11 @@ impl EventId {
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s{}-{}", self.stream, self.event)
+        write!(f, "s{}-{}", self.stream, self.event)?;
+        match self.instance {
+            0 => Ok(()),
+            instance => write!(f, "-{instance:016x}"),
+        }
     }
 }
 
@@ -86,7 +97,7 @@ mod tests {
                 .iter()
                 .enumerate()
                 .map(|(i, json)| {
-                    let id = EventId { stream: 3, event: u32::try_from(i).unwrap() };
+                    let id = EventId { instance: 0, stream: 3, event: u32::try_from(i).unwrap() };
                     format!("{}{KEEP_ALIVE}", message(Some(id), json))
                 })
                 .collect();
@@ -99,8 +110,8 @@ mod tests {
         }
 
         #[test]
-        fn an_event_id_round_trips(stream: u32, event: u32) {
-            let id = EventId { stream, event };
+        fn an_event_id_round_trips(instance in prop_oneof![Just(0u64), any::<u64>()], stream: u32, event: u32) {
+            let id = EventId { instance, stream, event };
             prop_assert_eq!(EventId::parse(&id.to_string()), Some(id));
         }
 
@@ -122,6 +133,12 @@ mod tests {
             "s+1-1",
             "s1-1 ",
             "s4294967296-0",
+            "s1-1-",
+            "s1-1-1",
+            "s1-1-0000000000000000",
+            "s1-1-00000000000000AB",
+            "s1-1-00000000000000ab-",
+            "s1-1-100000000000000ab",
         ] {
             assert_eq!(EventId::parse(text), None, "{text}");
         }

@@ -7,14 +7,8 @@ use serde_json::value::RawValue;
 use crate::{
     budgets::{Budgets, MemoryLimits},
     http::mcp::batch,
-    session::{SessionId, streams::Streams},
+    session::streams::Streams,
 };
-
-/// Parses a session id, and writes it again.
-#[must_use]
-pub fn session_id(text: &str) -> Option<String> {
-    SessionId::parse(text).map(|id| id.to_string())
-}
 
 /// Reads the messages of a batch; `None` if it is refused.
 #[must_use]
@@ -27,7 +21,7 @@ pub fn batch<'a>(members: &[&'a RawValue]) -> Option<Vec<Incoming<'a>>> {
 #[must_use]
 pub fn resumed(sent: u32, after: EventId) -> Option<Vec<String>> {
     let account = Budgets::new(MemoryLimits::default()).account_of_nobody();
-    let mut streams = Streams::new(true, account);
+    let mut streams = Streams::new(true, account, 0);
     let opened: Vec<_> = (0..2).map(|_| streams.open(ScopeSet::EMPTY)).collect();
     for number in 0..sent {
         for (id, _) in &opened {

@@ -10,6 +10,7 @@ mod exports;
 mod lists;
 mod request_states;
 mod revocations;
+mod sessions;
 mod tags;
 mod upkeep;
 
@@ -25,6 +26,7 @@ pub use exports::{
 pub use lists::{DigestEntries, ListEntries, SearchEntries, SuggestEntries, SuggestTags};
 pub use request_states::UseRequestState;
 pub use revocations::{AddRevocation, ListRevocations, ReadRevocationChanges, RemoveRevocation};
+pub use sessions::{ChangeSession, KeepAnswer, LoadSession, TakeAnswer};
 pub(super) use tags::TakeTagOffSome;
 pub use tags::{CreateTag, DeleteTag, GetTag, ListTags, UpdateTag};
 pub use upkeep::{DeleteExpired, Ping};

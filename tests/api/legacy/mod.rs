@@ -2,7 +2,9 @@
 
 mod batches;
 mod cancellation;
+mod continuity;
 mod elicitation;
 mod initialize;
+mod processes;
 mod sessions;
 mod streams;

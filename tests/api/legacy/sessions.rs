@@ -15,7 +15,7 @@ async fn a_session_id_comes_with_initialize_alone_and_cannot_be_guessed() {
     let mut ids = std::collections::BTreeSet::new();
     for _ in 0..5 {
         let session = app.open(&token, "2025-11-25").await;
-        assert_eq!(session.id.len(), 32);
+        assert_eq!(session.id.len(), 76);
         assert!(
             session.id.bytes().all(|byte| byte.is_ascii_graphic()),
             "{}",

@@ -23,7 +23,7 @@ pub(super) fn resume<'a>(app: &'a TestApp, session: &Session, after: &str) -> As
 pub(super) async fn waiting(app: &TestApp, session: &Session, id: Value, entry: i64) -> Waiting {
     let mut stream = deletion(app, session, id, entry).listen().await;
     let primer = stream.next().await.unwrap();
-    assert!(primer.ends_with("-0\nretry: 1000\ndata:"), "{primer}");
+    assert!(primer.ends_with("\nretry: 1000\ndata:"), "{primer}");
     let (event, question) = stream.message().await;
     assert_eq!(question["method"], "elicitation/create");
     Waiting {

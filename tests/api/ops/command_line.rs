@@ -197,7 +197,7 @@ fn request_state_keys_are_read_and_not_shown() {
             words.join(" ")
         })
     };
-    let drawn = "default (drawn at start: states of other processes are not accepted)";
+    let drawn = "default (drawn at start: states and sessions of other processes are not accepted)";
     assert_eq!(set(0), [drawn, "default (not set)"]);
     assert_eq!(set(1), ["environment ***", "default (not set)"]);
     assert_eq!(set(2), ["environment ***", "environment ***"]);

@@ -69,6 +69,8 @@ pub(crate) struct Receivers {
     pub(crate) revocations: Box<dyn Fn() + Send + Sync>,
     /// Passes a message on to a session, if this process has it. It must not block.
     pub(crate) session: Box<dyn Fn(SessionMessage) + Send + Sync>,
+    /// Has sessions looked up in their store again. It must not block.
+    pub(crate) sessions_missed: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Bounds what was received and has not been passed on.
@@ -192,6 +194,7 @@ impl Link {
     pub fn missed(&self) {
         self.look_again(None, LookAgain::Missed);
         (self.receivers.revocations)();
+        (self.receivers.sessions_missed)();
     }
 
     /// Whether this process hears the others, for the metrics.

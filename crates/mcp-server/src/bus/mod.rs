@@ -20,7 +20,10 @@ mod outbox;
 use std::sync::Arc;
 
 pub use self::link::{Link, News, Origin};
-pub(crate) use self::{envelope::Envelopes, link::Receivers, metrics::BusMetrics, outbox::Outbox};
+pub(crate) use self::{
+    envelope::Envelopes, link::Receivers, message::SessionMessage, metrics::BusMetrics,
+    outbox::Outbox,
+};
 
 /// Carries messages between the processes of one server: see [`Server::bus`](crate::server::Server::bus).
 ///

@@ -90,10 +90,6 @@ impl Outbox {
 
     /// Sends a message for a session. `false` if it is too long, or if too many wait.
     #[must_use]
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "sessions live in one process so far")
-    )]
     pub(crate) fn for_session(&self, message: SessionMessage) -> bool {
         let mut fits = json_size(&message) <= LONGEST_FOR_SESSIONS;
         if fits {

@@ -19,5 +19,5 @@ mod recording;
 pub(crate) use self::{
     call::{Call, Dispatched, OnCall, PendingAnswer},
     dispatcher::{Dispatcher, DispatcherSettings},
-    failure::Failure,
+    failure::{Failure, failure},
 };

@@ -21,6 +21,7 @@ pub mod prompt;
 pub mod replay_store;
 pub mod resource;
 pub mod scope_table;
+pub mod session_store;
 pub(crate) mod subscriptions;
 pub(crate) mod target;
 pub mod tool;

@@ -5,12 +5,10 @@ use serde_json::json;
 use super::{
     catalogue::Catalogue,
     change::{Change, Published},
+    session_store::SUBSCRIPTIONS_PER_SESSION as MAX_SUBSCRIPTIONS,
 };
 use mcp_protocol::{outgoing::notification, rpc_error::RpcError};
 use resource_server::scope::ScopeSet;
-
-/// The number of resources that one client can subscribe to.
-const MAX_SUBSCRIPTIONS: usize = 100;
 
 /// The subscriptions of one client.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +40,13 @@ pub(crate) enum NotSubscribable {
     TooMany(RpcError),
 }
 
+/// There are as many subscriptions as there may be.
+pub(crate) fn too_many() -> RpcError {
+    RpcError::invalid_params(format!(
+        "Invalid params: at most {MAX_SUBSCRIPTIONS} resources can be subscribed to at once"
+    ))
+}
+
 impl Subscriptions {
     /// Subscribes to a resource. Whether anything exists at the URI is not checked: a client must not learn
     /// whether another user has it.
@@ -67,9 +72,7 @@ impl Subscriptions {
             return Ok(());
         }
         if self.resources.len() >= MAX_SUBSCRIPTIONS {
-            return Err(NotSubscribable::TooMany(RpcError::invalid_params(format!(
-                "Invalid params: at most {MAX_SUBSCRIPTIONS} resources can be subscribed to at once"
-            ))));
+            return Err(NotSubscribable::TooMany(too_many()));
         }
         self.resources.push(Subscription {
             uri: uri.to_owned(),
@@ -77,6 +80,25 @@ impl Subscriptions {
             scopes: located.scopes(),
         });
         Ok(())
+    }
+
+    /// Takes what was subscribed to elsewhere in place of what there is. The scopes were checked then, and are
+    /// again for each notification; a URI that this server does not know is left out. Returns the URIs that were
+    /// not subscribed to here, as changes are published.
+    pub(crate) fn replace(&mut self, catalogue: &Catalogue, uris: &[String]) -> Vec<String> {
+        let before = std::mem::take(&mut self.resources);
+        let is_new = |uri: &String| before.iter().all(|known| known.uri != *uri);
+        let mut new = Vec::new();
+        for uri in uris {
+            let taken = self.add(catalogue, catalogue.scopes().all(), uri);
+            if taken.is_ok()
+                && is_new(uri)
+                && let Some(added) = self.resources.last()
+            {
+                new.push(added.canonical.clone());
+            }
+        }
+        new
     }
 
     /// Unsubscribes from a resource.

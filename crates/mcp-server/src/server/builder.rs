@@ -16,6 +16,7 @@ use crate::{
     dispatch::OnCall,
     features::{
         call_record::CallRecord, catalogue::Features, changes::Changes, replay_store::ReplayStore,
+        session_store::SessionStore,
     },
     http::HealthCheck,
     metrics::MetricSource,
@@ -64,6 +65,7 @@ pub struct Server {
     pub(crate) changes: Option<Changes>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) replay_store: Option<Arc<dyn ReplayStore>>,
+    pub(crate) session_store: Option<Arc<dyn SessionStore>>,
     pub(crate) on_call: Vec<OnCall>,
     pub(crate) health_checks: Vec<HealthCheck>,
     pub(crate) metric_sources: Vec<Arc<dyn MetricSource>>,
@@ -109,6 +111,7 @@ impl Server {
             changes: None,
             bus: None,
             replay_store: None,
+            session_store: None,
             on_call: Vec::new(),
             health_checks: Vec::new(),
             metric_sources: Vec::new(),
@@ -284,6 +287,14 @@ impl Server {
         self
     }
 
+    /// The store of what legacy sessions gather and of those that have ended. In memory by default, which is enough
+    /// for one process only. Without [`Server::sealing_keys`] sessions end with their process, and it is not used.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
+        self.session_store = Some(store);
+        self
+    }
+
     /// Calls a function after each call of a feature. It must not block. May be called several times.
     #[must_use]
     pub fn on_call(mut self, on_call: impl Fn(CallRecord) + Send + Sync + 'static) -> Self {
@@ -335,8 +346,8 @@ impl Server {
         self
     }
 
-    /// The keys that encrypt request states and derive DPoP nonces. Random by default, which is enough for
-    /// one process only.
+    /// The keys that encrypt request states and the ids of legacy sessions, and derive DPoP nonces. Random by default,
+    /// which is enough for one process only.
     #[must_use]
     pub fn sealing_keys(mut self, keys: SealingKeys) -> Self {
         self.sealing_keys = Some(keys);

@@ -17,12 +17,15 @@ use crate::{
     connections::{Capacity, Connections, Patience},
     dispatch::{Dispatcher, DispatcherSettings},
     features::{
-        catalogue::Catalogue, changes::Changes, context::Environment,
+        catalogue::Catalogue,
+        changes::Changes,
+        context::Environment,
         replay_store::InMemoryReplayStore,
+        session_store::{InMemorySessionStore, SessionStore},
     },
     http::{self, AppState, BodyTimes, Discovery, Health, HostPolicy, Scrape},
     metrics::{MetricSource, Metrics},
-    session::{Listeners, Sessions},
+    session::{Continuity, Listeners, Sessions},
 };
 use mcp_protocol::request_state::Sealer;
 use resource_server::{
@@ -162,9 +165,14 @@ impl Service {
             server.streams.per_user,
             Arc::clone(&dispatcher),
         );
-        let sessions = server
-            .sessions
-            .map(|limits| Sessions::start(limits, Arc::clone(&dispatcher), clock.clone()));
+        let continuity = continuity(
+            server.sealing_keys.as_ref(),
+            server.session_store,
+            outbox.clone(),
+        );
+        let sessions = server.sessions.map(|limits| {
+            Sessions::start(limits, continuity, Arc::clone(&dispatcher), clock.clone())
+        });
         #[cfg(feature = "otlp")]
         let spans = server
             .collector
@@ -179,7 +187,22 @@ impl Service {
             let receivers = Receivers {
                 changes: changes.clone(),
                 revocations: Box::new(move || auth.read_orders()),
-                session: Box::new(|_| ()),
+                session: Box::new({
+                    let sessions = sessions.clone();
+                    move |message| {
+                        if let Some(sessions) = &sessions {
+                            sessions.heard(&message);
+                        }
+                    }
+                }),
+                sessions_missed: Box::new({
+                    let sessions = sessions.clone();
+                    move || {
+                        if let Some(sessions) = &sessions {
+                            sessions.missed();
+                        }
+                    }
+                }),
             };
             let (link, ended) = Link::new(
                 Arc::clone(&outbox),
@@ -361,10 +384,27 @@ fn sealer(keys: Option<&SealingKeys>) -> Sealer {
         Some(keys) => Sealer::new(&keys.current, keys.previous.as_ref()),
         None => {
             log::info!(
-                "no sealing keys are set: request states are encrypted with a random key and not accepted by other processes"
+                "no sealing keys are set: request states and session ids are encrypted with a random key and not accepted by other processes"
             );
             Sealer::random()
         }
+    }
+}
+
+/// Without keys nobody else can read the ids of sessions, and these end with the process.
+fn continuity(
+    keys: Option<&SealingKeys>,
+    store: Option<Arc<dyn SessionStore>>,
+    outbox: Option<Arc<Outbox>>,
+) -> Continuity {
+    match keys {
+        Some(keys) => Continuity::across_processes(
+            &keys.current,
+            keys.previous.as_ref(),
+            store.unwrap_or_else(|| Arc::new(InMemorySessionStore::default())),
+            outbox,
+        ),
+        None => Continuity::of_this_process(),
     }
 }
 

@@ -50,12 +50,12 @@ pub enum DpopMode {
     Nonce,
 }
 
-/// The keys that encrypt request states. All processes behind one URL need the same ones.
+/// The keys that encrypt request states and the ids of sessions. All processes behind one URL need the same ones.
 #[derive(Clone)]
 pub struct SealingKeys {
     /// Encrypts and decrypts.
     pub current: [u8; 32],
-    /// Decrypts only: for states that were issued before the keys were rotated.
+    /// Decrypts only: for what was issued before the keys were rotated.
     pub previous: Option<[u8; 32]>,
 }
 

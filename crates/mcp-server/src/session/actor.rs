@@ -19,23 +19,24 @@ use super::{
     Registration, SessionRequest,
     calls::{CallPeer, Reply, SessionIo},
     follow_ups::{FollowUpContext, FollowUps},
+    gathering::{Gathering, Kept, LOG_LEVEL},
     listen::scopes_now,
-    server_requests::ServerRequests,
+    news::News,
+    server_requests::{Elsewhere, ServerRequests},
     streams::{EventReceiver, STANDALONE_STREAM, Streams},
 };
 use crate::{
     budgets::Account,
     dispatch::{self, Dispatched, Dispatcher, Failure},
     features::{
-        changes::ChangePublished,
+        changes::{ChangePublished, Published},
         conversation::{FollowUp, Peer},
-        subscriptions::{NotSubscribable, Subscriptions},
+        session_store::Gathered,
     },
 };
 use mcp_protocol::{
-    answer::Answer, envelope::Params, jsonrpc::Id, logging::Level, method::Method,
-    outgoing::ClientCapabilities, rpc_error::RpcError, sse::EventId, version::ProtocolVersion,
-    wire_format,
+    answer::Answer, jsonrpc::Id, method::Method, outgoing::ClientCapabilities, rpc_error::RpcError,
+    session_id::SessionStart, sse::EventId, version::ProtocolVersion,
 };
 use resource_server::{
     clock::Clock,
@@ -44,10 +45,6 @@ use resource_server::{
     revocation::ActiveUse,
     scope::ScopeSet,
 };
-
-/// The log level until the client sets one (MCP, Logging, leaves it to the server): ordinary calls are then
-/// answered without a stream.
-const LOG_LEVEL: Level = Level::Warning;
 
 /// A request within the session.
 #[derive(Message)]
@@ -68,10 +65,10 @@ pub(crate) struct Cancel {
     pub(crate) id: Id,
 }
 
-/// The client's response to a request of the session. The error contains the scopes that the token lacks for
-/// it.
+/// The client's response to a request of the session; returned if another process may have sent the request. The
+/// error contains the scopes that the token lacks for it.
 #[derive(Message)]
-#[rtype(result = "Result<(), ScopeSet>")]
+#[rtype(result = "Result<Option<Elsewhere>, ScopeSet>")]
 pub(crate) struct HandleResponse {
     pub(crate) id: Id,
     pub(crate) result: Option<Box<RawValue>>,
@@ -96,60 +93,76 @@ pub(crate) struct Close;
 #[rtype(result = "()")]
 pub(crate) struct BeginShutdown;
 
-/// The result of `initialize`.
-pub(crate) struct Negotiated {
-    pub(crate) version: ProtocolVersion,
-    pub(crate) capabilities: ClientCapabilities,
+/// What a session begins with, in this process.
+pub(crate) struct Beginning {
+    pub(crate) start: SessionStart,
+    /// What it has gathered in other processes.
+    pub(crate) gathered: Gathered,
+    /// Of the token of the request that opens or continues it.
+    pub(crate) scopes: ScopeSet,
+    /// Ends it when its owner is revoked.
+    pub(crate) active_use: ActiveUse,
+    pub(crate) registration: Registration,
+    pub(crate) account: Account,
+    /// Where what it gathers is kept, if other processes may continue it.
+    pub(crate) kept: Option<Kept>,
 }
 
 /// One session. It ends when the registry drops its address, or when its owner is revoked.
 pub(crate) struct SessionActor {
-    version: ProtocolVersion,
+    pub(super) version: ProtocolVersion,
     capabilities: ClientCapabilities,
     active_use: ActiveUse,
     registration: Registration,
     // Of the token of the last request.
     scopes: ScopeSet,
-    dispatcher: Arc<Dispatcher>,
-    io: Rc<SessionIo>,
-    subscriptions: Subscriptions,
+    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) io: Rc<SessionIo>,
+    pub(super) gathering: Gathering,
     // The principal that opened the standalone stream; before that, nothing is sent on it.
-    listener: Option<Arc<Principal>>,
+    pub(super) listener: Option<Arc<Principal>>,
     in_progress: HashMap<String, SpawnHandle>,
     follow_ups: FollowUps,
 }
 
 impl SessionActor {
-    pub(crate) fn new(
-        negotiated: Negotiated,
-        scopes: ScopeSet,
-        dispatcher: Arc<Dispatcher>,
-        clock: Clock,
-        active_use: ActiveUse,
-        registration: Registration,
-        account: Account,
-    ) -> Self {
-        let Negotiated {
-            version,
-            capabilities,
-        } = negotiated;
-        Self {
-            version,
-            capabilities,
+    pub(crate) fn new(beginning: Beginning, dispatcher: Arc<Dispatcher>, clock: Clock) -> Self {
+        let Beginning {
+            start,
+            gathered,
+            scopes,
+            active_use,
+            registration,
+            account,
+            kept,
+        } = beginning;
+        let instance = kept.as_ref().map_or(0, |kept| kept.instance);
+        let has_priming_events = start.version.has_priming_events();
+        let mut session = Self {
+            version: start.version,
+            capabilities: start.capabilities,
             active_use,
             registration,
             scopes,
             dispatcher,
             io: Rc::new(SessionIo {
-                streams: RefCell::new(Streams::new(version.has_priming_events(), account)),
-                server_requests: ServerRequests::new(clock),
+                streams: RefCell::new(Streams::new(has_priming_events, account, instance)),
+                server_requests: ServerRequests::new(clock, instance),
                 log_level: Cell::new(LOG_LEVEL),
             }),
-            subscriptions: Subscriptions::default(),
+            gathering: Gathering::new(kept),
             listener: None,
             in_progress: HashMap::new(),
             follow_ups: FollowUps::default(),
-        }
+        };
+        session.take_gathered(&gathered);
+        session
+    }
+
+    /// Ends the session in this process.
+    pub(super) fn end(&self, context: &mut Context<Self>) {
+        self.registration.forget();
+        context.stop();
     }
 }
 
@@ -159,8 +172,7 @@ impl Actor for SessionActor {
     fn started(&mut self, context: &mut Context<Self>) {
         let revocation = self.active_use.revoked().into_actor(self);
         context.spawn(revocation.map(|(), session, context| {
-            session.registration.forget();
-            context.stop();
+            session.end(context);
         }));
     }
 }
@@ -183,12 +195,12 @@ impl Handler<Call> for SessionActor {
             return reply_now(Err(error.into()));
         }
         let scopes = request.context.principal.scopes;
-        self.note_scopes(scopes);
-        if let Method::Subscribe | Method::Unsubscribe = request.method {
-            return reply_now(self.subscribe(&request));
+        if self.note_scopes(scopes) {
+            let scopes = self.dispatcher.scopes().list(scopes);
+            self.tell(&News::Scopes(scopes));
         }
-        if request.method == Method::SetLogLevel {
-            return reply_now(self.set_log_level(&request));
+        if let Method::Subscribe | Method::Unsubscribe | Method::SetLogLevel = request.method {
+            return self.gather(request, permit);
         }
         let (client, replied) = CallPeer::new(
             Rc::clone(&self.io),
@@ -285,65 +297,51 @@ impl SessionActor {
     }
 
     /// Notifies the client of lists that differ between the token of this request and the previous one: after
-    /// a step-up, or after a refresh with fewer scopes.
-    fn note_scopes(&mut self, scopes: ScopeSet) {
+    /// a step-up, or after a refresh with fewer scopes. Whether the scopes differ.
+    pub(super) fn note_scopes(&mut self, scopes: ScopeSet) -> bool {
         let before = std::mem::replace(&mut self.scopes, scopes);
         let catalogue = self.dispatcher.catalogue();
         let mut streams = self.io.streams.borrow_mut();
         for notification in catalogue.changed_lists(before, scopes, self.version) {
             streams.send(STANDALONE_STREAM, &notification);
         }
-    }
-
-    /// Sets the log level of the session (MCP 2025-11-25, Logging).
-    fn set_log_level(&self, request: &SessionRequest) -> Result<Answer, Failure> {
-        let params = request.params.borrow();
-        self.io.log_level.set(Level::read(params.level, "level")?);
-        Ok(Answer::Empty)
-    }
-
-    fn subscribe(&mut self, request: &SessionRequest) -> Result<Answer, Failure> {
-        let params = request.params.borrow();
-        let uri = Params::string(params.uri, "uri")?;
-        if request.method == Method::Unsubscribe {
-            self.subscriptions.remove(&uri);
-            return Ok(Answer::Empty);
-        }
-        let catalogue = self.dispatcher.catalogue();
-        match self
-            .subscriptions
-            .add(catalogue, request.context.principal.scopes, &uri)
-        {
-            Ok(()) => Ok(Answer::Empty),
-            Err(NotSubscribable::NotFound) => {
-                Err(wire_format::resource_not_found(&uri, self.version).into())
-            }
-            Err(NotSubscribable::Forbidden { needed }) => Err(Failure::Forbidden { needed }),
-            Err(NotSubscribable::TooMany(error)) => Err(error.into()),
-        }
+        before != scopes
     }
 }
 
 impl Handler<ChangePublished> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(published): ChangePublished, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(published): ChangePublished, context: &mut Context<Self>) {
         let Some(listener) = &self.listener else {
             return;
         };
         let granted = scopes_now(listener, &self.dispatcher);
+        match &published {
+            Published::Changes(changes) => self.gathering.note(changes, self.dispatcher.now()),
+            // What others stored of the session may have been missed as well.
+            Published::Anything => Self::reload(context),
+        }
+        self.notify_of(granted, &published);
+    }
+}
+
+impl SessionActor {
+    /// Notifies the client of changes, if it is subscribed to them and a token with these scopes may know of
+    /// them.
+    pub(super) fn notify_of(&self, granted: ScopeSet, published: &Published) {
         let catalogue = self.dispatcher.catalogue();
+        let subscriptions = &self.gathering.subscriptions;
         let mut streams = self.io.streams.borrow_mut();
-        for notification in self
-            .subscriptions
-            .notifications(catalogue, granted, &published)
-        {
+        for notification in subscriptions.notifications(catalogue, granted, published) {
             streams.send(STANDALONE_STREAM, &notification.message(None));
         }
     }
 }
 
-fn reply_now(outcome: Result<Answer, Failure>) -> ResponseActFuture<SessionActor, Reply> {
+pub(super) fn reply_now(
+    outcome: Result<Answer, Failure>,
+) -> ResponseActFuture<SessionActor, Reply> {
     Box::pin(actix::fut::ready(Reply::Complete(outcome)))
 }
 
@@ -351,15 +349,34 @@ impl Handler<Cancel> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, cancel: Cancel, context: &mut Context<Self>) {
-        // A cancellation of an unknown or completed request is ignored (MCP 2025-11-25, Cancellation).
-        if let Some(handle) = self.in_progress.remove(cancel.id.as_json()) {
-            context.cancel_future(handle);
+        // Another process may run it.
+        if !self.cancel(&cancel.id, context)
+            && let Ok(id) = RawValue::from_string(cancel.id.as_json().to_owned())
+        {
+            self.tell(&News::Cancelled(id));
+        }
+    }
+}
+
+impl SessionActor {
+    /// Cancels a request that is in progress here. That of an unknown or completed one is ignored (MCP 2025-11-25,
+    /// Cancellation).
+    pub(super) fn cancel(&mut self, id: &Id, context: &mut Context<Self>) -> bool {
+        let handle = self.in_progress.remove(id.as_json());
+        handle.is_some_and(|handle| context.cancel_future(handle))
+    }
+
+    /// Tells the other processes that have the session.
+    fn tell(&self, news: &News) {
+        if let Some(kept) = self.gathering.kept() {
+            // What does not reach them is as if the client had not sent it, or had sent it later.
+            let _ = kept.shared.tell(kept.session.name, news);
         }
     }
 }
 
 impl Handler<HandleResponse> for SessionActor {
-    type Result = Result<(), ScopeSet>;
+    type Result = Result<Option<Elsewhere>, ScopeSet>;
 
     fn handle(&mut self, message: HandleResponse, _: &mut Context<Self>) -> Self::Result {
         let server_requests = &self.io.server_requests;
@@ -375,19 +392,24 @@ impl Handler<Listen> for SessionActor {
         let is_standalone = listen
             .after
             .is_none_or(|after| after.stream == STANDALONE_STREAM);
-        let mut kept = self.io.streams.borrow_mut();
+        let mut streams = self.io.streams.borrow_mut();
+        let has_gap = is_standalone && listen.after.is_some_and(|after| !streams.has_sent(after));
         let events = match listen.after {
-            None => Some(kept.open_standalone(scopes)),
-            Some(after) => kept.resume(after, scopes),
+            None => Some(streams.open_standalone(scopes)),
+            Some(_) if has_gap => Some(streams.open_standalone_after_gap(scopes)),
+            Some(after) => streams.resume(after, scopes),
         };
-        drop(kept);
+        drop(streams);
         if is_standalone && events.is_some() {
             if self.listener.is_none() {
                 self.watch(listen.principal.user, context);
             }
-            self.subscriptions
-                .add_list(self.dispatcher.catalogue(), scopes);
+            let catalogue = self.dispatcher.catalogue();
+            self.gathering.subscriptions.add_list(catalogue, scopes);
             self.listener = Some(listen.principal);
+        }
+        if has_gap {
+            self.look_again();
         }
         if events.is_some() {
             self.note_scopes(scopes);

@@ -7,53 +7,82 @@
 //! Sessions, streams, calls, pending requests and stored events are limited.
 //!
 //! *Start reading at* [`Sessions`] and [`SessionHandle`], then `actor.rs` (one handler for each message),
-//! `calls.rs`, `server_requests.rs` and `follow_ups.rs`. `registry.rs` and `streams.rs` do no I/O.
+//! `calls.rs`, `server_requests.rs`, `gather.rs` and `follow_ups.rs`. `adoption.rs` continues sessions of other
+//! processes. `registry.rs` and `streams.rs` do no I/O.
 
 mod actor;
+mod adoption;
 mod calls;
 mod follow_ups;
+mod gather;
+mod gathering;
+mod handle;
+mod heard;
+mod limits;
 mod listen;
+mod news;
 mod registry;
 mod server_requests;
+mod shared;
 pub(crate) mod streams;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use actix::{Actor, Addr};
+use actix::Actor;
 use chrono::TimeDelta;
 use derive_more::{Display, Error};
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::value::RawValue;
 
 use self::{
-    actor::{BeginShutdown, Call, Cancel, Close, HandleResponse, Listen, Negotiated, SessionActor},
-    registry::{Limits, Registry},
+    actor::{BeginShutdown, Beginning, SessionActor},
+    gathering::Kept,
+    handle::SessionRef,
+    limits::Limits,
+    registry::{Registry, Since},
+    shared::Shared,
 };
 use crate::{
     budgets::{Account, Held},
-    dispatch::{Dispatcher, Failure},
-    features::target::Target,
+    dispatch::Dispatcher,
+    features::{
+        session_store::{Gathered, SessionChange, StoredSession},
+        target::Target,
+        tool_error::ToolError,
+    },
     request_context::RequestContext,
 };
 use mcp_protocol::{
-    envelope::OwnedParams, jsonrpc::Id, method::Method, outgoing::ClientCapabilities,
-    rpc_error::RpcError, sse::EventId, version::ProtocolVersion,
+    envelope::OwnedParams,
+    jsonrpc::Id,
+    method::Method,
+    outgoing::ClientCapabilities,
+    rpc_error::RpcError,
+    session_id::{SessionId, SessionOwner, SessionSealer, SessionStart},
+    version::ProtocolVersion,
 };
 use resource_server::{
     clock::{Clock, ClockWatch},
-    gate::{Gate, Permit},
+    gate::Gate,
     principal::Principal,
     revocation::ActiveUse,
-    scope::ScopeSet,
 };
 
 #[cfg(test)]
 pub(crate) use self::streams::Frame;
 pub(crate) use self::{
+    adoption::Adopter,
     calls::{Reply, response_message},
+    handle::SessionHandle,
     listen::{Listeners, Listening},
-    registry::SessionId,
+    shared::Continuity,
     streams::EventReceiver,
 };
 
@@ -82,6 +111,9 @@ pub(crate) enum SessionError {
     /// There are too many sessions, streams, or batches of one session.
     #[display("too many sessions, streams or batches")]
     Full,
+    /// Nobody can tell at the moment whether the session has ended.
+    #[display("the store of sessions cannot be asked")]
+    Unavailable,
 }
 
 /// Limits of sessions of the legacy revisions.
@@ -93,9 +125,10 @@ pub struct SessionSettings {
     /// because some hosts open a session for each call and never close one. With all its clients a user may have
     /// five times as many; then clients that have none are refused one, so that none takes another's.
     pub per_user: usize,
-    /// How long a session lives without being used.
+    /// How long a process keeps a session that is not used. Where the sealing keys are set, the session goes on when it
+    /// is used again, in this or any other process; otherwise it ends.
     pub idle: Duration,
-    /// The maximum age of a session.
+    /// The maximum age of a session, in all processes.
     pub lifetime: Duration,
 }
 
@@ -118,15 +151,10 @@ struct Inner {
     registry: Arc<Mutex<Registry<SessionRef>>>,
     dispatcher: Arc<Dispatcher>,
     clock: Clock,
-}
-
-/// The registry's entry of a session. The actor lives as long as this address.
-#[derive(Clone)]
-struct SessionRef {
-    address: Addr<SessionActor>,
-    gate: Gate,
-    batches: Gate,
-    version: ProtocolVersion,
+    sealer: SessionSealer,
+    /// What is shared with other processes; `None` if none has the key, so that sessions end with this one.
+    shared: Option<Arc<Shared>>,
+    is_shutting_down: AtomicBool,
 }
 
 /// A request within a session.
@@ -147,10 +175,6 @@ pub(crate) struct SessionRequest {
     pub params: OwnedParams,
 }
 
-/// A session of the caller.
-#[derive(Clone)]
-pub(crate) struct SessionHandle(SessionRef);
-
 impl Sessions {
     /// Creates the registry and starts the removal of expired sessions.
     ///
@@ -159,6 +183,7 @@ impl Sessions {
     #[must_use]
     pub(crate) fn start(
         settings: SessionSettings,
+        continuity: Continuity,
         dispatcher: Arc<Dispatcher>,
         clock: Clock,
     ) -> Self {
@@ -175,6 +200,9 @@ impl Sessions {
             registry,
             dispatcher,
             clock,
+            sealer: continuity.sealer,
+            shared: continuity.shared,
+            is_shutting_down: AtomicBool::new(false),
         }))
     }
 
@@ -191,48 +219,99 @@ impl Sessions {
         active_use: ActiveUse,
         account: Account,
     ) -> Result<SessionId, SessionError> {
-        let id = SessionId::random();
-        let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
-        let mut registry = self.lock();
-        // Checked first, so that no actor is started in vain.
-        let owner = principal.owner();
-        if !registry.has_room(&owner, self.0.clock.now()) {
-            return Err(SessionError::Full);
-        }
-        let scopes = principal.scopes;
-        let registration = Registration {
-            registry: Arc::downgrade(&self.0.registry),
-            id,
-        };
-        let negotiated = Negotiated {
+        let start = SessionStart {
             version,
             capabilities,
+            begun_at: self.0.clock.now(),
         };
-        let address = SessionActor::new(
-            negotiated,
-            scopes,
-            dispatcher,
-            clock,
+        let id = self.0.sealer.seal(&sealed_for(principal), &start);
+        let since = self.lock().since();
+        let opening = Opening {
+            id,
+            start,
+            gathered: Gathered::default(),
+            principal,
             active_use,
-            registration,
             account,
-        )
-        .start();
+        };
+        self.insert(opening, since).map(|_| id)
+    }
+
+    /// Adds a session to the registry and starts its actor, unless another request has done so meanwhile. `since` was
+    /// read before it was known that the session has not ended.
+    ///
+    /// # Errors
+    /// [`SessionError::Full`].
+    fn insert(&self, opening: Opening<'_>, since: Since) -> Result<Inserted, SessionError> {
+        let Opening {
+            id,
+            start,
+            gathered,
+            principal,
+            active_use,
+            account,
+        } = opening;
+        let name = id.name();
+        let owner = principal.owner();
+        let (dispatcher, clock) = (Arc::clone(&self.0.dispatcher), self.0.clock.clone());
+        let now = clock.now();
+        let mut registry = self.lock();
+        if registry.may_have_ended_since(since, &name) {
+            return Ok(Inserted::MayHaveEnded);
+        }
+        let was_doubted = registry.is_doubted(&id);
+        if let Some(session) = registry.confirm(&id, &owner, since, now) {
+            return Ok(Inserted::WasThere {
+                session,
+                was_doubted,
+            });
+        }
+        // Checked first, so that no actor is started in vain.
+        if !registry.has_room(&owner, now) {
+            return Err(SessionError::Full);
+        }
+        let stored = StoredSession {
+            user: principal.user,
+            name,
+            until: registry.limits().end_of(start.begun_at),
+        };
+        let kept = self.0.shared.as_ref().map(|shared| Kept {
+            instance: new_instance(),
+            session: stored,
+            shared: Arc::clone(shared),
+        });
+        let beginning = Beginning {
+            start,
+            gathered,
+            scopes: principal.scopes,
+            active_use,
+            registration: Registration {
+                registry: Arc::downgrade(&self.0.registry),
+                id,
+            },
+            account,
+            kept,
+        };
         let session = SessionRef {
-            address,
+            address: SessionActor::new(beginning, dispatcher, clock).start(),
             gate: Gate::new(CALLS_IN_FLIGHT, FAILFAST),
             batches: Gate::new(BATCHES_IN_FLIGHT, FAILFAST),
-            version,
+            version: start.version,
+            stored,
+            shared: self.0.shared.clone(),
         };
-        let evicted = registry.open(id, owner, session, self.0.clock.now());
+        if self.0.is_shutting_down.load(Ordering::SeqCst) {
+            session.begin_shutdown();
+        }
+        let evicted = registry.open(id, owner, session.clone(), start.begun_at, now);
         drop(registry);
         for session in evicted {
             session.close();
         }
-        Ok(id)
+        Ok(Inserted::New(session))
     }
 
-    /// Finds a session of the principal and marks it as used.
+    /// Finds a session of the principal in this process and marks it as used. See also [`Sessions::adopt`].
     ///
     /// # Errors
     /// [`SessionError::Unknown`].
@@ -248,29 +327,50 @@ impl Sessions {
             .ok_or(SessionError::Unknown)
     }
 
+    /// Marks a session of the principal as used.
+    pub(crate) fn touch(&self, id: &str, principal: &Principal) {
+        if let Some(id) = SessionId::parse(id) {
+            let now = self.0.clock.now();
+            self.lock().touch(&id, &principal.owner(), now);
+        }
+    }
+
     /// Whether a session belongs to somebody else. For the audit log only: the client must not learn it.
     #[must_use]
     pub(crate) fn is_anothers(&self, id: &str, principal: &Principal) -> bool {
         SessionId::parse(id).is_some_and(|id| self.lock().is_anothers(&id, &principal.owner()))
     }
 
-    /// Closes a session of the principal.
+    /// Closes a session of the principal, in all processes. It goes on to the end if the caller leaves.
     ///
     /// # Errors
-    /// [`SessionError::Unknown`].
-    pub(crate) fn close(&self, id: &str, principal: &Principal) -> Result<(), SessionError> {
+    /// [`SessionError::Unknown`]; [`SessionError::Unavailable`] if the end may not have been stored.
+    pub(crate) async fn close(&self, id: &str, principal: &Principal) -> Result<(), SessionError> {
         let id = SessionId::parse(id).ok_or(SessionError::Unknown)?;
-        let session = self
-            .lock()
-            .close(&id, &principal.owner(), self.0.clock.now())
-            .ok_or(SessionError::Unknown)?;
-        session.close();
-        Ok(())
+        let (sessions, owner) = (self.clone(), principal.owner());
+        let closed = actix_rt::spawn(async move {
+            let now = sessions.0.clock.now();
+            let found = sessions.lock().find(&id, &owner, now);
+            let SessionRef { stored, .. } = found.ok_or(SessionError::Unknown)?;
+            if let Some(shared) = &sessions.0.shared {
+                // First, so that this process does not adopt it again meanwhile.
+                let change = shared.change(stored, SessionChange::Ended).await;
+                change.map_err(|error| unavailable(&error))?;
+            }
+            let ended = sessions.lock().end(&stored.name);
+            ended.ok_or(SessionError::Unknown).map(SessionRef::close)
+        });
+        closed.await.unwrap_or(Err(SessionError::Unavailable))
     }
 
     /// Closes standalone streams and cancels requests to clients, so that calls in progress can complete.
     pub(crate) async fn begin_shutdown(&self) {
-        let sessions: Vec<_> = self.lock().sessions().cloned().collect();
+        let sessions: Vec<_> = {
+            // Of a session that is opened meanwhile either this or `insert` takes notice, which has the lock too.
+            let registry = self.lock();
+            self.0.is_shutting_down.store(true, Ordering::SeqCst);
+            registry.sessions().cloned().collect()
+        };
         let retired = sessions
             .iter()
             .map(|session| session.address.send(BeginShutdown));
@@ -295,111 +395,49 @@ impl fmt::Debug for Sessions {
     }
 }
 
-impl SessionHandle {
-    /// The negotiated revision.
-    #[must_use]
-    pub(crate) fn version(&self) -> ProtocolVersion {
-        self.0.version
-    }
-
-    /// Reserves a slot for a batch, until the permit is dropped.
-    ///
-    /// # Errors
-    /// [`SessionError::Full`] if no slot became free in time.
-    pub(crate) async fn admit_batch(&self) -> Result<Permit, SessionError> {
-        self.0.batches.admit().await.map_err(|_| SessionError::Full)
-    }
-
-    /// Calls a method.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`] if the session ends before it responds.
-    pub(crate) async fn call(&self, request: SessionRequest) -> Result<Reply, SessionError> {
-        self.ask(request, false).await
-    }
-
-    /// Calls a method whose reply must not be a stream: notifications and requests to the client are dropped.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`] if the session ends before it responds.
-    pub(crate) async fn call_without_stream(
-        &self,
-        request: SessionRequest,
-    ) -> Result<Reply, SessionError> {
-        self.ask(request, true).await
-    }
-
-    async fn ask(&self, request: SessionRequest, quiet: bool) -> Result<Reply, SessionError> {
-        let Ok(permit) = self.0.gate.admit().await else {
-            return Ok(Reply::Complete(Err(Failure::Busy)));
-        };
-        self.0
-            .address
-            .send(Call {
-                request,
-                quiet,
-                permit,
-            })
-            .await
-            .map_err(|_| SessionError::Unknown)
-    }
-
-    /// Cancels a request of the client.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`] if the session has ended.
-    pub(crate) async fn cancel(&self, id: Id) -> Result<(), SessionError> {
-        self.0
-            .address
-            .send(Cancel { id })
-            .await
-            .map_err(|_| SessionError::Unknown)
-    }
-
-    /// Passes on the client's response to a request of the session. It is accepted if its token has the
-    /// scopes of the token for which the request was sent; otherwise these scopes are returned.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`] if the session has ended.
-    pub(crate) async fn handle_response(
-        &self,
-        id: Id,
-        result: Option<Box<RawValue>>,
-        granted: ScopeSet,
-    ) -> Result<Result<(), ScopeSet>, SessionError> {
-        self.0
-            .address
-            .send(HandleResponse {
-                id,
-                result,
-                granted,
-            })
-            .await
-            .map_err(|_| SessionError::Unknown)
-    }
-
-    /// Opens the standalone stream, or resumes a stream after an event; `None` if it cannot be resumed.
-    ///
-    /// # Errors
-    /// [`SessionError::Unknown`] if the session has ended.
-    pub(crate) async fn listen(
-        &self,
-        principal: Arc<Principal>,
-        after: Option<EventId>,
-    ) -> Result<Option<EventReceiver>, SessionError> {
-        self.0
-            .address
-            .send(Listen { principal, after })
-            .await
-            .map_err(|_| SessionError::Unknown)
-    }
+/// A session that is opened or continued.
+struct Opening<'a> {
+    id: SessionId,
+    start: SessionStart,
+    gathered: Gathered,
+    principal: &'a Principal,
+    active_use: ActiveUse,
+    account: Account,
 }
 
-impl SessionRef {
-    /// Does not wait: the registry has removed the session already.
-    fn close(self) {
-        drop(self.address.try_send(Close));
-    }
+/// What became of an [`Opening`].
+enum Inserted {
+    New(SessionRef),
+    /// Another request was first, or something may have been missed of it until now.
+    WasThere {
+        session: SessionRef,
+        was_doubted: bool,
+    },
+    /// It has to be asked again whether the session has ended.
+    MayHaveEnded,
+}
+
+/// For whom the id of a session is sealed.
+fn sealed_for(principal: &Principal) -> SessionOwner {
+    SessionOwner::new(
+        principal.user.as_uuid().as_bytes(),
+        principal.client.as_deref(),
+    )
+}
+
+/// A random number that is not 0.
+///
+/// # Panics
+/// If the operating system provides no random bytes.
+fn new_instance() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    u64::from_ne_bytes(bytes) | 1 << 63
+}
+
+fn unavailable(error: &ToolError) -> SessionError {
+    log::warn!("the store of sessions cannot be asked: {error}");
+    SessionError::Unavailable
 }
 
 /// The registry entry of a session, so that the session can remove it when it is revoked.

@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, hash_map::Entry},
+    fmt,
     rc::Rc,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct ServerRequests {
     next: Cell<u64>,
     shutting_down: Cell<bool>,
     clock: Clock,
+    /// Of the ids.
+    instance: u64,
 }
 
 /// A request that waits for its response.
@@ -36,12 +39,15 @@ struct PendingRequest {
 }
 
 impl ServerRequests {
-    pub(crate) fn new(clock: Clock) -> Rc<Self> {
+    /// No requests yet. `instance` is written in their ids, unless it is 0, so that none is taken for one of another
+    /// process.
+    pub(crate) fn new(clock: Clock, instance: u64) -> Rc<Self> {
         Rc::new(Self {
             open: RefCell::default(),
             next: Cell::new(1),
             shutting_down: Cell::new(false),
             clock,
+            instance,
         })
     }
 
@@ -71,7 +77,11 @@ impl ServerRequests {
             number,
         };
         let too_late = self.clock.reaches(self.clock.now() + lifetime);
-        send(&outgoing::request(&pending_id(number), question));
+        let id = QuestionId {
+            instance: self.instance,
+            number,
+        };
+        send(&outgoing::request(&id.to_string(), question));
         Box::pin(async move {
             let _open = open;
             select! {
@@ -83,25 +93,46 @@ impl ServerRequests {
     }
 
     /// Handles a response of the client. A response to an unknown request is ignored (JSON-RPC 2.0 §5); one
-    /// without a result counts as a refusal.
+    /// without a result counts as a refusal. Returns a response to a request that another process may have sent.
     ///
     /// # Errors
-    /// The scopes that the token needs, if it lacks any: without them its user must not confirm the
-    /// operation. The request stays pending.
+    /// Those of [`ServerRequests::answer`].
     pub(crate) fn handle_response(
         &self,
         id: &Id,
         result: Option<Box<RawValue>>,
         granted: ScopeSet,
+    ) -> Result<Option<Elsewhere>, ScopeSet> {
+        match id.as_text().and_then(|id| QuestionId::parse(&id)) {
+            None => Ok(None),
+            Some(id) if id.instance == self.instance => {
+                self.answer(id, result, granted).map(|()| None)
+            }
+            Some(id) => Ok(Some(Elsewhere { id, result })),
+        }
+    }
+
+    /// Whether this request waits for its response.
+    pub(crate) fn awaits(&self, id: QuestionId) -> bool {
+        id.instance == self.instance && self.open.borrow().contains_key(&id.number)
+    }
+
+    /// Takes the response to a request of this process; to any other nothing happens.
+    ///
+    /// # Errors
+    /// The scopes that the token needs, if it lacks any: without them its user must not confirm the
+    /// operation. The request stays pending.
+    pub(crate) fn answer(
+        &self,
+        id: QuestionId,
+        result: Option<Box<RawValue>>,
+        granted: ScopeSet,
     ) -> Result<(), ScopeSet> {
-        let number = id.as_text().and_then(|id| {
-            let number: u64 = id.strip_prefix("s-")?.parse().ok()?;
-            // Only the canonical form: no `+1`, no leading zero.
-            (pending_id(number) == id).then_some(number)
-        });
-        let Some(number) = number else { return Ok(()) };
+        if id.instance != self.instance {
+            return Ok(());
+        }
         let mut open = self.open.borrow_mut();
-        let Entry::Occupied(waiting) = open.entry(number) else {
+        let Entry::Occupied(waiting) = open.entry(id.number) else {
             return Ok(());
         };
         if !granted.contains(waiting.get().needed) {
@@ -126,9 +157,46 @@ impl ServerRequests {
     }
 }
 
-/// The id of a request. It is a string, and so never equal to a number of the client.
-fn pending_id(number: u64) -> String {
-    format!("s-{number}")
+/// A response to a request of another process.
+pub(crate) struct Elsewhere {
+    pub(crate) id: QuestionId,
+    pub(crate) result: Option<Box<RawValue>>,
+}
+
+/// The id of a request. It is written as a string, and so never equal to a number of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct QuestionId {
+    /// Of the process and session that wait for the answer; 0 where one process alone continues the session, and then
+    /// not written.
+    pub(crate) instance: u64,
+    pub(crate) number: u64,
+}
+
+impl QuestionId {
+    /// Parses an id, in its canonical form alone: no `+1`, no leading zero.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("s-")?;
+        let id = match rest.split_once('-') {
+            None => Self {
+                instance: 0,
+                number: rest.parse().ok()?,
+            },
+            Some((instance, number)) => Self {
+                instance: u64::from_str_radix(instance, 16).ok()?,
+                number: number.parse().ok()?,
+            },
+        };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for QuestionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.instance {
+            0 => write!(f, "s-{}", self.number),
+            instance => write!(f, "s-{instance:016x}-{}", self.number),
+        }
+    }
 }
 
 /// Removes the request when nobody waits for it any more.

@@ -39,7 +39,7 @@ use self::{
 use crate::{
     bearer::BearerToken,
     cause::Cause,
-    clock::{Clock, ClockWatch},
+    clock::{Clock, ClockWatch, Timestamp},
     dpop::proof::Proof,
     fair_gate::{FairGate, Shares},
     issuer::{
@@ -216,6 +216,13 @@ impl AuthHandle {
     #[must_use]
     pub fn active_use_of_owner(&self, principal: &Principal, since: RevocationEpoch) -> ActiveUse {
         self.unless_revoked(self.active_uses.of_owner(principal), principal, since)
+    }
+
+    /// Whether what this user and client began at that time was ended by a revocation since: of the user, of the
+    /// client, or of everybody. For what outlives the process, or goes on in another one.
+    #[must_use]
+    pub fn was_revoked_since(&self, principal: &Principal, begun_at: Timestamp) -> bool {
+        self.shared.revocations.cover_begun(principal, begun_at)
     }
 
     /// Checked after the registration, so that a concurrent revocation is never missed.

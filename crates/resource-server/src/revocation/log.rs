@@ -155,6 +155,12 @@ impl RevocationLog {
         self.any_standing(principal, |standing| standing.at >= issued_at)
     }
 
+    /// Whether what a process of this server began at that time was revoked since. Its clock, unlike an issuer's, is
+    /// taken to agree with that of the process which received the revocation.
+    pub(crate) fn cover_begun(&self, principal: &Principal, begun_at: Timestamp) -> bool {
+        self.any_standing(principal, |standing| standing.at >= begun_at)
+    }
+
     /// Whether every token of the user or the client is refused at the moment.
     pub(crate) fn denies(&self, principal: &Principal, now: Timestamp) -> bool {
         self.any_standing(principal, |standing| {

@@ -226,7 +226,7 @@ impl HttpError {
     pub(crate) fn session(error: SessionError, id: Option<Id>) -> Self {
         match error {
             SessionError::Unknown => Self::UnknownSession(id),
-            SessionError::Full => Self::Busy(id),
+            SessionError::Full | SessionError::Unavailable => Self::Busy(id),
         }
     }
 

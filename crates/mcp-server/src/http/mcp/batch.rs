@@ -50,7 +50,7 @@ pub(crate) async fn answer(
     if headers.session_id == Field::Absent {
         return Err(not_supported());
     }
-    let session = legacy::find(headers, caller, sessions, state, None)?;
+    let session = legacy::find(headers, caller, sessions, state, None).await?;
     if !session.version().has_batches() {
         return Err(not_supported());
     }
@@ -274,7 +274,7 @@ async fn run_one(
         Message::Response { id, result } => {
             // A response has no reply, so one that is refused is ignored.
             let _ = session
-                .handle_response(id, result, context.principal.scopes)
+                .handle_response(id, result, context.principal.scopes, dispatcher.scopes())
                 .await?;
             Ok(None)
         }

@@ -75,7 +75,7 @@ pub(crate) async fn delete(
     let outcome = async {
         let caller = authenticate(&request, &state).await?;
         let sessions = legacy_sessions(&request, &state)?;
-        legacy::close(&request, sessions, &caller, &state)
+        legacy::close(&request, sessions, &caller, &state).await
     };
     match outcome.await {
         Ok(response) => response,

@@ -19,7 +19,7 @@ use crate::{
     audit::{Event, Origin},
     features::target::Target,
     metrics::StreamKind,
-    session::{Reply, SessionHandle, SessionRequest, Sessions},
+    session::{Adopter, Reply, SessionError, SessionHandle, SessionRequest, Sessions},
 };
 use mcp_protocol::{
     envelope::{OwnedParams, Params},
@@ -56,7 +56,7 @@ pub(crate) async fn answer(
         }
         Incoming::Request(message) => message,
         Incoming::Notification(notification) => {
-            let session = find(headers, caller, sessions, state, None)?;
+            let session = find(headers, caller, sessions, state, None).await?;
             if let Some(id) = cancelled_request(&notification.method, params) {
                 let cancelled = session.cancel(id).await;
                 cancelled.map_err(|error| HttpError::session(error, None))?;
@@ -64,10 +64,15 @@ pub(crate) async fn answer(
             return Ok(accepted());
         }
         Incoming::Response(response) => {
-            let session = find(headers, caller, sessions, state, None)?;
+            let session = find(headers, caller, sessions, state, None).await?;
             let result = response.result.map(ToOwned::to_owned);
             return match session
-                .handle_response(response.id, result, principal.scopes)
+                .handle_response(
+                    response.id,
+                    result,
+                    principal.scopes,
+                    state.dispatcher.scopes(),
+                )
                 .await
                 .map_err(|error| HttpError::session(error, None))?
             {
@@ -76,7 +81,7 @@ pub(crate) async fn answer(
             };
         }
     };
-    let session = find(headers, caller, sessions, state, id.clone())?;
+    let session = find(headers, caller, sessions, state, id.clone()).await?;
     let version = session.version();
     let Some(method) = Method::find(&message.method, version) else {
         let unknown = Err(RpcError::method_not_found().into());
@@ -189,7 +194,7 @@ pub(crate) async fn listen(
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.context.principal;
     let headers = mcp_headers(request.headers());
-    let session = find(&headers, caller, sessions, state, None)?;
+    let session = find(&headers, caller, sessions, state, None).await?;
     let last_event_ids = request.headers().get_all(&LAST_EVENT_ID);
     let after = match Field::gather(last_event_ids.map(|id| id.as_bytes())) {
         Field::Absent => None,
@@ -210,13 +215,13 @@ pub(crate) async fn listen(
     // Listening keeps the session from expiring.
     let (sessions, principal) = (sessions.clone(), Arc::clone(principal));
     let session_id = named_session(&headers).unwrap_or_default().to_owned();
-    let in_use = move || drop(sessions.find(&session_id, &principal));
+    let in_use = move || sessions.touch(&session_id, &principal);
     let response = open_stream::of_frames(frames, state.heartbeat_interval, authorization, in_use);
     Ok(counted(response, StreamKind::Session, (), state))
 }
 
 /// Closes a session (MCP 2025-11-25, Transports, Session Management).
-pub(crate) fn close(
+pub(crate) async fn close(
     request: &HttpRequest,
     sessions: &Sessions,
     caller: &Caller,
@@ -224,10 +229,13 @@ pub(crate) fn close(
 ) -> Result<HttpResponse, HttpError> {
     let principal = &caller.context.principal;
     let headers = mcp_headers(request.headers());
-    let version = find(&headers, caller, sessions, state, None)?.version();
+    let version = find(&headers, caller, sessions, state, None)
+        .await?
+        .version();
     let session_id = named_session(&headers).ok_or(HttpError::NoSession(None))?;
     sessions
         .close(session_id, principal)
+        .await
         .map_err(|error| HttpError::session(error, None))?;
     state.audit.log(
         Event::SessionClosed,
@@ -239,7 +247,7 @@ pub(crate) fn close(
 }
 
 /// The session that a message names. It must belong to the caller, and the message must have its revision.
-pub(crate) fn find(
+pub(crate) async fn find(
     headers: &Headers<'_>,
     caller: &Caller,
     sessions: &Sessions,
@@ -250,7 +258,22 @@ pub(crate) fn find(
     era::check_legacy_version(headers.protocol_version, None)
         .map_err(|error| bad_request(error, id.clone()))?;
     let named = named_session(headers).ok_or_else(|| HttpError::NoSession(id.clone()))?;
-    let session = sessions.find(named, principal).map_err(|error| {
+    let found = match sessions.find(named, principal) {
+        Err(SessionError::Unknown) => {
+            let adopter = Adopter {
+                principal,
+                account: &caller.account,
+                auth: state.guard.auth(),
+                epoch: caller.epoch,
+            };
+            sessions.adopt(named, &adopter).await
+        }
+        found => found,
+    };
+    let session = found.map_err(|error| {
+        if error != SessionError::Unknown {
+            return HttpError::session(error, id.clone());
+        }
         state.audit.log(
             Event::SessionRefused {
                 to_stranger: sessions.is_anothers(named, principal),
