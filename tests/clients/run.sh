@@ -2,14 +2,15 @@
 # Drives a server by clients that somebody else wrote, and puts it behind an authorization server that
 # somebody else wrote.
 #
-#   tests/clients/run.sh [--require] [all|typescript|python|oidc-provider]
+#   tests/clients/run.sh [--require] [all|typescript|python|several|oidc-provider]
 #
 # typescript     @modelcontextprotocol/client against `epicme dev`, both eras, and @modelcontextprotocol/sdk
 # python         mcp against `epicme dev`, both eras
+# several        both in legacy sessions, against two processes of `epicme serve`
 # oidc-provider  `epicme serve` behind oidc-provider, with a PostgreSQL of its own (or DATABASE_URL)
 #
 # What is not installed on this machine is skipped, unless CI=true or --require. EPICME_BIN names a
-# program to test instead of the one that cargo builds.
+# program to test instead of the one that cargo builds, MOCK_AUTH_BIN likewise.
 
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -18,9 +19,9 @@ what=all
 for argument in "$@"; do
   case $argument in
     --require) require=true ;;
-    all | typescript | python | oidc-provider) what=$argument ;;
+    all | typescript | python | several | oidc-provider) what=$argument ;;
     *)
-      sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+      sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
       exit 64
       ;;
   esac
@@ -121,18 +122,40 @@ if wanted typescript; then
   fi
 fi
 
+venv=$here/python/.venv
+
+# What requirements.txt says, unless it is there
+python_packages() {
+  if [[ ! $venv/installed -nt $here/python/requirements.txt ]]; then
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt"
+    touch "$venv/installed"
+  fi
+}
+
 if wanted python; then
   if has_python; then
-    venv=$here/python/.venv
-    if [[ ! $venv/installed -nt $here/python/requirements.txt ]]; then
-      python3 -m venv "$venv"
-      "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt"
-      touch "$venv/installed"
-    fi
+    python_packages
     start_dev
     suite python "$venv/bin/python" -B "$here/python/session.py" "$url"
   else
     missing python "needs Python 3.11 or newer with venv"
+  fi
+fi
+
+if wanted several; then
+  if has_node && has_python; then
+    node_modules "$here/typescript"
+    python_packages
+    mock_auth=${MOCK_AUTH_BIN:-}
+    if [[ -z $mock_auth ]]; then
+      cargo build --quiet --manifest-path "$here/../../Cargo.toml" -p mock-auth --bins
+      target=${CARGO_TARGET_DIR:-$here/../../target}
+      mock_auth=$(cd "$target" && pwd)/debug/mock-auth
+    fi
+    suite several node "$here/several/check.mjs" "$program" "$mock_auth" "$venv/bin/python" "$here/several/client.py"
+  else
+    missing several "needs npm, Node.js 20 or newer and Python 3.11 or newer with venv"
   fi
 fi
 
