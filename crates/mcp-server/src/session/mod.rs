@@ -18,6 +18,7 @@ mod gather;
 mod gathering;
 mod handle;
 mod heard;
+mod limits;
 mod listen;
 mod news;
 mod registry;
@@ -44,16 +45,15 @@ use self::{
     actor::{BeginShutdown, Beginning, SessionActor},
     gathering::Kept,
     handle::SessionRef,
-    news::News,
-    registry::{Limits, Registry, Since},
+    limits::Limits,
+    registry::{Registry, Since},
     shared::Shared,
 };
 use crate::{
     budgets::{Account, Held},
-    bus::SessionMessage,
     dispatch::Dispatcher,
     features::{
-        session_store::{Gathered, SessionChange, SessionName, StoredSession},
+        session_store::{Gathered, SessionChange, StoredSession},
         target::Target,
         tool_error::ToolError,
     },
@@ -376,32 +376,6 @@ impl Sessions {
             .map(|session| session.address.send(BeginShutdown));
         // A session that has ended meanwhile needs no shutdown.
         drop(join_all(retired).await);
-    }
-
-    /// Another process tells of a session. Does not block.
-    pub(crate) fn heard(&self, message: &SessionMessage) {
-        let news = serde_json::from_str::<News>(&message.what);
-        let (Some(name), Ok(news)) = (SessionName::parse(&message.id), news) else {
-            // Of a later version.
-            log::debug!("news of a session cannot be read");
-            return;
-        };
-        let mut registry = self.lock();
-        if matches!(news, News::Ended) {
-            let ended = registry.end(&name);
-            drop(registry);
-            if let Some(session) = ended {
-                session.close();
-            }
-        } else if let Some(session) = registry.named(&name) {
-            session.hear(news);
-        }
-    }
-
-    /// Messages of other processes may have been missed: each session is looked up in the store again with its next
-    /// request.
-    pub(crate) fn missed(&self) {
-        self.lock().doubt();
     }
 
     /// The number of open sessions.
