@@ -9,7 +9,7 @@ use super::{error::StorageError, statement::Statement};
 
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
 /// another statement has locked.
-const STATEMENTS: [(i64, &str); 9] = [
+const STATEMENTS: [(i64, &str); 11] = [
     (
         1_000,
         "DELETE FROM idempotency_keys

@@ -3,8 +3,8 @@
 use super::{
     Inserted, Opening, SessionError, SessionHandle, Sessions, news::News, sealed_for, unavailable,
 };
-use crate::budgets::Account;
-use mcp_protocol::session_id::SessionId;
+use crate::{budgets::Account, bus::SessionMessage};
+use mcp_protocol::session_id::{SessionId, SessionName};
 use resource_server::{
     auth::{AuthHandle, RevocationEpoch},
     principal::Principal,
@@ -89,5 +89,31 @@ impl Sessions {
                 Inserted::MayHaveEnded => {}
             }
         }
+    }
+
+    /// Another process tells of a session. Does not block.
+    pub(crate) fn heard(&self, message: &SessionMessage) {
+        let news = serde_json::from_str::<News>(&message.what);
+        let (Some(name), Ok(news)) = (SessionName::parse(&message.id), news) else {
+            // Of a later version.
+            log::debug!("news of a session cannot be read");
+            return;
+        };
+        let mut registry = self.lock();
+        if matches!(news, News::Ended) {
+            let ended = registry.end(&name);
+            drop(registry);
+            if let Some(session) = ended {
+                session.close();
+            }
+        } else if let Some(session) = registry.named(&name) {
+            session.hear(news);
+        }
+    }
+
+    /// Messages of other processes may have been missed: each session is looked up in the store again with its next
+    /// request.
+    pub(crate) fn missed(&self) {
+        self.lock().doubt();
     }
 }

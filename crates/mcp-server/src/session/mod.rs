@@ -18,6 +18,7 @@ mod gather;
 mod gathering;
 mod handle;
 mod heard;
+mod limits;
 mod listen;
 mod news;
 mod registry;
@@ -44,16 +45,15 @@ use self::{
     actor::{BeginShutdown, Beginning, SessionActor},
     gathering::Kept,
     handle::SessionRef,
-    news::News,
-    registry::{Limits, Registry, Since},
+    limits::Limits,
+    registry::{Registry, Since},
     shared::Shared,
 };
 use crate::{
     budgets::{Account, Held},
-    bus::SessionMessage,
     dispatch::Dispatcher,
     features::{
-        session_store::{Gathered, SessionChange, SessionName, StoredSession},
+        session_store::{Gathered, SessionChange, StoredSession},
         target::Target,
         tool_error::ToolError,
     },

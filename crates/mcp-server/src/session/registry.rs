@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use chrono::TimeDelta;
 
+use super::limits::Limits;
 use mcp_protocol::session_id::{SessionId, SessionName};
 use resource_server::{
     clock::Timestamp,
@@ -12,18 +13,6 @@ use resource_server::{
 
 /// The sessions whose end is remembered by name, for those who read before it that they have not ended.
 const LATEST_ENDS: usize = 256;
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Of all users.
-    pub(crate) in_all: usize,
-    /// Of one user with one client.
-    pub(crate) per_client: usize,
-    /// Of one user with all clients.
-    pub(crate) per_user: usize,
-    pub(crate) idle: TimeDelta,
-    pub(crate) lifetime: TimeDelta,
-}
 
 impl Limits {
     /// Whether the lifetime of a session that began then is over.
