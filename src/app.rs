@@ -6,6 +6,7 @@ mod app_tests;
 mod sessions;
 mod settings;
 pub mod signals;
+pub mod start;
 
 use std::{
     io,
@@ -37,6 +38,8 @@ use mcp_server::{
 use resource_server::clock::Clock;
 
 use self::settings::{info, journal_health, journal_settings, server};
+
+pub(crate) use self::settings::issuer_settings;
 
 pub use mcp_server::server::{DrainOverdue, TimeLimits, listen};
 
@@ -135,6 +138,7 @@ impl App {
         let changes_arbiter = Arbiter::new();
         let changes = Changes::start(&changes_arbiter.handle());
         let drain = config.drain.timeout;
+        let database_url = config.database.url.clone();
         let settings = journal_settings(&config.database, changes.clone());
         let journal = JournalHandle::start(&settings);
         journal.start_cleanup();
@@ -157,14 +161,14 @@ impl App {
             .revocation_store(Arc::new(journal.clone()))
             .session_store(Arc::new(journal.clone()))
             .on_call(move |call| recorded.record(EndedCall::from(call)))
-            .health_check(journal_health(&journal))
+            .health_check(journal_health(&journal, database_url))
             .metrics(Arc::new(journal.clone()))
             .time_limits(time_limits)
             .clock(clock);
         if let Some(bus) = &bus {
             server = server.bus(Arc::new(bus.clone()));
         }
-        let bound = server.listen(listener).map_err(io::Error::from)?;
+        let bound = server.listen(listener).map_err(start::explained)?;
         if let Some(bus) = bus {
             bus.has_tried(BUS_ATTEMPT);
         }

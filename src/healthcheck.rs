@@ -2,11 +2,13 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use awc::{Client, Connector};
+use clap::Args;
 use derive_more::{Display, Error};
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
@@ -15,11 +17,31 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
+use crate::config::keys;
+
 /// Time limit for the response, longer than the server's own limit for its checks.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest report that is read, in bytes.
 const LONGEST_REPORT: usize = 64 * 1024;
+
+/// The options of the command.
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckOptions {
+    /// Address and port on which the server listens. If it listens on every address, the loopback address
+    /// is used
+    #[arg(
+        long,
+        env = keys::HTTP.bind.name,
+        value_name = keys::HTTP.bind.value_name,
+        default_value = keys::HTTP.bind.default
+    )]
+    pub bind: SocketAddr,
+
+    /// Set if the server uses TLS; the file is not read
+    #[arg(long, env = keys::TLS.certificate.name, value_name = keys::TLS.certificate.value_name)]
+    pub tls_certificate_file: Option<PathBuf>,
+}
 
 /// Why a server is not healthy.
 #[derive(Debug, Display, Error)]

@@ -8,9 +8,11 @@ pub mod arguments;
 pub mod audit;
 mod completers;
 pub mod config;
+pub mod console;
 pub mod core_dumps;
 #[cfg(feature = "dev")]
 pub mod dev;
+pub mod doctor;
 pub mod domain;
 pub mod healthcheck;
 pub mod journal;

@@ -1,9 +1,10 @@
 //! The `epicme` program: its commands and exit codes.
 
 use std::{
-    ffi::OsString, fmt::Display, future::poll_fn, net::SocketAddr, path::PathBuf, pin::pin,
-    process::ExitCode, task::Poll,
+    env, ffi::OsString, fmt::Display, future::poll_fn, pin::pin, process::ExitCode, task::Poll,
 };
+
+use actix_rt::task::spawn_blocking;
 
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
@@ -13,12 +14,17 @@ use epicme::{
     app::{
         self, App, AppFailure,
         signals::{Instruction, Signals},
+        start::{self, SchemaFault},
     },
     audit::{self, AuditOptions},
-    config::{self, Config, DatabaseConfig, Options, keys},
-    core_dumps, healthcheck, log_filter,
+    config::{self, Config, Options, keys},
+    console::{complain, print, print_line},
+    core_dumps,
+    doctor::{self, Asked, DoctorOptions},
+    healthcheck::{self, HealthcheckOptions},
+    log_filter,
     revoke::{self, RevokeOptions},
-    storage::{self, StorageError},
+    storage,
 };
 use mcp_server::telemetry::{self, LogFormat};
 use mimalloc::MiMalloc;
@@ -80,7 +86,10 @@ enum Command {
     /// Run pending database migrations and exit
     Migrate(Options),
     /// Check the configuration of `serve`, print each value and where it came from, and exit
-    CheckConfig(Options),
+    CheckConfig(CheckOptions),
+    /// Find out what is wrong: checks the configuration, asks the database and every authorization server, and
+    /// explains why a token is refused. The exit code is 0 if nothing is wrong, otherwise 1
+    Doctor(DoctorOptions),
     /// Ask a server on this machine whether it is ready. The exit code is 0 if it is, otherwise 1. Intended
     /// for container health checks, where no other tool is available
     Healthcheck(HealthcheckOptions),
@@ -100,6 +109,15 @@ enum Command {
 }
 
 impl Command {
+    /// The keys that the command takes from the environment, if it takes those of `serve`.
+    fn options(&self) -> Option<&Options> {
+        match self {
+            Self::Serve(options) | Self::Migrate(options) => Some(options),
+            Self::CheckConfig(check) if !check.asks() => Some(&check.options),
+            _ => None,
+        }
+    }
+
     fn is_development(&self) -> bool {
         #[cfg(feature = "dev")]
         let is_development = matches!(self, Self::Dev(_));
@@ -110,26 +128,28 @@ impl Command {
 }
 
 #[derive(Args)]
-struct HealthcheckOptions {
-    /// Address and port on which the server listens. If it listens on every address, the loopback address
-    /// is used
-    #[arg(
-        long,
-        env = keys::HTTP.bind.name,
-        value_name = keys::HTTP.bind.value_name,
-        default_value = keys::HTTP.bind.default
-    )]
-    bind: SocketAddr,
+struct CheckOptions {
+    #[command(flatten)]
+    options: Options,
 
-    /// Set if the server uses TLS; the file is not read
-    #[arg(long, env = keys::TLS.certificate.name, value_name = keys::TLS.certificate.value_name)]
-    tls_certificate_file: Option<PathBuf>,
+    /// Also ask the database and every authorization server, as `epicme doctor` does
+    #[arg(long)]
+    ask: bool,
+
+    #[command(flatten)]
+    asked: Asked,
+}
+
+impl CheckOptions {
+    fn asks(&self) -> bool {
+        self.ask || self.asked.is_any()
+    }
 }
 
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse_from(arguments(&CommandLine::command())) {
         Ok(line) => line,
-        Err(error) => return print(&error),
+        Err(error) => return print_answer(&error),
     };
     telemetry::start(&log_filter::with_libraries(&line.log), line.log_format);
     // `dev` has nothing to hide, and somebody may want to debug it.
@@ -137,15 +157,12 @@ fn main() -> ExitCode {
     if !is_development && let Err(error) = core_dumps::turn_off() {
         log::warn!("core dumps cannot be turned off: {error}");
     }
-    if line.log.contains(log_filter::FORMER_ACCESS_LOG) {
-        let former = log_filter::FORMER_ACCESS_LOG;
-        log::warn!("in --log, {former} is now called `access`");
+    for warning in log_filter::doubts(&line.log) {
+        log::warn!("{warning}");
     }
-    if let Some(
-        Command::Serve(options) | Command::Migrate(options) | Command::CheckConfig(options),
-    ) = &line.command
-    {
-        for warning in options.deprecated() {
+    if let Some(options) = line.command.as_ref().and_then(Command::options) {
+        let unknown = config::unknown_keys(env::vars_os());
+        for warning in options.deprecated().iter().chain(&unknown) {
             log::warn!("{warning}");
         }
     }
@@ -157,15 +174,20 @@ fn main() -> ExitCode {
         )),
         Some(Command::Serve(options)) => serve(&options),
         Some(Command::Migrate(options)) => migrate(&options),
-        Some(Command::CheckConfig(options)) => check_config(&options),
+        Some(Command::CheckConfig(check)) if check.asks() => {
+            let CheckOptions { options, asked, .. } = check;
+            examine(&DoctorOptions { options, asked })
+        }
+        Some(Command::CheckConfig(check)) => check_config(&check.options),
+        Some(Command::Doctor(options)) => examine(&options),
         Some(Command::Healthcheck(options)) => return healthcheck(&options),
         Some(Command::Scopes) => {
             let table = actix_rt::System::new().block_on(async { app::scope_table() });
-            print!("{table}");
+            print(table);
             Ok(())
         }
         Some(Command::ConfigKeys) => {
-            print!("{}", config::reference());
+            print(config::reference());
             Ok(())
         }
         Some(Command::Audit(options)) => return verify_audit(options),
@@ -179,7 +201,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("epicme: {}", failure.reason);
+            complain(format_args!("epicme: {}", failure.reason));
             ExitCode::from(failure.code)
         }
     }
@@ -190,11 +212,11 @@ fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
     let asked = healthcheck::ask(options.bind, options.tls_certificate_file.is_some());
     match actix_rt::System::new().block_on(asked) {
         Ok(report) => {
-            println!("{report}");
+            print_line(report);
             ExitCode::SUCCESS
         }
         Err(unhealthy) => {
-            eprintln!("epicme: {unhealthy}");
+            complain(format_args!("epicme: {unhealthy}"));
             ExitCode::FAILURE
         }
     }
@@ -204,11 +226,11 @@ fn healthcheck(options: &HealthcheckOptions) -> ExitCode {
 fn verify_audit(options: AuditOptions) -> ExitCode {
     match audit::run(options) {
         Ok(report) => {
-            println!("{report}");
+            print_line(report);
             ExitCode::SUCCESS
         }
         Err(fault) => {
-            eprintln!("epicme: {fault}");
+            complain(format_args!("epicme: {fault}"));
             ExitCode::FAILURE
         }
     }
@@ -230,7 +252,7 @@ fn arguments(command: &clap::Command) -> Vec<OsString> {
 }
 
 /// Prints clap's message: the answer to `--help`, or an error of the command line.
-fn print(error: &clap::Error) -> ExitCode {
+fn print_answer(error: &clap::Error) -> ExitCode {
     // If standard output is closed, there is nowhere to report that.
     let _ = error.print();
     if error.use_stderr() {
@@ -271,6 +293,20 @@ impl CommandError {
         }
     }
 
+    fn of_schema(fault: &SchemaFault) -> Self {
+        match fault {
+            SchemaFault::Behind(failure) => Self::of_app(failure),
+            SchemaFault::Refused(_) => Self::unavailable(fault),
+        }
+    }
+
+    fn died(reason: impl Display) -> Self {
+        Self {
+            code: EXIT_DIED,
+            reason: reason.to_string(),
+        }
+    }
+
     fn overdue(reason: impl Display) -> Self {
         Self {
             code: EXIT_OVERDUE,
@@ -281,33 +317,56 @@ impl CommandError {
 
 #[cfg(feature = "dev")]
 fn dev(options: epicme::dev::DevOptions) -> Result<(), CommandError> {
+    use epicme::dev::{Dev, DevError};
+    use futures_util::future::{Either, select};
+
     app::raise_open_files();
-    actix_rt::System::new()
-        .block_on(async move {
-            // Before anything is started, so that a signal stops all of it in order.
-            let mut signals = Signals::listen()?;
-            let dev = epicme::dev::Dev::start(options).await?;
-            print!("{}", dev.banner());
+    actix_rt::System::new().block_on(async move {
+        // Before anything is started, so that a signal stops all of it in order.
+        let mut signals = Signals::listen().map_err(CommandError::unavailable)?;
+        let stop = async {
             signals.next().await;
-            eprintln!("\nStopping.");
-            dev.stop().await
-        })
-        .map_err(CommandError::unavailable)
+            complain("\nStopping.");
+        };
+        let dev = match Dev::start_unless(options, stop).await {
+            // What waited for the database still does, on a thread that the end of the process ends.
+            Err(DevError::Stopped) => leave(0),
+            started => started.map_err(CommandError::unavailable)?,
+        };
+        print(dev.banner());
+        let ended = match select(pin!(signals.next()), pin!(dev.database_ended())).await {
+            Either::Left(_) => {
+                complain("\nStopping.");
+                Ok(())
+            }
+            Either::Right((ended, _)) => Err(CommandError::died(ended)),
+        };
+        let stopped = dev.stop().await.map_err(CommandError::unavailable);
+        ended.and(stopped)
+    })
 }
 
 fn serve(options: &Options) -> Result<(), CommandError> {
     let mut config = Config::read(options).map_err(CommandError::usage)?;
     app::raise_open_files();
-    config.database.unreachable_at_start = !schema_is_current(&config.database)?;
     let bind = config.http.bind;
     let resource = config.http.public_url.join("/mcp");
     actix_rt::System::new().block_on(async move {
-        let listener = app::listen(bind)
-            .map_err(|error| CommandError::unavailable(format!("cannot listen on {bind}: {error}")))?;
-        // Before the first request, so that no signal ends the process in the middle of one.
+        // Before anything that waits: the first process of a container is not ended by a signal that it ignores.
         let mut signals = Signals::listen()
             .and_then(Signals::with_hangup)
             .map_err(CommandError::unavailable)?;
+        let database = config.database.clone();
+        let is_current = move || start::schema_is_current(&database);
+        let is_current = unless_stopped(&mut signals, is_current).await?;
+        config.database.unreachable_at_start =
+            !is_current.map_err(|fault| CommandError::of_schema(&fault))?;
+        let listener = app::listen(bind).map_err(|error| {
+            let (key, flag) = (keys::HTTP.bind.name, config::key::flag(keys::HTTP.bind.name));
+            CommandError::unavailable(format!(
+                "cannot listen on {bind}: {error}; {key} (--{flag}) takes another address"
+            ))
+        })?;
         let app = App::start(config, listener, Clock::system()).map_err(CommandError::unavailable)?;
         log::info!(
             "serving {resource} on {}; clients discover how to sign in by a request without a token",
@@ -327,17 +386,41 @@ fn serve(options: &Options) -> Result<(), CommandError> {
             }
         });
         if let Err(overdue) = stopped.await {
-            leave(&overdue);
+            telemetry::flush();
+            complain(format_args!("epicme: {}", overdue.reason));
+            leave(overdue.code)
         }
         outcome
     })
 }
 
+/// Does something that blocks. If a signal stops the program meanwhile, it ends at once: what the database was
+/// asked is undone with its connection.
+async fn unless_stopped<T: Send + 'static>(
+    signals: &mut Signals,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CommandError> {
+    let mut done = pin!(spawn_blocking(work));
+    poll_fn(|context| {
+        if let Poll::Ready(done) = done.as_mut().poll(context) {
+            let died = |_| CommandError::died("the start failed unexpectedly");
+            return Poll::Ready(done.map_err(died));
+        }
+        while let Poll::Ready(instruction) = signals.poll_next(context) {
+            if instruction == Instruction::Stop {
+                log::info!("stopped during the start");
+                leave(0)
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 /// Ends the program at once. Returning would wait for the very threads that did not end in time.
-fn leave(failure: &CommandError) -> ! {
+fn leave(code: u8) -> ! {
     telemetry::flush();
-    eprintln!("epicme: {}", failure.reason);
-    std::process::exit(failure.code.into())
+    std::process::exit(code.into())
 }
 
 /// Serves until a signal stops it, or it cannot go on.
@@ -365,63 +448,40 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), CommandError> {
     .await
 }
 
-/// Whether the schema is known to be up to date. It is unknown while the database is unreachable, which does
-/// not stop the start: clients get 503 until it can be reached.
-///
-/// # Errors
-/// Pending migrations stop the start: a server on half a schema would fail later, and worse.
-fn schema_is_current(database: &DatabaseConfig) -> Result<bool, CommandError> {
-    let pending = if database.migrate {
-        storage::migrate(&database.url).map(|names| {
-            for name in names {
-                log::info!("ran migration {name}");
-            }
-            Vec::new()
-        })
-    } else {
-        storage::pending_migrations(&database.url)
-    };
-    match pending {
-        Ok(pending) if pending.is_empty() => Ok(true),
-        Ok(pending) => Err(CommandError::of_app(&AppFailure::SchemaBehind(
-            pending.into(),
-        ))),
-        Err(StorageError::Unavailable { .. }) => Ok(false),
-        Err(error) => Err(CommandError::unavailable(format!(
-            "the database cannot be used: {}",
-            error.with_cause()
-        ))),
-    }
-}
-
 fn migrate(options: &Options) -> Result<(), CommandError> {
     let url = Config::database_url(options).map_err(CommandError::usage)?;
-    let names = storage::migrate(&url).map_err(|error| {
-        CommandError::unavailable(format!("the database cannot be used: {error}"))
+    let names = actix_rt::System::new().block_on(async move {
+        let mut signals = Signals::listen().map_err(CommandError::unavailable)?;
+        let migrate =
+            move || storage::migrate(&url).map_err(|error| storage::unusable(&url, &error));
+        let migrated = unless_stopped(&mut signals, migrate).await?;
+        migrated.map_err(|unusable| {
+            CommandError::unavailable(format!("the database cannot be used: {unusable}"))
+        })
     })?;
     for name in &names {
-        println!("ran {name}");
+        print_line(format_args!("ran {name}"));
     }
-    println!("{} migrations run; the schema is up to date", names.len());
+    print_line(format_args!(
+        "{} migrations run; the schema is up to date",
+        names.len()
+    ));
     Ok(())
+}
+
+/// Prints what is right and what is wrong.
+fn examine(options: &DoctorOptions) -> ! {
+    let unknown = config::unknown_keys(env::vars_os());
+    let report = actix_rt::System::new().block_on(doctor::examine(options, unknown));
+    print(report.text(options.asked.json));
+    let code = u8::from(report.is_wrong());
+    // A thread may still wait for a database that does not answer.
+    leave(code)
 }
 
 fn check_config(options: &Options) -> Result<(), CommandError> {
     let values = Config::effective(options).map_err(CommandError::usage)?;
-    let mut heading = "";
-    for line in values {
-        if line.heading != heading {
-            let gap = if heading.is_empty() { "" } else { "\n" };
-            println!("{gap}{}", line.heading);
-            heading = line.heading;
-        }
-        println!(
-            "  {:<42} {:<12} {}",
-            line.key,
-            line.source.to_string(),
-            line.value
-        );
-    }
+    print(config::table(&values));
     Ok(())
 }
 
@@ -432,6 +492,6 @@ fn revoke(options: &RevokeOptions) -> Result<(), CommandError> {
     let listed = actix_rt::System::new()
         .block_on(revoke::run(options, &secret))
         .map_err(CommandError::unavailable)?;
-    print!("{listed}");
+    print(listed);
     Ok(())
 }

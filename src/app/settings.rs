@@ -1,18 +1,22 @@
 //! Turns the sections of the configuration into the settings of each part.
 
-use secrecy::ExposeSecret;
+use std::sync::Arc;
+
+use actix_rt::task::spawn_blocking;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     config::{
         Config, DatabaseConfig, HttpConfig, IssuerConfig, MemoryConfig, ProofConfig,
         RequestStateConfig, SessionConfig, Verification,
     },
-    domain::journal::{JournalError, Quota},
+    domain::journal::Quota,
     journal::{
-        AddRevocation, JournalHandle, JournalMessage, JournalSettings, ListRevocations, Ping,
+        AddRevocation, JournalHandle, JournalMessage, JournalSettings, ListRevocations,
         ReadRevocationChanges, RemoveRevocation, SchemaCheck, UseRequestState,
     },
     scopes,
+    storage::Probe,
 };
 use mcp_protocol::server_info::ServerInfo;
 use mcp_server::{
@@ -70,6 +74,7 @@ pub(super) fn server(config: Config) -> Server {
         allowed_origins,
         allowed_hosts,
         loopback_origins,
+        asks_issuers,
         trusted_proxies,
         limits,
         baseline,
@@ -92,6 +97,7 @@ pub(super) fn server(config: Config) -> Server {
         .allowed_hosts(allowed_hosts)
         .allowed_origins(allowed_origins)
         .loopback_origins(loopback_origins)
+        .ask_issuers_at_start(asks_issuers)
         .rate_limits(RateLimits {
             trusted_proxies,
             unknown_tokens: limits.unknown_tokens,
@@ -154,8 +160,8 @@ pub(super) fn server(config: Config) -> Server {
     server
 }
 
-/// The open files that the journal needs: a connection to PostgreSQL for each actor, one for the bus, and one that a
-/// check of its health or a migration may open besides.
+/// The open files that the journal needs: a connection to PostgreSQL for each actor, one for the bus, that of the
+/// check of its health, and what a migration may open besides.
 fn open_files(database: &DatabaseConfig) -> usize {
     usize::try_from(database.pool.get()).unwrap_or(usize::MAX) + 5
 }
@@ -172,7 +178,8 @@ fn memory_limits(memory: MemoryConfig) -> MemoryLimits {
     }
 }
 
-fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
+/// The settings of an authorization server.
+pub(crate) fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
     let jwt = |algorithms, introspected| {
         Some(JwtSettings {
             algorithms,
@@ -245,19 +252,27 @@ pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> J
     }
 }
 
-/// Checks whether the journal answers.
-pub(super) fn journal_health(journal: &JournalHandle) -> HealthCheck {
-    let journal = journal.clone();
+/// Checks whether the database answers, on a connection of its own: users' work, however much there is, does not make
+/// the server look broken. That the journal is at its capacity is reported, and the server stays ready.
+pub(super) fn journal_health(journal: &JournalHandle, database_url: SecretString) -> HealthCheck {
+    let (journal, probe) = (journal.clone(), Arc::new(Probe::new(database_url)));
     HealthCheck {
         name: "journal",
         check: Box::new(move || {
-            let journal = journal.clone();
+            let (journal, probe) = (journal.clone(), Arc::clone(&probe));
             Box::pin(async move {
-                match journal.ask(Ping).await {
-                    Ok(()) => PartHealth::Ok,
-                    Err(JournalError::Busy) => PartHealth::Busy,
-                    Err(error) => {
-                        log::debug!("the journal is not ready: {error}");
+                if !journal.schema_is_known_good() {
+                    return PartHealth::Unavailable;
+                }
+                match spawn_blocking(move || probe.check()).await {
+                    Ok(Ok(())) if journal.under_way() >= journal.places() => PartHealth::Busy,
+                    Ok(Ok(())) => PartHealth::Ok,
+                    Ok(Err(error)) => {
+                        log::debug!("the journal is not ready: {}", error.with_cause());
+                        PartHealth::Unavailable
+                    }
+                    Err(_) => {
+                        log::error!("the check of the database panicked");
                         PartHealth::Unavailable
                     }
                 }

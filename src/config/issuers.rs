@@ -186,6 +186,10 @@ fn check_secret(
         {
             Err("must be a token without spaces, on one line".to_owned())
         }
+        // A secret has visible ASCII and spaces (RFC 6749, Appendix A.2).
+        _ if text.contains(char::is_control) => {
+            Err("must not have a line break or another control character".to_owned())
+        }
         _ => Ok(()),
     }
 }

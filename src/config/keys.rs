@@ -21,13 +21,14 @@ use super::{
 };
 use mcp_server::{audit::AddressDetail, tls::Identity};
 use resource_server::{
-    address_range::AddressRange,
-    issuer::ClientAuthenticationMethod,
-    url::{IssuerUrl, PlainHttpHosts, PublicUrl},
+    address_range::AddressRange, issuer::ClientAuthenticationMethod, url::PlainHttpHosts,
 };
 
 /// An hour, in seconds.
 const HOUR: u64 = 3_600;
+
+/// A year, in seconds.
+const YEAR: u64 = 366 * 24 * HOUR;
 
 /// The highest number of anything that is counted.
 const MOST: u32 = 1_000_000;
@@ -41,7 +42,7 @@ keys! {
             /// URL under which clients reach the server. The protected resource is this URL plus /mcp. Must be
             /// https, except on a loopback host.
             public_url: Key::new("EPICME_PUBLIC_URL", "URL").default("http://127.0.0.1:8787")
-                => Text(str::parse::<PublicUrl>);
+                => Text(rules::public_url);
 
             /// Number of threads that serve HTTP. Default: one per processor core.
             workers: Key::new("EPICME_WORKERS", "N")
@@ -49,7 +50,7 @@ keys! {
 
             /// Hosts (host or host:port) that the server answers to in addition to the public URL's, separated
             /// by spaces.
-            allowed_hosts: Key::new("EPICME_ALLOWED_HOSTS", "HOSTS").default("") => List(rules::any_text);
+            allowed_hosts: Key::new("EPICME_ALLOWED_HOSTS", "HOSTS").default("") => List(rules::host);
 
             /// Origins of web pages that may call /mcp from a browser in addition to the public URL's origin,
             /// separated by spaces.
@@ -105,6 +106,7 @@ keys! {
             memory: memory(reader),
             streams: streams(reader),
             loopback_origins: Some(false),
+            asks_issuers: Some(true),
         }
     }
 
@@ -159,7 +161,7 @@ keys! {
         AuthorizationServer {
             /// Issuer identifier of the authorization server, exactly as it writes it. Required, unless
             /// EPICME_ISSUERS_FILE is set.
-            url: Key::new("EPICME_ISSUER", "URL").member("issuer") => Text(str::parse::<IssuerUrl>);
+            url: Key::new("EPICME_ISSUER", "URL").member("issuer") => Text(rules::issuer);
 
             /// What the issuer's opaque tokens begin with, at most 20 prefixes. If there are several issuers,
             /// each needs this or jwt.
@@ -188,7 +190,7 @@ keys! {
 
             /// Time limit of one introspection, including a retry, up to 30s.
             timeout: Key::new("EPICME_INTROSPECTION_TIMEOUT", "DURATION").default("3s")
-                .member("introspection.timeout") => Time::POSITIVE.at_most(30);
+                .member("introspection.timeout") => Time::at_least(50).at_most(30);
         }
         TokenCache {
             /// How long a valid token is cached at most, up to 1h; it never outlives the token. A revoked token
@@ -231,7 +233,7 @@ keys! {
             /// Hosts of a private network whose metadata, introspection endpoint and key set may be reached by
             /// http, separated by spaces. Tokens and secrets are sent there without encryption.
             plain_http_hosts: Key::new("EPICME_PLAIN_HTTP_HOSTS", "HOSTS").default("")
-                => Items(PlainHttpHosts::read, |hosts: &PlainHttpHosts| hosts.names().to_vec());
+                => Items(rules::plain_http_hosts, |hosts: &PlainHttpHosts| hosts.names().to_vec());
 
             /// Private, loopback and link-local addresses, and ranges such as 10.0.0.0/8, at which endpoints that
             /// an issuer's metadata names may be, separated by spaces. Hosts that another key names may have
@@ -256,11 +258,11 @@ keys! {
             /// Client id of this server at the authorization server. Required, except with the method bearer
             /// or with EPICME_JWT=on.
             client_id: Key::new("EPICME_INTROSPECTION_CLIENT_ID", "ID").member("introspection.clientId")
-                => Optional(Text(rules::any_text), "(not set)");
+                => Optional(Text(rules::id), "(not set)");
 
             /// Key id (kid) of the private key at the authorization server, for private_key_jwt.
             key_id: Key::new("EPICME_INTROSPECTION_CLIENT_KEY_ID", "ID").member("introspection.clientKeyId")
-                => Optional(Text(rules::any_text), "(not set)");
+                => Optional(Text(rules::id), "(not set)");
 
             /// Client secret, private key (PKCS#8 in PEM) or bearer token, depending on the method. Required
             /// whenever the client id is. Its file is read again when it changes, and on SIGHUP.
@@ -361,11 +363,13 @@ keys! {
             per_user: Key::new("EPICME_SESSIONS_PER_USER", "N").default("200") => Count(MOST);
 
             /// How long a process keeps a legacy session without a request. Where EPICME_REQUEST_STATE_KEY is set, the
-            /// session goes on with its next request; otherwise it ends.
-            idle: Key::new("EPICME_SESSION_IDLE", "DURATION").default("30m") => Time::POSITIVE;
+            /// session goes on with its next request; otherwise it ends. Up to
+            /// a year.
+            idle: Key::new("EPICME_SESSION_IDLE", "DURATION").default("30m") => Time::at_least(1_000).at_most(YEAR);
 
-            /// How long a legacy session lives at most, in all processes.
-            lifetime: Key::new("EPICME_SESSION_LIFETIME", "DURATION").default("24h") => Time::POSITIVE;
+            /// How long a legacy session lives at most, in all processes, up to a year.
+            lifetime: Key::new("EPICME_SESSION_LIFETIME", "DURATION").default("24h")
+                => Time::at_least(1_000).at_most(YEAR);
         }
     }
 
@@ -413,7 +417,7 @@ keys! {
             /// Time limit of a shutdown after SIGTERM, up to 1h: streams end, requests are answered, accepted
             /// writes are done. What is unfinished then is abandoned, and the exit code is 75. Choose less than
             /// the grace period of your process manager.
-            timeout: Key::new("EPICME_DRAIN_TIMEOUT", "DURATION").default("25s") => Time::POSITIVE.at_most(HOUR);
+            timeout: Key::new("EPICME_DRAIN_TIMEOUT", "DURATION").default("25s") => Time::at_least(100).at_most(HOUR);
 
             /// First part of that time, during which the server still accepts requests while /readyz answers
             /// 503, so that a load balancer notices.

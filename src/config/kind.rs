@@ -237,11 +237,13 @@ impl Time {
         most: Duration::MAX,
     };
 
-    /// Any duration but 0s.
-    pub(super) const POSITIVE: Self = Self {
-        least: Duration::from_nanos(1),
-        ..Self::ANY
-    };
+    /// This many milliseconds, or more: what is shorter parses and cannot work.
+    pub(super) const fn at_least(milliseconds: u64) -> Self {
+        Self {
+            least: Duration::from_millis(milliseconds),
+            ..Self::ANY
+        }
+    }
 
     /// With this as the longest one.
     pub(super) const fn at_most(self, seconds: u64) -> Self {
@@ -256,7 +258,7 @@ impl Kind<Duration> for Time {
     fn parse(&self, raw: &Raw) -> Result<Duration, String> {
         let duration = duration(raw.text()?)?;
         if duration < self.least {
-            return Err("must be longer than 0s".to_owned());
+            return Err(format!("must be at least {}", shown(self.least)));
         }
         if duration > self.most {
             return Err(format!("must not be longer than {}", shown(self.most)));

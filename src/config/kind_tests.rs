@@ -40,9 +40,9 @@ fn a_duration_has_a_unit() {
 
 #[test]
 fn a_duration_stays_within_its_bounds() {
-    let kind = Time::POSITIVE.at_most(30);
+    let kind = Time::at_least(50).at_most(30);
     assert_eq!(read(&kind, "30s"), Ok(Duration::from_secs(30)));
-    assert_eq!(read(&kind, "0").unwrap_err(), "must be longer than 0s");
+    assert_eq!(read(&kind, "0").unwrap_err(), "must be at least 50ms");
     assert_eq!(
         read(&kind, "31s").unwrap_err(),
         "must not be longer than 30s"

@@ -23,16 +23,19 @@ mod reader;
 mod reference;
 mod rules;
 mod sections;
+mod spelling;
+mod unknown;
 mod warnings;
 
 pub use self::{
     errors::{ConfigErrors, Fault},
     options::{Options, Source},
     reader::EffectiveValue,
-    reference::reference,
+    reference::{reference, table},
     sections::{
         Config, ConnectionConfig, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig,
         LimitConfig, MemoryConfig, ONE_PROCESS, ProofConfig, RequestStateConfig, SealingKey,
         SessionConfig, StreamConfig, Verification,
     },
+    unknown::unknown_keys,
 };

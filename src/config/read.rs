@@ -1,21 +1,29 @@
 //! From options to a configuration, or to everything that is wrong with them: reads every group of the
 //! table, and holds the rules about several keys. Pure, except for the files that keys name.
 
+use std::net::SocketAddr;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     errors::ConfigErrors,
     issuers::issuers,
     key::{Heading, Key},
-    keys::{self, AUDIT, DRAIN, KEYS, REQUEST_STATE, SESSIONS, TLS},
+    keys::{self, AUDIT, DRAIN, HTTP, KEYS, REQUEST_STATE, SESSIONS, TLS},
+    kind::Text,
     options::Options,
     reader::{EffectiveValue, Reader},
-    sections::{AuditConfig, Config, DrainConfig, RequestStateConfig, SessionConfig},
+    rules,
+    sections::{
+        AuditConfig, Config, DrainConfig, HttpConfig, IssuerConfig, RequestStateConfig,
+        SessionConfig,
+    },
 };
 use mcp_server::{
     audit::AddressDetail,
     tls::{Identity, TlsFault},
 };
+use resource_server::url::PublicUrl;
 
 impl Config {
     /// Reads the options.
@@ -32,6 +40,21 @@ impl Config {
     /// The faults.
     pub fn database_url(options: &Options) -> Result<SecretString, ConfigErrors> {
         read_with(options, keys::database_url).map(|(database, _)| database.url)
+    }
+
+    /// Reads only what decides about tokens: the URL of the server, and the issuers.
+    ///
+    /// # Errors
+    /// The faults.
+    pub fn issuers_alone(
+        options: &Options,
+    ) -> Result<(PublicUrl, Vec<IssuerConfig>), ConfigErrors> {
+        let read = |reader: &mut Reader<'_>| {
+            let public_url = reader.read(&HTTP.public_url, Text(rules::public_url));
+            let issuers = issuers(reader);
+            Some((public_url?, issuers?))
+        };
+        read_with(options, read).map(|(read, _)| read)
     }
 
     /// What `serve` would run with, for `check-config`.
@@ -71,6 +94,9 @@ fn place(name: &str) -> Option<(Heading, usize)> {
 fn config(reader: &mut Reader<'_>) -> Option<Config> {
     let tls = tls(reader);
     let http = keys::http(reader, tls);
+    if let Some(http) = &http {
+        listeners(reader, http);
+    }
     let database = keys::database(reader);
     let issuers = issuers(reader);
     let sessions = sessions(reader);
@@ -142,6 +168,31 @@ fn request_state(reader: &mut Reader<'_>) -> Option<RequestStateConfig> {
         );
     }
     Some(keys)
+}
+
+/// Two listeners of one process cannot have one port of one address.
+fn listeners(reader: &mut Reader<'_>, http: &HttpConfig) {
+    let overlap = |one: SocketAddr, other: SocketAddr| {
+        one.port() != 0
+            && one.port() == other.port()
+            && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+    };
+    let admin = http.admin.filter(|_| http.revocation_secret.is_some());
+    let all = [
+        (&HTTP.bind, Some(http.bind)),
+        (&HTTP.metrics, http.metrics),
+        (&HTTP.admin, admin),
+    ];
+    for (at, (key, address)) in all.iter().enumerate() {
+        for (earlier, taken) in &all[..at] {
+            if let (Some(address), Some(taken)) = (address, taken)
+                && overlap(*address, *taken)
+            {
+                let rule = format!("needs another port than {} ({taken})", earlier.name);
+                reader.fault::<()>(key, rule);
+            }
+        }
+    }
 }
 
 fn drain(reader: &mut Reader<'_>) -> Option<DrainConfig> {

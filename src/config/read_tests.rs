@@ -289,3 +289,109 @@ proptest! {
         );
     }
 }
+
+#[test]
+fn what_parses_and_cannot_work_is_refused_with_the_right_spelling() {
+    for (key, value, right) in [
+        (
+            "EPICME_PUBLIC_URL",
+            "https://journal.example/mcp",
+            ": write https://journal.example",
+        ),
+        (
+            "EPICME_PUBLIC_URL",
+            "https://journal.example/a/mcp/",
+            ": write https://journal.example/a",
+        ),
+        (
+            "EPICME_ISSUER",
+            "https://issuer.example/t/.well-known/openid-configuration",
+            ": write https://issuer.example/t,",
+        ),
+        (
+            "EPICME_ALLOWED_HOSTS",
+            "journal.example https://other.example:8443/mcp",
+            ": write other.example:8443",
+        ),
+        (
+            "EPICME_ALLOWED_HOSTS",
+            "*.example",
+            "without a scheme, a path or a wildcard",
+        ),
+        (
+            "EPICME_ALLOWED_ORIGINS",
+            "https://App.example/page",
+            ": write https://app.example",
+        ),
+        ("EPICME_ALLOWED_ORIGINS", "*", "must be origins"),
+        (
+            "EPICME_PLAIN_HTTP_HOSTS",
+            "http://auth.internal:8080/",
+            ": write auth.internal",
+        ),
+        (
+            "EPICME_OTLP_ENDPOINT",
+            "http://127.0.0.1:4318/v1/traces",
+            ": write http://127.0.0.1:4318",
+        ),
+        (
+            "EPICME_METRICS_BIND",
+            "127.0.0.1:8787",
+            "needs another port than EPICME_BIND",
+        ),
+        (
+            "EPICME_METRICS_BIND",
+            "0.0.0.0:8787",
+            "needs another port than EPICME_BIND",
+        ),
+        ("EPICME_INTROSPECTION_CLIENT_ID", "epicme ", "white space"),
+        (
+            "EPICME_INTROSPECTION_CLIENT_SECRET",
+            "one\ntwo",
+            "line break",
+        ),
+        ("EPICME_INTROSPECTION_TIMEOUT", "1ns", "at least 50ms"),
+        ("EPICME_DRAIN_TIMEOUT", "1ms", "at least 100ms"),
+        ("EPICME_SESSION_IDLE", "1ms", "at least 1s"),
+        (
+            "EPICME_SESSION_LIFETIME",
+            "99999999999h",
+            "must not be longer than",
+        ),
+    ] {
+        let options = complete().with(key, value);
+        assert_eq!(faulty(&options), [key], "{value}");
+        let reason = reason(&options);
+        assert!(reason.contains(right), "{key}={value}: {reason}");
+    }
+    let apart = complete()
+        .with("EPICME_BIND", "127.0.0.1:9000")
+        .with("EPICME_METRICS_BIND", "127.0.0.2:9000");
+    assert_eq!(faulty(&apart), [""; 0]);
+}
+
+#[test]
+fn what_works_and_is_hardly_meant_is_warned_of() {
+    for (key, value, warning) in [
+        (
+            "EPICME_BIND",
+            "0.0.0.0:9000",
+            "clients are told http://127.0.0.1:8787",
+        ),
+        ("EPICME_TRUSTED_PROXIES", "0.0.0.0/0", "has every address"),
+        (
+            "EPICME_TRUSTED_PROXIES",
+            "10.0.0.0/8 ::/0",
+            "has every address",
+        ),
+    ] {
+        let warnings = Config::read(&complete().with(key, value))
+            .unwrap()
+            .warnings();
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(warning),
+            "{warnings:?}"
+        );
+    }
+    assert_eq!(Config::read(&complete()).unwrap().warnings(), [""; 0]);
+}

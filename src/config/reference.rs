@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{
     key::{Heading, Key, flag},
     keys::{KEYS, LOG, LOG_FORMAT},
+    reader::EffectiveValue,
 };
 
 /// The page, in Markdown.
@@ -14,7 +15,8 @@ pub fn reference() -> String {
         "# Configuration\n\n\
          The keys of `epicme serve`. Each is an environment variable and a flag; a flag wins. A secret can also be given in a file, \
          named by the same key with `_FILE` at its end (`--…-file`).\n\
-         Durations have a unit: `250ms`, `30s`, `5m`, `24h`. `epicme check-config` prints what is in effect and where it came from.\n\n\
+         Durations have a unit: `250ms`, `30s`, `5m`, `24h`. `epicme check-config` prints what is in effect and where it came from; `epicme doctor` finds out whether it works.\n\
+         A variable that begins with `EPICME_` and is no key is warned of at the start, with the nearest key.\n\n\
          `epicme config-keys > docs/CONFIGURATION.md` writes this page from the table in `src/config/keys.rs`.\n",
     );
     for heading in Heading::ALL {
@@ -43,6 +45,24 @@ pub fn reference() -> String {
         let _ = writeln!(page, "| {} | {same} |", code(member));
     }
     page
+}
+
+/// Effective values as lines for people, for `check-config`.
+#[must_use]
+pub fn table(values: &[EffectiveValue]) -> String {
+    let mut text = String::new();
+    let mut heading = "";
+    // Writing to a string does not fail.
+    for line in values {
+        if line.heading != heading {
+            let gap = if heading.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}{}", line.heading);
+            heading = line.heading;
+        }
+        let source = line.source.to_string();
+        let _ = writeln!(text, "  {:<42} {source:<12} {}", line.key, line.value);
+    }
+    text
 }
 
 fn row(key: &Key) -> String {

@@ -6,12 +6,15 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use url::Url;
 
-use super::sections::SealingKey;
-use crate::scopes::{self, JournalScopes};
+use super::{sections::SealingKey, spelling};
+use crate::{
+    scopes::{self, JournalScopes},
+    storage::DatabaseAddress,
+};
 use resource_server::{
     address_range::{AddressRange, NotARange},
     jose::keys::Algorithm,
-    url::{PlainHttpHosts, UrlFault, endpoint as endpoint_of},
+    url::{IssuerUrl, PlainHttpHosts, PublicUrl, UrlFault, endpoint as endpoint_of},
     validation::is_usable_name,
 };
 
@@ -35,8 +38,54 @@ pub(super) fn endpoint(text: &str, plain: &PlainHttpHosts) -> Result<Url, String
     })
 }
 
-pub(super) fn any_text(text: &str) -> Result<String, Infallible> {
-    Ok(text.to_owned())
+/// The base URL, to which the path of the endpoint is added.
+pub(super) fn public_url(text: &str) -> Result<PublicUrl, String> {
+    let url: PublicUrl = text.parse().map_err(|fault: UrlFault| fault.to_string())?;
+    let path = url.path();
+    for added in ["/mcp", "/.well-known/oauth-protected-resource"] {
+        if let Some(base) = path.strip_suffix(added) {
+            let right = format!("{}{base}", url.origin());
+            return Err(format!(
+                "must not end in {added}, which the server adds to it: write {right}"
+            ));
+        }
+    }
+    Ok(url)
+}
+
+/// An issuer identifier, and not the URL of its metadata.
+pub(super) fn issuer(text: &str) -> Result<IssuerUrl, String> {
+    let url: IssuerUrl = text.parse().map_err(|fault: UrlFault| fault.to_string())?;
+    match spelling::issuer_of_metadata(text) {
+        Some(right) => Err(format!(
+            "must be the issuer identifier and not the URL of its metadata: write {right}, if that is what the metadata \
+             has as issuer"
+        )),
+        None => Ok(url),
+    }
+}
+
+/// A host as clients send it in `Host`: a name or an address, and a port if it is not the usual one.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    if spelling::is_host(text) {
+        return Ok(text.to_owned());
+    }
+    let rule = "must be hosts such as journal.example or journal.example:8443, without a scheme, a path or a wildcard";
+    Err(spelling::with_right(rule, spelling::host(text)))
+}
+
+/// Hosts whose endpoints may be reached by http.
+pub(super) fn plain_http_hosts(names: Vec<String>) -> Result<PlainHttpHosts, String> {
+    let right = names.iter().find_map(|name| spelling::bare_host(name));
+    PlainHttpHosts::read(names).map_err(|fault| spelling::with_right(&fault.to_string(), right))
+}
+
+/// An id that one side chose and the other compares.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    let is_whole = text.trim() == text && !text.contains(char::is_control);
+    is_whole
+        .then(|| text.to_owned())
+        .ok_or("must have neither white space at its ends nor a line break")
 }
 
 pub(super) fn client_id(text: &str) -> Result<String, &'static str> {
@@ -50,11 +99,13 @@ pub(super) fn any_secret(secret: SecretString) -> Result<SecretString, Infallibl
 }
 
 /// An origin as a browser writes it (RFC 6454 §6.2), because it is compared to the letter.
-pub(super) fn origin(text: &str) -> Result<String, &'static str> {
-    Url::parse(text)
-        .is_ok_and(|url| url.origin().ascii_serialization() == text)
-        .then(|| text.to_owned())
-        .ok_or("must be origins such as https://app.example or http://localhost:6274, in lower case, without a path")
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let right = spelling::origin(text);
+    if right.as_deref() == Some(text) {
+        return Ok(text.to_owned());
+    }
+    let rule = "must be origins such as https://app.example or http://localhost:6274, in lower case, without a path";
+    Err(spelling::with_right(rule, right))
 }
 
 pub(super) fn range(text: &str) -> Result<AddressRange, NotARange> {
@@ -72,7 +123,13 @@ pub(super) fn scopes(text: &str) -> Result<JournalScopes, String> {
         .map_err(|_| format!("must be one or more of {}", declared.list(declared.all())))
 }
 
-pub(super) fn collector(text: &str) -> Result<Url, &'static str> {
+pub(super) fn collector(text: &str) -> Result<Url, String> {
+    const ADDED: &str = "/v1/traces";
+    if let Some(right) = text.trim_end_matches('/').strip_suffix(ADDED) {
+        return Err(format!(
+            "must not end in {ADDED}, which is added to it: write {right}"
+        ));
+    }
     Url::parse(text)
         .ok()
         .filter(|url| {
@@ -82,20 +139,14 @@ pub(super) fn collector(text: &str) -> Result<Url, &'static str> {
                 && url.username().is_empty()
                 && url.password().is_none()
         })
-        .ok_or("must be an http or https URL without a query, such as http://127.0.0.1:4318")
+        .ok_or_else(|| {
+            "must be an http or https URL without a query, such as http://127.0.0.1:4318".to_owned()
+        })
 }
 
-/// Rejects what cannot be a database URL at all; libpq checks the rest.
+/// What libpq reads as it was meant.
 pub(super) fn database_url(url: SecretString) -> Result<SecretString, &'static str> {
-    let text = url.expose_secret();
-    if text.is_empty() {
-        return Err("must not be empty");
-    }
-    let is_address =
-        text.starts_with("postgresql://") || text.starts_with("postgres://") || text.contains('=');
-    is_address
-        .then_some(url)
-        .ok_or("must be a libpq URL, such as postgresql://epicme@db.internal/epicme")
+    DatabaseAddress::read(url.expose_secret()).map(|_| url)
 }
 
 pub(super) fn revocation_secret(secret: SecretString) -> Result<SecretString, &'static str> {

@@ -82,6 +82,9 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<String>,
     /// Whether pages served by this machine may use `/mcp` from a browser. For `epicme dev` only.
     pub loopback_origins: bool,
+    /// Whether every issuer is asked at the start, and the server is not ready before it has answered. No key turns
+    /// this off; tests do, which count what an issuer is asked.
+    pub asks_issuers: bool,
     /// Proxies whose `Forwarded` and `X-Forwarded-For` are trusted.
     pub trusted_proxies: Vec<AddressRange>,
     /// Rate limits.

@@ -1,6 +1,11 @@
 //! Warnings about valid but risky configurations, logged at start.
 
-use super::sections::Config;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{keys::HTTP, sections::Config};
+
+/// The port of the default public URL.
+const DEFAULT_PORT: u16 = 8787;
 
 impl Config {
     /// What an operator should know about a configuration that is valid.
@@ -27,6 +32,24 @@ impl Config {
                 "the listener uses TLS, but EPICME_PUBLIC_URL ({}) begins with http: clients that use that URL cannot connect",
                 self.http.public_url
             ));
+        }
+        let default = HTTP.public_url.default;
+        let is_default = default == Some(self.http.public_url.to_string().as_str());
+        if is_default && ![0, DEFAULT_PORT].contains(&self.http.bind.port()) {
+            warnings.push(format!(
+                "clients are told {} (EPICME_PUBLIC_URL), and the server listens on {} (EPICME_BIND); if nothing in between leads from one to the other, set EPICME_PUBLIC_URL to the URL under which clients reach the server",
+                self.http.public_url, self.http.bind
+            ));
+        }
+        let of_all = |address: IpAddr| {
+            let mut ranges = self.http.trusted_proxies.iter();
+            ranges.any(|range| range.contains(address))
+        };
+        if of_all(Ipv4Addr::UNSPECIFIED.into()) || of_all(Ipv6Addr::UNSPECIFIED.into()) {
+            warnings.push(
+                "EPICME_TRUSTED_PROXIES has every address: any client can name any address as its own, which turns off the limits by address"
+                    .to_owned(),
+            );
         }
         match (self.http.admin, &self.http.revocation_secret) {
             (None, Some(_)) => warnings.push(

@@ -1,18 +1,23 @@
 //! Starts everything on one machine, and stops it in reverse order.
 
 use std::{
+    future::{Future, pending},
     io,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    pin::pin,
     process,
     time::Duration,
 };
 
+use actix_rt::{task::spawn_blocking, time::sleep};
 use clap::Args;
 use derive_more::{Display, Error, From};
+use futures_util::future::{Either, select};
 use mock_auth::{IntrospectionClient, MockAuth, Scope, Settings, TokenGrant, demo_users};
-use private_postgres::{Cluster, ClusterError, ClusterOptions};
+use private_postgres::{Cancel, Cluster, ClusterError, ClusterOptions};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
@@ -32,6 +37,9 @@ const DATABASE: &str = "epicme";
 
 /// How long the token of the banner's curl line lives.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 3_600);
+
+/// How often it is checked whether PostgreSQL still runs.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The options of `epicme dev`; all of them are optional.
 #[derive(Args, Clone, Debug)]
@@ -78,9 +86,9 @@ pub enum DevError {
     /// The private PostgreSQL.
     #[display("{}", cluster_error(_0))]
     Cluster(ClusterError),
-    /// The schema.
+    /// The database, or its schema.
     #[display("the database cannot be used: {_0}")]
-    Storage(storage::StorageError),
+    Database(storage::Unusable),
     /// A port that is taken, most likely.
     #[display(
         "cannot listen on {address}: {source}. Is another `epicme dev` running? {flag} takes another address"
@@ -103,6 +111,21 @@ pub enum DevError {
     /// The shutdown timed out.
     #[display("{_0}")]
     Drain(DrainOverdue),
+    /// It was stopped before everything ran; nothing of it runs any more.
+    #[display("stopped during the start")]
+    Stopped,
+    /// A step of the start panicked.
+    #[display("the start failed unexpectedly")]
+    Died,
+    /// PostgreSQL ended, and nobody here told it to.
+    #[display(
+        "PostgreSQL ended unexpectedly (was it killed?). The journal is kept {}; start `epicme dev` again", 
+        if *is_kept { "up to its last acknowledged entry" } else { "nowhere" }
+    )]
+    DatabaseEnded {
+        /// Whether the data is still there.
+        is_kept: bool,
+    },
     /// Another error of the operating system.
     #[display("{_0}")]
     Io(io::Error),
@@ -133,6 +156,40 @@ pub struct Dev {
     kept: Kept,
 }
 
+/// What a step of the start that waits looks at, to give up when the start is stopped.
+#[derive(Clone)]
+struct Stopping {
+    cancel: Cancel,
+    is_told: watch::Sender<bool>,
+}
+
+impl Stopping {
+    fn new() -> Self {
+        Self {
+            cancel: Cancel::default(),
+            is_told: watch::Sender::new(false),
+        }
+    }
+
+    fn tell(&self) {
+        self.cancel.cancel();
+        self.is_told.send_replace(true);
+    }
+
+    /// Waits for a step, unless the start is stopped: then what blocks is abandoned.
+    async fn unless<T, E: Into<DevError>>(
+        &self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, DevError> {
+        let mut is_told = self.is_told.subscribe();
+        let told = pin!(is_told.wait_for(|is_told| *is_told));
+        match select(told, pin!(step)).await {
+            Either::Left(_) => Err(DevError::Stopped),
+            Either::Right((outcome, _)) => outcome.map_err(Into::into),
+        }
+    }
+}
+
 impl Dev {
     /// Starts PostgreSQL, the mock authorization server and EpicMe, and writes the demo journals
     /// if there are none. Needs an actix `System`.
@@ -140,6 +197,32 @@ impl Dev {
     /// # Errors
     /// See [`DevError`]; each says what to do.
     pub async fn start(options: DevOptions) -> Result<Self, DevError> {
+        Self::start_unless(options, pending()).await
+    }
+
+    /// Starts everything, unless `stop` completes before that is done. Then what was started is stopped in order.
+    ///
+    /// # Errors
+    /// [`DevError::Stopped`], and those of [`Dev::start`].
+    pub async fn start_unless(
+        options: DevOptions,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Self, DevError> {
+        let stopping = Stopping::new();
+        let started = pin!(Self::start_with(options, stopping.clone()));
+        match select(started, pin!(stop)).await {
+            Either::Left((started, _)) => started,
+            Either::Right(((), started)) => {
+                stopping.tell();
+                if let Ok(dev) = started.await {
+                    dev.stop().await?;
+                }
+                Err(DevError::Stopped)
+            }
+        }
+    }
+
+    async fn start_with(options: DevOptions, stopping: Stopping) -> Result<Self, DevError> {
         // Ports first, so that a second instance fails before it changes anything.
         let listener = listen(options.bind, "--bind")?;
         let address = listener.local_addr()?;
@@ -148,14 +231,20 @@ impl Dev {
         let (cluster, database_url) = match options.database_url {
             Some(url) => (None, url),
             None => {
-                let cluster =
-                    Cluster::start(cluster_options(&options.directory, options.ephemeral))?;
-                cluster.create_database(DATABASE)?;
+                let cluster = cluster_options(&options.directory, options.ephemeral);
+                let cancel = stopping.cancel.clone();
+                let cluster = spawn_blocking(move || {
+                    let cluster = Cluster::start_unless(cluster, &cancel)?;
+                    cluster.create_database(DATABASE)?;
+                    Ok::<_, ClusterError>(cluster)
+                });
+                // Not abandoned: it ends soon, and nothing is left when it has.
+                let cluster = cluster.await.map_err(|_| DevError::Died)??;
                 let url = cluster.url(DATABASE);
                 (Some(cluster), url)
             }
         };
-        storage::migrate(&database_url)?;
+        stopping.unless(migrate(&database_url)).await?;
 
         let secret = SecretString::from(Uuid::new_v4().to_string());
         let mock_auth = MockAuth::start(Settings {
@@ -180,10 +269,12 @@ impl Dev {
 
         let config = config(address, mock_auth.issuer(), &secret, &database_url)?;
         let app = App::start(config, listener, Clock::system())?;
-        demo::write(app.journal(), mock_auth.issuer(), &demo_users()).await?;
+        let users = demo_users();
+        let demo = demo::write(app.journal(), mock_auth.issuer(), &users);
+        stopping.unless(demo).await?;
 
         let token = mock_auth.issue_token(TokenGrant {
-            subject: demo_users()[0].subject.clone(),
+            subject: users[0].subject.clone(),
             client_id: "epicme-dev".to_owned(),
             scopes: scopes::declared().list(scopes::declared().all()),
             audience: vec![mcp_url.clone()],
@@ -204,6 +295,20 @@ impl Dev {
             token,
             kept,
         })
+    }
+
+    /// Waits until PostgreSQL has ended although nobody here told it to. Pending for ever with a database of your
+    /// own, which may come back by itself.
+    pub async fn database_ended(&self) -> DevError {
+        let Some(cluster) = &self.cluster else {
+            return pending().await;
+        };
+        while !cluster.has_ended() {
+            sleep(LOOK).await;
+        }
+        DevError::DatabaseEnded {
+            is_kept: !matches!(self.kept, Kept::Nowhere),
+        }
     }
 
     /// What to do next.
@@ -245,6 +350,17 @@ impl Dev {
         }
         Ok(())
     }
+}
+
+/// Runs the migrations. The first statements of a database that is slow or away are what a start waits for most.
+async fn migrate(database_url: &SecretString) -> Result<(), DevError> {
+    let url = database_url.clone();
+    let migrated = spawn_blocking(move || {
+        let migrated = storage::migrate(&url);
+        migrated.map_err(|error| storage::unusable(&url, &error))
+    });
+    migrated.await.map_err(|_| DevError::Died)??;
+    Ok(())
 }
 
 /// A path as a person in the current directory would write it.
@@ -290,5 +406,7 @@ fn config(
     let options = Options::for_one_machine(address, issuer, secret, database_url);
     let mut config = Config::read(&options)?;
     config.http.loopback_origins = true;
+    // It runs in this process, with settings that were generated together with these.
+    config.http.asks_issuers = false;
     Ok(config)
 }

@@ -148,6 +148,12 @@ impl JournalHandle {
         self.0.schema.is_behind().await
     }
 
+    /// Whether the schema has been checked. Until then no message is admitted.
+    #[must_use]
+    pub fn schema_is_known_good(&self) -> bool {
+        self.0.schema.is_known_good()
+    }
+
     /// How many messages wait or are being executed.
     #[must_use]
     pub fn under_way(&self) -> usize {

@@ -65,8 +65,8 @@ impl Schema {
 pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString, migrate: bool) {
     let mut last_reason = String::new();
     loop {
-        let url = url.clone();
-        let checked = spawn_blocking(move || check(&url, migrate)).await;
+        let asked = url.clone();
+        let checked = spawn_blocking(move || check(&asked, migrate)).await;
         let Some(schema) = schema.upgrade() else {
             return;
         };
@@ -82,7 +82,7 @@ pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString
             }
             Ok(Err(error)) => {
                 // Logged again only when the reason changes: an outage may be long.
-                let reason = error.with_cause();
+                let reason = storage::unusable(&url, &error).to_string();
                 if reason != last_reason {
                     log::warn!("waiting for the database: {reason}");
                     last_reason = reason;

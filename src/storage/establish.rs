@@ -57,13 +57,42 @@ impl Unreachable {
 impl From<ConnectionError> for Unreachable {
     fn from(error: ConnectionError) -> Self {
         let reason = error.to_string();
-        let quotes_the_url = reason.contains("://") || reason.contains("connection info string");
+        let quotes_the_url = reason.contains("://")
+            || reason.contains("connection info string")
+            || reason.contains("percent-encoded");
+        let is_about_the_server = matches!(error, ConnectionError::CouldntSetupConfiguration(_))
+            || ABOUT_THE_SERVER
+                .iter()
+                .any(|begin| reason.starts_with(begin));
         if quotes_the_url {
             Self::because(UNPARSABLE)
-        } else {
+        } else if is_about_the_server {
             Self { reason }
+        } else {
+            Self::because(without_quotations(&reason))
         }
     }
+}
+
+/// How libpq's errors begin that quote hosts, users and databases, and nothing that may be a secret.
+const ABOUT_THE_SERVER: [&str; 3] = [
+    "connection to server",
+    "could not translate host name",
+    "could not look up",
+];
+
+/// Other errors may quote any part of the URL: `invalid integer value "…" for connection option "port"`.
+fn without_quotations(reason: &str) -> String {
+    let mut parts = reason.split('"');
+    let mut said = parts.next().unwrap_or_default().to_owned();
+    for (at, part) in parts.enumerate() {
+        if at % 2 == 0 {
+            said.push_str("\"…\"");
+        } else {
+            said.push_str(part);
+        }
+    }
+    said
 }
 
 impl From<Unreachable> for StorageError {
@@ -134,6 +163,25 @@ mod tests {
                 ALL.replace("keepalives_idle=10&", "").replace('&', " ")
             )
         );
+    }
+
+    #[test]
+    fn an_error_of_a_url_quotes_nothing_of_it() {
+        for url in [
+            "postgres://ann:zq5%zz@db/epicme",
+            "postgres://ann:zq5/zq6@db/epicme",
+            "postgres://[zq5/epicme",
+            "host=db password='zq5",
+            "postgres://db/epicme?zq5=1",
+            "postgres://db/epicme?sslmode=zq5",
+            "postgres://db/epicme?gssencmode=zq5",
+        ] {
+            let error = establish(&url.into())
+                .err()
+                .expect("it is wrong")
+                .to_string();
+            assert!(!error.contains("zq"), "{url}: {error}");
+        }
     }
 
     #[test]

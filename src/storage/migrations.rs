@@ -42,7 +42,12 @@ pub fn migrate(database_url: &SecretString) -> Result<Vec<String>, StorageError>
 /// # Errors
 /// `Unavailable` if the database cannot be reached, `Corrupt` if the query fails.
 pub fn pending_migrations(database_url: &SecretString) -> Result<Vec<String>, StorageError> {
-    let run = versions(&mut connect(database_url)?)?;
+    pending_on(&mut connect(database_url)?)
+}
+
+/// The same on a connection.
+pub(super) fn pending_on(connection: &mut PgConnection) -> Result<Vec<String>, StorageError> {
+    let run = versions(connection)?;
     let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS
         .migrations()
         .map_err(|source| refused(&*source))?;

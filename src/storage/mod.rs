@@ -1,6 +1,6 @@
 //! *Purpose:* everything that talks to PostgreSQL: queries, private row types, the pool, the migrations.
 //!
-//! *Used by:* `journal` for queries; `main`, `app` and `dev` for migrations.
+//! *Used by:* `journal` for queries; `app` and `dev` for migrations; `config` for the form of the database's URL; `doctor`.
 //!
 //! *Invariants:* every query function takes the user's id and has it in every `WHERE`. There are four
 //! exceptions: `housekeeping.rs` deletes expired rows of all users and returns none; activity and batches of
@@ -12,6 +12,7 @@
 //! does the work of several, and use Diesel's statement cache.
 
 pub mod activity;
+mod address;
 mod cancel;
 pub mod entries;
 pub mod entry_batches;
@@ -24,10 +25,13 @@ mod establish;
 pub mod exports;
 pub mod housekeeping;
 mod idempotency;
+mod inspection;
 mod migrations;
 mod notifications;
 mod pool;
+mod probe;
 pub mod quota;
+mod reason;
 pub mod request_states;
 pub mod revocations;
 mod schema;
@@ -39,11 +43,15 @@ pub mod tags;
 mod text_query;
 mod time;
 
+pub use address::DatabaseAddress;
 pub use cancel::{Backend, Canceller};
 pub use error::{Constraint, Missing, StorageError};
+pub use inspection::{Inspection, Pooling, Server, inspect};
 pub use migrations::{migrate, pending_migrations, revert_all_migrations};
 pub use notifications::{LONGEST as NOTIFICATION_LONGEST, Notifications};
 pub use pool::{Lease, Pool, PoolSettings, ping};
+pub use probe::Probe;
+pub use reason::{Unusable, unusable};
 
 /// A connection to PostgreSQL, as every query function borrows it.
 pub type Connection = diesel::PgConnection;

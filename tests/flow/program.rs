@@ -300,3 +300,102 @@ async fn a_kept_journal_is_there_after_a_restart_and_belongs_to_one_program() {
     assert_eq!(again.interrupt().code(), Some(0));
     assert!(Path::new(directory.path()).exists());
 }
+
+/// A program that was started, and has said nothing yet.
+fn spawned(arguments: &[&str]) -> Child {
+    epicme(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn signal(id: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &id.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// Waits for its end.
+fn ends(mut child: Child) -> ExitStatus {
+    let began = std::time::Instant::now();
+    while began.elapsed() < ENDING {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    panic!("it does not end within seconds");
+}
+
+#[actix_rt::test]
+async fn a_signal_during_the_start_leaves_nothing() {
+    if !has("ps") {
+        return;
+    }
+    let free = "127.0.0.1:0";
+    for (name, moment) in [("INT", "initdb"), ("TERM", "initdb"), ("TERM", "postgres")] {
+        let child = spawned(&["--ephemeral", "--bind", free, "--auth-bind", free]);
+        let directory = std::env::temp_dir().join(format!("epicme-{}", child.id()));
+        let text = directory.to_str().unwrap().to_owned();
+        let began = std::time::Instant::now();
+        let runs = |program: &str| {
+            let processes = processes_with(&text);
+            processes.iter().any(|process| process.contains(program))
+        };
+        while !runs(moment) {
+            assert!(began.elapsed() < TIMEOUT, "{moment} does not run");
+        }
+        signal(child.id(), name);
+        let status = ends(child);
+        assert_eq!(status.code(), Some(0), "{name} {moment}: {status}");
+        assert_eq!(
+            processes_with(&text),
+            Vec::<String>::new(),
+            "{name} {moment}"
+        );
+        assert!(!directory.exists(), "{text} is left behind");
+    }
+}
+
+#[actix_rt::test]
+async fn a_database_that_never_answers_does_not_hold_up_the_end() {
+    let imposter = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!(
+        "postgres://ann@{}/epicme?connect_timeout=600",
+        imposter.local_addr().unwrap()
+    );
+    let free = "127.0.0.1:0";
+    let child = spawned(&["--database-url", &url, "--bind", free, "--auth-bind", free]);
+    let _connection = imposter.accept().unwrap();
+    signal(child.id(), "INT");
+    assert_eq!(ends(child).code(), Some(0));
+}
+
+#[actix_rt::test]
+async fn a_postgresql_that_is_killed_ends_it_with_a_sentence() {
+    let directory = Directory::new("flow-killed");
+    let free = "127.0.0.1:0";
+    let arguments = [
+        "--directory",
+        directory.path(),
+        "--bind",
+        free,
+        "--auth-bind",
+        free,
+    ];
+    let mut child = epicme(&arguments).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let kept = lines.find(|line| line.as_ref().unwrap().contains("The journal is kept"));
+    let kept = kept.unwrap().unwrap();
+    let (_, place) = kept.split_once("kept   in ").unwrap();
+    let pid = fs::read_to_string(Path::new(place.trim()).join("data/postmaster.pid")).unwrap();
+    signal(pid.lines().next().unwrap().parse().unwrap(), "KILL");
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&stderr).into_owned();
+    assert_eq!(status.code(), Some(70), "{said}");
+    assert!(said.contains("PostgreSQL ended unexpectedly"), "{said}");
+    assert!(said.contains("start `epicme dev` again"), "{said}");
+}

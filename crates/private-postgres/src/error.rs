@@ -71,6 +71,9 @@ pub enum ClusterError {
         /// The last lines of its log.
         said: String,
     },
+    /// [`Cancel::cancel`](crate::Cancel::cancel) was called during the start. Nothing of it runs any more.
+    #[display("the start was cancelled")]
+    Cancelled,
     /// The server did not end in time.
     #[display("PostgreSQL did not stop in time")]
     Stop,

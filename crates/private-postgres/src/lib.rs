@@ -11,6 +11,7 @@
 //! directories and who may use them).
 
 mod binaries;
+mod cancel;
 mod error;
 mod place;
 mod psql;
@@ -36,6 +37,7 @@ use self::{
     user::RunAs,
 };
 
+pub use cancel::Cancel;
 pub use error::ClusterError;
 
 /// Where a cluster is kept, and for how long.
@@ -61,6 +63,7 @@ const MAINTENANCE_DATABASE: &str = "postgres";
 #[derive(Debug)]
 pub struct Cluster {
     server: Server,
+    major: u32,
     psql: Psql,
     directory: PathBuf,
     socket_directory: PathBuf,
@@ -73,11 +76,41 @@ impl Cluster {
     /// # Errors
     /// See [`ClusterError`]; each says what to do.
     pub fn start(options: ClusterOptions) -> Result<Self, ClusterError> {
+        Self::start_unless(options, &Cancel::default())
+    }
+
+    /// Like [`start`](Self::start), but can be given up from another thread. Then no process runs when it returns, and
+    /// nothing is left of a cluster that was being created.
+    ///
+    /// # Errors
+    /// See [`ClusterError`]; each says what to do.
+    pub fn start_unless(options: ClusterOptions, cancel: &Cancel) -> Result<Self, ClusterError> {
         let began = Instant::now();
         let wanted = std::path::absolute(&options.directory)
             .map_err(ClusterError::io("find", &options.directory))?;
         let run_as = RunAs::for_directory(&wanted)?;
-        let place = Place::prepare(&wanted, options.name, &run_as)?;
+        let place = Place::prepare(&wanted, options.name, &run_as, cancel)?;
+        let started = Self::start_in(&place, run_as, &options, cancel);
+        match &started {
+            Ok(cluster) => log::info!(
+                "PostgreSQL {} runs in {} after {} ms",
+                cluster.major,
+                place.directory.display(),
+                began.elapsed().as_millis()
+            ),
+            Err(_) if !options.durable => place.remove(),
+            Err(_) => {}
+        }
+        started
+    }
+
+    fn start_in(
+        place: &Place,
+        run_as: RunAs,
+        options: &ClusterOptions,
+        cancel: &Cancel,
+    ) -> Result<Self, ClusterError> {
+        cancel.check()?;
         let binaries = Binaries::find(&run_as, place.data_version()?, &place.data)?;
         if !place.data.exists() {
             log::info!(
@@ -85,7 +118,7 @@ impl Cluster {
                 binaries.major,
                 place.directory.display()
             );
-            initialise(&binaries, &run_as, &place, &options)?;
+            initialise(&binaries, &run_as, place, options, cancel)?;
         }
         place.forget_dead_server()?;
         let tuning = if options.durable {
@@ -93,20 +126,21 @@ impl Cluster {
         } else {
             Tuning::ThrowAway
         };
-        let server = Server::start(&binaries, &run_as, &place, tuning)?;
-        log::info!(
-            "PostgreSQL {} runs in {} after {} ms",
-            binaries.major,
-            place.directory.display(),
-            began.elapsed().as_millis()
-        );
+        let server = Server::start(&binaries, &run_as, place, tuning, cancel)?;
         Ok(Self {
             server,
+            major: binaries.major,
             psql: Psql::new(binaries, run_as, &place.socket_directory, options.name),
-            directory: place.directory,
-            socket_directory: place.socket_directory,
+            directory: place.directory.clone(),
+            socket_directory: place.socket_directory.clone(),
             superuser: options.name,
         })
+    }
+
+    /// Whether the server has ended by itself, or was ended by somebody else. It is not started again.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.server.has_ended()
     }
 
     /// The directory in which the cluster is kept, which may differ from the one in the options.
@@ -193,22 +227,40 @@ fn initialise(
     run_as: &RunAs,
     place: &Place,
     options: &ClusterOptions,
+    cancel: &Cancel,
 ) -> Result<(), ClusterError> {
     let unfinished = place.directory.join("data.unfinished");
+    let initialised = initialise_in(&unfinished, binaries, run_as, options, cancel);
+    if let Ok(()) = initialised {
+        return fs::rename(&unfinished, &place.data)
+            .map_err(ClusterError::io("rename", &unfinished));
+    }
+    // The first error is the one that counts.
+    let _ = fs::remove_dir_all(&unfinished);
+    initialised
+}
+
+fn initialise_in(
+    unfinished: &Path,
+    binaries: &Binaries,
+    run_as: &RunAs,
+    options: &ClusterOptions,
+    cancel: &Cancel,
+) -> Result<(), ClusterError> {
     let mut said = String::new();
     // Text is sorted by bytes, which is fast and the same on every system. Full-text search takes from the locale what a letter
     // is. Not every system has the first of these locales.
     for letters in ["C.UTF-8", "en_US.UTF-8", "C"] {
-        match fs::remove_dir_all(&unfinished) {
+        match fs::remove_dir_all(unfinished) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(ClusterError::io("remove", &unfinished)(error));
+                return Err(ClusterError::io("remove", unfinished)(error));
             }
             Ok(()) | Err(_) => {}
         }
         let mut initdb = run_as.command(&binaries.initdb);
         initdb
             .arg("--pgdata")
-            .arg(&unfinished)
+            .arg(unfinished)
             .args(["--username", options.name])
             .args(["--auth-local=trust", "--auth-host=reject"])
             .args(["--encoding=UTF8", "--locale=C"])
@@ -216,17 +268,17 @@ fn initialise(
         if !options.durable {
             initdb.arg("--no-sync");
         }
-        let output = initdb
-            .output()
+        let (status, stderr) = cancel
+            .run(&mut initdb)
             .map_err(ClusterError::io("run", &binaries.initdb))?;
-        if output.status.success() {
-            return fs::rename(&unfinished, &place.data)
-                .map_err(ClusterError::io("rename", &unfinished));
+        cancel.check()?;
+        if status.success() {
+            return Ok(());
         }
-        said = String::from_utf8_lossy(&output.stderr).into_owned();
+        said = stderr;
     }
     Err(ClusterError::Initialise {
-        directory: place.directory.clone(),
+        directory: unfinished.to_owned(),
         said,
     })
 }

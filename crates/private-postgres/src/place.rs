@@ -15,7 +15,9 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::{binaries::major_version, error::ClusterError, socket::PORT, user::RunAs};
+use crate::{
+    binaries::major_version, cancel::Cancel, error::ClusterError, socket::PORT, user::RunAs,
+};
 
 /// The longest path of a socket that every system takes: 104 bytes with the closing zero on macOS
 /// and the BSDs, 108 on Linux.
@@ -37,9 +39,14 @@ pub(crate) struct Place {
 impl Place {
     /// Makes the directories that are missing, makes sure that nobody else can reach into them, and
     /// takes the lock.
-    pub(crate) fn prepare(wanted: &Path, name: &str, run_as: &RunAs) -> Result<Self, ClusterError> {
+    pub(crate) fn prepare(
+        wanted: &Path,
+        name: &str,
+        run_as: &RunAs,
+        cancel: &Cancel,
+    ) -> Result<Self, ClusterError> {
         let directory = reachable(wanted, name, run_as)?;
-        let lock = lock(&directory)?;
+        let lock = lock(&directory, cancel)?;
         let socket_directory = socket_directory(&directory, name, run_as)?;
         Ok(Self {
             data: directory.join("data"),
@@ -47,6 +54,13 @@ impl Place {
             socket_directory,
             lock,
         })
+    }
+
+    /// Removes the directories of a cluster that was not started and is not kept.
+    pub(crate) fn remove(&self) {
+        // What cannot be removed is reported by the next start in the same place.
+        let _ = fs::remove_dir_all(&self.directory);
+        let _ = fs::remove_dir(&self.socket_directory);
     }
 
     /// The major version of PostgreSQL that wrote the data, if there is any.
@@ -178,7 +192,7 @@ fn private_directory(path: &Path, run_as: &RunAs) -> Result<(), ClusterError> {
 
 /// Takes the lock, which is on the directory itself, or says who has it. The lock outlives a program
 /// that was killed for as long as its server needs to stop, which is worth waiting for.
-fn lock(directory: &Path) -> Result<File, ClusterError> {
+fn lock(directory: &Path, cancel: &Cancel) -> Result<File, ClusterError> {
     let lock = File::open(directory).map_err(ClusterError::io("open", directory))?;
     let note = directory.join("owner");
     let began = Instant::now();
@@ -189,6 +203,7 @@ fn lock(directory: &Path) -> Result<File, ClusterError> {
                 return Err(ClusterError::io("lock", directory)(error));
             }
             Err(TryLockError::WouldBlock) => {
+                cancel.check()?;
                 let owner = fs::read_to_string(&note).unwrap_or_default();
                 if is_alive(&owner) || began.elapsed() > STOPPING {
                     return Err(ClusterError::InUse {

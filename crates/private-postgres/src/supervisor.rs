@@ -14,15 +14,22 @@ use std::{
     process::{Child, ChildStderr, Stdio},
     sync::{
         Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
-use crate::{binaries::Binaries, error::ClusterError, place::Place, socket::PORT, user::RunAs};
+use crate::{
+    binaries::Binaries,
+    cancel::{Cancel, LOOK},
+    error::ClusterError,
+    place::Place,
+    socket::PORT,
+    user::RunAs,
+};
 
 /// `$1`: the signal that stops the server. `$2`: what to remove at the end, or nothing. Then the
 /// server's command. The shell gives up its standard error, so that the pipe's end means that the
@@ -81,6 +88,7 @@ impl Server {
         run_as: &RunAs,
         place: &Place,
         tuning: Tuning,
+        cancel: &Cancel,
     ) -> Result<Self, ClusterError> {
         let scratch = (tuning == Tuning::ThrowAway).then(|| place.directory.clone());
         let lock = place
@@ -122,7 +130,7 @@ impl Server {
             scratch,
             socket_directory: place.socket_directory.clone(),
         };
-        let what = match server.next_event(STARTING) {
+        let what = match server.first_event(cancel) {
             Ok(Event::Ready) => return Ok(server),
             Ok(Event::Gone) | Err(RecvTimeoutError::Disconnected) => "ended at once",
             Err(RecvTimeoutError::Timeout) => "was not ready in time",
@@ -130,6 +138,7 @@ impl Server {
         // The reason is what was said so far; how the server stops after that is of no interest.
         let said = lines(&log);
         let _ = server.stop();
+        cancel.check()?;
         Err(ClusterError::Start {
             directory: place.directory.clone(),
             what,
@@ -163,6 +172,30 @@ impl Server {
 }
 
 impl Server {
+    /// Whether the server is gone although nobody here told it to stop.
+    pub(crate) fn has_ended(&self) -> bool {
+        let events = self.events.lock();
+        loop {
+            match events.try_recv() {
+                Ok(Event::Ready) => {}
+                Ok(Event::Gone) | Err(TryRecvError::Disconnected) => return true,
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+    }
+
+    /// The first event, or a timeout if the start takes too long or is given up.
+    fn first_event(&mut self, cancel: &Cancel) -> Result<Event, RecvTimeoutError> {
+        let began = Instant::now();
+        loop {
+            match self.next_event(LOOK) {
+                Err(RecvTimeoutError::Timeout)
+                    if began.elapsed() < STARTING && !cancel.is_cancelled() => {}
+                event => return event,
+            }
+        }
+    }
+
     fn next_event(&mut self, limit: Duration) -> Result<Event, RecvTimeoutError> {
         self.events.get_mut().recv_timeout(limit)
     }

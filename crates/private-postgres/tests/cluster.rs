@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use private_postgres::{Cluster, ClusterError, ClusterOptions};
+use private_postgres::{Cancel, Cluster, ClusterError, ClusterOptions};
 use secrecy::ExposeSecret;
 
 const NAME: &str = "private-postgres-test";
@@ -285,4 +285,89 @@ fn a_program_that_is_killed_leaves_no_server_behind() {
             eventually("the directory is removed", || !directory.exists());
         }
     }
+}
+
+/// What processes run with this text in their arguments.
+fn processes_with(text: &str) -> usize {
+    let listed = Command::new("ps")
+        .args(["-eo", "args"])
+        .output()
+        .expect("ps runs");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    listed.lines().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn a_start_that_is_given_up_leaves_neither_a_process_nor_half_a_cluster() {
+    // While initdb works, and while the server starts.
+    for (durable, begun) in [
+        (true, "data.unfinished"),
+        (false, "data.unfinished"),
+        (true, "data/postmaster.pid"),
+    ] {
+        let directory = Directory::new("given-up");
+        let name = directory.0.to_str().unwrap().to_owned();
+        let cancel = Cancel::default();
+        let starting = std::thread::spawn({
+            let (cancel, path) = (cancel.clone(), directory.0.clone());
+            move || {
+                let options = ClusterOptions {
+                    directory: path,
+                    durable,
+                    name: NAME,
+                };
+                Cluster::start_unless(options, &cancel)
+                    .map(|cluster| cluster.directory().to_owned())
+            }
+        });
+        // The data may be elsewhere, where this user is root; then its beginning cannot be seen here.
+        let here = directory.0.join(begun);
+        let began = Instant::now();
+        while !here.exists() && !starting.is_finished() && began.elapsed() < Duration::from_secs(20)
+        {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        cancel.cancel();
+        let cancelled = Instant::now();
+        match starting.join().unwrap() {
+            Err(ClusterError::Cancelled) => {}
+            // It was faster.
+            Ok(_) => assert_eq!(begun, "data/postmaster.pid"),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(
+            cancelled.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            cancelled.elapsed()
+        );
+        assert_eq!(processes_with(&name), 0);
+        assert!(!directory.0.join("data.unfinished").exists());
+        assert!(durable || !directory.0.exists());
+        if begun == "data.unfinished" {
+            assert!(!directory.0.join("data").exists());
+        }
+        // The next start is not held up by what was given up.
+        directory.start(durable).unwrap().stop().unwrap();
+    }
+}
+
+#[test]
+fn that_a_server_was_killed_is_noticed() {
+    let directory = Directory::new("killed");
+    let cluster = directory.start(true).unwrap();
+    assert!(!cluster.has_ended());
+    let file = cluster.directory().join("data/postmaster.pid");
+    let pid = fs::read_to_string(file).unwrap();
+    let pid = pid.lines().next().unwrap();
+    assert!(
+        Command::new("kill")
+            .args(["-KILL", pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    eventually("it ends", || cluster.has_ended());
+    assert!(cluster.has_ended());
+    cluster.stop().unwrap();
+    directory.start(true).unwrap().stop().unwrap();
 }

@@ -19,6 +19,7 @@ pub mod challenge;
 mod claim;
 pub mod clock;
 pub mod dpop;
+pub mod examine;
 mod fair_gate;
 pub mod fingerprint;
 #[cfg(feature = "fuzzing")]

@@ -103,17 +103,17 @@ pub struct IntrospectionReply {
 #[derive(Debug, Default, Deserialize)]
 pub struct Claims {
     #[serde(default, deserialize_with = "scope_list")]
-    scope: Option<String>,
+    pub(crate) scope: Option<String>,
     pub(crate) client_id: Option<String>,
     username: Option<String>,
-    token_type: Option<String>,
+    pub(crate) token_type: Option<String>,
     pub(crate) exp: Option<NumericDate>,
-    nbf: Option<NumericDate>,
+    pub(crate) nbf: Option<NumericDate>,
     pub(crate) iat: Option<NumericDate>,
     pub(crate) sub: Option<String>,
     pub(crate) aud: Option<Audience>,
     pub(crate) iss: Option<String>,
-    cnf: Option<Value>,
+    pub(crate) cnf: Option<Value>,
 }
 
 /// A valid token. If it is bound to a key, it also needs a proof (RFC 9449 §7).
@@ -350,7 +350,7 @@ pub(crate) fn check_presentation(
 
 /// The key in `cnf` (RFC 9449 §6.1). `None` if there is any other confirmation method, which cannot be
 /// verified here.
-fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
+pub(crate) fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
     let confirmation = confirmation.as_object()?;
     let thumbprint = confirmation.get("jkt")?.as_str()?;
     (confirmation.len() == 1)
@@ -367,7 +367,7 @@ pub fn is_usable_name(name: &str) -> bool {
 
 /// RFC 6749 §7.1 names the type `Bearer`; some servers answer with the token type identifiers of
 /// RFC 8693 §3 or of RFC 7009 §2.1 instead.
-fn is_access_token_type(token_type: &str) -> bool {
+pub(crate) fn is_access_token_type(token_type: &str) -> bool {
     [
         "Bearer",
         "access_token",

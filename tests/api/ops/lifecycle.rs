@@ -119,6 +119,7 @@ async fn until_ready(program: &Program) -> Value {
 #[actix_rt::test]
 async fn it_starts_before_its_database_and_is_ready_when_that_is_there() {
     let (issuer, server) = Issuer::bystander();
+    issuer.serves().await;
     let mut cluster = MortalCluster::new("before", true);
     cluster.die();
     let url = cluster.url.clone();
@@ -126,7 +127,12 @@ async fn it_starts_before_its_database_and_is_ready_when_that_is_there() {
         ("DATABASE_URL", url.expose_secret()),
         ("EPICME_ISSUER", issuer.url()),
     ]);
-    program.says("waiting for the database: the database is unavailable");
+    let told = program.says("waiting for the database: connection to server");
+    assert!(
+        told.contains("no PostgreSQL has its socket there"),
+        "{told}"
+    );
+    program.says("the authorization server answers");
     let (status, body) = program.get("/readyz").await;
     assert_eq!(status, 503);
     assert_eq!(
@@ -138,7 +144,7 @@ async fn it_starts_before_its_database_and_is_ready_when_that_is_there() {
             "journal": "unavailable",
             "introspection": "ok",
             "revocations": "unavailable",
-            "issuers": [{ "issuer": issuer.url(), "circuit": "closed" }],
+            "issuers": [{ "issuer": issuer.url(), "circuit": "closed", "asked": "ok" }],
         })
     );
     assert_eq!(program.get("/livez").await, (200, "OK".to_owned()));
@@ -189,17 +195,20 @@ async fn a_database_that_comes_without_its_migrations_stops_it() {
 
 #[actix_rt::test]
 async fn or_has_them_run_if_it_may() {
+    let (issuer, server) = Issuer::bystander();
     let mut cluster = MortalCluster::new("migrating", false);
     cluster.die();
     let url = cluster.url.clone();
     let mut program = Program::serve(&[
         ("DATABASE_URL", url.expose_secret()),
+        ("EPICME_ISSUER", issuer.url()),
         ("EPICME_MIGRATE", "on"),
     ]);
     program.says("waiting for the database");
     cluster.come_back();
     program.says("the database is there, and its schema is up to date");
     until_ready(&program).await;
+    server.stop(false).await;
 }
 
 #[actix_rt::test]

@@ -120,6 +120,8 @@ impl TestApp {
         config.http.public_url = PUBLIC_URL.parse().unwrap();
         config.http.workers = 1.try_into().unwrap();
         config.database.pool = 2.try_into().unwrap();
+        // Tests count what the issuer is asked, and change what it answers first.
+        config.http.asks_issuers = false;
         edit(&mut config);
         let (stop, stopped) = oneshot::channel();
         let (started, has_started) = mpsc::channel();

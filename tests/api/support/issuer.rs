@@ -129,6 +129,12 @@ impl Issuer {
         (issuer, handle)
     }
 
+    /// Waits until it serves: its threads start when the thread of the test waits for the first time.
+    pub(crate) async fn serves(&self) {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(self.url()).send().await.unwrap();
+    }
+
     /// Serves again where it was before.
     pub(crate) fn come_back(&self) -> ServerHandle {
         let address = self.url().strip_prefix("http://").unwrap().parse();

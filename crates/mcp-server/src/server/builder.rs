@@ -346,6 +346,14 @@ impl Server {
         self
     }
 
+    /// Asks every issuer at the start, about a random string and for its keys, and again until it has answered. The
+    /// server is not ready (`/readyz`) before. Default: no.
+    #[must_use]
+    pub fn ask_issuers_at_start(mut self, asks: bool) -> Self {
+        self.guard = self.guard.ask_issuers_at_start(asks);
+        self
+    }
+
     /// The keys that encrypt request states and the ids of legacy sessions, and derive DPoP nonces. Random by default,
     /// which is enough for one process only.
     #[must_use]

@@ -20,7 +20,9 @@ pub use self::{
     listener::listen,
     running::{Bound, DrainOverdue, Drained, Running},
     service::{ActorStopped, Service},
-    settings::{DpopMode, DrainSettings, SealingKeys, StartError, StreamLimits, TimeLimits},
+    settings::{
+        DpopMode, DrainSettings, Listener, SealingKeys, StartError, StreamLimits, TimeLimits,
+    },
 };
 pub use crate::{
     budgets::MemoryLimits,

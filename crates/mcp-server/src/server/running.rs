@@ -24,7 +24,7 @@ use super::{
     builder::Server,
     listener::{Serving, listen, serve},
     service::Service,
-    settings::{DrainSettings, StartError},
+    settings::{DrainSettings, Listener, StartError},
 };
 use crate::{
     connections::{Capacity, Demand, Patience},
@@ -110,10 +110,10 @@ impl Bound {
         let certificate = CertificateMetrics(tls.clone());
         server.metric_sources.push(Arc::new(certificate));
         let metrics = server.metrics_bind;
-        let metrics = metrics.map(|address| listen_for(address, "metrics"));
+        let metrics = metrics.map(|address| listen_for(address, Listener::Metrics));
         let metrics = metrics.transpose()?;
         let admin = server.admin_bind;
-        let admin = admin.map(|address| listen_for(address, "operators"));
+        let admin = admin.map(|address| listen_for(address, Listener::Operators));
         let admin = admin.transpose()?;
         let workers = server.workers.get();
         let capacity = Capacity::of_process(Demand {
@@ -313,9 +313,10 @@ impl SideServer {
     }
 }
 
-fn listen_for(address: SocketAddr, whom: &str) -> io::Result<TcpListener> {
-    listen(address).map_err(|error| {
-        let reason = format!("cannot listen on {address} for {whom}: {error}");
-        io::Error::new(error.kind(), reason)
+fn listen_for(address: SocketAddr, listener: Listener) -> Result<TcpListener, StartError> {
+    listen(address).map_err(|source| StartError::Listen {
+        listener,
+        address,
+        source,
     })
 }

@@ -1,6 +1,6 @@
 //! Settings of a server and the errors of its start.
 
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use derive_more::{Display, Error, From};
 
@@ -24,7 +24,18 @@ pub enum StartError {
     #[display("{_0}")]
     #[from(ignore)]
     Setting(#[error(not(source))] String),
-    /// An error of the operating system, such as an address in use.
+    /// The address of a listener besides the main one cannot be listened on.
+    #[display("cannot listen on {address} for {listener}: {source}")]
+    #[from(ignore)]
+    Listen {
+        /// The listener.
+        listener: Listener,
+        /// Its address.
+        address: SocketAddr,
+        /// The error of the operating system, such as an address in use.
+        source: io::Error,
+    },
+    /// Another error of the operating system.
     #[display("{_0}")]
     Io(io::Error),
 }
@@ -33,9 +44,21 @@ impl From<StartError> for io::Error {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Io(error) => error,
+            StartError::Listen { ref source, .. } => Self::new(source.kind(), error),
             other => Self::new(io::ErrorKind::InvalidInput, other),
         }
     }
+}
+
+/// A listener besides the main one.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub enum Listener {
+    /// That of metrics.
+    #[display("metrics")]
+    Metrics,
+    /// That of operators.
+    #[display("operators")]
+    Operators,
 }
 
 /// Whether DPoP proofs (RFC 9449) are accepted.

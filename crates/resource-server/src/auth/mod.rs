@@ -11,6 +11,7 @@
 
 mod actor;
 pub(crate) mod error;
+mod first_question;
 mod orders;
 mod settings;
 pub(crate) mod shared;
@@ -87,7 +88,7 @@ const REFRESH_SHARES: Shares = Shares {
 };
 
 /// The number of introspection replies over 16 KiB that are in memory at once.
-const LONG_REPLIES: Shares = Shares {
+pub(crate) const LONG_REPLIES: Shares = Shares {
     all: 8,
     strangers: 8,
     source: 2,
@@ -117,6 +118,7 @@ pub struct AuthHandle {
     proof_lifetime: TimeDelta,
     active_uses: ActiveUses,
     store: Arc<dyn RevocationStore>,
+    asks_first: bool,
 }
 
 impl AuthHandle {
@@ -185,6 +187,7 @@ impl AuthHandle {
             shared,
             proof_lifetime: window.back + window.ahead,
             active_uses,
+            asks_first: settings.asks_first,
             store: settings
                 .revocation_store
                 .unwrap_or_else(|| Arc::new(InMemoryRevocationStore::default())),
@@ -194,6 +197,10 @@ impl AuthHandle {
             let (store, shared) = (Arc::clone(&handle.store), Arc::downgrade(&handle.shared));
             let wanted = Arc::clone(&handle.shared.read_orders);
             arbiter.spawn_fn(move || drop(actix_rt::spawn(orders::follow(store, shared, wanted))));
+        }
+        if settings.asks_first {
+            let shared = Arc::clone(&handle.shared);
+            arbiter.spawn_fn(move || first_question::ask_all(&shared));
         }
         handle
     }
@@ -477,6 +484,7 @@ impl AuthHandle {
             document_patience: Duration::ZERO,
             metrics: Arc::default(),
             revocation_store: None,
+            asks_first: false,
         };
         Self::start(settings, Clock::system(), &actix_rt::Arbiter::current())
     }

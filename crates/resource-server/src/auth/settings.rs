@@ -35,4 +35,6 @@ pub(crate) struct AuthSettings {
     pub(crate) metrics: Arc<AuthMetrics>,
     /// Keeps revocations; `None` for a store in memory.
     pub(crate) revocation_store: Option<Arc<dyn RevocationStore>>,
+    /// Whether every issuer is asked at the start.
+    pub(crate) asks_first: bool,
 }

@@ -76,6 +76,7 @@ pub struct GuardBuilder {
     nonces: Option<Nonces>,
     metrics: Arc<AuthMetrics>,
     revocation_store: Option<Arc<dyn RevocationStore>>,
+    asks_first: bool,
     clock: Clock,
     arbiter: Option<ArbiterHandle>,
 }
@@ -105,6 +106,7 @@ impl GuardBuilder {
             nonces: None,
             metrics: Arc::default(),
             revocation_store: None,
+            asks_first: false,
             clock: Clock::system(),
             arbiter: None,
         }
@@ -204,6 +206,14 @@ impl GuardBuilder {
         self
     }
 
+    /// Asks every issuer when the guard is built, about a random string and for its keys, and again until it has
+    /// answered: see [`AuthHandle::asked`]. Default: no.
+    #[must_use]
+    pub fn ask_issuers_at_start(mut self, asks: bool) -> Self {
+        self.asks_first = asks;
+        self
+    }
+
     /// The clock. Default: the system clock. Tests can use [`Clock::manual`].
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -268,6 +278,7 @@ impl GuardBuilder {
                 document_patience: DOCUMENT_PATIENCE,
                 metrics: self.metrics,
                 revocation_store: self.revocation_store,
+                asks_first: self.asks_first,
             },
             self.clock.clone(),
             &self.arbiter.unwrap_or_else(Arbiter::current),

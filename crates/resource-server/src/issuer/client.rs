@@ -69,6 +69,11 @@ impl IssuerClient {
         &self.state
     }
 
+    /// The HTTP client for its documents.
+    pub(crate) fn http(&self) -> &IssuerHttpClient {
+        &self.http
+    }
+
     /// The client id of this resource server at the issuer, if it has one.
     pub(crate) fn client_id(&self) -> Option<&str> {
         let client = self.state.settings.client.as_ref()?;
@@ -164,7 +169,7 @@ impl IssuerClient {
         }
     }
 
-    async fn introspect_once(
+    pub(super) async fn introspect_once(
         &self,
         token: &str,
         source: Option<Source>,
@@ -216,9 +221,14 @@ impl IssuerClient {
                 }
                 secret.record_outcome(attempt, true, now).await;
             }
-            return self.read(client, &reply, token, source).await;
+            let read = self.read(client, &reply, token, source).await;
+            if read.is_ok() || reply.status == StatusCode::BAD_REQUEST {
+                self.state.first_answer.introspected();
+            }
+            return read;
         }
         if rejected.is_some() {
+            self.state.first_answer.rejected_client();
             let now = self.state.clock.now();
             secret.record_rejection_of_all(now).await;
             if let Err(failed) = &outcome {
@@ -420,7 +430,7 @@ pub(crate) fn key_may_be_new(wait: Duration) -> AuthError {
 }
 
 /// There was no response within the time limit.
-fn unanswered_in(limit: Duration) -> CallError {
+pub(super) fn unanswered_in(limit: Duration) -> CallError {
     CallError {
         error: timed_out(limit),
         finding: Finding::Unanswered,

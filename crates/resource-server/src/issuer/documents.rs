@@ -59,8 +59,10 @@ impl IssuerClient {
             let why = format!("status {} for keys", reply.status.as_u16());
             return Err(invalid_response(why).at(&shown(&uri)));
         }
-        KeySet::read(&reply.body)
-            .map_err(|fault| invalid_response(fault.to_string()).at(&shown(&uri)))
+        let keys = KeySet::read(&reply.body)
+            .map_err(|fault| invalid_response(fault.to_string()).at(&shown(&uri)))?;
+        self.state.first_answer.fetched_keys();
+        Ok(keys)
     }
 
     /// Fetches the metadata from the first URL that has it. The error is that of the first response that is

@@ -18,11 +18,13 @@ pub(crate) mod credential_rotation;
 pub(crate) mod destinations;
 pub(crate) mod document_cache;
 mod documents;
+pub(crate) mod first_answer;
 mod framing;
 pub(crate) mod http_client;
 mod introspection_reply;
 pub(crate) mod metadata;
 mod outcome;
+mod questions;
 pub(crate) mod selector;
 pub(crate) mod settings;
 pub(crate) mod state;
@@ -31,6 +33,7 @@ mod waits;
 pub use self::{
     builder::Issuer,
     client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+    first_answer::Asked,
     http_client::client,
     settings::{IssuerSettings, JwtSettings},
 };

@@ -63,7 +63,7 @@ pub(crate) struct Unverified<'a> {
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
-    media_type: Option<String>,
+    pub(crate) media_type: Option<String>,
     /// Only for documents that contain their key; others ignore it.
     pub(crate) jwk: Option<Map<String, Value>>,
 }
@@ -183,7 +183,7 @@ fn decoded(part: &str) -> Option<Vec<u8>> {
 }
 
 /// RFC 7515 §4.1.9: `application/` may be omitted; media types are case-insensitive.
-fn full_media_type(name: &str) -> String {
+pub(crate) fn full_media_type(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     if name.contains('/') {
         name

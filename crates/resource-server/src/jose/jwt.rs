@@ -6,7 +6,7 @@ use derive_more::{Display, Error};
 use serde_json::{Map, Value};
 
 use super::{
-    jws::{JwsFault, Unverified, unverified_claims},
+    jws::{JwsFault, Unverified, full_media_type, unverified_claims},
     keys::{Algorithm, KeySet},
 };
 use crate::{
@@ -89,6 +89,11 @@ pub(crate) fn header(token: &BearerToken) -> Result<TokenHeader, JwsFault> {
         algorithm: token.header.algorithm,
         key_id: token.header.key_id,
     })
+}
+
+/// Whether `typ` is that of an access token.
+pub(crate) fn is_access_token(media_type: &str) -> bool {
+    full_media_type(media_type) == full_media_type(TYPE)
 }
 
 /// Verifies an access token (RFC 9068 §4) with the keys of its issuer, and returns its claims in the form of an

@@ -282,6 +282,22 @@ impl KeySet {
         Ok(Self(usable))
     }
 
+    /// The id and the type of each key, for people.
+    pub(crate) fn described(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|key| {
+            let id = key.id.as_deref().unwrap_or("(no kid)");
+            match key.algorithm {
+                Some(algorithm) => format!("{id}/{}", algorithm.as_str()),
+                None => format!("{id}/{:?}", key.key_type),
+            }
+        })
+    }
+
+    /// Whether any key may be used with an algorithm.
+    pub(crate) fn has_key_for(&self, algorithm: Algorithm) -> bool {
+        self.0.iter().any(|key| key.fits(algorithm))
+    }
+
     /// The key to verify with. Without an id exactly one has to match: OpenID Connect Core §10.1 requires `kid`
     /// for sets with several keys.
     pub(crate) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Result<&PublicKey, NoKey> {

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::{sync::Mutex, time::timeout};
 
-use resource_server::{auth::AuthHandle, metrics::Label};
+use resource_server::{auth::AuthHandle, issuer::Asked, metrics::Label};
 
 /// The timeout of one check.
 const LONGEST_CHECK: Duration = Duration::from_secs(3);
@@ -125,29 +125,40 @@ impl Health {
         if revocations.is_err() {
             parts.push(("revocations", PartHealth::Unavailable));
         }
-        let ready = parts
+        let answers = parts
             .iter()
             .all(|(_, health)| *health != PartHealth::Unavailable);
+        // Once each has answered, an outage only is informative: cached tokens stay valid while an issuer is down, and
+        // another process could not reach it either.
+        let auth = &self.0.auth;
+        let were_asked = !auth.asks_first() || auth.asked().all(|(_, asked)| asked == Asked::Ok);
+        let ready = answers && were_asked;
         let found = found(&Report {
             status: if ready {
                 Status::Ready
             } else {
                 Status::NotReady
             },
-            outage: (!ready).then(|| Outage::of("A part that every request needs does not answer")),
+            outage: match (answers, were_asked) {
+                (true, true) => None,
+                (false, _) => Some(Outage::of(
+                    "A part that every request needs does not answer",
+                )),
+                (true, false) => Some(Outage::of(
+                    "An authorization server has not answered since the start",
+                )),
+            },
             parts: parts
                 .into_iter()
                 .map(|(name, health)| (name.to_owned(), json!(health)))
                 .collect(),
-            // Only informative: cached tokens stay valid while an issuer is down, and another process could
-            // not reach it either.
-            issuers: self
-                .0
-                .auth
+            issuers: auth
                 .circuits()
-                .map(|(issuer, circuit)| IssuerReport {
+                .zip(auth.asked())
+                .map(|((issuer, circuit), (_, asked))| IssuerReport {
                     issuer,
                     circuit: circuit.as_str(),
+                    asked: asked.to_string(),
                 })
                 .collect(),
         });
@@ -188,6 +199,7 @@ impl Outage {
 struct IssuerReport<'a> {
     issuer: &'a str,
     circuit: &'static str,
+    asked: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]

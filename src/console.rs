@@ -1,0 +1,23 @@
+//! Standard output and standard error, whose reader may be gone: `epicme … | head` closes the pipe before everything
+//! is written, and `println!` would panic then.
+
+use std::{
+    fmt::Display,
+    io::{Write, stderr, stdout},
+};
+
+/// Writes a text to standard output. If nobody reads it, it is dropped: the exit code says how the command ended.
+pub fn print(text: impl Display) {
+    let mut out = stdout().lock();
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Writes a line to standard output, as [`print`] does.
+pub fn print_line(text: impl Display) {
+    print(format_args!("{text}\n"));
+}
+
+/// Writes a line to standard error. If nobody reads it, it is dropped.
+pub fn complain(text: impl Display) {
+    let _ = writeln!(stderr().lock(), "{text}");
+}

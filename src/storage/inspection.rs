@@ -1,0 +1,132 @@
+//! What a database is, for whoever sets it up: its version, the role, its rights, and what is in between.
+
+use diesel::{
+    Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query,
+    sql_types::{BigInt, Bool, Integer, Nullable, Text},
+};
+use secrecy::SecretString;
+
+use super::{error::StorageError, establish::connect, migrations::pending_on};
+
+/// What was found out about a database.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The server, and what the role may do there.
+    pub server: Server,
+    /// The names of the migrations that it lacks. An error if the role may not know.
+    pub pending_migrations: Result<Vec<String>, StorageError>,
+    /// Whether a connection stays with one session of PostgreSQL.
+    pub pooling: Pooling,
+}
+
+/// A server of PostgreSQL as a session sees it.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Server {
+    /// Its version, as it writes it.
+    #[diesel(sql_type = Text)]
+    pub version: String,
+    /// The name of the database.
+    #[diesel(sql_type = Text)]
+    pub database: String,
+    /// The role.
+    #[diesel(sql_type = Text)]
+    pub role: String,
+    /// Whether the role may do everything.
+    #[diesel(sql_type = Bool)]
+    pub is_superuser: bool,
+    /// Whether the role may create tables, as migrations do.
+    #[diesel(sql_type = Bool)]
+    pub may_create: bool,
+    /// The encoding of the database.
+    #[diesel(sql_type = Text)]
+    pub encoding: String,
+    /// Whether it takes no writes.
+    #[diesel(sql_type = Bool)]
+    pub is_read_only: bool,
+    /// The port that PostgreSQL itself listens on; `None` for a Unix socket.
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub port: Option<i32>,
+    /// The connections that the server admits for ordinary roles.
+    #[diesel(sql_type = BigInt)]
+    pub most_connections: i64,
+    /// The journal's tables that the role may not both read and change.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub forbidden_tables: Option<String>,
+}
+
+/// Whether a connection stays with one session of PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// It does, as far as can be seen: there is no pooler, or one that keeps sessions.
+    None,
+    /// A pooler gives each transaction another session, which loses the settings of a connection.
+    Transaction,
+}
+
+/// Looks at a database through two connections, and changes nothing. Blocks.
+///
+/// # Errors
+/// `Unavailable` if it cannot be reached, `Corrupt` if it refuses what it is asked.
+pub fn inspect(database_url: &SecretString) -> Result<Inspection, StorageError> {
+    let mut connection = connect(database_url)?;
+    let pooling = pooling(&mut connection, database_url)?;
+    // In transactions: without one, a pooler may prepare a statement in one session and execute it in another.
+    let server = connection.transaction(|connection| {
+        sql_query(ABOUT)
+            .get_result(connection)
+            .map_err(StorageError::from)
+    })?;
+    Ok(Inspection {
+        server,
+        pending_migrations: connection.transaction(pending_on),
+        pooling,
+    })
+}
+
+const ABOUT: &str = "
+SELECT current_setting('server_version') AS version,
+       current_database()::text AS database,
+       current_user::text AS role,
+       coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false) AS is_superuser,
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+       current_setting('server_encoding') AS encoding,
+       current_setting('transaction_read_only') = 'on' AS is_read_only,
+       inet_server_port() AS port,
+       current_setting('max_connections')::bigint
+         - current_setting('superuser_reserved_connections')::bigint AS most_connections,
+       (SELECT string_agg(relname::text, ' ' ORDER BY relname) FROM pg_class
+         WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+           AND relkind IN ('r', 'p')
+           AND relname IN ('users', 'entries', 'tags', 'entry_tags', 'idempotency_keys', 'used_request_states',
+                           'activity', 'exports', 'export_parts', 'revocations', 'usage')
+           AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
+                AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))) AS forbidden_tables";
+
+/// Whether two transactions of one connection are served by different processes, or two open connections by one.
+///
+/// While the second connection is in a transaction, a pooler cannot give its session to the first. Most poolers
+/// give a transaction the session that became idle last, so that the second connection gets that of the first;
+/// the others have a further session for the first one's next transaction.
+fn pooling(first: &mut PgConnection, database_url: &SecretString) -> Result<Pooling, StorageError> {
+    let before = first.transaction(backend)?;
+    let mut second = connect(database_url)?;
+    second.transaction(|second| {
+        let other = backend(second)?;
+        // If it is the same, the first would wait for the second, where there is no further session.
+        if other == before || first.transaction(backend)? != before {
+            return Ok(Pooling::Transaction);
+        }
+        Ok(Pooling::None)
+    })
+}
+
+/// The process that serves this transaction.
+fn backend(connection: &mut PgConnection) -> Result<i32, StorageError> {
+    #[derive(QueryableByName)]
+    struct Process {
+        #[diesel(sql_type = Integer)]
+        pid: i32,
+    }
+    let process: Process = sql_query("SELECT pg_backend_pid() AS pid").get_result(connection)?;
+    Ok(process.pid)
+}
