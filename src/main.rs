@@ -101,7 +101,8 @@ enum Command {
     /// Check the files of the audit log (EPICME_AUDIT_FILE)
     Audit(AuditOptions),
     /// Revoke a token, user or client on one running process and close its streams and sessions, lift such a
-    /// revocation, or list them. It outlives a restart. If there are several processes, run this for each
+    /// revocation, or list them. It outlives a restart, and every process on the same
+    /// database obeys it
     Revoke(RevokeOptions),
     /// The former name of `revoke`
     #[command(hide = true)]

@@ -162,7 +162,11 @@ impl<'a> Conversation<'a> {
 
     fn exchange(&mut self, is_heard: &mut impl FnMut()) -> Result<Ended, StorageError> {
         let mut is_connected = false;
-        self.send(&self.link.probe())?;
+        // What is left has a lower number than a probe would have, so it would be taken for one that came before.
+        if self.unsent.is_none() {
+            *self.unsent = Some(self.link.probe());
+        }
+        self.send_unsent()?;
         loop {
             let has_come_back = self.receive()?;
             if has_come_back && !is_connected {
@@ -190,23 +194,24 @@ impl<'a> Conversation<'a> {
             if self.unsent.is_none() {
                 *self.unsent = self.link.take(NOTIFICATION_LONGEST);
             }
-            if let Some(text) = self.unsent.take() {
-                // Kept: if it fails, it is sent again, and whoever has received it already knows that.
-                let sent = self.send(&text);
-                if sent.is_err() {
-                    *self.unsent = Some(text);
-                }
-                sent?;
-            } else if self.sent_at.elapsed() > PROBE {
-                self.send(&self.link.probe())?;
+            if self.unsent.is_none() && self.sent_at.elapsed() > PROBE {
+                *self.unsent = Some(self.link.probe());
+            }
+            if self.unsent.is_some() {
+                self.send_unsent()?;
             } else if self.link.wait(poll) == News::Stopping {
                 return Ok(Ended::ServerStops);
             }
         }
     }
 
-    fn send(&mut self, text: &str) -> Result<(), StorageError> {
-        self.connection.send(text)?;
+    /// Sends what was taken. It is kept until that has succeeded: it may be sent twice, and whoever has received it
+    /// already knows that.
+    fn send_unsent(&mut self) -> Result<(), StorageError> {
+        if let Some(text) = &*self.unsent {
+            self.connection.send(text)?;
+            *self.unsent = None;
+        }
         self.sent_at = Instant::now();
         self.silent_since.get_or_insert(self.sent_at);
         Ok(())

@@ -31,10 +31,11 @@ impl Notifications {
             "SET application_name = 'epicme bus'; SET statement_timeout = 2000;
              SET lock_timeout = 2000; SET synchronous_commit = off",
         )?;
-        // Names are cut off after 63 bytes.
+        // A name has at most 63 bytes.
         let (channel, quoted) = Statement::<(Text, Text)>::new(
             "SELECT name, quote_ident(name)
-               FROM (SELECT left('epicme.' || coalesce(current_schema()::text, ''), 40)) AS of_server (name)",
+               FROM coalesce(current_schema()::text, '') AS schema,
+                    concat('epicme.', CASE WHEN octet_length(schema) <= 50 THEN schema ELSE md5(schema) END) AS name",
         )
         .get_result::<(String, String)>(&mut connection)?;
         connection.batch_execute(&format!("LISTEN {quoted}"))?;

@@ -1,8 +1,11 @@
 //! Stored revocations.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use epicme::journal::{AddRevocation, ListRevocations, RemoveRevocation};
-use resource_server::revocation::{OrderedBy, RevocationOrder, RevocationTarget, StoredRevocation};
+use epicme::journal::{AddRevocation, ListRevocations, ReadRevocationChanges, RemoveRevocation};
+use resource_server::revocation::{
+    ChangesPage, Mark, OrderedBy, RevocationChange, RevocationOrder, RevocationTarget,
+    StoredRevocation,
+};
 
 use super::support::Journal;
 
@@ -137,4 +140,84 @@ async fn revocations_of_what_has_ended_are_deleted_and_those_of_operators_stay()
         assert_eq!(left.len(), usize::from(stays), "{target:?}");
         journal.ask(RemoveRevocation(target)).await.unwrap();
     }
+}
+
+/// All pages of so many changes since a mark, and the mark of the last one.
+async fn changes(
+    journal: &Journal,
+    since: Option<Mark>,
+    most: usize,
+) -> (Vec<RevocationChange>, Option<Mark>) {
+    let (mut all, mut since) = (Vec::new(), since);
+    loop {
+        let read = ReadRevocationChanges { since, most };
+        let page: ChangesPage = journal.ask(read).await.unwrap();
+        assert!(page.changes.len() <= most);
+        all.extend(page.changes);
+        since = page.mark;
+        if !page.has_more {
+            return (all, since);
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn whoever_has_read_reads_on_whatever_the_size_of_a_page() {
+    let journal = Journal::start();
+    let all = ["ann", "bob", "cleo", "dave", "eve"]
+        .map(|subject| order(&user(subject), OrderedBy::Operator));
+    for order in &all {
+        journal.ask(AddRevocation(order.clone())).await.unwrap();
+    }
+    let expected = Vec::from_iter(all.iter().cloned().map(RevocationChange::Ordered));
+    for most in [1, 2, 5, 10] {
+        let (read, mark) = changes(&journal, None, most).await;
+        assert_eq!(read, expected, "{most}");
+        // Transactions of other tests may be why a row is read again; none is new.
+        let (again, _) = changes(&journal, mark, most).await;
+        assert!(again.iter().all(|one| expected.contains(one)), "{again:?}");
+    }
+    let (_, mark) = changes(&journal, None, 10).await;
+    let lift = RemoveRevocation(user("bob"));
+    assert!(journal.ask(lift).await.unwrap());
+    journal.ask(AddRevocation(all[0].clone())).await.unwrap();
+    let lifted = RevocationChange::Lifted {
+        target: user("bob"),
+        ordered_by: OrderedBy::Operator,
+    };
+    let (mut read, mark) = changes(&journal, mark, 10).await;
+    read.retain(|one| !expected[2..].contains(one));
+    assert_eq!(read, [lifted, expected[0].clone()]);
+    // What was lifted is not part of a later order.
+    let denied = RevocationOrder {
+        until: Some(at(60)),
+        revoked_at: at(-10),
+        ..all[1].clone()
+    };
+    journal.ask(AddRevocation(denied.clone())).await.unwrap();
+    let (read, _) = changes(&journal, mark, 10).await;
+    assert_eq!(read.last(), Some(&RevocationChange::Ordered(denied)));
+    assert_eq!(page(&journal, None, 10).await.len(), 5);
+}
+
+/// The numbers of transactions begin anew in another cluster.
+#[actix_rt::test]
+async fn after_a_restore_into_another_cluster_nothing_is_passed_over() {
+    let journal = Journal::start();
+    let ann = order(&user("ann"), OrderedBy::Operator);
+    journal.ask(AddRevocation(ann.clone())).await.unwrap();
+    let restored = "UPDATE revocations SET changed_in = 9000000000000000000";
+    journal.database.execute(restored).unwrap();
+    let (read, mark) = changes(&journal, None, 10).await;
+    assert_eq!(read, [RevocationChange::Ordered(ann.clone())]);
+    let (again, mark) = changes(&journal, mark, 10).await;
+    assert_eq!(again, [], "it was read at the start");
+    let bob = order(&user("bob"), OrderedBy::Operator);
+    journal.ask(AddRevocation(bob.clone())).await.unwrap();
+    let bob = RevocationChange::Ordered(bob);
+    assert_eq!(changes(&journal, mark, 10).await.0, [bob.clone()]);
+    // The mark of the cluster before.
+    let far = "8000000000000000000";
+    let far = Mark(format!("{far} {far} 0 0"));
+    assert_eq!(changes(&journal, Some(far), 10).await.0, [bob]);
 }

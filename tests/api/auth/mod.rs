@@ -28,3 +28,5 @@ mod scopes;
 mod signed_introspection;
 mod token_cache;
 mod worker_threads;
+
+pub(crate) use self::revocation::{cut_off, ends_in_order, form, subscribe};

@@ -39,7 +39,7 @@ fn told<'a>(app: &'a TestApp, path: &str, media_type: &str, body: impl Into<Vec<
         .body(body)
 }
 
-pub(super) fn form<'a>(app: &'a TestApp, path: &str, body: impl Into<Vec<u8>>) -> Ask<'a> {
+pub(crate) fn form<'a>(app: &'a TestApp, path: &str, body: impl Into<Vec<u8>>) -> Ask<'a> {
     told(app, path, "application/x-www-form-urlencoded", body)
 }
 
@@ -53,12 +53,12 @@ async fn revoke(app: &TestApp, token: &str) {
     assert_eq!(reply.header("cache-control"), Some("no-store"));
 }
 
-pub(super) fn cut_off<'a>(app: &'a TestApp, whom: &Value) -> Ask<'a> {
+pub(crate) fn cut_off<'a>(app: &'a TestApp, whom: &Value) -> Ask<'a> {
     told(app, "/admin/cut-offs", "application/json", whom.to_string())
 }
 
 /// A subscription to the lists, its acknowledgement read.
-pub(super) async fn subscribe(app: &TestApp, token: &str) -> Events {
+pub(crate) async fn subscribe(app: &TestApp, token: &str) -> Events {
     let params = json!({ "notifications": { "resourcesListChanged": true } });
     let mut events = app
         .modern(token, "subscriptions/listen", params)
@@ -83,7 +83,7 @@ pub(super) async fn ping(app: &TestApp, session: &Session, token: &str) -> Reply
 }
 
 /// Reads the rest of a subscription, which ends in order and says nothing else.
-pub(super) async fn ends_in_order(mut events: Events) {
+pub(crate) async fn ends_in_order(mut events: Events) {
     let ended = async {
         let mut event = events.next().await.unwrap();
         while event == ": keep-alive" {

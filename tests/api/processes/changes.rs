@@ -10,7 +10,7 @@ fn token(app: &TestApp) -> String {
 }
 
 /// A subscription to the lists and to these resources, its acknowledgement read.
-async fn subscribe(app: &TestApp, token: &str, uris: &[&str]) -> Events {
+pub(super) async fn subscribe(app: &TestApp, token: &str, uris: &[&str]) -> Events {
     let filter = json!({ "resourcesListChanged": true, "resourceSubscriptions": uris });
     let params = json!({ "notifications": filter });
     let ask = app.modern(token, "subscriptions/listen", params);
@@ -20,7 +20,7 @@ async fn subscribe(app: &TestApp, token: &str, uris: &[&str]) -> Events {
 }
 
 /// The method and the URI of the next message of a stream.
-async fn next(events: &mut Events) -> (String, Value) {
+pub(super) async fn next(events: &mut Events) -> (String, Value) {
     loop {
         let event = events.next().await.expect("the stream goes on");
         let data = event.lines().find_map(|line| line.strip_prefix("data: "));
@@ -33,11 +33,11 @@ async fn next(events: &mut Events) -> (String, Value) {
     }
 }
 
-fn updated(uri: &str) -> (String, Value) {
+pub(super) fn updated(uri: &str) -> (String, Value) {
     ("updated".to_owned(), uri.into())
 }
 
-fn list_changed() -> (String, Value) {
+pub(super) fn list_changed() -> (String, Value) {
     ("list_changed".to_owned(), Value::Null)
 }
 

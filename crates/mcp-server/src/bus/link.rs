@@ -268,3 +268,7 @@ impl Drop for Slot {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;

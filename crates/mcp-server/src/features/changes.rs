@@ -340,9 +340,13 @@ impl Subscriber {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
     use super::*;
 
-    struct Stream;
+    /// A stream that writes down what it is told.
+    #[derive(Default)]
+    struct Stream(Rc<RefCell<Vec<Published>>>);
 
     impl Actor for Stream {
         type Context = Context<Self>;
@@ -351,14 +355,50 @@ mod tests {
     impl Handler<ChangePublished> for Stream {
         type Result = ();
 
-        fn handle(&mut self, _: ChangePublished, _: &mut Context<Self>) {}
+        fn handle(&mut self, ChangePublished(told): ChangePublished, _: &mut Context<Self>) {
+            self.0.borrow_mut().push(told);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn who_cannot_be_told_at_the_moment_looks_at_everything_later() {
+        let mut subscribers = Subscribers::default();
+        let told = Rc::<RefCell<Vec<Published>>>::default();
+        let address = Stream(Rc::clone(&told)).start();
+        let user = UserId::derive("i", "s");
+        subscribers.add(user, address.recipient::<ChangePublished>().downgrade());
+        let keep = subscribers.by_user[&user][0].recipient.upgrade();
+        let change = Published::Changes(Arc::new([Change::ListChanged]));
+        // More than the mailbox holds, and none of it is read meanwhile.
+        for _ in 0..100 {
+            subscribers.notify(user, &change);
+        }
+        assert!(subscribers.is_any_behind());
+        subscribers.catch_up();
+        assert!(subscribers.is_any_behind(), "the mailbox is full still");
+        while told.borrow().is_empty() {
+            actix_rt::task::yield_now().await;
+        }
+        subscribers.catch_up();
+        assert!(!subscribers.is_any_behind());
+        subscribers.notify(user, &change);
+        while told.borrow().len() < 3
+            || !matches!(told.borrow().last(), Some(Published::Changes(_)))
+        {
+            actix_rt::task::yield_now().await;
+        }
+        let told = told.borrow();
+        let again = told.iter().filter(|one| matches!(one, Published::Anything));
+        assert_eq!(again.count(), 1);
+        assert!(told.len() < 50, "the others were left out");
+        drop(keep);
     }
 
     #[actix_rt::test]
     async fn subscribers_that_ended_are_forgotten_and_the_others_are_not() {
         let mut subscribers = Subscribers::default();
         let add = |subscribers: &mut Subscribers, user: usize| -> Addr<Stream> {
-            let address = Stream.start();
+            let address = Stream::default().start();
             let user = UserId::derive("i", &user.to_string());
             subscribers.add(user, address.clone().recipient().downgrade());
             address
