@@ -214,10 +214,10 @@ async fn after_a_restore_into_another_cluster_nothing_is_passed_over() {
     assert_eq!(again, [], "it was read at the start");
     let bob = order(&user("bob"), OrderedBy::Operator);
     journal.ask(AddRevocation(bob.clone())).await.unwrap();
-    let bob = RevocationChange::Ordered(bob);
-    assert_eq!(changes(&journal, mark, 10).await.0, [bob.clone()]);
+    let bob = [RevocationChange::Ordered(bob)];
+    assert_eq!(changes(&journal, mark, 10).await.0, bob);
     // The mark of the cluster before.
     let far = "8000000000000000000";
     let far = Mark(format!("{far} {far} 0 0"));
-    assert_eq!(changes(&journal, Some(far), 10).await.0, [bob]);
+    assert_eq!(changes(&journal, Some(far), 10).await.0, bob);
 }

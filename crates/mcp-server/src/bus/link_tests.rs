@@ -31,6 +31,8 @@ struct Process {
     metrics: Arc<BusMetrics>,
     revocations: Arc<AtomicU64>,
     sessions: Arc<Mutex<Vec<SessionMessage>>>,
+    /// How often it was told to look sessions up again.
+    missed: Arc<AtomicU64>,
 }
 
 impl Process {
@@ -40,6 +42,7 @@ impl Process {
         let metrics = Arc::<BusMetrics>::default();
         let revocations = Arc::<AtomicU64>::default();
         let sessions = Arc::<Mutex<Vec<SessionMessage>>>::default();
+        let missed = Arc::<AtomicU64>::default();
         let receivers = Receivers {
             changes: changes.clone(),
             revocations: Box::new({
@@ -49,6 +52,10 @@ impl Process {
             session: Box::new({
                 let sessions = Arc::clone(&sessions);
                 move |message| sessions.lock().push(message)
+            }),
+            sessions_missed: Box::new({
+                let missed = Arc::clone(&missed);
+                move || drop(missed.fetch_add(1, Ordering::SeqCst))
             }),
         };
         let envelopes = Envelopes::new(None);
@@ -65,6 +72,7 @@ impl Process {
             metrics,
             revocations,
             sessions,
+            missed,
         }
     }
 
@@ -124,5 +132,6 @@ async fn each_message_reaches_its_receiver_once_and_none_of_its_own() {
     assert!(here.counted(r#"bus_received_total{outcome="repeated"} 1"#));
     here.link.missed();
     assert_eq!(here.revocations.load(Ordering::SeqCst), 2);
+    assert_eq!(here.missed.load(Ordering::SeqCst), 1);
     assert_eq!(here.link.received("junk"), Origin::Unknown);
 }
