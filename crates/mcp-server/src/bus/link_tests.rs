@@ -47,7 +47,9 @@ impl Process {
             changes: changes.clone(),
             revocations: Box::new({
                 let revocations = Arc::clone(&revocations);
-                move || drop(revocations.fetch_add(1, Ordering::SeqCst))
+                move || {
+                    let _ = revocations.fetch_add(1, Ordering::SeqCst);
+                }
             }),
             session: Box::new({
                 let sessions = Arc::clone(&sessions);
@@ -55,7 +57,9 @@ impl Process {
             }),
             sessions_missed: Box::new({
                 let missed = Arc::clone(&missed);
-                move || drop(missed.fetch_add(1, Ordering::SeqCst))
+                move || {
+                    let _ = missed.fetch_add(1, Ordering::SeqCst);
+                }
             }),
         };
         let envelopes = Envelopes::new(None);
