@@ -18,7 +18,7 @@ impl Actor for Stream {
 impl Handler<ChangePublished> for Stream {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(told): ChangePublished, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(told, _): ChangePublished, _: &mut Context<Self>) {
         self.0.borrow_mut().push(told);
     }
 }
@@ -47,7 +47,9 @@ impl Process {
             changes: changes.clone(),
             revocations: Box::new({
                 let revocations = Arc::clone(&revocations);
-                move || drop(revocations.fetch_add(1, Ordering::SeqCst))
+                move || {
+                    revocations.fetch_add(1, Ordering::SeqCst);
+                }
             }),
             session: Box::new({
                 let sessions = Arc::clone(&sessions);
@@ -55,7 +57,9 @@ impl Process {
             }),
             sessions_missed: Box::new({
                 let missed = Arc::clone(&missed);
-                move || drop(missed.fetch_add(1, Ordering::SeqCst))
+                move || {
+                    missed.fetch_add(1, Ordering::SeqCst);
+                }
             }),
         };
         let envelopes = Envelopes::new(None);
