@@ -18,7 +18,7 @@ impl Actor for Stream {
 impl Handler<ChangePublished> for Stream {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(told): ChangePublished, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(told, _): ChangePublished, _: &mut Context<Self>) {
         self.0.borrow_mut().push(told);
     }
 }
@@ -48,7 +48,7 @@ impl Process {
             revocations: Box::new({
                 let revocations = Arc::clone(&revocations);
                 move || {
-                    let _ = revocations.fetch_add(1, Ordering::SeqCst);
+                    revocations.fetch_add(1, Ordering::SeqCst);
                 }
             }),
             session: Box::new({
@@ -58,7 +58,7 @@ impl Process {
             sessions_missed: Box::new({
                 let missed = Arc::clone(&missed);
                 move || {
-                    let _ = missed.fetch_add(1, Ordering::SeqCst);
+                    missed.fetch_add(1, Ordering::SeqCst);
                 }
             }),
         };

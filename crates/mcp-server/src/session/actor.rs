@@ -312,7 +312,11 @@ impl SessionActor {
 impl Handler<ChangePublished> for SessionActor {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(published): ChangePublished, context: &mut Context<Self>) {
+    fn handle(
+        &mut self,
+        ChangePublished(published, _): ChangePublished,
+        context: &mut Context<Self>,
+    ) {
         let Some(listener) = &self.listener else {
             return;
         };

@@ -168,7 +168,7 @@ impl Actor for ListenActor {
 impl Handler<ChangePublished> for ListenActor {
     type Result = ();
 
-    fn handle(&mut self, ChangePublished(published): ChangePublished, _: &mut Context<Self>) {
+    fn handle(&mut self, ChangePublished(published, _): ChangePublished, _: &mut Context<Self>) {
         let granted = scopes_now(&self.principal, &self.dispatcher);
         let catalogue = self.dispatcher.catalogue();
         for notification in self
@@ -207,7 +207,12 @@ mod tests {
         let principal = Arc::new(crate::samples::principal("s"));
         let opened = listeners.open(principal, subscriptions, json!({})).await;
         let mut listening = opened.unwrap();
-        let change = || ChangePublished(Published::Changes(Arc::new([Change::ListChanged])));
+        let change = || {
+            ChangePublished(
+                Published::Changes(Arc::new([Change::ListChanged])),
+                Arc::default(),
+            )
+        };
         for _ in 0..QUEUE + 10 {
             listening.address.send(change()).await.unwrap();
         }
