@@ -59,6 +59,10 @@ async fn failures_in_a_row_count_over_all_threads_and_all_leave_the_issuer_alone
         assert_eq!(ask.send().await.status, 503);
     }
     assert_eq!(app.issuer.calls(), 5);
+    // Strangers alone failed, so it is probed first, about a token that nobody has.
+    app.issuer.answer_others(move |_| down());
+    assert_eq!(list(&app, &app.token("ann", ALL)).await.status, 503);
+    assert_eq!(app.issuer.calls(), 6);
     for _ in 0..THREADS {
         let reply = list(&app, &app.token("ann", ALL)).await;
         assert_eq!(
@@ -66,7 +70,7 @@ async fn failures_in_a_row_count_over_all_threads_and_all_leave_the_issuer_alone
             (503, Some("5"))
         );
     }
-    assert_eq!(app.issuer.calls(), 5);
+    assert_eq!(app.issuer.calls(), 6);
 }
 
 #[actix_rt::test]

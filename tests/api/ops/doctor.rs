@@ -321,7 +321,7 @@ async fn an_authorization_server_that_does_not_fit_is_told_with_the_key() {
     let patient = Patient::new(&issuer);
     issuer.lets_in(|_| false);
     patient.report().await.finds_wrong(&[
-        "rejects this server's credentials (the authorization server's answer about the token cannot be used: status 401)",
+        "rejects this server's credentials (the authorization server's answer about the token cannot be used: status 401, invalid_client)",
     ]);
     issuer.lets_in(|_| true);
     issuer.answer_others(|_| Answer::text(404, "not here"));

@@ -92,6 +92,10 @@ async fn an_introspection_is_counted_and_so_is_what_the_cache_saves() {
     app.modern(&limited, "tools/list", json!({})).send().await;
     app.clock.advance(TimeDelta::seconds(5));
     let down = Answer::Whole(503, vec![("retry-after", "0".to_owned())], Vec::new());
+    app.issuer.answer_others({
+        let down = down.clone();
+        move |_| down.clone()
+    });
     for source in 0..6 {
         let token = app.token_for(down.clone());
         let ask = app.modern(&token, "tools/list", json!({}));
@@ -104,7 +108,7 @@ async fn an_introspection_is_counted_and_so_is_what_the_cache_saves() {
         (asked("active"), asked("inactive"), asked("nonsense")),
         (1.0, 1.0, 1.0)
     );
-    // The fifth failure in a row opens the circuit.
+    // After the fifth failure in a row it is probed, about a random token, and that opens the circuit.
     assert_eq!((asked("unavailable"), asked("circuit_open")), (5.0, 1.0));
     assert_eq!((asked("rate_limited"), asked("source_waits")), (1.0, 0.0));
     let found = |result| seen[&format!("epicme_introspection_cache_total{{result=\"{result}\"}}")];

@@ -20,8 +20,8 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::support::{
-    ALL, PUBLIC_HOST, Program, SecretFile, SigningKey, TestApp, TestDatabase, envelope, epicme,
-    lines_with, log_contains, said, scraped,
+    ALL, Issuer, PUBLIC_HOST, Program, SecretFile, SigningKey, TestApp, TestDatabase, envelope,
+    epicme, lines_with, log_contains, said, scraped,
 };
 
 /// A certificate for the public host, and its key.
@@ -315,15 +315,16 @@ async fn a_pair_that_is_broken_or_half_written_leaves_the_one_before_in_use() {
     }
 }
 
-#[test]
-fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
+#[actix_rt::test]
+async fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
+    let (issuer, server) = Issuer::bystander();
+    issuer.serves().await;
     let (old, new) = (Pair::new(), Pair::new());
     let files = Files::new(&old);
     let database = TestDatabase::new();
     let mut environment = vec![
         ("DATABASE_URL", database.url.expose_secret()),
-        ("EPICME_ISSUER", "https://issuer.example"),
-        ("EPICME_JWT", "on"),
+        ("EPICME_ISSUER", issuer.url()),
         ("EPICME_WORKERS", "1"),
         ("EPICME_ALLOWED_HOSTS", PUBLIC_HOST),
     ];
@@ -333,6 +334,7 @@ fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
         "the listener uses TLS, but EPICME_PUBLIC_URL (http://127.0.0.1:8787) begins with http";
     let warned = program.said.iter().any(|line| line.contains(warning));
     assert!(warned, "{:?}", program.said);
+    program.says("the authorization server answers");
     let address = program.address;
     let connect = || Client::connect(address, &[&old, &new]).unwrap();
     let mut before = connect();
@@ -352,6 +354,7 @@ fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
     assert!(before.is_healthy());
     program.signal("TERM");
     assert_eq!(program.ends().0, 0);
+    server.stop(false).await;
 }
 
 #[test]
