@@ -329,7 +329,7 @@ async fn a_hangup_has_the_certificate_read_again_and_closes_nothing() {
         ("EPICME_ALLOWED_HOSTS", PUBLIC_HOST),
     ];
     environment.extend(files.environment());
-    let mut program = Program::start(&environment);
+    let mut program = Program::serve(&environment);
     let warning =
         "the listener uses TLS, but EPICME_PUBLIC_URL (http://127.0.0.1:8787) begins with http";
     let warned = program.said.iter().any(|line| line.contains(warning));

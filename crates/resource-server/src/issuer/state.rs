@@ -223,6 +223,9 @@ impl IssuerState {
                 } else {
                     log::debug!(issuer:% = self.settings.url; "the circuit stays open: {error}");
                 }
+                // The token itself was not introspected.
+                self.metrics
+                    .introspection_skipped(Introspection::CircuitOpen);
                 Err(error)
             }
             _ => {
