@@ -223,6 +223,7 @@ impl Link {
             Message::LookAgain(user) => self.look_again(user, LookAgain::Told),
             Message::RevocationsChanged => (self.receivers.revocations)(),
             Message::Session(message) => (self.receivers.session)(message),
+            Message::SessionsMissed => (self.receivers.sessions_missed)(),
         }
     }
 

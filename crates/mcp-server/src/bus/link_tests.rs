@@ -139,3 +139,21 @@ async fn each_message_reaches_its_receiver_once_and_none_of_its_own() {
     assert_eq!(here.missed.load(Ordering::SeqCst), 1);
     assert_eq!(here.link.received("junk"), Origin::Unknown);
 }
+
+#[actix_rt::test]
+async fn sessions_are_told_that_messages_for_them_were_too_many() {
+    let (here, there) = (Process::new(), Process::new());
+    let message = |number: usize| SessionMessage {
+        id: number.to_string(),
+        what: "{}".to_owned(),
+    };
+    let sent = (0..)
+        .take_while(|number| there.outbox.for_session(message(*number)))
+        .count();
+    while let Some(text) = there.link.take(8_000) {
+        assert_eq!(here.link.received(&text), Origin::Other);
+    }
+    assert_eq!(here.sessions.lock().len(), sent);
+    assert_eq!(here.missed.load(Ordering::SeqCst), 1);
+    assert_eq!(there.missed.load(Ordering::SeqCst), 0);
+}

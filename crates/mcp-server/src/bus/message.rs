@@ -20,6 +20,9 @@ pub(crate) enum Message {
     /// For a legacy session that another process may have.
     #[serde(rename = "s")]
     Session(SessionMessage),
+    /// Messages for sessions were left out.
+    #[serde(rename = "m")]
+    SessionsMissed,
 }
 
 /// A message for a legacy session.

@@ -66,6 +66,8 @@ struct Waiting {
     revocations: bool,
     everybody: bool,
     for_sessions: VecDeque<SessionMessage>,
+    /// There were too many of them.
+    sessions_missed: bool,
     users: HashMap<UserId, OfUser>,
     /// In the order in which their first change came.
     order: VecDeque<UserId>,
@@ -88,7 +90,8 @@ impl Outbox {
         self.add(|waiting| waiting.revocations = true);
     }
 
-    /// Sends a message for a session. `false` if it is too long, or if too many wait.
+    /// Sends a message for a session. `false` if it is too long, or if too many wait; in the latter case the others
+    /// are told that they miss some.
     #[must_use]
     pub(crate) fn for_session(&self, message: SessionMessage) -> bool {
         let mut fits = json_size(&message) <= LONGEST_FOR_SESSIONS;
@@ -178,6 +181,8 @@ impl Waiting {
         let fits = self.for_sessions.len() < MOST_FOR_SESSIONS;
         if fits {
             self.for_sessions.push_back(message);
+        } else {
+            self.sessions_missed = true;
         }
         fits
     }
@@ -194,6 +199,9 @@ impl Waiting {
         }
         if std::mem::take(&mut self.everybody) {
             batch.add(Message::LookAgain(None), 16);
+        }
+        if std::mem::take(&mut self.sessions_missed) {
+            batch.add(Message::SessionsMissed, 8);
         }
         // One at least, and then half of the room while there are changes, so that neither waits for all of the
         // other.

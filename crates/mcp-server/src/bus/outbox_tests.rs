@@ -109,7 +109,11 @@ fn messages_for_sessions_are_bounded_and_wait_for_no_change() {
     let batch = outbox.take(ROOM).unwrap();
     assert!(matches!(
         batch.messages[..],
-        [Message::Session(_), Message::Changes(..)]
+        [
+            Message::SessionsMissed,
+            Message::Session(_),
+            Message::Changes(..)
+        ]
     ));
     assert!(outbox.for_session(message(1)), "there is room again");
 }
