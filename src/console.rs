@@ -12,7 +12,7 @@ pub fn print(text: impl Display) {
     let _ = write!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Writes a line to standard output, as [`print`] does.
+/// Writes a line to standard output, as [`print()`] does.
 pub fn print_line(text: impl Display) {
     print(format_args!("{text}\n"));
 }

@@ -2,7 +2,7 @@
 //! legacy sessions.
 //!
 //! *Used by:* programs implement [`Bus`]; `server` starts it; `features::changes`, `session` and revocations send
-//! through [`Outbox`].
+//! through `outbox.rs`.
 //!
 //! *Invariants:* a message decides nothing: it makes others look again, with the token that each of their clients
 //! has. Nobody waits for the bus. What waits to be sent, and what was received and is not yet passed on, is
