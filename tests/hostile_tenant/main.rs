@@ -27,10 +27,11 @@ const PACE: Duration = Duration::from_millis(25);
 /// Windows of each kind. A quiet and a hostile one alternate, so that both see the same machine.
 const WINDOWS: usize = 4;
 
-/// A time below which nothing is told apart: the programs of the hostile user, the database and the authorization
-/// server run on the same processors, and a slice of the kernel's scheduler is 3 ms. A program that was built with
-/// optimisation is measured by naming it in `EPICME`.
+/// Times below which nothing is told apart: the programs of the hostile user, the database and the authorization server
+/// run on the same processors, and a slice of the kernel's scheduler is 3 ms. A program that was built with optimisation
+/// is measured by naming it in `EPICME`; without, it takes several times as long over the hostile user's work.
 const SHARED_PROCESSORS: Duration = Duration::from_millis(5);
+const WITHOUT_OPTIMISATION: Duration = Duration::from_millis(15);
 
 /// How often the measurement is repeated if the machine was too busy with something else.
 const ATTEMPTS: usize = 5;
@@ -43,6 +44,10 @@ async fn two_users_do_not_notice_what_a_third_does_to_the_server() {
         neighbour.prepare().await;
     }
     let attacks = Attacks::prepare(&server).await;
+    let least = match std::env::var_os("EPICME") {
+        Some(_) => SHARED_PROCESSORS,
+        None => WITHOUT_OPTIMISATION,
+    };
     let mut seen = Vec::new();
     for _ in 0..ATTEMPTS {
         let (mut quiet, mut hostile) = (Vec::new(), Vec::new());
@@ -56,7 +61,7 @@ async fn two_users_do_not_notice_what_a_third_does_to_the_server() {
         let (quiet, hostile) = (percentile(&mut quiet, 99), percentile(&mut hostile, 99));
         println!("p99 in quiet {quiet:?}, under attack {hostile:?}");
         seen.push((quiet, hostile));
-        if hostile <= 2 * quiet.max(SHARED_PROCESSORS) {
+        if hostile <= 2 * quiet.max(least) {
             return;
         }
     }
