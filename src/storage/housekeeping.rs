@@ -7,89 +7,96 @@ use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
 
 use super::{error::StorageError, statement::Statement};
 
+/// The statement that deletes the expired rows of a table, which has these columns as its key.
+macro_rules! expired {
+    ($table:literal, $key:literal, $condition:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE (",
+            $key,
+            ") IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $condition,
+            " LIMIT $1 FOR UPDATE SKIP LOCKED)"
+        )
+    };
+}
+
 /// One statement for each table whose rows expire, and how many rows it deletes at most. It skips rows that
 /// another statement has locked.
-const STATEMENTS: [(i64, &str); 11] = [
+const STATEMENTS: &[(i64, &str)] = &[
     (
         1_000,
-        "DELETE FROM idempotency_keys
-      WHERE (user_id, operation, key) IN (
-            SELECT user_id, operation, key FROM idempotency_keys
-             WHERE created_at <= now() - interval '24 hours'
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!(
+            "idempotency_keys",
+            "user_id, operation, key",
+            "created_at <= now() - interval '24 hours'"
+        ),
     ),
     (
         1_000,
-        "DELETE FROM used_request_states
-      WHERE (user_id, nonce) IN (
-            SELECT user_id, nonce FROM used_request_states
-             WHERE used_at <= now() - interval '30 minutes'
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!(
+            "used_request_states",
+            "user_id, nonce",
+            "used_at <= now() - interval '30 minutes'"
+        ),
     ),
     (
         1_000,
-        "DELETE FROM sessions
-      WHERE (user_id, name) IN (
-            SELECT user_id, name FROM sessions
-             WHERE expires_at <= now()
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!("sessions", "user_id, name", "expires_at <= now()"),
     ),
     (
         100,
-        "DELETE FROM session_answers
-      WHERE (user_id, session, question) IN (
-            SELECT user_id, session, question FROM session_answers
-             WHERE created_at <= now() - interval '5 minutes'
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!(
+            "session_answers",
+            "user_id, session, question",
+            "created_at <= now() - interval '5 minutes'"
+        ),
     ),
     // Their parts are deleted with them, perhaps hundreds of each.
     (
         20,
-        "DELETE FROM exports
-      WHERE (user_id, id) IN (
-            SELECT user_id, id FROM exports
-             WHERE expires_at <= now()
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!("exports", "user_id, id", "expires_at <= now()"),
     ),
     (
         1_000,
-        "DELETE FROM activity
-      WHERE id IN (
-            SELECT id FROM activity
-             WHERE hour < now() - interval '90 days'
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!("activity", "id", "hour < now() - interval '90 days'"),
     ),
     // A token that has ended is refused without its revocation. If its end is not known and no operator ordered
     // it, it is remembered for as long as `resource_server` does.
     (
         1_000,
-        "DELETE FROM revocations
-      WHERE id IN (
-            SELECT id FROM revocations
-             WHERE kind = 'token'
-               AND (until <= now()
-                    OR until IS NULL AND ordered_by <> 'operator'
-                       AND revoked_at <= now() - interval '30 days')
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!(
+            "revocations",
+            "id",
+            "kind = 'token'
+                AND (until <= now()
+                     OR until IS NULL AND ordered_by <> 'operator'
+                        AND revoked_at <= now() - interval '30 days')"
+        ),
     ),
     // No token that was issued before a logout is still good then. What an operator ordered stays.
     (
         1_000,
-        "DELETE FROM revocations
-      WHERE id IN (
-            SELECT id FROM revocations
-             WHERE kind <> 'token' AND ordered_by <> 'operator'
-               AND revoked_at <= now() - interval '90 days'
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!(
+            "revocations",
+            "id",
+            "kind <> 'token' AND ordered_by <> 'operator'
+                AND revoked_at <= now() - interval '90 days'"
+        ),
     ),
     // Every process reads what was lifted within seconds, or at its start knows of nothing that was.
     (
         1_000,
-        "DELETE FROM revocations
-      WHERE id IN (
-            SELECT id FROM revocations
-             WHERE lifted_at <= now() - interval '7 days'
-             LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        expired!(
+            "revocations",
+            "id",
+            "lifted_at <= now() - interval '7 days'"
+        ),
     ),
     // What is left of a tag whose deletion stopped on the way: its links first.
     (
@@ -123,8 +130,9 @@ const STATEMENTS: [(i64, &str); 11] = [
 pub fn delete_expired(connection: &mut PgConnection) -> Result<bool, StorageError> {
     let mut more = false;
     for (batch, sql) in STATEMENTS {
-        let statement = Statement::<()>::new(sql).bind::<BigInt, _>(batch);
-        more |= i64::try_from(statement.execute(connection)?).is_ok_and(|deleted| deleted >= batch);
+        let statement = Statement::<()>::new(sql).bind::<BigInt, _>(*batch);
+        more |=
+            i64::try_from(statement.execute(connection)?).is_ok_and(|deleted| deleted >= *batch);
     }
     Ok(more)
 }

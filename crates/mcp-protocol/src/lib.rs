@@ -21,6 +21,7 @@ mod list_results;
 pub mod logging;
 pub mod method;
 pub mod outgoing;
+pub mod random;
 pub mod request_state;
 mod result_meta;
 pub mod rpc_error;

@@ -9,7 +9,7 @@ use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundK
 use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use crate::rpc_error::RpcError;
+use crate::{random, rpc_error::RpcError};
 
 /// How long a state is valid, which limits how long a user may think about a request.
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
@@ -111,9 +111,7 @@ impl Sealer {
     /// If the operating system provides no random bytes.
     #[must_use]
     pub fn random() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the operating system gives random bytes");
-        Self::new(&key, None)
+        Self::new(&random::bytes(), None)
     }
 
     /// Encrypts a payload.
@@ -122,8 +120,7 @@ impl Sealer {
     /// If the operating system provides no random bytes.
     #[must_use]
     pub fn seal(&self, binding: &Binding, payload: &str, now: DateTime<Utc>) -> String {
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let nonce: [u8; NONCE_LEN] = random::bytes();
         let expires = (now + LIFETIME).timestamp();
         let mut sealed = expires.to_be_bytes().to_vec();
         sealed.extend_from_slice(payload.as_bytes());

@@ -16,7 +16,7 @@ use ring::{
     hkdf::{HKDF_SHA256, Salt},
 };
 
-use crate::{outgoing::ClientCapabilities, version::ProtocolVersion};
+use crate::{outgoing::ClientCapabilities, random, version::ProtocolVersion};
 
 /// The first byte, which names the format.
 const FORMAT: u8 = 1;
@@ -36,8 +36,8 @@ const BYTES: usize = 1 + NONCE_LEN + SEALED + TAG;
 /// The length of an id as text.
 pub const LENGTH: usize = BYTES / 3 * 4;
 
-/// The id of a session, as the client sends it. It has the form of one; whether this server issued it, and for
-/// whom, [`SessionSealer::open`] says.
+/// The id of a session, as the client sends it. Parsing checks its form alone; [`SessionSealer::open`] tells whether
+/// this server issued it to this owner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionId([u8; BYTES]);
 
@@ -57,7 +57,7 @@ pub struct SessionStart {
     pub begun_at: DateTime<Utc>,
 }
 
-/// Whom a session belongs to: a user, and the client if the authorization server names it.
+/// The owner of a session: a user, and the client if the authorization server names it.
 #[derive(Clone, Debug)]
 pub struct SessionOwner(Vec<u8>);
 
@@ -140,9 +140,7 @@ impl SessionSealer {
     /// If the operating system provides no random bytes.
     #[must_use]
     pub fn random() -> Self {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).expect("the operating system gives random bytes");
-        Self::new(&key, None)
+        Self::new(&random::bytes(), None)
     }
 
     /// The id of a new session of this owner.
@@ -151,10 +149,9 @@ impl SessionSealer {
     /// If the operating system provides no random bytes.
     #[must_use]
     pub fn seal(&self, owner: &SessionOwner, start: &SessionStart) -> SessionId {
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce).expect("the operating system gives random bytes");
+        let nonce: [u8; NONCE_LEN] = random::bytes();
         let mut sealed = [0; SEALED];
-        getrandom::fill(&mut sealed[..RANDOM]).expect("the operating system gives random bytes");
+        sealed[..RANDOM].copy_from_slice(&random::bytes::<RANDOM>());
         sealed[RANDOM..RANDOM + 8]
             .copy_from_slice(&start.begun_at.timestamp_micros().to_be_bytes());
         sealed[SEALED - 2] = code_of(start.version);

@@ -1,5 +1,8 @@
 //! Fixtures of unit tests.
 
+use std::{cell::RefCell, rc::Rc};
+
+use actix::{Actor, Context, Handler};
 use mcp_protocol::server_info::ServerInfo;
 use resource_server::{
     principal::{Credential, Principal, UserId},
@@ -8,6 +11,7 @@ use resource_server::{
 
 use crate::features::{
     catalogue::{Catalogue, Features},
+    changes::{ChangePublished, Published},
     context::ReadContext,
     resource::{Contents, DeclaredTemplate, ResourceTemplate},
     tool_error::ToolError,
@@ -61,4 +65,20 @@ pub(crate) fn catalogue() -> Catalogue {
     };
     Catalogue::new(features, scopes(), ServerInfo::new("files", "1.0.0"))
         .expect("the declarations are right")
+}
+
+/// Records what is published to it, as a session or stream would receive it.
+#[derive(Default)]
+pub(crate) struct ChangeRecorder(pub(crate) Rc<RefCell<Vec<Published>>>);
+
+impl Actor for ChangeRecorder {
+    type Context = Context<Self>;
+}
+
+impl Handler<ChangePublished> for ChangeRecorder {
+    type Result = ();
+
+    fn handle(&mut self, ChangePublished(published, _): ChangePublished, _: &mut Context<Self>) {
+        self.0.borrow_mut().push(published);
+    }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use derive_more::{Display, FromStr};
 use hmac::{Hmac, KeyInit, Mac};
+use mcp_protocol::random;
 use sha2::Sha256;
 
 /// How much of the address of a request is written to the audit log.
@@ -34,8 +35,7 @@ impl AddressWriter {
     /// # Panics
     /// If the operating system provides no random bytes.
     pub(super) fn new(detail: AddressDetail, key: Option<&[u8]>) -> Self {
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).expect("the operating system gives random bytes");
+        let random: [u8; 32] = random::bytes();
         let key = Hmac::new_from_slice(key.unwrap_or(&random)).expect("a key of any length");
         Self {
             detail,

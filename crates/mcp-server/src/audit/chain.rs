@@ -2,8 +2,8 @@
 //!
 //! A line is a JSON object that ends with `,"seq":N,"prev":"HASH","hash":"HASH"}`. The hash is that of everything
 //! before `,"hash"`, by SHA-256, or by HMAC-SHA-256 (RFC 2104) if there is a key. Without a key, the chain
-//! shows accidental changes only: whoever can write to the file can also write a new chain. With a key, only the
-//! holders of the key can.
+//! reveals accidental changes only, because anybody who can write to the file can write a new chain. With a key, only
+//! the holders of the key can.
 
 use std::fmt::Write;
 

@@ -8,7 +8,10 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::message::Message;
-use mcp_protocol::request_state::{Binding, Sealer};
+use mcp_protocol::{
+    random,
+    request_state::{Binding, Sealer},
+};
 
 /// What a text begins with. It names the format and whether the text is encrypted.
 const PLAIN: &str = "p1.";
@@ -62,13 +65,11 @@ impl Envelopes {
     /// # Panics
     /// If the operating system provides no random bytes.
     pub(crate) fn new(sealer: Option<Sealer>) -> Self {
-        let mut own = [0; 8];
-        getrandom::fill(&mut own).expect("the operating system gives random bytes");
         Self {
             sealer,
             // No state of a client can be passed off as a text, nor a text as a state.
             binding: Binding::new(&[], None, "bus", "", None),
-            own: u64::from_be_bytes(own),
+            own: u64::from_be_bytes(random::bytes()),
             latest: Mutex::default(),
         }
     }
@@ -169,7 +170,7 @@ mod tests {
             ),
             (sealed(1), sealed(2), false),
             (sealed(1), Envelopes::new(None), false),
-            // Whoever can send on the bus must not get around the keys.
+            // Otherwise anybody who can send on the bus could forge a text.
             (Envelopes::new(None), sealed(1), false),
         ] {
             let opened = to.open(&from.write(1, messages()));

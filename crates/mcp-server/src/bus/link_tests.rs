@@ -1,29 +1,15 @@
 use std::{cell::RefCell, rc::Rc};
 
-use actix::{Actor, Context, Handler};
+use actix::Actor;
 
 use super::*;
 use crate::{
-    features::changes::{Change, ChangePublished, Published},
+    features::changes::{Change, Published},
     metrics::{MetricSource, Text},
+    samples::ChangeRecorder,
 };
 
-/// A stream that writes down whether it was told of changes, or of anything.
-struct Stream(Rc<RefCell<Vec<Published>>>);
-
-impl Actor for Stream {
-    type Context = Context<Self>;
-}
-
-impl Handler<ChangePublished> for Stream {
-    type Result = ();
-
-    fn handle(&mut self, ChangePublished(told, _): ChangePublished, _: &mut Context<Self>) {
-        self.0.borrow_mut().push(told);
-    }
-}
-
-/// The link of a process, what others send to it, its counters, and how often it was told to read revocations.
+/// The link of a process, with what its receivers got and how often each was called.
 struct Process {
     link: Link,
     outbox: Arc<Outbox>,
@@ -31,7 +17,7 @@ struct Process {
     metrics: Arc<BusMetrics>,
     revocations: Arc<AtomicU64>,
     sessions: Arc<Mutex<Vec<SessionMessage>>>,
-    /// How often it was told to look sessions up again.
+    /// How often `sessions_missed` was called.
     missed: Arc<AtomicU64>,
 }
 
@@ -90,9 +76,9 @@ impl Process {
 #[actix_rt::test]
 async fn more_than_can_be_passed_on_becomes_a_request_to_look_again() {
     let (here, there) = (Process::new(), Process::new());
-    let told = Rc::<RefCell<Vec<Published>>>::default();
+    let published = Rc::<RefCell<Vec<Published>>>::default();
     let user = UserId::derive("i", "s");
-    let stream = Stream(Rc::clone(&told)).start();
+    let stream = ChangeRecorder(Rc::clone(&published)).start();
     let subscribed = here.changes.subscribe(user, stream.clone().recipient());
     subscribed.await.unwrap();
     // The notifier runs on this thread, and has no turn meanwhile.
@@ -102,7 +88,7 @@ async fn more_than_can_be_passed_on_becomes_a_request_to_look_again() {
         assert_eq!(here.link.received(&text), Origin::Other);
     }
     assert!(here.counted(r#"bus_look_again_total{cause="overflow"} 0"#));
-    while !matches!(told.borrow().last(), Some(Published::Anything)) {
+    while !matches!(published.borrow().last(), Some(Published::Anything)) {
         actix_rt::task::yield_now().await;
     }
     assert!(here.counted(r#"bus_look_again_total{cause="overflow"} 1"#));

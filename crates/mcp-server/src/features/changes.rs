@@ -357,28 +357,13 @@ mod tests {
     use std::{cell::RefCell, rc::Rc};
 
     use super::*;
-
-    /// A stream that writes down what it is told.
-    #[derive(Default)]
-    struct Stream(Rc<RefCell<Vec<Published>>>);
-
-    impl Actor for Stream {
-        type Context = Context<Self>;
-    }
-
-    impl Handler<ChangePublished> for Stream {
-        type Result = ();
-
-        fn handle(&mut self, ChangePublished(told, _): ChangePublished, _: &mut Context<Self>) {
-            self.0.borrow_mut().push(told);
-        }
-    }
+    use crate::samples::ChangeRecorder;
 
     #[actix_rt::test]
     async fn who_cannot_be_told_at_the_moment_looks_at_everything_later() {
         let mut subscribers = Subscribers::default();
-        let told = Rc::<RefCell<Vec<Published>>>::default();
-        let address = Stream(Rc::clone(&told)).start();
+        let published = Rc::<RefCell<Vec<Published>>>::default();
+        let address = ChangeRecorder(Rc::clone(&published)).start();
         let user = UserId::derive("i", "s");
         subscribers.add(user, address.recipient::<ChangePublished>().downgrade());
         let keep = subscribers.by_user[&user][0].recipient.upgrade();
@@ -390,7 +375,7 @@ mod tests {
         assert!(subscribers.is_any_behind());
         subscribers.catch_up();
         assert!(subscribers.is_any_behind(), "nothing was handled");
-        while told.borrow().is_empty() {
+        while published.borrow().is_empty() {
             actix_rt::task::yield_now().await;
         }
         subscribers.catch_up();
@@ -398,24 +383,24 @@ mod tests {
         subscribers.notify(user, &change);
         let is_anything = |one: &Published| matches!(one, Published::Anything);
         let has_looked_again = || {
-            let told = told.borrow();
-            told.iter().any(is_anything) && !told.last().is_some_and(is_anything)
+            let published = published.borrow();
+            published.iter().any(is_anything) && !published.last().is_some_and(is_anything)
         };
         while !has_looked_again() {
             actix_rt::task::yield_now().await;
         }
-        let told = told.borrow();
-        let again = told.iter().filter(|one| is_anything(one));
+        let published = published.borrow();
+        let again = published.iter().filter(|one| is_anything(one));
         assert_eq!(again.count(), 1);
-        assert!(told.len() < 50, "the others were left out");
+        assert!(published.len() < 50, "the others were left out");
         drop(keep);
     }
 
     #[actix_rt::test]
     async fn subscribers_that_ended_are_forgotten_and_the_others_are_not() {
         let mut subscribers = Subscribers::default();
-        let add = |subscribers: &mut Subscribers, user: usize| -> Addr<Stream> {
-            let address = Stream::default().start();
+        let add = |subscribers: &mut Subscribers, user: usize| -> Addr<ChangeRecorder> {
+            let address = ChangeRecorder::default().start();
             let user = UserId::derive("i", &user.to_string());
             subscribers.add(user, address.clone().recipient().downgrade());
             address

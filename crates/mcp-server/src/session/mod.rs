@@ -64,6 +64,7 @@ use mcp_protocol::{
     jsonrpc::Id,
     method::Method,
     outgoing::ClientCapabilities,
+    random,
     rpc_error::RpcError,
     session_id::{SessionId, SessionOwner, SessionSealer, SessionStart},
     version::ProtocolVersion,
@@ -430,9 +431,7 @@ fn sealed_for(principal: &Principal) -> SessionOwner {
 /// # Panics
 /// If the operating system provides no random bytes.
 fn new_instance() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    u64::from_ne_bytes(bytes) | 1 << 63
+    u64::from_ne_bytes(random::bytes()) | 1 << 63
 }
 
 fn unavailable(error: &ToolError) -> SessionError {
