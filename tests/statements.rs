@@ -17,7 +17,12 @@ const WITHOUT_A_USER: [&str; 2] = ["housekeeping.rs", "revocations.rs"];
 const OF_THE_SERVER: &str = "revocations";
 
 /// The files that speak of tables, roles and settings, and of no row.
-const OF_TABLES: [&str; 2] = ["inspection.rs", "migrations.rs"];
+const OF_TABLES: [&str; 4] = [
+    "inspection.rs",
+    "migration_session.rs",
+    "migration_watch.rs",
+    "migrations.rs",
+];
 
 /// The files of `storage` as they are compiled, by name.
 fn sources() -> BTreeMap<String, String> {

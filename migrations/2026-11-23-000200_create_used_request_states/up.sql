@@ -7,7 +7,6 @@ CREATE TABLE used_request_states (
 );
 
 CREATE INDEX used_request_states_by_used_at ON used_request_states (used_at);
-CREATE INDEX idempotency_keys_by_created_at ON idempotency_keys (created_at);
 
 COMMENT ON TABLE used_request_states IS 'The states of MCP''s multi round-trip requests that were used, so that none counts twice, for 30 minutes: three times as long as a state is good.';
 COMMENT ON COLUMN used_request_states.user_id IS 'Whom the state was given to. No foreign key: users get a row with their first write, and a row here is gone before long.';

@@ -1,3 +1,2 @@
-DROP TRIGGER entry_tags_are_counted ON entry_tags;
-DROP FUNCTION count_tags();
+DROP FUNCTION count_tags() CASCADE;
 ALTER TABLE entries DROP COLUMN tag_count;

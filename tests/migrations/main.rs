@@ -3,61 +3,15 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
+mod support;
+mod waits;
 
-use diesel::{
-    Connection, PgConnection, QueryableByName, RunQueryDsl,
-    connection::SimpleConnection,
-    sql_query,
-    sql_types::{Nullable, Text},
-};
+use std::{collections::BTreeMap, path::PathBuf};
+
 use epicme::storage;
-use private_postgres::{Cluster, ClusterOptions};
 use secrecy::{ExposeSecret, SecretString};
 
-fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| {
-        let name = format!("epicme-migrations-{}", std::process::id());
-        Cluster::start(ClusterOptions {
-            directory: std::env::temp_dir().join(name),
-            durable: false,
-            name: "epicme",
-        })
-        .unwrap()
-    })
-}
-
-struct Database {
-    name: &'static str,
-}
-
-impl Database {
-    fn new(name: &'static str) -> Self {
-        cluster().create_database(name).unwrap();
-        Self { name }
-    }
-
-    fn url(&self) -> SecretString {
-        cluster().url(self.name)
-    }
-
-    fn lines(&self, sql: &str) -> Vec<String> {
-        #[derive(QueryableByName)]
-        struct Line {
-            #[diesel(sql_type = Nullable<Text>)]
-            line: Option<String>,
-        }
-        let mut connection = PgConnection::establish(self.url().expose_secret()).unwrap();
-        let lines = sql_query(sql).load::<Line>(&mut connection).unwrap();
-        lines.into_iter().filter_map(|line| line.line).collect()
-    }
-
-    fn execute(&self, sql: &str) {
-        let mut connection = PgConnection::establish(self.url().expose_secret()).unwrap();
-        connection.batch_execute(sql).unwrap();
-    }
-}
+use support::Database;
 
 /// Everything that a migration makes, each thing as PostgreSQL itself would write it down.
 const CATALOGUE: &str = "

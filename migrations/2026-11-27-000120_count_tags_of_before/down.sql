@@ -1,0 +1,2 @@
+-- The column goes with the migration that made it.
+SELECT;
