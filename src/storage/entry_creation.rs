@@ -82,7 +82,8 @@ macro_rules! counted {
     };
 }
 
-/// The end of a statement with a new `entry`: its links to tags, and the one row that is returned.
+/// The end of a statement with a new `entry`: its links to tags, which the entry counts already, and the one row
+/// that is returned.
 macro_rules! link_and_answer {
     () => {
         "linked AS (
@@ -205,8 +206,8 @@ fn create_tagged(
             fits!("$12"),
             ", entry AS (
                INSERT INTO entries
-                 (user_id, title, content, mood, location, weather, is_private, is_favorite)
-               SELECT $1, $4, $5, $6, $7, $8, $9, $10
+                 (user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count)
+               SELECT $1, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM own)
                 WHERE NOT EXISTS (SELECT FROM missing) AND EXISTS (SELECT FROM fits)
                RETURNING id, created_at), ",
             counted!("$12"),
@@ -252,9 +253,10 @@ fn create_once(
             sweep!("'create_entry'", "$12"),
             "), entry AS (
                INSERT INTO entries
-                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite)
+                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count)
                OVERRIDING SYSTEM VALUE
-               SELECT claim.result_id, $1, $4, $5, $6, $7, $8, $9, $10 FROM claim
+               SELECT claim.result_id, $1, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM own)
+                 FROM claim
                RETURNING id, created_at), ",
             counted!("$14"),
             ", ",

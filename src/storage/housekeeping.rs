@@ -1,11 +1,17 @@
 //! Deletes expired rows of all users, and tags whose deletion stopped on the way.
 //!
 //! These are the only statements that reach rows without a user's id. A user's own writes delete the expired
-//! rows of that user, so this is for users who never come back. No row leaves the database here.
+//! rows of that user, so this is for users who never come back. Nothing of a row leaves the database here but the
+//! ids of tags, which are deleted as their users would.
 
-use diesel::{PgConnection, RunQueryDsl, sql_types::BigInt};
+use diesel::{
+    PgConnection, RunQueryDsl,
+    sql_types::{BigInt, Uuid},
+};
 
-use super::{error::StorageError, statement::Statement};
+use crate::domain::journal::TagId;
+
+use super::{error::StorageError, statement::Statement, tags};
 
 /// The statement that deletes the expired rows of a table, which has these columns as its key.
 macro_rules! expired {
@@ -64,7 +70,11 @@ const STATEMENTS: &[(i64, &str)] = &[
     ),
     (
         1_000,
-        expired!("activity", "id", "hour < now() - interval '90 days'"),
+        expired!(
+            "activity",
+            "user_id, id",
+            "hour < now() - interval '90 days'"
+        ),
     ),
     // A token that has ended is refused without its revocation. If its end is not known and no operator ordered
     // it, it is remembered for as long as `resource_server` does.
@@ -101,27 +111,30 @@ const STATEMENTS: &[(i64, &str)] = &[
     // What is left of a tag whose deletion stopped on the way: its links first.
     (
         500,
-        "DELETE FROM entry_tags
-      WHERE (user_id, entry_id, tag_id) IN (
-            SELECT l.user_id, l.entry_id, l.tag_id
-              FROM tag_deletions d
-              JOIN entry_tags l ON l.user_id = d.user_id AND l.tag_id = d.tag_id
-              JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id
-             WHERE d.continued_at < now() - interval '1 minute'
-             LIMIT $1 FOR NO KEY UPDATE OF e SKIP LOCKED)",
-    ),
-    (
-        100,
-        "DELETE FROM tags
-      WHERE (user_id, id) IN (
-            SELECT t.user_id, t.id
-              FROM tag_deletions d JOIN tags t ON t.user_id = d.user_id AND t.id = d.tag_id
-             WHERE d.continued_at < now() - interval '1 minute'
-               AND NOT EXISTS (SELECT FROM entry_tags l
-                                WHERE l.user_id = d.user_id AND l.tag_id = d.tag_id)
-             LIMIT $1 FOR UPDATE OF t SKIP LOCKED)",
+        "WITH gone AS (
+           DELETE FROM entry_tags
+            WHERE (user_id, entry_id, tag_id) IN (
+                  SELECT l.user_id, l.entry_id, l.tag_id
+                    FROM tag_deletions d
+                    JOIN entry_tags l ON l.user_id = d.user_id AND l.tag_id = d.tag_id
+                    JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id
+                   WHERE d.continued_at < now() - interval '1 minute'
+                   LIMIT $1 FOR NO KEY UPDATE OF e SKIP LOCKED)
+           RETURNING user_id, entry_id),
+         counted AS (
+           UPDATE entries e SET tag_count = e.tag_count - of_entry.links
+             FROM (SELECT user_id, entry_id, count(*)::integer AS links
+                     FROM gone GROUP BY user_id, entry_id) AS of_entry
+            WHERE e.user_id = of_entry.user_id AND e.id = of_entry.entry_id)
+         SELECT FROM gone",
     ),
 ];
+
+/// The tags that nothing is left of but their rows.
+const BARE_TAGS: &str = "SELECT d.user_id, d.tag_id FROM tag_deletions d
+      WHERE d.continued_at < now() - interval '1 minute'
+        AND NOT EXISTS (SELECT FROM entry_tags l WHERE l.user_id = d.user_id AND l.tag_id = d.tag_id)
+      LIMIT 100";
 
 /// Deletes a batch of every table's expired rows; `true` if there may be more.
 ///
@@ -133,6 +146,12 @@ pub fn delete_expired(connection: &mut PgConnection) -> Result<bool, StorageErro
         let statement = Statement::<()>::new(sql).bind::<BigInt, _>(*batch);
         more |=
             i64::try_from(statement.execute(connection)?).is_ok_and(|deleted| deleted >= *batch);
+    }
+    // One by one, each as its user would: with its links, if somebody has put it on entries meanwhile.
+    let bare: Vec<(uuid::Uuid, i64)> =
+        Statement::<(Uuid, BigInt)>::new(BARE_TAGS).load(connection)?;
+    for (user, tag) in bare {
+        tags::delete_tag_of(connection, user, TagId(tag))?;
     }
     Ok(more)
 }

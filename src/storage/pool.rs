@@ -237,13 +237,16 @@ fn session_settings(settings: &PoolSettings) -> String {
     let millis = |limit: Duration| limit.as_millis().max(1);
     format!(
         "SET application_name = 'epicme'; SET statement_timeout = {}; SET lock_timeout = {}; \
-         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; {}",
+         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; {COUNTS_TAGS}; {}",
         millis(settings.statement_timeout),
         millis(settings.lock_timeout),
         millis(settings.statement_timeout),
         quota::session_settings(settings.quota),
     )
 }
+
+/// Says that the statements of this connection count an entry's tags themselves, so that no trigger does.
+const COUNTS_TAGS: &str = "SET epicme.counts_tags = 'on'";
 
 /// r2d2 retries by itself, and each caller that timed out reports its own failure.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ diesel::table! {
     use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
     use crate::storage::schema::sql_types::Tsvector;
 
-    entries (id) {
+    entries (user_id, id) {
         id -> BigInt,
         user_id -> Uuid,
         title -> Text,
@@ -47,7 +47,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    tags (id) {
+    tags (user_id, id) {
         id -> BigInt,
         user_id -> Uuid,
         name -> Text,
@@ -153,7 +153,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    activity (id) {
+    activity (user_id, id) {
         id -> BigInt,
         user_id -> Uuid,
         client -> Text,

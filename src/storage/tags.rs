@@ -280,7 +280,11 @@ pub fn take_tag_off_some(
             ORDER BY l.entry_created_at, l.entry_id LIMIT 500 FOR NO KEY UPDATE OF e),
          gone AS (
            DELETE FROM entry_tags
-            WHERE user_id = $1 AND tag_id = $2 AND entry_id IN (SELECT id FROM part))
+            WHERE user_id = $1 AND tag_id = $2 AND entry_id = ANY (ARRAY(SELECT id FROM part))
+           RETURNING entry_id),
+         counted AS (
+           UPDATE entries SET tag_count = tag_count - 1
+            WHERE user_id = $1 AND id = ANY (ARRAY(SELECT entry_id FROM gone)))
          SELECT EXISTS (SELECT FROM ordered)",
     )
     .bind::<Uuid, _>(user.as_uuid())
@@ -298,19 +302,49 @@ pub fn delete_tag(
     user: UserId,
     id: TagId,
 ) -> Result<Option<Tag>, StorageError> {
-    // Of one user's tags one is deleted at a time: each takes its entries' rows to count their tags, and
-    // two would wait for each other.
-    Statement::<TagSql>::new(
-        "WITH alone AS MATERIALIZED (SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE)
-         DELETE FROM tags WHERE user_id = $1 AND id = $2 AND EXISTS (SELECT FROM alone)
-         RETURNING id, name, description, created_at, updated_at",
-    )
-    .bind::<Uuid, _>(user.as_uuid())
-    .bind::<BigInt, _>(id.0)
-    .get_result::<TagRow>(connection)
-    .optional()?
-    .map(Tag::try_from)
-    .transpose()
+    delete_tag_of(connection, user.as_uuid(), id)
+}
+
+/// The same for a user's id as the database has it.
+pub(super) fn delete_tag_of(
+    connection: &mut PgConnection,
+    user: uuid::Uuid,
+    id: TagId,
+) -> Result<Option<Tag>, StorageError> {
+    connection.transaction(|connection| {
+        // Of one user's tags one is deleted at a time: each takes its entries' rows to count their tags, and two
+        // would wait for each other. With the tag locked no link to it is made, so the next statement, which
+        // sees what was committed until now, sees every link.
+        Statement::<()>::new(
+            "WITH alone AS MATERIALIZED (SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE)
+             SELECT FROM tags WHERE user_id = $1 AND id = $2 AND EXISTS (SELECT FROM alone) FOR UPDATE",
+        )
+        .bind::<Uuid, _>(user)
+        .bind::<BigInt, _>(id.0)
+        .execute(connection)?;
+        // Entries are locked before their links, as in `add_tag_to_entry`.
+        Statement::<TagSql>::new(
+            "WITH labelled AS MATERIALIZED (
+               SELECT e.id FROM entry_tags l JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id
+                WHERE l.user_id = $1 AND l.tag_id = $2
+                ORDER BY l.entry_created_at, l.entry_id FOR NO KEY UPDATE OF e),
+             gone AS (
+               DELETE FROM entry_tags
+                WHERE user_id = $1 AND tag_id = $2 AND entry_id = ANY (ARRAY(SELECT id FROM labelled))
+               RETURNING entry_id),
+             counted AS (
+               UPDATE entries SET tag_count = tag_count - 1
+                WHERE user_id = $1 AND id = ANY (ARRAY(SELECT entry_id FROM gone)))
+             DELETE FROM tags WHERE user_id = $1 AND id = $2
+             RETURNING id, name, description, created_at, updated_at",
+        )
+        .bind::<Uuid, _>(user)
+        .bind::<BigInt, _>(id.0)
+        .get_result::<TagRow>(connection)
+        .optional()?
+        .map(Tag::try_from)
+        .transpose()
+    })
 }
 
 type TagSql = (BigInt, Text, Nullable<Text>, Timestamptz, Timestamptz);

@@ -19,4 +19,5 @@ mod search;
 mod sessions;
 mod shares;
 mod support;
+mod tag_counts;
 mod tags;

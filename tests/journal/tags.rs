@@ -15,7 +15,7 @@ use epicme::{
 use resource_server::principal::UserId;
 
 use super::support::{
-    Journal, create_entry, create_tag, key, new_entry, owner, page, soon, still_waits,
+    Journal, MISCOUNTED, create_entry, create_tag, key, new_entry, owner, page, soon, still_waits,
 };
 
 #[actix_rt::test]
@@ -187,9 +187,6 @@ async fn a_tag_is_put_on_twice_and_taken_off_once() {
         .await;
     assert!(matches!(no_tag, Err(JournalError::NoSuchTag(_))));
 }
-
-/// Entries whose row says another number of tags than there are links.
-const MISCOUNTED: &str = "entries e WHERE e.tag_count <> (SELECT count(*) FROM entry_tags l WHERE l.user_id = e.user_id AND l.entry_id = e.id)";
 
 #[actix_rt::test]
 async fn an_entry_knows_how_many_tags_it_has_whatever_happens_to_them() {

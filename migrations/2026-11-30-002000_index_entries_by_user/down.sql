@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS entries_by_user;

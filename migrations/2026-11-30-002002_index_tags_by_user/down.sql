@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS tags_by_user;

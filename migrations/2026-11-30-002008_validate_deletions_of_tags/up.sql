@@ -1,0 +1,1 @@
+ALTER TABLE tag_deletions VALIDATE CONSTRAINT tag_deletions_tag_key_fkey;

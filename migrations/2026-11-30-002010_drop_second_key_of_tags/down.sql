@@ -1,0 +1,1 @@
+ALTER TABLE tags ADD CONSTRAINT tags_user_id_id_key UNIQUE (user_id, id);

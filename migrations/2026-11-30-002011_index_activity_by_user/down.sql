@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS activity_by_user;
