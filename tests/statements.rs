@@ -13,6 +13,10 @@ use std::{
 /// the other has the revocations, which are the server's own.
 const WITHOUT_A_USER: [&str; 2] = ["housekeeping.rs", "revocations.rs"];
 
+/// The files whose statements write rows of several users, each row with its owner: entries of a group commit, and
+/// counts of activity. With `EPICME_GROUP_COMMIT=off` each of these is run for one user.
+const OF_SEVERAL_USERS: [&str; 2] = ["activity.rs", "entry_batches.rs"];
+
 /// The table whose rows are the server's own.
 const OF_THE_SERVER: &str = "revocations";
 
@@ -198,6 +202,18 @@ fn every_statement_is_about_the_rows_of_one_user() {
     assert_eq!(faults, [""; 0]);
     let all: BTreeSet<_> = tables.into_keys().collect();
     assert_eq!(named, all, "the statements on every table are found");
+}
+
+/// Whoever divides the tables by user has each statement go to one part. A statement for several users names them by
+/// an array.
+#[test]
+fn only_group_commit_writes_for_several_users() {
+    let sources = sources();
+    let several = sources.iter().filter(|(_, source)| {
+        source.contains("Array<Uuid>") || source.contains("Array<diesel::sql_types::Uuid>")
+    });
+    let several: Vec<_> = several.map(|(file, _)| file.as_str()).collect();
+    assert_eq!(several, OF_SEVERAL_USERS);
 }
 
 #[test]

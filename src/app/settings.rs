@@ -241,6 +241,7 @@ pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> J
             entries: database.quota_entries,
             bytes: database.quota_bytes,
         },
+        group_commit: database.group_commit,
         schema: if database.unreachable_at_start {
             SchemaCheck::WhenReachable {
                 migrate: database.migrate,

@@ -139,6 +139,10 @@ keys! {
             /// The most bytes of text in the entries of a user; 0 for no limit.
             quota_bytes: Key::new("EPICME_QUOTA_BYTES_PER_USER", "BYTES").default("1073741824") => Amount;
 
+            /// Whether entries that arrive at the same moment, of several users, are written by one statement, and so
+            /// are counts of activity: on or off. Off is for a database whose tables are distributed by user.
+            group_commit: Key::new("EPICME_GROUP_COMMIT", "ON|OFF").default("on") => Switch;
+
             /// Whether to run pending migrations at start: on or off.
             migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;
 

@@ -209,6 +209,8 @@ pub struct DatabaseConfig {
     pub quota_entries: u64,
     /// The most bytes of text in the entries of a user; 0 for no limit.
     pub quota_bytes: u64,
+    /// Whether rows of several users may be written by one statement.
+    pub group_commit: bool,
     /// Whether pending migrations run at start.
     pub migrate: bool,
     /// Whether the process exchanges changes and revocations with others that share the database.

@@ -10,7 +10,10 @@ use actix_rt::ArbiterHandle;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::domain::{activity::EndedCall, journal::JournalError};
+use crate::domain::{
+    activity::{ActivityKey, EndedCall, Tally},
+    journal::JournalError,
+};
 
 use super::{activity_counts::Counts, actor_pool::ActorPool, messages::AddActivity};
 
@@ -49,8 +52,11 @@ impl Recorder {
         if uncounted > 0 {
             log::warn!("{uncounted} calls are missing in the users' activity: too many at once");
         }
+        if !actors.groups_users() {
+            counts.sort_by_key(|(key, _)| key.user);
+        }
         while !counts.is_empty() {
-            let rest = counts.split_off(counts.len().min(KEYS_PER_STATEMENT));
+            let rest = counts.split_off(of_one_statement(&counts, actors.groups_users()));
             let batch: Arc<[_]> = counts.into();
             match actors.ask(AddActivity(Arc::clone(&batch))).await {
                 Ok(()) => {}
@@ -67,6 +73,17 @@ impl Recorder {
             counts = rest;
         }
     }
+}
+
+/// How many of the counts the next statement stores: those of its first user, unless it may store several users'.
+fn of_one_statement(counts: &[(ActivityKey, Tally)], groups_users: bool) -> usize {
+    let alike = match counts.first() {
+        Some((first, _)) if !groups_users => {
+            counts.partition_point(|(key, _)| key.user <= first.user)
+        }
+        _ => counts.len(),
+    };
+    alike.min(KEYS_PER_STATEMENT)
 }
 
 /// Stores the counts every [`INTERVAL`], until the last handle is dropped.

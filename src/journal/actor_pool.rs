@@ -41,6 +41,7 @@ pub(super) struct ActorPool {
     cancellations: Cancellations,
     scheduler: Arc<Scheduler<JournalActor>>,
     group_commit: Arc<GroupCommit>,
+    groups_users: bool,
     actors: Vec<Addr<JournalActor>>,
     max_batch_delay: Duration,
     connect_timeout: Duration,
@@ -98,6 +99,7 @@ impl ActorPool {
             cancellations: Cancellations::start(settings.database_url.clone()),
             scheduler,
             group_commit,
+            groups_users: settings.group_commit,
             actors,
             max_batch_delay: settings.max_batch_delay,
             connect_timeout: settings.connect_timeout,
@@ -179,7 +181,12 @@ impl ActorPool {
         mut answered: oneshot::Receiver<M::Result>,
     ) -> Result<Result<M::Reply, JournalError>, RecvError> {
         // From this thread to the actor's and back: another thread on the way would cost two more wake-ups.
-        let waiting = match M::for_group_commit(admitted) {
+        let grouped = if self.groups_users {
+            M::for_group_commit(admitted)
+        } else {
+            Err(admitted)
+        };
+        let waiting = match grouped {
             Err(admitted) => self.scheduler.start(admitted, user).map(Queued::ForActor),
             Ok(entry) => match self.group_commit.join(entry) {
                 Joined::NeedsBatch(ticket) => self.start_batch(ticket),
@@ -224,6 +231,11 @@ impl ActorPool {
     fn start_batch(&self, entry: Ticket) -> Option<Queued> {
         let queued = self.scheduler.start(WriteBatch, None);
         queued.map(|_| Queued::ForBatch(entry))
+    }
+
+    /// Whether one statement may write rows of several users.
+    pub(super) const fn groups_users(&self) -> bool {
+        self.groups_users
     }
 
     /// What was counted.

@@ -20,6 +20,8 @@ pub struct JournalSettings {
     pub queue: u32,
     /// How long a message waits for admission before it is refused as `Busy`.
     pub failfast: Duration,
+    /// Whether one statement may write rows of several users: entries that arrive together, counts of activity.
+    pub group_commit: bool,
     /// How long an entry waits for the batch under way before it, to be written in the next. After that
     /// another batch starts beside the first, which may be held up by a lock that does not concern it.
     pub max_batch_delay: Duration,
@@ -46,6 +48,7 @@ impl JournalSettings {
             pool: NonZeroU32::new(10).expect("ten is not zero"),
             queue: 96,
             failfast: Duration::from_millis(250),
+            group_commit: true,
             max_batch_delay: Duration::from_millis(25),
             connect_timeout: Duration::from_secs(2),
             statement_timeout: Duration::from_secs(5),

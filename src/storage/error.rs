@@ -157,6 +157,12 @@ enum Class {
     Fault,
 }
 
+/// Whether a constraint keeps the names of a user's tags apart: in one table, or in a partition, whose constraint
+/// has a name of its own (`tags_3_user_id_folded_name_key`).
+fn is_of_tag_names(constraint: &str) -> bool {
+    constraint.starts_with("tags_") && constraint.ends_with("user_id_folded_name_key")
+}
+
 /// Diesel's error by what the caller can do about it.
 fn classify(error: &DieselError) -> Class {
     let DieselError::DatabaseError(kind, details) = error else {
@@ -169,7 +175,7 @@ fn classify(error: &DieselError) -> Class {
     };
     match kind {
         DatabaseErrorKind::UniqueViolation
-            if details.constraint_name() == Some("tags_user_id_folded_name_key") =>
+            if details.constraint_name().is_some_and(is_of_tag_names) =>
         {
             Class::TagNameTaken
         }

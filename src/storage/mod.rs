@@ -2,10 +2,11 @@
 //!
 //! *Used by:* `journal` for queries; `app` and `dev` for migrations; `config` for the form of the database's URL; `doctor`.
 //!
-//! *Invariants:* every query function takes the user's id and has it in every `WHERE`. There are four
-//! exceptions: `housekeeping.rs` deletes expired rows of all users and returns none; activity and batches of
-//! entries are written for several users at once, each row with its owner; `revocations.rs` has rows of the
-//! server's own. No row type is in a public
+//! *Invariants:* every query function takes the user's id and has it in every `WHERE`, so that tables can be
+//! divided by user. There are four exceptions: `housekeeping.rs` deletes expired rows of all users and returns none;
+//! activity and batches of entries are written for several users at once, each row with its owner, unless
+//! `EPICME_GROUP_COMMIT` is off; `revocations.rs` has rows of the server's own. Who links or unlinks tags counts them
+//! in the same statement. No row type is in a public
 //! signature. No value, title or SQL text is in the `Display` of an error.
 //!
 //! *Start reading at* `entries.rs`, then `statement.rs`: statements are written by hand where one round trip

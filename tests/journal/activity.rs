@@ -69,6 +69,25 @@ async fn what_is_written_down_later_is_added_to_the_same_hour() {
 }
 
 #[actix_rt::test]
+async fn counts_of_several_users_share_a_statement_unless_group_commit_is_off() {
+    for (group_commit, statements) in [(true, 1), (false, 3)] {
+        let journal = Journal::start_with(|settings| settings.group_commit = group_commit);
+        for feature in ["x", "y"] {
+            for name in ["ann", "bob", "eve"] {
+                let user = owner(name).user;
+                journal.handle.record(call(user, feature, at(0)));
+            }
+        }
+        journal.handle.flush_activity().await;
+        assert_eq!(journal.database.count("activity"), 6);
+        let written = "(SELECT DISTINCT xmin::text FROM activity) AS statements";
+        assert_eq!(journal.database.count(written), statements);
+        let mixed = "(SELECT FROM activity GROUP BY xmin::text HAVING count(DISTINCT user_id) > 1) AS mixed";
+        assert_eq!(journal.database.count(mixed) == 0, !group_commit);
+    }
+}
+
+#[actix_rt::test]
 async fn more_than_one_statement_takes_is_written_down_all_the_same() {
     let journal = Journal::start();
     let user = owner("ann").user;

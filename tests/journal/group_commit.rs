@@ -77,6 +77,30 @@ async fn what_comes_at_the_same_time_is_written_at_once_and_each_for_its_owner()
     assert!(journal.database.count(transactions) <= 2);
 }
 
+#[actix_rt::test]
+async fn without_group_commit_no_statement_writes_for_two_users() {
+    let journal = Journal::start_with(|settings| {
+        settings.group_commit = false;
+        settings.max_batch_delay = Duration::from_secs(60);
+    });
+    let users = ["ann", "bob", "eve", "joe"].map(owner);
+    for user in &users {
+        journal.entry(user, new_entry("one before")).await;
+    }
+    let mut blocker = journal.hold_up();
+    let mut writes = Vec::new();
+    for user in users.iter().cycle().take(12) {
+        writes.push(begin(&journal, user, new_entry("at once")).await);
+    }
+    blocker.batch_execute("COMMIT").unwrap();
+    for written in soon(join_all(writes)).await {
+        written.unwrap();
+    }
+    let transactions =
+        "(SELECT DISTINCT xmin::text FROM entries WHERE title = 'at once') AS transactions";
+    assert_eq!(journal.database.count(transactions), 12);
+}
+
 /// Has four entries come at the same time, of which the database refuses Eve's and no other.
 async fn refuse_one_among_others(journal: &Journal) {
     let mut blocker = journal.hold_up();

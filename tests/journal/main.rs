@@ -12,6 +12,7 @@ mod group_commit;
 mod idempotency;
 mod isolation;
 mod lists;
+mod partitions;
 mod quota;
 mod recovery;
 mod revocations;

@@ -16,7 +16,7 @@ use epicme::{
 use mcp_server::features::changes::Changes;
 use resource_server::principal::UserId;
 
-pub(crate) use database::{TestDatabase, new_cluster};
+pub(crate) use database::{PARTITIONS, TestDatabase, new_cluster};
 
 /// Entries whose row says another number of tags than there are links.
 pub(crate) const MISCOUNTED: &str = "entries e WHERE e.tag_count <> (SELECT count(*) FROM entry_tags l WHERE l.user_id = e.user_id AND l.entry_id = e.id)";

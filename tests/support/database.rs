@@ -1,4 +1,7 @@
 //! One throw-away cluster a run, one database a test, cloned from a migrated template.
+//!
+//! With `EPICME_TEST_PARTITIONS=8` in the environment the tables of the template are divided into as many hash
+//! partitions, by the script that operators use.
 
 use std::sync::{
     OnceLock,
@@ -11,6 +14,12 @@ use private_postgres::{Cluster, ClusterOptions};
 use secrecy::{ExposeSecret, SecretString};
 
 const TEMPLATE: &str = "template";
+
+/// Divides the tables of an empty database by user.
+pub(crate) const PARTITIONS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/docs/scale/partitions.sql"
+));
 
 pub(crate) fn new_cluster() -> Cluster {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -30,6 +39,11 @@ fn cluster() -> &'static Cluster {
         let cluster = new_cluster();
         cluster.create_database(TEMPLATE).unwrap();
         storage::migrate(&cluster.url(TEMPLATE)).unwrap();
+        if let Some(partitions) = std::env::var_os("EPICME_TEST_PARTITIONS") {
+            let partitions: u32 = partitions.to_str().unwrap().parse().unwrap();
+            let divide = format!("SET epicme.partitions = {partitions};\n{PARTITIONS}");
+            cluster.execute(TEMPLATE, &divide).unwrap();
+        }
         cluster
     })
 }
