@@ -24,8 +24,10 @@ use tokio::time::timeout;
 use crate::{
     config::Config,
     domain::activity::EndedCall,
-    journal::{DatabaseBus, JournalHandle, JournalSettings},
-    prompts, resources, scopes, tools,
+    journal::{DatabaseBus, JournalHandle, JournalSettings, SchemaFailure},
+    prompts, resources, scopes,
+    storage::Unusable,
+    tools,
 };
 use mcp_server::{
     features::{
@@ -56,7 +58,10 @@ pub enum AppFailure {
         _0.join(", ")
     )]
     SchemaBehind(Arc<[String]>),
-    /// An actor has stopped. Only a restart of the process helps.
+    /// The database refuses what it is asked, or a migration.
+    #[display("the database cannot be used: {_0}")]
+    Refused(Unusable),
+    /// An actor has stopped, or every one has hung for long. Only a restart of the process helps.
     #[display("the actor {_0} stopped unexpectedly")]
     ActorDied(&'static str),
 }
@@ -225,8 +230,13 @@ impl App {
                 Either::Right(_) => "JournalActor",
             })
         };
-        let behind = async { AppFailure::SchemaBehind(self.journal.schema_is_behind().await) };
-        select(pin!(stopped), pin!(behind)).await.factor_first().0
+        let schema = async {
+            match self.journal.schema_failed().await {
+                SchemaFailure::Behind(names) => AppFailure::SchemaBehind(names),
+                SchemaFailure::Refused(unusable) => AppFailure::Refused(unusable),
+            }
+        };
+        select(pin!(stopped), pin!(schema)).await.factor_first().0
     }
 
     /// Stops in order: reports not ready, accepts no new connection, ends streams, answers requests under way,

@@ -287,7 +287,7 @@ impl CommandError {
     fn of_app(failure: &AppFailure) -> Self {
         Self {
             code: match failure {
-                AppFailure::SchemaBehind(_) => EXIT_UNAVAILABLE,
+                AppFailure::SchemaBehind(_) | AppFailure::Refused(_) => EXIT_UNAVAILABLE,
                 AppFailure::ActorDied(_) => EXIT_DIED,
             },
             reason: failure.to_string(),
@@ -360,7 +360,7 @@ fn serve(options: &Options) -> Result<(), CommandError> {
         let database = config.database.clone();
         let is_current = move || start::schema_is_current(&database);
         let is_current = unless_stopped(&mut signals, is_current).await?;
-        config.database.unreachable_at_start =
+        config.database.schema_unknown_at_start =
             !is_current.map_err(|fault| CommandError::of_schema(&fault))?;
         let listener = app::listen(bind).map_err(|error| {
             let (key, flag) = (keys::HTTP.bind.name, config::key::flag(keys::HTTP.bind.name));
@@ -453,8 +453,10 @@ fn migrate(options: &Options) -> Result<(), CommandError> {
     let url = Config::database_url(options).map_err(CommandError::usage)?;
     let names = actix_rt::System::new().block_on(async move {
         let mut signals = Signals::listen().map_err(CommandError::unavailable)?;
-        let migrate =
-            move || storage::migrate(&url).map_err(|error| storage::unusable(&url, &error));
+        let migrate = move || {
+            storage::attended(&url, storage::migrate)
+                .map_err(|error| storage::unusable(&url, &error))
+        };
         let migrated = unless_stopped(&mut signals, migrate).await?;
         migrated.map_err(|unusable| {
             CommandError::unavailable(format!("the database cannot be used: {unusable}"))

@@ -25,8 +25,16 @@ impl From<JournalError> for ToolError {
             },
             JournalError::LimitReached(limit) => Self::refused(limit_reached(limit)),
             JournalError::TookTooLong(what) => Self::refused(took_too_long(what)),
-            JournalError::Unavailable { source } => Self::Unavailable {
-                message: "The journal cannot be reached at the moment; try again later".into(),
+            JournalError::TimedOut { source } => Self::TimedOut {
+                message: "The journal did not finish in time; try again later".into(),
+                source,
+            },
+            JournalError::Unavailable { why, source } => Self::Unavailable {
+                message: if why.is_of_writes() {
+                    "The journal cannot be written to at the moment; try again later".into()
+                } else {
+                    "The journal cannot be reached at the moment; try again later".into()
+                },
                 source,
             },
             JournalError::Corrupt { source } => Self::Internal { source },

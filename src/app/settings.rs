@@ -13,7 +13,7 @@ use crate::{
     domain::journal::Quota,
     journal::{
         AddRevocation, JournalHandle, JournalMessage, JournalSettings, ListRevocations,
-        ReadRevocationChanges, RemoveRevocation, SchemaCheck, UseRequestState,
+        ReadRevocationChanges, RemoveRevocation, SchemaCheck, SchemaState, UseRequestState,
     },
     scopes,
     storage::Probe,
@@ -242,7 +242,7 @@ pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> J
             bytes: database.quota_bytes,
         },
         group_commit: database.group_commit,
-        schema: if database.unreachable_at_start {
+        schema: if database.schema_unknown_at_start {
             SchemaCheck::WhenReachable {
                 migrate: database.migrate,
             }
@@ -262,8 +262,11 @@ pub(super) fn journal_health(journal: &JournalHandle, database_url: SecretString
         check: Box::new(move || {
             let (journal, probe) = (journal.clone(), Arc::clone(&probe));
             Box::pin(async move {
-                if !journal.schema_is_known_good() {
-                    return PartHealth::Unavailable;
+                match journal.schema() {
+                    SchemaState::Good if journal.is_stuck() => return PartHealth::Unavailable,
+                    SchemaState::Good => {}
+                    SchemaState::Migrating => return PartHealth::Preparing("migrating"),
+                    SchemaState::Unknown => return PartHealth::Unavailable,
                 }
                 match spawn_blocking(move || probe.check()).await {
                     Ok(Ok(())) if journal.under_way() >= journal.places() => PartHealth::Busy,

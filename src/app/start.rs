@@ -23,28 +23,22 @@ pub enum SchemaFault {
     Refused(Unusable),
 }
 
-/// Whether the schema is known to be up to date. It is unknown while the database is unreachable, which does
-/// not stop the start: clients get 503 until it can be reached. Blocks.
+/// Whether the schema is known to be up to date. It is unknown while the database is unreachable or does not answer, which
+/// does not stop the start: clients get 503 until it can be reached. It is unknown as well if migrations are to be run, which
+/// the journal does while the server listens already: they may take long. Blocks, for a limited time.
 ///
 /// # Errors
 /// See [`SchemaFault`].
 pub fn schema_is_current(database: &DatabaseConfig) -> Result<bool, SchemaFault> {
-    let pending = if database.migrate {
-        storage::migrate(&database.url).map(|names| {
-            for name in names {
-                log::info!("ran migration {name}");
-            }
-            Vec::new()
-        })
-    } else {
-        storage::pending_migrations(&database.url)
-    };
-    match pending {
+    if database.migrate {
+        return Ok(false);
+    }
+    match storage::pending_migrations(&database.url) {
         Ok(pending) if pending.is_empty() => Ok(true),
         Ok(pending) => Err(SchemaFault::Behind(AppFailure::SchemaBehind(
             pending.into(),
         ))),
-        Err(StorageError::Unavailable { .. }) => Ok(false),
+        Err(StorageError::Unavailable { .. } | StorageError::TimedOut { .. }) => Ok(false),
         Err(error) => Err(SchemaFault::Refused(storage::unusable(
             &database.url,
             &error,

@@ -155,7 +155,7 @@ keys! {
             direct_url: Key::secret("EPICME_DATABASE_DIRECT_URL", "URL")
                 => Optional(Secret(rules::database_url), "(not set: DATABASE_URL is used)");
         }
-        .. { url: database_url(reader).map(|database| database.url), unreachable_at_start: Some(false) }
+        .. { url: database_url(reader).map(|database| database.url), schema_unknown_at_start: Some(false) }
     }
 
     ISSUER: IssuerKeys, issuer(

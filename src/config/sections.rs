@@ -217,9 +217,9 @@ pub struct DatabaseConfig {
     pub bus: bool,
     /// A libpq URL that leads to PostgreSQL itself; `None` if `url` does.
     pub direct_url: Option<SecretString>,
-    /// Whether it was unreachable at start. Its schema is then checked once it can be reached, and nothing
-    /// uses it before. No key sets this; `serve` finds out.
-    pub unreachable_at_start: bool,
+    /// Whether its schema is unknown at start, because it was unreachable or migrations are to be run. Its schema is then
+    /// checked once it can be reached, and nothing uses it before. No key sets this; `serve` finds out.
+    pub schema_unknown_at_start: bool,
 }
 
 /// The keys that seal the state that a client carries through a multi round-trip call (`requestState`).

@@ -3,6 +3,7 @@
 use derive_more::{Display, Error};
 use serde::Serialize;
 
+use super::outage::Outage;
 use resource_server::cause::Cause;
 use resource_server::{clock::Timestamp, principal::UserId};
 
@@ -392,9 +393,18 @@ pub enum JournalError {
     /// It took longer than a statement may. Asked for again it would take as long.
     #[display("the statement took too long")]
     TookTooLong(#[error(not(source))] Costly),
-    /// The database cannot be reached, or the connection broke.
+    /// The database answers, and did not finish in time what costs the same in every journal: it is overloaded, or
+    /// another has locked what it needs.
+    #[display("the journal's database did not finish in time")]
+    TimedOut {
+        /// The error of the database, for the log only.
+        source: Cause,
+    },
+    /// The database cannot be reached, does not answer, or the connection broke.
     #[display("the journal's database is unavailable")]
     Unavailable {
+        /// Why, as far as is known.
+        why: Outage,
         /// The error of the database, for the log only.
         source: Cause,
     },

@@ -11,5 +11,6 @@ pub mod activity;
 pub mod excerpt;
 pub mod export;
 pub mod journal;
+pub mod outage;
 pub mod page;
 pub mod uris;

@@ -60,7 +60,11 @@ impl Recorder {
             let batch: Arc<[_]> = counts.into();
             match actors.ask(AddActivity(Arc::clone(&batch))).await {
                 Ok(()) => {}
-                Err(JournalError::Busy | JournalError::Unavailable { .. }) => {
+                Err(
+                    JournalError::Busy
+                    | JournalError::TimedOut { .. }
+                    | JournalError::Unavailable { .. },
+                ) => {
                     let mut counts = self.counts.lock();
                     for (key, tally) in batch.iter().cloned().chain(rest) {
                         counts.put(key, tally);

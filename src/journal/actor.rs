@@ -2,16 +2,22 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Arbiter, Context, Handler};
+use actix::{Actor, ActorContext, Arbiter, Context, Handler};
 
 use crate::{
-    domain::journal::JournalError,
+    domain::{
+        journal::{Entry, JournalError},
+        outage::Outage,
+    },
     storage::{
-        Lease, Pool, StorageError,
+        Lease, Pool, StorageError, TimeLimit,
         entry_batches::{self, Batch},
         entry_creation,
     },
@@ -20,11 +26,13 @@ use mcp_server::features::changes::Changes;
 
 use super::{
     admission::Admitted,
+    batch::BatchCallers,
     cancellation::Reading,
     group_commit::{GroupCommit, PlainEntry, WriteBatch},
     message::{JournalMessage, Kind},
     published::published,
     scheduler::{Run, Scheduler},
+    watch::{Caller, Waiting, Watch},
 };
 
 /// Executes one message at a time on a connection that it leases from the pool. No other actor runs in its
@@ -35,6 +43,12 @@ pub(super) struct JournalActor {
     pub(super) connect_timeout: Duration,
     /// How long one statement may run.
     pub(super) statement_timeout: Duration,
+    /// How long a statement may wait for a lock.
+    pub(super) lock_timeout: Duration,
+    /// What it executes, for whoever replaces it if the database does not answer.
+    pub(super) watch: Arc<Watch>,
+    /// How many actors were replaced and still hang.
+    pub(super) hanging: Arc<AtomicUsize>,
     /// Shared by all JournalActors, as is `group_commit`.
     pub(super) scheduler: Arc<Scheduler<Self>>,
     pub(super) group_commit: Arc<GroupCommit>,
@@ -45,6 +59,10 @@ impl Actor for JournalActor {
     type Context = Context<Self>;
 
     fn stopped(&mut self, _: &mut Context<Self>) {
+        if self.watch.is_replaced() {
+            self.hanging.fetch_sub(1, Ordering::AcqRel);
+            log::info!("a statement that was given up has ended, and its thread with it");
+        }
         Arbiter::current().stop();
     }
 }
@@ -53,7 +71,11 @@ impl Handler<Run<Self>> for JournalActor {
     type Result = ();
 
     fn handle(&mut self, run: Run<Self>, context: &mut Context<Self>) {
-        Arc::clone(&self.scheduler).work(self, run, context);
+        let is_replaced = |actor: &Self| actor.watch.is_replaced();
+        Arc::clone(&self.scheduler).work(self, run, context, is_replaced);
+        if self.watch.is_replaced() {
+            context.stop();
+        }
     }
 }
 
@@ -72,20 +94,39 @@ impl<M: JournalMessage> Handler<Admitted<M>> for JournalActor {
             return;
         }
         permit.begin();
-        let has_left = || M::KIND == Kind::Read && answer.is_closed();
+        let waiting = Arc::new(Waiting::new(Caller {
+            answer,
+            place: permit,
+        }));
+        let callers = Arc::clone(&waiting);
+        let watched = self
+            .watch
+            .begin(since, self.statement_timeout, message.user(), callers);
+        let has_left = || match M::KIND {
+            Kind::Read => waiting.has_left(),
+            Kind::Write => waiting.is_given_up(),
+        };
         let reply = self.run(&message, reading.as_deref(), since, has_left);
+        // Whoever was given up has an answer. What was changed all the same is published.
+        let (answer, place) = match waiting.take() {
+            Some(Caller { answer, place }) => (Some(answer), Some(place)),
+            None => (None, None),
+        };
+        drop(watched);
         // Published before the caller has its answer. Without a change the permit is released first, so
         // that the caller never sees its own message among those under way.
         match reply.as_ref().ok().and_then(|reply| message.changes(reply)) {
             Some((user, changes)) if self.changes.has_subscribers() => {
                 let changes = changes.into_iter().flat_map(published).collect();
                 // The permit bounds how many changes are under way.
-                self.changes.publish_with_guard(user, changes, permit);
+                self.changes.publish_with_guard(user, changes, place);
             }
-            _ => drop(permit),
+            _ => drop(place),
         }
-        // The caller may have left: a write is executed all the same.
-        let _ = answer.send(reply);
+        if let Some(answer) = answer {
+            // The caller may have left: a write is executed all the same.
+            let _ = answer.send(reply);
+        }
     }
 }
 
@@ -93,10 +134,17 @@ impl Handler<WriteBatch> for JournalActor {
     type Result = ();
 
     fn handle(&mut self, _: WriteBatch, _: &mut Context<Self>) {
-        let write = || self.write_batch(self.group_commit.begin());
+        let (entries, callers) = self
+            .group_commit
+            .begin()
+            .into_iter()
+            .map(taken_apart)
+            .unzip();
+        let callers = Arc::new(self.callers_of_batch(callers));
+        let write = || self.write_batch(entries, &callers);
         // Caught here as well, because entries that wait depend on the end of the batch.
         let rest = catch_unwind(AssertUnwindSafe(write)).unwrap_or_default();
-        if self.group_commit.end() {
+        if callers.end() {
             // Behind the messages that wait already: reads need a connection too.
             self.scheduler.queue(WriteBatch);
         }
@@ -117,82 +165,145 @@ impl JournalActor {
     ) -> Result<M::Reply, JournalError> {
         let mut lease = self.lease(since)?;
         let mut ended = execute(message, reading, &mut lease, &has_left);
-        if !matches!(ended.reply, Err(StorageError::Unavailable { .. })) {
-            return Ok(ended.reply?);
-        }
+        let mut is_broken = false;
         // A connection that was cut, for example by a restart of the database, is noticed when it is used. A
         // read is repeated on a new connection; a write may have been committed before.
-        let mut is_broken = lease.is_broken();
-        if is_broken && M::KIND == Kind::Read {
-            drop(lease);
-            let mut lease = self.pool.get_within(self.connect_timeout)?;
-            ended = execute(message, reading, &mut lease, &has_left);
-            is_broken = ended.reply.is_err() && lease.is_broken();
-        }
-        match (ended.reply, M::COSTLY) {
-            (Err(StorageError::Unavailable { .. }), Some(what))
-                if !is_broken && ended.took >= self.statement_timeout =>
-            {
-                Err(JournalError::TookTooLong(what))
+        if matches!(ended.reply, Err(StorageError::Unavailable { .. })) {
+            is_broken = lease.is_broken();
+            if is_broken && M::KIND == Kind::Read && !has_left() {
+                drop(lease);
+                let mut lease = self.pool.get_within(self.connect_timeout)?;
+                ended = execute(message, reading, &mut lease, &has_left);
+                is_broken = matches!(ended.reply, Err(StorageError::Unavailable { .. }))
+                    && lease.is_broken();
             }
+        }
+        match (self.recognised(ended, is_broken), M::COSTLY) {
+            (
+                Err(StorageError::TimedOut {
+                    limit: TimeLimit::Statement,
+                    ..
+                }),
+                Some(what),
+            ) => Err(JournalError::TookTooLong(what)),
             (reply, _) => Ok(reply?),
         }
     }
 
+    /// Recognises a time limit of the database by the time that has passed, where its words do not tell, because it speaks
+    /// another language.
+    fn recognised<T>(&self, ended: Ended<T>, is_broken: bool) -> Result<T, StorageError> {
+        let Ended { reply, took } = ended;
+        match reply {
+            Err(StorageError::Unavailable {
+                why: Outage::Other,
+                source,
+            }) if !is_broken && took >= self.lock_timeout.min(self.statement_timeout) => {
+                // No statement waits as long for a lock as it may run.
+                let limit = if took >= self.statement_timeout {
+                    TimeLimit::Statement
+                } else {
+                    TimeLimit::Lock
+                };
+                Err(StorageError::TimedOut { limit, source })
+            }
+            reply => reply,
+        }
+    }
+
+    /// Those who wait for a batch that this actor writes.
+    fn callers_of_batch(&self, callers: Vec<Caller<Entry>>) -> BatchCallers {
+        let (group_commit, scheduler) =
+            (Arc::clone(&self.group_commit), Arc::clone(&self.scheduler));
+        BatchCallers::new(
+            callers,
+            move || group_commit.end(),
+            move || {
+                scheduler.start(WriteBatch, None);
+            },
+        )
+    }
+
     /// Writes entries in one statement and answers their callers. Returns those that must be written one by
     /// one.
-    fn write_batch(&self, batch: Vec<Admitted<PlainEntry>>) -> Vec<Admitted<PlainEntry>> {
-        if batch.is_empty() {
-            return batch;
-        }
+    fn write_batch(
+        &self,
+        entries: Vec<(PlainEntry, Instant)>,
+        callers: &Arc<BatchCallers>,
+    ) -> Vec<Admitted<PlainEntry>> {
+        let Some(oldest) = entries.iter().map(|(_, since)| *since).min() else {
+            return Vec::new();
+        };
+        let watching = Arc::clone(callers);
+        let watched = self
+            .watch
+            .begin(oldest, self.statement_timeout, None, watching);
+        let written = self.write(&entries, oldest, || callers.are_given_up());
+        let Some(waiting) = callers.take() else {
+            return Vec::new();
+        };
+        drop(watched);
+        let admitted = entries.into_iter().zip(waiting);
+        let again = |((message, since), Caller { answer, place })| Admitted {
+            message,
+            permit: place,
+            answer,
+            reading: None,
+            since,
+        };
         let mut rest = Vec::new();
-        match self.write(&batch) {
+        match written {
             Ok(Batch::Written(written)) => {
-                for (admitted, written) in batch.into_iter().zip(written) {
+                for (admitted, written) in admitted.zip(written) {
                     let Some((id, created_at)) = written else {
-                        rest.push(admitted);
+                        rest.push(again(admitted));
                         continue;
                     };
-                    drop(admitted.permit);
-                    let entry = admitted.message.entry.written(id, created_at, Vec::new());
+                    let ((message, _), Caller { answer, place }) = admitted;
+                    drop(place);
+                    let entry = message.entry.written(id, created_at, Vec::new());
                     // The caller may have left: the entry is written all the same.
-                    let _ = admitted.answer.send(Ok(entry));
+                    let _ = answer.send(Ok(entry));
                 }
             }
             // The database refused one of them. Written one by one, only that one fails.
-            Ok(Batch::Refused) => rest = batch,
+            Ok(Batch::Refused) => rest = admitted.map(again).collect(),
             Err(error) => {
-                for admitted in batch {
-                    drop(admitted.permit);
-                    let _ = admitted.answer.send(Err(error.clone().into()));
+                for (_, Caller { answer, place }) in admitted {
+                    drop(place);
+                    let _ = answer.send(Err(error.clone().into()));
                 }
             }
         }
         rest
     }
 
-    fn write(&self, batch: &[Admitted<PlainEntry>]) -> Result<Batch, StorageError> {
-        let oldest = batch.iter().map(|admitted| admitted.since).min();
-        let mut lease = self.lease(oldest.unwrap_or_else(Instant::now))?;
-        let written = match batch {
-            [only] => {
-                let PlainEntry { owner, entry } = &only.message;
+    fn write(
+        &self,
+        batch: &[(PlainEntry, Instant)],
+        since: Instant,
+        are_given_up: impl Fn() -> bool,
+    ) -> Result<Batch, StorageError> {
+        let mut lease = self.lease(since)?;
+        let began = Instant::now();
+        let reply = match batch {
+            _ if are_given_up() => Err(given_up()),
+            [(PlainEntry { owner, entry }, _)] => {
                 entry_creation::create_plain(&mut lease, owner, entry)
                     .map(|written| Batch::Written(vec![Some(written)]))
             }
             batch => {
                 let entries = batch
                     .iter()
-                    .map(|admitted| (&admitted.message.owner, &admitted.message.entry));
+                    .map(|(message, _)| (&message.owner, &message.entry));
                 entry_batches::create_entries(&mut lease, &Vec::from_iter(entries))
             }
         };
-        if let Err(StorageError::Unavailable { .. }) = written {
-            // Asked for its effect: a broken connection does not return to the pool. The write is not
-            // repeated, because it may have been committed before the connection broke.
-            lease.is_broken();
-        }
-        written
+        let took = began.elapsed();
+        // A broken connection does not return to the pool. The write is not repeated, because it may have been
+        // committed before the connection broke.
+        let is_broken = matches!(reply, Err(StorageError::Unavailable { .. })) && lease.is_broken();
+        self.recognised(Ended { reply, took }, is_broken)
     }
 
     /// Leases a connection for a message that was admitted at `since`.
@@ -205,9 +316,6 @@ impl JournalActor {
 /// What executing a message came to.
 struct Ended<T> {
     reply: Result<T, StorageError>,
-    /// Diesel does not tell why the database has cancelled a statement, and the database tells it in its own
-    /// language. But no statement waits as long for a lock as it may run: what has run so long and has no
-    /// result was cancelled for its own cost.
     took: Duration,
 }
 
@@ -223,7 +331,7 @@ fn execute<M: JournalMessage>(
     let began = Instant::now();
     // A caller that leaves after this sees that the read is executed, and has it cancelled.
     let reply = if has_left() {
-        Err(StorageError::unavailable("the caller has left"))
+        Err(given_up())
     } else {
         message.run(lease)
     };
@@ -232,6 +340,26 @@ fn execute<M: JournalMessage>(
         reading.end();
     }
     Ended { reply, took }
+}
+
+/// Nobody hears it: the caller has left, or was given up while the actor waited for a connection.
+fn given_up() -> StorageError {
+    StorageError::unavailable("nobody waits for it any more")
+}
+
+fn taken_apart(admitted: Admitted<PlainEntry>) -> ((PlainEntry, Instant), Caller<Entry>) {
+    let Admitted {
+        message,
+        permit,
+        answer,
+        since,
+        ..
+    } = admitted;
+    let caller = Caller {
+        answer,
+        place: permit,
+    };
+    ((message, since), caller)
 }
 
 /// Stops an actor, as nothing does outside of tests.
@@ -245,6 +373,6 @@ impl Handler<Stop> for JournalActor {
     type Result = ();
 
     fn handle(&mut self, _: Stop, context: &mut Self::Context) {
-        actix::ActorContext::stop(context);
+        context.stop();
     }
 }

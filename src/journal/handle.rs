@@ -7,6 +7,7 @@ use actix_rt::{Arbiter, ArbiterHandle, time::sleep};
 use crate::domain::{
     activity::EndedCall,
     journal::{JournalError, Quota, Tag, TagId},
+    outage::Outage,
 };
 use mcp_server::metrics::{Gate, MetricSource};
 use resource_server::{
@@ -16,12 +17,12 @@ use resource_server::{
 
 use super::{
     activity::{self, Recorder},
-    actor_pool::{ActorPool, unavailable},
+    actor_pool::{self, ActorPool, unavailable},
     cleanup,
     message::JournalMessage,
     messages::{DeleteTag, TakeTagOffSome},
     metrics::ConnectionState,
-    schema::{self, Schema, SchemaCheck},
+    schema::{self, Schema, SchemaCheck, SchemaFailure, SchemaState},
     settings::JournalSettings,
 };
 
@@ -54,6 +55,7 @@ impl JournalHandle {
         let background_handle = background.handle();
         let schema = Arc::new(Schema::new(settings.schema));
         let actors = Arc::new(ActorPool::start(settings, Arc::clone(&schema)));
+        background_handle.spawn(actor_pool::watch(Arc::downgrade(&actors)));
         let recorder = Arc::<Recorder>::default();
         background_handle.spawn(activity::flush_loop(
             Arc::downgrade(&recorder),
@@ -111,7 +113,7 @@ impl JournalHandle {
             actors.ask(DeleteTag { user, id }).await
         };
         let deleted = activity::run_to_end(&self.0.background_handle, delete).await;
-        deleted.unwrap_or_else(|| Err(unavailable("the journal is being closed")))
+        deleted.unwrap_or_else(|| Err(unavailable(Outage::Other, "the journal is being closed")))
     }
 
     /// Counts a call that has ended, for the user's activity. Sends no query and does not wait.
@@ -142,16 +144,16 @@ impl JournalHandle {
         log::error!("the last of the users' activity was not stored");
     }
 
-    /// Waits until the schema turns out to lack migrations; returns their names. Pending for ever if it
-    /// lacks none.
-    pub async fn schema_is_behind(&self) -> Arc<[String]> {
-        self.0.schema.is_behind().await
+    /// Waits until the schema turns out to lack migrations, or the database to refuse them. Pending for ever if neither is
+    /// so.
+    pub async fn schema_failed(&self) -> SchemaFailure {
+        self.0.schema.failed().await
     }
 
-    /// Whether the schema has been checked. Until then no message is admitted.
+    /// How far the check of the schema is. Until it is good no message is admitted.
     #[must_use]
-    pub fn schema_is_known_good(&self) -> bool {
-        self.0.schema.is_known_good()
+    pub fn schema(&self) -> SchemaState {
+        self.0.schema.state()
     }
 
     /// How many messages wait or are being executed.
@@ -166,13 +168,21 @@ impl JournalHandle {
         self.0.actors.places()
     }
 
-    /// How many connections to the database are idle, and how many are in use.
+    /// Whether every actor waits for a database that does not answer.
     #[must_use]
-    pub fn connections(&self) -> (u32, u32) {
+    pub fn is_stuck(&self) -> bool {
+        self.0.actors.is_stuck()
+    }
+
+    /// How many connections to the database are idle, how many are in use, and how many are used by statements that
+    /// the database does not answer.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32, u32) {
         self.0.actors.connections()
     }
 
-    /// Waits until an actor has stopped, which leaves its connection without use.
+    /// Waits until an actor has stopped, which leaves its connection without use, or until every actor has waited for long
+    /// for a database that does not answer.
     pub async fn stopped(&self) {
         while self.0.actors.is_alive() {
             sleep(ACTOR_WATCH).await;
@@ -213,10 +223,15 @@ impl MetricSource for JournalHandle {
 
     fn write(&self, text: &mut Text) {
         self.0.actors.metrics().write(text);
+        self.0.actors.outages().write(text);
         let name = "database_connections";
         text.family(name, "gauge", "Connections to the database.");
-        let (idle, busy) = self.connections();
-        for (state, count) in [(ConnectionState::Idle, idle), (ConnectionState::Busy, busy)] {
+        let (idle, busy, hanging) = self.connections();
+        for (state, count) in [
+            (ConnectionState::Idle, idle),
+            (ConnectionState::Busy, busy),
+            (ConnectionState::Hanging, hanging),
+        ] {
             text.sample(name, &[("state", state.as_str())], count);
         }
         let name = "database_connections_limit";

@@ -82,6 +82,8 @@ metric_label! {
         Busy = "busy",
         /// Cancelled by the database, for it took longer than a statement may.
         TookTooLong = "took_too_long",
+        /// Cancelled by the database, which could not do in time what costs the same in every journal.
+        TimedOut = "timed_out",
         /// The database could not be reached, or the connection broke.
         Unavailable = "unavailable",
         /// The database gave an unexpected answer.
@@ -96,6 +98,8 @@ metric_label! {
         Idle = "idle",
         /// In use.
         Busy = "busy",
+        /// In use by a statement that the database does not answer, and for which nobody waits any more.
+        Hanging = "hanging",
     }
 }
 

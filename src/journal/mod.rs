@@ -15,6 +15,7 @@ mod activity_counts;
 mod actor;
 mod actor_pool;
 mod admission;
+mod batch;
 mod bus;
 mod cancellation;
 mod cleanup;
@@ -23,6 +24,7 @@ mod handle;
 mod message;
 mod messages;
 mod metrics;
+mod outages;
 mod pacing;
 mod published;
 mod queue;
@@ -30,6 +32,7 @@ mod scheduler;
 mod schema;
 mod settings;
 mod shares;
+mod watch;
 
 pub use bus::DatabaseBus;
 pub use handle::JournalHandle;
@@ -43,5 +46,5 @@ pub use messages::{
     SuggestTags, TakeAnswer, UpdateEntry, UpdateTag, UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
-pub use schema::SchemaCheck;
+pub use schema::{SchemaCheck, SchemaFailure, SchemaState};
 pub use settings::JournalSettings;

@@ -70,6 +70,25 @@ where
         }))
     }
 
+    /// Adds an actor in the place of another, which hangs in a message of this user, and takes no other message.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the actor is new, so its mailbox is empty; the message carries the sender of its answer"
+    )]
+    pub(super) fn replace(&self, hangs_for: Option<UserId>, actor: Addr<A>) {
+        let mut state = self.0.lock();
+        let next = state.next(hangs_for);
+        match next {
+            Some(next) => {
+                drop(state);
+                actor.do_send(Run(next));
+            }
+            None if !state.is_closed => state.idle.push(actor),
+            // It stops with its last address.
+            None => drop(state),
+        }
+    }
+
     /// Adds an idle actor. Its handler of [`Run`] must call [`Self::work`].
     pub(super) fn add(&self, actor: Addr<A>) {
         self.0.lock().idle.push(actor);
@@ -132,11 +151,21 @@ where
     }
 
     /// Has an actor handle the message that it was sent and then those that wait, until none does. A panic
-    /// in a handler ends that message and not the actor: actix would drop the actor and its mailbox.
-    pub(super) fn work(&self, actor: &mut A, Run(mut work): Run<A>, context: &mut Context<A>) {
+    /// in a handler ends that message and not the actor: actix would drop the actor and its mailbox. An actor that
+    /// [`Self::replace`] has replaced meanwhile takes no further message.
+    pub(super) fn work(
+        &self,
+        actor: &mut A,
+        Run(mut work): Run<A>,
+        context: &mut Context<A>,
+        is_replaced: impl Fn(&A) -> bool,
+    ) {
         loop {
             // The panic hook has logged it, and the caller sees its answer's sender dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| work.envelope.handle(actor, context)));
+            if is_replaced(actor) {
+                return;
+            }
             match self.next(work.user, context) {
                 Some(next) => work = next,
                 None => return,
@@ -157,27 +186,32 @@ where
     /// The next message for an actor that has finished one.
     fn next(&self, finished: Option<UserId>, context: &Context<A>) -> Option<Work<A>> {
         let mut state = self.0.lock();
-        let served = finished.and_then(|user| state.served.iter().position(|one| *one == user));
-        if let Some(served) = served {
-            state.served.swap_remove(served);
-        }
-        let State {
-            queue,
-            served,
-            share,
-            ..
-        } = &mut *state;
-        let next = queue.pop_first(|work| has_room(served, *share, work.user));
-        match &next {
-            Some(next) => state.served.extend(next.user),
-            None if !state.is_closed => state.idle.push(context.address()),
-            None => {}
+        let next = state.next(finished);
+        if next.is_none() && !state.is_closed {
+            state.idle.push(context.address());
         }
         next
     }
 }
 
 impl<A: Actor> State<A> {
+    /// The next message for an actor that no longer serves this user.
+    fn next(&mut self, finished: Option<UserId>) -> Option<Work<A>> {
+        let served = finished.and_then(|user| self.served.iter().position(|one| *one == user));
+        if let Some(served) = served {
+            self.served.swap_remove(served);
+        }
+        let Self {
+            queue,
+            served,
+            share,
+            ..
+        } = self;
+        let next = queue.pop_first(|work| has_room(served, *share, work.user))?;
+        served.extend(next.user);
+        Some(next)
+    }
+
     fn has_room(&self, user: Option<UserId>) -> bool {
         has_room(&self.served, self.share, user)
     }
@@ -211,7 +245,7 @@ mod tests {
         type Result = ();
 
         fn handle(&mut self, run: Run<Self>, context: &mut Self::Context) {
-            Arc::clone(&self.0).work(self, run, context);
+            Arc::clone(&self.0).work(self, run, context, |_| false);
         }
     }
 

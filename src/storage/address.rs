@@ -65,6 +65,12 @@ impl DatabaseAddress {
         })
     }
 
+    /// How many hosts are tried, one after the other.
+    #[must_use]
+    pub fn hosts(&self) -> usize {
+        self.hosts.len().max(1)
+    }
+
     /// The port, if there is one host and it has one.
     #[must_use]
     pub fn port(&self) -> Option<u16> {

@@ -5,8 +5,13 @@ use std::error::Error as _;
 use derive_more::{Display, Error};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use crate::domain::journal::{EntryId, JournalError, LimitReached, TagId};
+use crate::domain::{
+    journal::{EntryId, JournalError, LimitReached, TagId},
+    outage::Outage,
+};
 use resource_server::cause::Cause;
+
+use super::within::Silent;
 
 /// Why a query has no result.
 #[derive(Clone, Debug, Display, Error)]
@@ -26,9 +31,19 @@ pub enum StorageError {
     /// The write would exceed what a journal may hold.
     #[display("{_0}")]
     LimitReached(#[error(not(source))] LimitReached),
-    /// The database cannot be reached, is starting or stopping, took too long, or broke off.
+    /// The database answers, and has cancelled the statement because of a time limit.
+    #[display("the database cancelled the statement, which {limit}")]
+    TimedOut {
+        /// Which limit.
+        limit: TimeLimit,
+        /// The error of the database.
+        source: Cause,
+    },
+    /// The database cannot be reached, is starting or stopping, does not answer, or broke off.
     #[display("the database is unavailable")]
     Unavailable {
+        /// Why, as far as is known.
+        why: Outage,
         /// The error of the database.
         source: Cause,
     },
@@ -63,6 +78,17 @@ pub enum Constraint {
     /// An idempotency key belongs to one set of arguments.
     #[display("the idempotency key")]
     IdempotencyKey,
+}
+
+/// A time limit that the database keeps.
+#[derive(Clone, Copy, Debug, Display, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// `statement_timeout` (SQLSTATE 57014).
+    #[display("ran for as long as one may")]
+    Statement,
+    /// `lock_timeout` (55P03).
+    #[display("waited for a lock for as long as one may")]
+    Lock,
 }
 
 impl StorageError {
@@ -108,9 +134,28 @@ impl StorageError {
 
     /// The database could not be reached.
     pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let source = Cause::new(cause);
         Self::Unavailable {
+            why: Outage::of(&source.to_string()),
+            source,
+        }
+    }
+
+    /// The database could not be used for this reason, whatever the cause says.
+    pub(crate) fn outage(
+        why: Outage,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Unavailable {
+            why,
             source: Cause::new(cause),
         }
+    }
+}
+
+impl From<Silent> for StorageError {
+    fn from(silent: Silent) -> Self {
+        Self::outage(Outage::Silent, silent)
     }
 }
 
@@ -118,7 +163,12 @@ impl From<DieselError> for StorageError {
     fn from(error: DieselError) -> Self {
         match classify(&error) {
             Class::TagNameTaken => Self::conflict(Constraint::TagName),
-            Class::Outage => Self::unavailable(error),
+            Class::TimedOut(limit) => Self::TimedOut {
+                limit,
+                source: Cause::new(error),
+            },
+            Class::Outage(Some(why)) => Self::outage(why, error),
+            Class::Outage(None) => Self::unavailable(error),
             Class::Fault => Self::Corrupt {
                 source: Cause::new(error),
             },
@@ -145,7 +195,10 @@ impl From<StorageError> for JournalError {
                 constraint: Constraint::IdempotencyKey,
             } => Self::IdempotencyKeyReused,
             StorageError::LimitReached(limit) => Self::LimitReached(limit),
-            StorageError::Unavailable { source } => Self::Unavailable { source },
+            StorageError::TimedOut { limit, source } => Self::TimedOut {
+                source: Cause::new(format!("the statement {limit}: {source}")),
+            },
+            StorageError::Unavailable { why, source } => Self::Unavailable { why, source },
             StorageError::Corrupt { source } => Self::Corrupt { source },
         }
     }
@@ -153,7 +206,9 @@ impl From<StorageError> for JournalError {
 
 enum Class {
     TagNameTaken,
-    Outage,
+    TimedOut(TimeLimit),
+    /// Where no reason is given, the message has it.
+    Outage(Option<Outage>),
     Fault,
 }
 
@@ -169,7 +224,7 @@ fn classify(error: &DieselError) -> Class {
         return match error {
             DieselError::BrokenTransactionManager
             | DieselError::RollbackErrorOnCommit { .. }
-            | DieselError::AlreadyInTransaction => Class::Outage,
+            | DieselError::AlreadyInTransaction => Class::Outage(None),
             _ => Class::Fault,
         };
     };
@@ -185,19 +240,30 @@ fn classify(error: &DieselError) -> Class {
         | DatabaseErrorKind::CheckViolation
         | DatabaseErrorKind::RestrictViolation
         | DatabaseErrorKind::ExclusionViolation => Class::Fault,
-        DatabaseErrorKind::ClosedConnection
-        | DatabaseErrorKind::UnableToSendCommand
-        | DatabaseErrorKind::SerializationFailure
-        | DatabaseErrorKind::ReadOnlyTransaction => Class::Outage,
-        // Diesel keeps no SQLSTATE. The remaining errors are timeouts, shutdown, recovery, deadlock and
-        // exhausted resources, but also statements that the database rejects. The latter have a position
-        // in the statement. So has a timeout while waiting for a table lock, which is recognised by
-        // its English message (in other languages it counts as a fault).
+        DatabaseErrorKind::SerializationFailure => Class::Outage(Some(Outage::Conflict)),
+        DatabaseErrorKind::ReadOnlyTransaction => Class::Outage(Some(Outage::ReadOnly)),
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+            Class::Outage(match Outage::of(details.message()) {
+                Outage::Other => Some(Outage::Unreachable),
+                why => Some(why),
+            })
+        }
+        // Diesel keeps no SQLSTATE, so what follows is recognised by its English message. In other languages a
+        // JournalActor recognises a time limit by the time that has passed.
+        _ if details.message() == "canceling statement due to statement timeout" => {
+            Class::TimedOut(TimeLimit::Statement)
+        }
+        _ if details.message() == "canceling statement due to lock timeout" => {
+            Class::TimedOut(TimeLimit::Lock)
+        }
+        // The remaining errors are shutdown, recovery, deadlock and exhausted resources, but also statements that the
+        // database rejects. The latter have a position in the statement. So has one that was cancelled while it
+        // waited for a table lock.
         _ if details.statement_position().is_some()
             && !details.message().starts_with("canceling statement") =>
         {
             Class::Fault
         }
-        _ => Class::Outage,
+        _ => Class::Outage(None),
     }
 }

@@ -22,7 +22,10 @@ use resource_server::cause::Cause;
 use secrecy::SecretString;
 
 use super::{
-    error::StorageError, establish::connect, migration_session as session, migration_watch::Watch,
+    error::StorageError,
+    establish::{connect, connect_with},
+    migration_session as session,
+    migration_watch::Watch,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -199,7 +202,7 @@ fn attempt(connection: &mut PgConnection, migration: &dyn Migration<Pg>) -> Resu
     Ok(())
 }
 
-/// The names of the migrations that the database lacks. Blocks.
+/// The names of the migrations that the database lacks. Blocks, for a limited time.
 ///
 /// It only reads. Diesel's own function first creates the table of versions, which is refused to a role that
 /// may change rows but not the schema, even if the table exists.
@@ -207,7 +210,7 @@ fn attempt(connection: &mut PgConnection, migration: &dyn Migration<Pg>) -> Resu
 /// # Errors
 /// `Unavailable` if the database cannot be reached, `Corrupt` if the query fails.
 pub fn pending_migrations(database_url: &SecretString) -> Result<Vec<String>, StorageError> {
-    pending_on(&mut connect(database_url)?)
+    connect_with(database_url, pending_on).map(|(_, pending)| pending)
 }
 
 /// The same on a connection.

@@ -14,6 +14,7 @@
 
 pub mod activity;
 mod address;
+mod attended;
 mod cancel;
 pub mod entries;
 pub mod entry_batches;
@@ -45,10 +46,12 @@ pub mod suggestions;
 pub mod tags;
 mod text_query;
 mod time;
+mod within;
 
 pub use address::DatabaseAddress;
+pub use attended::attended;
 pub use cancel::{Backend, Canceller};
-pub use error::{Constraint, Missing, StorageError};
+pub use error::{Constraint, Missing, StorageError, TimeLimit};
 pub use inspection::{Inspection, Pooling, Server, inspect};
 pub use migrations::{migrate, migrate_through, pending_migrations, revert_all_migrations};
 pub use notifications::{LONGEST as NOTIFICATION_LONGEST, Notifications};

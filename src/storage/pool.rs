@@ -15,25 +15,28 @@ use diesel::{
     ConnectionError, PgConnection, RunQueryDsl, connection::SimpleConnection, r2d2::R2D2Connection,
     sql_types::Bool,
 };
+use parking_lot::Mutex;
 use r2d2::{HandleError, ManageConnection};
 use secrecy::SecretString;
 
 use super::{
     cancel::Backend,
     error::StorageError,
-    establish::{Unreachable, establish},
+    establish::{Unreachable, connect_with},
     quota,
     statement::Statement,
 };
-use crate::domain::journal::Quota;
+use crate::domain::{journal::Quota, outage::Outage};
 
 /// The size of the pool and its time limits.
 #[derive(Clone, Debug)]
 pub struct PoolSettings {
     /// The libpq URL of the database.
     pub database_url: SecretString,
-    /// At most this many connections.
+    /// At most this many connections, besides those that hang.
     pub size: NonZeroU32,
+    /// At most this many connections whose users gave up, because the database does not answer on them.
+    pub hanging: u32,
     /// How long a caller waits for a connection before it gets `Unavailable`.
     pub connect_timeout: Duration,
     /// How long one statement may run.
@@ -46,10 +49,17 @@ pub struct PoolSettings {
 
 /// A pool of connections. Clones share it.
 #[derive(Clone)]
-pub struct Pool(r2d2::Pool<Sessions>);
+pub struct Pool {
+    sessions: r2d2::Pool<Sessions>,
+    generations: Arc<Generations>,
+}
 
 /// A leased connection. It returns to the pool when it is dropped, unless it broke.
 pub struct Lease(r2d2::PooledConnection<Sessions>);
+
+/// How long a statement may have been executed beyond its time limit before its connection is not used again: the database
+/// should have cancelled it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A connection that was unused for longer is tested before its next use: a firewall or a fail-over may
 /// have cut it unnoticed. After a shorter time the test would not be worth its round trip.
@@ -60,22 +70,28 @@ impl Pool {
     #[must_use]
     pub fn new(settings: &PoolSettings) -> Self {
         let builder = r2d2::Pool::builder()
-            .max_size(settings.size.get())
+            .max_size(settings.size.get().saturating_add(settings.hanging))
             .min_idle(Some(1))
             .connection_timeout(settings.connect_timeout)
             .test_on_check_out(true)
             .error_handler(Box::new(LogUnreachable));
-        Self(builder.build_unchecked(Sessions {
+        let generations = Arc::<Generations>::default();
+        let sessions = builder.build_unchecked(Sessions {
             database_url: settings.database_url.clone(),
             session_settings: session_settings(settings),
-            generation: Arc::default(),
-        }))
+            generations: Arc::clone(&generations),
+            longest_lease: settings.statement_timeout + GRACE,
+        });
+        Self {
+            sessions,
+            generations,
+        }
     }
 
     /// How many connections are idle, and how many are leased.
     #[must_use]
     pub fn connections(&self) -> (u32, u32) {
-        let state = self.0.state();
+        let state = self.sessions.state();
         let idle = state.idle_connections;
         (idle, state.connections.saturating_sub(idle))
     }
@@ -85,7 +101,7 @@ impl Pool {
     /// # Errors
     /// `Unavailable` if none became idle or could be opened in time.
     pub fn get(&self) -> Result<Lease, StorageError> {
-        self.get_within(self.0.connection_timeout())
+        self.get_within(self.sessions.connection_timeout())
     }
 
     /// Like [`get`](Self::get), with another time limit.
@@ -93,16 +109,31 @@ impl Pool {
     /// # Errors
     /// `Unavailable` if none became idle or could be opened in time.
     pub fn get_within(&self, limit: Duration) -> Result<Lease, StorageError> {
-        match self.0.get_timeout(limit) {
+        match self.sessions.get_timeout(limit) {
             Ok(session) => Ok(Lease(session)),
-            Err(error) => Err(StorageError::unavailable(error)),
+            Err(error) => Err(match StorageError::unavailable(error) {
+                StorageError::Unavailable {
+                    why: Outage::Other,
+                    source,
+                } => StorageError::Unavailable {
+                    why: Outage::NoConnection,
+                    source,
+                },
+                error => error,
+            }),
         }
+    }
+
+    /// The database has not answered what was asked since then: connections that were open already are not used
+    /// again, because the database may hang on them too.
+    pub fn suspect(&self, began: Instant) {
+        self.generations.retire_those_before(began);
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Pool({:?})", self.0.state())
+        write!(f, "Pool({:?})", self.sessions.state())
     }
 }
 
@@ -120,7 +151,7 @@ impl Lease {
         let session = &mut *self.0;
         session.broken |= session.connection.is_broken() || ping(&mut session.connection).is_err();
         if session.broken {
-            session.retire_generation();
+            session.generations.retire(session.opened_in);
         }
         session.broken
     }
@@ -163,7 +194,9 @@ pub fn ping(connection: &mut PgConnection) -> Result<(), StorageError> {
 struct Sessions {
     database_url: SecretString,
     session_settings: String,
-    generation: Arc<AtomicU64>,
+    generations: Arc<Generations>,
+    /// Who leased a connection for longer may have been given up meanwhile.
+    longest_lease: Duration,
 }
 
 /// A connection, and what decides whether it may be used again.
@@ -172,20 +205,49 @@ struct Session {
     backend: Backend,
     /// The generation in which it was opened.
     opened_in: u64,
-    generation: Arc<AtomicU64>,
+    generations: Arc<Generations>,
     last_used: Instant,
+    leased_at: Instant,
     broken: bool,
 }
 
-impl Session {
-    fn retire_generation(&self) {
-        // Only the first failure of a generation counts: newer connections are kept.
-        let _ = self.generation.compare_exchange(
-            self.opened_in,
-            self.opened_in + 1,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+/// The generations of connections. All that are as old as one that broke are no longer used.
+struct Generations {
+    current: AtomicU64,
+    /// When the current one began.
+    since: Mutex<Instant>,
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self {
+            current: AtomicU64::new(0),
+            since: Mutex::new(Instant::now()),
+        }
+    }
+}
+
+impl Generations {
+    fn current(&self) -> u64 {
+        self.current.load(Ordering::Acquire)
+    }
+
+    /// Ends a generation. Only its first failure counts: newer connections are kept.
+    fn retire(&self, generation: u64) {
+        let mut since = self.since.lock();
+        if self.current() == generation {
+            self.current.store(generation + 1, Ordering::Release);
+            *since = Instant::now();
+        }
+    }
+
+    /// Ends the generation that was the current one then, if it still is.
+    fn retire_those_before(&self, then: Instant) {
+        let mut since = self.since.lock();
+        if *since <= then {
+            self.current.fetch_add(1, Ordering::AcqRel);
+            *since = Instant::now();
+        }
     }
 }
 
@@ -194,31 +256,37 @@ impl ManageConnection for Sessions {
     type Error = Unreachable;
 
     fn connect(&self) -> Result<Session, Unreachable> {
-        let opened_in = self.generation.load(Ordering::Acquire);
-        let mut connection = establish(&self.database_url)?;
-        connection
-            .batch_execute(&self.session_settings)
-            .map_err(ConnectionError::CouldntSetupConfiguration)?;
-        let backend = Backend::of(&mut connection).map_err(Unreachable::because)?;
+        let opened_in = self.generations.current();
+        let settings = self.session_settings.clone();
+        let (connection, backend) = connect_with(&self.database_url, move |connection| {
+            connection
+                .batch_execute(&settings)
+                .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            Backend::of(connection).map_err(|error| Unreachable::because(error.with_cause()))
+        })?;
+        let now = Instant::now();
         Ok(Session {
             connection,
             backend,
             opened_in,
-            generation: Arc::clone(&self.generation),
-            last_used: Instant::now(),
+            generations: Arc::clone(&self.generations),
+            last_used: now,
+            leased_at: now,
             broken: false,
         })
     }
 
     /// Called before each lease. Costs no round trip unless the connection was idle for long.
     fn is_valid(&self, session: &mut Session) -> Result<(), Unreachable> {
-        if session.opened_in != self.generation.load(Ordering::Acquire) {
+        if session.opened_in != self.generations.current() {
             return Err(Unreachable::because(
                 "the database went away since the connection was made",
             ));
         }
-        if session.last_used.elapsed() > MAX_UNTESTED_IDLE {
-            ping(&mut session.connection).map_err(Unreachable::because)?;
+        session.leased_at = Instant::now();
+        if session.leased_at.duration_since(session.last_used) > MAX_UNTESTED_IDLE {
+            ping(&mut session.connection)
+                .map_err(|error| Unreachable::because(error.with_cause()))?;
         }
         Ok(())
     }
@@ -226,7 +294,8 @@ impl ManageConnection for Sessions {
     /// Called after each lease.
     fn has_broken(&self, session: &mut Session) -> bool {
         session.last_used = Instant::now();
-        std::thread::panicking() || session.broken || session.connection.is_broken()
+        let was_given_up = session.last_used.duration_since(session.leased_at) > self.longest_lease;
+        std::thread::panicking() || session.broken || was_given_up || session.connection.is_broken()
     }
 }
 

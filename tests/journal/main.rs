@@ -8,13 +8,18 @@ mod cleanup;
 mod constraints;
 mod digest;
 mod entries;
+#[path = "../support/frozen.rs"]
+mod frozen;
 mod group_commit;
+mod hangs;
 mod idempotency;
 mod isolation;
 mod lists;
 mod partitions;
 mod quota;
 mod recovery;
+#[path = "../support/relay.rs"]
+mod relay;
 mod revocations;
 mod search;
 mod sessions;

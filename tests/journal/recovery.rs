@@ -60,7 +60,7 @@ async fn a_full_gate_says_busy_and_gives_its_places_back() {
 }
 
 #[actix_rt::test]
-async fn a_lock_or_a_statement_that_takes_too_long_is_an_outage() {
+async fn a_lock_that_is_waited_for_too_long_is_an_error_of_its_own() {
     let journal = Journal::start_with(|settings| {
         settings.lock_timeout = Duration::from_millis(20);
     });
@@ -70,7 +70,7 @@ async fn a_lock_or_a_statement_that_takes_too_long_is_an_outage() {
         .ask(create_entry(&ann, new_entry("late"), None))
         .await;
     assert!(
-        matches!(refused, Err(JournalError::Unavailable { .. })),
+        matches!(refused, Err(JournalError::TimedOut { .. })),
         "{refused:?}"
     );
     blocker.batch_execute("ROLLBACK").unwrap();
@@ -249,7 +249,7 @@ async fn a_statement_is_given_its_time_and_no_more() {
     });
     let answer = soon(journal.ask(Sleep)).await;
     assert!(
-        matches!(answer, Err(JournalError::Unavailable { .. })),
+        matches!(answer, Err(JournalError::TimedOut { .. })),
         "{answer:?}"
     );
     journal.ask(Ping).await.unwrap();

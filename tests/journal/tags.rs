@@ -263,7 +263,7 @@ async fn of_one_users_tags_one_is_deleted_at_a_time_and_nobody_else_waits() {
     another.batch_execute(&hold).unwrap();
     let waited = delete(tags[1]).await;
     assert!(
-        matches!(waited, Err(JournalError::Unavailable { .. })),
+        matches!(waited, Err(JournalError::TimedOut { .. })),
         "{waited:?}"
     );
     assert!(delete(tags[2]).await.unwrap().is_some());

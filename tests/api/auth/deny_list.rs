@@ -259,7 +259,7 @@ async fn the_revocations_can_be_listed() {
 async fn no_token_is_accepted_before_the_revocations_were_read() {
     let app = TestApp::spawn_with(|config| {
         config.database.url = "postgres://nobody@127.0.0.1:1/nothing".into();
-        config.database.unreachable_at_start = true;
+        config.database.schema_unknown_at_start = true;
     });
     let token = app.token("ann", ALL);
     let reply = list(&app, &token).await;

@@ -8,13 +8,16 @@ mod command_line;
 mod concurrency_limits;
 mod connections;
 mod core_dumps;
+mod database_hang;
 mod database_outage;
 mod doctor;
+mod fail_over;
 mod http_attacks;
 mod lifecycle;
 mod memory;
 mod metrics;
 mod metrics_of_limits;
+mod migrating;
 mod no_delay;
 #[cfg(feature = "otlp")]
 mod otlp;

@@ -10,7 +10,7 @@ use std::{
 use actix_rt::task::{spawn_blocking, yield_now};
 use chrono::TimeDelta;
 use diesel::{Connection, RunQueryDsl, sql_query, sql_types::Text};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::support::{
@@ -21,7 +21,7 @@ use crate::support::{
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Lets others go on until this holds.
-async fn until(what: &str, holds: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < TIMEOUT, "{what}");
@@ -31,15 +31,15 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 
 /// What the writers have seen.
 #[derive(Default)]
-struct Seen {
-    acknowledged: RefCell<BTreeSet<String>>,
-    refused: Cell<usize>,
-    done: Cell<bool>,
+pub(super) struct Seen {
+    pub(super) acknowledged: RefCell<BTreeSet<String>>,
+    pub(super) refused: Cell<usize>,
+    pub(super) done: Cell<bool>,
 }
 
 /// Writes entries one after the other. One that is insistent sends each again under its idempotency key
 /// until it is acknowledged; another takes a refusal for an answer.
-async fn write(app: &TestApp, seen: &Seen, writer: usize, insistent: bool) {
+pub(super) async fn write(app: &TestApp, seen: &Seen, writer: usize, insistent: bool) {
     let ann = app.journal("ann");
     for number in 0.. {
         let title = format!("{writer}-{number}");
@@ -78,13 +78,13 @@ async fn watch(app: &TestApp, ready: &Cell<bool>, seen: &Seen) {
     }
 }
 
-fn titles(cluster: &MortalCluster) -> Vec<String> {
+pub(super) fn titles(url: &SecretString) -> Vec<String> {
     #[derive(diesel::QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
         title: String,
     }
-    let mut connection = diesel::PgConnection::establish(cluster.url.expose_secret()).unwrap();
+    let mut connection = diesel::PgConnection::establish(url.expose_secret()).unwrap();
     let rows = sql_query("SELECT title FROM entries").load::<Row>(&mut connection);
     rows.unwrap().into_iter().map(|row| row.title).collect()
 }
@@ -145,7 +145,7 @@ async fn postgresql_dies_under_load_and_no_acknowledged_write_is_lost_or_doubled
     for task in tasks {
         task.await.unwrap();
     }
-    let written = titles(&cluster);
+    let written = titles(&cluster.url);
     let distinct: BTreeSet<_> = written.iter().cloned().collect();
     assert_eq!(written.len(), distinct.len(), "an entry is there twice");
     let lost: Vec<_> = seen

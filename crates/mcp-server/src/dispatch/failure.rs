@@ -32,9 +32,11 @@ pub(crate) enum Failure {
         /// The message for the client.
         message: Cow<'static, str>,
     },
-    /// Something that the feature depends on is unreachable.
+    /// Something that the feature depends on is unreachable, or did not finish in time.
     #[display("{message}")]
     Unavailable {
+        /// The error code for the client.
+        code: &'static str,
         /// The message for the client.
         message: Cow<'static, str>,
         /// The cause, which is only logged.
@@ -61,7 +63,9 @@ impl Failure {
             }
             Self::Busy => ("The server is busy; try again soon".into(), None),
             Self::ShareUsedUp { message } => (message, None),
-            Self::Unavailable { message, source } => (message, Some(source)),
+            Self::Unavailable {
+                message, source, ..
+            } => (message, Some(source)),
             Self::Internal { source } => {
                 ("Something went wrong on the server".into(), Some(source))
             }
@@ -102,7 +106,16 @@ pub(crate) fn sentence(error: ToolError) -> Result<String, Failure> {
         ToolError::Refused(reason) | ToolError::NotFound(reason) => return Ok(reason),
         ToolError::Busy => Failure::Busy,
         ToolError::ShareUsedUp { message } => Failure::ShareUsedUp { message },
-        ToolError::Unavailable { message, source } => Failure::Unavailable { message, source },
+        ToolError::Unavailable { message, source } => Failure::Unavailable {
+            code: "temporarily_unavailable",
+            message,
+            source,
+        },
+        ToolError::TimedOut { message, source } => Failure::Unavailable {
+            code: "timed_out",
+            message,
+            source,
+        },
         ToolError::Internal { source } => Failure::Internal { source },
         ToolError::NeedsClient(_) => Failure::Internal {
             source: Cause::new("a feature that only reads needs the client"),

@@ -35,6 +35,15 @@ pub enum ToolError {
         /// The cause, which is only logged.
         source: Cause,
     },
+    /// Something that the feature depends on answers, and did not finish in time; HTTP 503 with `Retry-After`, and
+    /// another error than that of [`Self::Unavailable`].
+    #[display("{message}: {source}")]
+    TimedOut {
+        /// The message for the client.
+        message: Cow<'static, str>,
+        /// The cause, which is only logged.
+        source: Cause,
+    },
     /// An error of the server; HTTP 500.
     #[display("internal error: {source}")]
     Internal {

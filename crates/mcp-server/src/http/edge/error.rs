@@ -102,11 +102,13 @@ pub(crate) enum HttpError {
         /// The message for the client.
         message: Cow<'static, str>,
     },
-    /// Something that a feature depends on is unreachable.
+    /// Something that a feature depends on is unreachable, or did not finish in time.
     #[display("a feature is unavailable")]
     Unavailable {
         /// The id of the request, for the response.
         id: Id,
+        /// The error code.
+        code: &'static str,
         /// The message for the client.
         message: Cow<'static, str>,
         /// The cause.

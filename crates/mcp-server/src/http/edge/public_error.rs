@@ -106,10 +106,10 @@ impl HttpError {
                 code: code::INTERNAL_ERROR,
                 ..PublicError::new(503, "temporarily_unavailable", message.clone())
             },
-            Self::Unavailable { message, .. } => PublicError {
+            Self::Unavailable { code, message, .. } => PublicError {
                 retry_after: Some(RETRY_LATER),
                 code: code::INTERNAL_ERROR,
-                ..PublicError::new(503, "temporarily_unavailable", message.clone())
+                ..PublicError::new(503, code, message.clone())
             },
             Self::UnsupportedMediaType { expected } => PublicError::new(
                 415,

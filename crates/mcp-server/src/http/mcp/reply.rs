@@ -89,8 +89,13 @@ pub(crate) fn respond(
             id: id.clone(),
             message,
         }),
-        Err(Failure::Unavailable { message, source }) => Err(HttpError::Unavailable {
+        Err(Failure::Unavailable {
+            code,
+            message,
+            source,
+        }) => Err(HttpError::Unavailable {
             id: id.clone(),
+            code,
             message,
             source,
         }),

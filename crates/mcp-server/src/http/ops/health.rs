@@ -43,16 +43,28 @@ pub struct HealthCheck {
 pub type HealthFuture = Pin<Box<dyn Future<Output = PartHealth>>>;
 
 /// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartHealth {
     /// It works.
     Ok,
     /// It works at its capacity. The server stays ready: taking it out of rotation would only overload the
     /// others.
     Busy,
+    /// It does not work yet, because of work that the start has to do first. The word is for the report.
+    Preparing(&'static str),
     /// It does not work.
     Unavailable,
+}
+
+impl PartHealth {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Busy => "busy",
+            Self::Preparing(what) => what,
+            Self::Unavailable => "unavailable",
+        }
+    }
 }
 
 struct Inner {
@@ -125,9 +137,12 @@ impl Health {
         if revocations.is_err() {
             parts.push(("revocations", PartHealth::Unavailable));
         }
-        let answers = parts
+        let unavailable = |health: &PartHealth| *health == PartHealth::Unavailable;
+        let preparing = |health: &PartHealth| matches!(health, PartHealth::Preparing(_));
+        let answers = !parts
             .iter()
-            .all(|(_, health)| *health != PartHealth::Unavailable);
+            .any(|(_, health)| unavailable(health) || preparing(health));
+        let is_prepared = !parts.iter().any(|(_, health)| preparing(health));
         // Once each has answered, an outage only is informative: cached tokens stay valid while an issuer is down, and
         // another process could not reach it either.
         let auth = &self.0.auth;
@@ -141,6 +156,9 @@ impl Health {
             },
             outage: match (answers, were_asked) {
                 (true, true) => None,
+                _ if !is_prepared => Some(Outage::of(
+                    "A part that every request needs is being prepared",
+                )),
                 (false, _) => Some(Outage::of(
                     "A part that every request needs does not answer",
                 )),
@@ -150,7 +168,7 @@ impl Health {
             },
             parts: parts
                 .into_iter()
-                .map(|(name, health)| (name.to_owned(), json!(health)))
+                .map(|(name, health)| (name.to_owned(), json!(health.as_str())))
                 .collect(),
             issuers: auth
                 .circuits()
