@@ -29,26 +29,26 @@ pub enum SchemaFault {
 /// # Errors
 /// See [`SchemaFault`].
 pub fn schema_is_current(database: &DatabaseConfig) -> Result<bool, SchemaFault> {
-    let pending = if database.migrate {
-        storage::migrate(&database.url).map(|names| {
-            for name in names {
-                log::info!("ran migration {name}");
-            }
-            Vec::new()
-        })
-    } else {
-        storage::pending_migrations(&database.url)
+    let mut asked = database.direct_url();
+    let migrated = match database.migrate {
+        true => storage::migrate(asked),
+        false => Ok(Vec::new()),
     };
+    let pending = migrated.and_then(|names| {
+        for name in names {
+            log::info!("ran migration {name}");
+        }
+        // By the URL that serves, which may lead to a pooler.
+        asked = &database.url;
+        storage::pending_migrations(asked)
+    });
     match pending {
         Ok(pending) if pending.is_empty() => Ok(true),
         Ok(pending) => Err(SchemaFault::Behind(AppFailure::SchemaBehind(
             pending.into(),
         ))),
         Err(StorageError::Unavailable { .. }) => Ok(false),
-        Err(error) => Err(SchemaFault::Refused(storage::unusable(
-            &database.url,
-            &error,
-        ))),
+        Err(error) => Err(SchemaFault::Refused(storage::unusable(asked, &error))),
     }
 }
 

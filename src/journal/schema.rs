@@ -62,11 +62,17 @@ impl Schema {
 }
 
 /// Checks the schema until the database answers, or the last handle is dropped.
-pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString, migrate: bool) {
+///
+/// With `migrate_by`, missing migrations are run by that URL.
+pub(super) async fn check_when_reachable(
+    schema: Weak<Schema>,
+    url: SecretString,
+    migrate_by: Option<SecretString>,
+) {
     let mut last_reason = String::new();
     loop {
-        let asked = url.clone();
-        let checked = spawn_blocking(move || check(&asked, migrate)).await;
+        let (asked, migrate_by) = (url.clone(), migrate_by.clone());
+        let checked = spawn_blocking(move || check(&asked, migrate_by.as_ref())).await;
         let Some(schema) = schema.upgrade() else {
             return;
         };
@@ -96,9 +102,12 @@ pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString
 }
 
 /// The names of missing migrations, after running those that may be run.
-fn check(url: &SecretString, migrate: bool) -> Result<Vec<String>, StorageError> {
-    if migrate {
-        for name in storage::migrate(url)? {
+fn check(
+    url: &SecretString,
+    migrate_by: Option<&SecretString>,
+) -> Result<Vec<String>, StorageError> {
+    if let Some(direct) = migrate_by {
+        for name in storage::migrate(direct)? {
             log::info!("ran migration {name}");
         }
     }

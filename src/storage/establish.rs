@@ -1,12 +1,17 @@
-//! Opens connections, with libpq parameters by which a lost host is noticed.
+//! Opens connections: to another machine with TLS only, with libpq parameters by which a lost host is noticed, and
+//! with a session of their own.
 
-use std::fmt;
-
-use derive_more::{Display, Error};
-use diesel::{Connection, ConnectionError, PgConnection};
+use diesel::{
+    Connection, ConnectionError, PgConnection, RunQueryDsl,
+    connection::CacheSize,
+    sql_types::{Nullable, Text},
+};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::StorageError;
+use super::{
+    error::StorageError, parameters::Parameters, pooling::SessionCheck, protection,
+    statement::Statement, unreachable::Unreachable,
+};
 
 /// Connection parameters for libpq, unless the URL has them. Without these, a host that vanishes (a
 /// fail-over, a cut cable) blocks a thread for many minutes: libpq waits for a connection without limit,
@@ -19,162 +24,113 @@ const DEFAULTS: [(&str, &str); 5] = [
     ("keepalives_count", "3"),
 ];
 
-/// Opens a connection. Blocks.
+/// Opens a connection that keeps its session. Blocks.
 ///
 /// # Errors
-/// `Unavailable` if the database cannot be reached.
+/// `Unavailable` if the database cannot be reached, `Corrupt` if a pooler lends its sessions for single transactions.
 pub(super) fn connect(url: &SecretString) -> Result<PgConnection, StorageError> {
-    establish(url).map_err(StorageError::from)
+    let mut connection = establish(url)?;
+    SessionCheck::new(url.clone(), establish).require(&mut connection)?;
+    Ok(connection)
 }
 
-/// Opens a connection. Blocks.
+/// Opens a connection, of which it is not known yet whether it keeps its session. Blocks.
+///
+/// Behind a pooler it keeps no prepared statement, so that there is none to be mistaken for another's if that pooler is
+/// told to lend sessions for single transactions while the connection is in use.
 ///
 /// # Errors
-/// If the database cannot be reached, or libpq cannot parse the URL.
+/// If the database cannot be reached, or the URL cannot be read or leads to another machine without TLS.
 pub(super) fn establish(url: &SecretString) -> Result<PgConnection, Unreachable> {
-    let url = with_defaults(url.expose_secret());
-    PgConnection::establish(url.expose_secret()).map_err(Unreachable::from)
-}
-
-/// Why there is no connection, in libpq's words. If libpq cannot parse the URL, its message quotes the
-/// URL with its password, so that message is replaced.
-#[derive(Debug, Display, Error)]
-#[display("{reason}")]
-pub(super) struct Unreachable {
-    reason: String,
-}
-
-const UNPARSABLE: &str = "the database's URL cannot be read";
-
-impl Unreachable {
-    pub(super) fn because(reason: impl fmt::Display) -> Self {
-        Self {
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl From<ConnectionError> for Unreachable {
-    fn from(error: ConnectionError) -> Self {
-        let reason = error.to_string();
-        let quotes_the_url = reason.contains("://")
-            || reason.contains("connection info string")
-            || reason.contains("percent-encoded");
-        let is_about_the_server = matches!(error, ConnectionError::CouldntSetupConfiguration(_))
-            || ABOUT_THE_SERVER
+    let parameters = completed(url.expose_secret())?;
+    let mut marked = parameters.clone();
+    let options = protection::options(&parameters).map_err(misconfigured)?;
+    marked.set(
+        "options",
+        format!("{} {MARK}", options.unwrap_or_default()).trim_start(),
+    );
+    let mut connection = match PgConnection::establish(marked.pairs().expose_secret()) {
+        Err(error)
+            if REFUSES_OPTIONS
                 .iter()
-                .any(|begin| reason.starts_with(begin));
-        if quotes_the_url {
-            Self::because(UNPARSABLE)
-        } else if is_about_the_server {
-            Self { reason }
-        } else {
-            Self::because(without_quotations(&reason))
+                .any(|words| error.to_string().contains(words)) =>
+        {
+            PgConnection::establish(parameters.pairs().expose_secret())
         }
+        established => established,
+    }?;
+    let way = Statement::<Nullable<Text>>::fit_to_binds(
+        "SELECT pg_catalog.current_setting('epicme.connection', true)",
+    )
+    .get_result::<Option<String>>(&mut connection)
+    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let is_direct = way.is_some_and(|way| way == "direct");
+    if !is_direct {
+        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
     }
+    Ok(connection)
 }
 
-/// How libpq's errors begin that quote hosts, users and databases, and nothing that may be a secret.
-const ABOUT_THE_SERVER: [&str; 3] = [
-    "connection to server",
-    "could not translate host name",
-    "could not look up",
-];
+/// A setting that PostgreSQL takes from its client, and that poolers do not pass on: they refuse it or leave it out.
+const MARK: &str = "-c epicme.connection=direct";
 
-/// Other errors may quote any part of the URL: `invalid integer value "…" for connection option "port"`.
-fn without_quotations(reason: &str) -> String {
-    let mut parts = reason.split('"');
-    let mut said = parts.next().unwrap_or_default().to_owned();
-    for (at, part) in parts.enumerate() {
-        if at % 2 == 0 {
-            said.push_str("\"…\"");
-        } else {
-            said.push_str(part);
-        }
-    }
-    said
+/// How poolers word that they take no such settings: PgBouncer and Amazon's.
+const REFUSES_OPTIONS: [&str; 2] = ["unsupported startup parameter", "command-line options"];
+
+fn misconfigured(fault: String) -> Unreachable {
+    Unreachable::until_changed(format!("the database's URL {fault}"))
 }
 
-impl From<Unreachable> for StorageError {
-    /// `Corrupt` if libpq cannot parse the URL, because waiting does not help.
-    fn from(error: Unreachable) -> Self {
-        if error.reason == UNPARSABLE {
-            Self::corrupt(UNPARSABLE)
-        } else {
-            Self::unavailable(error)
-        }
-    }
-}
-
-/// Both forms that libpq reads: a URL, and `name=value` pairs.
-fn with_defaults(url: &str) -> SecretString {
-    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    let mut url = url.to_owned();
+/// What libpq is given, with what is missing.
+fn completed(url: &str) -> Result<Parameters, Unreachable> {
+    let mut parameters = Parameters::read(url).map_err(|_| Unreachable::unparsable())?;
     for (name, value) in DEFAULTS {
-        let is_set = url
-            .match_indices(name)
-            .any(|(at, _)| url[at + name.len()..].trim_start().starts_with('='));
-        if is_set {
-            continue;
-        }
-        url.push_str(match (is_url, url.contains('?')) {
-            (true, true) => "&",
-            (true, false) => "?",
-            (false, _) => " ",
-        });
-        url.push_str(name);
-        url.push('=');
-        url.push_str(value);
+        parameters.set_default(name, value);
     }
-    url.into()
+    protection::protect(&mut parameters).map_err(misconfigured)?;
+    Ok(parameters)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn completed(url: &str) -> String {
-        with_defaults(url).expose_secret().to_owned()
-    }
-
-    const ALL: &str = "connect_timeout=3&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+    const ALL: &str = "connect_timeout='3' tcp_user_timeout='10000' keepalives_idle='10' keepalives_interval='5' keepalives_count='3'";
 
     #[test]
     fn a_url_gets_time_limits_unless_it_has_them() {
-        assert_eq!(
-            completed("postgres://db/epicme"),
-            format!("postgres://db/epicme?{ALL}")
-        );
-        assert_eq!(
-            completed("postgresql://db/epicme?sslmode=disable"),
-            format!("postgresql://db/epicme?sslmode=disable&{ALL}")
-        );
-        let with_limit = completed("postgres://db/epicme?connect_timeout=60");
-        assert!(with_limit.starts_with("postgres://db/epicme?connect_timeout=60&tcp_user_timeout"));
-        assert_eq!(with_limit.matches("connect_timeout").count(), 1);
-    }
-
-    #[test]
-    fn pairs_of_names_and_values_get_them_too() {
-        assert_eq!(
-            completed("host=db dbname=epicme keepalives_idle = 99"),
-            format!(
-                "host=db dbname=epicme keepalives_idle = 99 {}",
-                ALL.replace("keepalives_idle=10&", "").replace('&', " ")
-            )
-        );
+        for (url, expected) in [
+            (
+                "postgres:///epicme?host=/run",
+                format!("dbname='epicme' host='/run' {ALL}"),
+            ),
+            (
+                "host=/run password = 'a\\'b' keepalives_idle = 99",
+                format!(
+                    "host='/run' password='a\\'b' keepalives_idle='99' {}",
+                    ALL.replace("keepalives_idle='10' ", "")
+                ),
+            ),
+        ] {
+            assert_eq!(
+                completed(url).unwrap().pairs().expose_secret(),
+                expected,
+                "{url}"
+            );
+        }
     }
 
     #[test]
     fn an_error_of_a_url_quotes_nothing_of_it() {
         for url in [
-            "postgres://ann:zq5%zz@db/epicme",
+            "postgres://ann:zq5%zz@%2Frun/epicme",
             "postgres://ann:zq5/zq6@db/epicme",
             "postgres://[zq5/epicme",
-            "host=db password='zq5",
-            "postgres://db/epicme?zq5=1",
-            "postgres://db/epicme?sslmode=zq5",
-            "postgres://db/epicme?gssencmode=zq5",
+            "host=/run password='zq5",
+            "postgres://%2Frun/epicme?zq5=1",
+            "postgres://%2Frun/epicme?zq=1",
+            "postgres://%2Frun/epicme?sslmode=zq5",
+            "postgres://%2Frun/epicme?gssencmode=zq5",
         ] {
             let error = establish(&url.into())
                 .err()

@@ -19,11 +19,8 @@ use r2d2::{HandleError, ManageConnection};
 use secrecy::SecretString;
 
 use super::{
-    cancel::Backend,
-    error::StorageError,
-    establish::{Unreachable, establish},
-    quota,
-    statement::Statement,
+    cancel::Backend, error::StorageError, establish::establish, pooling::SessionCheck, quota,
+    statement::Statement, unreachable::Unreachable,
 };
 use crate::domain::journal::Quota;
 
@@ -67,6 +64,7 @@ impl Pool {
             .error_handler(Box::new(LogUnreachable));
         Self(builder.build_unchecked(Sessions {
             database_url: settings.database_url.clone(),
+            check: SessionCheck::new(settings.database_url.clone(), establish),
             session_settings: session_settings(settings),
             generation: Arc::default(),
         }))
@@ -162,6 +160,8 @@ pub fn ping(connection: &mut PgConnection) -> Result<(), StorageError> {
 /// Opens and checks connections for r2d2.
 struct Sessions {
     database_url: SecretString,
+    /// Each connection is checked, and not only the first: what the URL leads to may change.
+    check: SessionCheck,
     session_settings: String,
     generation: Arc<AtomicU64>,
 }
@@ -196,6 +196,7 @@ impl ManageConnection for Sessions {
     fn connect(&self) -> Result<Session, Unreachable> {
         let opened_in = self.generation.load(Ordering::Acquire);
         let mut connection = establish(&self.database_url)?;
+        self.check.require(&mut connection)?;
         connection
             .batch_execute(&self.session_settings)
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
