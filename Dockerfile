@@ -35,7 +35,9 @@ FROM rust:1.95-bookworm AS dependencies
 WORKDIR /build
 RUN cargo install --quiet --locked cargo-auditable@0.7.7
 COPY --from=manifests /build .
-RUN cargo auditable build --locked --release --no-default-features --package epicme
+# libpq with TLS is linked as the base's package has it; mock-auth and mcp-load have none.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libpq-dev pkg-config && rm -rf /var/lib/apt/lists/*
+RUN cargo auditable build --locked --release --no-default-features --features system-libpq --package epicme
 
 # The profile, or an empty directory. It is recorded from the source that is then compiled by it.
 FROM dependencies AS profile
@@ -60,10 +62,10 @@ COPY --from=profile /profile /profile
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \
  && if [ "$PROFILE" = on ]; then export RUSTFLAGS=-Cprofile-use=/profile/epicme.profdata; fi \
- && cargo auditable build --locked --release --no-default-features --package epicme
+ && cargo auditable build --locked --release --no-default-features --features system-libpq --package epicme
 
 # The base of what runs. It is not a user of the machine, has nothing that it could write to, and needs no
-# shell. The trust store is one file: the package would bring OpenSSL along, which nothing here uses.
+# shell. The trust store is one file: the package would bring the program `openssl` along, which nothing here uses.
 FROM debian:bookworm-slim AS base
 COPY --from=dependencies /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
@@ -71,6 +73,10 @@ USER 10001:10001
 STOPSIGNAL SIGTERM
 
 FROM base AS epicme
+# libpq of the Debian that it was compiled against, with the OpenSSL that it needs.
+USER root
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libpq5 && rm -rf /var/lib/apt/lists/*
+USER 10001:10001
 COPY --from=build-epicme /build/target/release/epicme /usr/local/bin/epicme
 # Inside a container the loopback address is nobody's. Which port is published where, the host decides.
 ENV EPICME_BIND=0.0.0.0:8787

@@ -70,7 +70,7 @@ echo "== build the server with counters"
 # With --target, Cargo would keep the flags from build scripts, and mangled names would differ from those of a
 # build without it. So build scripts count as well; their counts are thrown away.
 RUSTFLAGS=-Cprofile-generate CARGO_TARGET_DIR=$target/counted LLVM_PROFILE_FILE=$scratch/build/%p-%m.profraw \
-  cargo build --locked --release --no-default-features -p epicme
+  cargo build --locked --release --no-default-features --features system-libpq -p epicme
 
 echo "== start PostgreSQL and the mock authorization server"
 # `epicme dev` brings a PostgreSQL of its own, which ends with it.
@@ -106,4 +106,4 @@ done
 mkdir -p "$target/profile"
 "$profdata" merge --sparse --output "$target/profile/epicme.profdata" "$scratch"/served-*.profraw
 echo "== recorded; build with it by"
-echo "RUSTFLAGS=-Cprofile-use=$target/profile/epicme.profdata cargo build --locked --release --no-default-features -p epicme"
+echo "RUSTFLAGS=-Cprofile-use=$target/profile/epicme.profdata cargo build --locked --release --no-default-features --features system-libpq -p epicme"

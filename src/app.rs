@@ -149,16 +149,8 @@ impl App {
         journal.start_cleanup();
         let features = other_features.unwrap_or_else(|| features(&journal));
         let recorded = journal.clone();
-        let bus = config.database.bus.then(|| {
-            let database = &config.database;
-            DatabaseBus::new(
-                database
-                    .direct_url
-                    .as_ref()
-                    .unwrap_or(&database.url)
-                    .clone(),
-            )
-        });
+        let bus = config.database.bus;
+        let bus = bus.then(|| DatabaseBus::new(config.database.direct_url().clone()));
         let mut server = server(config)
             .features(features)
             .changes(changes)

@@ -3,6 +3,16 @@
 //! This crate is the journal. The protocol, sessions and everything about tokens are in the crates
 //! `mcp-protocol`, `mcp-server` and `resource-server`. Start reading at `docs/ARCHITECTURE.md`.
 
+#[cfg(not(any(feature = "bundled-libpq", feature = "system-libpq")))]
+compile_error!(
+    "choose a libpq: --features system-libpq links that of the system, as production builds do (Debian: libpq-dev and \
+     pkg-config), --features bundled-libpq builds one without TLS"
+);
+#[cfg(all(feature = "bundled-libpq", feature = "system-libpq"))]
+compile_error!(
+    "choose one libpq: bundled-libpq is a default feature, so system-libpq is built with --no-default-features"
+);
+
 pub mod app;
 pub mod arguments;
 pub mod audit;

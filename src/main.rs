@@ -450,7 +450,7 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), CommandError> {
 }
 
 fn migrate(options: &Options) -> Result<(), CommandError> {
-    let url = Config::database_url(options).map_err(CommandError::usage)?;
+    let url = Config::migration_url(options).map_err(CommandError::usage)?;
     let names = actix_rt::System::new().block_on(async move {
         let mut signals = Signals::listen().map_err(CommandError::unavailable)?;
         let migrate = move || {

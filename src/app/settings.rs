@@ -160,10 +160,10 @@ pub(super) fn server(config: Config) -> Server {
     server
 }
 
-/// The open files that the journal needs: a connection to PostgreSQL for each actor, one for the bus, that of the
-/// check of its health, and what a migration may open besides.
+/// The open files that the journal needs: a connection to PostgreSQL for each actor and one that checks them, one for
+/// the bus, that of the check of its health, and what a migration may open besides.
 fn open_files(database: &DatabaseConfig) -> usize {
-    usize::try_from(database.pool.get()).unwrap_or(usize::MAX) + 5
+    usize::try_from(database.pool.get()).unwrap_or(usize::MAX) + 7
 }
 
 fn memory_limits(memory: MemoryConfig) -> MemoryLimits {
@@ -236,6 +236,7 @@ fn session_settings(limits: SessionConfig) -> SessionSettings {
 
 pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> JournalSettings {
     JournalSettings {
+        direct_url: database.direct_url().clone(),
         pool: database.pool,
         quota: Quota {
             entries: database.quota_entries,

@@ -10,7 +10,7 @@ use super::{
         Amount, Choice, Count, File, Items, Limit, List, Optional, OrElse, OrOff, Secret, Switch,
         Text, Time, address,
     },
-    parts::{Client, DatabaseUrl, Issuers, JwtMode, Legacy, TlsFiles},
+    parts::{Client, DatabaseHosts, DatabaseUrl, Issuers, JwtMode, Legacy, TlsFiles},
     reader::Reader,
     rules,
     sections::{
@@ -19,6 +19,7 @@ use super::{
         Verification,
     },
 };
+use crate::storage::PlainDatabaseHosts;
 use mcp_server::{audit::AddressDetail, tls::Identity};
 use resource_server::{
     address_range::AddressRange, issuer::ClientAuthenticationMethod, url::PlainHttpHosts,
@@ -121,14 +122,24 @@ keys! {
         }
     }
 
-    DATABASE_URL: DatabaseUrlKeys, database_url(reader) -> DatabaseUrl {
+    DATABASE_URL: DatabaseUrlKeys, database_url(reader, plain: &PlainDatabaseHosts) -> DatabaseUrl {
         Database {
-            /// PostgreSQL database, as a libpq URL. Required.
-            url: Key::secret("DATABASE_URL", "URL") => Secret(rules::database_url);
+            /// PostgreSQL database, as a libpq URL. Required. On another machine it is reached by TLS
+            /// (docs/SECURITY.md).
+            url: Key::secret("DATABASE_URL", "URL") => Secret(|url| rules::database_url(&url, plain));
         }
     }
 
-    DATABASE: DatabaseKeys, database(reader) -> DatabaseConfig {
+    DATABASE_HOSTS: DatabaseHostsKeys, database_hosts(reader) -> partial DatabaseHosts {
+        Database {
+            /// Hosts of a private network on which the database may be reached without TLS, separated by spaces or
+            /// commas, as its URL has them. The password and every entry may go there without encryption.
+            plain: Key::new("EPICME_PLAIN_DATABASE_HOSTS", "HOSTS").default("")
+                => Items(PlainDatabaseHosts::read, |hosts: &PlainDatabaseHosts| hosts.names().to_vec());
+        }
+    }
+
+    DATABASE: DatabaseKeys, database(reader, plain: &PlainDatabaseHosts) -> DatabaseConfig {
         Database {
             /// Number of connections to PostgreSQL.
             pool: Key::new("EPICME_DATABASE_POOL", "N").default("10") => Count(1_000);
@@ -150,12 +161,14 @@ keys! {
             /// over a connection of its own (LISTEN and NOTIFY): on or off. Off is for a single process.
             bus: Key::new("EPICME_BUS", "ON|OFF").default("on") => Switch;
 
-            /// URL of the same database that leads to PostgreSQL itself, if DATABASE_URL leads to a pooler that
-            /// lends connections for single transactions. It is used for EPICME_BUS.
-            direct_url: Key::secret("EPICME_DATABASE_DIRECT_URL", "URL")
-                => Optional(Secret(rules::database_url), "(not set: DATABASE_URL is used)");
+            /// URL of the same database that leads to PostgreSQL itself, if DATABASE_URL leads to a pooler. It is used
+            /// for EPICME_BUS and for migrations.
+            direct_url: Key::secret("EPICME_DATABASE_DIRECT_URL", "URL") => Optional(
+                Secret(|url| rules::database_url(&url, plain)),
+                "(not set: DATABASE_URL is used)",
+            );
         }
-        .. { url: database_url(reader).map(|database| database.url), schema_unknown_at_start: Some(false) }
+        .. { url: database_url(reader, plain).map(|database| database.url), schema_unknown_at_start: Some(false) }
     }
 
     ISSUER: IssuerKeys, issuer(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+use crate::storage::PlainDatabaseHosts;
 use resource_server::{
     address_range::AddressRange, issuer::ClientAuthenticationMethod, jose::keys::Algorithm,
     url::PlainHttpHosts,
@@ -14,6 +15,11 @@ use resource_server::{
 pub(super) struct TlsFiles {
     pub(super) certificate: Option<PathBuf>,
     pub(super) key: Option<PathBuf>,
+}
+
+/// Machines that the database may be on without TLS.
+pub(super) struct DatabaseHosts {
+    pub(super) plain: Option<PlainDatabaseHosts>,
 }
 
 /// The database's URL, the only key that `epicme migrate` needs.

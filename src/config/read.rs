@@ -9,8 +9,8 @@ use super::{
     errors::ConfigErrors,
     issuers::issuers,
     key::{Heading, Key},
-    keys::{self, AUDIT, DRAIN, HTTP, KEYS, REQUEST_STATE, SESSIONS, TLS},
-    kind::Text,
+    keys::{self, AUDIT, DATABASE, DRAIN, HTTP, KEYS, REQUEST_STATE, SESSIONS, TLS},
+    kind::{Optional, Secret, Text},
     options::Options,
     reader::{EffectiveValue, Reader},
     rules,
@@ -19,6 +19,7 @@ use super::{
         SessionConfig,
     },
 };
+use crate::storage::PlainDatabaseHosts;
 use mcp_server::{
     audit::AddressDetail,
     tls::{Identity, TlsFault},
@@ -34,12 +35,32 @@ impl Config {
         read_with(options, config).map(|(config, _)| config)
     }
 
-    /// Reads only the database's URL, which is all that a migration needs.
+    /// Reads only the database's URL.
     ///
     /// # Errors
     /// The faults.
     pub fn database_url(options: &Options) -> Result<SecretString, ConfigErrors> {
-        read_with(options, keys::database_url).map(|(database, _)| database.url)
+        let read = |reader: &mut Reader<'_>| {
+            let plain = plain_hosts(reader);
+            keys::database_url(reader, &plain)
+        };
+        read_with(options, read).map(|(database, _)| database.url)
+    }
+
+    /// Reads only the URL by which the schema is changed, which is all that a migration needs: the one that leads to
+    /// PostgreSQL itself, if there is one.
+    ///
+    /// # Errors
+    /// The faults.
+    pub fn migration_url(options: &Options) -> Result<SecretString, ConfigErrors> {
+        let read = |reader: &mut Reader<'_>| {
+            let plain = plain_hosts(reader);
+            let url = keys::database_url(reader, &plain);
+            let direct = Secret(|url| rules::database_url(&url, &plain));
+            let direct = reader.read(&DATABASE.direct_url, Optional(direct, ""));
+            Some(direct?.unwrap_or(url?.url))
+        };
+        read_with(options, read).map(|(url, _)| url)
     }
 
     /// Reads only what decides about tokens: the URL of the server, and the issuers.
@@ -82,6 +103,12 @@ fn read_with<T>(
     }
 }
 
+/// Hosts that are wrong hide no other fault.
+fn plain_hosts(reader: &mut Reader<'_>) -> PlainDatabaseHosts {
+    let hosts = keys::database_hosts(reader);
+    hosts.and_then(|hosts| hosts.plain).unwrap_or_default()
+}
+
 /// The position of a key in the help.
 fn place(name: &str) -> Option<(Heading, usize)> {
     let is_named =
@@ -97,7 +124,8 @@ fn config(reader: &mut Reader<'_>) -> Option<Config> {
     if let Some(http) = &http {
         listeners(reader, http);
     }
-    let database = keys::database(reader);
+    let plain = plain_hosts(reader);
+    let database = keys::database(reader, &plain);
     let issuers = issuers(reader);
     let sessions = sessions(reader);
     let request_state = request_state(reader);

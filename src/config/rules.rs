@@ -9,7 +9,7 @@ use url::Url;
 use super::{sections::SealingKey, spelling};
 use crate::{
     scopes::{self, JournalScopes},
-    storage::DatabaseAddress,
+    storage::{self, PlainDatabaseHosts},
 };
 use resource_server::{
     address_range::{AddressRange, NotARange},
@@ -144,9 +144,12 @@ pub(super) fn collector(text: &str) -> Result<Url, String> {
         })
 }
 
-/// What libpq reads as it was meant.
-pub(super) fn database_url(url: SecretString) -> Result<SecretString, &'static str> {
-    DatabaseAddress::read(url.expose_secret()).map(|_| url)
+/// What libpq reads as it was meant, and what leads to another machine with TLS only, unless that is one of these.
+pub(super) fn database_url(
+    url: &SecretString,
+    plain: &PlainDatabaseHosts,
+) -> Result<SecretString, String> {
+    storage::protected(url, plain)
 }
 
 pub(super) fn revocation_secret(secret: SecretString) -> Result<SecretString, &'static str> {

@@ -222,6 +222,14 @@ pub struct DatabaseConfig {
     pub schema_unknown_at_start: bool,
 }
 
+impl DatabaseConfig {
+    /// The URL that leads to PostgreSQL itself, for the bus and for migrations.
+    #[must_use]
+    pub fn direct_url(&self) -> &SecretString {
+        self.direct_url.as_ref().unwrap_or(&self.url)
+    }
+}
+
 /// The keys that seal the state that a client carries through a multi round-trip call (`requestState`).
 #[derive(Clone, Debug, Default)]
 pub struct RequestStateConfig {

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{keys::HTTP, sections::Config};
+use crate::storage::{DatabaseAddress, Encryption};
 
 /// The port of the default public URL.
 const DEFAULT_PORT: u16 = 8787;
@@ -25,6 +26,12 @@ impl Config {
             warnings.push(format!(
                 "tokens and secrets are sent without TLS to {} (EPICME_PLAIN_HTTP_HOSTS); anyone who can read that traffic can use them",
                 hosts.names().join(", ")
+            ));
+        }
+        let database = DatabaseAddress::of(&self.database.url);
+        if !database.is_local() && database.encryption() == Encryption::Optional {
+            warnings.push(format!(
+                "connections to {database} may be without TLS (EPICME_PLAIN_DATABASE_HOSTS); anyone who can read that traffic can read every entry"
             ));
         }
         if self.http.tls.is_some() && self.http.public_url.is_plain() {

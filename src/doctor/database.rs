@@ -8,14 +8,14 @@ use secrecy::SecretString;
 use super::report::{Report, Section};
 use crate::{
     config::{Config, DatabaseConfig, Options},
-    storage::{self, DatabaseAddress, Inspection, Pooling, Server, StorageError},
+    storage::{self, DatabaseAddress, Encryption, Inspection, Pooling, Server, StorageError},
 };
 
 /// How long everything that is asked may take: a pooler, for one, may let a connection wait for minutes.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Connections that a process has besides its pool: for cancelling, for readiness and for the bus.
-const BESIDES_THE_POOL: i64 = 3;
+/// Connections that a process has besides its pool: for cancelling, for readiness, for the bus, and to check the others.
+const BESIDES_THE_POOL: i64 = 4;
 
 pub(super) async fn examine(options: &Options, report: &mut Report) {
     let Ok(url) = Config::database_url(options) else {
@@ -28,7 +28,7 @@ pub(super) async fn examine(options: &Options, report: &mut Report) {
     if let Some(inspection) = inspected(&url, &mut section).await {
         tell(&inspection, &address, database.as_ref(), &mut section);
     }
-    let direct = database.filter(|database| database.bus);
+    let direct = database.filter(|database| database.bus || database.migrate);
     let Some(url) = direct.and_then(|database| database.direct_url) else {
         return;
     };
@@ -133,18 +133,11 @@ fn connection(
     address: &DatabaseAddress,
     section: &mut Section<'_>,
 ) {
-    if address.is_local() {
-        section.ok("the connection is without TLS, and stays on this machine");
-    } else {
-        section.warning(
-            "the connection is without TLS, and leaves this machine: entries can be read on the way",
-            Some("keep it on a private network, or use a TLS proxy on this machine".to_owned()),
-        );
-    }
+    encryption(server, address, section);
     match pooling {
         Pooling::Transaction => section.wrong(
-            "a pooler gives each transaction another session: settings of connections, among them time limits and \
-             quotas, are lost, reads cannot be cancelled, and nobody can listen (EPICME_BUS)",
+            "a pooler gives each transaction another session, so that a statement of one connection could run on another: \
+             this program does not serve by it",
             Some(
                 "connect to PostgreSQL itself, or set pool_mode = session for this database and user"
                     .to_owned(),
@@ -157,6 +150,33 @@ fn connection(
             ),
             _ => "connections keep their session: no pooler that takes it away".to_owned(),
         }),
+    }
+}
+
+fn encryption(server: &Server, address: &DatabaseAddress, section: &mut Section<'_>) {
+    let verify = || {
+        let advice = "set sslmode=verify-full in the URL, and sslrootcert to the file of the CA's certificate";
+        Some(advice.to_owned())
+    };
+    match address.encryption() {
+        _ if address.is_local() => {
+            section.ok("the connection stays on this machine");
+        }
+        Encryption::Authenticated => {
+            section.ok("the connection is encrypted, and the server has to prove who it is");
+        }
+        Encryption::Demanded => section.warning(
+            "the connection is encrypted, and the server's name is not checked: somebody in between could pose as the server",
+            verify(),
+        ),
+        Encryption::Optional if server.is_encrypted => section.warning(
+            "the connection is encrypted, and would also be made without encryption if the server had none",
+            verify(),
+        ),
+        Encryption::Optional => section.warning(
+            "the connection is without TLS, and leaves this machine: entries can be read on the way",
+            verify(),
+        ),
     }
 }
 

@@ -65,7 +65,7 @@ impl JournalHandle {
             background_handle.spawn(schema::check_when_reachable(
                 Arc::downgrade(&schema),
                 settings.database_url.clone(),
-                migrate,
+                migrate.then(|| settings.direct_url.clone()),
             ));
         }
         Self(Arc::new(Inner {

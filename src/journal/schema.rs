@@ -100,12 +100,18 @@ impl Schema {
 }
 
 /// Checks the schema until the database answers, or the last handle is dropped.
-pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString, migrate: bool) {
+///
+/// With `migrate_by`, missing migrations are run by that URL.
+pub(super) async fn check_when_reachable(
+    schema: Weak<Schema>,
+    url: SecretString,
+    migrate_by: Option<SecretString>,
+) {
     let mut last_reason = String::new();
     loop {
-        let asked = url.clone();
+        let (asked, migrate_by) = (url.clone(), migrate_by.clone());
         let told = Weak::clone(&schema);
-        let checked = spawn_blocking(move || check(&asked, migrate, &told)).await;
+        let checked = spawn_blocking(move || check(&asked, migrate_by.as_ref(), &told)).await;
         let Some(schema) = schema.upgrade() else {
             return;
         };
@@ -144,13 +150,14 @@ pub(super) async fn check_when_reachable(schema: Weak<Schema>, url: SecretString
 /// The names of missing migrations, after running those that may be run.
 fn check(
     url: &SecretString,
-    migrate: bool,
+    migrate_by: Option<&SecretString>,
     schema: &Weak<Schema>,
 ) -> Result<Vec<String>, StorageError> {
+    // By the URL that serves, which may lead to a pooler.
     let missing = storage::pending_migrations(url)?;
-    if missing.is_empty() || !migrate {
+    let Some(direct) = migrate_by.filter(|_| !missing.is_empty()) else {
         return Ok(missing);
-    }
+    };
     if let Some(schema) = schema.upgrade() {
         schema.set(SchemaState::Migrating);
     }
@@ -159,7 +166,7 @@ fn check(
         missing.len(),
         missing.join(", ")
     );
-    for name in storage::attended(url, storage::migrate)? {
+    for name in storage::attended(direct, storage::migrate)? {
         log::info!("ran migration {name}");
     }
     storage::pending_migrations(url)

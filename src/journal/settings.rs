@@ -14,6 +14,8 @@ use super::schema::SchemaCheck;
 pub struct JournalSettings {
     /// A libpq URL.
     pub database_url: SecretString,
+    /// A libpq URL by which migrations are run.
+    pub direct_url: SecretString,
     /// The most connections, and the number of JournalActors.
     pub pool: NonZeroU32,
     /// How many messages may wait for a connection.
@@ -44,6 +46,7 @@ impl JournalSettings {
     #[must_use]
     pub fn new(database_url: SecretString, changes: Changes) -> Self {
         Self {
+            direct_url: database_url.clone(),
             database_url,
             pool: NonZeroU32::new(10).expect("ten is not zero"),
             queue: 96,

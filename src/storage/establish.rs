@@ -1,14 +1,22 @@
-//! Opens connections, with libpq parameters by which a lost host is noticed.
+//! Opens connections: to another machine with TLS only, with libpq parameters by which a lost host is noticed, and
+//! with a session of their own.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use derive_more::{Display, Error};
-use diesel::{Connection, ConnectionError, PgConnection};
+use diesel::{
+    Connection, ConnectionError, PgConnection, RunQueryDsl,
+    connection::CacheSize,
+    sql_types::{Nullable, Text},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    address::DatabaseAddress,
     error::StorageError,
+    parameters::Parameters,
+    pooling::SessionCheck,
+    protection,
+    statement::Statement,
+    unreachable::Unreachable,
     within::{Silent, within},
 };
 
@@ -26,23 +34,23 @@ const DEFAULTS: [(&str, &str); 5] = [
 /// Of several hosts, the one that takes writes is used: the others are its standbys, or a primary that was.
 const OF_SEVERAL_HOSTS: (&str, &str) = ("target_session_attrs", "read-write");
 
-/// How long the rest may take besides connecting, which libpq limits by itself: looking up names, and the first
-/// statements of a connection, Diesel's own among them.
-const BESIDES_CONNECTING: Duration = Duration::from_secs(4);
+/// How long the rest may take besides connecting, which libpq limits by itself: looking up names, finding out whether the
+/// connection keeps its session, and the first statements, Diesel's own among them.
+const BESIDES_CONNECTING: Duration = Duration::from_secs(7);
 
-/// Opens a connection. Blocks, for a limited time even if a server accepts it and never answers.
+/// Opens a connection that keeps its session. Blocks, for a limited time even if a server accepts it and never answers.
 ///
 /// # Errors
-/// `Unavailable` if the database cannot be reached.
+/// `Unavailable` if the database cannot be reached, `Corrupt` if a pooler lends its sessions for single transactions.
 pub(super) fn connect(url: &SecretString) -> Result<PgConnection, StorageError> {
     let opened = connect_with(url, |_| Ok::<_, StorageError>(()));
     opened.map(|(connection, ())| connection)
 }
 
-/// Opens a connection and sets it up. The time limit of [`connect`] is for both.
+/// Opens a connection that keeps its session, and sets it up. The time limit of [`connect`] is for both.
 ///
 /// # Errors
-/// `Unavailable` if the database cannot be reached, and those of `set_up`.
+/// Those of [`connect`], and those of `set_up`.
 pub(super) fn connect_with<T, E>(
     url: &SecretString,
     set_up: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
@@ -51,11 +59,30 @@ where
     T: Send + 'static,
     E: From<Unreachable> + Send + 'static,
 {
-    let limit = time_limit(url);
-    let url = with_defaults(url.expose_secret());
+    let check = SessionCheck::new(url.clone(), establish);
+    open_with(url, move |connection| {
+        check.require(connection)?;
+        set_up(connection)
+    })
+}
+
+/// Opens a connection, and sets it up, which has to find out whether it keeps its session. The time limit of [`connect`] is
+/// for both.
+///
+/// # Errors
+/// Those of [`establish`], and those of `set_up`.
+pub(super) fn open_with<T, E>(
+    url: &SecretString,
+    set_up: impl FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+) -> Result<(PgConnection, T), E>
+where
+    T: Send + 'static,
+    E: From<Unreachable> + Send + 'static,
+{
+    let limit = time_limit(&completed(url.expose_secret())?);
+    let url = url.clone();
     let opened = within(limit, move || {
-        let opened = PgConnection::establish(url.expose_secret());
-        let mut connection = opened.map_err(|error| E::from(Unreachable::from(error)))?;
+        let mut connection = establish(&url)?;
         let set = set_up(&mut connection)?;
         Ok((connection, set))
     });
@@ -63,209 +90,161 @@ where
 }
 
 /// How long opening a connection may take: libpq's own limit is for each host.
-fn time_limit(url: &SecretString) -> Duration {
-    let hosts = DatabaseAddress::of(url).hosts();
-    let url = url.expose_secret();
-    let own = values_of(url, "connect_timeout").next();
-    let each = own.map_or(3, |value| {
-        let digits = value.find(|c: char| !c.is_ascii_digit());
-        value[..digits.unwrap_or(value.len())].parse().unwrap_or(0)
-    });
-    match each {
+fn time_limit(parameters: &Parameters) -> Duration {
+    let each = parameters.get("connect_timeout").unwrap_or_default().trim();
+    match each.parse::<u64>().unwrap_or(0) {
         // What libpq takes for no limit.
         0 => Duration::from_secs(24 * 60 * 60),
         each => {
-            let hosts = u32::try_from(hosts).unwrap_or(u32::MAX);
+            let hosts = u32::try_from(hosts(parameters)).unwrap_or(u32::MAX);
             Duration::from_secs(each).saturating_mul(hosts) + BESIDES_CONNECTING
         }
     }
 }
 
-/// The text after each place where a URL or `name=value` pairs set this parameter.
-fn values_of<'a>(url: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
-    url.match_indices(name).filter_map(move |(at, _)| {
-        let after = url[at + name.len()..].trim_start().strip_prefix('=')?;
-        Some(after.trim_start())
-    })
+/// How many hosts are tried, one after the other.
+fn hosts(parameters: &Parameters) -> usize {
+    let lists = ["host", "hostaddr"].map(|name| parameters.get(name).unwrap_or_default());
+    let longest = lists.map(|list| list.split(',').count()).into_iter().max();
+    longest.unwrap_or(1)
 }
 
-/// Why there is no connection, in libpq's words. If libpq cannot parse the URL, its message quotes the
-/// URL with its password, so that message is replaced.
-#[derive(Debug, Display, Error)]
-#[display("{reason}")]
-pub(super) struct Unreachable {
-    reason: String,
-}
-
-const UNPARSABLE: &str = "the database's URL cannot be read";
-
-impl Unreachable {
-    pub(super) fn because(reason: impl fmt::Display) -> Self {
-        Self {
-            reason: reason.to_string(),
-        }
-    }
-}
-
-impl From<ConnectionError> for Unreachable {
-    fn from(error: ConnectionError) -> Self {
-        let reason = error.to_string();
-        let quotes_the_url = reason.contains("://")
-            || reason.contains("connection info string")
-            || reason.contains("percent-encoded");
-        let is_about_the_server = matches!(error, ConnectionError::CouldntSetupConfiguration(_))
-            || ABOUT_THE_SERVER
+/// Opens a connection, of which it is not known yet whether it keeps its session. Blocks.
+///
+/// Behind a pooler it keeps no prepared statement, so that there is none to be mistaken for another's if that pooler is
+/// told to lend sessions for single transactions while the connection is in use.
+///
+/// # Errors
+/// If the database cannot be reached, or the URL cannot be read or leads to another machine without TLS.
+pub(super) fn establish(url: &SecretString) -> Result<PgConnection, Unreachable> {
+    let parameters = completed(url.expose_secret())?;
+    let mut marked = parameters.clone();
+    let options = protection::options(&parameters).map_err(misconfigured)?;
+    marked.set(
+        "options",
+        format!("{} {MARK}", options.unwrap_or_default()).trim_start(),
+    );
+    let mut connection = match PgConnection::establish(marked.pairs().expose_secret()) {
+        Err(error)
+            if REFUSES_OPTIONS
                 .iter()
-                .any(|begin| reason.starts_with(begin));
-        if quotes_the_url {
-            Self::because(UNPARSABLE)
-        } else if is_about_the_server {
-            Self { reason }
-        } else {
-            Self::because(without_quotations(&reason))
+                .any(|words| error.to_string().contains(words)) =>
+        {
+            PgConnection::establish(parameters.pairs().expose_secret())
         }
+        established => established,
+    }?;
+    let way = Statement::<Nullable<Text>>::fit_to_binds(
+        "SELECT pg_catalog.current_setting('epicme.connection', true)",
+    )
+    .get_result::<Option<String>>(&mut connection)
+    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    let is_direct = way.is_some_and(|way| way == "direct");
+    if !is_direct {
+        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
     }
+    Ok(connection)
 }
 
-/// How libpq's errors begin that quote hosts, users and databases, and nothing that may be a secret.
-const ABOUT_THE_SERVER: [&str; 3] = [
-    "connection to server",
-    "could not translate host name",
-    "could not look up",
-];
+/// A setting that PostgreSQL takes from its client, and that poolers do not pass on: they refuse it or leave it out.
+const MARK: &str = "-c epicme.connection=direct";
 
-/// Other errors may quote any part of the URL: `invalid integer value "…" for connection option "port"`.
-fn without_quotations(reason: &str) -> String {
-    let mut parts = reason.split('"');
-    let mut said = parts.next().unwrap_or_default().to_owned();
-    for (at, part) in parts.enumerate() {
-        if at % 2 == 0 {
-            said.push_str("\"…\"");
-        } else {
-            said.push_str(part);
-        }
-    }
-    said
+/// How poolers word that they take no such settings: PgBouncer and Amazon's.
+const REFUSES_OPTIONS: [&str; 2] = ["unsupported startup parameter", "command-line options"];
+
+fn misconfigured(fault: String) -> Unreachable {
+    Unreachable::until_changed(format!("the database's URL {fault}"))
 }
 
-impl From<Unreachable> for StorageError {
-    /// `Corrupt` if libpq cannot parse the URL, because waiting does not help.
-    fn from(error: Unreachable) -> Self {
-        if error.reason == UNPARSABLE {
-            Self::corrupt(UNPARSABLE)
-        } else {
-            Self::unavailable(error)
-        }
+/// What libpq is given, with what is missing.
+fn completed(url: &str) -> Result<Parameters, Unreachable> {
+    let mut parameters = Parameters::read(url).map_err(|_| Unreachable::unparsable())?;
+    for (name, value) in DEFAULTS {
+        parameters.set_default(name, value);
     }
-}
-
-/// Both forms that libpq reads: a URL, and `name=value` pairs.
-fn with_defaults(url: &str) -> SecretString {
-    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    let has_several = DatabaseAddress::read(url).is_ok_and(|address| address.hosts() > 1);
-    let mut url = url.to_owned();
-    for (name, value) in DEFAULTS
-        .into_iter()
-        .chain(has_several.then_some(OF_SEVERAL_HOSTS))
-    {
-        if values_of(&url, name).next().is_some() {
-            continue;
-        }
-        url.push_str(match (is_url, url.contains('?')) {
-            (true, true) => "&",
-            (true, false) => "?",
-            (false, _) => " ",
-        });
-        url.push_str(name);
-        url.push('=');
-        url.push_str(value);
+    if hosts(&parameters) > 1 {
+        let (name, value) = OF_SEVERAL_HOSTS;
+        parameters.set_default(name, value);
     }
-    url.into()
+    protection::protect(&mut parameters).map_err(misconfigured)?;
+    Ok(parameters)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn connect_to(url: &SecretString) -> Result<PgConnection, Unreachable> {
-        connect_with(url, |_| Ok(())).map(|(connection, ())| connection)
-    }
-
-    fn completed(url: &str) -> String {
-        with_defaults(url).expose_secret().to_owned()
-    }
-
-    const ALL: &str = "connect_timeout=3&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+    const ALL: &str = "connect_timeout='3' tcp_user_timeout='10000' keepalives_idle='10' keepalives_interval='5' keepalives_count='3'";
 
     #[test]
     fn a_url_gets_time_limits_unless_it_has_them() {
-        assert_eq!(
-            completed("postgres://db/epicme"),
-            format!("postgres://db/epicme?{ALL}")
-        );
-        assert_eq!(
-            completed("postgresql://db/epicme?sslmode=disable"),
-            format!("postgresql://db/epicme?sslmode=disable&{ALL}")
-        );
-        let with_limit = completed("postgres://db/epicme?connect_timeout=60");
-        assert!(with_limit.starts_with("postgres://db/epicme?connect_timeout=60&tcp_user_timeout"));
-        assert_eq!(with_limit.matches("connect_timeout").count(), 1);
+        for (url, expected) in [
+            (
+                "postgres:///epicme?host=/run",
+                format!("dbname='epicme' host='/run' {ALL}"),
+            ),
+            (
+                "host=/run password = 'a\\'b' keepalives_idle = 99",
+                format!(
+                    "host='/run' password='a\\'b' keepalives_idle='99' {}",
+                    ALL.replace("keepalives_idle='10' ", "")
+                ),
+            ),
+        ] {
+            assert_eq!(
+                completed(url).unwrap().pairs().expose_secret(),
+                expected,
+                "{url}"
+            );
+        }
     }
 
     #[test]
     fn of_several_hosts_the_one_that_takes_writes_is_wanted_unless_another_is() {
-        assert_eq!(
-            completed("postgres://a,b/epicme"),
-            format!("postgres://a,b/epicme?{ALL}&target_session_attrs=read-write")
-        );
-        assert_eq!(
-            completed("host=a,b port=1,2"),
-            format!(
-                "host=a,b port=1,2 {} target_session_attrs=read-write",
-                ALL.replace('&', " ")
-            )
-        );
-        let any = "postgres://a,b/epicme?target_session_attrs=any";
-        assert_eq!(completed(any), format!("{any}&{ALL}"));
+        for (url, wanted) in [
+            ("postgres://127.0.0.1,127.0.0.2/epicme", Some("read-write")),
+            ("host=/a,/b port=1,2", Some("read-write")),
+            (
+                "postgres://127.0.0.1,127.0.0.2/epicme?target_session_attrs=any",
+                Some("any"),
+            ),
+            ("host=/a", None),
+        ] {
+            let completed = completed(url).unwrap();
+            assert_eq!(completed.get("target_session_attrs"), wanted, "{url}");
+        }
     }
 
     #[test]
     fn the_time_limit_is_for_every_host_and_what_was_set() {
         for (url, seconds) in [
-            ("postgres://db/epicme", 7),
-            ("postgres://a,b/epicme", 10),
-            ("postgres://a,b/epicme?connect_timeout=10", 24),
-            ("host=a,b connect_timeout = 10", 24),
-            ("postgres://db/epicme?connect_timeout=0", 86_400),
+            ("postgres://127.0.0.1/epicme", 10),
+            ("postgres://127.0.0.1,127.0.0.2/epicme", 13),
+            (
+                "postgres://127.0.0.1,127.0.0.2/epicme?connect_timeout=10",
+                27,
+            ),
+            ("host=/a,/b connect_timeout = 10", 27),
+            ("postgres://127.0.0.1/epicme?connect_timeout=0", 86_400),
         ] {
-            let limit = time_limit(&url.into());
+            let limit = time_limit(&completed(url).unwrap());
             assert_eq!(limit, Duration::from_secs(seconds), "{url}");
         }
     }
 
     #[test]
-    fn pairs_of_names_and_values_get_them_too() {
-        assert_eq!(
-            completed("host=db dbname=epicme keepalives_idle = 99"),
-            format!(
-                "host=db dbname=epicme keepalives_idle = 99 {}",
-                ALL.replace("keepalives_idle=10&", "").replace('&', " ")
-            )
-        );
-    }
-
-    #[test]
     fn an_error_of_a_url_quotes_nothing_of_it() {
         for url in [
-            "postgres://ann:zq5%zz@db/epicme",
+            "postgres://ann:zq5%zz@%2Frun/epicme",
             "postgres://ann:zq5/zq6@db/epicme",
             "postgres://[zq5/epicme",
-            "host=db password='zq5",
-            "postgres://db/epicme?zq5=1",
-            "postgres://db/epicme?sslmode=zq5",
-            "postgres://db/epicme?gssencmode=zq5",
+            "host=/run password='zq5",
+            "postgres://%2Frun/epicme?zq5=1",
+            "postgres://%2Frun/epicme?zq=1",
+            "postgres://%2Frun/epicme?sslmode=zq5",
+            "postgres://%2Frun/epicme?gssencmode=zq5",
         ] {
-            let error = connect_to(&url.into())
+            let error = establish(&url.into())
                 .err()
                 .expect("it is wrong")
                 .to_string();
@@ -276,7 +255,7 @@ mod tests {
     #[test]
     fn what_is_added_is_understood_by_libpq() {
         for url in ["postgres://nobody@%2Fnowhere/x", "host=/nowhere dbname=x"] {
-            let error = connect_to(&url.into())
+            let error = establish(&url.into())
                 .err()
                 .expect("nothing is there")
                 .to_string();

@@ -1,12 +1,14 @@
 //! What a database is, for whoever sets it up: its version, the role, its rights, and what is in between.
 
 use diesel::{
-    Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query,
+    Connection, QueryableByName, RunQueryDsl, sql_query,
     sql_types::{BigInt, Bool, Integer, Nullable, Text},
 };
 use secrecy::SecretString;
 
-use super::{error::StorageError, establish::connect, migrations::pending_on};
+use super::{
+    error::StorageError, establish::establish, migrations::pending_on, pooling::SessionCheck,
+};
 
 /// What was found out about a database.
 #[derive(Clone, Debug)]
@@ -43,6 +45,12 @@ pub struct Server {
     /// Whether it takes no writes.
     #[diesel(sql_type = Bool)]
     pub is_read_only: bool,
+    /// Whether it follows another server.
+    #[diesel(sql_type = Bool)]
+    pub is_standby: bool,
+    /// Whether PostgreSQL's connection is encrypted: this one, or that of the pooler in between.
+    #[diesel(sql_type = Bool)]
+    pub is_encrypted: bool,
     /// The port that PostgreSQL itself listens on; `None` for a Unix socket.
     #[diesel(sql_type = Nullable<Integer>)]
     pub port: Option<i32>,
@@ -68,14 +76,26 @@ pub enum Pooling {
 /// # Errors
 /// `Unavailable` if it cannot be reached, `Corrupt` if it refuses what it is asked.
 pub fn inspect(database_url: &SecretString) -> Result<Inspection, StorageError> {
-    let mut connection = connect(database_url)?;
-    let pooling = pooling(&mut connection, database_url)?;
+    let mut connection = establish(database_url)?;
+    let check = SessionCheck::new(database_url.clone(), establish);
+    let keeps_session = check.keeps_session(&mut connection);
     // In transactions: without one, a pooler may prepare a statement in one session and execute it in another.
     let server = connection.transaction(|connection| {
         sql_query(ABOUT)
-            .get_result(connection)
+            .get_result::<Server>(connection)
             .map_err(StorageError::from)
-    })?;
+    });
+    let server = match (server, &keeps_session) {
+        // A pooler that lends sessions for single statements takes no transaction.
+        (Err(_), Ok(false)) => return Err(SessionCheck::refusal().into()),
+        (server, _) => server?,
+    };
+    let pooling = match keeps_session {
+        Ok(false) => Pooling::Transaction,
+        // A standby has no notifications, by which this is found out.
+        Err(error) if !server.is_standby => return Err(error.into()),
+        Ok(true) | Err(_) => Pooling::None,
+    };
     Ok(Inspection {
         server,
         pending_migrations: connection.transaction(pending_on),
@@ -91,6 +111,8 @@ SELECT current_setting('server_version') AS version,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
        current_setting('server_encoding') AS encoding,
        current_setting('transaction_read_only') = 'on' AS is_read_only,
+       pg_is_in_recovery() AS is_standby,
+       coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS is_encrypted,
        inet_server_port() AS port,
        current_setting('max_connections')::bigint
          - current_setting('superuser_reserved_connections')::bigint AS most_connections,
@@ -101,32 +123,3 @@ SELECT current_setting('server_version') AS version,
                            'activity', 'exports', 'export_parts', 'revocations', 'usage')
            AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
                 AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))) AS forbidden_tables";
-
-/// Whether two transactions of one connection are served by different processes, or two open connections by one.
-///
-/// While the second connection is in a transaction, a pooler cannot give its session to the first. Most poolers
-/// give a transaction the session that became idle last, so that the second connection gets that of the first;
-/// the others have a further session for the first one's next transaction.
-fn pooling(first: &mut PgConnection, database_url: &SecretString) -> Result<Pooling, StorageError> {
-    let before = first.transaction(backend)?;
-    let mut second = connect(database_url)?;
-    second.transaction(|second| {
-        let other = backend(second)?;
-        // If it is the same, the first would wait for the second, where there is no further session.
-        if other == before || first.transaction(backend)? != before {
-            return Ok(Pooling::Transaction);
-        }
-        Ok(Pooling::None)
-    })
-}
-
-/// The process that serves this transaction.
-fn backend(connection: &mut PgConnection) -> Result<i32, StorageError> {
-    #[derive(QueryableByName)]
-    struct Process {
-        #[diesel(sql_type = Integer)]
-        pid: i32,
-    }
-    let process: Process = sql_query("SELECT pg_backend_pid() AS pid").get_result(connection)?;
-    Ok(process.pid)
-}

@@ -28,27 +28,33 @@ pub mod exports;
 pub mod housekeeping;
 mod idempotency;
 mod inspection;
+mod libpq;
 mod migration_session;
 mod migration_watch;
 mod migrations;
 mod notifications;
+mod parameters;
 mod pool;
+mod pooling;
 mod probe;
+mod protection;
 pub mod quota;
 mod reason;
 pub mod request_states;
 pub mod revocations;
 mod schema;
 pub mod search;
+mod service_file;
 pub mod sessions;
 mod statement;
 pub mod suggestions;
 pub mod tags;
 mod text_query;
 mod time;
+mod unreachable;
 mod within;
 
-pub use address::DatabaseAddress;
+pub use address::{DatabaseAddress, Encryption};
 pub use attended::attended;
 pub use cancel::{Backend, Canceller};
 pub use error::{Constraint, Missing, StorageError, TimeLimit};
@@ -57,6 +63,7 @@ pub use migrations::{migrate, migrate_through, pending_migrations, revert_all_mi
 pub use notifications::{LONGEST as NOTIFICATION_LONGEST, Notifications};
 pub use pool::{Lease, Pool, PoolSettings, ping};
 pub use probe::Probe;
+pub use protection::{PlainDatabaseHosts, protected};
 pub use reason::{Unusable, unusable};
 
 /// A connection to PostgreSQL, as every query function borrows it.

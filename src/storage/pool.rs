@@ -22,9 +22,11 @@ use secrecy::SecretString;
 use super::{
     cancel::Backend,
     error::StorageError,
-    establish::{Unreachable, connect_with},
+    establish::{establish, open_with},
+    pooling::SessionCheck,
     quota,
     statement::Statement,
+    unreachable::Unreachable,
 };
 use crate::domain::{journal::Quota, outage::Outage};
 
@@ -78,6 +80,7 @@ impl Pool {
         let generations = Arc::<Generations>::default();
         let sessions = builder.build_unchecked(Sessions {
             database_url: settings.database_url.clone(),
+            check: Arc::new(SessionCheck::new(settings.database_url.clone(), establish)),
             session_settings: session_settings(settings),
             generations: Arc::clone(&generations),
             longest_lease: settings.statement_timeout + GRACE,
@@ -193,6 +196,8 @@ pub fn ping(connection: &mut PgConnection) -> Result<(), StorageError> {
 /// Opens and checks connections for r2d2.
 struct Sessions {
     database_url: SecretString,
+    /// Each connection is checked, and not only the first: what the URL leads to may change.
+    check: Arc<SessionCheck>,
     session_settings: String,
     generations: Arc<Generations>,
     /// Who leased a connection for longer may have been given up meanwhile.
@@ -258,7 +263,9 @@ impl ManageConnection for Sessions {
     fn connect(&self) -> Result<Session, Unreachable> {
         let opened_in = self.generations.current();
         let settings = self.session_settings.clone();
-        let (connection, backend) = connect_with(&self.database_url, move |connection| {
+        let check = Arc::clone(&self.check);
+        let (connection, backend) = open_with(&self.database_url, move |connection| {
+            check.require(connection)?;
             connection
                 .batch_execute(&settings)
                 .map_err(ConnectionError::CouldntSetupConfiguration)?;

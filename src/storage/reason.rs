@@ -57,8 +57,38 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (
         &["no encryption", "SSL off", "SSL required", "requires SSL"],
-        "the server takes no connection without TLS from here: this program connects without it, so add a `host` line for its \
-         address to pg_hba.conf, or connect by a Unix socket or a TLS proxy on this machine",
+        "the server takes no connection without TLS from here: set sslmode=verify-full (and sslrootcert, if its CA is a private one) \
+         in a program that is built with TLS, or connect by a Unix socket or a TLS proxy on this machine",
+    ),
+    (
+        &["server does not support SSL"],
+        "the server has no TLS, or somebody in between hides it: turn ssl on there; on a private network, name the host in \
+         EPICME_PLAIN_DATABASE_HOSTS and set sslmode=prefer",
+    ),
+    (
+        &["certificate verify failed"],
+        "the server's certificate is not of the CA that DATABASE_URL names: correct sslrootcert; if it is right, somebody in between \
+         poses as the server",
+    ),
+    (
+        &["server certificate for", "server common name"],
+        "the server's certificate is for another name: write the host as the certificate has it",
+    ),
+    (
+        &[
+            "root certificate file",
+            "home directory to locate root certificate",
+        ],
+        "name the file of the CA's certificate in DATABASE_URL: sslrootcert=/etc/ssl/certs/ca-certificates.crt for public ones",
+    ),
+    (
+        &["channel binding", "authentication method requirement"],
+        "the server asks for a password in another way than SCRAM, or it is not the server: set the role's password anew with \
+         password_encryption = scram-sha-256, or say in DATABASE_URL which ways it may (require_auth)",
+    ),
+    (
+        &["invalid connection option"],
+        "DATABASE_URL has a parameter that this libpq does not know: require_auth and sslrootcert=system need libpq 16",
     ),
     (
         &["no pg_hba.conf entry", "pg_hba.conf rejects"],
@@ -76,7 +106,7 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (
         &["invalid when SSL support is not compiled in"],
-        "remove sslmode from DATABASE_URL: this program is built without TLS to the database",
+        "this program is built without TLS to the database: use the image, or build with --no-default-features --features system-libpq",
     ),
     (
         &[
@@ -94,6 +124,7 @@ const ADVICE: &[(&[&str], &str)] = &[
             "session is read-only",
             "session is not read-write",
             "hot standby",
+            "during recovery",
         ],
         "DATABASE_URL leads to a standby, or to a database that is set to be read only: name the primary",
     ),
@@ -168,10 +199,11 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
     (
         &[
+            "gives each transaction another session",
             "unsupported startup parameter",
             "transaction blocks not allowed in statement pooling",
         ],
-        "a pooler is in between: connect to PostgreSQL itself, or set the pooler's pool_mode to session",
+        "a pooler is in between: connect to PostgreSQL itself, or set pool_mode = session for this database and user",
     ),
     (
         &["cannot be read"],

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{SecretFile, SigningKey, epicme, said};
 
-const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://nowhere.invalid/epicme");
+const DATABASE: (&str, &str) = ("DATABASE_URL", "postgres://localhost:1/epicme");
 
 /// `check-config` with this file, and what it said with the paths of files taken out.
 fn check(text: &str, more: &[(&str, &str)], secrets: &[&SecretFile]) -> String {

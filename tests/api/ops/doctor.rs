@@ -415,7 +415,9 @@ async fn what_is_wrong_with_the_database_is_told_in_its_words() {
             "could not translate host name",
         ),
     ] {
-        let patient = Patient::new(&issuer).with("DATABASE_URL", url);
+        let patient = Patient::new(&issuer)
+            .with("DATABASE_URL", url)
+            .with("EPICME_PLAIN_DATABASE_HOSTS", "nowhere.invalid");
         let report = patient.report().await;
         report.finds_wrong(&[reason]);
         assert!(

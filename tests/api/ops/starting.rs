@@ -24,7 +24,11 @@ const ISSUER: [(&str, &str); 3] = [
 
 fn run(arguments: &[&str], url: &str) -> Output {
     let mut environment = ISSUER.to_vec();
-    environment.push(("DATABASE_URL", url));
+    environment.extend([
+        ("DATABASE_URL", url),
+        // Another machine, as any name is.
+        ("EPICME_PLAIN_DATABASE_HOSTS", "nowhere.invalid"),
+    ]);
     epicme(arguments, &environment).output().unwrap()
 }
 
@@ -117,6 +121,40 @@ fn a_url_that_libpq_would_misread_is_a_usage_error_that_quotes_nothing() {
                 said.contains("DATABASE_URL (environment): must ") && !said.contains("zq5"),
                 "{said}"
             );
+        }
+    }
+}
+
+/// 127.1 is this machine to whoever looks it up, so that what is sent there would arrive here.
+#[test]
+fn a_database_on_another_machine_is_refused_without_tls_before_anything_is_sent() {
+    let imposter = TcpListener::bind("127.0.0.1:0").unwrap();
+    imposter.set_nonblocking(true).unwrap();
+    let port = imposter.local_addr().unwrap().port().to_string();
+    let url = format!("postgres://ann:zq5@127.1:{port}/epicme");
+    let pairs = format!("user=ann password=zq5 port={port}");
+    for (url, variables) in [
+        (format!("{url}?sslmode=prefer"), &[][..]),
+        (format!("{url}?sslmode=disable"), &[]),
+        (format!("{url}?sslmode=require&sslmode=allow"), &[]),
+        (url.clone(), &[("PGSSLMODE", "prefer")]),
+        (format!("{url}?host=localhost,127%2E1&sslmode=disable"), &[]),
+        (format!("{pairs} host = '127\\.1' sslmode=prefer"), &[]),
+        (pairs, &[("PGHOST", "127.1"), ("PGSSLMODE", "prefer")]),
+    ] {
+        for command in ["serve", "migrate", "check-config", "doctor"] {
+            for key in ["DATABASE_URL", "EPICME_DATABASE_DIRECT_URL"] {
+                let mut environment = ISSUER.to_vec();
+                environment.extend([("DATABASE_URL", "host=/nowhere"), (key, &url)]);
+                environment.extend_from_slice(variables);
+                let output = epicme(&[command], &environment).output().unwrap();
+                let said = said(&output);
+                let code = if command == "doctor" { 1 } else { 64 };
+                assert_eq!(output.status.code(), Some(code), "{said}");
+                let fault = format!("{key} (environment): must not lead to 127.1, another machine");
+                assert!(said.contains(&fault) && !said.contains("zq5"), "{said}");
+                assert!(imposter.accept().is_err(), "{command} {url}");
+            }
         }
     }
 }

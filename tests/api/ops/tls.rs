@@ -365,7 +365,7 @@ fn a_pair_that_cannot_be_served_with_stops_the_start_and_is_told_by_its_key() {
         let certificate = certificate.map(SecretFile::new);
         let key = key.map(SecretFile::new);
         let mut environment = vec![
-            ("DATABASE_URL", "postgres://nowhere.invalid/epicme"),
+            ("DATABASE_URL", "postgres://localhost:1/epicme"),
             ("EPICME_ISSUER", "https://issuer.example"),
             ("EPICME_JWT", "on"),
         ];
