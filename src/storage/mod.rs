@@ -30,6 +30,7 @@ mod migration_session;
 mod migration_watch;
 mod migrations;
 mod notifications;
+mod one_plan;
 mod pool;
 mod probe;
 pub mod quota;

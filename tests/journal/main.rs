@@ -11,6 +11,7 @@ mod entries;
 mod group_commit;
 mod idempotency;
 mod isolation;
+mod large;
 mod lists;
 mod quota;
 mod recovery;
