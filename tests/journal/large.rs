@@ -139,14 +139,14 @@ async fn no_search_list_or_suggestion_reads_a_large_journal_to_its_end() {
         ("all", None, None, 100),
         ("favourites", None, Some(true), 200),
         ("of a tag", Some(1), None, 300),
-        ("favourites of a tag of none", Some(1), Some(true), 900),
+        ("favourites of a tag of none", Some(1), Some(true), 3_000),
         (
             "favourites of a tag of old entries",
             Some(2),
             Some(true),
-            500,
+            3_000,
         ),
-        ("no favourites of a tag", Some(1), Some(false), 600),
+        ("no favourites of a tag", Some(1), Some(false), 3_000),
     ] {
         let filter = EntryFilter {
             tags: tag.map(TagId).into_iter().collect(),
@@ -168,7 +168,7 @@ async fn no_search_list_or_suggestion_reads_a_large_journal_to_its_end() {
                     .map(drop)
                     .unwrap();
             },
-            2_500,
+            5_000,
         ),
         (
             "a suggestion",
