@@ -1,4 +1,4 @@
-//! Activity in a user's journal, counted by client, feature, outcome and hour.
+//! Activity in a user's journal, counted by client, feature, outcome and hour; after a week by the day.
 
 use std::hash::{Hash, Hasher};
 
@@ -91,7 +91,9 @@ pub struct Activity {
     pub feature: String,
     /// The outcome of the calls.
     pub outcome: Outcome,
-    /// The number of calls, and their period within the hour.
+    /// The beginning of the hour, or of the day if the calls are counted by the day.
+    pub hour: Timestamp,
+    /// The number of calls, and their period within the hour or day.
     pub tally: Tally,
 }
 

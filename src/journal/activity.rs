@@ -1,5 +1,5 @@
-//! The recorder of activity: it counts calls in memory and stores the counts every two seconds, so that a
-//! call costs no query.
+//! The recorder of activity: it counts calls in memory and stores the counts twice a minute, so that a call costs
+//! no query, and calls that are alike cost one row's change together.
 
 use std::{
     sync::{Arc, Weak},
@@ -8,17 +8,21 @@ use std::{
 
 use actix_rt::ArbiterHandle;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 use crate::domain::{
     activity::{ActivityKey, EndedCall, Tally},
     journal::JournalError,
 };
+use resource_server::principal::UserId;
 
 use super::{activity_counts::Counts, actor_pool::ActorPool, messages::AddActivity};
 
-/// How often the counts are stored.
-const INTERVAL: Duration = Duration::from_secs(2);
+/// How often the counts are stored, unless there are many before.
+const INTERVAL: Duration = Duration::from_secs(30);
 
 /// The most keys that one statement stores.
 const KEYS_PER_STATEMENT: usize = 1_000;
@@ -30,6 +34,8 @@ pub(super) const LAST_ATTEMPTS: usize = 3;
 #[derive(Default)]
 pub(super) struct Recorder {
     counts: Mutex<Counts>,
+    /// Notified when there are many counts.
+    many: Arc<Notify>,
     /// Held during a flush, so that a second flush returns only when the first one's counts are stored.
     flushing: tokio::sync::Mutex<()>,
 }
@@ -37,7 +43,9 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Counts a call that has ended.
     pub(super) fn record(&self, call: EndedCall) {
-        self.counts.lock().add(call);
+        if self.counts.lock().add(call) {
+            self.many.notify_one();
+        }
     }
 
     /// Whether nothing waits to be stored.
@@ -48,10 +56,21 @@ impl Recorder {
     /// Stores the counts. Keeps those that the database cannot store now.
     pub(super) async fn flush(&self, actors: &ActorPool) {
         let _flushing = self.flushing.lock().await;
-        let (mut counts, uncounted) = self.counts.lock().take();
+        let (counts, uncounted) = self.counts.lock().take();
         if uncounted > 0 {
             log::warn!("{uncounted} calls are missing in the users' activity: too many at once");
         }
+        self.store(counts, actors).await;
+    }
+
+    /// Stores the counts of one user, who is about to read them.
+    pub(super) async fn flush_of(&self, user: UserId, actors: &ActorPool) {
+        let _flushing = self.flushing.lock().await;
+        let counts = self.counts.lock().take_of(user);
+        self.store(counts, actors).await;
+    }
+
+    async fn store(&self, mut counts: Vec<(ActivityKey, Tally)>, actors: &ActorPool) {
         if !actors.groups_users() {
             counts.sort_by_key(|(key, _)| key.user);
         }
@@ -90,10 +109,17 @@ fn of_one_statement(counts: &[(ActivityKey, Tally)], groups_users: bool) -> usiz
     alike.min(KEYS_PER_STATEMENT)
 }
 
-/// Stores the counts every [`INTERVAL`], until the last handle is dropped.
+/// Stores the counts every [`INTERVAL`], or when there are many, until the last handle is dropped.
 pub(super) async fn flush_loop(recorder: Weak<Recorder>, actors: Weak<ActorPool>) {
+    let Some(many) = recorder
+        .upgrade()
+        .map(|recorder| Arc::clone(&recorder.many))
+    else {
+        return;
+    };
     loop {
-        tokio::time::sleep(INTERVAL).await;
+        // Either way it is time.
+        let _ = timeout(INTERVAL, many.notified()).await;
         let (Some(recorder), Some(actors)) = (recorder.upgrade(), actors.upgrade()) else {
             return;
         };

@@ -10,9 +10,12 @@ use chrono::{TimeDelta, Timelike};
 use crate::domain::activity::{ActivityKey, CLIENTS_PER_HOUR, EndedCall, OTHER_CLIENTS, Tally};
 use resource_server::{clock::Timestamp, principal::UserId};
 
-/// The most keys counted at once: far more than two seconds bring, and few enough to be kept while the
-/// database is down. Calls beyond are not counted.
-const MAX_KEYS: usize = 10_000;
+/// The most keys counted at once, so that they can be kept while the database is down. Calls beyond are not
+/// counted.
+const MAX_KEYS: usize = 40_000;
+
+/// So many keys are stored before it is time to.
+const MANY_KEYS: usize = MAX_KEYS / 2;
 
 /// The most clients of all users counted separately within an hour.
 const MAX_CLIENTS: usize = 100_000;
@@ -20,17 +23,20 @@ const MAX_CLIENTS: usize = 100_000;
 /// The calls since the last flush. Pure: the time of a call is a parameter.
 #[derive(Default)]
 pub(super) struct Counts {
-    by_key: HashMap<ActivityKey, Tally>,
+    /// By user first, so that one user's counts are found without a look at the others'.
+    by_user: HashMap<UserId, HashMap<ActivityKey, Tally>>,
+    keys: usize,
     uncounted: u64,
     clients: Clients,
 }
 
 impl Counts {
     pub(super) fn is_empty(&self) -> bool {
-        self.by_key.is_empty() && self.uncounted == 0
+        self.keys == 0 && self.uncounted == 0
     }
 
-    pub(super) fn add(&mut self, call: EndedCall) {
+    /// Counts a call. `true` if the counts have just become many.
+    pub(super) fn add(&mut self, call: EndedCall) -> bool {
         let hour = call.at - TimeDelta::seconds(call.at.timestamp().rem_euclid(3_600));
         let hour = hour.with_nanosecond(0).unwrap_or(hour);
         let mut key = ActivityKey {
@@ -42,22 +48,27 @@ impl Counts {
         };
         let tally = Tally::once(call.at);
         // Most calls repeat a key, whose client has been resolved before.
-        if let Some(counted) = self.by_key.get_mut(&key) {
+        let of_user = self.by_user.get_mut(&key.user);
+        if let Some(counted) = of_user.and_then(|counts| counts.get_mut(&key)) {
             counted.add(tally);
-            return;
+            return false;
         }
         let clients = &mut self.clients;
         let distinguished = |client| clients.distinguish(key.user, client, hour);
         key.client = key.client.take().map(distinguished);
+        let before = self.keys;
         self.put(key, tally);
+        before < MANY_KEYS && self.keys >= MANY_KEYS
     }
 
     /// Adds to a count. Calls beyond [`MAX_KEYS`] are not counted.
     pub(super) fn put(&mut self, key: ActivityKey, tally: Tally) {
-        if let Some(counted) = self.by_key.get_mut(&key) {
+        let of_user = self.by_user.get_mut(&key.user);
+        if let Some(counted) = of_user.and_then(|counts| counts.get_mut(&key)) {
             counted.add(tally);
-        } else if self.by_key.len() < MAX_KEYS {
-            self.by_key.insert(key, tally);
+        } else if self.keys < MAX_KEYS {
+            self.keys += 1;
+            self.by_user.entry(key.user).or_default().insert(key, tally);
         } else {
             self.uncounted += tally.count.unsigned_abs();
         }
@@ -65,8 +76,17 @@ impl Counts {
 
     /// Takes all counts, and the number of calls that exceeded the bound.
     pub(super) fn take(&mut self) -> (Vec<(ActivityKey, Tally)>, u64) {
-        let counts = std::mem::take(&mut self.by_key).into_iter().collect();
+        self.keys = 0;
+        let by_user = std::mem::take(&mut self.by_user);
+        let counts = by_user.into_values().flatten().collect();
         (counts, std::mem::take(&mut self.uncounted))
+    }
+
+    /// Takes the counts of one user.
+    pub(super) fn take_of(&mut self, user: UserId) -> Vec<(ActivityKey, Tally)> {
+        let counts = self.by_user.remove(&user).unwrap_or_default();
+        self.keys -= counts.len();
+        counts.into_iter().collect()
     }
 }
 
@@ -153,11 +173,37 @@ mod tests {
             counts.add(call("ann", "c", name, 0));
         }
         // Keys that are there already are counted on.
-        counts.add(call("ann", "c", 0, 0));
+        assert!(!counts.add(call("ann", "c", 0, 0)));
         let (counted, uncounted) = counts.take();
         assert_eq!((counted.len(), uncounted), (MAX_KEYS, 3));
         assert_eq!(counted.iter().map(|(_, t)| t.count).max(), Some(2));
         assert_eq!(counts.take().1, 0);
+    }
+
+    #[test]
+    fn many_counts_are_noticed_once_until_they_are_stored() {
+        let mut counts = Counts::default();
+        for _ in 0..2 {
+            let noticed = (0..MANY_KEYS + 5).map(|name| counts.add(call("ann", "c", name, 0)));
+            let places = Vec::from_iter(noticed.enumerate().filter(|(_, many)| *many));
+            assert_eq!(places, [(MANY_KEYS - 1, true)]);
+            counts.take();
+        }
+    }
+
+    #[test]
+    fn the_counts_of_one_user_are_taken_without_the_others() {
+        let mut counts = Counts::default();
+        for (user, name) in [("ann", 0), ("bob", 0), ("ann", 1), ("ann", 0)] {
+            counts.add(call(user, "c", name, 0));
+        }
+        let [ann, eve] = ["ann", "eve"].map(|user| counts.take_of(UserId::derive("i", user)));
+        assert_eq!(ann.iter().map(|(_, tally)| tally.count).sum::<i64>(), 3);
+        assert!(eve.is_empty() && !counts.is_empty());
+        let (left, _) = counts.take();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].0.user, UserId::derive("i", "bob"));
+        assert!(counts.is_empty());
     }
 
     #[test]

@@ -132,6 +132,15 @@ impl JournalHandle {
         .await;
     }
 
+    /// Stores the activity of one user that was counted until now, as [`Self::flush_activity`] does that of all.
+    pub async fn flush_activity_of(&self, user: UserId) {
+        let (recorder, actors) = (Arc::clone(&self.0.recorder), Arc::clone(&self.0.actors));
+        activity::run_to_end(&self.0.background_handle, async move {
+            recorder.flush_of(user, &actors).await;
+        })
+        .await;
+    }
+
     /// Stores the activity for the last time, in a few attempts. For shutdown: nothing may be counted
     /// meanwhile.
     pub async fn finish_activity(&self) {

@@ -1,4 +1,6 @@
-//! Activity counts per hour.
+//! Activity counts per hour, and per day after a week.
+
+use std::cmp::Reverse;
 
 use diesel::{
     PgConnection, Queryable, RunQueryDsl,
@@ -88,14 +90,17 @@ pub fn list_activity(
     };
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let items = rows
+    let mut items = rows
         .into_iter()
         .map(Activity::try_from)
         .collect::<Result<Vec<_>, _>>()?;
     let next = items
         .last()
         .filter(|_| more)
-        .map(|last| time::cursor(last.tally.last_at, last.id));
+        .map(|last| time::cursor(last.hour, last.id));
+    // Within an hour the rows come in the order in which they were made, which no call changes, so that nothing
+    // moves from one page to another.
+    items.sort_by_key(|line| Reverse(line.tally.last_at));
     Ok(Page { items, next })
 }
 
@@ -126,10 +131,10 @@ pub fn list_clients(
 macro_rules! select_activity {
     ($condition:literal) => {
         concat!(
-            "SELECT id, client, kind, feature, outcome, count, first_at, last_at FROM activity
-              WHERE user_id = $1 AND (last_at, id) < ($2, $3) ",
+            "SELECT id, client, kind, feature, outcome, hour, count, first_at, last_at FROM activity
+              WHERE user_id = $1 AND (hour, id) < ($2, $3) ",
             $condition,
-            " ORDER BY last_at DESC, id DESC LIMIT $4"
+            " ORDER BY hour DESC, id DESC LIMIT $4"
         )
     };
 }
@@ -141,6 +146,7 @@ type ActivitySql = (
     Text,
     Text,
     Text,
+    Timestamptz,
     BigInt,
     Timestamptz,
     Timestamptz,
@@ -154,6 +160,7 @@ struct ActivityRow {
     kind: String,
     feature: String,
     outcome: String,
+    hour: PgTimestamp,
     count: i64,
     first_at: PgTimestamp,
     last_at: PgTimestamp,
@@ -186,6 +193,7 @@ impl TryFrom<ActivityRow> for Activity {
             feature: row.feature,
             outcome: outcome
                 .ok_or_else(|| StorageError::corrupt("activity with an unknown outcome"))?,
+            hour: time::to_instant(row.hour)?,
             tally: tally(row.count, row.first_at, row.last_at)?,
         })
     }

@@ -13,7 +13,12 @@ use crate::domain::{
 };
 use resource_server::{clock::Timestamp, principal::UserId};
 
-use super::{error::StorageError, statement::Statement, time};
+use super::{
+    error::StorageError,
+    one_plan::{Plan, with_plan},
+    statement::Statement,
+    time,
+};
 
 /// A page of the user's entries, newest first.
 ///
@@ -45,16 +50,52 @@ pub fn list_entries(
         bind_window!(statement, user, window)
             .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
     } else {
-        let statement = Statement::<ItemSql>::new(match filter.is_favorite {
-            None => list_tagged!(""),
-            Some(true) => list_tagged!(join_entries!("AND e.is_favorite")),
-            Some(false) => list_tagged!(join_entries!("AND NOT e.is_favorite")),
-        });
-        let tags: Vec<i64> = filter.tags.iter().map(|tag| tag.0).collect();
-        bind_window!(statement, user, window)
-            .bind::<Array<BigInt>, _>(tags)
-            .load_iter::<ItemRow, DefaultLoadingMode>(connection)?
+        return list_with_tags(connection, user, filter, &window, page);
     };
+    paged(rows, page)
+}
+
+fn list_with_tags(
+    connection: &mut PgConnection,
+    user: UserId,
+    filter: &EntryFilter,
+    window: &Window,
+    page: &PageRequest<TimeCursor>,
+) -> Result<Page<EntryListItem, TimeCursor>, StorageError> {
+    let tags: Vec<i64> = filter.tags.iter().map(|tag| tag.0).collect();
+    let sql = match filter.is_favorite {
+        None => {
+            let statement = Statement::<ItemSql>::new(concat!(
+                "SELECT e.id, e.title, e.is_favorite, e.created_at, e.tag_count FROM (",
+                of_tags!("", ""),
+                ") page JOIN entries e ON e.user_id = $1 AND e.id = page.entry_id
+                  ORDER BY e.created_at DESC, e.id DESC"
+            ));
+            let rows = bind_window!(statement, user, window)
+                .bind::<Array<BigInt>, _>(tags)
+                .load_iter::<ItemRow, DefaultLoadingMode>(connection)?;
+            return paged(rows, page);
+        }
+        Some(true) => of_tags!(join_favorites!(), ""),
+        Some(false) => of_tags!("", is_no_favorite!()),
+    };
+    // A tag that many entries have and favourites that none of them is are two long lists, of which each is read
+    // once. Other plans read one of them again and again, or look at each entry.
+    let found: Vec<(PgTimestamp, i64)> = with_plan(connection, Plan::ByMerge, |connection| {
+        Ok(
+            bind_window!(Statement::<(Timestamptz, BigInt)>::new(sql), user, window)
+                .bind::<Array<BigInt>, _>(tags)
+                .load(connection)?,
+        )
+    })?;
+    let ids: Vec<i64> = found.into_iter().map(|(_, id)| id).collect();
+    let rows = Statement::<ItemSql>::new(
+        "SELECT id, title, is_favorite, created_at, tag_count FROM entries
+          WHERE user_id = $1 AND id = ANY($2) ORDER BY created_at DESC, id DESC",
+    )
+    .bind::<Uuid, _>(user.as_uuid())
+    .bind::<Array<BigInt>, _>(ids)
+    .load_iter::<ItemRow, DefaultLoadingMode>(connection)?;
     paged(rows, page)
 }
 
@@ -128,39 +169,54 @@ macro_rules! list_all {
 }
 use list_all;
 
-/// As `list_all`, and `$6` the tags: merges the beginnings of the tags' lists.
-macro_rules! list_tagged {
-    ($($more:tt)*) => {
+/// `$1` to `$5` as of `list_all`, and `$6` the tags: merges the beginnings of the tags' lists.
+macro_rules! of_tags {
+    ($join:expr, $condition:expr) => {
         concat!(
-            "SELECT e.id, e.title, e.is_favorite, e.created_at, e.tag_count
-               FROM (SELECT DISTINCT head.entry_created_at, head.entry_id
-                       FROM unnest($6) AS wanted (tag_id)
-                      CROSS JOIN LATERAL (
-                            SELECT l.entry_created_at, l.entry_id FROM entry_tags l ",
-            $($more)*,
-            "                WHERE l.user_id = $1 AND l.tag_id = wanted.tag_id
-                               AND (l.entry_created_at, l.entry_id) < ($2, $3)
-                               AND l.entry_created_at >= $4
-                             ORDER BY l.entry_created_at DESC, l.entry_id DESC
-                             LIMIT $5) head
-                      ORDER BY head.entry_created_at DESC, head.entry_id DESC
-                      LIMIT $5) page
-               JOIN entries e ON e.user_id = $1 AND e.id = page.entry_id
-              ORDER BY e.created_at DESC, e.id DESC"
+            "SELECT DISTINCT head.entry_created_at, head.entry_id
+               FROM unnest($6) AS wanted (tag_id)
+              CROSS JOIN LATERAL (
+                    SELECT l.entry_created_at, l.entry_id FROM entry_tags l ",
+            $join,
+            "        WHERE l.user_id = $1 AND l.tag_id = wanted.tag_id
+                       AND (l.entry_created_at, l.entry_id) < ($2, $3)
+                       AND l.entry_created_at >= $4 ",
+            $condition,
+            "        ORDER BY l.entry_created_at DESC, l.entry_id DESC
+                     LIMIT $5) head
+              ORDER BY head.entry_created_at DESC, head.entry_id DESC
+              LIMIT $5"
         )
     };
 }
-use list_tagged;
+use of_tags;
 
-macro_rules! join_entries {
-    ($condition:literal) => {
+/// The favourites `f` of the same time as the links `l`, in their own index.
+macro_rules! favorites_of_the_window {
+    () => {
+        "f.user_id = $1 AND f.created_at = l.entry_created_at AND f.id = l.entry_id AND f.is_favorite
+         AND (f.created_at, f.id) < ($2, $3) AND f.created_at >= $4"
+    };
+}
+use favorites_of_the_window;
+
+macro_rules! join_favorites {
+    () => {
+        concat!("JOIN entries f ON ", favorites_of_the_window!())
+    };
+}
+use join_favorites;
+
+macro_rules! is_no_favorite {
+    () => {
         concat!(
-            "JOIN entries e ON e.user_id = l.user_id AND e.id = l.entry_id ",
-            $condition
+            "AND NOT EXISTS (SELECT FROM entries f WHERE ",
+            favorites_of_the_window!(),
+            ")"
         )
     };
 }
-use join_entries;
+use is_no_favorite;
 
 pub(super) type ItemSql = (BigInt, Text, Bool, Timestamptz, Integer);
 
@@ -188,11 +244,12 @@ impl TryFrom<ItemRow> for EntryListItem {
 }
 
 /// The part of the list that a page is taken from.
+#[derive(Clone, Copy)]
 pub(super) struct Window {
     /// Rows come before this position. It is the cursor, or the end of the range of dates if that
     /// is earlier; no id is below the least, so with it the instant itself is outside.
     pub(super) before: (PgTimestamp, i64),
-    from: PgTimestamp,
+    pub(super) from: PgTimestamp,
     /// One more than the page holds, to know whether another page follows.
     pub(super) rows: i64,
 }

@@ -1,4 +1,5 @@
-//! Deletes expired rows of all users, and tags whose deletion stopped on the way.
+//! Deletes expired rows of all users, and tags whose deletion stopped on the way, and counts old activity by the
+//! day.
 //!
 //! These are the only statements that reach rows without a user's id. A user's own writes delete the expired
 //! rows of that user, so this is for users who never come back. Nothing of a row leaves the database here but the
@@ -68,12 +69,13 @@ const STATEMENTS: &[(i64, &str)] = &[
         20,
         expired!("exports", "user_id, id", "expires_at <= now()"),
     ),
+    // A day is deleted when the last of its hours is 90 days old. Hours have become days before.
     (
         1_000,
         expired!(
             "activity",
             "user_id, id",
-            "hour < now() - interval '90 days'"
+            "by_day AND hour <= now() - interval '91 days'"
         ),
     ),
     // A token that has ended is refused without its revocation. If its end is not known and no operator ordered
@@ -136,12 +138,47 @@ const BARE_TAGS: &str = "SELECT d.user_id, d.tag_id FROM tag_deletions d
         AND NOT EXISTS (SELECT FROM entry_tags l WHERE l.user_id = d.user_id AND l.tag_id = d.tag_id)
       LIMIT 100";
 
-/// Deletes a batch of every table's expired rows; `true` if there may be more.
+/// How many hours of activity become days in one statement at most.
+const HOURS: i64 = 1_000;
+
+/// Counts hours of activity together that belong to a day which ended more than a week ago. Each batch takes its
+/// rows away and adds their counts to those of their days, so that every sum is right at any time.
+///
+/// One process at a time, because two would wait for each other's days. The hour at midnight and its day have the
+/// same key; that is why an hour is deleted and not changed.
+const COUNT_BY_DAY: &str = "
+    WITH hours AS (
+      DELETE FROM activity
+       WHERE (user_id, id) IN (
+             SELECT user_id, id FROM activity
+              WHERE NOT by_day AND hour < date_trunc('day', now(), 'UTC') - interval '168 hours'
+                AND (SELECT pg_try_advisory_xact_lock(76177399569767))
+              ORDER BY hour LIMIT $1 FOR UPDATE SKIP LOCKED)
+      RETURNING user_id, client, kind, feature, outcome, date_trunc('day', hour, 'UTC') AS day,
+                writes, count, first_at, last_at),
+    days AS (
+      INSERT INTO activity
+        (user_id, client, kind, feature, outcome, hour, by_day, writes, count, first_at, last_at)
+      SELECT user_id, client, kind, feature, outcome, day, true,
+             bool_or(writes), sum(count)::bigint, min(first_at), max(last_at)
+        FROM hours GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+      ON CONFLICT ON CONSTRAINT activity_key DO UPDATE
+         SET by_day = true,
+             count = activity.count + excluded.count,
+             first_at = least(activity.first_at, excluded.first_at),
+             last_at = greatest(activity.last_at, excluded.last_at))
+    SELECT count(*) FROM hours";
+
+/// Deletes a batch of every table's expired rows, and counts a batch of hours of activity by the day; `true` if
+/// there may be more.
 ///
 /// # Errors
 /// Those of the database.
 pub fn delete_expired(connection: &mut PgConnection) -> Result<bool, StorageError> {
-    let mut more = false;
+    let hours: i64 = Statement::<BigInt>::new(COUNT_BY_DAY)
+        .bind::<BigInt, _>(HOURS)
+        .get_result(connection)?;
+    let mut more = hours >= HOURS;
     for (batch, sql) in STATEMENTS {
         let statement = Statement::<()>::new(sql).bind::<BigInt, _>(*batch);
         more |=

@@ -33,6 +33,7 @@ mod migration_session;
 mod migration_watch;
 mod migrations;
 mod notifications;
+mod one_plan;
 mod parameters;
 mod pool;
 mod pooling;

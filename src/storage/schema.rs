@@ -165,5 +165,6 @@ diesel::table! {
         count -> BigInt,
         first_at -> Timestamptz,
         last_at -> Timestamptz,
+        by_day -> Bool,
     }
 }

@@ -1,18 +1,25 @@
 //! Full-text search, at a cost that is bounded whatever a journal has and a query asks for.
 //!
-//! The index tells which entries have a query's words. What it does not tell — whether they stand side by side,
-//! and which entries lack a word — is in each entry's search document, of up to 350 KB. So these are read only
-//! of entries that have the words, newest first, and so many bytes of them for one page; the page then ends
-//! where reading has ended, and the next begins there. Of the entries' texts only those of the page are read,
-//! one by one, to cut the excerpts from.
+//! Whether an entry matches is in its search document, of up to 350 KB, and an index tells which entries have a
+//! query's words. Neither way alone is fast for every query: a frequent word is found among the newest entries at
+//! once, where the index would name half of the journal; a rare word by the index, where the way through the list
+//! would lead through all of it. How frequent a word is in one user's journal, PostgreSQL does not know. So:
+//!
+//! 1. the documents of the newest entries are read. That is the whole answer for a frequent word, and in a journal
+//!    that has no more;
+//! 2. the index is asked, up to so many entries. These are all that can match, sorted here, and of phrases and
+//!    exclusions the documents are read;
+//! 3. if the index has more, one in so many entries has the words, and reading goes on where it ended.
+//!
+//! Each has a bound; the page ends where reading has ended, and the next begins there. Of the entries' texts only
+//! those of the page are read, one by one, to cut the excerpts from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::{
     PgConnection, RunQueryDsl,
-    data_types::PgTimestamp,
     pg::PgRowByRowLoadingMode,
-    sql_types::{Array, BigInt, Integer, Text, Timestamptz, Uuid},
+    sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid},
 };
 
 use crate::domain::{
@@ -25,6 +32,7 @@ use resource_server::principal::UserId;
 use super::{
     entry_lists::{ItemRow, ItemSql, Window},
     error::StorageError,
+    one_plan::{Plan, with_plan},
     statement::Statement,
     text_query::{TextQuery, with_few_minuses},
     time,
@@ -36,7 +44,7 @@ pub struct SearchBudget {
     /// Search documents, in bytes as they are stored.
     pub documents: i64,
     /// Entries whose documents are read.
-    pub entries: usize,
+    pub entries: i64,
     /// Texts for excerpts, in bytes. Of the entries beyond only the beginnings are read.
     pub texts: i64,
 }
@@ -45,7 +53,7 @@ impl Default for SearchBudget {
     fn default() -> Self {
         Self {
             documents: 64 << 20,
-            entries: 5_000,
+            entries: 15_000,
             texts: 20 << 20,
         }
     }
@@ -53,6 +61,15 @@ impl Default for SearchBudget {
 
 /// Documents are read in parts of about so many bytes, until the page is full.
 const PART: i64 = 8 << 20;
+
+/// How many documents are read before the index is asked, and how many bytes of them: about as much work as the
+/// index is for a frequent word.
+const NEWEST: i64 = 2_000;
+const NEWEST_DOCUMENTS: i64 = 4 << 20;
+
+/// As many entries are taken from the index at most. Where it has more in a journal of a million, a page of fifty is
+/// among ten thousand entries on average.
+const MOST_FOUND: i64 = 5_000;
 
 /// A page of the user's entries that match a query as web search engines write them, newest first. It may have
 /// fewer entries than it holds, even none, and be followed by another: see [`SearchBudget`].
@@ -78,19 +95,13 @@ pub fn search_entries(
         });
     }
     let read = TextQuery::read(&query, &tree);
-    let window = Window::all(page);
-    let (mut items, mut next) = if read.is_exact {
-        (words(connection, user, &query, &window)?, None)
-    } else {
-        examined(
-            connection,
-            user,
-            &query,
-            read.narrow.as_deref(),
-            &window,
-            budget,
-        )?
+    let search = Search {
+        user,
+        query: &query,
+        read: &read,
+        budget,
     };
+    let (mut items, mut next) = search.matches(connection, &Window::all(page))?;
     let limit = usize::from(page.limit.get());
     if items.len() > limit {
         items.truncate(limit);
@@ -102,123 +113,219 @@ pub fn search_entries(
     Ok(Page { items, next })
 }
 
-/// The entries of a query that the index answers.
-fn words(
-    connection: &mut PgConnection,
+/// What is searched for, in whose journal.
+struct Search<'a> {
     user: UserId,
-    query: &str,
-    window: &Window,
-) -> Result<Vec<EntryListItem>, StorageError> {
-    // Planned each time: a common word is found fastest by the user's list, a rare one by the search index. The
-    // planner can only choose if it knows the words.
-    Statement::<ItemSql>::fit_to_binds(
-        "SELECT id, title, is_favorite, created_at, tag_count FROM entries
-          WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND search @@ $5::tsquery
-          ORDER BY created_at DESC, id DESC LIMIT $4",
-    )
-    .bind::<Uuid, _>(user.as_uuid())
-    .bind::<Timestamptz, _>(window.before.0)
-    .bind::<BigInt, _>(window.before.1)
-    .bind::<BigInt, _>(window.rows)
-    .bind::<Text, _>(query)
-    .load::<ItemRow>(connection)?
-    .into_iter()
-    .map(EntryListItem::try_from)
-    .collect()
-}
-
-/// The entries of a query for which documents have to be read, and where the next page begins if not all were.
-fn examined(
-    connection: &mut PgConnection,
-    user: UserId,
-    query: &str,
-    narrow: Option<&str>,
-    window: &Window,
+    /// A `tsquery` as text.
+    query: &'a str,
+    read: &'a TextQuery,
     budget: SearchBudget,
-) -> Result<(Vec<EntryListItem>, Option<TimeCursor>), StorageError> {
-    let candidates = candidates(connection, user, narrow, window, budget.entries)?;
-    let wanted = usize::try_from(window.rows).unwrap_or(usize::MAX);
-    let mut items = Vec::new();
-    let (mut begin, mut read) = (0, 0);
-    while begin < candidates.len() && items.len() < wanted {
-        let mut end = begin;
-        let mut part = 0;
-        while let Some((_, _, bytes)) = candidates.get(end) {
-            // The first is always read, so that every page comes further.
-            if end > 0 && (end >= budget.entries || read + part + bytes > budget.documents) {
-                break;
-            }
-            if end > begin && part + bytes > PART {
-                break;
-            }
-            part += bytes;
-            end += 1;
+}
+
+/// Entries, and where the next page begins if not all were read.
+type Matches = (Vec<EntryListItem>, Option<TimeCursor>);
+
+impl Search<'_> {
+    fn matches(
+        &self,
+        connection: &mut PgConnection,
+        window: &Window,
+    ) -> Result<Matches, StorageError> {
+        let newest = SearchBudget {
+            documents: self.budget.documents.min(NEWEST_DOCUMENTS),
+            entries: self.budget.entries.min(NEWEST),
+            ..self.budget
+        };
+        let (mut items, end) = self.walk(connection, window, newest)?;
+        let wanted = usize::try_from(window.rows).unwrap_or(usize::MAX);
+        let Some(end) = end.filter(|_| items.len() < wanted) else {
+            return Ok((items, None));
+        };
+        if let Some(found) = self.indexed(connection, window)? {
+            return if self.read.is_exact {
+                Ok((found.into_iter().map(|(item, _)| item).collect(), None))
+            } else {
+                self.examined(connection, found, wanted)
+            };
         }
-        if end == begin {
-            let (id, created_at, _) = candidates[begin - 1];
-            return Ok((items, Some(time::cursor(time::to_instant(created_at)?, id))));
+        let rest = SearchBudget {
+            documents: self.budget.documents - newest.documents,
+            entries: self.budget.entries - newest.entries,
+            ..self.budget
+        };
+        let mut next = Some(end);
+        if rest.documents > 0 && rest.entries > 0 {
+            let window = Window {
+                before: (time::from_micros(end.micros), end.id),
+                rows: window.rows - i64::try_from(items.len()).unwrap_or(i64::MAX),
+                ..*window
+            };
+            let (more, end) = self.walk(connection, &window, rest)?;
+            items.extend(more);
+            next = end;
         }
-        let ids = candidates[begin..end].iter().map(|(id, ..)| *id).collect();
-        items.extend(matching(connection, user, query, ids)?);
-        (begin, read) = (end, read + part);
+        // A page that is full ends with its last entry.
+        Ok((items, next))
     }
-    // The page is full, or everything was read.
-    Ok((items, None))
-}
 
-/// Which entries have the words, and how large their documents are; one more than may be read.
-fn candidates(
-    connection: &mut PgConnection,
-    user: UserId,
-    narrow: Option<&str>,
-    window: &Window,
-    most: usize,
-) -> Result<Vec<(i64, PgTimestamp, i64)>, StorageError> {
-    let statement = Statement::<(BigInt, Timestamptz, Integer)>::fit_to_binds(match narrow {
-        Some(_) => {
-            "SELECT id, created_at, pg_column_size(search) FROM entries
-              WHERE user_id = $1 AND (created_at, id) < ($2, $3) AND search @@ $5::tsquery
-              ORDER BY created_at DESC, id DESC LIMIT $4"
+    /// The matches among the newest entries of a window, at least one of which is read, and where reading ended if
+    /// not at the end of the journal.
+    fn walk(
+        &self,
+        connection: &mut PgConnection,
+        window: &Window,
+        budget: SearchBudget,
+    ) -> Result<Matches, StorageError> {
+        // The function instead of its operator `@@`, so that no index is asked.
+        let rows = with_plan(connection, Plan::InOrder, |connection| {
+            let rows: Vec<(ItemRow, bool, bool)> = Statement::<(ItemSql, Bool, Bool)>::new(
+                "SELECT id, title, is_favorite, created_at, tag_count, matches, is_last
+                   FROM (SELECT id, title, is_favorite, created_at, tag_count,
+                                CASE WHEN bytes - pg_column_size(search) < $7
+                                     THEN ts_match_vq(search, $5::tsquery) ELSE false END AS matches,
+                                place = $6 OR bytes >= $7 AS is_last
+                           FROM (SELECT id, title, is_favorite, created_at, tag_count, search,
+                                        row_number() OVER newest_first AS place,
+                                        sum(pg_column_size(search)) OVER newest_first AS bytes
+                                   FROM entries
+                                  WHERE user_id = $1 AND (created_at, id) < ($2, $3)
+                                 WINDOW newest_first AS
+                                        (ORDER BY created_at DESC, id DESC ROWS UNBOUNDED PRECEDING)
+                                  ORDER BY created_at DESC, id DESC LIMIT $6) AS newest) AS read
+                  WHERE matches OR is_last
+                  ORDER BY created_at DESC, id DESC LIMIT $4",
+            )
+            .bind::<Uuid, _>(self.user.as_uuid())
+            .bind::<Timestamptz, _>(window.before.0)
+            .bind::<BigInt, _>(window.before.1)
+            .bind::<BigInt, _>(window.rows)
+            .bind::<Text, _>(self.query)
+            .bind::<BigInt, _>(budget.entries)
+            .bind::<BigInt, _>(budget.documents)
+            .load(connection)?;
+            Ok(rows)
+        })?;
+        let mut items = Vec::with_capacity(rows.len());
+        for (row, matches, is_last) in rows {
+            let item = EntryListItem::try_from(row)?;
+            let end = time::cursor(item.created_at, item.id.0);
+            if matches {
+                items.push(item);
+            }
+            if is_last {
+                return Ok((items, Some(end)));
+            }
         }
-        None => {
-            "SELECT id, created_at, pg_column_size(search) FROM entries
-              WHERE user_id = $1 AND (created_at, id) < ($2, $3)
-              ORDER BY created_at DESC, id DESC LIMIT $4"
-        }
-    })
-    .bind::<Uuid, _>(user.as_uuid())
-    .bind::<Timestamptz, _>(window.before.0)
-    .bind::<BigInt, _>(window.before.1)
-    .bind::<BigInt, _>(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1));
-    let rows: Vec<(i64, PgTimestamp, i32)> = match narrow {
-        Some(narrow) => statement.bind::<Text, _>(narrow).load(connection)?,
-        None => statement.load(connection)?,
-    };
-    let candidate = |(id, created_at, bytes)| (id, created_at, i64::from(bytes));
-    Ok(rows.into_iter().map(candidate).collect())
-}
+        Ok((items, None))
+    }
 
-/// Those of some entries that match.
-fn matching(
-    connection: &mut PgConnection,
-    user: UserId,
-    query: &str,
-    ids: Vec<i64>,
-) -> Result<Vec<EntryListItem>, StorageError> {
-    // The function instead of its operator `@@`, so that the index is not asked: it would have the documents of
-    // all users read that have the words.
-    Statement::<ItemSql>::new(
-        "SELECT id, title, is_favorite, created_at, tag_count FROM entries
-          WHERE user_id = $1 AND id = ANY($2) AND ts_match_vq(search, $3::tsquery)
-          ORDER BY created_at DESC, id DESC",
-    )
-    .bind::<Uuid, _>(user.as_uuid())
-    .bind::<Array<BigInt>, _>(ids)
-    .bind::<Text, _>(query)
-    .load::<ItemRow>(connection)?
-    .into_iter()
-    .map(EntryListItem::try_from)
-    .collect()
+    /// The entries of a window that have the words without which none matches, newest first, and how many bytes
+    /// their documents have. As many as the page needs if all of them match, else one more than is read. `None` if
+    /// the user has more than [`MOST_FOUND`], or all lack words that must occur.
+    fn indexed(
+        &self,
+        connection: &mut PgConnection,
+        window: &Window,
+    ) -> Result<Option<Vec<(EntryListItem, i64)>>, StorageError> {
+        let Some(narrow) = &self.read.narrow else {
+            return Ok(None);
+        };
+        let most = if self.read.is_exact {
+            window.rows
+        } else {
+            self.budget.entries.saturating_add(1)
+        };
+        type Found = (BigInt, Nullable<(ItemSql, Integer)>);
+        let rows = with_plan(connection, Plan::ByBitmap, |connection| {
+            let rows: Vec<(i64, Option<(ItemRow, i32)>)> = Statement::<Found>::new(
+                "WITH found AS MATERIALIZED (
+                   SELECT id, title, is_favorite, created_at, tag_count, pg_column_size(search) AS bytes
+                     FROM entries WHERE user_id = $1 AND search @@ $5::tsquery LIMIT $6),
+                 counted AS MATERIALIZED (SELECT count(*) AS entries FROM found)
+                 SELECT counted.entries, page.id, page.title, page.is_favorite, page.created_at, page.tag_count, page.bytes
+                   FROM counted LEFT JOIN (
+                        SELECT found.* FROM found, counted
+                         WHERE counted.entries < $6 AND (found.created_at, found.id) < ($2, $3)
+                         ORDER BY created_at DESC, id DESC LIMIT $4) AS page ON true
+                  ORDER BY page.created_at DESC, page.id DESC",
+            )
+            .bind::<Uuid, _>(self.user.as_uuid())
+            .bind::<Timestamptz, _>(window.before.0)
+            .bind::<BigInt, _>(window.before.1)
+            .bind::<BigInt, _>(most)
+            .bind::<Text, _>(narrow)
+            .bind::<BigInt, _>(MOST_FOUND + 1)
+            .load(connection)?;
+            Ok(rows)
+        })?;
+        if rows
+            .first()
+            .is_some_and(|(entries, _)| *entries > MOST_FOUND)
+        {
+            return Ok(None);
+        }
+        let found = rows.into_iter().filter_map(|(_, found)| found);
+        let found = found.map(|(row, bytes)| Ok((row.try_into()?, i64::from(bytes))));
+        found.collect::<Result<_, StorageError>>().map(Some)
+    }
+
+    /// The matches among entries of which the documents have to be read.
+    fn examined(
+        &self,
+        connection: &mut PgConnection,
+        found: Vec<(EntryListItem, i64)>,
+        wanted: usize,
+    ) -> Result<Matches, StorageError> {
+        let most = usize::try_from(self.budget.entries).unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        let (mut begin, mut read) = (0, 0);
+        while begin < found.len() && items.len() < wanted {
+            let mut end = begin;
+            let mut part = 0;
+            while let Some((_, bytes)) = found.get(end) {
+                // The first is always read, so that every page comes further.
+                if end > 0 && (end >= most || read + part + bytes > self.budget.documents) {
+                    break;
+                }
+                if end > begin && part + bytes > PART {
+                    break;
+                }
+                part += bytes;
+                end += 1;
+            }
+            if end == begin {
+                let (last, _) = &found[begin - 1];
+                return Ok((items, Some(time::cursor(last.created_at, last.id.0))));
+            }
+            let part_of = &found[begin..end];
+            let ids = part_of.iter().map(|(item, _)| item.id.0).collect();
+            let matching = self.matching(connection, ids)?;
+            let matching = part_of
+                .iter()
+                .filter(|(item, _)| matching.contains(&item.id.0));
+            items.extend(matching.map(|(item, _)| item.clone()));
+            (begin, read) = (end, read + part);
+        }
+        // The page is full, or everything was read.
+        Ok((items, None))
+    }
+
+    /// Those of some entries that match.
+    fn matching(
+        &self,
+        connection: &mut PgConnection,
+        ids: Vec<i64>,
+    ) -> Result<HashSet<i64>, StorageError> {
+        let ids: Vec<i64> = Statement::<BigInt>::new(
+            "SELECT id FROM entries
+              WHERE user_id = $1 AND id = ANY($2) AND ts_match_vq(search, $3::tsquery)",
+        )
+        .bind::<Uuid, _>(self.user.as_uuid())
+        .bind::<Array<BigInt>, _>(ids)
+        .bind::<Text, _>(self.query)
+        .load(connection)?;
+        Ok(ids.into_iter().collect())
+    }
 }
 
 fn with_excerpts(

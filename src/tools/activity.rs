@@ -67,8 +67,8 @@ impl Tool for ListConnectedClients {
         context: Context,
         ListConnectedClientsArguments {}: ListConnectedClientsArguments,
     ) -> Result<ToolResult<ListConnectedClientsOutput>, ToolError> {
-        self.journal.flush_activity().await;
         let user = context.principal().user;
+        self.journal.flush_activity_of(user).await;
         let clients = self.journal.ask(journal::ListClients { user }).await?;
         Ok(ToolResult {
             text: found(clients.len(), "client", "clients", false),
@@ -121,7 +121,7 @@ struct ActivityView {
     /// refused, because the token did not reach so far; cancelled, if the client left before the
     /// answer.
     outcome: &'static str,
-    /// How many such calls there were within the hour.
+    /// How many such calls there were within the hour, or the day if that was more than a week ago.
     count: i64,
     first_at: Timestamp,
     last_at: Timestamp,
@@ -130,7 +130,7 @@ struct ActivityView {
 impl Tool for ListActivity {
     const NAME: &'static str = "list_activity";
     const TITLE: &'static str = "List Activity";
-    const DESCRIPTION: &'static str = "List what clients did in this user's journal, counted by the hour, newest first, page by page; by client if wanted; kept for 90 days.";
+    const DESCRIPTION: &'static str = "List what clients did in this user's journal, counted by the hour, and by the day after a week, newest first, page by page; by client if wanted; kept for 90 days.";
     const SCOPES: &'static [&'static str] = &[scopes::USER_READ];
     const EFFECT: Effect = Effect::ReadOnly;
 
@@ -142,11 +142,12 @@ impl Tool for ListActivity {
         context: Context,
         arguments: ListActivityArguments,
     ) -> Result<ToolResult<ListActivityOutput>, ToolError> {
-        self.journal.flush_activity().await;
+        let user = context.principal().user;
+        self.journal.flush_activity_of(user).await;
         let page = self
             .journal
             .ask(journal::ListActivity {
-                user: context.principal().user,
+                user,
                 client: arguments.client_id.map(String::from),
                 page: page_request(arguments.limit, arguments.cursor),
             })

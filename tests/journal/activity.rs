@@ -127,7 +127,7 @@ async fn what_a_locked_table_does_not_take_is_kept_within_a_bound() {
         .batch_execute("BEGIN; LOCK TABLE activity IN ACCESS EXCLUSIVE MODE")
         .unwrap();
     for round in 0..3 {
-        for n in 0..4_000 {
+        for n in 0..15_000 {
             let name = format!("{round}-{n}");
             journal.handle.record(call(user, &name, at(0)));
         }
@@ -135,7 +135,7 @@ async fn what_a_locked_table_does_not_take_is_kept_within_a_bound() {
     }
     blocker.batch_execute("COMMIT").unwrap();
     soon(journal.handle.flush_activity()).await;
-    assert_eq!(journal.database.count("activity"), 10_000);
+    assert_eq!(journal.database.count("activity"), 40_000);
 }
 
 #[actix_rt::test]
@@ -161,4 +161,81 @@ async fn who_asks_for_a_flush_and_leaves_loses_nothing() {
     blocker.batch_execute("COMMIT").unwrap();
     soon(journal.handle.flush_activity()).await;
     assert_eq!(listed(&journal, user).await, [("x".to_owned(), 1, 0, 0)]);
+}
+
+#[actix_rt::test]
+async fn who_reads_their_activity_stores_no_other_users_calls() {
+    let journal = Journal::start();
+    let [ann, bob] = ["ann", "bob"].map(|name| owner(name).user);
+    for user in [ann, bob, ann] {
+        journal.handle.record(call(user, "x", at(0)));
+    }
+    journal.handle.flush_activity_of(ann).await;
+    assert_eq!(listed(&journal, ann).await, [("x".to_owned(), 2, 0, 0)]);
+    assert_eq!(journal.database.count("activity"), 1);
+    journal.handle.flush_activity().await;
+    assert_eq!(listed(&journal, bob).await, [("x".to_owned(), 1, 0, 0)]);
+}
+
+#[actix_rt::test]
+async fn many_calls_that_differ_are_stored_before_it_is_time() {
+    let journal = Journal::start();
+    let user = owner("ann").user;
+    for n in 0..20_000 {
+        journal.handle.record(call(user, &n.to_string(), at(0)));
+    }
+    // Within less time than passes between two flushes.
+    let stored = "SET statement_timeout = '25s'; DO $$ BEGIN \
+        WHILE (SELECT count(*) FROM activity) < 20000 \
+        LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
+    let mut watcher = journal.database.connect();
+    let stored = actix_rt::task::spawn_blocking(move || watcher.batch_execute(stored));
+    stored.await.unwrap().unwrap();
+}
+
+#[actix_rt::test]
+async fn a_page_of_activity_repeats_and_skips_nothing_while_calls_go_on() {
+    let journal = Journal::start();
+    let user = owner("ann").user;
+    for n in 0..7 {
+        for hour in 0..3 {
+            let seconds = hour * 3_600 + 10 * n;
+            journal
+                .handle
+                .record(call(user, &n.to_string(), at(seconds)));
+        }
+    }
+    journal.handle.flush_activity().await;
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let list = ListActivity {
+            user,
+            client: None,
+            page: page(4, after),
+        };
+        let page = journal.ask(list).await.unwrap();
+        seen.extend(
+            page.items
+                .into_iter()
+                .map(|line| (line.hour.timestamp(), line.feature)),
+        );
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        // Changes when each of the last hour's was used last.
+        for n in 0..7 {
+            journal
+                .handle
+                .record(call(user, &n.to_string(), at(2 * 3_600 + 1_000 - n)));
+        }
+        journal.handle.flush_activity().await;
+    }
+    let hours = Vec::from_iter(seen.iter().map(|(hour, _)| *hour));
+    assert!(hours.is_sorted_by(|a, b| a >= b), "{hours:?}");
+    seen.sort();
+    let count = seen.len();
+    seen.dedup();
+    assert_eq!((count, seen.len()), (21, 21));
 }

@@ -109,7 +109,7 @@ async fn activity_is_kept_for_ninety_days_and_then_deleted_batch_by_batch() {
             "INSERT INTO activity (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
              SELECT gen_random_uuid(), 'c', 'tool', 'x', 'done', hour, false, 1, hour, hour
                FROM generate_series(1, 1503) AS n,
-                    LATERAL (SELECT now() - CASE WHEN n <= 1500 THEN interval '90 days 1 minute'
+                    LATERAL (SELECT date_trunc('hour', now()) - CASE WHEN n <= 1500 THEN interval '92 days 1 hour'
                                                  ELSE interval '89 days 23 hours' END) AS ended (hour)",
         )
         .unwrap();
@@ -117,4 +117,60 @@ async fn activity_is_kept_for_ninety_days_and_then_deleted_batch_by_batch() {
         assert_eq!(journal.ask(DeleteExpired).await.unwrap(), more);
         assert_eq!(journal.database.count("activity"), kept);
     }
+}
+
+#[actix_rt::test]
+async fn hours_of_activity_become_days_after_a_week_and_no_call_is_lost() {
+    let journal = Journal::start();
+    // Of each of three days all hours, of two features: a day of ten days ago, the last that is old enough, the
+    // next. `first_at` and `last_at` lie within their hour.
+    let hours = "INSERT INTO activity (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
+        SELECT '00000000-0000-4000-8000-000000000001', 'c', 'tool', feature, 'done', hour, true, 2,
+               hour + interval '10 minutes', hour + interval '50 minutes'
+          FROM unnest(ARRAY[10, 8, 7]) AS ago, generate_series(0, 23) AS h, unnest(ARRAY['x', 'y']) AS feature,
+               LATERAL (SELECT date_trunc('day', now(), 'UTC') + (h - 24 * ago) * interval '1 hour') AS at (hour)";
+    journal.database.execute(hours).unwrap();
+    let days = "activity WHERE by_day AND hour = date_trunc('day', hour, 'UTC') AND count = 48 AND writes
+                AND first_at = hour + interval '10 minutes' AND last_at = hour + interval '23 hours 50 minutes'";
+    assert!(!journal.ask(DeleteExpired).await.unwrap());
+    assert_eq!(journal.database.count(days), 4);
+    assert_eq!(journal.database.count("activity WHERE NOT by_day"), 48);
+    assert!(!journal.ask(DeleteExpired).await.unwrap());
+    assert_eq!(journal.database.count(days), 4);
+    // An hour that comes late, as of a process that could not reach the database, and the hour at midnight,
+    // whose key is that of its day.
+    let late = "INSERT INTO activity AS a
+          (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
+        SELECT user_id, client, kind, feature, outcome, hour + h * interval '1 hour', writes, 5, first_at, last_at
+          FROM activity, unnest(ARRAY[0, 7]) AS h WHERE by_day
+            ON CONFLICT ON CONSTRAINT activity_key DO UPDATE SET count = a.count + excluded.count";
+    journal.database.execute(late).unwrap();
+    assert!(!journal.ask(DeleteExpired).await.unwrap());
+    assert_eq!(
+        journal
+            .database
+            .count("activity WHERE by_day AND count = 58"),
+        4
+    );
+    assert_eq!(journal.database.count("activity WHERE NOT by_day"), 48);
+}
+
+#[actix_rt::test]
+async fn many_hours_of_activity_become_days_in_batches_that_lose_nothing_in_between() {
+    let journal = Journal::start();
+    journal
+        .database
+        .execute(
+            "INSERT INTO activity (user_id, client, kind, feature, outcome, hour, writes, count, first_at, last_at)
+             SELECT '00000000-0000-4000-8000-000000000001', 'c', 'tool', n, 'done', hour, false, 1, hour, hour
+               FROM generate_series(1, 100) AS n, generate_series(0, 23) AS h,
+                    LATERAL (SELECT date_trunc('day', now(), 'UTC') + (h - 240) * interval '1 hour') AS at (hour)",
+        )
+        .unwrap();
+    let sum = "generate_series(1, (SELECT sum(count) FROM activity)::int)";
+    for more in [true, true, false] {
+        assert_eq!(journal.ask(DeleteExpired).await.unwrap(), more);
+        assert_eq!(journal.database.count(sum), 2_400);
+    }
+    assert_eq!(journal.database.count("activity"), 100);
 }

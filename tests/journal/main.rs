@@ -14,6 +14,7 @@ mod group_commit;
 mod hangs;
 mod idempotency;
 mod isolation;
+mod large;
 mod lists;
 mod partitions;
 mod quota;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY IF EXISTS entries_words_of_users;
