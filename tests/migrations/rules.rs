@@ -216,7 +216,12 @@ fn wrong_action(action: &[String], has_validated: bool) -> Option<&'static str> 
     if has(action, "rename") {
         return Some("a name that the release before uses stays");
     }
-    if has(action, "type") && has(action, "alter") {
+    let is_retyped = |words: &[String]| {
+        words[2] == "type"
+            && ["alter", "column"].contains(&words[0].as_str())
+            && words[1] != "table"
+    };
+    if has(action, "set data type") || action.windows(3).any(is_retyped) {
         return Some("another type rewrites the table: a new column, and a back-fill");
     }
     if has(action, "set not null") && !has_validated {
@@ -277,6 +282,7 @@ fn strongly_locked(words: &[String]) -> impl Iterator<Item = &str> {
         "create trigger",
         "create or",
         "create policy",
+        "alter policy",
         "drop trigger",
         "drop policy",
         "drop table",
@@ -375,6 +381,7 @@ fn a_migration_that_has_others_wait_is_found() {
         "ALTER TABLE ONLY entries ADD CONSTRAINT owner FOREIGN KEY (user_id) REFERENCES users (id);",
         "ALTER TABLE entries ADD PRIMARY KEY (user_id, id);",
         "ALTER TABLE entries ALTER COLUMN mood TYPE varchar(10);",
+        "ALTER TABLE entries ALTER mood SET DATA TYPE varchar(10);",
         "ALTER TABLE entries ALTER COLUMN mood SET NOT NULL;",
         "ALTER TABLE entries RENAME COLUMN mood TO feeling;",
         "ALTER TABLE entries SET LOGGED;",
@@ -397,6 +404,7 @@ fn a_migration_that_has_others_wait_is_found() {
     for right in [
         "CREATE TABLE moods (name text); CREATE INDEX moods_by_name ON moods (name);",
         "CREATE INDEX by_mood ON ONLY entries (mood);",
+        "ALTER TABLE entries ADD COLUMN type text;",
         "ALTER TABLE entries ADD COLUMN a text, ADD COLUMN b timestamptz NOT NULL DEFAULT now();",
         "ALTER TABLE entries ADD CONSTRAINT short CHECK (char_length(title) < 100) NOT VALID;",
         "ALTER TABLE entries DROP CONSTRAINT entries_pkey, ADD CONSTRAINT entries_pkey PRIMARY KEY USING INDEX by_user;",

@@ -38,7 +38,7 @@ const TABLES: &str = "
 const COLUMNS: &str = "
     SELECT concat_ws(' ', column_name, udt_name) AS line FROM information_schema.columns
      WHERE table_schema = 'public' AND is_nullable = 'NO' AND is_identity = 'NO' AND is_generated = 'NEVER'
-       AND (column_default IS NULL OR column_name IN ('created_at', 'result_id')) AND table_name = ";
+       AND (column_default IS NULL OR column_name = 'created_at') AND table_name = ";
 
 /// The value of a column in the row of number `n`.
 fn value(table: &str, column: &str, kind: &str) -> &'static str {
