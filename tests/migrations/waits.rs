@@ -33,11 +33,12 @@ const WRONG_COUNT: &str = "
 fn a_migration_that_gets_no_lock_has_nobody_wait_and_is_done_when_it_can() {
     let database = Database::at("no_lock", "2026-11-23-000300");
     let url = database.url();
-    let mut holder = database.connect();
-    holder
-        .batch_execute("BEGIN; SELECT FROM entries LIMIT 1")
-        .unwrap();
     thread::scope(|scope| {
+        // In here, so that a failure ends it and with that the threads.
+        let mut holder = database.connect();
+        holder
+            .batch_execute("BEGIN; SELECT FROM entries LIMIT 1")
+            .unwrap();
         let migrating = scope.spawn(|| storage::migrate_through(&url, "2026-11-27-000100"));
         for _ in 0..3 {
             database.when(WAITING);
@@ -62,11 +63,11 @@ fn a_program_that_waits_for_its_turn_is_not_waited_for() {
     ] {
         let database = Database::at(name, "2026-11-23-000300");
         let url = database.url();
-        let mut migrating = database.connect();
-        migrating
-            .batch_execute(&format!("SELECT pg_advisory_lock({turn})"))
-            .unwrap();
         thread::scope(|scope| {
+            let mut migrating = database.connect();
+            migrating
+                .batch_execute(&format!("SELECT pg_advisory_lock({turn})"))
+                .unwrap();
             let waiting = scope.spawn(|| storage::migrate_through(&url, "2026-11-27-000100"));
             database.when(
                 "SELECT pid::text AS line FROM pg_stat_activity
@@ -88,11 +89,11 @@ fn a_program_that_waits_for_its_turn_is_not_waited_for() {
 fn what_an_interrupted_index_leaves_is_made_anew() {
     let database = Database::at("index", "2026-11-23-000200");
     let url = database.url();
-    let mut writer = database.connect();
-    writer
-        .batch_execute("BEGIN; DELETE FROM idempotency_keys")
-        .unwrap();
-    thread::scope(|scope| {
+    let mut writer = thread::scope(|scope| {
+        let mut writer = database.connect();
+        writer
+            .batch_execute("BEGIN; DELETE FROM idempotency_keys")
+            .unwrap();
         let migrating = scope.spawn(|| storage::migrate_through(&url, "2026-11-23-000210"));
         database.when(INVALID_INDEX);
         database.when(WAITING);
@@ -102,6 +103,7 @@ fn what_an_interrupted_index_leaves_is_made_anew() {
             matches!(interrupted, Err(StorageError::Unavailable { .. })),
             "{interrupted:?}"
         );
+        writer
     });
     assert_eq!(
         database.lines(INVALID_INDEX),
@@ -181,11 +183,11 @@ fn migrate(database: &Database) -> Command {
 fn a_back_fill_that_is_interrupted_goes_on_and_is_exact_whatever_happens_meanwhile() {
     let database = before_the_back_fill("back_fill");
     let url = database.url();
-    let mut writer = database.connect();
-    writer
-        .batch_execute("BEGIN; UPDATE entries SET title = 'new' WHERE id = 701")
-        .unwrap();
-    thread::scope(|scope| {
+    let mut writer = thread::scope(|scope| {
+        let mut writer = database.connect();
+        writer
+            .batch_execute("BEGIN; UPDATE entries SET title = 'new' WHERE id = 701")
+            .unwrap();
         let migrating = scope.spawn(|| storage::migrate_through(&url, "2026-11-27-000120"));
         database.when("SELECT id::text AS line FROM entries WHERE id = 599 AND tag_count > 0");
         // Tags come and go where it has been, and where it has not.
@@ -204,6 +206,7 @@ fn a_back_fill_that_is_interrupted_goes_on_and_is_exact_whatever_happens_meanwhi
             matches!(interrupted, Err(StorageError::Unavailable { .. })),
             "{interrupted:?}"
         );
+        writer
     });
     let left = database.lines(WRONG_COUNT);
     assert!(
