@@ -213,7 +213,7 @@ fn inside(
 /// Why an action of `ALTER TABLE` on a table with rows takes long under a lock that others wait for.
 fn wrong_action(action: &[String], has_validated: bool) -> Option<&'static str> {
     let is_deferred = has(action, "not valid") || has(action, "using index");
-    if has(action, "rename") {
+    if has(action, "rename") && !has(action, "rename constraint") {
         return Some("a name that the release before uses stays");
     }
     let is_retyped = |words: &[String]| {
@@ -405,6 +405,7 @@ fn a_migration_that_has_others_wait_is_found() {
         "CREATE TABLE moods (name text); CREATE INDEX moods_by_name ON moods (name);",
         "CREATE INDEX by_mood ON ONLY entries (mood);",
         "ALTER TABLE entries ADD COLUMN type text;",
+        "ALTER TABLE entries RENAME CONSTRAINT owner_new TO owner;",
         "ALTER TABLE entries ADD COLUMN a text, ADD COLUMN b timestamptz NOT NULL DEFAULT now();",
         "ALTER TABLE entries ADD CONSTRAINT short CHECK (char_length(title) < 100) NOT VALID;",
         "ALTER TABLE entries DROP CONSTRAINT entries_pkey, ADD CONSTRAINT entries_pkey PRIMARY KEY USING INDEX by_user;",
