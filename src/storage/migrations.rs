@@ -50,6 +50,9 @@ const REPORT: Duration = Duration::from_secs(10);
 /// How often is looked for who holds the lock that an attempt waits for.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// What the server most likely says of a lock that was not had in time, where it cannot be asked.
+const IN_ENGLISH: &str = "canceling statement due to lock timeout";
+
 /// An error of a migration, as Diesel returns it: a text.
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -147,7 +150,7 @@ impl Runner {
             let Err(failure) = outcome else {
                 break;
             };
-            if !self.is_about_a_lock(database_url, &*failure)? {
+            if !self.is_about_a_lock(database_url, &*failure) {
                 return Err(fault(&mut self.connection, &*failure));
             }
             let waited = began.elapsed().as_secs();
@@ -174,18 +177,19 @@ impl Runner {
         &mut self,
         database_url: &SecretString,
         failure: &(dyn Error + Send + Sync),
-    ) -> Result<bool, StorageError> {
+    ) -> bool {
         if session::backend(&mut self.connection).is_err() {
-            return Ok(false);
+            return false;
         }
         let said = failure.to_string();
         let timeout = match self.lock_timeout.take() {
             Some(known) => known,
-            None => session::words_of_a_lock_timeout(database_url)?,
+            None => session::words_of_a_lock_timeout(database_url)
+                .unwrap_or_else(|_| IN_ENGLISH.to_owned()),
         };
         let is_it = said.ends_with(&timeout) || said.ends_with("deadlock detected");
         self.lock_timeout = Some(timeout);
-        Ok(is_it)
+        is_it
     }
 }
 

@@ -3,7 +3,10 @@
 #![cfg(feature = "dev")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod rules;
+mod sql;
 mod support;
+mod under_load;
 mod waits;
 
 use std::{collections::BTreeMap, path::PathBuf};

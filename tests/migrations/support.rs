@@ -1,6 +1,9 @@
 //! A throw-away cluster, and databases in it that are migrated as far as a test wants.
 
-use std::sync::OnceLock;
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use diesel::{
     Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl,
@@ -59,10 +62,12 @@ impl Database {
         self.connect().batch_execute(sql).unwrap();
     }
 
-    /// Asks until the answer is not empty, and returns it.
+    /// Asks until the answer is not empty, and returns it. After a minute it has failed.
     pub(crate) fn when(&self, sql: &str) -> String {
         let mut connection = self.connect();
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < Duration::from_secs(60), "{sql}");
             let found = lines(&mut connection, sql).unwrap();
             if let Some(line) = found.into_iter().next() {
                 return line;

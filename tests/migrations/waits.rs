@@ -33,11 +33,12 @@ const WRONG_COUNT: &str = "
 fn a_migration_that_gets_no_lock_has_nobody_wait_and_is_done_when_it_can() {
     let database = Database::at("no_lock", "2026-11-23-000300");
     let url = database.url();
-    let mut holder = database.connect();
-    holder
-        .batch_execute("BEGIN; SELECT FROM entries LIMIT 1")
-        .unwrap();
     thread::scope(|scope| {
+        // In here, so that a failure ends it and with that the threads.
+        let mut holder = database.connect();
+        holder
+            .batch_execute("BEGIN; SELECT FROM entries LIMIT 1")
+            .unwrap();
         let migrating = scope.spawn(|| storage::migrate_through(&url, "2026-11-27-000100"));
         for _ in 0..3 {
             database.when(WAITING);
@@ -62,11 +63,11 @@ fn a_program_that_waits_for_its_turn_is_not_waited_for() {
     ] {
         let database = Database::at(name, "2026-11-23-000300");
         let url = database.url();
-        let mut migrating = database.connect();
-        migrating
-            .batch_execute(&format!("SELECT pg_advisory_lock({turn})"))
-            .unwrap();
         thread::scope(|scope| {
+            let mut migrating = database.connect();
+            migrating
+                .batch_execute(&format!("SELECT pg_advisory_lock({turn})"))
+                .unwrap();
             let waiting = scope.spawn(|| storage::migrate_through(&url, "2026-11-27-000100"));
             database.when(
                 "SELECT pid::text AS line FROM pg_stat_activity
@@ -88,11 +89,11 @@ fn a_program_that_waits_for_its_turn_is_not_waited_for() {
 fn what_an_interrupted_index_leaves_is_made_anew() {
     let database = Database::at("index", "2026-11-23-000200");
     let url = database.url();
-    let mut writer = database.connect();
-    writer
-        .batch_execute("BEGIN; DELETE FROM idempotency_keys")
-        .unwrap();
-    thread::scope(|scope| {
+    let mut writer = thread::scope(|scope| {
+        let mut writer = database.connect();
+        writer
+            .batch_execute("BEGIN; DELETE FROM idempotency_keys")
+            .unwrap();
         let migrating = scope.spawn(|| storage::migrate_through(&url, "2026-11-23-000210"));
         database.when(INVALID_INDEX);
         database.when(WAITING);
@@ -102,6 +103,7 @@ fn what_an_interrupted_index_leaves_is_made_anew() {
             matches!(interrupted, Err(StorageError::Unavailable { .. })),
             "{interrupted:?}"
         );
+        writer
     });
     assert_eq!(
         database.lines(INVALID_INDEX),
@@ -120,10 +122,9 @@ fn what_an_interrupted_index_leaves_is_made_anew() {
     );
 }
 
-#[test]
-fn a_back_fill_that_is_interrupted_goes_on_and_is_exact_whatever_happens_meanwhile() {
-    let database = Database::at("back_fill", "2026-11-23-000300");
-    let url = database.url();
+/// A database whose next migration is the back-fill of the numbers of tags: 1,000 entries, of which two thirds have tags.
+fn before_the_back_fill(name: &'static str) -> Database {
+    let database = Database::at(name, "2026-11-23-000300");
     database.execute(
         "INSERT INTO users (id, issuer, subject) VALUES (gen_random_uuid(), 'https://issuer.example', 'ann');
          INSERT INTO tags (user_id, name, folded_name) SELECT id, 'tag ' || n, 'tag ' || n FROM users, generate_series(1, 3) n;
@@ -131,13 +132,62 @@ fn a_back_fill_that_is_interrupted_goes_on_and_is_exact_whatever_happens_meanwhi
          INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
          SELECT e.user_id, e.id, t.id, e.created_at FROM entries e JOIN tags t ON t.id <= e.id % 3",
     );
-    storage::migrate_through(&url, "2026-11-27-000110").unwrap();
+    storage::migrate_through(&database.url(), "2026-11-27-000110").unwrap();
     assert!(!database.lines(WRONG_COUNT).is_empty());
+    database
+}
+
+#[test]
+fn a_program_that_is_killed_leaves_what_the_next_completes() {
+    let database = before_the_back_fill("killed");
     let mut writer = database.connect();
     writer
         .batch_execute("BEGIN; UPDATE entries SET title = 'new' WHERE id = 701")
         .unwrap();
-    thread::scope(|scope| {
+    let mut killed = migrate(&database).stderr(Stdio::null()).spawn().unwrap();
+    database.when("SELECT id::text AS line FROM entries WHERE id = 599 AND tag_count > 0");
+    let session = database.when(WAITING);
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let mut next = migrate(&database).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(next.stderr.take().unwrap()).lines();
+    let first = said.next().unwrap().unwrap();
+    assert!(
+        first.contains(&format!("waiting for session {session} ")),
+        "{first}"
+    );
+    // PostgreSQL notices by itself.
+    database.when(&format!(
+        "SELECT 'gone' AS line WHERE NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = {session})"
+    ));
+    writer.batch_execute("ROLLBACK").unwrap();
+    for line in said {
+        line.unwrap();
+    }
+    assert!(next.wait().unwrap().success());
+    assert_eq!(database.lines(WRONG_COUNT), [""; 0]);
+}
+
+/// The command, which has to be started.
+fn migrate(database: &Database) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_epicme"));
+    command
+        .arg("migrate")
+        .env_clear()
+        .env("DATABASE_URL", database.url().expose_secret())
+        .stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn a_back_fill_that_is_interrupted_goes_on_and_is_exact_whatever_happens_meanwhile() {
+    let database = before_the_back_fill("back_fill");
+    let url = database.url();
+    let mut writer = thread::scope(|scope| {
+        let mut writer = database.connect();
+        writer
+            .batch_execute("BEGIN; UPDATE entries SET title = 'new' WHERE id = 701")
+            .unwrap();
         let migrating = scope.spawn(|| storage::migrate_through(&url, "2026-11-27-000120"));
         database.when("SELECT id::text AS line FROM entries WHERE id = 599 AND tag_count > 0");
         // Tags come and go where it has been, and where it has not.
@@ -156,6 +206,7 @@ fn a_back_fill_that_is_interrupted_goes_on_and_is_exact_whatever_happens_meanwhi
             matches!(interrupted, Err(StorageError::Unavailable { .. })),
             "{interrupted:?}"
         );
+        writer
     });
     let left = database.lines(WRONG_COUNT);
     assert!(
@@ -183,14 +234,7 @@ fn migrate_says_which_migration_waits_and_for_whom() {
             "SET application_name = 'another program'; SELECT pg_advisory_lock(76177399569766)",
         )
         .unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_epicme"))
-        .arg("migrate")
-        .env_clear()
-        .env("DATABASE_URL", url.expose_secret())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = migrate(&database).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut wait_until_said = |words: &[&str]| {
         let is_it = |line: &String| words.iter().all(|word| line.contains(word));
