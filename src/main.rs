@@ -485,6 +485,14 @@ fn examine(options: &DoctorOptions) -> ! {
 fn check_config(options: &Options) -> Result<(), CommandError> {
     let values = Config::effective(options).map_err(CommandError::usage)?;
     print(config::table(&values));
+    let config = Config::read(options).map_err(CommandError::usage)?;
+    let relaxations = config.relaxations();
+    if !relaxations.is_empty() {
+        print(format!(
+            "\nAccepted beyond the RFCs\n  {}\n",
+            relaxations.join("\n  ")
+        ));
+    }
     Ok(())
 }
 

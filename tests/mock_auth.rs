@@ -10,11 +10,12 @@ use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenFormat, TokenGrant
 use resource_server::{
     bearer::{BearerToken, Presentation},
     jose::{
-        jwt::{access_token, peek_issuer},
+        jwt::{AccessTokens, access_token, peek_issuer},
         keys::KeySet,
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
     },
     principal::Credential,
+    token_rules::{JwtType, TokenRules},
     validation::{ExpectedClaims, validate_claims},
 };
 use secrecy::ExposeSecret;
@@ -62,11 +63,16 @@ async fn a_jwt_access_token_is_accepted() {
     let token = auth.issue_token_as(TokenFormat::Jwt, grant());
     let token = bearer(token.expose_secret());
     assert_eq!(peek_issuer(&token).as_deref(), Some(auth.issuer()));
-    let reply = access_token(&token, &key_set(&auth).await, Utc::now()).unwrap();
+    let rules = TokenRules::default();
+    let accepted = AccessTokens {
+        types: &[JwtType::AccessToken],
+        rules: &rules,
+    };
+    let reply = access_token(&token, &key_set(&auth).await, accepted, Utc::now()).unwrap();
     let expected = ExpectedClaims {
         issuer: auth.issuer().parse().unwrap(),
         resource: RESOURCE.parse().unwrap(),
-        audience_may_be_absent: false,
+        rules: TokenRules::default(),
         scopes: epicme::scopes::declared(),
     };
     let verdict = validate_claims(reply, &expected, Credential([0; 32]), Utc::now());
@@ -100,7 +106,12 @@ async fn a_signed_introspection_response_is_accepted_by_the_server_that_asked_an
         let body = response.unwrap().bytes().await.unwrap();
         let read = |client_id| {
             let issuer = &issuer;
-            let expected = ExpectedReply { issuer, client_id };
+            let resource = &RESOURCE.parse().unwrap();
+            let expected = ExpectedReply {
+                issuer,
+                client_id,
+                resource,
+            };
             read_signed_reply(&body, &keys, expected, Utc::now())
         };
         assert_eq!(read("epicme").unwrap().active, is_active);

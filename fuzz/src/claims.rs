@@ -5,6 +5,7 @@ use resource_server::{
     clock::Timestamp,
     principal::{Credential, Principal},
     scope::Scopes,
+    token_rules::TokenRules,
     validation::{ExpectedClaims, IntrospectionReply, validate_claims},
 };
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub(crate) fn validated(reply: IntrospectionReply, members: Option<&Value>) -> O
     let expected = ExpectedClaims {
         issuer: ISSUER.parse().expect("an issuer"),
         resource: RESOURCE.parse().expect("a resource"),
-        audience_may_be_absent: false,
+        rules: TokenRules::default(),
         scopes: scopes(),
     };
     let active = reply.active;

@@ -96,6 +96,7 @@ pub fn challenge(data: &[u8]) -> bool {
         scopes,
         resource_metadata: resource_metadata.clone(),
         accepts_proofs: data.len().is_multiple_of(2),
+        scope_prefix: String::new(),
     };
     let names = challenger.scopes.list(challenger.scopes.all());
     for refusal in [

@@ -5,9 +5,10 @@ use resource_server::{
     bearer::{BearerToken, Presentation, Scheme},
     fuzzing::verify_dpop_proof,
     jose::{
-        jwt::{access_token, peek_issuer},
+        jwt::{AccessTokens, access_token, peek_issuer},
         keys::KeySet,
     },
+    token_rules::{JwtType, TokenRules},
     validation::{Refusal, read_reply},
 };
 use serde_json::{Value, json};
@@ -83,7 +84,12 @@ pub fn jwt(data: &[u8]) -> bool {
     let issuer = peek_issuer(&token);
     let keys = format!(r#"{{"keys":[{}]}}"#, signing::jwk(&signing::key()));
     let keys = KeySet::read(keys.as_bytes()).expect("a key set");
-    let Ok(reply) = access_token(&token, &keys, claims::now()) else {
+    let rules = TokenRules::default();
+    let accepted = AccessTokens {
+        types: &[JwtType::AccessToken],
+        rules: &rules,
+    };
+    let Ok(reply) = access_token(&token, &keys, accepted, claims::now()) else {
         return false;
     };
     let (header, members) = signing::members(token.expose());
@@ -104,7 +110,7 @@ pub fn jwt(data: &[u8]) -> bool {
     let mut reply = members;
     reply["active"] = json!(true);
     let reply = read_reply(reply.to_string().as_bytes()).expect("the claims have the right types");
-    let introspected = claims::validated(reply, None);
+    let introspected = claims::validated(reply.under(&rules), None);
     assert_eq!(introspected, principal);
     principal.is_some()
 }

@@ -184,6 +184,7 @@ pub(crate) fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
         Some(JwtSettings {
             algorithms,
             introspected,
+            types: issuer.jwt_types,
         })
     };
     let (client, jwt) = match issuer.verification {
@@ -210,7 +211,7 @@ pub(crate) fn issuer_settings(issuer: IssuerConfig) -> IssuerSettings {
             negative_lifetime: issuer.negative_cache_lifetime,
             stale: issuer.stale,
         },
-        audience_may_be_absent: issuer.audience_may_be_absent,
+        rules: issuer.rules,
         logout_audiences: issuer.logout_audiences,
         ..IssuerSettings::new(issuer.url)
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use resource_server::{
     address_range::AddressRange,
-    issuer::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+    issuer::{AssertionAudience, ClientAuthentication, ClientAuthenticationMethod, SecretSource},
     jose::client_assertion::ClientKey,
     url::PlainHttpHosts,
 };
@@ -72,18 +72,20 @@ fn issuer(
 ) -> Option<IssuerConfig> {
     let client = keys::client_values(reader)?;
     let verification = verification(reader, &client);
-    let issuer = keys::issuer(reader, plain, private, client.signed, verification)?;
+    let types = client.types.clone();
+    let issuer = keys::issuer(reader, plain, private, client.signed, types, verification)?;
     if issuer.verification.client().is_none() {
         reader.hide(&[
             &ISSUER.introspection_url,
             &CLIENT.method,
             &CLIENT.client_id,
             &CLIENT.key_id,
+            &CLIENT.assertion_audience,
             &CLIENT.secret,
         ]);
     }
     if matches!(issuer.verification, Verification::Introspection(_)) {
-        reader.hide(&[&CLIENT.algorithms]);
+        reader.hide(&[&CLIENT.algorithms, &CLIENT.types]);
     }
     Some(issuer)
 }
@@ -141,6 +143,14 @@ fn client(reader: &mut Reader<'_>, values: &Client) -> Option<ClientAuthenticati
                 .is_none_or(|method| method == ClientAuthenticationMethod::PrivateKeyJwt),
         "is for private_key_jwt only",
     );
+    reader.require(
+        &CLIENT.assertion_audience,
+        values.assertion_audience != Some(AssertionAudience::TokenEndpoint)
+            || values
+                .method
+                .is_none_or(|method| method == ClientAuthenticationMethod::PrivateKeyJwt),
+        "is for private_key_jwt only",
+    );
     let secret = secret(reader, values);
     Some(ClientAuthentication {
         method: values.method?,
@@ -151,6 +161,7 @@ fn client(reader: &mut Reader<'_>, values: &Client) -> Option<ClientAuthenticati
         },
         secret: secret?,
         key_id,
+        assertion_audience: values.assertion_audience?,
     })
 }
 

@@ -221,7 +221,8 @@ mod tests {
         fn any_content_of_the_file_is_read_or_refused_at_its_place(
             bytes: Vec<u8>,
             member in prop::sample::select(vec![
-                "issuer", "tokenPrefixes", "metadataUrl", "introspection", "jwt", "jwksUrl", "audienceOptional", "x",
+                "issuer", "tokenPrefixes", "metadataUrl", "introspection", "jwt", "jwksUrl", "audienceOptional", "audiences",
+                "subject", "clientClaims", "scopeClaims", "scopePrefix", "x",
             ]),
             value in value(),
         ) {

@@ -1,6 +1,10 @@
 use super::*;
 use crate::config::{Config, options::Options};
-use resource_server::jose::keys::Algorithm;
+use resource_server::{
+    issuer::AssertionAudience,
+    jose::keys::Algorithm,
+    token_rules::{JwtType, TokenRules},
+};
 
 fn options() -> Options {
     Options::default()
@@ -141,4 +145,115 @@ fn a_secret_of_a_file_stays_in_the_file() {
     for faults in [empty, faulty_keys(&from_file)] {
         assert_eq!(faults, ["EPICME_INTROSPECTION_CLIENT_SECRET_FILE"]);
     }
+}
+
+/// Strict is the default, and each relaxation is one that somebody has set.
+#[test]
+fn by_default_nothing_is_accepted_beyond_the_rfcs() {
+    let jwt = with_client().with("EPICME_JWT", "on");
+    for options in [with_client(), jwt] {
+        let issuer = read(&options).unwrap();
+        assert_eq!(issuer.rules, TokenRules::default());
+        assert_eq!(issuer.jwt_types, [JwtType::AccessToken]);
+        let client = issuer.verification.client().unwrap();
+        assert_eq!(client.assertion_audience, AssertionAudience::Issuer);
+        assert_eq!(Config::read(&options).unwrap().relaxations(), [""; 0]);
+    }
+}
+
+#[test]
+fn each_relaxation_is_read_and_explained_by_its_key() {
+    let jwt = || options().with("EPICME_JWT", "on");
+    for (key, value, meaning) in [
+        (
+            "EPICME_AUDIENCES",
+            "api://journal 177@p",
+            "tokens of https://issuer.example for 177@p api://journal are accepted",
+        ),
+        (
+            "EPICME_AUDIENCE_OPTIONAL",
+            "on",
+            "every access token of that issuer can be used here",
+        ),
+        (
+            "EPICME_AUDIENCE_OPTIONAL",
+            "untyped",
+            "also without token_type",
+        ),
+        (
+            "EPICME_SUBJECT",
+            "username",
+            "whoever is given the name of a former user",
+        ),
+        (
+            "EPICME_CLIENT_CLAIMS",
+            "client_id,azp",
+            "is taken from client_id, azp",
+        ),
+        ("EPICME_SCOPE_CLAIMS", "scp", "are taken from scp"),
+        (
+            "EPICME_SCOPE_PREFIX",
+            "api://journal/",
+            "clients ask for api://journal/user:read",
+        ),
+        (
+            "EPICME_JWT_TYPES",
+            "at+jwt JWT none",
+            "with the type JWT or none",
+        ),
+    ] {
+        let config = Config::read(&jwt().with(key, value)).unwrap();
+        let relaxations = config.relaxations();
+        let [explained] = &relaxations[..] else {
+            panic!("{key}: {relaxations:?}")
+        };
+        assert!(
+            explained.contains(meaning) && explained.contains(key),
+            "{key}: {explained}"
+        );
+        // Who a user is, and whose tokens are accepted, is said at every start.
+        let is_warned_of = ["EPICME_AUDIENCE_OPTIONAL", "EPICME_SUBJECT"].contains(&key);
+        assert_eq!(config.warnings().len(), usize::from(is_warned_of), "{key}");
+    }
+    let types = read(&jwt().with("EPICME_JWT_TYPES", "none"))
+        .unwrap()
+        .jwt_types;
+    assert_eq!(types, [JwtType::Absent], "at+jwt is not accepted then");
+}
+
+#[test]
+fn a_relaxation_that_means_nothing_is_a_fault() {
+    for (key, value) in [
+        ("EPICME_AUDIENCE_OPTIONAL", "yes"),
+        ("EPICME_SUBJECT", "email"),
+        ("EPICME_CLIENT_CLAIMS", ""),
+        ("EPICME_CLIENT_CLAIMS", "sub"),
+        ("EPICME_CLIENT_CLAIMS", "azp azp"),
+        ("EPICME_SCOPE_CLAIMS", "roles"),
+        ("EPICME_SCOPE_PREFIX", "api journal"),
+        ("EPICME_SCOPE_PREFIX", "\"x\""),
+        ("EPICME_JWT_TYPES", "at+jwt id+jwt"),
+        ("EPICME_JWT_TYPES", "jwt"),
+        (
+            "EPICME_INTROSPECTION_ASSERTION_AUDIENCE",
+            "https://issuer.example",
+        ),
+        // It is for another method than that of a secret.
+        ("EPICME_INTROSPECTION_ASSERTION_AUDIENCE", "token_endpoint"),
+    ] {
+        assert_eq!(
+            faulty_keys(&with_client().with(key, value)),
+            [key],
+            "{value}"
+        );
+    }
+    let most = |count: usize| {
+        let audiences = (0..count).map(|number| format!("a{number}"));
+        with_client().with("EPICME_AUDIENCES", Vec::from_iter(audiences).join(" "))
+    };
+    assert_eq!(read(&most(20)).unwrap().rules.audiences.len(), 20);
+    assert_eq!(faulty_keys(&most(21)), ["EPICME_AUDIENCES"]);
+    let prefix = |length| with_client().with("EPICME_SCOPE_PREFIX", "p".repeat(length));
+    assert!(read(&prefix(200)).is_ok());
+    assert_eq!(faulty_keys(&prefix(201)), ["EPICME_SCOPE_PREFIX"]);
 }

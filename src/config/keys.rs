@@ -7,10 +7,10 @@ use std::{num::NonZeroUsize, thread::available_parallelism};
 use super::{
     key::{Heading, Key, keys},
     kind::{
-        Amount, Choice, Count, File, Items, Limit, List, Optional, OrElse, OrOff, Secret, Switch,
-        Text, Time, address,
+        Amount, Choice, Count, File, Items, Limit, List, Optional, OrElse, OrNone, OrOff, Secret,
+        Switch, SwitchOr, Text, Time, address,
     },
-    parts::{Client, DatabaseHosts, DatabaseUrl, Issuers, JwtMode, Legacy, TlsFiles},
+    parts::{Client, DatabaseHosts, DatabaseUrl, Issuers, Legacy, TlsFiles},
     reader::Reader,
     rules,
     sections::{
@@ -18,11 +18,15 @@ use super::{
         LimitConfig, MemoryConfig, ProofConfig, RequestStateConfig, SessionConfig, StreamConfig,
         Verification,
     },
+    words,
 };
 use crate::storage::PlainDatabaseHosts;
 use mcp_server::{audit::AddressDetail, tls::Identity};
 use resource_server::{
-    address_range::AddressRange, issuer::ClientAuthenticationMethod, url::PlainHttpHosts,
+    address_range::AddressRange,
+    jose::keys::Algorithm,
+    token_rules::{ClientClaim, JwtType, ScopeClaim, TokenRules},
+    url::PlainHttpHosts,
 };
 
 /// An hour, in seconds.
@@ -173,7 +177,7 @@ keys! {
 
     ISSUER: IssuerKeys, issuer(
         reader, plain: &PlainHttpHosts, private: &[AddressRange], signed: Option<bool>,
-        verification: Option<Verification>
+        types: Option<Vec<JwtType>>, verification: Option<Verification>
     ) -> IssuerConfig {
         AuthorizationServer {
             /// Issuer identifier of the authorization server, exactly as it writes it. Required, unless
@@ -189,11 +193,6 @@ keys! {
             /// identifier. The metadata must name that identifier all the same.
             metadata_url: Key::new("EPICME_ISSUER_METADATA_URL", "URL").member("metadataUrl")
                 => Optional(Text(|url: &str| rules::endpoint(url, plain)), "(under the issuer's own URL)");
-
-            /// Whether to accept tokens without an audience: on or off. Only for an authorization server that
-            /// sends none but sends token_type; every access token of it is then accepted here.
-            audience_may_be_absent: Key::new("EPICME_AUDIENCE_OPTIONAL", "ON|OFF").default("off")
-                .member("audienceOptional") => Switch;
 
             /// Client ids whose logout tokens end sessions here too, besides that of introspection, separated by
             /// spaces: those with which people sign in at the issuer (docs/AUTHORIZATION.md).
@@ -237,7 +236,43 @@ keys! {
             plain_http_hosts: Some(plain.clone()),
             private_addresses: Some(private.to_vec()),
             signed_replies: signed,
+            rules: token_rules(reader),
+            jwt_types: types,
             verification: verification,
+        }
+    }
+
+    RULES: RuleKeys, token_rules(reader) -> TokenRules {
+        AuthorizationServer {
+            /// Audiences of tokens that are accepted besides the URL of this resource, compared to the letter,
+            /// separated by spaces. Only for an authorization server that cannot put that URL into aud.
+            audiences: Key::new("EPICME_AUDIENCES", "AUDIENCES").default("").member("audiences")
+                => Items(rules::audiences, words::audiences);
+
+            /// Whether to accept tokens without an audience: on, off or untyped. Only for an authorization server
+            /// that sends none; every access token of it is then accepted here. On still needs token_type, untyped
+            /// does not, for a server that does not call refresh tokens active.
+            absent_audience: Key::new("EPICME_AUDIENCE_OPTIONAL", "ON|OFF|UNTYPED").default("off")
+                .member("audienceOptional") => SwitchOr(words::ABSENT_AUDIENCES);
+
+            /// Claim that identifies the user: sub or username. With username, whoever is given the name of a former
+            /// user at the authorization server gets that user's journal. Only for a server that sends no sub.
+            subject: Key::new("EPICME_SUBJECT", "SUB|USERNAME").default("sub").member("subject")
+                => Choice(words::SUBJECTS);
+
+            /// Claims that name the client of a token, in the order in which they are looked at: client_id, azp, cid,
+            /// appid.
+            client_claims: Key::new("EPICME_CLIENT_CLAIMS", "CLAIMS").default("client_id").member("clientClaims")
+                => Items(rules::client_claims, |all: &Vec<_>| words::names(all, ClientClaim::as_str));
+
+            /// Claims that have the scopes of a token, in the order in which they are looked at: scope, scp.
+            scope_claims: Key::new("EPICME_SCOPE_CLAIMS", "CLAIMS").default("scope").member("scopeClaims")
+                => Items(rules::scope_claims, |all: &Vec<_>| words::names(all, ScopeClaim::as_str));
+
+            /// What the authorization server puts before the names of scopes, such as api://journal/. Clients are
+            /// told the names with it; in a token it may be there or not.
+            scope_prefix: Key::new("EPICME_SCOPE_PREFIX", "PREFIX").default("").member("scopePrefix")
+                => OrNone(Text(rules::scope_prefix));
         }
     }
 
@@ -265,12 +300,7 @@ keys! {
             /// How this server authenticates to the introspection endpoint: client_secret_basic,
             /// client_secret_post, private_key_jwt or bearer.
             method: Key::new("EPICME_INTROSPECTION_AUTHENTICATION", "METHOD").default("client_secret_basic")
-                .member("introspection.authentication") => Choice(&[
-                ("client_secret_basic", ClientAuthenticationMethod::SecretBasic),
-                ("client_secret_post", ClientAuthenticationMethod::SecretPost),
-                ("private_key_jwt", ClientAuthenticationMethod::PrivateKeyJwt),
-                ("bearer", ClientAuthenticationMethod::Bearer),
-            ]);
+                .member("introspection.authentication") => Choice(words::METHODS);
 
             /// Client id of this server at the authorization server. Required, except with the method bearer
             /// or with EPICME_JWT=on.
@@ -280,6 +310,11 @@ keys! {
             /// Key id (kid) of the private key at the authorization server, for private_key_jwt.
             key_id: Key::new("EPICME_INTROSPECTION_CLIENT_KEY_ID", "ID").member("introspection.clientKeyId")
                 => Optional(Text(rules::id), "(not set)");
+
+            /// Whom the assertion of private_key_jwt is for: issuer or token_endpoint (of the issuer's metadata). Only
+            /// for an authorization server that refuses its own identifier as the audience.
+            assertion_audience: Key::new("EPICME_INTROSPECTION_ASSERTION_AUDIENCE", "ISSUER|TOKEN_ENDPOINT")
+                .default("issuer").member("introspection.assertionAudience") => Choice(words::ASSERTION_AUDIENCES);
 
             /// Client secret, private key (PKCS#8 in PEM) or bearer token, depending on the method. Required
             /// whenever the client id is. Its file is read again when it changes, and on SIGHUP.
@@ -294,15 +329,17 @@ keys! {
             /// How access tokens that are JWTs (RFC 9068) are verified: off introspects them like all others, on
             /// verifies them with the issuer's keys alone, introspected does both, so that a revoked token is
             /// noticed.
-            jwt: Key::new("EPICME_JWT", "OFF|ON|INTROSPECTED").default("off").member("jwt") => Choice(&[
-                ("off", JwtMode::Off),
-                ("on", JwtMode::On),
-                ("introspected", JwtMode::Introspected),
-            ]);
+            jwt: Key::new("EPICME_JWT", "OFF|ON|INTROSPECTED").default("off").member("jwt")
+                => Choice(words::JWT_MODES);
 
             /// Algorithms with which JWTs may be signed, separated by spaces.
             algorithms: Key::new("EPICME_JWT_ALGORITHMS", "ALGORITHMS").default("ES256 RS256 PS256 EdDSA")
-                .member("jwt.algorithms") => Items(rules::algorithms, |all: &Vec<_>| rules::names_of_algorithms(all));
+                .member("jwt.algorithms") => Items(rules::algorithms, |all: &Vec<_>| words::names(all, Algorithm::as_str));
+
+            /// Types (typ) that access tokens which are JWTs may have, separated by spaces: at+jwt, JWT, none. With JWT
+            /// or none, what has the signs of an ID token or of another document is refused.
+            types: Key::new("EPICME_JWT_TYPES", "TYPES").default("at+jwt").member("jwt.types")
+                => Items(rules::jwt_types, |all: &Vec<_>| words::names(all, JwtType::as_str));
         }
     }
 

@@ -4,6 +4,7 @@ use std::{fmt::Display, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::D
 
 use jiff::fmt::friendly::{SpanParser, SpanPrinter};
 use secrecy::SecretString;
+use serde_json::Value;
 
 use super::options::Raw;
 
@@ -94,6 +95,23 @@ impl<T: Display, E: Display, F: Fn(&str) -> Result<T, E>> Kind<T> for Text<F> {
     }
 }
 
+/// A value that is shown as `(none)` if it is empty.
+pub(super) struct OrNone<K>(pub(super) K);
+
+impl<T, K: Kind<T>> Kind<T> for OrNone<K> {
+    fn parse(&self, raw: &Raw) -> Result<T, String> {
+        self.0.parse(raw)
+    }
+
+    fn show(&self, value: &T) -> String {
+        let shown = self.0.show(value);
+        if shown.is_empty() {
+            return "(none)".to_owned();
+        }
+        shown
+    }
+}
+
 /// What a function makes of each item of a list; the type shows itself.
 pub(super) struct List<F>(pub(super) F);
 
@@ -168,6 +186,28 @@ impl<T: Copy + PartialEq> Kind<T> for Choice<T> {
     fn show(&self, value: &T) -> String {
         let choice = self.0.iter().find(|(_, choice)| choice == value);
         choice.map_or("", |(word, _)| word).to_owned()
+    }
+}
+
+/// One of a few words, of which `on` and `off` are `true` and `false` in JSON.
+pub(super) struct SwitchOr<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
+impl<T: Copy + PartialEq> Kind<T> for SwitchOr<T> {
+    fn parse(&self, raw: &Raw) -> Result<T, String> {
+        match raw {
+            Raw::Json(Value::Bool(on)) => {
+                let word = if *on { "on" } else { "off" };
+                Choice(self.0).parse(&Raw::Text(word.into()))
+            }
+            Raw::Json(Value::String(word)) if ["on", "off"].contains(&word.as_str()) => {
+                Err("must be true or false".to_owned())
+            }
+            raw => Choice(self.0).parse(raw),
+        }
+    }
+
+    fn show(&self, value: &T) -> String {
+        Choice(self.0).show(value)
     }
 }
 

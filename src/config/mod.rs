@@ -21,11 +21,13 @@ mod parts;
 mod read;
 mod reader;
 mod reference;
+mod relaxations;
 mod rules;
 mod sections;
 mod spelling;
 mod unknown;
 mod warnings;
+mod words;
 
 pub use self::{
     errors::{ConfigErrors, Fault},

@@ -7,7 +7,10 @@ use secrecy::SecretString;
 
 use crate::storage::PlainDatabaseHosts;
 use resource_server::{
-    address_range::AddressRange, issuer::ClientAuthenticationMethod, jose::keys::Algorithm,
+    address_range::AddressRange,
+    issuer::{AssertionAudience, ClientAuthenticationMethod},
+    jose::keys::Algorithm,
+    token_rules::JwtType,
     url::PlainHttpHosts,
 };
 
@@ -43,6 +46,8 @@ pub(super) struct Client {
     pub(super) signed: Option<bool>,
     pub(super) jwt: Option<JwtMode>,
     pub(super) algorithms: Option<Vec<Algorithm>>,
+    pub(super) types: Option<Vec<JwtType>>,
+    pub(super) assertion_audience: Option<AssertionAudience>,
 }
 
 /// The values of `EPICME_JWT`.

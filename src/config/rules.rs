@@ -1,6 +1,6 @@
 //! Rules for single values, beyond their kind.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{collections::BTreeSet, convert::Infallible, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -14,6 +14,7 @@ use crate::{
 use resource_server::{
     address_range::{AddressRange, NotARange},
     jose::keys::Algorithm,
+    token_rules::{ClientClaim, JwtType, ScopeClaim},
     url::{IssuerUrl, PlainHttpHosts, PublicUrl, UrlFault, endpoint as endpoint_of},
     validation::is_usable_name,
 };
@@ -26,6 +27,12 @@ const MOST_PREFIXES: usize = 20;
 
 /// The longest prefix, in bytes.
 const LONGEST_PREFIX: usize = 100;
+
+/// The most audiences besides the resource.
+const MOST_AUDIENCES: usize = 20;
+
+/// The longest prefix of scopes, in bytes.
+const LONGEST_PREFIX_OF_SCOPES: usize = 200;
 
 /// An endpoint of an issuer.
 pub(super) fn endpoint(text: &str, plain: &PlainHttpHosts) -> Result<Url, String> {
@@ -179,6 +186,59 @@ pub(super) fn prefixes(prefixes: Vec<String>) -> Result<Vec<String>, &'static st
         .ok_or("must be at most 20 prefixes of tokens, each of 1 to 100 letters, digits or -._~+/=")
 }
 
+/// Audiences that tokens may have besides this resource.
+pub(super) fn audiences(audiences: Vec<String>) -> Result<BTreeSet<String>, &'static str> {
+    let is_audience =
+        |audience: &String| is_usable_name(audience) && !audience.contains(char::is_control);
+    (audiences.len() <= MOST_AUDIENCES && audiences.iter().all(is_audience))
+        .then(|| audiences.into_iter().collect())
+        .ok_or("must be at most 20 audiences of 1 to 1,024 bytes, separated by spaces")
+}
+
+pub(super) fn client_claims(names: Vec<String>) -> Result<Vec<ClientClaim>, String> {
+    named(&names, &ClientClaim::ALL, |claim| claim.as_str())
+}
+
+pub(super) fn scope_claims(names: Vec<String>) -> Result<Vec<ScopeClaim>, String> {
+    named(&names, &ScopeClaim::ALL, |claim| claim.as_str())
+}
+
+pub(super) fn jwt_types(names: Vec<String>) -> Result<Vec<JwtType>, String> {
+    named(&names, &JwtType::ALL, |kind| kind.as_str())
+}
+
+/// One or more of a few things by their names, each once.
+fn named<T: Copy + PartialEq>(
+    names: &[String],
+    all: &[T],
+    name_of: impl Fn(T) -> &'static str,
+) -> Result<Vec<T>, String> {
+    let mut found = Vec::new();
+    for name in names {
+        match all.iter().find(|one| name_of(**one) == name) {
+            Some(one) if !found.contains(one) => found.push(*one),
+            _ => {
+                found.clear();
+                break;
+            }
+        }
+    }
+    if found.is_empty() {
+        let all = all.iter().map(|one| name_of(*one));
+        let all = Vec::from_iter(all).join(" ");
+        return Err(format!("must be one or more of {all}, each once"));
+    }
+    Ok(found)
+}
+
+/// What can begin a scope token (RFC 6749 §3.3).
+pub(super) fn scope_prefix(prefix: &str) -> Result<String, &'static str> {
+    let is_of_scope = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    (prefix.len() <= LONGEST_PREFIX_OF_SCOPES && prefix.bytes().all(is_of_scope))
+        .then(|| prefix.to_owned())
+        .ok_or("must be at most 200 characters of visible ASCII, without quotation marks and backslashes")
+}
+
 pub(super) fn algorithms(names: Vec<String>) -> Result<Vec<Algorithm>, String> {
     let algorithms: Option<Vec<_>> = names.iter().map(|name| Algorithm::parse(name)).collect();
     algorithms
@@ -187,9 +247,4 @@ pub(super) fn algorithms(names: Vec<String>) -> Result<Vec<Algorithm>, String> {
             let all = Algorithm::ALL.map(Algorithm::as_str).join(" ");
             format!("must be one or more of {all}")
         })
-}
-
-pub(super) fn names_of_algorithms(algorithms: &[Algorithm]) -> Vec<String> {
-    let names = algorithms.iter().map(|algorithm| algorithm.as_str());
-    names.map(str::to_owned).collect()
 }

@@ -18,6 +18,7 @@ use resource_server::{
     address_range::AddressRange,
     issuer::ClientAuthentication,
     jose::keys::Algorithm,
+    token_rules::{JwtType, TokenRules},
     url::{IssuerUrl, PlainHttpHosts, PublicUrl},
 };
 
@@ -160,8 +161,10 @@ pub struct IssuerConfig {
     pub stale: Duration,
     /// The time limit of one call.
     pub timeout: Duration,
-    /// Whether a token without `aud` is accepted.
-    pub audience_may_be_absent: bool,
+    /// What is accepted of its tokens beyond the RFCs.
+    pub rules: TokenRules,
+    /// The types of JWTs that are accepted, where JWTs are verified.
+    pub jwt_types: Vec<JwtType>,
     /// The audiences of logout tokens that are accepted besides the client id for introspection.
     pub logout_audiences: Vec<String>,
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{keys::HTTP, sections::Config};
+use super::{keys::HTTP, relaxations, sections::Config};
 use crate::storage::{DatabaseAddress, Encryption};
 
 /// The port of the default public URL.
@@ -14,13 +14,9 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for issuer in &self.issuers {
-            if issuer.audience_may_be_absent {
-                warnings.push(format!(
-                    "tokens of {} are accepted without an audience (EPICME_AUDIENCE_OPTIONAL), so every access token of that issuer can be used here",
-                    issuer.url
-                ));
-            }
+            warnings.extend(relaxations::warnings(issuer));
         }
+        warnings.extend(relaxations::different_prefixes(&self.issuers));
         let plain = self.issuers.first().map(|issuer| &issuer.plain_http_hosts);
         if let Some(hosts) = plain.filter(|hosts| !hosts.names().is_empty()) {
             warnings.push(format!(

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::config::keys::{CLIENT, HTTP, ISSUER};
+use crate::config::keys::{CLIENT, HTTP, ISSUER, RULES};
 use resource_server::examine::{Finding, Level, Setting};
 
 /// What was found out, in sections.
@@ -132,7 +132,12 @@ fn key(setting: Setting) -> String {
         Setting::Jwt => &CLIENT.jwt,
         Setting::Algorithms => &CLIENT.algorithms,
         Setting::Resource => &HTTP.public_url,
-        Setting::AudienceMayBeAbsent => &ISSUER.audience_may_be_absent,
+        Setting::AudienceMayBeAbsent => &RULES.absent_audience,
+        Setting::Audiences => &RULES.audiences,
+        Setting::Subject => &RULES.subject,
+        Setting::ClientClaims => &RULES.client_claims,
+        Setting::ScopeClaims => &RULES.scope_claims,
+        Setting::JwtTypes => &CLIENT.types,
         Setting::Proofs => &HTTP.proofs,
     };
     if key.is_member_only {

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::de::{IgnoredAny, MapAccess};
+use serde::{
+    Deserialize,
+    de::{IgnoredAny, MapAccess},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -18,6 +21,9 @@ pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 
 /// The `_meta` member with the client's capabilities.
 pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// The `_meta` member with the client's description of itself.
+const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 
 /// The `_meta` member with the log level.
 pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
@@ -160,6 +166,23 @@ impl<'a> Params<'a> {
         as_str(self.meta_members()?.trace_parent?)
     }
 
+    /// What the client says that it is called: `name` of `clientInfo`, in `initialize` or in `_meta` of a modern
+    /// request. Nothing proves it.
+    #[must_use]
+    pub fn claimed_client(&self) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct ClientInfo<'a> {
+            #[serde(borrow)]
+            name: &'a RawValue,
+        }
+        let info = match self.client_info {
+            Some(info) => info,
+            None => self.meta_members()?.client_info?,
+        };
+        let ClientInfo { name } = serde_json::from_str(info.get()).ok()?;
+        as_str(name)
+    }
+
     /// Whether `_meta` has a protocol version, valid or not.
     #[must_use]
     pub fn claims_envelope(&self) -> bool {
@@ -244,6 +267,7 @@ pub(crate) struct Meta<'a> {
     log_level: Option<&'a RawValue>,
     progress_token: Option<&'a RawValue>,
     trace_parent: Option<&'a RawValue>,
+    client_info: Option<&'a RawValue>,
 }
 
 impl<'a> ObjectMembers<'a> for Meta<'a> {
@@ -258,6 +282,7 @@ impl<'a> ObjectMembers<'a> for Meta<'a> {
             LOG_LEVEL => &mut self.log_level,
             "progressToken" => &mut self.progress_token,
             "traceparent" => &mut self.trace_parent,
+            CLIENT_INFO => &mut self.client_info,
             _ => return object.next_value().map(|IgnoredAny| true),
         };
         read_first(member, object)

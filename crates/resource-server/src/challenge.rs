@@ -26,6 +26,8 @@ pub struct Challenger {
     pub resource_metadata: String,
     /// Whether DPoP proofs are accepted (RFC 9449).
     pub accepts_proofs: bool,
+    /// What the first issuer puts before the names of scopes, and so do challenges.
+    pub scope_prefix: String,
 }
 
 /// The response to a refusal.
@@ -39,6 +41,8 @@ pub struct Challenge<'a> {
     pub description: String,
     /// The scopes to request; `None` if other scopes would not help.
     pub scope: Option<ScopeSet>,
+    /// What the issuer of the token puts before their names.
+    pub scope_prefix: &'a str,
     /// The scheme of the credentials.
     pub scheme: Scheme,
     /// The settings.
@@ -71,6 +75,7 @@ impl Challenger {
             | Refusal::WrongAudience
             | Refusal::Contradicted(_)
             | Refusal::WrongType
+            | Refusal::OtherUse(_)
             | Refusal::SenderConstrained
             | Refusal::WrongKey
             | Refusal::Unverified(_)
@@ -94,6 +99,7 @@ impl Challenger {
             error,
             description,
             scope,
+            scope_prefix: &self.scope_prefix,
             scheme,
             challenger: self,
         }
@@ -149,7 +155,8 @@ impl fmt::Display for Field<'_> {
             write!(f, ", algs={}", Quoted(&algorithms))?;
         }
         if let Some(scope) = challenge.scope {
-            write!(f, ", scope={}", Quoted(&challenger.scopes.list(scope)))?;
+            let scopes = challenger.scopes.list_with(scope, challenge.scope_prefix);
+            write!(f, ", scope={}", Quoted(&scopes))?;
         }
         let metadata = Quoted(&challenger.resource_metadata);
         write!(f, ", resource_metadata={metadata}")
@@ -191,6 +198,7 @@ mod tests {
             scopes,
             resource_metadata: METADATA.to_owned(),
             accepts_proofs,
+            scope_prefix: String::new(),
         }
     }
 
@@ -240,6 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn scopes_have_the_names_that_the_issuer_gives_them() {
+        let challenger = Challenger {
+            scope_prefix: "api://files/".to_owned(),
+            ..challenger(false)
+        };
+        let field = |challenge: Challenge<'_>| challenge.fields().collect::<String>();
+        let missing = challenger.challenge(Refusal::Missing, Scheme::Bearer);
+        assert!(field(missing).contains(r#"scope="api://files/files:read""#));
+        let needed = challenger.scopes.set(&["files:write", "files:read"]);
+        let needed = needed.unwrap();
+        let refusal = Refusal::InsufficientScope { needed };
+        let of_another = Challenge {
+            scope_prefix: "other/",
+            ..challenger.challenge(refusal, Scheme::Bearer)
+        };
+        let said = field(of_another);
+        assert!(
+            said.contains(r#"scope="other/files:read other/files:write""#),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn a_missing_token_is_no_error() {
         assert_eq!(
             challenge(Refusal::Missing),
@@ -257,6 +288,7 @@ mod tests {
             Refusal::WrongIssuer,
             Refusal::WrongAudience,
             Refusal::WrongType,
+            Refusal::OtherUse("it has nonce"),
             Refusal::SenderConstrained,
             Refusal::WrongKey,
             Refusal::Unverified(JwsFault::Signature),

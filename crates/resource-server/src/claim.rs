@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::clock::Timestamp;
 
@@ -72,20 +73,45 @@ impl Audience {
 pub(crate) fn scope_list<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum List {
-        Text(String),
-        Array(Vec<String>),
-    }
-    Ok(Option::deserialize(deserializer)?.map(|list| match list {
-        List::Text(text) => text,
-        List::Array(scopes) => {
-            let whole = |scope: &String| !scope.contains(char::is_whitespace);
-            let scopes: Vec<_> = scopes.into_iter().filter(whole).collect();
-            scopes.join(" ")
+    Ok(Option::<ScopeList>::deserialize(deserializer)?.map(ScopeList::text))
+}
+
+/// The same of a claim that no RFC has: what is not such a list is not there.
+pub(crate) fn scope_list_or_nothing<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(ScopeList::deserialize(value).ok().map(ScopeList::text))
+}
+
+/// Reads a text of a claim that no RFC has: what is not text is not there.
+pub(crate) fn text_or_nothing<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ScopeList {
+    Text(String),
+    Array(Vec<String>),
+}
+
+impl ScopeList {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Array(scopes) => {
+                let whole = |scope: &String| !scope.contains(char::is_whitespace);
+                let scopes: Vec<_> = scopes.into_iter().filter(whole).collect();
+                scopes.join(" ")
+            }
         }
-    }))
+    }
 }
 
 #[cfg(test)]

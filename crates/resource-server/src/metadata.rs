@@ -2,11 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    jose::keys::Algorithm,
-    scope::Scopes,
-    url::{IssuerUrl, ResourceUri},
-};
+use crate::{issuer::IssuerSettings, jose::keys::Algorithm, scope::Scopes, url::ResourceUri};
 
 /// The well-known path without a resource path, which clients try second (MCP, Authorization Server Discovery).
 pub const ROOT_PATH: &str = "/.well-known/oauth-protected-resource";
@@ -38,9 +34,9 @@ impl ProtectedResourceMetadata {
     /// The metadata of a resource that accepts tokens of `issuers`. If DPoP proofs are accepted,
     /// `dpop_signing_alg_values_supported` lists their algorithms (RFC 9728 §2).
     #[must_use]
-    pub(crate) fn new<'a>(
+    pub(crate) fn new(
         resource: &ResourceUri,
-        issuers: impl IntoIterator<Item = &'a IssuerUrl>,
+        issuers: &[IssuerSettings],
         scopes: &Scopes,
         accepts_proofs: bool,
         description: ResourceDescription,
@@ -48,12 +44,12 @@ impl ProtectedResourceMetadata {
         Self {
             resource: resource.as_str().to_owned(),
             authorization_servers: issuers
-                .into_iter()
-                .map(|issuer| issuer.as_str().to_owned())
+                .iter()
+                .map(|issuer| issuer.url.as_str().to_owned())
                 .collect(),
             // Never `offline_access`: refresh tokens are a matter of the client and the authorization
             // server (MCP 2026-07-28, Authorization).
-            scopes_supported: scopes.names(scopes.all()).map(str::to_owned).collect(),
+            scopes_supported: scopes_supported(issuers, scopes),
             bearer_methods_supported: ["header"],
             dpop_signing_alg_values_supported: accepts_proofs
                 .then(|| Algorithm::ALL.map(Algorithm::as_str)),
@@ -61,6 +57,24 @@ impl ProtectedResourceMetadata {
             resource_documentation: description.documentation,
         }
     }
+}
+
+/// The names of all scopes, as the issuers have them: those of each prefix, in the order of the issuers.
+fn scopes_supported(issuers: &[IssuerSettings], scopes: &Scopes) -> Vec<String> {
+    let mut prefixes: Vec<&str> = Vec::new();
+    for issuer in issuers {
+        let prefix = issuer.rules.scope_prefix.as_str();
+        if !prefixes.contains(&prefix) {
+            prefixes.push(prefix);
+        }
+    }
+    prefixes
+        .into_iter()
+        .flat_map(|prefix| {
+            let names = scopes.names(scopes.all());
+            names.map(move |name| format!("{prefix}{name}"))
+        })
+        .collect()
 }
 
 /// The URL of the metadata: the well-known part inserted before the path of the resource (RFC 9728 §3.1).

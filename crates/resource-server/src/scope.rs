@@ -125,8 +125,18 @@ impl Scopes {
     /// Reads a `scope` value: names separated by white space. Undeclared scopes are ignored.
     #[must_use]
     pub fn parse(&self, list: &str) -> ScopeSet {
+        self.parse_with(list, "")
+    }
+
+    /// The same of names that may begin with this.
+    #[must_use]
+    pub fn parse_with(&self, list: &str, prefix: &str) -> ScopeSet {
+        let read = |name: &str| {
+            let bare = name.strip_prefix(prefix).and_then(|name| self.find(name));
+            bare.or_else(|| self.find(name))
+        };
         list.split_ascii_whitespace()
-            .filter_map(|name| self.find(name))
+            .filter_map(read)
             .fold(ScopeSet::EMPTY, ScopeSet::union)
     }
 
@@ -149,6 +159,13 @@ impl Scopes {
     #[must_use]
     pub fn list(&self, set: ScopeSet) -> String {
         Vec::from_iter(self.names(set)).join(" ")
+    }
+
+    /// The same with this before each name.
+    #[must_use]
+    pub fn list_with(&self, set: ScopeSet, prefix: &str) -> String {
+        let names = self.names(set).map(|name| format!("{prefix}{name}"));
+        Vec::from_iter(names).join(" ")
     }
 
     /// Checks that the granted scopes include the needed ones.
@@ -326,9 +343,17 @@ mod tests {
         }
 
         #[test]
-        fn any_list_is_read(list in "\\PC{0,60}") {
+        fn a_list_with_a_prefix_survives_too(bits in 0u64..8, prefix in "[!#-Z]{0,20}") {
             let scopes = Scopes::of_test();
-            prop_assert!(scopes.all().contains(scopes.parse(&list)));
+            let set = ScopeSet(bits);
+            prop_assert_eq!(scopes.parse_with(&scopes.list_with(set, &prefix), &prefix), set);
+            prop_assert_eq!(scopes.parse_with(&scopes.list(set), &prefix), set);
+        }
+
+        #[test]
+        fn any_list_is_read(list in "\\PC{0,60}", prefix in "\\PC{0,6}") {
+            let scopes = Scopes::of_test();
+            prop_assert!(scopes.all().contains(scopes.parse_with(&list, &prefix)));
         }
     }
 }

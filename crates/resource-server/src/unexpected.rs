@@ -59,8 +59,10 @@ impl Named {
                 if found.is_empty() {
                     NOTHING.clone_into(&mut found);
                 }
-                let expected = printable(expected.resource.as_str());
-                Some(("aud", expected.into_owned(), found))
+                let resource = std::iter::once(expected.resource.as_str());
+                let further = expected.rules.audiences.iter().map(String::as_str);
+                let expected = Vec::from_iter(resource.chain(further).map(printable)).join(",");
+                Some(("aud", expected, found))
             }
             _ => None,
         }

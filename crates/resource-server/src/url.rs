@@ -174,7 +174,8 @@ impl IssuerUrl {
     }
 
     /// The candidate URLs of the metadata: RFC 8414 §3.1 (the well-known part before the path), then the two
-    /// forms of OpenID Connect Discovery.
+    /// forms of OpenID Connect Discovery, then the well-known part of RFC 8414 after the path, which is where some
+    /// servers have their only document.
     #[must_use]
     pub fn metadata_urls(&self) -> Vec<Url> {
         let path = self.url.path().trim_end_matches('/');
@@ -189,6 +190,7 @@ impl IssuerUrl {
         ];
         if !path.is_empty() {
             urls.push(at(format!("{path}/.well-known/openid-configuration")));
+            urls.push(at(format!("{path}/.well-known/oauth-authorization-server")));
         }
         urls
     }

@@ -257,7 +257,8 @@ fn metadata_is_looked_for_where_rfc_8414_puts_it_first() {
         [
             "https://a.example/.well-known/oauth-authorization-server/realms/x",
             "https://a.example/.well-known/openid-configuration/realms/x",
-            "https://a.example/realms/x/.well-known/openid-configuration"
+            "https://a.example/realms/x/.well-known/openid-configuration",
+            "https://a.example/realms/x/.well-known/oauth-authorization-server"
         ]
     );
 }

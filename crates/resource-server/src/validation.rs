@@ -2,22 +2,21 @@
 //! token itself (RFC 9068 §4). Pure functions; callers pass the time.
 
 use derive_more::{Display, Error};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    claim::{Audience, CLOCK_SKEW, NumericDate, scope_list},
+    claim::{Audience, CLOCK_SKEW, NumericDate},
     clock::Timestamp,
     dpop::proof::ProofFault,
     fingerprint::fingerprint,
     jose::{jws::JwsFault, keys::Thumbprint},
     principal::{Credential, Principal, UserId},
     scope::{ScopeSet, Scopes},
+    token_rules::{AbsentAudience, TokenRules},
     url::{IssuerUrl, ResourceUri},
 };
 
-/// The longest `sub`, `client_id` and `username` that are accepted, in bytes.
-const LONGEST_NAME: usize = 1_024;
+pub use crate::claims::{Claims, IntrospectionReply, is_usable_name, read_reply};
 
 /// Why the credentials of a request are refused. The client has to send others; a fault of the
 /// authorization server or of this server is never a refusal.
@@ -66,6 +65,10 @@ pub enum Refusal {
     /// `token_type` is not that of an access token.
     #[display("not an access token")]
     WrongType,
+    /// It was accepted by a relaxed rule for its `typ` or its audience, and has the signs of another use: of an ID
+    /// token, for example.
+    #[display("a token of another use than access: {_0}")]
+    OtherUse(#[error(not(source))] &'static str),
     /// The token is bound to a key (`cnf`), and was presented without a proof (RFC 9449 §7.2).
     #[display("sender-constrained token without a proof of its key")]
     SenderConstrained,
@@ -86,36 +89,6 @@ pub enum Refusal {
     },
 }
 
-/// An introspection reply (RFC 7662 §2.2). Members that are not listed are ignored.
-#[derive(Debug)]
-pub struct IntrospectionReply {
-    /// Whether the token is currently active. The only REQUIRED member.
-    pub active: bool,
-    /// The members of an active token.
-    pub claims: Claims,
-    /// Whether the authorization server answered that it does not introspect tokens of this kind; it then
-    /// says nothing about the token (RFC 7009 §2.2.1 has the error code).
-    pub(crate) is_unsupported: bool,
-}
-
-/// The optional members of an introspection reply, and the claims of a JWT access token, which have the
-/// same names.
-#[derive(Debug, Default, Deserialize)]
-pub struct Claims {
-    #[serde(default, deserialize_with = "scope_list")]
-    pub(crate) scope: Option<String>,
-    pub(crate) client_id: Option<String>,
-    username: Option<String>,
-    pub(crate) token_type: Option<String>,
-    pub(crate) exp: Option<NumericDate>,
-    pub(crate) nbf: Option<NumericDate>,
-    pub(crate) iat: Option<NumericDate>,
-    pub(crate) sub: Option<String>,
-    pub(crate) aud: Option<Audience>,
-    pub(crate) iss: Option<String>,
-    pub(crate) cnf: Option<Value>,
-}
-
 /// A valid token. If it is bound to a key, it also needs a proof (RFC 9449 §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidToken {
@@ -132,40 +105,23 @@ pub struct ExpectedClaims {
     pub issuer: IssuerUrl,
     /// The resource: the required audience (RFC 8707 §2).
     pub resource: ResourceUri,
-    /// Whether a token without `aud` is accepted, for an issuer that never sends it. Such a token needs
-    /// `token_type`, because some servers introspect refresh tokens as active without both members.
-    pub audience_may_be_absent: bool,
+    /// What is accepted beyond the RFCs.
+    pub rules: TokenRules,
     /// The declared scopes; others in a token are ignored.
     pub scopes: Scopes,
 }
 
-/// Reads the body of an introspection reply.
-///
-/// The other members of an inactive token are ignored (RFC 7662 §2.2).
-///
-/// # Errors
-/// The body is not a JSON object, `active` is not a boolean, or another member of an active token has the
-/// wrong type: a fault of the authorization server, not of the token.
-pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Active {
-        active: bool,
+impl ExpectedClaims {
+    /// Whether the audience names the resource: `Some(true)`; or is accepted by a rule: `Some(false)`.
+    fn is_ours(&self, audience: &Audience) -> Option<bool> {
+        if audience.any(|audience| self.resource.is_named_by(audience)) {
+            return Some(true);
+        }
+        let further = &self.rules.audiences;
+        audience
+            .any(|audience| further.contains(audience))
+            .then_some(false)
     }
-    // serde would also deserialize the struct from a JSON array.
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return Err(serde::de::Error::custom("not an object"));
-    }
-    let Active { active } = serde_json::from_slice(body)?;
-    let claims = if active {
-        serde_json::from_slice(body)?
-    } else {
-        Claims::default()
-    };
-    Ok(IntrospectionReply {
-        active,
-        claims,
-        is_unsupported: false,
-    })
 }
 
 /// Joins the claims of a verified JWT with the introspection reply about it, so that the stricter of the two
@@ -174,42 +130,39 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
 ///
 /// # Errors
 /// [`Refusal::Inactive`]; [`Refusal::Contradicted`] if `iss`, `sub`, `client_id` or `cnf` differ;
-/// [`Refusal::WrongAudience`] if the `aud` of the reply does not name the resource. The `aud` of the JWT remains
+/// [`Refusal::WrongAudience`] if the `aud` of the reply is not an accepted one. The `aud` of the JWT remains
 /// to be checked by [`validate_claims`].
 pub(crate) fn join_claims(
-    jwt: Claims,
+    mut jwt: Claims,
     reply: IntrospectionReply,
-    resource: &ResourceUri,
+    expected: &ExpectedClaims,
 ) -> Result<IntrospectionReply, Refusal> {
     if !reply.active {
         return Err(Refusal::Inactive);
     }
     let reply = reply.claims;
     if let Some(audience) = &reply.aud
-        && !audience.any(|audience| resource.is_named_by(audience))
+        && expected.is_ours(audience).is_none()
     {
         return Err(Refusal::WrongAudience);
     }
-    let scope = match (jwt.scope, reply.scope) {
+    jwt.scope = match (jwt.scope, reply.scope) {
         (Some(granted), Some(current)) => Some(common_scopes(&granted, &current)),
         (granted, current) => granted.or(current),
     };
-    let claims = Claims {
-        scope,
-        client_id: agreed("client_id", jwt.client_id, reply.client_id)?,
-        username: reply.username.or(jwt.username),
-        token_type: reply.token_type.or(jwt.token_type),
-        exp: extreme(jwt.exp, reply.exp, Ord::min),
-        nbf: extreme(jwt.nbf, reply.nbf, Ord::max),
-        iat: extreme(jwt.iat, reply.iat, Ord::min),
-        sub: agreed("sub", jwt.sub, reply.sub)?,
-        aud: jwt.aud.or(reply.aud),
-        iss: agreed("iss", jwt.iss, reply.iss)?,
-        cnf: agreed("cnf", jwt.cnf, reply.cnf)?,
-    };
+    jwt.client_id = agreed("client_id", jwt.client_id, reply.client_id)?;
+    jwt.username = reply.username.or(jwt.username);
+    jwt.token_type = reply.token_type.or(jwt.token_type);
+    jwt.exp = extreme(jwt.exp, reply.exp, Ord::min);
+    jwt.nbf = extreme(jwt.nbf, reply.nbf, Ord::max);
+    jwt.iat = extreme(jwt.iat, reply.iat, Ord::min);
+    jwt.sub = agreed("sub", jwt.sub, reply.sub)?;
+    jwt.aud = jwt.aud.or(reply.aud);
+    jwt.iss = agreed("iss", jwt.iss, reply.iss)?;
+    jwt.cnf = agreed("cnf", jwt.cnf, reply.cnf)?;
     Ok(IntrospectionReply {
         active: true,
-        claims,
+        claims: jwt,
         is_unsupported: false,
     })
 }
@@ -264,18 +217,23 @@ pub fn validate_claims(
         return Err(Refusal::Inactive);
     }
     let claims = reply.claims;
+    let rules = &expected.rules;
     if claims
         .iss
+        .as_ref()
         .is_some_and(|iss| iss != expected.issuer.as_str())
     {
         return Err(Refusal::WrongIssuer);
     }
     let bound_to = claims
         .cnf
-        .map(|confirmation| bound_key(&confirmation).ok_or(Refusal::SenderConstrained))
+        .as_ref()
+        .map(|confirmation| bound_key(confirmation).ok_or(Refusal::SenderConstrained))
         .transpose()?;
+    // Some servers write that nothing was asked for as an empty array.
+    let audience = claims.aud.as_ref().filter(|aud| !aud.names().is_empty());
     let may_be_access_token = claims.token_type.as_deref().map_or(
-        claims.aud.is_some() || !expected.audience_may_be_absent,
+        audience.is_some() || rules.absent_audience != AbsentAudience::WithTokenType,
         |token_type| {
             is_access_token_type(token_type)
                 || bound_to.is_some() && token_type.eq_ignore_ascii_case("DPoP")
@@ -295,12 +253,16 @@ pub fn validate_claims(
     if not_before.is_some_and(|start| start > now) {
         return Err(Refusal::NotYetValid);
     }
-    let for_us = match &claims.aud {
-        None => expected.audience_may_be_absent,
-        Some(audience) => audience.any(|audience| expected.resource.is_named_by(audience)),
+    let is_named = match audience {
+        None => (rules.absent_audience != AbsentAudience::Refused)
+            .then_some(claims.token_type.is_some()),
+        Some(audience) => expected.is_ours(audience),
     };
-    if !for_us {
-        return Err(Refusal::WrongAudience);
+    // A token that names this resource was issued for calls of it; one that got here otherwise has to look like it.
+    if !is_named.ok_or(Refusal::WrongAudience)?
+        && let Some(sign) = claims.other_use()
+    {
+        return Err(Refusal::OtherUse(sign));
     }
     let subject = claims
         .sub
@@ -317,7 +279,7 @@ pub fn validate_claims(
         scopes: claims
             .scope
             .as_deref()
-            .map(|list| expected.scopes.parse(list))
+            .map(|list| expected.scopes.parse_with(list, &rules.scope_prefix))
             .unwrap_or_default(),
         withheld: ScopeSet::EMPTY,
         expires_at,
@@ -356,13 +318,6 @@ pub(crate) fn bound_key(confirmation: &Value) -> Option<Thumbprint> {
     (confirmation.len() == 1)
         .then(|| Thumbprint::parse(thumbprint))
         .flatten()
-}
-
-/// Whether a `sub`, a `client_id` or a `username` is accepted: not empty, of 1,024 bytes at most, and without NUL,
-/// which many databases cannot hold.
-#[must_use]
-pub fn is_usable_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('\0')
 }
 
 /// RFC 6749 §7.1 names the type `Bearer`; some servers answer with the token type identifiers of

@@ -10,7 +10,7 @@ fn expectation() -> ExpectedClaims {
     ExpectedClaims {
         issuer: "https://issuer.example".parse().unwrap(),
         resource: "https://files.example/mcp".parse().unwrap(),
-        audience_may_be_absent: false,
+        rules: crate::token_rules::TokenRules::default(),
         scopes: Scopes::of_test(),
     }
 }
@@ -137,6 +137,136 @@ fn a_bound_token_is_accepted_with_a_proof_of_its_key_alone() {
     }
 }
 
+/// The verdict by other rules.
+fn by(rules: TokenRules, changes: Value) -> Result<Principal, Refusal> {
+    let mut reply = json!({
+        "active": true,
+        "sub": "ada",
+        "scope": "files:read",
+        "aud": "https://files.example/mcp",
+        "token_type": "Bearer",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        reply[name] = value.clone();
+    }
+    let reply = read_reply(reply.to_string().as_bytes())
+        .unwrap()
+        .under(&rules);
+    let expected = ExpectedClaims {
+        rules,
+        ..expectation()
+    };
+    validate_claims(reply, &expected, Credential([0; 32]), now()).map(|valid| valid.principal)
+}
+
+#[test]
+fn a_further_audience_is_accepted_to_the_letter_alone() {
+    let rules = || TokenRules {
+        audiences: ["api://files".to_owned(), "177@p".to_owned()].into(),
+        ..TokenRules::default()
+    };
+    for audience in [
+        json!("api://files"),
+        json!(["x", "177@p"]),
+        json!("https://files.example/mcp"),
+    ] {
+        assert!(by(rules(), json!({"aud": audience})).is_ok(), "{audience}");
+        let is_ours = audience == json!("https://files.example/mcp");
+        let strict = by(TokenRules::default(), json!({"aud": audience}));
+        assert_eq!(strict.is_ok(), is_ours, "{audience}");
+    }
+    for audience in [
+        "api://files/",
+        "API://files",
+        "api://file",
+        "177",
+        " 177@p",
+        "",
+    ] {
+        let refused = by(rules(), json!({"aud": audience}));
+        assert_eq!(refused.unwrap_err(), Refusal::WrongAudience, "{audience}");
+    }
+}
+
+#[test]
+fn a_further_audience_is_none_of_id_tokens() {
+    let rules = || TokenRules {
+        audiences: ["host".to_owned()].into(),
+        ..TokenRules::default()
+    };
+    for (changes, sign) in [
+        (json!({"aud": "host", "nonce": "n"}), "it has nonce"),
+        (json!({"aud": "host", "at_hash": "h"}), "it has at_hash"),
+        (json!({"aud": "host", "scope": null}), "it has no scope"),
+        (
+            json!({"aud": "host", "token_use": "refresh_token"}),
+            "its token_use is not access",
+        ),
+    ] {
+        assert_eq!(
+            by(rules(), changes.clone()),
+            Err(Refusal::OtherUse(sign)),
+            "{changes}"
+        );
+    }
+    // One that names this resource needs no such signs.
+    assert!(by(rules(), json!({"scope": null})).is_ok());
+}
+
+#[test]
+fn a_token_without_audience_and_type_is_accepted_where_the_operator_says_so() {
+    let neither = json!({"aud": null, "token_type": null});
+    let rules = |absent_audience| TokenRules {
+        absent_audience,
+        ..TokenRules::default()
+    };
+    for (absent_audience, verdict) in [
+        (AbsentAudience::Refused, Err(Refusal::WrongAudience)),
+        (AbsentAudience::WithTokenType, Err(Refusal::WrongType)),
+        (AbsentAudience::Accepted, Ok("ada".to_owned())),
+    ] {
+        let found = by(rules(absent_audience), neither.clone());
+        assert_eq!(
+            found.map(|principal| principal.subject),
+            verdict,
+            "{absent_audience:?}"
+        );
+    }
+    for (changes, refusal) in [
+        (
+            json!({"aud": "https://other.example", "token_type": null}),
+            Refusal::WrongAudience,
+        ),
+        (
+            json!({"aud": null, "token_type": "refresh_token"}),
+            Refusal::WrongType,
+        ),
+        (
+            json!({"aud": null, "token_type": null, "scope": null}),
+            Refusal::OtherUse("it has no scope"),
+        ),
+    ] {
+        let found = by(rules(AbsentAudience::Accepted), changes.clone());
+        assert_eq!(found, Err(refusal), "{changes}");
+    }
+}
+
+#[test]
+fn the_prefix_of_scopes_is_taken_off() {
+    let rules = |prefix: &str| TokenRules {
+        scope_prefix: prefix.to_owned(),
+        ..TokenRules::default()
+    };
+    let granted = |prefix: &str, scope: &str| {
+        let principal = by(rules(prefix), json!({"scope": scope})).unwrap();
+        Scopes::of_test().list(principal.scopes)
+    };
+    let prefixed = "api://files/files:read api://files/files:write openid api://other/people:read";
+    assert_eq!(granted("api://files/", prefixed), "files:read files:write");
+    assert_eq!(granted("api://files/", "people:read"), "people:read");
+    assert_eq!(granted("", prefixed), "");
+}
+
 ///
 #[test]
 fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
@@ -148,7 +278,10 @@ fn the_audience_may_be_one_of_several_and_its_host_in_capitals() {
 #[test]
 fn where_the_audience_may_be_absent_the_type_may_not() {
     let lenient = ExpectedClaims {
-        audience_may_be_absent: true,
+        rules: crate::token_rules::TokenRules {
+            absent_audience: crate::token_rules::AbsentAudience::WithTokenType,
+            ..crate::token_rules::TokenRules::default()
+        },
         ..expectation()
     };
     let verdict = |reply: serde_json::Value| {
@@ -185,7 +318,7 @@ fn joined(jwt: Value, reply: Value) -> Result<Principal, Refusal> {
         members[name] = value.clone();
     }
     let reply = read_reply(members.to_string().as_bytes()).unwrap();
-    let joined = join_claims(jwt, reply, &expectation().resource)?;
+    let joined = join_claims(jwt, reply, &expectation())?;
     validate_claims(joined, &expectation(), Credential([0; 32]), now()).map(|valid| valid.principal)
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use epicme::config::Verification;
 use futures_util::future::{join, join_all};
-use resource_server::issuer::SecretSource;
+use resource_server::{issuer::SecretSource, token_rules::AbsentAudience};
 use serde_json::{Value, json};
 
 use crate::support::{ALL, Answer, Issuer, Reply, TestApp, log_contains};
@@ -51,7 +51,7 @@ async fn the_server_authenticates_itself_and_says_what_kind_of_token_it_asks_abo
     assert_eq!(list(&app, &token).await.status, 200);
     let seen = &app.issuer.seen()[0];
     // Each part is form-encoded before the two are joined (RFC 6749 §2.3.1).
-    let pair = "epic+me%3A%C3%A9:p%2540ss%3A+w%26rd%2B";
+    let pair = "epic%20me%3A%C3%A9:p%2540ss%3A%20w%26rd%2B";
     assert_eq!(
         seen.authorization.as_deref(),
         Some(format!("Basic {}", STANDARD.encode(pair)).as_str())
@@ -225,7 +225,9 @@ async fn metadata_that_cannot_be_trusted_leads_nowhere() {
 
 #[actix_rt::test]
 async fn an_issuer_without_audiences_has_to_be_named_and_is_warned_of() {
-    let app = TestApp::spawn_with(|config| config.issuers[0].audience_may_be_absent = true);
+    let app = TestApp::spawn_with(|config| {
+        config.issuers[0].rules.absent_audience = AbsentAudience::WithTokenType
+    });
     assert_eq!(
         list(&app, &app.token_with(json!({ "aud": null })))
             .await

@@ -76,6 +76,16 @@ fn the_effective_values_of_each_issuer_are_shown_and_no_secret() {
             "introspection": { "clientId": "epicme", "clientSecretFile": secret.path() },
         },
         { "issuer": "https://c.example", "jwt": {} },
+        {
+            "issuer": "https://d.example",
+            "audiences": ["api://journal"],
+            "audienceOptional": "untyped",
+            "subject": "username",
+            "clientClaims": ["client_id", "azp"],
+            "scopeClaims": ["scp"],
+            "scopePrefix": "api://journal/",
+            "jwt": { "types": ["at+jwt", "JWT", "none"] },
+        },
     ] });
     let plain = [("EPICME_PLAIN_HTTP_HOSTS", "b.internal")];
     let said = check(&document.to_string(), &plain, &[&secret, &key]);

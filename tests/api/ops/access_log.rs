@@ -23,22 +23,23 @@ async fn a_line_says_what_was_asked_by_whom_and_what_became_of_it() {
     let reader = app.token("ann", "entries:read");
     let session = app.open(&token, "2025-06-18").await;
     let ann = "subject=49915e0d client=notebook";
+    let modern = format!("{ann} claimed_client=test");
     let whoami = json!({ "name": "whoami", "arguments": {} });
     for (ask, said) in [
         (
             app.modern(&token, "tools/list", json!({})),
-            format!("200 [id] status=200 outcome=ok {ann} rpc=tools/list era=modern"),
+            format!("200 [id] status=200 outcome=ok {modern} rpc=tools/list era=modern"),
         ),
         (
             app.tool(&token, "get_entry", &json!({ "id": 1 })),
             format!(
-                "200 [id] status=200 outcome=tool_error {ann} rpc=tools/call era=modern kind=tool feature=get_entry"
+                "200 [id] status=200 outcome=tool_error {modern} rpc=tools/call era=modern kind=tool feature=get_entry"
             ),
         ),
         (
             app.tool(&reader, "create_tag", &json!({ "name": "zq3" })),
             format!(
-                "403: needs scope tags:write [id] status=403 outcome=forbidden {ann} rpc=tools/call era=modern kind=tool feature=create_tag"
+                "403: needs scope tags:write [id] status=403 outcome=forbidden {modern} rpc=tools/call era=modern kind=tool feature=create_tag"
             ),
         ),
         (
@@ -49,7 +50,7 @@ async fn a_line_says_what_was_asked_by_whom_and_what_became_of_it() {
             )
             .header("mcp-name", "epicme://entries/31"),
             format!(
-                "200: Resource not found [id] status=200 outcome=error {ann} rpc=resources/read era=modern kind=resource feature=epicme://entries/{{id}}"
+                "200: Resource not found [id] status=200 outcome=error {modern} rpc=resources/read era=modern kind=resource feature=epicme://entries/{{id}}"
             ),
         ),
         (
@@ -71,6 +72,52 @@ async fn a_line_says_what_was_asked_by_whom_and_what_became_of_it() {
             .replace("method=POST path=/mcp ", "");
         assert_eq!(line, said);
     }
+}
+
+/// What a client says that it is called is shown as that, and cannot look like anything else.
+#[actix_rt::test]
+async fn a_client_is_shown_by_the_name_that_it_claims_and_as_claiming_it() {
+    let app = TestApp::spawn();
+    let token = app.token("ann", ALL);
+    let named = |info: serde_json::Value| {
+        app.modern(&token, "tools/list", json!({}))
+            .edit(move |body| {
+                body["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = info;
+            })
+    };
+    for (info, said) in [
+        (
+            json!({ "name": "claude-code", "version": "2" }),
+            Some("claude-code"),
+        ),
+        (
+            json!({ "name": "x\nINFO access subject=ann", "version": "2" }),
+            Some("x\\u{a}INFO\\u{20}access\\u{20}subject=ann"),
+        ),
+        (json!({ "name": 7, "version": "2" }), None),
+        (json!({ "version": "2" }), None),
+        (json!("claude-code"), None),
+    ] {
+        let line = line(&named(info.clone()).send().await);
+        match said {
+            Some(said) => assert!(
+                line.contains(&format!(" claimed_client={said} rpc=")),
+                "{line}"
+            ),
+            None => assert!(!line.contains("claimed_client"), "{line}"),
+        }
+    }
+    let long = line(
+        &named(json!({ "name": "n".repeat(4_000), "version": "2" }))
+            .send()
+            .await,
+    );
+    assert!(long.len() < 600, "{}", long.len());
+    let legacy = line(&app.initialize(&token, "2025-06-18").send().await);
+    assert!(
+        legacy.contains(" claimed_client=test rpc=initialize"),
+        "{legacy}"
+    );
 }
 
 #[actix_rt::test]

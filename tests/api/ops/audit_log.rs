@@ -297,6 +297,7 @@ fn is_closed(key: &str, value: &str) -> bool {
             "wrong_audience",
             "contradicted",
             "wrong_type",
+            "other_use",
             "sender_constrained",
             "wrong_key",
             "proof",

@@ -11,7 +11,7 @@ use std::{
 use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     dev::ServerHandle,
-    http::StatusCode,
+    http::{Method, StatusCode},
     web::{self, Bytes, Data},
 };
 use futures_util::{
@@ -147,8 +147,7 @@ impl Issuer {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(Data::new(self.clone()))
-                .route("/introspect", web::post().to(introspect))
-                .default_service(web::to(metadata))
+                .default_service(web::to(answer))
         })
         .on_connect(move |_, _| counted.state().connections += 1)
         .workers(1)
@@ -257,6 +256,15 @@ impl Issuer {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap()
+    }
+}
+
+/// Introspects at every path, because servers have that endpoint at any.
+async fn answer(request: HttpRequest, body: Bytes, issuer: Data<Issuer>) -> HttpResponse {
+    if request.method() == Method::POST {
+        introspect(request, body, issuer).await
+    } else {
+        metadata(request, issuer).await
     }
 }
 

@@ -459,6 +459,7 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::WrongAudience => "wrong_audience",
         Refusal::Contradicted(_) => "contradicted",
         Refusal::WrongType => "wrong_type",
+        Refusal::OtherUse(_) => "other_use",
         Refusal::SenderConstrained => "sender_constrained",
         Refusal::WrongKey => "wrong_key",
         Refusal::Proof(_) => "proof",

@@ -268,7 +268,6 @@ async fn check(
             }
             outcome => outcome?,
         };
-        let resource = &state.expectation.resource;
         let (reply, named, was_introspected) = match verified {
             Some(jwt) if !issuer.introspects_jwts() => {
                 let named = Named::by(&jwt.claims);
@@ -282,7 +281,7 @@ async fn check(
                 }
                 let mut named = Named::by(&reply.claims);
                 let of_jwt = Named::by(&jwt.claims);
-                let joined = join_claims(jwt.claims, reply, resource);
+                let joined = join_claims(jwt.claims, reply, &state.expectation);
                 if joined.is_ok() {
                     named = of_jwt;
                 }

@@ -13,6 +13,7 @@ mod actor;
 pub(crate) mod error;
 mod first_question;
 mod orders;
+mod scope_names;
 mod settings;
 pub(crate) mod shared;
 pub(crate) mod single_flight;

@@ -9,6 +9,7 @@ use crate::{
     clock::Timestamp,
     printable::printable,
     scope::Scopes,
+    token_rules::{AbsentAudience, SubjectClaim},
     validation::{Claims, ExpectedClaims, bound_key, is_access_token_type, is_usable_name},
 };
 
@@ -68,7 +69,7 @@ impl Comparison<'_> {
     fn audience(&self, claims: &Claims, found: &mut Findings) {
         let expected = &self.expected.resource;
         let audiences: &[String] = match &claims.aud {
-            None if self.expected.audience_may_be_absent && self.origin == Origin::Reply => {
+            None if self.may_lack_audience() => {
                 return found.ok("aud is absent, which is configured to be accepted");
             }
             None => {
@@ -88,6 +89,16 @@ impl Comparison<'_> {
         {
             return found.ok(format!("aud is {}, as expected", expected.as_str()));
         }
+        let further = &self.expected.rules.audiences;
+        if let Some(audience) = audiences
+            .iter()
+            .find(|audience| further.contains(*audience))
+        {
+            return found.ok(format!(
+                "aud is {}, which is configured to be accepted",
+                printable(audience)
+            ));
+        }
         let hint = audiences
             .iter()
             .map(|audience| difference(audience, expected.as_str()))
@@ -102,7 +113,8 @@ impl Comparison<'_> {
             ),
             Some(Setting::Resource),
             "the audience is this server's public URL with the path of its endpoint: correct that URL, or have the \
-             authorization server issue tokens for it; a token for another resource must stay refused",
+             authorization server issue tokens for it; only if it names this resource by another word, accept that \
+             audience; a token for another resource must stay refused",
         );
     }
 
@@ -179,9 +191,14 @@ impl Comparison<'_> {
                 None,
                 "have the authorization server name the user",
             ),
+            None if self.expected.rules.subject == SubjectClaim::Username => found.wrong(
+                "username is missing, which is configured to identify the user",
+                Some(Setting::Subject),
+                "have the authorization server add it to its replies and tokens, or identify users by sub",
+            ),
             None => found.wrong(
                 "sub is missing, so that there is no user",
-                None,
+                Some(Setting::Subject),
                 "have the authorization server add it to its replies and tokens; a token of a client of its own \
                  (client_credentials) has no user",
             ),
@@ -195,8 +212,8 @@ impl Comparison<'_> {
             }
             _ if self.origin == Origin::Jwt => found.wrong(
                 "client_id is missing, which a JWT access token must have (RFC 9068 §2.2)",
-                None,
-                "have the authorization server add it; azp or cid are no replacement",
+                Some(Setting::ClientClaims),
+                "have the authorization server add it, or configure the claim that names the client (azp, cid, appid)",
             ),
             _ => found.warning(
                 "client_id is absent or unusable: nothing can be limited or revoked by client",
@@ -212,12 +229,14 @@ impl Comparison<'_> {
         let Some(list) = claims.scope.as_deref() else {
             return found.wrong(
                 format!("scope is missing, so that every call is refused (403); known are {all}"),
-                None,
-                "have the authorization server grant scopes and name them in scope (not scp, roles or permissions)",
+                Some(Setting::ScopeClaims),
+                "have the authorization server grant scopes and name them in scope, or configure that they are in scp; roles and \
+                 permissions are no scopes",
             );
         };
-        let known = declared.parse(list);
-        let is_known = |name: &&str| !declared.parse(name).is_empty();
+        let prefix = &self.expected.rules.scope_prefix;
+        let known = declared.parse_with(list, prefix);
+        let is_known = |name: &&str| !declared.parse_with(name, prefix).is_empty();
         let unknown: Vec<_> = list
             .split_ascii_whitespace()
             .filter(|name| !is_known(name))
@@ -280,12 +299,25 @@ impl Comparison<'_> {
                 None,
                 "this is not an access token (a refresh token or an ID token is none), or it is bound and lacks cnf",
             ),
-            None if claims.aud.is_none() && self.expected.audience_may_be_absent => found.wrong(
-                "neither aud nor token_type is there, so that it could be a refresh token",
-                None,
-                "have the authorization server send token_type",
-            ),
+            None if claims.aud.is_none()
+                && self.expected.rules.absent_audience == AbsentAudience::WithTokenType =>
+            {
+                found.wrong(
+                    "neither aud nor token_type is there, so that it could be a refresh token",
+                    Some(Setting::AudienceMayBeAbsent),
+                    "have the authorization server send token_type; only if it calls refresh tokens inactive, accept tokens \
+                     without both",
+                );
+            }
             None => {}
+        }
+    }
+
+    fn may_lack_audience(&self) -> bool {
+        match self.expected.rules.absent_audience {
+            AbsentAudience::Refused => false,
+            AbsentAudience::WithTokenType => self.origin == Origin::Reply,
+            AbsentAudience::Accepted => true,
         }
     }
 }

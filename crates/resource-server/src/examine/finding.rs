@@ -64,6 +64,16 @@ pub enum Setting {
     Jwt,
     /// The algorithms of signatures.
     Algorithms,
+    /// The types of JWTs.
+    JwtTypes,
+    /// The claims that name the client.
+    ClientClaims,
+    /// The claims that have the scopes.
+    ScopeClaims,
+    /// The claim that identifies the user.
+    Subject,
+    /// The audiences besides the resource.
+    Audiences,
     /// The URL of this resource server, which is the audience of its tokens.
     Resource,
     /// Whether a token needs no audience.

@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::{
     Examiner,
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::{
     issuer::{
+        IssuerSettings,
         client::IssuerClient,
         metadata::{Metadata, uri},
     },
@@ -56,64 +58,66 @@ impl Examiner {
 
 /// Fetches the metadata from the URLs at which it may be, and compares its issuer with the configured one.
 async fn metadata(client: &IssuerClient, needs: Needs, found: &mut Findings) -> Option<Metadata> {
-    let settings = &client.state().settings;
-    let urls = match &settings.metadata_url {
-        Some(url) => vec![url.clone()],
-        None => settings.url.metadata_urls(),
-    };
-    let mut missing = Vec::new();
-    for url in urls {
+    let state = client.state();
+    let settings = &state.settings;
+    let mut search = client.metadata_search();
+    while let Some(url) = search.next_url() {
         let fetched = match uri(&url) {
             Ok(uri) => client.http().fetch(&uri).await,
             Err(error) => Err(error),
         };
-        let reply = match fetched {
-            Ok(reply) if reply.status == StatusCode::NOT_FOUND => {
-                missing.push(url.to_string());
-                continue;
-            }
-            Ok(reply) => reply,
-            Err(error) => {
-                found.wrong(
-                    format!("the metadata at {url} cannot be fetched: {error}"),
-                    Some(Setting::Issuer),
-                    "is the authorization server up, and does this machine reach it; is the issuer's URL right",
-                );
-                return None;
-            }
-        };
-        if reply.status != StatusCode::OK {
-            let status = reply.status.as_u16();
-            found.wrong(
-                format!("the metadata at {url} is answered with status {status}"),
-                Some(Setting::MetadataUrl),
-                "the URL in a browser has to show a JSON document; if the metadata is elsewhere, set its URL",
-            );
-            return None;
+        if let Some(metadata) = search.found(&url, fetched, settings, &state.destinations) {
+            found.ok(format!(
+                "the metadata at {url} names the issuer {}",
+                settings.url
+            ));
+            return Some(metadata);
         }
-        let read = Metadata::read(&reply.body, settings, &client.state().destinations);
-        return match (read, named_issuer(&reply.body)) {
-            (Ok(metadata), _) => {
-                found.ok(format!(
-                    "the metadata at {url} names the issuer {}",
-                    settings.url
-                ));
-                Some(metadata)
-            }
-            (Err(_), Some(named)) if named != settings.url.as_str() => {
-                other_issuer(url.as_str(), &named, settings.url.as_str(), found);
-                None
-            }
-            (Err(error), _) => {
-                found.wrong(
-                    format!("the metadata at {url} cannot be used: {error}"),
-                    Some(Setting::MetadataUrl),
-                    "it has to be the JSON document of RFC 8414",
-                );
-                None
-            }
-        };
     }
+    let refusal = match search.best() {
+        Ok(metadata) => {
+            found.ok(format!("the metadata names the issuer {}", settings.url));
+            return Some(metadata);
+        }
+        Err(refusal) => refusal,
+    };
+    let error = &refusal.error;
+    match (&refusal.url, refusal.status) {
+        (Some(url), Some(StatusCode::OK)) => match named_issuer(&refusal.body) {
+            Some(named) if named != settings.url.as_str() => {
+                other_issuer(url.as_str(), &named, settings.url.as_str(), found);
+            }
+            _ => found.wrong(
+                format!("the metadata at {url} cannot be used: {error}"),
+                Some(Setting::MetadataUrl),
+                "it has to be the JSON document of RFC 8414",
+            ),
+        },
+        (Some(url), Some(status)) => found.wrong(
+            format!(
+                "the metadata at {url} is answered with status {}",
+                status.as_u16()
+            ),
+            Some(Setting::MetadataUrl),
+            "the URL in a browser has to show a JSON document; if the metadata is elsewhere, set its URL",
+        ),
+        (Some(url), None) => found.wrong(
+            format!("the metadata at {url} cannot be fetched: {error}"),
+            Some(Setting::Issuer),
+            "is the authorization server up, and does this machine reach it; is the issuer's URL right",
+        ),
+        (None, _) => no_metadata(settings, needs, found),
+    }
+    None
+}
+
+/// There is none at any of its URLs.
+fn no_metadata(settings: &IssuerSettings, needs: Needs, found: &mut Findings) {
+    let urls = match &settings.metadata_url {
+        Some(url) => vec![url.clone()],
+        None => settings.url.metadata_urls(),
+    };
+    let missing = Vec::from_iter(urls.iter().map(Url::to_string));
     let text = format!("there is no metadata at {}", missing.join(", "));
     if needs.metadata {
         let advice =
@@ -123,7 +127,6 @@ async fn metadata(client: &IssuerClient, needs: Needs, found: &mut Findings) -> 
         let advice = "tokens can be checked without it, but clients find no way to sign in";
         found.warning(text, Some(Setting::MetadataUrl), advice);
     }
-    None
 }
 
 fn other_issuer(url: &str, named: &str, expected: &str, found: &mut Findings) {

@@ -16,10 +16,11 @@ use crate::{
     },
     jose::{
         jws::{JwsFault, Unverified, unverified_claims},
-        jwt,
+        jwt::{self, AccessTokens},
         keys::{KeySet, NoKey},
     },
     printable::printable,
+    token_rules::JwtType,
     validation::{Claims, IntrospectionReply, Refusal, join_claims, validate_claims},
 };
 
@@ -145,7 +146,8 @@ impl Examiner {
                         "accept it, or have the authorization server sign with another",
                     );
                 }
-                signature(&unverified, &keys, found);
+                let types = settings.map_or(&[][..], |settings| &settings.types);
+                signature(&unverified, &keys, types, found);
                 if !is_accepted {
                     return Err(JwsFault::Algorithm.to_string());
                 }
@@ -156,7 +158,12 @@ impl Examiner {
                 "have the authorization server issue JWTs as RFC 9068 has them, or introspect its tokens",
             ),
         }
-        jwt::access_token(token, &keys, self.clock.now())
+        let state = client.state();
+        let accepted = AccessTokens {
+            types: settings.map_or(&[], |settings| &settings.types),
+            rules: &state.settings.rules,
+        };
+        jwt::access_token(token, &keys, accepted, self.clock.now())
             .map_err(|fault| fault.refusal().to_string())
     }
 
@@ -206,7 +213,10 @@ impl Examiner {
     ) {
         found.ok("what the token itself says:");
         match serde_json::from_value::<Claims>(Value::Object(members)) {
-            Ok(claims) => self.comparison(client, Origin::Jwt).compare(&claims, found),
+            Ok(claims) => {
+                let claims = claims.under(&client.state().settings.rules);
+                self.comparison(client, Origin::Jwt).compare(&claims, found);
+            }
             Err(_) => found.wrong(
                 "a claim has a JSON type that RFC 7519 and RFC 9068 do not give it",
                 None,
@@ -242,7 +252,7 @@ impl Examiner {
                 Err("its issuer does not introspect it".to_owned())
             }
             (Some(Ok(jwt)), Some(Ok(reply))) => {
-                join_claims(jwt.claims, reply, &expected.resource).map_err(refused)
+                join_claims(jwt.claims, reply, expected).map_err(refused)
             }
             (Some(Ok(reply)), None) | (None, Some(Ok(reply))) => Ok(reply),
             (None, None) => Err(refused(Refusal::UnknownIssuer)),
@@ -334,20 +344,23 @@ fn form(token: &BearerToken, members: Option<&Map<String, Value>>, found: &mut F
 }
 
 /// Says of the type, the key and the signature whether they are right.
-fn signature(unverified: &Unverified<'_>, keys: &KeySet, found: &mut Findings) {
+fn signature(unverified: &Unverified<'_>, keys: &KeySet, types: &[JwtType], found: &mut Findings) {
     let header = &unverified.header;
-    match header.media_type.as_deref() {
-        Some(media_type) if jwt::is_access_token(media_type) => {
-            found.ok(format!("typ is {}", printable(media_type)));
-        }
-        media_type => found.wrong(
+    let media_type = header.media_type.as_deref();
+    let shown = media_type.map_or("missing".into(), printable);
+    if jwt::type_of(media_type).is_some_and(|kind| types.contains(&kind)) {
+        found.ok(format!("typ is {shown}, which is accepted"));
+    } else {
+        let accepted = types.iter().map(|kind| JwtType::as_str(*kind));
+        found.wrong(
             format!(
-                "typ is {}, and at+jwt is expected (RFC 9068 §2.1)",
-                media_type.map_or("missing".into(), printable)
+                "typ is {shown}, and {} is expected (RFC 9068 §2.1)",
+                Vec::from_iter(accepted).join(" or ")
             ),
-            Some(Setting::Jwt),
-            "is this an ID token; otherwise have the authorization server issue RFC 9068 access tokens, or introspect its tokens",
-        ),
+            Some(Setting::JwtTypes),
+            "is this an ID token; otherwise have the authorization server issue RFC 9068 access tokens, or introspect its \
+             tokens; only if it can do neither, accept this type",
+        );
     }
     let key_id = header.key_id.as_deref();
     let named = key_id.map_or("no kid".into(), |id| format!("kid {}", printable(id)));

@@ -261,11 +261,12 @@ impl GuardBuilder {
         let realm = self.realm.unwrap_or_else(|| description.name.clone());
         let document = MetadataDocument::new(&ProtectedResourceMetadata::new(
             &resource,
-            issuers.iter().map(|issuer| &issuer.url),
+            &issuers,
             &scopes,
             self.accepts_proofs,
             description,
         ));
+        let scope_prefix = issuers[0].rules.scope_prefix.clone();
         let auth = AuthHandle::start(
             AuthSettings {
                 issuers,
@@ -293,6 +294,7 @@ impl GuardBuilder {
                 accepts_proofs: self.accepts_proofs,
                 baseline,
                 scopes,
+                scope_prefix,
             },
             document,
             resource,

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::state::Guard;
 use crate::{
     auth::AuthError,
-    bearer::{BearerToken, Scheme},
+    bearer::{BearerToken, Presentation, Scheme},
     cause::Cause,
     challenge::Challenge,
     dpop::proof::ProofFault,
@@ -40,13 +40,25 @@ pub const CANNOT_CHECK: &str =
     "The access token cannot be checked at the moment; try again with the same token";
 
 impl Guard {
-    /// The challenge for a request (RFC 6750 §3), in the scheme that the request uses.
+    /// The challenge for a request (RFC 6750 §3), in the scheme that the request uses. Its scopes have the names that
+    /// the issuer of the token gives them; without a token, those of the first issuer.
     #[must_use]
     pub fn challenge(&self, refusal: Refusal, request: &HttpRequest) -> Challenge<'_> {
-        let values = request.headers().get_all(AUTHORIZATION);
-        let scheme = Scheme::of(values.map(|value| value.as_bytes()));
-        self.challenger()
-            .challenge(refusal, scheme.unwrap_or(Scheme::Bearer))
+        let values = || {
+            let values = request.headers().get_all(AUTHORIZATION);
+            values.map(|value| value.as_bytes())
+        };
+        let scheme = Scheme::of(values()).unwrap_or(Scheme::Bearer);
+        let challenge = self.challenger().challenge(refusal, scheme);
+        let presented = Presentation::from_authorization(values()).ok();
+        let prefix = presented.and_then(|presented| self.auth().scope_prefix(&presented.token));
+        match prefix {
+            Some(scope_prefix) => Challenge {
+                scope_prefix,
+                ..challenge
+            },
+            None => challenge,
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 use secrecy::SecretString;
 
 use super::client_authentication::{
-    ClientAuthentication, ClientAuthenticationMethod, SecretSource,
+    AssertionAudience, ClientAuthentication, ClientAuthenticationMethod, SecretSource,
 };
 use super::settings::{IssuerSettings, JwtSettings};
 use crate::{
     auth::token_cache::CacheSettings,
     jose::keys::Algorithm,
+    token_rules::{JwtType, TokenRules},
     url::{IssuerUrl, UrlFault},
 };
 
@@ -45,6 +46,7 @@ impl Issuer {
                 client_id: client_id.into(),
                 secret: SecretSource::Given(client_secret.into()),
                 key_id: None,
+                assertion_audience: AssertionAudience::Issuer,
             });
         })
     }
@@ -58,8 +60,27 @@ impl Issuer {
             issuer.jwt = Some(JwtSettings {
                 algorithms: algorithms.into_iter().collect(),
                 introspected: false,
+                types: vec![JwtType::AccessToken],
             });
         })
+    }
+
+    /// Changes the types of JWTs that are accepted (`typ`). Default: [`JwtType::AccessToken`] (RFC 9068 §2.1). With
+    /// another one, whatever has the signs of an ID token or of another document of the issuer is refused. It has no
+    /// effect unless JWTs are verified.
+    #[must_use]
+    pub fn jwt_types(self, types: impl IntoIterator<Item = JwtType>) -> Self {
+        self.with(|issuer| {
+            if let Some(jwt) = &mut issuer.jwt {
+                jwt.types = types.into_iter().collect();
+            }
+        })
+    }
+
+    /// Changes what is accepted of its tokens beyond the RFCs. Default: nothing.
+    #[must_use]
+    pub fn rules(self, change: impl FnOnce(&mut TokenRules)) -> Self {
+        self.with(|issuer| change(&mut issuer.rules))
     }
 
     /// Changes the size and the lifetimes of the token cache.

@@ -18,7 +18,7 @@ use url::form_urlencoded;
 
 use super::{
     asker::Asker,
-    client_authentication::{ClientAuthentication, ClientAuthenticationMethod},
+    client_authentication::{AssertionAudience, ClientAuthentication, ClientAuthenticationMethod},
     credential_rotation::Attempt,
     document_cache::Refreshed,
     http_client::{IssuerHttpClient, Reply, invalid_response, shown, timed_out},
@@ -33,7 +33,7 @@ use crate::{
     jose::{
         client_assertion::{ASSERTION_TYPE, ClientKey},
         jws::JwsFault,
-        jwt::{self, TokenFault},
+        jwt::{self, AccessTokens, TokenFault},
         keys::KeySet,
         signed_reply::{ExpectedReply, MEDIA_TYPE, SignedReplyFault, read_signed_reply},
     },
@@ -96,6 +96,11 @@ impl IssuerClient {
             .unwrap_or_else(|_| Err(unanswered_in(limit)));
         let outcome = outcome.map_err(|failed| self.with_url(failed));
         self.state.record(asker, &outcome);
+        if let Ok(reply) = &outcome
+            && !reply.is_unsupported
+        {
+            self.state.record_reply(reply.active);
+        }
         let label = match &outcome {
             Ok(reply) if reply.active => Introspection::Active,
             Ok(_) => Introspection::Inactive,
@@ -195,7 +200,7 @@ impl IssuerClient {
         ));
         let mut rejected = None;
         for attempt in &attempts {
-            let (request, body) = match self.request(&uri, token, client, attempt) {
+            let (request, body) = match self.request(&uri, token, client, attempt).await {
                 Ok(request) => request,
                 Err(error) => {
                     // A partly written key in the file must not prevent the use of the current one.
@@ -222,6 +227,7 @@ impl IssuerClient {
                 secret.record_outcome(attempt, true, now).await;
             }
             let read = self.read(client, &reply, token, source).await;
+            let read = read.map(|reply| reply.under(&self.state.settings.rules));
             if read.is_ok() || reply.status == StatusCode::BAD_REQUEST {
                 self.state.first_answer.introspected();
             }
@@ -239,7 +245,7 @@ impl IssuerClient {
     }
 
     /// The introspection request with one of the secrets, and its body.
-    fn request(
+    async fn request(
         &self,
         uri: &Uri,
         token: &str,
@@ -266,7 +272,7 @@ impl IssuerClient {
                     .append_pair("client_secret", secret);
             }
             ClientAuthenticationMethod::PrivateKeyJwt => {
-                let assertion = self.assertion(client, &attempt.secret)?;
+                let assertion = self.assertion(client, &attempt.secret).await?;
                 form.append_pair("client_id", client_id)
                     .append_pair("client_assertion_type", ASSERTION_TYPE)
                     .append_pair("client_assertion", assertion.expose_secret());
@@ -286,8 +292,9 @@ impl IssuerClient {
         Ok((request, form.finish()))
     }
 
-    /// `private_key_jwt`: an assertion for the issuer (RFC 7523bis names the issuer as the audience).
-    fn assertion(
+    /// `private_key_jwt`: an assertion for the issuer (RFC 7523bis names the issuer as the audience), or for its token
+    /// endpoint where the settings say so.
+    async fn assertion(
         &self,
         client: &ClientAuthentication,
         pem: &SecretString,
@@ -299,13 +306,18 @@ impl IssuerClient {
         })?;
         let token_id = RequestId::random().to_string();
         let now = self.state.clock.now();
-        key.assertion(
-            &client.client_id,
-            self.state.settings.url.as_str(),
-            &token_id,
-            now,
-        )
-        .map_err(|fault| invalid_response(fault.to_string()))
+        let metadata;
+        let audience = match client.assertion_audience {
+            AssertionAudience::Issuer => self.state.settings.url.as_str(),
+            AssertionAudience::TokenEndpoint => {
+                metadata = self.metadata().await?;
+                metadata.token_endpoint.as_deref().ok_or_else(|| {
+                    invalid_response("the issuer's metadata names no token_endpoint")
+                })?
+            }
+        };
+        key.assertion(&client.client_id, audience, &token_id, now)
+            .map_err(|fault| invalid_response(fault.to_string()))
     }
 
     /// Reads a reply, and verifies its signature (RFC 9701) where that is required.
@@ -323,6 +335,7 @@ impl IssuerClient {
         let expected = ExpectedReply {
             issuer: &self.state.settings.url,
             client_id: &client.client_id,
+            resource: &self.state.expectation.resource,
         };
         let verify = |keys: &KeySet| match read_signed_reply(&reply.body, keys, expected, now) {
             Err(SignedReplyFault::Jws(JwsFault::UnknownKey)) => None,
@@ -366,7 +379,11 @@ impl IssuerClient {
         }
         let keys = self.keys().await?;
         let now = self.state.clock.now();
-        let verify = |keys: &KeySet| match jwt::access_token(token, keys, now) {
+        let accepted = AccessTokens {
+            types: &settings.types,
+            rules: &self.state.settings.rules,
+        };
+        let verify = |keys: &KeySet| match jwt::access_token(token, keys, accepted, now) {
             Err(TokenFault::UnknownKey) => None,
             outcome => Some(outcome),
         };
@@ -411,9 +428,16 @@ fn within_trace(request: ClientRequest, context: &TraceContext) -> ClientRequest
 /// `client_secret_basic`, both parts form-encoded first (RFC 6749 §2.3.1).
 fn basic_credentials(client_id: &str, secret: &str) -> String {
     let mut pair = String::with_capacity(client_id.len() + 1 + secret.len());
-    pair.extend(form_urlencoded::byte_serialize(client_id.as_bytes()));
+    // A space is `+` or `%20` in such a form. Every decoder reads the latter, some leave the former as it is.
+    let encoded = |text: &str| {
+        let parts = form_urlencoded::byte_serialize(text.as_bytes());
+        parts
+            .map(|part| if part == "+" { "%20" } else { part })
+            .collect::<String>()
+    };
+    pair.push_str(&encoded(client_id));
     pair.push(':');
-    pair.extend(form_urlencoded::byte_serialize(secret.as_bytes()));
+    pair.push_str(&encoded(secret));
     let mut credentials = String::from("Basic ");
     STANDARD.encode_string(pair, &mut credentials);
     credentials

@@ -15,6 +15,18 @@ pub struct ClientAuthentication {
     pub secret: SecretSource,
     /// The `kid` of the private key.
     pub key_id: Option<String>,
+    /// Whom an assertion of [`ClientAuthenticationMethod::PrivateKeyJwt`] is for.
+    pub assertion_audience: AssertionAudience,
+}
+
+/// The audience (`aud`) of a client assertion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AssertionAudience {
+    /// The identifier of the issuer, so that no other server can use the assertion.
+    #[default]
+    Issuer,
+    /// The `token_endpoint` of the issuer's metadata (RFC 7523 §3), for a server that takes nothing else.
+    TokenEndpoint,
 }
 
 /// The methods of the IANA registry "OAuth Token Endpoint Authentication Methods", and a bearer token

@@ -9,6 +9,7 @@ use super::{
     document_cache::{Fetch, Refreshed},
     http_client::{invalid_response, shown},
     metadata::{Metadata, uri},
+    metadata_search::MetadataSearch,
 };
 use crate::{auth::error::AuthError, jose::keys::KeySet, limits::Source};
 
@@ -65,36 +66,32 @@ impl IssuerClient {
         Ok(keys)
     }
 
-    /// Fetches the metadata from the first URL that has it. The error is that of the first response that is
-    /// not usable: the URLs after it are seldom served, and their errors say little.
     async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
-        let mut first = None;
-        let urls = match &self.state.settings.metadata_url {
-            Some(url) => vec![url.clone()],
-            None => self.state.settings.url.metadata_urls(),
-        };
-        let mut asked = Vec::new();
-        for url in urls {
-            let uri = uri(&url)?;
-            asked.push(shown(&uri));
-            let reply = self.http.fetch(&uri).await?;
-            let error = match reply.status {
-                StatusCode::OK => match Metadata::read(
-                    &reply.body,
-                    &self.state.settings,
-                    &self.state.destinations,
-                ) {
-                    Ok(metadata) => return Ok(metadata),
-                    Err(error) => error,
-                },
-                StatusCode::NOT_FOUND => continue,
-                status => invalid_response(format!("status {} for metadata", status.as_u16())),
+        let mut search = self.metadata_search();
+        while let Some(url) = search.next_url() {
+            let fetched = match uri(&url) {
+                Ok(uri) => self.http.fetch(&uri).await,
+                Err(error) => Err(error),
             };
-            first.get_or_insert(error.at(&shown(&uri)));
+            let found = search.found(
+                &url,
+                fetched,
+                &self.state.settings,
+                &self.state.destinations,
+            );
+            if let Some(metadata) = found {
+                return Ok(metadata);
+            }
         }
-        Err(first.unwrap_or_else(|| {
-            let asked = asked.join(" and ");
-            invalid_response("no metadata at the well-known URLs of the issuer").at(&asked)
-        }))
+        search.best().map_err(|refusal| refusal.error)
+    }
+
+    /// A search for the metadata, at every URL at which it may be.
+    pub(crate) fn metadata_search(&self) -> MetadataSearch {
+        let settings = &self.state.settings;
+        MetadataSearch::at(match &settings.metadata_url {
+            Some(url) => vec![url.clone()],
+            None => settings.url.metadata_urls(),
+        })
     }
 }

@@ -215,7 +215,7 @@ impl Response {
         Ok(Reply {
             status: self.0.status(),
             headers: self.0.headers().clone(),
-            body: body.freeze(),
+            body: without_mark(body),
             _long: long,
         })
     }
@@ -238,10 +238,19 @@ impl Response {
         Reply {
             status: self.0.status(),
             headers: self.0.headers().clone(),
-            body: body.freeze(),
+            body: without_mark(body),
             _long: None,
         }
     }
+}
+
+/// The text after a byte order mark, which a reader of JSON may ignore (RFC 8259 §8.1).
+fn without_mark(mut body: BytesMut) -> Bytes {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if body.starts_with(MARK) {
+        drop(body.split_to(MARK.len()));
+    }
+    body.freeze()
 }
 
 fn length(value: &HeaderValue) -> Option<u64> {

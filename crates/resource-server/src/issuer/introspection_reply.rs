@@ -26,7 +26,7 @@ pub(super) fn read(
     now: Timestamp,
 ) -> Result<IntrospectionReply, CallError> {
     match reply.status {
-        StatusCode::OK => read_reply(without_mark(&reply.body)).map_err(|error| {
+        StatusCode::OK => read_reply(&reply.body).map_err(|error| {
             // The error text can contain bytes of the reply, so only its category is kept.
             let kind = error.classify();
             CallError::of_token(format!("not an introspection reply ({kind:?})"))
@@ -49,11 +49,6 @@ pub(super) fn of_status(reply: &Reply, token: &str, now: Timestamp) -> CallError
     let code = error_code(&reply.body);
     let code = code.as_deref().map(|code| loggable(code, token));
     CallError::of_status(reply.status, &reply.headers, now).saying(code.as_deref())
-}
-
-/// The text after a byte order mark, which a reader of JSON may ignore (RFC 8259 §8.1).
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 /// Whether a body is the OAuth error with this code.

@@ -17,6 +17,8 @@ pub(crate) struct Metadata {
     pub(crate) introspection: Result<Uri, AuthError>,
     /// `jwks_uri`, or why it cannot be called.
     pub(crate) keys: Result<Uri, AuthError>,
+    /// `token_endpoint`, which is not called.
+    pub(crate) token_endpoint: Option<String>,
 }
 
 impl Metadata {
@@ -56,8 +58,22 @@ impl Metadata {
         Ok(Self {
             introspection: usable("introspection_endpoint"),
             keys: usable("jwks_uri"),
+            token_endpoint: members
+                .get("token_endpoint")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             document: text.into(),
         })
+    }
+}
+
+impl Metadata {
+    /// Whether it has every endpoint that these settings need it for.
+    pub(crate) fn suffices(&self, settings: &IssuerSettings) -> bool {
+        let introspects = settings.client.is_some() && settings.introspection_url.is_none();
+        let verifies = settings.jwt.is_some() || settings.signed_replies;
+        (!introspects || self.introspection.is_ok())
+            && (!verifies || settings.keys_url.is_some() || self.keys.is_ok())
     }
 }
 

@@ -21,8 +21,10 @@ mod documents;
 pub(crate) mod first_answer;
 mod framing;
 pub(crate) mod http_client;
+mod inactive_tokens;
 mod introspection_reply;
 pub(crate) mod metadata;
+pub(crate) mod metadata_search;
 mod outcome;
 mod questions;
 pub(crate) mod selector;
@@ -32,7 +34,9 @@ mod waits;
 
 pub use self::{
     builder::Issuer,
-    client_authentication::{ClientAuthentication, ClientAuthenticationMethod, SecretSource},
+    client_authentication::{
+        AssertionAudience, ClientAuthentication, ClientAuthenticationMethod, SecretSource,
+    },
     first_answer::Asked,
     http_client::client,
     settings::{IssuerSettings, JwtSettings},

@@ -9,6 +9,7 @@ use crate::{
     address_range::AddressRange,
     auth::token_cache::CacheSettings,
     jose::keys::Algorithm,
+    token_rules::{JwtType, TokenRules},
     url::{IssuerUrl, PlainHttpHosts},
 };
 
@@ -40,8 +41,8 @@ pub struct IssuerSettings {
     pub timeout: Duration,
     /// The cache of results.
     pub cache: CacheSettings,
-    /// Whether a token without `aud` is accepted.
-    pub audience_may_be_absent: bool,
+    /// What is accepted of its tokens beyond the RFCs. Default: nothing.
+    pub rules: TokenRules,
     /// The audiences of logout tokens (OpenID Connect Back-Channel Logout 1.0 §2.4) that are accepted besides the
     /// client id of `client`: the client ids with which people sign in at the issuer.
     pub logout_audiences: Vec<String>,
@@ -64,7 +65,7 @@ impl IssuerSettings {
             keys_url: None,
             timeout: Duration::from_secs(3),
             cache: CacheSettings::default(),
-            audience_may_be_absent: false,
+            rules: TokenRules::default(),
             logout_audiences: Vec::new(),
         }
     }
@@ -77,4 +78,6 @@ pub struct JwtSettings {
     pub algorithms: Vec<Algorithm>,
     /// Whether a verified token is introspected as well, so that its revocation is noticed.
     pub introspected: bool,
+    /// The accepted types (`typ`). [`JwtType::AccessToken`] alone is what RFC 9068 §4 has.
+    pub types: Vec<JwtType>,
 }

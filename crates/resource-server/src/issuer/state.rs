@@ -15,6 +15,7 @@ use super::{
     document_cache::CachedDocument,
     first_answer::FirstAnswer,
     http_client::trust,
+    inactive_tokens::InactiveTokens,
     metadata::{Metadata, uri},
     outcome::{CallError, Finding},
     settings::IssuerSettings,
@@ -66,6 +67,7 @@ pub(crate) struct IssuerState {
     pub(crate) metrics: Arc<AuthMetrics>,
     pub(crate) long_replies: FairGate,
     pub(crate) first_answer: FirstAnswer,
+    inactive_tokens: InactiveTokens,
     breaker: Mutex<CircuitBreaker>,
     waits: Waits,
     odd_answers: RareLog,
@@ -92,7 +94,8 @@ impl IssuerState {
             .into_iter()
             .flatten()
             .all(|url: &Url| url.scheme() == "http");
-        let rules = format!("{} {}", resource.as_str(), settings.audience_may_be_absent);
+        let types = settings.jwt.as_ref().map(|jwt| &jwt.types);
+        let rules = format!("{} {:?} {types:?}", resource.as_str(), settings.rules);
         Self {
             token_cache: TokenCache::new(
                 settings.cache,
@@ -103,7 +106,7 @@ impl IssuerState {
             expectation: ExpectedClaims {
                 issuer: settings.url.clone(),
                 resource,
-                audience_may_be_absent: settings.audience_may_be_absent,
+                rules: settings.rules.clone(),
                 scopes: scopes.clone(),
             },
             introspection: settings.introspection_url.as_ref().map(uri),
@@ -119,6 +122,7 @@ impl IssuerState {
             metrics,
             long_replies,
             first_answer: FirstAnswer::new(&settings),
+            inactive_tokens: InactiveTokens::default(),
             breaker: Mutex::default(),
             waits: Waits::new(),
             odd_answers: RareLog::default(),
@@ -241,6 +245,20 @@ impl IssuerState {
             log::error!(
                 issuer:% = self.settings.url, url = url;
                 "the authorization server rejects the credentials of this resource server, or a token; if no token is accepted, check the configured client id and client secret ({error})"
+            );
+        }
+    }
+
+    /// Counts what the issuer said of a token that somebody presented, and says what may be wrong if it has called each
+    /// of them inactive: some servers answer so about every token if this client may not introspect it.
+    pub(super) fn record_reply(&self, is_active: bool) {
+        if self.inactive_tokens.count(is_active) {
+            log::warn!(
+                issuer:% = self.settings.url;
+                "the authorization server has called {} tokens in a row inactive, and none active since the start: if people \
+                 cannot sign in, it may not let this client introspect the tokens of others (Keycloak from 26.6.2 needs the \
+                 client id of this resource server in their aud)",
+                InactiveTokens::TOO_MANY
             );
         }
     }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    jwt::access_token,
+    jwt::{AccessTokens, access_token},
     keys::Algorithm,
     logout_token::{ExpectedLogout, read_logout_token},
     signed_reply::{ExpectedReply, read_signed_reply},
@@ -13,11 +13,12 @@ use super::{
 use crate::{
     bearer::Presentation,
     dpop::proof::{ProvedRequest, Window, verify_proof},
+    token_rules::{JwtType, TokenRules},
     url::IssuerUrl,
 };
 
 /// The readers that accept a document with this `typ` and the claims of all types.
-fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
+fn accepted_as(media_type: Option<&str>, types: &[JwtType]) -> Vec<&'static str> {
     let key = TestKey::new(Algorithm::Es256);
     let keys = key.key_set();
     let issuer: IssuerUrl = "https://issuer.example".parse().unwrap();
@@ -51,6 +52,7 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
     let reply = ExpectedReply {
         issuer: &issuer,
         client_id: "files",
+        resource: &"https://files.example/mcp".parse().unwrap(),
     };
     let logout = ExpectedLogout {
         issuer: &issuer,
@@ -65,7 +67,19 @@ fn accepted_as(media_type: Option<&str>) -> Vec<&'static str> {
         nonces: None,
     };
     [
-        ("access token", access_token(&token, &keys, now()).is_ok()),
+        (
+            "access token",
+            access_token(
+                &token,
+                &keys,
+                AccessTokens {
+                    types,
+                    rules: &TokenRules::default(),
+                },
+                now(),
+            )
+            .is_ok(),
+        ),
         (
             "signed reply",
             read_signed_reply(document.as_bytes(), &keys, reply, now()).is_ok(),
@@ -94,6 +108,16 @@ fn a_document_is_accepted_as_its_own_kind_alone() {
         (Some("secevent+jwt"), vec![]),
         (Some("oauth-authz-req+jwt"), vec![]),
     ] {
-        assert_eq!(accepted_as(media_type), kinds, "{media_type:?}");
+        assert_eq!(
+            accepted_as(media_type, &[JwtType::AccessToken]),
+            kinds,
+            "{media_type:?}"
+        );
+        // Accepting every type does not make an access token of a document that is another.
+        assert_eq!(
+            accepted_as(media_type, &JwtType::ALL),
+            kinds,
+            "{media_type:?}"
+        );
     }
 }

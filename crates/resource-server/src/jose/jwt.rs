@@ -13,11 +13,9 @@ use crate::{
     bearer::{BearerToken, LONGEST_TOKEN},
     claim::{CLOCK_SKEW, NumericDate},
     clock::Timestamp,
+    token_rules::{AbsentAudience, JwtType, SubjectClaim, TokenRules},
     validation::{Claims, IntrospectionReply, Refusal, is_usable_name},
 };
-
-/// RFC 9068 §2.1. It distinguishes an access token from an ID token and other JWTs of the issuer.
-const TYPE: &str = "at+jwt";
 
 /// The algorithm and the key that a token names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +89,22 @@ pub(crate) fn header(token: &BearerToken) -> Result<TokenHeader, JwsFault> {
     })
 }
 
-/// Whether `typ` is that of an access token.
-pub(crate) fn is_access_token(media_type: &str) -> bool {
-    full_media_type(media_type) == full_media_type(TYPE)
+/// The kind of a `typ`, if it is one that can be accepted.
+pub(crate) fn type_of(media_type: Option<&str>) -> Option<JwtType> {
+    let full = media_type.map(full_media_type);
+    JwtType::ALL
+        .into_iter()
+        .find(|kind| kind.media_type().map(full_media_type) == full)
+}
+
+/// The access tokens of an issuer: the types that they have, and how their claims are read.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessTokens<'a> {
+    /// The accepted types. [`JwtType::AccessToken`] distinguishes an access token from an ID token and other JWTs of
+    /// the issuer (RFC 9068 §2.1); with another one, what shows that it is not an access token is refused.
+    pub types: &'a [JwtType],
+    /// How the claims are read.
+    pub rules: &'a TokenRules,
 }
 
 /// Verifies an access token (RFC 9068 §4) with the keys of its issuer, and returns its claims in the form of an
@@ -105,12 +116,15 @@ pub(crate) fn is_access_token(media_type: &str) -> bool {
 pub fn access_token(
     token: &BearerToken,
     keys: &KeySet,
+    accepted: AccessTokens<'_>,
     now: Timestamp,
 ) -> Result<IntrospectionReply, TokenFault> {
-    let members = Unverified::read(token.expose(), LONGEST_TOKEN)?
-        .of_type(&[Some(TYPE)])?
-        .verified_by(keys)?;
-    claims(members, now)
+    let token = Unverified::read(token.expose(), LONGEST_TOKEN)?;
+    let kind = type_of(token.header.media_type.as_deref())
+        .filter(|kind| accepted.types.contains(kind))
+        .ok_or(JwsFault::Type)?;
+    let members = token.verified_by(keys)?;
+    claims(members, kind, accepted.rules, now)
         .map(|claims| IntrospectionReply {
             active: true,
             claims,
@@ -121,15 +135,31 @@ pub fn access_token(
 
 /// The claims, if all that RFC 9068 §2.2 requires are present, except `jti`, which some issuers omit and which
 /// is not used here.
-fn claims(members: Map<String, Value>, now: Timestamp) -> Result<Claims, Refusal> {
+fn claims(
+    members: Map<String, Value>,
+    kind: JwtType,
+    rules: &TokenRules,
+    now: Timestamp,
+) -> Result<Claims, Refusal> {
     let claims: Claims = serde_json::from_value(Value::Object(members))
         .map_err(|_| Refusal::Unverified(JwsFault::Payload))?;
+    let claims = claims.under(rules);
+    if kind != JwtType::AccessToken
+        && let Some(sign) = claims.other_use()
+    {
+        return Err(Refusal::OtherUse(sign));
+    }
     let client = claims.client_id.as_deref();
+    let needs_audience = rules.absent_audience != AbsentAudience::Accepted;
+    let subject = match rules.subject {
+        SubjectClaim::Subject => "sub",
+        SubjectClaim::Username => "username",
+    };
     for (name, is_there) in [
         ("iss", claims.iss.is_some()),
         ("exp", claims.exp.is_some()),
-        ("aud", claims.aud.is_some()),
-        ("sub", claims.sub.is_some()),
+        ("aud", claims.aud.is_some() || !needs_audience),
+        (subject, claims.sub.is_some()),
         ("client_id", client.is_some_and(is_usable_name)),
         ("iat", claims.iat.is_some()),
     ] {

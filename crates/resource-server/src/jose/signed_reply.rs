@@ -13,7 +13,7 @@ use super::{
 use crate::{
     claim::{Audience, CLOCK_SKEW, NumericDate},
     clock::Timestamp,
-    url::IssuerUrl,
+    url::{IssuerUrl, ResourceUri},
     validation::{IntrospectionReply, read_reply},
 };
 
@@ -61,6 +61,9 @@ pub struct ExpectedReply<'a> {
     pub issuer: &'a IssuerUrl,
     /// The client id of this resource server.
     pub client_id: &'a str,
+    /// The identifier of this resource server, which names it as well (RFC 9701 §5: `aud` "MUST identify the resource
+    /// server receiving the token introspection response").
+    pub resource: &'a ResourceUri,
 }
 
 #[derive(Deserialize)]
@@ -90,7 +93,9 @@ pub fn read_signed_reply(
     if claims.iss != expected.issuer.as_str() {
         return Err(SignedReplyFault::WrongIssuer);
     }
-    if !claims.aud.any(|audience| audience == expected.client_id) {
+    let names_us =
+        |audience: &str| audience == expected.client_id || expected.resource.is_named_by(audience);
+    if !claims.aud.any(names_us) {
         return Err(SignedReplyFault::WrongAudience);
     }
     if !claims.iat.is_within(LONGEST_AGE, CLOCK_SKEW, now) {

@@ -16,6 +16,7 @@ fn read(key: &TestKey, body: &str) -> Result<IntrospectionReply, SignedReplyFaul
     let expected = ExpectedReply {
         issuer: &issuer,
         client_id: "files",
+        resource: &"https://files.example/mcp".parse().unwrap(),
     };
     read_signed_reply(body.as_bytes(), &key.key_set(), expected, now())
 }
@@ -44,7 +45,7 @@ fn the_reply_inside_is_judged_as_any_other() {
     let expected = ExpectedClaims {
         issuer: "https://issuer.example".parse().unwrap(),
         resource: "https://files.example/mcp".parse().unwrap(),
-        audience_may_be_absent: false,
+        rules: crate::token_rules::TokenRules::default(),
         scopes: crate::scope::Scopes::of_test(),
     };
     let judged = |reply| validate_claims(reply, &expected, Credential([0; 32]), now());
@@ -70,7 +71,7 @@ fn each_fault_of_a_reply_has_its_name() {
         (json!({"token_introspection": null}), Incomplete),
         (json!({"token_introspection": []}), Incomplete),
         (json!({"iss": "https://issuer.example/"}), WrongIssuer),
-        (json!({"aud": "https://files.example/mcp"}), WrongAudience),
+        (json!({"aud": "https://files.example"}), WrongAudience),
         (json!({"aud": ["other"]}), WrongAudience),
         (json!({"iat": 999_699}), NotOfNow),
         (json!({"iat": 1_000_031}), NotOfNow),
@@ -123,6 +124,7 @@ fn a_reply_is_signed_and_nothing_else() {
         ExpectedReply {
             issuer: &"https://issuer.example".parse().unwrap(),
             client_id: "files",
+            resource: &"https://files.example/mcp".parse().unwrap(),
         },
         now(),
     );
@@ -130,6 +132,24 @@ fn a_reply_is_signed_and_nothing_else() {
         bytes.unwrap_err(),
         SignedReplyFault::Jws(JwsFault::NotCompact)
     );
+}
+
+/// RFC 9701 §5: `aud` identifies the resource server.
+#[test]
+fn a_reply_for_the_resource_is_for_this_server() {
+    for audience in [
+        json!("https://files.example/mcp"),
+        json!(["https://files.example/mcp", "other"]),
+    ] {
+        assert!(
+            read_changed(&json!({"aud": audience})).is_ok(),
+            "{audience}"
+        );
+    }
+    for audience in [json!("https://files.example"), json!("other"), json!([])] {
+        let refused = read_changed(&json!({"aud": audience})).unwrap_err();
+        assert_eq!(refused, SignedReplyFault::WrongAudience, "{audience}");
+    }
 }
 
 #[test]

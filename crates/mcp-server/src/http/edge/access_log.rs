@@ -113,6 +113,7 @@ impl AccessLogGuard {
             micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             subject: principal.map_or("-", |principal| &principal.fingerprint),
             client: client.map(printable),
+            claimed_client: info.claimed_client.as_deref(),
             rpc: info.method,
             era: info.era,
             feature: info.feature.as_ref(),
@@ -159,6 +160,7 @@ struct Line<'a> {
     micros: u64,
     subject: &'a str,
     client: Option<Cow<'a, str>>,
+    claimed_client: Option<&'a str>,
     rpc: metrics::Method,
     era: metrics::Era,
     feature: Option<&'a Feature>,
@@ -182,6 +184,9 @@ impl Source for Line<'_> {
         pair("subject", self.subject.into())?;
         if let Some(client) = &self.client {
             pair("client", (&**client).into())?;
+        }
+        if let Some(name) = self.claimed_client {
+            pair("claimed_client", name.into())?;
         }
         if self.rpc != metrics::Method::None {
             pair("rpc", self.rpc.as_str().into())?;

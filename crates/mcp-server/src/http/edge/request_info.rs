@@ -28,6 +28,8 @@ pub(crate) struct RequestInfo {
     pub(crate) method: metrics::Method,
     pub(crate) era: metrics::Era,
     pub(crate) feature: Option<Feature>,
+    /// What the client says that it is called, escaped and cut for the log. Nothing proves it.
+    pub(crate) claimed_client: Option<String>,
 }
 
 /// The cause of an error response, for the access log.
@@ -44,6 +46,7 @@ pub(crate) fn begin(request: &HttpRequest, address: IpAddr) -> Trace {
         method: metrics::Method::None,
         era: metrics::Era::None,
         feature: None,
+        claimed_client: None,
     });
     trace
 }

@@ -23,6 +23,7 @@ use crate::http::{
 use crate::{
     features::target::Target,
     metrics::{self},
+    telemetry::ACCESS,
 };
 use mcp_protocol::{
     envelope::Params,
@@ -33,7 +34,7 @@ use mcp_protocol::{
     status,
     version::ProtocolVersion,
 };
-use resource_server::trace_context::TraceParent;
+use resource_server::{printable::printable, trace_context::TraceParent};
 
 /// Receives one message, or a batch.
 pub(crate) async fn post(
@@ -127,8 +128,11 @@ async fn answer(
     trace.parent = trace.parent.or_else(parent);
     let trace = *trace;
     let found = find(&incoming, &params, era, state);
+    let is_logged = log::log_enabled!(target: ACCESS, log::Level::Info);
+    let claimed_client = is_logged.then(|| params.claimed_client()).flatten();
     note(request, |info| {
         info.trace = trace;
+        info.claimed_client = claimed_client.map(|name| printable(&name).into_owned());
         note_message(info, &incoming, era);
         info.feature = found.as_ref().and_then(|(method, target)| {
             let target = target.as_ref().ok()?;
