@@ -52,8 +52,8 @@ keys! {
             /// by spaces.
             allowed_hosts: Key::new("EPICME_ALLOWED_HOSTS", "HOSTS").default("") => List(rules::host);
 
-            /// Origins of web pages that may call /mcp from a browser in addition to the public URL's origin,
-            /// separated by spaces.
+            /// Origins of web pages, desktop apps and extensions that may call /mcp in addition to the public URL's
+            /// origin, separated by spaces, such as https://app.example tauri://localhost.
             allowed_origins: Key::new("EPICME_ALLOWED_ORIGINS", "ORIGINS").default("") => List(rules::origin);
 
             /// Reverse proxies whose Forwarded and X-Forwarded-For headers are trusted: addresses and ranges
@@ -72,6 +72,14 @@ keys! {
                 ("on", ProofConfig::On),
                 ("nonce", ProofConfig::Nonce),
             ]);
+
+            /// Whether results of tools have links to resources (resource_link): on or off. Agents of LangChain end at the
+            /// first of them; without them the URI is in each item of a result.
+            resource_links: Key::new("EPICME_RESOURCE_LINKS", "ON|OFF").default("off") => Switch;
+
+            /// Whether lists of tools, prompts and resources also have those for which a token lacks the scopes: on or off.
+            /// A call of one is refused with the scopes that it needs, for which some hosts then ask their user.
+            list_all_features: Key::new("EPICME_LIST_ALL_FEATURES", "ON|OFF").default("off") => Switch;
 
             /// Whether to serve a copy of the issuer's metadata, for clients of revision 2025-03-26: on or off.
             relays_authorization_server: Key::new("EPICME_AUTHORIZATION_SERVER_RELAY", "ON|OFF").default("on")
