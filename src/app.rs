@@ -33,6 +33,7 @@ use mcp_server::{
     features::{
         catalogue::{Catalogue, Features},
         changes::Changes,
+        presentation::Presentation,
         scope_table,
     },
     server::{Running, raise_descriptor_limit},
@@ -108,7 +109,12 @@ pub fn scope_table() -> String {
     let arbiter = Arbiter::new();
     let changes = Changes::start(&arbiter.handle());
     let journal = JournalHandle::start(&JournalSettings::new("".into(), changes));
-    let catalogue = Catalogue::new(features(&journal), scopes::declared(), info());
+    let catalogue = Catalogue::new(
+        features(&journal),
+        scopes::declared(),
+        info(),
+        Presentation::default(),
+    );
     let table = scope_table::markdown(
         &catalogue.expect("the journal's declarations are right"),
         ABOUT_SCOPES,

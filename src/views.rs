@@ -19,6 +19,8 @@ use resource_server::{clock::Timestamp, principal::Principal};
 #[serde(rename_all = "camelCase")]
 pub struct EntryView {
     id: i64,
+    /// Where the entry can be read as a resource.
+    uri: UriView,
     title: String,
     content: String,
     mood: Option<String>,
@@ -36,6 +38,8 @@ pub struct EntryView {
 #[serde(rename_all = "camelCase")]
 pub struct EntryListItemView {
     id: i64,
+    /// Where the entry can be read as a resource.
+    uri: UriView,
     title: String,
     tag_count: i32,
     is_favorite: bool,
@@ -47,6 +51,8 @@ pub struct EntryListItemView {
 #[serde(rename_all = "camelCase")]
 pub struct TagView {
     id: i64,
+    /// Where the tag can be read as a resource.
+    uri: UriView,
     name: String,
     description: Option<String>,
     created_at: JsonTime,
@@ -57,6 +63,8 @@ pub struct TagView {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TagNameView {
     pub(super) id: i64,
+    /// Where the tag can be read as a resource.
+    uri: UriView,
     pub(super) name: String,
 }
 
@@ -64,6 +72,7 @@ impl From<Entry> for EntryView {
     fn from(entry: Entry) -> Self {
         Self {
             id: entry.id.0,
+            uri: UriView::new(uris::ENTRY, entry.id.0),
             title: entry.title,
             content: entry.content,
             mood: entry.mood,
@@ -82,6 +91,7 @@ impl From<EntryListItem> for EntryListItemView {
     fn from(item: EntryListItem) -> Self {
         Self {
             id: item.id.0,
+            uri: UriView::new(uris::ENTRY, item.id.0),
             title: item.title,
             tag_count: item.tag_count,
             is_favorite: item.is_favorite,
@@ -94,6 +104,7 @@ impl From<Tag> for TagView {
     fn from(tag: Tag) -> Self {
         Self {
             id: tag.id.0,
+            uri: UriView::new(uris::TAG, tag.id.0),
             name: tag.name,
             description: tag.description,
             created_at: JsonTime(tag.created_at),
@@ -106,6 +117,7 @@ impl From<TagName> for TagNameView {
     fn from(tag: TagName) -> Self {
         Self {
             id: tag.id.0,
+            uri: UriView::new(uris::TAG, tag.id.0),
             name: tag.name,
         }
     }
@@ -154,6 +166,45 @@ pub fn tag_link(id: TagId, name: &str) -> ResourceLink {
         name: name.into(),
         description: "Tag",
         mime_type: "application/json",
+    }
+}
+
+/// The URI of a resource with an id, which is written when it is serialised; lists have many of them.
+#[derive(Clone, Copy, Debug)]
+struct UriView {
+    before: &'static str,
+    id: i64,
+}
+
+impl UriView {
+    const fn new(template: &'static str, id: i64) -> Self {
+        let (before, rest) = template.split_at(template.len() - "{id}".len());
+        assert!(
+            matches!(rest.as_bytes(), b"{id}"),
+            "the id is the last part"
+        );
+        Self { before, id }
+    }
+}
+
+impl Serialize for UriView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut id = itoa::Buffer::new();
+        serializer.serialize_str(&[self.before, id.format(self.id)].concat())
+    }
+}
+
+impl JsonSchema for UriView {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Uri".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
     }
 }
 

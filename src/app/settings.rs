@@ -23,6 +23,7 @@ use mcp_server::{
     audit::AuditSettings,
     features::{
         changes::Changes,
+        presentation::Presentation,
         replay_store::{ReplayStore, StateNonce, UseFuture},
         tool_error::ToolError,
     },
@@ -82,6 +83,8 @@ pub(super) fn server(config: Config) -> Server {
         connections,
         memory,
         streams,
+        resource_links,
+        list_all_features,
         relays_authorization_server,
         revocation_secret,
         admin,
@@ -120,6 +123,10 @@ pub(super) fn server(config: Config) -> Server {
             per_user: streams.per_user.get(),
         })
         .sessions(config.sessions.map(session_settings))
+        .presentation(Presentation {
+            resource_links,
+            all_features: list_all_features,
+        })
         .relays_authorization_server(relays_authorization_server)
         .workers(workers)
         .audit(AuditSettings {

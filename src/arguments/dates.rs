@@ -3,18 +3,23 @@
 use std::borrow::Cow;
 
 use chrono::DateTime;
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::{
+    civil::{self, Date},
+    tz::TimeZone,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use mcp_server::features::arguments::validated_string;
 use resource_server::clock::Timestamp;
 
-/// A date, which stands for its first instant in a time zone, or a time.
+/// A date, which stands for its first instant in a time zone, or a time, with an offset or in that time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateOrTime {
     /// `2026-07-28`
     Day(Date),
+    /// `2026-07-28T09:30:00`
+    Local(civil::DateTime),
     /// `2026-07-28T09:30:00+02:00`
     Instant(Timestamp),
 }
@@ -34,33 +39,47 @@ impl DateOrTime {
     /// because people write such a date for "no end".
     #[must_use]
     pub fn instant(self, zone: &Zone) -> Timestamp {
-        match self {
-            Self::Instant(instant) => instant,
+        let (time, year) = match self {
+            Self::Instant(instant) => return instant,
             // If a change of clocks skips midnight, the day begins after the change.
-            Self::Day(day) => day
-                .to_zoned(zone.0.clone())
-                .ok()
-                .and_then(|start| start.start_of_day().ok())
-                .and_then(|start| DateTime::from_timestamp(start.timestamp().as_second(), 0))
-                .unwrap_or(if day.year() > 0 {
-                    Timestamp::MAX_UTC
-                } else {
-                    Timestamp::MIN_UTC
-                }),
-        }
+            Self::Day(day) => {
+                let midnight = day.to_zoned(zone.0.clone());
+                let start = midnight.and_then(|midnight| midnight.start_of_day());
+                (start, day.year())
+            }
+            // A time that a change of clocks skips is as much later; of one that it repeats, the first counts.
+            Self::Local(time) => (time.to_zoned(zone.0.clone()), time.year()),
+        };
+        let time = time.ok().map(|time| time.timestamp());
+        time.and_then(|time| DateTime::from_timestamp_micros(time.as_microsecond()))
+            .unwrap_or(if year > 0 {
+                Timestamp::MAX_UTC
+            } else {
+                Timestamp::MIN_UTC
+            })
     }
 
     fn parse(text: &str) -> Option<Self> {
         if text.len() > 64 {
             return None;
         }
-        // Only RFC 3339: jiff's parser accepts more than the schema allows.
+        // jiff's parser accepts further forms, which mean something else elsewhere.
         if text.len() == 10 {
             return text.parse().ok().map(Self::Day);
         }
-        DateTime::parse_from_rfc3339(text)
-            .ok()
-            .map(|instant| Self::Instant(instant.to_utc()))
+        if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self::Instant(instant.to_utc()));
+        }
+        // Without its offset, as models write the time on a user's clock.
+        let (date, time) = text.split_at_checked(10)?;
+        let has_form = date.as_bytes()[4] == b'-'
+            && time.starts_with(['T', 't', ' '])
+            && time[1..]
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'.'));
+        has_form
+            .then(|| text.parse().ok().map(Self::Local))
+            .flatten()
     }
 }
 
@@ -96,7 +115,7 @@ impl<'de> Deserialize<'de> for DateOrTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         validated_string(
             deserializer,
-            "a date (2026-07-28) or an RFC 3339 time (2026-07-28T09:30:00Z)",
+            "a date (2026-07-28), an RFC 3339 time (2026-07-28T09:30:00Z), or a time without an offset (2026-07-28T09:30:00)",
             Self::parse,
         )
     }
@@ -112,9 +131,11 @@ impl JsonSchema for DateOrTime {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // No format: not every provider of models takes one.
         json_schema!({
             "type": "string",
-            "anyOf": [{ "format": "date" }, { "format": "date-time" }],
+            "maxLength": 64,
+            "examples": ["2026-07-28", "2026-07-28T09:30:00+02:00"],
         })
     }
 }
@@ -186,15 +207,54 @@ mod tests {
     }
 
     #[test]
+    fn a_time_without_an_offset_is_that_of_the_zone() {
+        for (time, zone, instant) in [
+            (
+                "2026-07-28T09:30:00",
+                "Europe/Berlin",
+                "2026-07-28T07:30:00+00:00",
+            ),
+            (
+                "2026-12-28 09:30",
+                "Europe/Berlin",
+                "2026-12-28T08:30:00+00:00",
+            ),
+            (
+                "2026-07-28t09:30:00.250",
+                "UTC",
+                "2026-07-28T09:30:00.250+00:00",
+            ),
+            // 02:30 does not exist that day, and happens twice on the other.
+            (
+                "2026-03-29T02:30:00",
+                "Europe/Berlin",
+                "2026-03-29T01:30:00+00:00",
+            ),
+            (
+                "2026-10-25T02:30:00",
+                "Europe/Berlin",
+                "2026-10-25T00:30:00+00:00",
+            ),
+        ] {
+            assert_eq!(start(time, zone), instant, "{time} {zone}");
+        }
+    }
+
+    #[test]
     fn what_is_no_date_is_refused() {
         for text in [
             "",
             "yesterday",
             "2026-02-30",
             "28.07.2026",
-            "2026-07-28T09:30:00",
             "2026-7-28",
             "20260728",
+            "20260728T093000",
+            "2026-07-28T25:00:00",
+            "2026-07-28T09",
+            "2026-07-28T",
+            "2026-07-28T09:30:00[Europe/Berlin]",
+            "2026-07-28 09:30:00 pm",
         ] {
             assert_eq!(DateOrTime::parse(text), None, "{text}");
         }

@@ -15,13 +15,12 @@ use super::{
     rules,
     sections::{
         AuditConfig, ConnectionConfig, DatabaseConfig, DrainConfig, HttpConfig, IssuerConfig,
-        LimitConfig, MemoryConfig, ProofConfig, RequestStateConfig, SessionConfig, StreamConfig,
-        Verification,
+        LimitConfig, MemoryConfig, RequestStateConfig, SessionConfig, StreamConfig, Verification,
     },
     words,
 };
 use crate::storage::PlainDatabaseHosts;
-use mcp_server::{audit::AddressDetail, tls::Identity};
+use mcp_server::tls::Identity;
 use resource_server::{
     address_range::AddressRange,
     jose::keys::Algorithm,
@@ -57,8 +56,8 @@ keys! {
             /// by spaces.
             allowed_hosts: Key::new("EPICME_ALLOWED_HOSTS", "HOSTS").default("") => List(rules::host);
 
-            /// Origins of web pages that may call /mcp from a browser in addition to the public URL's origin,
-            /// separated by spaces.
+            /// Origins of web pages, desktop apps and extensions that may call /mcp in addition to the public URL's
+            /// origin, separated by spaces, such as https://app.example tauri://localhost.
             allowed_origins: Key::new("EPICME_ALLOWED_ORIGINS", "ORIGINS").default("") => List(rules::origin);
 
             /// Reverse proxies whose Forwarded and X-Forwarded-For headers are trusted: addresses and ranges
@@ -72,11 +71,15 @@ keys! {
 
             /// Tokens bound to a key (DPoP, RFC 9449): off refuses them, on accepts them with a proof of the
             /// key, nonce also requires a server-issued nonce in each proof.
-            proofs: Key::new("EPICME_DPOP", "OFF|ON|NONCE").default("on") => Choice(&[
-                ("off", ProofConfig::Off),
-                ("on", ProofConfig::On),
-                ("nonce", ProofConfig::Nonce),
-            ]);
+            proofs: Key::new("EPICME_DPOP", "OFF|ON|NONCE").default("on") => Choice(words::PROOFS);
+
+            /// Whether results of tools have links to resources (resource_link): on or off. Agents of LangChain end at the
+            /// first of them; without them the URI is in each item of a result.
+            resource_links: Key::new("EPICME_RESOURCE_LINKS", "ON|OFF").default("off") => Switch;
+
+            /// Whether lists of tools, prompts and resources also have those for which a token lacks the scopes: on or off.
+            /// A call of one is refused with the scopes that it needs, for which some hosts then ask their user.
+            list_all_features: Key::new("EPICME_LIST_ALL_FEATURES", "ON|OFF").default("off") => Switch;
 
             /// Whether to serve a copy of the issuer's metadata, for clients of revision 2025-03-26: on or off.
             relays_authorization_server: Key::new("EPICME_AUTHORIZATION_SERVER_RELAY", "ON|OFF").default("on")
@@ -449,11 +452,7 @@ keys! {
         Observability {
             /// How much of the address of a request the audit log has: full, truncated (the network: 24 bits of
             /// an IPv4 address, 48 of an IPv6 address) or hashed with EPICME_AUDIT_KEY.
-            address: Key::new("EPICME_AUDIT_ADDRESS", "FULL|TRUNCATED|HASHED").default("truncated") => Choice(&[
-                ("full", AddressDetail::Full),
-                ("truncated", AddressDetail::Truncated),
-                ("hashed", AddressDetail::Hashed),
-            ]);
+            address: Key::new("EPICME_AUDIT_ADDRESS", "FULL|TRUNCATED|HASHED").default("truncated") => Choice(words::ADDRESSES);
 
             /// File to which the audit log is appended, besides the log, as JSON lines in a chain that
             /// `epicme audit verify` checks. One process has it; it may be renamed while that runs.

@@ -111,7 +111,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     if right.as_deref() == Some(text) {
         return Ok(text.to_owned());
     }
-    let rule = "must be origins such as https://app.example or http://localhost:6274, in lower case, without a path";
+    let rule = "must be origins such as https://app.example, http://localhost:6274 or tauri://localhost, in lower case, without a path; * stands for nothing";
     Err(spelling::with_right(rule, right))
 }
 

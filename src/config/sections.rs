@@ -92,6 +92,10 @@ pub struct HttpConfig {
     pub limits: LimitConfig,
     /// The scopes that a client should request first.
     pub baseline: JournalScopes,
+    /// Whether results of tools have links to resources.
+    pub resource_links: bool,
+    /// Whether lists have features that a token does not permit.
+    pub list_all_features: bool,
     /// Whether tokens bound to a key are accepted.
     pub proofs: ProofConfig,
     /// The number of connections.

@@ -34,9 +34,22 @@ pub(super) fn bare_host(text: &str) -> Option<String> {
 /// The origin of a URL (RFC 6454 §6.2).
 pub(super) fn origin(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    let origin = url.origin();
-    let is_web = matches!(url.scheme(), "http" | "https") && !text.contains('*');
-    is_web.then(|| origin.ascii_serialization())
+    if text.contains('*') {
+        return None;
+    }
+    match url.scheme() {
+        "http" | "https" => Some(url.origin().ascii_serialization()),
+        // Neither is sent as the origin of a page.
+        "ws" | "wss" | "ftp" | "file" => None,
+        // Desktop apps and extensions: to RFC 6454 their origins are opaque, but web views send them like this.
+        scheme => {
+            let host = url.host_str().filter(|host| !host.is_empty())?;
+            let port = url
+                .port()
+                .map_or_else(String::new, |port| format!(":{port}"));
+            Some(format!("{scheme}://{host}{port}"))
+        }
+    }
 }
 
 /// The issuer whose metadata is at this URL (RFC 8414 §3.1, OpenID Connect Discovery 1.0 §4.1); `None` if it is

@@ -1,8 +1,9 @@
-//! The words that values about authorization servers are written in.
+//! The words that values are written in.
 
 use std::collections::BTreeSet;
 
-use super::parts::JwtMode;
+use super::{parts::JwtMode, sections::ProofConfig};
+use mcp_server::audit::AddressDetail;
 use resource_server::{
     issuer::{AssertionAudience, ClientAuthenticationMethod},
     token_rules::{AbsentAudience, SubjectClaim},
@@ -41,6 +42,18 @@ pub(super) const JWT_MODES: Words<JwtMode> = &[
     ("off", JwtMode::Off),
     ("on", JwtMode::On),
     ("introspected", JwtMode::Introspected),
+];
+
+pub(super) const PROOFS: Words<ProofConfig> = &[
+    ("off", ProofConfig::Off),
+    ("on", ProofConfig::On),
+    ("nonce", ProofConfig::Nonce),
+];
+
+pub(super) const ADDRESSES: Words<AddressDetail> = &[
+    ("full", AddressDetail::Full),
+    ("truncated", AddressDetail::Truncated),
+    ("hashed", AddressDetail::Hashed),
 ];
 
 pub(super) fn audiences(audiences: &BTreeSet<String>) -> Vec<String> {

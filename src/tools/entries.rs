@@ -1,9 +1,11 @@
 //! Tools for single entries: create, read, update, delete.
 
+use std::iter;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::tag_suggestions;
+use super::{Outcome, tag_suggestions};
 use crate::{
     domain::journal::{Entry, EntryChanges, EntryId, JournalError, NewEntry, TagId},
     journal::{self, JournalHandle},
@@ -12,7 +14,7 @@ use crate::{
 };
 use mcp_protocol::outgoing::ClientCapability;
 use mcp_server::features::{
-    arguments::{Id, Text, UpTo, clearable, not_null},
+    arguments::{Clearable, Id, Text, UpTo, clearable, not_null},
     context::Context,
     tool::{Effect, Tool, ToolResult},
     tool_error::ToolError,
@@ -100,16 +102,15 @@ impl Tool for CreateEntry {
             .await?;
         context.is_about("entry", entry.id);
         tag_suggestions::suggest_after(&self.journal, &context, entry.id);
-        let mut about = vec![entry_link(entry.id, entry.title.as_str()).into()];
-        about.extend(
-            entry
-                .tags
-                .iter()
-                .map(|tag| tag_link(tag.id, &tag.name).into()),
-        );
+        let content = super::links(&context, || {
+            let tags = entry.tags.iter();
+            let tags = tags.map(|tag| tag_link(tag.id, &tag.name));
+            let itself = entry_link(entry.id, entry.title.as_str());
+            iter::once(itself).chain(tags).collect::<Vec<_>>()
+        });
         Ok(ToolResult {
             text: describe("Created entry", &entry),
-            content: about,
+            content,
             structured: EntryOutput {
                 entry: entry.into(),
             },
@@ -153,7 +154,7 @@ impl Tool for GetEntry {
             .await?;
         Ok(ToolResult {
             text: describe("Entry", &entry),
-            content: vec![entry_link(entry.id, entry.title.as_str()).into()],
+            content: super::links(&context, || [entry_link(entry.id, entry.title.as_str())]),
             structured: EntryOutput {
                 entry: entry.into(),
             },
@@ -188,16 +189,28 @@ pub(super) struct UpdateEntryArguments {
     #[schemars(with = "Content")]
     content: Option<Content>,
     /// A new mood; null clears it, leave it out to keep the old one.
-    #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Note>", !default)]
+    #[serde(
+        default,
+        deserialize_with = "clearable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Clearable<Note>")]
     mood: Option<Option<Note>>,
     /// A new location; null clears it, leave it out to keep the old one.
-    #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Note>", !default)]
+    #[serde(
+        default,
+        deserialize_with = "clearable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Clearable<Note>")]
     location: Option<Option<Note>>,
     /// A new weather; null clears it, leave it out to keep the old one.
-    #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Note>", !default)]
+    #[serde(
+        default,
+        deserialize_with = "clearable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Clearable<Note>")]
     weather: Option<Option<Note>>,
     /// A label of the user's; leave it out to keep the old one.
     #[serde(
@@ -253,7 +266,7 @@ impl Tool for UpdateEntry {
             .await?;
         Ok(ToolResult {
             text: describe("Updated entry", &entry),
-            content: vec![entry_link(entry.id, entry.title.as_str()).into()],
+            content: super::links(&context, || [entry_link(entry.id, entry.title.as_str())]),
             structured: EntryOutput {
                 entry: entry.into(),
             },
@@ -270,6 +283,10 @@ pub(super) struct DeleteEntry {
 pub(super) struct DeleteEntryOutput {
     /// Whether an entry was deleted by this call.
     success: bool,
+    /// What the call came to: deleted; declined by the user; not_found; or cannot_ask, because the user could not be asked.
+    outcome: Outcome,
+    /// The same in a sentence, for the user.
+    summary: String,
     /// The entry as it was, or null if there was none.
     entry: Option<EntryView>,
 }
@@ -308,11 +325,14 @@ impl Tool for DeleteEntry {
                 .confirm(&question, "Delete it")
                 .await?;
             if let Some(why) = answer.forbids() {
+                let summary = format!("Entry {id} was not deleted: {why}.");
                 return Ok(ToolResult {
-                    text: format!("Entry {id} was not deleted: {why}."),
-                    content: vec![entry_link(id, entry.title.as_str()).into()],
+                    text: summary.clone(),
+                    content: super::links(&context, || [entry_link(id, entry.title.as_str())]),
                     structured: DeleteEntryOutput {
                         success: false,
+                        outcome: Outcome::unconfirmed(answer),
+                        summary,
                         entry: Some(entry.into()),
                     },
                 });
@@ -325,11 +345,14 @@ impl Tool for DeleteEntry {
         if !can_ask {
             super::log_unconfirmed(&context, &entry_link(id, entry.title.as_str()));
         }
+        let summary = describe("Deleted entry", &entry);
         Ok(ToolResult {
-            text: describe("Deleted entry", &entry),
+            text: summary.clone(),
             content: Vec::new(),
             structured: DeleteEntryOutput {
                 success: true,
+                outcome: Outcome::Deleted,
+                summary,
                 entry: Some(entry.into()),
             },
         })
@@ -337,11 +360,14 @@ impl Tool for DeleteEntry {
 }
 
 fn gone(id: EntryId) -> ToolResult<DeleteEntryOutput> {
+    let summary = format!("There is no entry {id}, so nothing was deleted.");
     ToolResult {
-        text: format!("There is no entry {id}, so nothing was deleted."),
+        text: summary.clone(),
         content: Vec::new(),
         structured: DeleteEntryOutput {
             success: false,
+            outcome: Outcome::NotFound,
+            summary,
             entry: None,
         },
     }

@@ -84,10 +84,12 @@ impl Tool for AddTagToEntry {
                 "Entry {} has the tag {}: {}.",
                 entry_tag.entry_id, tag.id, tag.name
             ),
-            content: vec![
-                tag_link(tag.id, &tag.name).into(),
-                entry_link(entry_tag.entry_id, entry_tag.entry_title.as_str()).into(),
-            ],
+            content: super::links(&context, || {
+                [
+                    tag_link(tag.id, &tag.name),
+                    entry_link(entry_tag.entry_id, entry_tag.entry_title.as_str()),
+                ]
+            }),
             structured: AddTagToEntryOutput {
                 success: true,
                 entry_tag: EntryTagView {
@@ -109,6 +111,8 @@ pub(super) struct RemoveTagFromEntry {
 pub(super) struct RemoveTagFromEntryOutput {
     /// Whether the tag was on the entry, and this call took it off.
     success: bool,
+    /// The same in a sentence, for the user.
+    summary: String,
 }
 
 impl Tool for RemoveTagFromEntry {
@@ -136,15 +140,16 @@ impl Tool for RemoveTagFromEntry {
                 tag_id,
             })
             .await?;
-        Ok(ToolResult {
-            text: if was_there {
-                format!("Took tag {tag_id} off entry {entry_id}.")
-            } else {
-                format!("Entry {entry_id} does not have tag {tag_id}, so nothing was taken off.")
-            },
-            content: Vec::new(),
-            structured: RemoveTagFromEntryOutput { success: was_there },
-        })
+        let summary = if was_there {
+            format!("Took tag {tag_id} off entry {entry_id}.")
+        } else {
+            format!("Entry {entry_id} does not have tag {tag_id}, so nothing was taken off.")
+        };
+        let structured = RemoveTagFromEntryOutput {
+            success: was_there,
+            summary: summary.clone(),
+        };
+        Ok(ToolResult::new(structured).text(summary))
     }
 }
 

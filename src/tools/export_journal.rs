@@ -16,7 +16,7 @@ use crate::{
     journal::{AppendToExport, BeginExport, FinishExport, JournalHandle, NextEntries, NextTags},
     resources::exports::SCOPES,
 };
-use mcp_protocol::answer::{Content, ResourceBody, ResourceContents, ResourceLink};
+use mcp_protocol::answer::ResourceLink;
 use mcp_server::features::{
     context::Context,
     tool::{Effect, Tool, ToolResult},
@@ -31,8 +31,8 @@ const PAGE: u32 = 1 << 20;
 /// The minimum size of a part except the last, in bytes.
 const PART: usize = 256 << 10;
 
-/// The longest document that is embedded in the result, in bytes: about what fits a model's context.
-const LONGEST_EMBEDDED: usize = 64 << 10;
+/// The longest document that is part of the result, in bytes: about what fits a model's context.
+const LONGEST_INCLUDED: usize = 64 << 10;
 
 /// `export_journal`
 pub(super) struct ExportJournal {
@@ -67,13 +67,19 @@ pub(super) struct ExportJournalOutput {
     entries: usize,
     tags: usize,
     expires_at: Timestamp,
+    /// What was exported, and where to read it, in a sentence.
+    summary: String,
+    /// The document itself, if it is short.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    document: Option<Arc<str>>,
 }
 
 impl Tool for ExportJournal {
     const NAME: &'static str = "export_journal";
     const TITLE: &'static str = "Export Journal";
     const DESCRIPTION: &'static str = "Write the whole journal, all entries with their tags, into one JSON or Markdown document. \
-        A short document comes with the answer; a long one is linked to, for the client to read and to save. It can be read for an hour.";
+        A short document comes with the answer; a long one is read by its URI, as a resource. It can be read for an hour.";
     const SCOPES: &'static [&'static str] = SCOPES;
     const EFFECT: Effect = Effect::ReadOnly;
 
@@ -109,19 +115,21 @@ impl Tool for ExportJournal {
         let parts = export.written;
         let finished = self.journal.ask(FinishExport { user, id, parts }).await?;
         let (entries, tags) = export.writer.counts();
-        let output = ExportJournalOutput {
+        let is_short = export.bytes <= LONGEST_INCLUDED;
+        let mut output = ExportJournalOutput {
             uri: uri::expand(uris::EXPORT, &id.0),
             mime_type: format.media_type(),
             bytes: export.bytes,
             entries,
             tags,
             expires_at: finished.expires_at,
+            summary: String::new(),
+            document: is_short.then_some(export.first),
         };
-        let is_short = export.bytes <= LONGEST_EMBEDDED;
-        let document = is_short.then_some(&*export.first);
+        output.summary = summary(&output);
         Ok(ToolResult {
-            text: summary(&output, is_short),
-            content: vec![about(&output, document)],
+            text: output.summary.clone(),
+            content: super::links(&context, || [link(&output)]),
             structured: output,
         })
     }
@@ -241,12 +249,13 @@ fn float(count: usize) -> f64 {
     count as f64
 }
 
-fn summary(output: &ExportJournalOutput, is_short: bool) -> String {
+fn summary(output: &ExportJournalOutput) -> String {
     let ExportJournalOutput {
         entries,
         tags,
         bytes,
         mime_type,
+        uri,
         ..
     } = output;
     let entries = match entries {
@@ -258,28 +267,18 @@ fn summary(output: &ExportJournalOutput, is_short: bool) -> String {
         tags => format!("{tags} tags"),
     };
     let exported = format!("Exported {entries} and {tags} as {mime_type}, {bytes} bytes.");
-    if is_short {
+    if output.document.is_some() {
         exported
     } else {
-        format!("{exported} The document is too long to stand here; read the linked resource.")
+        format!("{exported} The document is too long to stand here; read the resource {uri}.")
     }
 }
 
-fn about(output: &ExportJournalOutput, document: Option<&str>) -> Content {
-    let uri = output.uri.clone();
-    match document {
-        Some(text) => Content::Resource {
-            resource: ResourceContents {
-                uri,
-                mime_type: output.mime_type.into(),
-                body: ResourceBody::Text(text.to_owned()),
-            },
-        },
-        None => Content::ResourceLink(ResourceLink {
-            uri: uri.into(),
-            name: "Journal".into(),
-            description: "The whole journal",
-            mime_type: output.mime_type,
-        }),
+fn link(output: &ExportJournalOutput) -> ResourceLink {
+    ResourceLink {
+        uri: output.uri.clone().into(),
+        name: "Journal".into(),
+        description: "The whole journal",
+        mime_type: output.mime_type,
     }
 }

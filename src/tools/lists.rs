@@ -34,11 +34,12 @@ pub(super) struct ListEntries {
 pub(super) struct ListEntriesArguments {
     /// Only entries that have at least one of these tags.
     tag_ids: Option<UpTo<Id, 50>>,
-    /// Only entries written at this time or later; a date means its beginning.
+    /// Only entries written at this time or later: a date such as 2026-07-28, which means its beginning, or a time such as
+    /// 2026-07-28T09:30:00+02:00.
     from: Option<DateOrTime>,
-    /// Only entries written before this time; a date means its beginning, so that day is not in it.
+    /// Only entries written before this time, in the same form; a date means its beginning, so that day is not in it.
     to: Option<DateOrTime>,
-    /// The time zone in which dates begin, such as Europe/Berlin. UTC unless said otherwise.
+    /// The time zone of dates, and of times without an offset, such as Europe/Berlin. UTC unless said otherwise.
     time_zone: Option<Zone>,
     /// Only favorites, or only others.
     is_favorite: Option<bool>,
@@ -96,7 +97,7 @@ impl Tool for ListEntries {
             .await?;
         Ok(ToolResult {
             text: found(page.items.len(), "entry", "entries", page.next.is_some()),
-            content: page.items.iter().map(|item| link(item).into()).collect(),
+            content: super::links(&context, || page.items.iter().map(link)),
             structured: ListEntriesOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 entries: page
@@ -170,11 +171,7 @@ impl Tool for SearchEntries {
             .await?;
         Ok(ToolResult {
             text: found(page.items.len(), "entry", "entries", page.next.is_some()),
-            content: page
-                .items
-                .iter()
-                .map(|hit| link(&hit.entry).into())
-                .collect(),
+            content: super::links(&context, || page.items.iter().map(|hit| link(&hit.entry))),
             structured: SearchEntriesOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 entries: page

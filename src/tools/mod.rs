@@ -17,6 +17,7 @@ mod tag_suggestions;
 mod tags;
 mod user;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -25,8 +26,11 @@ use crate::{
     domain::journal::{IdempotencyKey, JournalOwner},
     journal::JournalHandle,
 };
-use mcp_protocol::{answer::ResourceLink, logging::Level};
-use mcp_server::features::{context::Context, tool::DeclaredTool};
+use mcp_protocol::{
+    answer::{Content, ResourceLink},
+    logging::Level,
+};
+use mcp_server::features::{context::Context, conversation::Confirmation, tool::DeclaredTool};
 use resource_server::principal::Principal;
 
 /// Every tool. The first tolerates empty arguments, for hosts that try the first tool they see.
@@ -60,6 +64,38 @@ pub(super) fn journal_owner(principal: &Principal) -> JournalOwner {
         user: principal.user,
         issuer: principal.issuer.clone(),
         subject: principal.subject.clone(),
+    }
+}
+
+/// Links to what a result is about, where they are sent.
+fn links<L: IntoIterator<Item = ResourceLink>>(
+    context: &Context,
+    links: impl FnOnce() -> L,
+) -> Vec<Content> {
+    if context.sends_links() {
+        links().into_iter().map(Content::from).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// What a call to delete something came to.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Deleted,
+    Declined,
+    NotFound,
+    CannotAsk,
+}
+
+impl Outcome {
+    /// Of a call that the user has not confirmed.
+    fn unconfirmed(confirmation: Confirmation) -> Self {
+        match confirmation {
+            Confirmation::NotAsked | Confirmation::CannotAsk => Self::CannotAsk,
+            Confirmation::Declined | Confirmation::Confirmed => Self::Declined,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Outcome,
     entries::Key,
     lists::{found, page_request},
 };
@@ -19,7 +20,7 @@ use crate::{
 };
 use mcp_protocol::outgoing::ClientCapability;
 use mcp_server::features::{
-    arguments::{Id, Text, clearable, not_null},
+    arguments::{Clearable, Id, Text, clearable, not_null},
     context::Context,
     tool::{Effect, Tool, ToolResult},
     tool_error::ToolError,
@@ -84,7 +85,7 @@ impl Tool for CreateTag {
         context.is_about("tag", tag.id);
         Ok(ToolResult {
             text: format!("Created tag {}: {}.", tag.id, tag.name),
-            content: vec![tag_link(tag.id, &tag.name).into()],
+            content: super::links(&context, || [tag_link(tag.id, &tag.name)]),
             structured: TagOutput { tag: tag.into() },
         })
     }
@@ -126,7 +127,7 @@ impl Tool for GetTag {
             .await?;
         Ok(ToolResult {
             text: format!("Tag {}: {}.", tag.id, tag.name),
-            content: vec![tag_link(tag.id, &tag.name).into()],
+            content: super::links(&context, || [tag_link(tag.id, &tag.name)]),
             structured: TagOutput { tag: tag.into() },
         })
     }
@@ -180,11 +181,10 @@ impl Tool for ListTags {
             .await?;
         Ok(ToolResult {
             text: found(page.items.len(), "tag", "tags", page.next.is_some()),
-            content: page
-                .items
-                .iter()
-                .map(|tag| tag_link(tag.id, &tag.name).into())
-                .collect(),
+            content: super::links(&context, || {
+                let tags = page.items.iter();
+                tags.map(|tag| tag_link(tag.id, &tag.name))
+            }),
             structured: ListTagsOutput {
                 next_cursor: page.next.map(|cursor| cursor.encode()),
                 tags: page.items.into_iter().map(TagNameView::from).collect(),
@@ -212,8 +212,12 @@ pub(super) struct UpdateTagArguments {
     #[schemars(with = "Name")]
     name: Option<Name>,
     /// A new description; null clears it, leave it out to keep the old one.
-    #[serde(default, deserialize_with = "clearable")]
-    #[schemars(with = "Option<Description>", !default)]
+    #[serde(
+        default,
+        deserialize_with = "clearable",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "Clearable<Description>")]
     description: Option<Option<Description>>,
 }
 
@@ -247,7 +251,7 @@ impl Tool for UpdateTag {
             .await?;
         Ok(ToolResult {
             text: format!("Updated tag {}: {}.", tag.id, tag.name),
-            content: vec![tag_link(tag.id, &tag.name).into()],
+            content: super::links(&context, || [tag_link(tag.id, &tag.name)]),
             structured: TagOutput { tag: tag.into() },
         })
     }
@@ -262,6 +266,10 @@ pub(super) struct DeleteTag {
 pub(super) struct DeleteTagOutput {
     /// Whether a tag was deleted by this call.
     success: bool,
+    /// What the call came to: deleted; declined by the user; not_found; or cannot_ask, because the user could not be asked.
+    outcome: Outcome,
+    /// The same in a sentence, for the user.
+    summary: String,
     /// The tag as it was, or null if there was none.
     tag: Option<TagView>,
 }
@@ -300,11 +308,14 @@ impl Tool for DeleteTag {
                 .confirm(&question, "Delete it")
                 .await?;
             if let Some(why) = answer.forbids() {
+                let summary = format!("Tag {id} was not deleted: {why}.");
                 return Ok(ToolResult {
-                    text: format!("Tag {id} was not deleted: {why}."),
-                    content: vec![tag_link(id, &tag.name).into()],
+                    text: summary.clone(),
+                    content: super::links(&context, || [tag_link(id, &tag.name)]),
                     structured: DeleteTagOutput {
                         success: false,
+                        outcome: Outcome::unconfirmed(answer),
+                        summary,
                         tag: Some(tag.into()),
                     },
                 });
@@ -317,11 +328,14 @@ impl Tool for DeleteTag {
         if !can_ask {
             super::log_unconfirmed(&context, &tag_link(id, &tag.name));
         }
+        let summary = format!("Deleted tag {id}: {}.", tag.name);
         Ok(ToolResult {
-            text: format!("Deleted tag {id}: {}.", tag.name),
+            text: summary.clone(),
             content: Vec::new(),
             structured: DeleteTagOutput {
                 success: true,
+                outcome: Outcome::Deleted,
+                summary,
                 tag: Some(tag.into()),
             },
         })
@@ -329,11 +343,14 @@ impl Tool for DeleteTag {
 }
 
 fn gone(id: TagId) -> ToolResult<DeleteTagOutput> {
+    let summary = format!("There is no tag {id}, so nothing was deleted.");
     ToolResult {
-        text: format!("There is no tag {id}, so nothing was deleted."),
+        text: summary.clone(),
         content: Vec::new(),
         structured: DeleteTagOutput {
             success: false,
+            outcome: Outcome::NotFound,
+            summary,
             tag: None,
         },
     }

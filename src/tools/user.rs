@@ -31,8 +31,18 @@ pub(super) struct WhoAmIOutput {
     client_id: Option<String>,
     /// What the token allows, of the scopes that this server knows.
     scopes: Vec<String>,
+    /// What the token does not allow, until the user signs in again and allows it.
+    #[serde(rename = "missingScopes")]
+    missing_scopes: Vec<MissingScopeView>,
     /// What the user has stored, and how much that may be; null if it cannot be told at the moment.
     storage: Option<StorageView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MissingScopeView {
+    scope: String,
+    /// What it would allow.
+    allows: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -76,13 +86,30 @@ impl Tool for WhoAmI {
             most_bytes: limit(quota.bytes),
         });
         let name = principal.username.as_ref().unwrap_or(&principal.subject);
+        let missing_scopes: Vec<_> = context
+            .reads()
+            .lacking_scopes()
+            .map(|scope| MissingScopeView {
+                scope: scope.name.clone(),
+                allows: scope.description.clone(),
+            })
+            .collect();
+        let mut text = format!("Signed in as {name}.");
+        if !missing_scopes.is_empty() {
+            let names = missing_scopes.iter().map(|missing| missing.scope.as_str());
+            let names = Vec::from_iter(names).join(", ");
+            text += &format!(
+                " The token lacks {names}: the user would have to sign in again and allow it."
+            );
+        }
         Ok(ToolResult {
-            text: format!("Signed in as {name}."),
+            text,
             content: Vec::new(),
             structured: WhoAmIOutput {
                 user: UserView::from(&**principal),
                 client_id: principal.client.clone(),
                 scopes: context.reads().scopes().map(str::to_owned).collect(),
+                missing_scopes,
                 storage,
             },
         })

@@ -92,7 +92,7 @@ impl<'a> ObjectMembers<'a> for Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// Reads `params`; absent ones are empty.
+    /// Reads `params`; those that are absent or `null` are empty, and `null` for arguments or a cursor is none.
     ///
     /// # Errors
     /// `-32602` if they are not an object, or if a member appears twice, because two parsers could then read
@@ -106,14 +106,20 @@ impl<'a> Params<'a> {
 
     /// Like [`Params::read`], for `params` that were parsed with their message.
     pub(crate) fn from_parsed(params: Option<LenientObject<Self>>) -> Result<Self, RpcError> {
-        params
+        let mut params = params
             .unwrap_or(LenientObject(Some(Self::default())))
             .0
             .ok_or_else(|| {
                 RpcError::invalid_params(
                     "Invalid params: params must be an object whose members appear once each",
                 )
-            })
+            })?;
+        for optional in [&mut params.arguments, &mut params.cursor] {
+            if optional.is_some_and(|member| member.get() == "null") {
+                *optional = None;
+            }
+        }
+        Ok(params)
     }
 
     /// The member that `Mcp-Name` repeats.
@@ -255,9 +261,6 @@ pub struct Envelope<'a> {
     pub protocol_version: Cow<'a, str>,
     /// The client's capabilities.
     pub capabilities: ClientCapabilities,
-    /// The lowest level of log messages for this request; none are sent without one (MCP 2026-07-28,
-    /// Logging).
-    pub log_level: Option<Level>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -316,14 +319,14 @@ impl<'a> Envelope<'a> {
                 "_meta field {CLIENT_CAPABILITIES} must be an object"
             )));
         }
-        let log_level = meta
-            .log_level
-            .map(|level| Level::read(Some(level), &format!("_meta field {LOG_LEVEL}")))
-            .transpose()?;
+        // An unknown level is refused (MCP 2026-07-28, Logging). One that is known has no effect: log messages are
+        // deprecated there, and none are sent.
+        if let Some(level) = meta.log_level {
+            Level::read(Some(level), &format!("_meta field {LOG_LEVEL}"))?;
+        }
         Ok(Self {
             protocol_version,
             capabilities: ClientCapabilities::read(capabilities),
-            log_level,
         })
     }
 }

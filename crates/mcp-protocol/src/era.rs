@@ -5,7 +5,6 @@ use crate::{
     headers::{Field, Headers},
     json::object::as_str,
     jsonrpc::{Incoming, Request},
-    logging::Level,
     method::Method,
     outgoing::ClientCapabilities,
     rpc_error::{RpcError, code},
@@ -51,8 +50,6 @@ pub struct Admitted<'a> {
     pub params: Params<'a>,
     /// The client's capabilities.
     pub capabilities: ClientCapabilities,
-    /// The lowest level of log messages; none without one.
-    pub log_level: Option<Level>,
 }
 
 /// Determines the era of a message. The body decides, the header is only compared: a request with an envelope
@@ -126,7 +123,6 @@ pub fn admit<'a>(
         method,
         params,
         capabilities: envelope.capabilities,
-        log_level: envelope.log_level,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The longest request id, in bytes of JSON.
-const LONGEST_ID: usize = 256;
+pub(crate) const LONGEST_ID: usize = 256;
 
 /// The longest method name, in bytes.
 const LONGEST_METHOD: usize = 128;

@@ -15,6 +15,7 @@ pub mod completion;
 pub mod envelope;
 pub mod era;
 pub mod headers;
+pub mod id_scanner;
 pub mod json;
 pub mod jsonrpc;
 mod list_results;

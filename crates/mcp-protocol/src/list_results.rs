@@ -24,36 +24,44 @@ struct Listed<'a> {
 }
 
 impl WireFormat {
-    /// The result of `server/discover`. It is the same for every client.
+    /// The result of `server/discover`. A note follows the instructions; a result with a note depends on the token.
     #[must_use]
-    pub fn discover(&self) -> String {
+    pub fn discover(&self, note: Option<&str>) -> String {
         let version = ProtocolVersion::V2026_07_28;
         let mut body = json!({
             "supportedVersions": ProtocolVersion::ALL.map(ProtocolVersion::as_str),
             // No `listChanged` for tools and prompts: the lists of one token never change.
-            "capabilities": self.capabilities().claimed(&json!({})),
+            "capabilities": self.capabilities().claimed(&json!({}), version),
         });
-        if let Some(instructions) = &self.info().instructions {
+        if let Some(instructions) = self.instructions(note) {
             body["instructions"] = json!(instructions);
         }
+        // Private also without a note, for a shared cache would give it to those who need one.
+        let ttl_ms = if note.is_none() { LIST_TTL_MS } else { 0 };
         to_json(&Listed {
             meta: self.result_meta(version),
-            cache: CacheHint::new(version, "public", LIST_TTL_MS),
+            cache: CacheHint::new(version, "private", ttl_ms),
             body,
         })
     }
 
-    /// The result of `initialize`.
+    fn instructions(&self, note: Option<&str>) -> Option<String> {
+        let parts = [self.info().instructions.as_deref(), note];
+        let parts = Vec::from_iter(parts.into_iter().flatten());
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// The result of `initialize`. A note follows the instructions.
     #[must_use]
-    pub fn initialized(&self, version: ProtocolVersion) -> String {
+    pub fn initialized(&self, version: ProtocolVersion, note: Option<&str>) -> String {
         // A session may go on with another token of the same owner, which may see other lists.
         let lists = json!({ "listChanged": true });
         let mut result = json!({
             "protocolVersion": version.as_str(),
-            "capabilities": self.capabilities().claimed(&lists),
+            "capabilities": self.capabilities().claimed(&lists, version),
             "serverInfo": self.info().implementation(version),
         });
-        if let Some(instructions) = &self.info().instructions {
+        if let Some(instructions) = self.instructions(note) {
             result["instructions"] = json!(instructions);
         }
         to_json(&result)

@@ -59,7 +59,11 @@ impl Binding {
         // What cannot be represented, such as a number out of range, is bound as it is written.
         let digest = serde_json::from_str::<Value>(arguments).map_or_else(
             |_| Sha256::digest(arguments),
-            |arguments| Sha256::digest(arguments.to_string()),
+            |mut arguments| {
+                // However their members are ordered.
+                arguments.sort_all_objects();
+                Sha256::digest(arguments.to_string())
+            },
         );
         let mut bytes = Vec::new();
         for part in [

@@ -68,8 +68,8 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// The `capabilities` member. `lists` is the value for tools and prompts.
-    pub(crate) fn claimed(self, lists: &Value) -> Value {
+    /// The `capabilities` member of a revision. `lists` is the value for tools and prompts.
+    pub(crate) fn claimed(self, lists: &Value, version: ProtocolVersion) -> Value {
         let mut claimed = Map::new();
         let mut claim = |has: bool, name: &str, value: Value| {
             if has {
@@ -81,7 +81,8 @@ impl Capabilities {
         claim(self.resources, "resources", resources);
         claim(self.prompts, "prompts", lists.clone());
         claim(self.completions, "completions", json!({}));
-        claim(true, "logging", json!({}));
+        // Deprecated in 2026-07-28, whose clients name the level with each request.
+        claim(!version.is_modern(), "logging", json!({}));
         claimed.into()
     }
 }

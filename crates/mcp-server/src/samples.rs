@@ -13,6 +13,7 @@ use crate::features::{
     catalogue::{Catalogue, Features},
     changes::{ChangePublished, Published},
     context::ReadContext,
+    presentation::Presentation,
     resource::{Contents, DeclaredTemplate, ResourceTemplate},
     tool_error::ToolError,
 };
@@ -63,8 +64,13 @@ pub(crate) fn catalogue() -> Catalogue {
         templates: vec![DeclaredTemplate::new(Report)],
         ..Features::default()
     };
-    Catalogue::new(features, scopes(), ServerInfo::new("files", "1.0.0"))
-        .expect("the declarations are right")
+    Catalogue::new(
+        features,
+        scopes(),
+        ServerInfo::new("files", "1.0.0"),
+        Presentation::default(),
+    )
+    .expect("the declarations are right")
 }
 
 /// Records what is published to it, as a session or stream would receive it.

@@ -73,7 +73,8 @@ impl Presentation {
     /// RFC 6750 §2.1, because tokens of some authorization servers contain `:` and other characters.
     ///
     /// # Errors
-    /// [`Refusal::Missing`] if there is no field, or one of another scheme such as `Basic`.
+    /// [`Refusal::Missing`] if there is no field, one of another scheme such as `Basic`, or one with nothing after the
+    /// scheme, as a client sends it whose token is an empty text.
     /// [`Refusal::Malformed`] if the token is malformed, or if there are several fields (RFC 6750 §3.1
     /// `invalid_request`).
     pub fn from_authorization<'a>(
@@ -95,7 +96,7 @@ impl Presentation {
         };
         let token = rest.trim_ascii_start();
         if token.is_empty() {
-            return Err(Refusal::Malformed("no token after the scheme"));
+            return Err(Refusal::Missing);
         }
         if token.len() > LONGEST_TOKEN {
             return Err(Refusal::Malformed("the token is longer than 4096 bytes"));
@@ -173,11 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_with_nothing_behind_it_is_as_no_field() {
+        for value in ["", "Bearer", "Bearer ", "bearer   ", "DPoP"] {
+            assert_eq!(read(&[value]), Err(Refusal::Missing), "{value:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_a_token_is_malformed() {
         let long = format!("Bearer {}", "a".repeat(LONGEST_TOKEN + 1));
         for value in [
-            "Bearer",
-            "Bearer ",
             "Bearer a b",
             "Bearer a,b",
             "Bearer \"a\"",

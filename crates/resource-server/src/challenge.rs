@@ -1,4 +1,4 @@
-//! Challenges: the `WWW-Authenticate` fields of RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1.
+//! Challenges: the `WWW-Authenticate` field of RFC 6750 §3, RFC 9449 §7.1 and RFC 9728 §5.1.
 
 use std::fmt;
 
@@ -114,32 +114,36 @@ impl Challenge<'_> {
     }
 }
 
-/// The value of one `WWW-Authenticate` field.
-struct Field<'a> {
+/// The challenge of one scheme.
+struct OfScheme<'a> {
     challenge: &'a Challenge<'a>,
     scheme: Scheme,
 }
 
 impl Challenge<'_> {
-    /// The values of the `WWW-Authenticate` fields: one per accepted scheme for 401, `Bearer` first because
+    /// The value of the `WWW-Authenticate` field: for 401 a challenge for each accepted scheme, `Bearer` first because
     /// every client supports it; otherwise one, for the scheme of the request.
-    pub fn fields(&self) -> impl Iterator<Item = String> {
+    ///
+    /// They share one field (RFC 9110 §11.6.1), because some HTTP clients read one field of a name alone.
+    #[must_use]
+    pub fn field(&self) -> String {
         let schemes: &[Scheme] = if self.status == 401 && self.challenger.accepts_proofs {
             &[Scheme::Bearer, Scheme::Dpop]
         } else {
             std::slice::from_ref(&self.scheme)
         };
-        schemes.iter().map(|scheme| {
-            let field = Field {
+        let challenges = schemes.iter().map(|scheme| {
+            let of_scheme = OfScheme {
                 challenge: self,
                 scheme: *scheme,
             };
-            field.to_string()
-        })
+            of_scheme.to_string()
+        });
+        challenges.collect::<Vec<_>>().join(", ")
     }
 }
 
-impl fmt::Display for Field<'_> {
+impl fmt::Display for OfScheme<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { challenge, scheme } = self;
         let challenger = challenge.challenger;
@@ -205,46 +209,39 @@ mod tests {
     fn challenge(refusal: Refusal) -> String {
         let challenger = challenger(false);
         let challenge = challenger.challenge(refusal, Scheme::Bearer);
-        challenge.fields().collect::<Vec<_>>().join("\n")
+        challenge.field()
     }
 
     #[test]
-    fn with_dpop_both_schemes_are_offered_and_the_error_stands_in_the_one_that_was_used() {
+    fn with_dpop_one_field_offers_both_schemes_and_the_error_stands_in_the_one_that_was_used() {
         let challenger = challenger(true);
         let scopes = challenger.baseline;
-        let fields = |refusal, scheme| {
-            let challenge = challenger.challenge(refusal, scheme);
-            challenge.fields().collect::<Vec<_>>()
-        };
+        let field = |refusal, scheme| challenger.challenge(refusal, scheme).field();
         let algorithms = Algorithm::ALL.map(Algorithm::as_str).join(" ");
         let rest = format!(r#", scope="files:read", resource_metadata="{METADATA}""#);
         let error = r#", error="invalid_token", error_description="The access token is invalid or expired""#;
         let (bearer, dpop) = (r#"Bearer realm="Files""#, r#"DPoP realm="Files""#);
         let algs = format!(r#", algs="{algorithms}""#);
         assert_eq!(
-            fields(Refusal::Missing, Scheme::Bearer),
-            [format!("{bearer}{rest}"), format!("{dpop}{algs}{rest}")]
+            field(Refusal::Missing, Scheme::Bearer),
+            format!("{bearer}{rest}, {dpop}{algs}{rest}")
         );
         assert_eq!(
-            fields(Refusal::SenderConstrained, Scheme::Bearer),
-            [
-                format!("{bearer}{error}{rest}"),
-                format!("{dpop}{algs}{rest}")
-            ]
+            field(Refusal::SenderConstrained, Scheme::Bearer),
+            format!("{bearer}{error}{rest}, {dpop}{algs}{rest}")
         );
         assert_eq!(
-            fields(Refusal::Inactive, Scheme::Dpop),
-            [
-                format!("{bearer}{rest}"),
-                format!("{dpop}{error}{algs}{rest}")
-            ]
+            field(Refusal::Inactive, Scheme::Dpop),
+            format!("{bearer}{rest}, {dpop}{error}{algs}{rest}")
         );
-        let proof = fields(Refusal::Proof(ProofFault::Nonce), Scheme::Dpop);
-        assert!(proof[1].contains(r#"error="use_dpop_nonce""#), "{proof:?}");
+        let proof = field(Refusal::Proof(ProofFault::Nonce), Scheme::Dpop);
+        let (_, of_dpop) = proof.split_once(", DPoP ").unwrap();
+        assert!(of_dpop.contains(r#"error="use_dpop_nonce""#), "{proof}");
         let needed = Refusal::InsufficientScope { needed: scopes };
-        assert_eq!(fields(needed, Scheme::Dpop).len(), 1);
-        assert!(fields(needed, Scheme::Dpop)[0].starts_with("DPoP "));
-        assert!(fields(needed, Scheme::Bearer)[0].starts_with("Bearer "));
+        let of_dpop = field(needed, Scheme::Dpop);
+        assert!(of_dpop.starts_with("DPoP ") && !of_dpop.contains("Bearer "));
+        let of_bearer = field(needed, Scheme::Bearer);
+        assert!(of_bearer.starts_with("Bearer ") && !of_bearer.contains("DPoP "));
     }
 
     #[test]

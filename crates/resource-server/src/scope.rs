@@ -183,6 +183,11 @@ impl Scopes {
         }
     }
 
+    /// The declared scopes that are neither granted nor included in a granted one, in the order of declaration.
+    pub fn lacking(&self, granted: ScopeSet) -> impl Iterator<Item = &Scope> {
+        self.scopes(self.all().minus(self.expand(granted)))
+    }
+
     fn expand(&self, granted: ScopeSet) -> ScopeSet {
         let mut expanded = granted;
         loop {

@@ -331,7 +331,7 @@ async fn no_method_tells_a_stranger_that_a_session_is_there() {
     ] {
         let asked = |session: &Session| {
             let ask = app.within(session, "tools/list", json!({})).method(method);
-            if method == "GET" {
+            if matches!(method, "GET" | "HEAD") {
                 ask.header("accept", "text/event-stream")
             } else {
                 ask
@@ -342,7 +342,7 @@ async fn no_method_tells_a_stranger_that_a_session_is_there() {
         assert_eq!(
             foreign.status,
             match method {
-                "GET" | "POST" | "DELETE" => 404,
+                "GET" | "HEAD" | "POST" | "DELETE" => 404,
                 "OPTIONS" => 204,
                 _ => 405,
             },

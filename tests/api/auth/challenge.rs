@@ -68,8 +68,7 @@ async fn credentials_of_another_scheme_stay_between_the_client_and_us() {
 async fn malformed_credentials_are_an_invalid_request_and_asked_of_nobody() {
     let app = TestApp::spawn();
     let good = app.token("ann", ALL);
-    let cases: [&[&[u8]]; 9] = [
-        &[b"Bearer"],
+    let cases: [&[&[u8]]; 8] = [
         &[b"Bearer a b"],
         &[b"Bearer a,b"],
         &[b"Bearer \"abc\""],
@@ -192,7 +191,9 @@ async fn every_token_that_will_not_do_gets_the_same_words() {
                 .header("authorization", &format!("Bearer {token}"));
             let reply = ask.send().await;
             assert_eq!(
-                reply.header("www-authenticate"),
+                reply
+                    .header("www-authenticate")
+                    .and_then(|field| field.split(", DPoP ").next()),
                 Some(
                     "Bearer realm=\"EpicMe\", error=\"invalid_token\", \
                      error_description=\"The access token is invalid or expired\", \

@@ -159,7 +159,6 @@ async fn what_is_not_there_is_said_so_in_json() {
     let app = TestApp::spawn();
     for path in [
         "/nothing",
-        "/mcp/",
         "/mcp/x",
         "//mcp",
         "/.well-known/oauth-protected-resource/",
@@ -170,7 +169,7 @@ async fn what_is_not_there_is_said_so_in_json() {
             reply.json(),
             json!({
                 "error": "not_found",
-                "error_description": "There is nothing at this path",
+                "error_description": "There is nothing at this path; the MCP endpoint is https://journal.example/mcp",
                 "request_id": "[request id]",
             })
         );

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use epicme::config::ProofConfig;
 use serde_json::{Value, json};
 
-use crate::support::{ALL, Ask, DpopClient, Reply, TestApp, parse_challenge};
+use crate::support::{ALL, Ask, DpopClient, Reply, TestApp, parse_challenge, parse_challenges};
 
 fn list<'a>(app: &'a TestApp, token: &str) -> Ask<'a> {
     app.modern(token, "tools/list", json!({}))
@@ -19,12 +19,7 @@ fn with_proof<'a>(ask: Ask<'a>, token: &str, proof: &str) -> Ask<'a> {
 /// The error that the challenge of the scheme names.
 fn error(reply: &Reply, scheme: &str) -> Option<String> {
     assert_eq!(reply.status, 401, "{}", reply.text());
-    let fields: Vec<_> = reply
-        .headers
-        .get_all("www-authenticate")
-        .iter()
-        .map(|field| parse_challenge(field.to_str().unwrap()).unwrap())
-        .collect();
+    let fields = parse_challenges(reply.header("www-authenticate").unwrap()).unwrap();
     let schemes: Vec<&str> = fields.iter().map(|field| field.scheme.as_str()).collect();
     assert_eq!(schemes, ["Bearer", "DPoP"]);
     let algorithms = fields[1].get("algs").unwrap();

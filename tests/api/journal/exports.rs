@@ -52,9 +52,7 @@ async fn a_short_journal_comes_with_the_answer_and_can_be_read_again() {
         let about = &result["structuredContent"];
         assert_eq!(about["mimeType"], media_type);
         assert_eq!((&about["entries"], &about["tags"]), (&json!(2), &json!(1)));
-        let embedded = &result["content"][1];
-        assert_eq!(embedded["type"], "resource");
-        let text = embedded["resource"]["text"].as_str().unwrap();
+        let text = about["document"].as_str().unwrap();
         assert_eq!(about["bytes"], text.len());
         assert!(!text.contains("Not in it"));
         if media_type == "application/json" {
@@ -77,7 +75,10 @@ async fn a_short_journal_comes_with_the_answer_and_can_be_read_again() {
         }
         let uri = about["uri"].as_str().unwrap();
         let read = read(&app, &ann.token, uri).await;
-        assert_eq!(read["contents"], json!([embedded["resource"]]));
+        assert_eq!(
+            read["contents"],
+            json!([{ "uri": uri, "mimeType": media_type, "text": text }])
+        );
         assert_eq!(
             (&read["ttlMs"], &read["cacheScope"]),
             (&json!(0), &json!("private"))
@@ -95,7 +96,7 @@ async fn a_short_journal_comes_with_the_answer_and_can_be_read_again() {
 async fn a_journal_in_which_nothing_was_ever_written_can_be_exported() {
     let app = TestApp::spawn();
     let result = app.journal("new").call("export_journal", json!({})).await;
-    let text = result["content"][1]["resource"]["text"].as_str().unwrap();
+    let text = result["structuredContent"]["document"].as_str().unwrap();
     let document: Value = serde_json::from_str(text).unwrap();
     assert_eq!(
         (&document["tags"], &document["entries"]),
@@ -104,7 +105,7 @@ async fn a_journal_in_which_nothing_was_ever_written_can_be_exported() {
 }
 
 #[actix_rt::test]
-async fn a_long_journal_is_linked_to_and_read_whole_in_every_revision() {
+async fn a_long_journal_is_named_by_its_uri_and_read_whole_in_every_revision() {
     let app = TestApp::spawn();
     let ann = app.journal("ann");
     let texts = ["a", "b", "c", "d"].map(long_text);
@@ -114,16 +115,8 @@ async fn a_long_journal_is_linked_to_and_read_whole_in_every_revision() {
     let result = ann.call("export_journal", json!({})).await;
     let about = &result["structuredContent"];
     let uri = about["uri"].as_str().unwrap();
-    assert_eq!(
-        result["content"][1],
-        json!({
-            "type": "resource_link",
-            "uri": uri,
-            "name": "Journal",
-            "description": "The whole journal",
-            "mimeType": "application/json",
-        })
-    );
+    assert_eq!(about.get("document"), None);
+    assert!(about["summary"].as_str().unwrap().contains(uri), "{about}");
     let parts = app
         .database
         .count("export_parts WHERE content NOT LIKE '{%' AND length(content) > 0");

@@ -4,5 +4,7 @@ mod activity;
 mod exports;
 mod isolation;
 mod lists;
+mod portable_schemas;
 mod tool_arguments;
 mod tools;
+mod what_hosts_show;

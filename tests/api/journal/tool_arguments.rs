@@ -37,7 +37,6 @@ impl Rule {
                     json!(0),
                     json!(-1),
                     json!(1.5),
-                    json!(1.0),
                     json!("1"),
                     json!(true),
                     json!([1]),
@@ -107,12 +106,11 @@ impl Rule {
                 ],
             ),
             Self::Moment => all(
-                "a date (2026-07-28) or an RFC 3339 time (2026-07-28T09:30:00Z)",
+                "a date (2026-07-28), an RFC 3339 time (2026-07-28T09:30:00Z), or a time without an offset (2026-07-28T09:30:00)",
                 vec![
                     json!("yesterday"),
                     json!(""),
                     json!("2026-02-30"),
-                    json!("2026-07-28T09:30:00"),
                     json!("28.07.2026"),
                     json!(1_785_499_200),
                     json!("2026-13-01T00:00:00Z"),
@@ -332,7 +330,10 @@ async fn each_broken_rule_is_told_with_the_arguments_name_and_is_in_the_schema()
             for value in kept {
                 let mut arguments = good.clone();
                 arguments[name] = value;
-                assert_eq!(complaints(schema, &arguments), [""; 0], "{tool} {name}");
+                // Whoever has no value leaves it out: null is taken, but not asked for.
+                if !arguments[name].is_null() {
+                    assert_eq!(complaints(schema, &arguments), [""; 0], "{tool} {name}");
+                }
                 let result = ann.call(tool, arguments).await;
                 let text = result["content"][0]["text"].as_str().unwrap();
                 assert!(

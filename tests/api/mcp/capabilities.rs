@@ -14,7 +14,6 @@ async fn what_is_served_is_declared_and_nothing_more() {
         "resources": { "subscribe": true, "listChanged": true },
         "prompts": {},
         "completions": {},
-        "logging": {},
     });
     let discovery = app
         .modern(&token, "server/discover", json!({}))
@@ -28,6 +27,7 @@ async fn what_is_served_is_declared_and_nothing_more() {
         for lists in ["tools", "prompts"] {
             declared[lists] = json!({ "listChanged": true });
         }
+        declared["logging"] = json!({});
         assert_eq!(initialized.result()["capabilities"], declared);
     }
 }

@@ -338,7 +338,12 @@ async fn what_is_gone_is_not_asked_about() {
                 &json!(format!(
                     "There is no entry {entry}, so nothing was deleted."
                 )),
-                &json!({ "success": false, "entry": null })
+                &json!({
+                    "success": false,
+                    "outcome": "not_found",
+                    "summary": format!("There is no entry {entry}, so nothing was deleted."),
+                    "entry": null,
+                })
             )
         );
     }

@@ -1,5 +1,4 @@
-//! What a client is told in passing: in a session what `logging/setLevel` admits, of a modern request
-//! what that very request asks for.
+//! What a client is told in passing: in a session what `logging/setLevel` admits, and nothing in 2026-07-28.
 
 use serde_json::{Value, json};
 
@@ -49,21 +48,21 @@ fn check_notice(messages: &[Value], id: i64) {
     assert!(answer["result"]["content"].is_array(), "{answer}");
 }
 
-/// V-06.
+/// V-06, E-12.
+///
+/// Deprecated in 2026-07-28.
 #[actix_rt::test]
-async fn the_capability_is_declared_in_both_eras() {
+async fn the_capability_is_declared_to_legacy_clients_alone() {
     let app = TestApp::spawn();
     let token = app.token("ann", ALL);
     for version in REVISIONS {
         let result = app.initialize(&token, version).send().await.result();
         assert_eq!(result["capabilities"]["logging"], json!({}), "{version}");
     }
-    // Who tells anything has to declare it, in 2026-07-28 as well.
     let ask = app.modern(&token, "server/discover", json!({}));
-    assert_eq!(
-        ask.send().await.result()["capabilities"]["logging"],
-        json!({})
-    );
+    let capabilities = &ask.send().await.result()["capabilities"];
+    assert!(capabilities["tools"].is_object());
+    assert_eq!(capabilities.get("logging"), None);
 }
 
 /// L-27, D-03.
@@ -154,39 +153,20 @@ async fn a_call_with_nothing_to_tell_has_no_stream_at_any_level() {
     assert!(reply.result()["content"].is_array());
 }
 
-/// T-21, T-23, S-18, S-19.
+/// S-18.
+///
+/// What is not declared is not sent.
 #[actix_rt::test]
-async fn a_modern_client_is_told_what_the_very_request_asks_for() {
+async fn a_modern_client_gets_no_log_messages_whatever_level_it_names() {
     let app = TestApp::spawn();
     let journal = app.journal("ann");
-    for (level, is_told) in [
-        (Some("debug"), true),
-        (Some("notice"), true),
-        (Some("warning"), false),
-        (None, false),
-    ] {
-        let id = journal.tag("A very private name").await;
+    for level in ["debug", "notice", "emergency"] {
+        let id = journal.tag("work").await;
         let ask = app
             .tool(&journal.token, "delete_tag", &json!({ "id": id }))
-            .edit(|body| {
-                if let Some(level) = level {
-                    body["params"]["_meta"][LOG_LEVEL] = level.into();
-                }
-            });
-        if is_told {
-            let told = ask.listen().await.messages().await;
-            assert_eq!(told.len(), 2, "{told:?}");
-            assert_eq!(told[0]["method"], "notifications/message");
-            assert_eq!(
-                told[0]["params"]["data"]["uri"],
-                format!("epicme://tags/{id}")
-            );
-            assert!(!told[0].to_string().contains("private"), "{told:?}");
-            assert_eq!(told[1]["result"]["structuredContent"]["success"], true);
-        } else {
-            let result = ask.send().await.result();
-            assert_eq!(result["structuredContent"]["success"], true);
-        }
+            .edit(|body| body["params"]["_meta"][LOG_LEVEL] = level.into());
+        let result = ask.send().await.result();
+        assert_eq!(result["structuredContent"]["success"], true);
     }
 }
 

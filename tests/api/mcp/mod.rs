@@ -6,6 +6,7 @@ mod completions;
 mod custom_features;
 mod elicitation;
 mod feature_lists;
+mod lenient_clients;
 mod logging;
 mod messages;
 mod progress;

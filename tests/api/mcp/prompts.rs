@@ -118,7 +118,7 @@ async fn suggest_tags_brings_the_tags_and_the_entry_along() {
             assert!(instruction.contains(&part), "{instruction}");
         }
         assert!(!instruction.contains("Ignore"), "{instruction}");
-        let tags = json!([{ "id": tag, "name": "walk" }]);
+        let tags = json!([{ "id": tag, "uri": format!("epicme://tags/{tag}"), "name": "walk" }]);
         assert_eq!(embedded(&said[1], "epicme://tags"), tags);
         assert_eq!(embedded(&said[2], &format!("epicme://entries/{id}")), entry);
     }

@@ -146,7 +146,7 @@ async fn the_model_is_shown_the_entry_and_the_names_of_tags_and_nothing_else() {
         );
         let params = question["params"].as_object().unwrap();
         let members: Vec<_> = params.keys().map(String::as_str).collect();
-        assert_eq!(members, ["maxTokens", "messages", "systemPrompt"]);
+        assert_eq!(members, ["systemPrompt", "messages", "maxTokens"]);
         assert_eq!(params["messages"].as_array().unwrap().len(), 1);
         assert_eq!(params["messages"][0]["role"], "user");
         assert_eq!(params["messages"][0]["content"]["type"], "text");

@@ -70,7 +70,7 @@ async fn of_two_faults_the_earlier_check_answers() {
             ask.header("content-type", "text/plain")
         }),
         ("accept", (406, -32600), |ask| {
-            ask.header("accept", "application/json")
+            ask.header("accept", "text/html")
         }),
         ("size", (413, -32600), |ask| {
             ask.and_then(&" ".repeat(2 << 20))
@@ -273,12 +273,9 @@ async fn media_types_and_sizes() {
         -32600,
     ));
     for accept in [
-        "application/json",
         "text/event-stream",
         "text/html",
-        "application/*",
         "text/*",
-        "application/json, text/event-stream;q=0",
         "*/*;q=0",
         "application/jsonx, text/event-stream",
     ] {
@@ -302,6 +299,9 @@ async fn media_types_and_sizes() {
         "application/json;q=0.1, TEXT/Event-Stream; q=1",
         "text/html, */*;q=0.1",
         "application/json,text/event-stream",
+        "application/json",
+        "application/*",
+        "application/json, text/event-stream;q=0",
     ] {
         let reply = good().header("accept", accept).send().await;
         assert_eq!(reply.status, 200, "{accept}");
@@ -393,8 +393,8 @@ async fn tools_that_are_not_there_not_allowed_or_not_called_properly() {
             -32602,
         ),
         (
-            "arguments that are null",
-            app.tool(&token, "whoami", &Value::Null),
+            "arguments that are a number",
+            app.tool(&token, "whoami", &json!(7)),
             200,
             -32602,
         ),

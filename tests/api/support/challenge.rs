@@ -16,28 +16,37 @@ impl Challenge {
     }
 }
 
-/// Reads a field value of one challenge whose every parameter is a quoted-string, as RFC 6750 §3 and
-/// RFC 9728 §5.1 have it.
+/// Reads the first challenge of a field value.
 pub(crate) fn parse_challenge(field: &str) -> Result<Challenge, String> {
-    let (scheme, mut rest) = token(field)?;
-    rest = rest.strip_prefix(' ').ok_or("no space after the scheme")?;
-    let mut parameters = BTreeMap::new();
+    parse_challenges(field).map(|challenges| challenges[0].clone())
+}
+
+/// Reads a field value of challenges whose every parameter is a quoted-string, as RFC 6750 §3 and
+/// RFC 9728 §5.1 have it.
+pub(crate) fn parse_challenges(field: &str) -> Result<Vec<Challenge>, String> {
+    let mut challenges: Vec<Challenge> = Vec::new();
+    let mut rest = field;
     loop {
-        let (name, after) = token(rest.trim_start_matches([' ', '\t']))?;
+        let (mut name, mut after) = token(rest.trim_start_matches([' ', '\t']))?;
+        if let Some(parameters) = after.strip_prefix(' ') {
+            challenges.push(Challenge {
+                scheme: name.to_owned(),
+                parameters: BTreeMap::new(),
+            });
+            (name, after) = token(parameters)?;
+        }
+        let challenge = challenges.last_mut().ok_or("no space after the scheme")?;
         let after = after.strip_prefix('=').ok_or("no = after a name")?;
         let (value, after) = quoted_string(after)?;
-        if parameters
-            .insert(name.to_ascii_lowercase(), value)
-            .is_some()
-        {
+        let known = challenge
+            .parameters
+            .insert(name.to_ascii_lowercase(), value);
+        if known.is_some() {
             return Err(format!("{name} stands twice"));
         }
         let after = after.trim_start_matches([' ', '\t']);
         if after.is_empty() {
-            return Ok(Challenge {
-                scheme: scheme.to_owned(),
-                parameters,
-            });
+            return Ok(challenges);
         }
         rest = after
             .strip_prefix(',')
@@ -77,6 +86,13 @@ fn the_challenge_reader_is_strict() {
     assert_eq!(
         (read.get("realm"), read.get("scope")),
         (Some("a \"b\""), Some("x y"))
+    );
+    let both = parse_challenges(r#"Bearer realm="a", DPoP realm="b", algs="c""#).unwrap();
+    let schemes: Vec<_> = both.iter().map(|one| one.scheme.as_str()).collect();
+    assert_eq!(schemes, ["Bearer", "DPoP"]);
+    assert_eq!(
+        (both[0].get("algs"), both[1].get("algs")),
+        (None, Some("c"))
     );
     for bad in [
         "",

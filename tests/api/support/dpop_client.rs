@@ -22,7 +22,9 @@ impl DpopClient {
 
     /// What a token is bound by (`cnf.jkt`).
     pub(crate) fn thumbprint(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.jwk().to_string()))
+        let mut jwk = self.jwk();
+        jwk.sort_all_objects();
+        URL_SAFE_NO_PAD.encode(Sha256::digest(jwk.to_string()))
     }
 
     /// A token of this user that is bound to the key.

@@ -29,7 +29,7 @@ mod stored;
 mod wire;
 
 pub(crate) use app::{ISSUER_SECRET, PUBLIC_HOST, PUBLIC_URL, RESOURCE, TestApp};
-pub(crate) use challenge::parse_challenge;
+pub(crate) use challenge::{parse_challenge, parse_challenges};
 pub(crate) use client::{Ask, Reply, Session, envelope};
 pub(crate) use cluster::MortalCluster;
 pub(crate) use confirmation::{

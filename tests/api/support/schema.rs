@@ -14,7 +14,8 @@ pub(crate) fn complaints(schema: &Value, value: &Value) -> Vec<String> {
 fn check(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     for (keyword, rule) in schema.as_object().expect("a schema is an object") {
         let holds = match keyword.as_str() {
-            "description" => true,
+            "description" | "examples" => true,
+            "enum" => rule.as_array().unwrap().contains(value),
             "type" => match rule {
                 Value::Array(types) => types.iter().any(|one| is_of_type(one, value)),
                 one => is_of_type(one, value),

@@ -9,8 +9,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// The members of an object; `None` if the value is not an object, or if a known member appears twice,
-/// because two parsers could then read different requests.
+/// The members of an object, none for `null`, which some clients write for what they leave out; `None` if the value is
+/// of another type, or if a known member appears twice, because two parsers could then read different requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LenientObject<T>(pub(crate) Option<T>);
 
@@ -64,7 +64,7 @@ impl<'a, T: ObjectMembers<'a>> Deserialize<'a> for LenientObject<T> {
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(LenientObject(None))
+                Ok(LenientObject(Some(T::default())))
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
@@ -182,15 +182,20 @@ mod tests {
 
     #[test]
     fn what_is_no_object_has_no_members() {
-        for json in [
-            "[{},1]", "null", "true", "-1", "1", "1.5", "\"a\\n\"", "\"left\"",
-        ] {
+        for json in ["[{},1]", "true", "-1", "1", "1.5", "\"a\\n\"", "\"left\""] {
             assert!(read(json).is_none(), "{json}");
             let outer = format!(r#"{{"within":{json},"left":1}}"#);
             let outer = read(&outer).unwrap();
             assert!(outer.within.unwrap().0.is_none(), "{json}");
             assert!(outer.left.is_some());
         }
+    }
+
+    #[test]
+    fn null_is_an_object_without_members() {
+        let outer = read(r#"{"within":null,"left":1}"#).unwrap();
+        assert!(outer.within.unwrap().0.unwrap().left.is_none());
+        assert!(read(r#"{"left":1,"left":null}"#).is_none());
     }
 
     proptest! {

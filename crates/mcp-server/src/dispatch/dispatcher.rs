@@ -182,12 +182,15 @@ impl Dispatcher {
     }
 
     fn start(self: &Arc<Self>, target: Target, call: &Call<'_>) -> Result<Dispatched, Failure> {
-        let granted = call.context.principal.scopes;
+        let principal = &call.context.principal;
+        let granted = principal.scopes;
+        let granted_or_withheld = granted.union(principal.withheld);
         let has = self.wire_format().capabilities();
         match (call.method, target) {
             (Method::Ping, _) => Ok(Dispatched::Ready(Answer::Empty)),
             (Method::Discover, _) => {
-                Ok(Dispatched::Ready(Answer::Ready(self.catalogue.discovery())))
+                let discovery = self.catalogue.discovery(granted_or_withheld);
+                Ok(Dispatched::Ready(Answer::Ready(discovery)))
             }
             (Method::ListTools, _) if has.tools => Self::one_page(call.params, || {
                 self.catalogue.tool_list(granted, call.version)
@@ -222,7 +225,7 @@ impl Dispatcher {
 impl Dispatcher {
     /// One of a server with a template that is listed one by one, on this thread.
     pub(crate) fn of_test() -> Self {
-        use crate::features::replay_store::InMemoryReplayStore;
+        use crate::features::{presentation::Presentation, replay_store::InMemoryReplayStore};
         use resource_server::clock::Clock;
 
         let catalogue = crate::samples::catalogue();
@@ -231,7 +234,11 @@ impl Dispatcher {
         Self::new(DispatcherSettings {
             catalogue,
             replay_store: Arc::new(InMemoryReplayStore::new(clock.clone())),
-            environment: Environment { scopes, clock },
+            environment: Environment {
+                scopes,
+                clock,
+                presentation: Presentation::default(),
+            },
             audit: AuditLog::of_test(),
             sealer: Sealer::random(),
             changes: Changes::start(&actix_rt::Arbiter::current()),

@@ -1,7 +1,7 @@
 //! Deserialisation of the arguments of tools and prompts. A type validates while it deserialises, and
 //! describes the same rule in the JSON Schema.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
@@ -38,6 +38,14 @@ impl From<Id> for i64 {
     }
 }
 
+/// The schema of an argument that `null` clears, for `#[schemars(with = …)]` on a field that is read by [`clearable`].
+/// That of an `Option` does not mention `null`: whoever has no value leaves the argument out.
+#[derive(Clone, Copy, Debug)]
+pub struct Clearable<T>(PhantomData<T>);
+
+/// Marks the schema of a [`Clearable`], until the schema is made portable.
+pub(super) const NULL_CLEARS: &str = "x-null-clears";
+
 /// An array of at most `MAX` items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpTo<T, const MAX: usize>(pub Vec<T>);
@@ -55,7 +63,9 @@ pub fn read<T: DeserializeOwned>(raw: Option<&RawValue>) -> Result<T, String> {
 /// # Errors
 /// See [`read`].
 pub fn read_for<T: DeserializeOwned>(kind: &str, raw: Option<&RawValue>) -> Result<T, String> {
+    // Some clients write null for no arguments.
     let text = raw.map_or("{}", RawValue::get);
+    let text = if text == "null" { "{}" } else { text };
     serde_json::from_str(text).map_err(|_| {
         // Read again, with the path of the error. Deserialising from a `Value` keeps positions out of
         // the message; it does not report a duplicate name.
@@ -138,7 +148,8 @@ pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     T::deserialize(deserializer).map(Some)
 }
 
-/// Deserialises an optional argument: `null` clears a field, absence keeps it.
+/// Deserialises an optional argument: `null` clears a field, absence keeps it. Its field also needs
+/// `skip_serializing_if`, like that of [`not_null`], and the schema of [`Clearable`].
 ///
 /// # Errors
 /// Errors of the deserializer.
@@ -245,7 +256,21 @@ impl<'de, T, F: FnOnce(i64) -> Option<T>> Visitor<'de> for IntegerVisitor<F> {
             Err(_) => Err(E::custom(format_args!("must be {rule}"))),
         }
     }
+
+    /// `7.0` and `2e1` are integers to JSON Schema, and some models write them so.
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        let rule = self.0;
+        // Beyond, a double may stand for another integer than was written.
+        if number.fract() == 0.0 && number.abs() <= MOST_EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "it is an integer in range")]
+            return self.visit_i64(number as i64);
+        }
+        Err(E::custom(format_args!("must be {rule}")))
+    }
 }
+
+/// Up to here a double has every integer: 2^53 - 1.
+const MOST_EXACT: f64 = 9_007_199_254_740_991.0;
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -266,6 +291,23 @@ impl JsonSchema for Id {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "integer", "minimum": 1 })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Clearable<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Clearable{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [generator.subschema_for::<T>(), { "type": "null" }],
+            (NULL_CLEARS): true,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{
     declaration::DeclarationError,
+    presentation::{self, Presentation},
     prompt::DeclaredPrompt,
     resource::{DeclaredResource, DeclaredTemplate, Located},
     target::Target,
@@ -36,7 +37,8 @@ pub struct Catalogue {
     tool_lists: Lists,
     template_lists: Lists,
     prompt_lists: Lists,
-    discovery: Arc<str>,
+    discoveries: Lists,
+    presentation: Presentation,
 }
 
 /// Declarations, in the order of the lists.
@@ -138,6 +140,7 @@ impl Catalogue {
         mut features: Features,
         scopes: Scopes,
         info: ServerInfo,
+        presentation: Presentation,
     ) -> Result<Self, DeclarationError> {
         features.resolve(&scopes)?;
         let wire_format = WireFormat::new(info, features.capabilities());
@@ -156,8 +159,9 @@ impl Catalogue {
             tool_lists: Lists::new(),
             template_lists: Lists::new(),
             prompt_lists: Lists::new(),
-            discovery: wire_format.discover().into(),
+            discoveries: Lists::new(),
             wire_format,
+            presentation,
         })
     }
 
@@ -167,10 +171,24 @@ impl Catalogue {
         &self.wire_format
     }
 
-    /// The result of `server/discover`.
+    /// The result of `server/discover` for a token with these scopes.
     #[must_use]
-    pub(crate) fn discovery(&self) -> Arc<str> {
-        Arc::clone(&self.discovery)
+    pub(crate) fn discovery(&self, granted: ScopeSet) -> Arc<str> {
+        let version = ProtocolVersion::V2026_07_28;
+        self.discoveries.get(granted, version, || {
+            self.wire_format.discover(self.lacking(granted).as_deref())
+        })
+    }
+
+    /// The result of `initialize` for a token with these scopes.
+    #[must_use]
+    pub(crate) fn initialized(&self, granted: ScopeSet, version: ProtocolVersion) -> String {
+        let lacking = self.lacking(granted);
+        self.wire_format.initialized(version, lacking.as_deref())
+    }
+
+    fn lacking(&self, granted: ScopeSet) -> Option<String> {
+        presentation::lacking(&self.scopes, granted, self.presentation)
     }
 
     /// The result of `tools/list` for a token with these scopes.
@@ -270,7 +288,9 @@ impl Catalogue {
     ) -> (Vec<&'a T>, bool) {
         let visible: Vec<_> = all
             .iter()
-            .filter(|one| self.scopes.require(granted, scopes(one)).is_ok())
+            .filter(|one| {
+                self.presentation.all_features || self.scopes.require(granted, scopes(one)).is_ok()
+            })
             .collect();
         let is_complete = visible.len() == all.len();
         (visible, is_complete)
@@ -421,6 +441,7 @@ mod tests {
             features,
             crate::samples::scopes(),
             ServerInfo::new("files", "1.0.0"),
+            Presentation::default(),
         )
     }
 
@@ -454,7 +475,8 @@ mod tests {
     #[test]
     fn a_server_claims_only_what_it_has() {
         let catalogue = with(vec![DeclaredResource::new(File)]).unwrap();
-        let discovery: serde_json::Value = serde_json::from_str(&catalogue.discovery()).unwrap();
+        let discovery: serde_json::Value =
+            serde_json::from_str(&catalogue.discovery(ScopeSet::EMPTY)).unwrap();
         let capabilities = discovery["capabilities"].as_object().unwrap();
         assert!(capabilities.contains_key("resources"));
         for absent in ["tools", "prompts", "completions"] {

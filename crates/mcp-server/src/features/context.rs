@@ -2,11 +2,11 @@
 
 use std::{fmt::Display, sync::Arc};
 
-use super::conversation::Conversation;
+use super::{conversation::Conversation, presentation::Presentation};
 use resource_server::{
     clock::{Clock, Timestamp},
     principal::Principal,
-    scope::Scopes,
+    scope::{Scope, Scopes},
 };
 
 /// What all calls of a server share.
@@ -16,6 +16,8 @@ pub(crate) struct Environment {
     pub scopes: Scopes,
     /// The server's clock.
     pub clock: Clock,
+    /// What clients are shown.
+    pub presentation: Presentation,
 }
 
 /// The context of what only reads and sends nothing to the client before its answer: a resource, a list, a
@@ -61,6 +63,13 @@ impl ReadContext {
         self.environment.scopes.names(self.principal.scopes)
     }
 
+    /// The declared scopes that the token lacks. Those that are only withheld while the authorization server cannot be
+    /// reached are not among them.
+    pub fn lacking_scopes(&self) -> impl Iterator<Item = &Scope> {
+        let granted = self.principal.scopes.union(self.principal.withheld);
+        self.environment.scopes.lacking(granted)
+    }
+
     /// The current time of the server's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -87,6 +96,12 @@ impl Context {
     #[must_use]
     pub fn conversation(&self) -> &Conversation {
         &self.conversation
+    }
+
+    /// Whether a tool should add links to resources to its result; see [`Presentation::resource_links`].
+    #[must_use]
+    pub fn sends_links(&self) -> bool {
+        self.reads.environment.presentation.resource_links
     }
 
     /// Says for the audit log what the call is about, such as `note` and its id; several times if it is about

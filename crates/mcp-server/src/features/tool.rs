@@ -3,7 +3,7 @@
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use rmcp::model::{self, ToolAnnotations};
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::{
     Deserializer, Serialize,
     de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
@@ -14,6 +14,7 @@ use super::{
     arguments,
     context::Context,
     declaration::{DeclarationError, FeatureScopes},
+    schema::{Of, schema_of},
     tool_error::ToolError,
 };
 use mcp_protocol::{
@@ -178,11 +179,9 @@ impl DeclaredTool {
         let mut descriptor = model::Tool::new(
             T::NAME,
             T::DESCRIPTION,
-            Arc::new(schema_of::<T::Arguments>(SchemaSettings::draft2020_12())),
+            Arc::new(schema_of::<T::Arguments>(Of::Arguments)),
         )
-        .with_raw_output_schema(Arc::new(schema_of::<T::Output>(
-            SchemaSettings::draft2020_12().for_serialize(),
-        )))
+        .with_raw_output_schema(Arc::new(schema_of::<T::Output>(Of::Output)))
         .with_annotations(annotations(T::TITLE, T::EFFECT, T::OPEN_WORLD));
         if !T::TITLE.is_empty() {
             descriptor = descriptor.with_title(T::TITLE);
@@ -372,50 +371,6 @@ fn annotations(title: &str, effect: Effect, open_world: bool) -> ToolAnnotations
             .read_only(false)
             .destructive(true)
             .idempotent(true),
-    }
-}
-
-/// The schema without references, `$schema` and the name of the Rust type: JSON Schema 2020-12 is the default
-/// of MCP, and clients differ in which references they resolve.
-fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
-    let generator = settings
-        .with(|settings| {
-            settings.meta_schema = None;
-            settings.inline_subschemas = true;
-        })
-        .into_generator();
-    let mut schema = generator.into_root_schema_for::<T>().to_value();
-    let schema = schema
-        .as_object_mut()
-        .expect("arguments and outputs are structs, whose schemas are objects");
-    schema.remove("title");
-    schema.remove("description");
-    // A tool without arguments has a struct without fields.
-    schema
-        .entry("properties")
-        .or_insert_with(|| Map::new().into());
-    let mut schema = std::mem::take(schema);
-    schema.values_mut().for_each(tidy);
-    schema
-}
-
-/// Joins the lines of doc comments, and removes the formats that schemars invents for Rust's integers,
-/// because clients warn about unknown formats.
-fn tidy(value: &mut Value) {
-    match value {
-        Value::String(text) if text.contains('\n') => *text = text.replace('\n', " "),
-        Value::Array(items) => items.iter_mut().for_each(tidy),
-        Value::Object(members) => {
-            let names_an_integer = members
-                .get("format")
-                .and_then(Value::as_str)
-                .is_some_and(|format| format.starts_with("int") || format.starts_with("uint"));
-            if names_an_integer {
-                members.remove("format");
-            }
-            members.values_mut().for_each(tidy);
-        }
-        _ => {}
     }
 }
 

@@ -25,12 +25,18 @@ use super::{
 /// The paths of the protected resource metadata: with and without the path of the public URL, which a proxy
 /// may strip.
 fn metadata_paths(state: &AppState) -> Vec<String> {
-    let mut paths = vec![
-        format!("{}{}", metadata::ROOT_PATH, state.endpoint),
-        metadata::ROOT_PATH.to_owned(),
-    ];
-    if !paths.contains(&state.metadata_path) {
-        paths.push(state.metadata_path.clone());
+    let of_endpoint = state.endpoint_paths().into_iter();
+    let mut paths: Vec<_> = of_endpoint
+        .map(|path| format!("{}{path}", metadata::ROOT_PATH))
+        .collect();
+    paths.push(metadata::ROOT_PATH.to_owned());
+    for path in [
+        state.metadata_path.clone(),
+        format!("{}/", state.metadata_path),
+    ] {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
     }
     paths
 }
@@ -42,10 +48,11 @@ pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut Service
         service.app_data(state.clone());
         service.app_data(state.guard.auth().start_worker());
         service.service(
-            web::resource(state.endpoint.clone())
+            web::resource(state.endpoint_paths())
                 .wrap(from_fn(middleware::run))
                 .route(web::post().to(endpoint::post))
                 .route(web::get().to(endpoint::get))
+                .route(web::head().to(endpoint::head))
                 .route(web::delete().to(endpoint::delete))
                 .route(web::method(actix_web::http::Method::OPTIONS).to(middleware::preflight))
                 .default_service(web::to(endpoint::other_method)),

@@ -52,10 +52,31 @@ pub(crate) struct AppState {
     pub host_policy: HostPolicy,
     /// The front page, and whether the issuer's metadata is relayed.
     pub discovery: Discovery,
-    /// The path of the MCP endpoint.
+    /// The path of the MCP endpoint, which is also served with a slash behind it.
     pub endpoint: String,
     /// The path of the protected resource metadata.
     pub metadata_path: String,
     /// The URL under which clients reach the server.
     pub public_url: PublicUrl,
+}
+
+impl AppState {
+    /// Whether a path is that of the MCP endpoint.
+    pub(crate) fn is_endpoint(&self, path: &str) -> bool {
+        path == self.endpoint || path.strip_suffix('/') == Some(&self.endpoint)
+    }
+
+    /// The paths of the MCP endpoint.
+    pub(crate) fn endpoint_paths(&self) -> Vec<String> {
+        let mut paths = vec![self.endpoint.clone()];
+        if !self.endpoint.ends_with('/') {
+            paths.push(format!("{}/", self.endpoint));
+        }
+        paths
+    }
+
+    /// The URL of the MCP endpoint.
+    pub(crate) fn resource(&self) -> String {
+        self.public_url.join(&self.endpoint)
+    }
 }

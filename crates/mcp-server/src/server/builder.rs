@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
 
-use rmcp::model::Icon;
 use secrecy::SecretString;
 #[cfg(feature = "otlp")]
 use url::Url;
@@ -15,8 +14,8 @@ use crate::{
     connections::ConnectionLimits,
     dispatch::OnCall,
     features::{
-        call_record::CallRecord, catalogue::Features, changes::Changes, replay_store::ReplayStore,
-        session_store::SessionStore,
+        call_record::CallRecord, catalogue::Features, changes::Changes, presentation::Presentation,
+        replay_store::ReplayStore, session_store::SessionStore,
     },
     http::HealthCheck,
     metrics::MetricSource,
@@ -62,6 +61,7 @@ pub struct Server {
     pub(crate) resource_name: Option<String>,
     pub(crate) guard: GuardBuilder,
     pub(crate) features: Features,
+    pub(crate) presentation: Presentation,
     pub(crate) changes: Option<Changes>,
     pub(crate) bus: Option<Arc<dyn Bus>>,
     pub(crate) replay_store: Option<Arc<dyn ReplayStore>>,
@@ -108,6 +108,7 @@ impl Server {
             resource_name: None,
             guard: Guard::builder(""),
             features: Features::default(),
+            presentation: Presentation::default(),
             changes: None,
             bus: None,
             replay_store: None,
@@ -140,55 +141,6 @@ impl Server {
         }
     }
 
-    /// Replaces the description of the server: name, version, title and the rest.
-    #[must_use]
-    pub fn info(mut self, info: ServerInfo) -> Self {
-        self.info = info;
-        self
-    }
-
-    /// The server's version (MCP, `Implementation`); `0.0.0` by default.
-    #[must_use]
-    pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.info.version = version.into();
-        self
-    }
-
-    /// The server's display name (MCP, `Implementation`).
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Self {
-        self.info.title = Some(title.into());
-        self
-    }
-
-    /// A sentence that describes the server (MCP, `Implementation`).
-    #[must_use]
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.info.description = Some(description.into());
-        self
-    }
-
-    /// The URL of the server's website (MCP, `Implementation`).
-    #[must_use]
-    pub fn website(mut self, url: impl Into<String>) -> Self {
-        self.info.website_url = Some(url.into());
-        self
-    }
-
-    /// Adds an icon (MCP, `Implementation`). May be called several times.
-    #[must_use]
-    pub fn icon(mut self, icon: Icon) -> Self {
-        self.info.icons.push(icon);
-        self
-    }
-
-    /// Instructions for models that use the server (MCP, `instructions`).
-    #[must_use]
-    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
-        self.info.instructions = Some(instructions.into());
-        self
-    }
-
     /// The path of the MCP endpoint under the public URL; `/mcp` by default. It must begin with a slash.
     #[must_use]
     pub fn endpoint(mut self, path: impl Into<String>) -> Self {
@@ -200,28 +152,6 @@ impl Server {
     #[must_use]
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         self.realm = Some(realm.into());
-        self
-    }
-
-    /// The first line of the page at `/`; the title and the description by default.
-    #[must_use]
-    pub fn headline(mut self, headline: impl Into<String>) -> Self {
-        self.headline = Some(headline.into());
-        self
-    }
-
-    /// `resource_name` of the protected resource metadata (RFC 9728 §2); the title or the name by default.
-    #[must_use]
-    pub fn resource_name(mut self, name: impl Into<String>) -> Self {
-        self.resource_name = Some(name.into());
-        self
-    }
-
-    /// `resource_documentation` of the protected resource metadata (RFC 9728 §2), a URL; the public URL by
-    /// default.
-    #[must_use]
-    pub fn documentation(mut self, url: impl Into<String>) -> Self {
-        self.documentation = Some(url.into());
         self
     }
 

@@ -9,6 +9,7 @@
 //! *Start reading at* [`Server`], then [`Service`] (the built server) and [`Running`] (one that serves).
 
 mod builder;
+mod description;
 mod features;
 mod listener;
 mod running;

@@ -141,7 +141,7 @@ impl Service {
             let outbox = Arc::clone(outbox);
             guard.auth().on_order(move || outbox.revocations_changed());
         }
-        let catalogue = Catalogue::new(server.features, scopes.clone(), info)?;
+        let catalogue = Catalogue::new(server.features, scopes.clone(), info, server.presentation)?;
         let audit = AuditLog::open(server.audit)?;
         let mut sources = server.metric_sources;
         sources.push(Arc::new(audit.clone()));
@@ -150,6 +150,7 @@ impl Service {
             environment: Environment {
                 scopes: scopes.clone(),
                 clock: clock.clone(),
+                presentation: server.presentation,
             },
             sealer: sealer(server.sealing_keys.as_ref()),
             replay_store: server

@@ -156,9 +156,7 @@ impl Refused {
                     challenge.body_error(),
                     &challenge.description,
                 );
-                for field in challenge.fields() {
-                    response.append_header((WWW_AUTHENTICATE, field));
-                }
+                response.insert_header((WWW_AUTHENTICATE, challenge.field()));
                 if let Refusal::Proof(ProofFault::Nonce) = refusal
                     && let Some(nonce) = guard.nonce()
                 {

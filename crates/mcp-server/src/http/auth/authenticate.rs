@@ -16,6 +16,7 @@ use crate::{
     connections::Connection,
     http::{
         edge::{
+            body::Accepted,
             error::HttpError,
             request_info::{address, note, trace_context},
         },
@@ -38,6 +39,8 @@ pub(crate) struct Caller {
     pub(crate) account: Account,
     /// What the body takes of it.
     pub(crate) body: Option<Arc<Taken>>,
+    /// What the client accepts as the response.
+    pub(crate) accepts: Accepted,
     #[expect(dead_code, reason = "held for its drop")]
     in_flight: InFlight,
 }
@@ -100,6 +103,7 @@ pub(crate) async fn authenticate(
         worker,
         account,
         body: None,
+        accepts: Accepted::ANYTHING,
         in_flight,
     })
 }

@@ -1,7 +1,7 @@
 //! Checks of the media types, and reading of the body within limits.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
@@ -10,7 +10,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest,
+    HttpMessage, HttpRequest,
     body::{BodySize, BoxBody, MessageBody},
     error::PayloadError,
     http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
@@ -69,8 +69,11 @@ impl<R: Unpin> MessageBody for BodyWithGuard<R> {
     }
 }
 
-/// Reads the rest of an unwanted body, within limits.
-pub(crate) async fn drain(request: &HttpRequest, body: &mut impl Body) {
+/// The beginning of a body that was refused while it came, kept with its request.
+pub(crate) struct Begun(pub(crate) Bytes);
+
+/// Reads the rest of an unwanted body, within limits, and shows it.
+pub(crate) async fn drain(request: &HttpRequest, body: &mut impl Body, mut see: impl FnMut(&[u8])) {
     let connection = request.conn_data::<Arc<Connection>>();
     let drained = async {
         let mut length = 0;
@@ -78,6 +81,7 @@ pub(crate) async fn drain(request: &HttpRequest, body: &mut impl Body) {
             if let Some(connection) = connection {
                 connection.claim();
             }
+            see(&chunk);
             length += chunk.len();
             if length > LONGEST_DRAIN {
                 return;
@@ -88,12 +92,13 @@ pub(crate) async fn drain(request: &HttpRequest, body: &mut impl Body) {
     let _ = timeout(SLOWEST_DRAIN, drained).await;
 }
 
-/// Checks `Content-Type` and `Accept` of a POST (MCP, Transports, Sending Messages).
-pub(crate) fn check_media_types(request: &HttpRequest) -> Result<(), HttpError> {
+/// Checks `Content-Type` of a POST, and tells what its `Accept` allows. MCP wants clients to accept both JSON and a
+/// stream (Transports, Sending Messages); where one of them suffices, the other is not asked for.
+pub(crate) fn check_media_types(request: &HttpRequest) -> Result<Accepted, HttpError> {
     check_content_type(request, "application/json")?;
     let accepted = accepted(request);
-    if accepted.json && accepted.stream {
-        Ok(())
+    if accepted.json || accepted.stream {
+        Ok(accepted)
     } else {
         Err(HttpError::NotAcceptable)
     }
@@ -124,17 +129,34 @@ fn is_essence(value: &HeaderValue, expected: &str) -> bool {
 
 /// Checks that the client accepts an event stream.
 pub(crate) fn check_accepts_stream(request: &HttpRequest) -> Result<(), HttpError> {
-    if accepted(request).stream {
-        Ok(())
-    } else {
-        Err(HttpError::NotAcceptable)
-    }
+    accepted(request).need_stream()
 }
 
 /// The accepted kinds of response.
-struct Accepted {
-    json: bool,
-    stream: bool,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Accepted {
+    /// `application/json`, for an answer.
+    pub(crate) json: bool,
+    /// `text/event-stream`, for an answer with notifications before it, and for what is no answer.
+    pub(crate) stream: bool,
+}
+
+impl Accepted {
+    /// What a client accepts that does not say.
+    pub(crate) const ANYTHING: Self = Self {
+        json: true,
+        stream: true,
+    };
+
+    /// For a response that is JSON.
+    pub(crate) fn need_json(self) -> Result<(), HttpError> {
+        self.json.then_some(()).ok_or(HttpError::NotAcceptable)
+    }
+
+    /// For a response that is a stream.
+    pub(crate) fn need_stream(self) -> Result<(), HttpError> {
+        self.stream.then_some(()).ok_or(HttpError::NotAcceptable)
+    }
 }
 
 /// What most clients send.
@@ -146,10 +168,7 @@ fn accepted(request: &HttpRequest) -> Accepted {
     let is_usual = |field: Option<&HeaderValue>| field.is_none_or(|field| field == USUAL_ACCEPT);
     let (first, second) = (fields().next(), fields().nth(1));
     if second.is_none() && is_usual(first) {
-        return Accepted {
-            json: true,
-            stream: true,
-        };
+        return Accepted::ANYTHING;
     }
     let mut accepted = Accepted {
         json: false,
@@ -198,7 +217,8 @@ pub(crate) struct ReceivedBody {
     pub(crate) taken: Option<Taken>,
 }
 
-/// Reads the body, up to `longest` bytes, in time, and counts it against the budget of its sender.
+/// Reads the body, up to `longest` bytes, in time, and counts it against the budget of its sender. What came of a
+/// body that is refused is [`Begun`].
 pub(crate) async fn read(
     request: &HttpRequest,
     payload: &mut Payload,
@@ -221,6 +241,7 @@ pub(crate) async fn read(
         taken = Some(account.take(Use::Bodies, length)?);
     }
     let received = Cell::new(0);
+    let begun = RefCell::new(BytesMut::new());
     let counting = Counting {
         longest,
         taken,
@@ -230,7 +251,20 @@ pub(crate) async fn read(
             .conn_data::<Arc<Connection>>()
             .map(|connection| &**connection),
     };
-    let mut body = pin!(collect(payload, counting));
+    let body = in_time(collect(payload, counting, &begun), times, &received).await;
+    if body.is_err() {
+        let begun = Begun(begun.take().freeze());
+        request.extensions_mut().insert(begun);
+    }
+    body
+}
+
+async fn in_time(
+    body: impl Future<Output = Result<ReceivedBody, HttpError>>,
+    times: BodyTimes,
+    received: &Cell<usize>,
+) -> Result<ReceivedBody, HttpError> {
+    let mut body = pin!(body);
     // Most bodies arrive with the head, but actix hands them over after the first poll: a timer is needed
     // only after the second.
     if let Some(body) = look_twice(body.as_mut()).await {
@@ -283,13 +317,16 @@ struct Counting<'a> {
 async fn collect(
     payload: &mut Payload,
     mut counting: Counting<'_>,
+    begun: &RefCell<BytesMut>,
 ) -> Result<ReceivedBody, HttpError> {
     let longest = counting.longest;
-    let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| HttpError::BrokenOff)?;
+        let mut body = begun.borrow_mut();
         let length = body.len() + chunk.len();
         if length > longest {
+            // Not kept for longer than the response takes, and no more than one read from the socket.
+            body.extend_from_slice(&chunk);
             return Err(HttpError::TooLarge { longest });
         }
         if let Some(account) = counting.account
@@ -305,13 +342,13 @@ async fn collect(
         }
         // Most bodies are one chunk, which needs no copy.
         if body.is_empty() {
-            body = BytesMut::from(chunk);
+            *body = BytesMut::from(chunk);
             continue;
         }
         body.extend_from_slice(&chunk);
     }
     Ok(ReceivedBody {
-        bytes: body.freeze(),
+        bytes: begun.take().freeze(),
         taken: counting.taken,
     })
 }

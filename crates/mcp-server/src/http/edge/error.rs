@@ -120,7 +120,7 @@ pub(crate) enum HttpError {
         /// The accepted media type.
         expected: &'static str,
     },
-    /// The client accepts neither JSON nor an event stream.
+    /// The client does not accept what the response would be.
     #[display("not acceptable")]
     NotAcceptable,
     /// The body is too long.
@@ -234,6 +234,11 @@ impl HttpError {
 
     /// The response. At the MCP endpoint its body is a JSON-RPC error, elsewhere a plain one (RFC 6749 §5.2).
     pub(crate) fn respond(self, request: &HttpRequest) -> HttpResponse {
+        self.respond_to(request, None)
+    }
+
+    /// The response, with this id if the error has none.
+    pub(super) fn respond_to(self, request: &HttpRequest, id: Option<&Id>) -> HttpResponse {
         let trace = trace(request);
         let request_id = trace.request_id;
         if let Self::Forbidden { needed, .. } = self {
@@ -252,8 +257,8 @@ impl HttpError {
             StatusCode::from_u16(public.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         );
         response.insert_header((CACHE_CONTROL, "no-store"));
-        for challenge in &public.challenges {
-            response.append_header((WWW_AUTHENTICATE, challenge.as_str()));
+        if let Some(challenge) = &public.challenge {
+            response.insert_header((WWW_AUTHENTICATE, challenge.as_str()));
         }
         if let Self::Refused(Refusal::Proof(ProofFault::Nonce)) = &self
             && let Some(nonce) = state(request).guard.nonce()
@@ -282,12 +287,12 @@ impl HttpError {
         if !matches!(self, Self::UnknownSession(_)) {
             data["request_id"] = request_id.to_string().into();
         }
-        let body = if path_of(request) == state(request).endpoint {
+        let body = if state(request).is_endpoint(path_of(request)) {
             let error = match &self {
                 Self::Rpc { error, .. } => error.clone(),
                 _ => RpcError::new(public.code, public.description.clone()).with_data(data),
             };
-            jsonrpc::failure(self.id(), &error)
+            jsonrpc::failure(self.id().or(id), &error)
         } else {
             data.to_string()
         };
@@ -309,7 +314,7 @@ impl HttpError {
         response
     }
 
-    fn id(&self) -> Option<&Id> {
+    pub(super) fn id(&self) -> Option<&Id> {
         match self {
             Self::Busy(id)
             | Self::OverBudget { id, .. }

@@ -31,11 +31,11 @@ use crate::{
 /// The header of the request id.
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-const ALLOWED_METHODS: &str = "GET, POST, DELETE, OPTIONS";
+const ALLOWED_METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 
 /// Request headers for CORS, besides the `Mcp-Param-*` that the browser asks for.
 const ALLOWED_HEADERS: &str = "Authorization, DPoP, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, \
-    Mcp-Name, Mcp-Session-Id, Last-Event-ID";
+    Mcp-Name, Mcp-Session-Id, Last-Event-ID, traceparent, tracestate, baggage";
 
 /// Response headers that scripts may read. Without `WWW-Authenticate`, a client in a browser cannot discover
 /// the authorization server.
@@ -60,7 +60,7 @@ pub(crate) async fn run<B: MessageBody + 'static>(
     let address = state.guard.source_address(request.request());
     let trace = request_info::begin(request.request(), address);
     let path = request.match_info().as_str();
-    let under_mcp = path == state.endpoint;
+    let under_mcp = state.is_endpoint(path);
     // Health checks of load balancers have the server's address as `Host`.
     let any_host = is_probe(path);
     let origin = Origin::anonymous(trace, address);
@@ -143,7 +143,7 @@ pub(crate) async fn preflight(request: HttpRequest) -> HttpResponse {
             format!("{list}, {name}")
         });
     let state = request.app_data::<Data<AppState>>();
-    let methods = if state.is_some_and(|state| path_of(&request) == state.endpoint) {
+    let methods = if state.is_some_and(|state| state.is_endpoint(path_of(&request))) {
         ALLOWED_METHODS
     } else {
         "GET, HEAD, OPTIONS"

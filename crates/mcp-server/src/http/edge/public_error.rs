@@ -18,7 +18,7 @@ pub(super) struct PublicError {
     pub(super) error: &'static str,
     pub(super) description: String,
     pub(super) code: i32,
-    pub(super) challenges: Vec<String>,
+    pub(super) challenge: Option<String>,
     pub(super) allow: Option<&'static str>,
     pub(super) retry_after: Option<Duration>,
 }
@@ -30,7 +30,7 @@ impl PublicError {
             error,
             description: description.into(),
             code: code::INVALID_REQUEST,
-            challenges: Vec::new(),
+            challenge: None,
             allow: None,
             retry_after: None,
         }
@@ -39,7 +39,7 @@ impl PublicError {
     fn challenge(refusal: Refusal, request: &HttpRequest) -> Self {
         let challenge = state(request).guard.challenge(refusal, request);
         Self {
-            challenges: challenge.fields().collect(),
+            challenge: Some(challenge.field()),
             ..Self::new(
                 challenge.status,
                 challenge.body_error(),
@@ -65,7 +65,14 @@ impl HttpError {
                 "origin_not_allowed",
                 "The Origin field names an origin that is not allowed here",
             ),
-            Self::NoSuchPath => PublicError::new(404, "not_found", "There is nothing at this path"),
+            Self::NoSuchPath => PublicError::new(
+                404,
+                "not_found",
+                format!(
+                    "There is nothing at this path; the MCP endpoint is {}",
+                    state(request).resource()
+                ),
+            ),
             Self::MethodNotAllowed { allow } => PublicError {
                 allow: Some(allow),
                 ..PublicError::new(
@@ -119,7 +126,7 @@ impl HttpError {
             Self::NotAcceptable => PublicError::new(
                 406,
                 "not_acceptable",
-                "The Accept field must allow text/event-stream and, for a POST, application/json",
+                "The Accept field must allow application/json for the answer to a call, and text/event-stream for a stream of events",
             ),
             Self::TooLarge { longest } => PublicError::new(
                 413,

@@ -41,6 +41,7 @@ pub(crate) async fn answer(
     caller: &Caller,
     state: &AppState,
 ) -> Result<HttpResponse, HttpError> {
+    caller.accepts.need_json()?;
     let principal = &caller.context.principal;
     let not_supported =
         || refused("Invalid request: batches are not supported; send one message per POST");

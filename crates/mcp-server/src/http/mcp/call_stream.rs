@@ -67,7 +67,6 @@ impl Peer for SilentPeer {
 /// The peer of a call that asked for notifications.
 struct NotificationSender {
     messages: mpsc::Sender<String>,
-    log_level: Option<Level>,
 }
 
 impl Peer for NotificationSender {
@@ -76,8 +75,10 @@ impl Peer for NotificationSender {
         let _ = self.messages.try_send(message);
     }
 
-    fn admits(&self, level: Level) -> bool {
-        self.log_level.is_some_and(|least| level >= least)
+    /// Not even if the request names a level: 2026-07-28 deprecates log messages, so they are not declared, and what is not
+    /// declared is not sent.
+    fn admits(&self, _: Level) -> bool {
+        false
     }
 
     fn ask(&self, _: &ServerRequest) -> ResponseFuture {
@@ -90,16 +91,10 @@ pub(crate) struct NotificationReceiver(Option<mpsc::Receiver<String>>);
 
 /// The peer of a call and the receiver of its notifications. They are dropped if the client asked for neither
 /// progress nor log messages.
-pub(crate) fn channel(
-    wants_progress: bool,
-    log_level: Option<Level>,
-) -> (Rc<dyn Peer>, NotificationReceiver) {
-    if wants_progress || log_level.is_some() {
+pub(crate) fn channel(wants_progress: bool) -> (Rc<dyn Peer>, NotificationReceiver) {
+    if wants_progress {
         let (messages, receiver) = mpsc::channel(QUEUE);
-        let sender = NotificationSender {
-            messages,
-            log_level,
-        };
+        let sender = NotificationSender { messages };
         (Rc::new(sender), NotificationReceiver(Some(receiver)))
     } else {
         (Rc::new(SilentPeer), NotificationReceiver(None))
@@ -290,7 +285,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_call_that_says_nothing_on_the_way_has_every_status_open() {
         for wants_progress in [false, true] {
-            let (client, notifications) = channel(wants_progress, None);
+            let (client, notifications) = channel(wants_progress);
             let pending: PendingAnswer = Box::pin(async move {
                 let _client = client;
                 tokio::task::yield_now().await;
@@ -308,7 +303,7 @@ mod tests {
     #[actix_rt::test]
     async fn what_a_call_says_comes_before_its_answer_and_the_answer_ends_the_stream() {
         for failed in [false, true] {
-            let (client, notifications) = channel(true, None);
+            let (client, notifications) = channel(true);
             let pending: PendingAnswer = Box::pin(async move {
                 client.notify("1".to_owned());
                 tokio::task::yield_now().await;
@@ -331,7 +326,7 @@ mod tests {
     /// P-18.
     #[actix_rt::test]
     async fn who_wants_no_progress_gets_none() {
-        let (client, notifications) = channel(false, None);
+        let (client, notifications) = channel(false);
         let pending: PendingAnswer = Box::pin(async move {
             client.notify("1".to_owned());
             Ok(Answer::Empty)
@@ -342,7 +337,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_client_that_does_not_read_loses_progress_and_never_the_answer() {
-        let (client, notifications) = channel(true, None);
+        let (client, notifications) = channel(true);
         let pending: PendingAnswer = Box::pin(async move {
             for n in 0..10 * QUEUE {
                 client.notify(n.to_string());
@@ -358,7 +353,7 @@ mod tests {
     /// T-27.
     #[actix_rt::test]
     async fn a_modern_stream_that_is_dropped_takes_its_call_with_it() {
-        let (client, notifications) = channel(true, None);
+        let (client, notifications) = channel(true);
         let (held, dropped) = oneshot::channel::<()>();
         let pending: PendingAnswer = Box::pin(async move {
             let _held = held;

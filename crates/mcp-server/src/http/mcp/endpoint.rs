@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{Data, Payload},
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web::{Bytes, Data, Payload},
 };
 
 use super::{
@@ -42,9 +43,10 @@ pub(crate) async fn post(
     mut payload: Payload,
     state: Data<AppState>,
 ) -> HttpResponse {
-    match answer(&request, &mut payload, &state).await {
+    let mut read = Bytes::new();
+    match answer(&request, &mut payload, &state, &mut read).await {
         Ok(response) => response,
-        Err(error) => error.respond_unread(&request, payload).await,
+        Err(error) => error.respond_after(&request, payload, &read).await,
     }
 }
 
@@ -63,6 +65,28 @@ pub(crate) async fn get(
     };
     match outcome.await {
         Ok(response) => response,
+        Err(error) => error.respond_unread(&request, payload).await,
+    }
+}
+
+/// What [`get`] would answer, without its stream (RFC 9110 §9.3.2).
+pub(crate) async fn head(
+    request: HttpRequest,
+    payload: Payload,
+    state: Data<AppState>,
+) -> HttpResponse {
+    let outcome = async {
+        let caller = authenticate(&request, &state).await?;
+        let sessions = legacy_sessions(&request, &state)?;
+        body::check_accepts_stream(&request)?;
+        let headers = mcp_headers(request.headers());
+        legacy::find(&headers, &caller, sessions, &state, None).await
+    };
+    match outcome.await {
+        Ok(_) => HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, "text/event-stream"))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .finish(),
         Err(error) => error.respond_unread(&request, payload).await,
     }
 }
@@ -86,7 +110,7 @@ pub(crate) async fn delete(
 
 pub(crate) async fn other_method(request: HttpRequest, payload: Payload) -> HttpResponse {
     HttpError::MethodNotAllowed {
-        allow: "GET, POST, DELETE, OPTIONS",
+        allow: "GET, HEAD, POST, DELETE, OPTIONS",
     }
     .respond_unread(&request, payload)
     .await
@@ -96,16 +120,18 @@ async fn answer(
     request: &HttpRequest,
     payload: &mut Payload,
     state: &AppState,
+    read: &mut Bytes,
 ) -> Result<HttpResponse, HttpError> {
     let mut caller = authenticate(request, state).await?;
-    body::check_media_types(request)?;
+    caller.accepts = body::check_media_types(request)?;
     let times = state.body_times;
     let account = &caller.account;
     let body = body::read(request, payload, body::LONGEST_BODY, times, account).await?;
     caller.body = body.taken.map(Arc::new);
-    let body = body.bytes;
+    *read = body.bytes;
+    let body = &*read;
     let headers = mcp_headers(request.headers());
-    let incoming = match jsonrpc::read(&body)? {
+    let incoming = match jsonrpc::read(body)? {
         Body::Single(incoming) => incoming,
         Body::Batch(members) => {
             note(request, |info| {

@@ -52,9 +52,13 @@ pub(crate) async fn answer(
     };
     let message = match incoming {
         Incoming::Request(message) if message.method == "initialize" => {
+            caller.accepts.need_json()?;
             return open(&message, headers, caller, state, sessions);
         }
-        Incoming::Request(message) => message,
+        Incoming::Request(message) => {
+            caller.accepts.need_json()?;
+            message
+        }
         Incoming::Notification(notification) => {
             let session = find(headers, caller, sessions, state, None).await?;
             if let Some(id) = cancelled_request(&notification.method, params) {
@@ -96,10 +100,12 @@ pub(crate) async fn answer(
         target: target.unwrap_or(Ok(Target::Method)),
         params: OwnedParams::from(params),
     };
-    let reply = session
-        .call(request)
-        .await
-        .map_err(|error| HttpError::session(error, id))?;
+    let reply = if caller.accepts.stream {
+        session.call(request).await
+    } else {
+        session.call_without_stream(request).await
+    };
+    let reply = reply.map_err(|error| HttpError::session(error, id))?;
     match reply {
         Reply::Complete(outcome) => respond(outcome, &message.id, version, caller, state),
         Reply::Stream(frames) => {
@@ -157,7 +163,10 @@ fn open(
     );
     let mut response = json_response::json(jsonrpc::success(
         &message.id,
-        &state.dispatcher.wire_format().initialized(version),
+        &state
+            .dispatcher
+            .catalogue()
+            .initialized(principal.scopes.union(principal.withheld), version),
     ));
     response.headers_mut().insert(
         SESSION_ID.clone(),
@@ -176,7 +185,10 @@ fn negotiate(
 ) -> Result<(ProtocolVersion, ClientCapabilities), RpcError> {
     let params = message.params()?;
     let requested = params.requested_version()?;
-    era::check_legacy_version(headers.protocol_version, ProtocolVersion::parse(&requested))?;
+    // The body negotiates. What the field names is of no account: some clients send that of their last session.
+    if headers.protocol_version == Field::Several {
+        era::check_legacy_version(headers.protocol_version, None)?;
+    }
     let version = ProtocolVersion::negotiate(&requested);
     let capabilities = params
         .capabilities

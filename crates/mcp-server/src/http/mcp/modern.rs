@@ -48,11 +48,14 @@ pub(crate) async fn answer(
     })?;
     let version = admitted.version;
     if admitted.method == Method::Listen {
+        caller.accepts.need_stream()?;
         return listen(&message.id, &admitted, caller, state).await;
     }
+    caller.accepts.need_json()?;
     let progress_token = admitted.params.progress_token();
-    let (client, notifications) =
-        call_stream::channel(progress_token.is_some(), admitted.log_level);
+    // Notifications need a stream.
+    let wants_progress = progress_token.is_some() && caller.accepts.stream;
+    let (client, notifications) = call_stream::channel(wants_progress);
     let dispatched = state.dispatcher.dispatch(Call {
         method: admitted.method,
         target: target.unwrap_or(Ok(Target::Method)),
