@@ -48,7 +48,7 @@ fn check_notice(messages: &[Value], id: i64) {
     assert!(answer["result"]["content"].is_array(), "{answer}");
 }
 
-/// V-06, E-12.
+/// V-06.
 ///
 /// Deprecated in 2026-07-28.
 #[actix_rt::test]
