@@ -127,7 +127,7 @@ fn start(
     let app = TestApp::spawn_with(|config| {
         let address = config.issuers[0].url.as_str().to_owned();
         let mut options = Options::default()
-            .with("DATABASE_URL", "postgres://nowhere.invalid/epicme")
+            .with("DATABASE_URL", "postgres://127.0.0.1:1/epicme")
             .with("EPICME_PUBLIC_URL", PUBLIC_URL);
         for (name, value) in lines {
             let value = match name.strip_suffix("_FILE") {

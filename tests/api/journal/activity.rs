@@ -370,7 +370,7 @@ async fn what_was_counted_is_written_down_by_itself() {
     let app = TestApp::spawn();
     app.journal("ann").done("whoami", json!({})).await;
     let mut connection = app.database.connect();
-    let found = "SET statement_timeout = '20s'; DO $$ BEGIN \
+    let found = "SET statement_timeout = '90s'; DO $$ BEGIN \
         WHILE NOT EXISTS (SELECT FROM activity) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$";
     connection.batch_execute(found).unwrap();
 }
