@@ -24,7 +24,6 @@ use epicme::{
     healthcheck::{self, HealthcheckOptions},
     log_filter,
     revoke::{self, RevokeOptions},
-    storage,
 };
 use mcp_server::telemetry::{self, LogFormat};
 use mimalloc::MiMalloc;
@@ -451,12 +450,10 @@ async fn run(app: &App, signals: &mut Signals) -> Result<(), CommandError> {
 
 fn migrate(options: &Options) -> Result<(), CommandError> {
     let url = Config::migration_url(options).map_err(CommandError::usage)?;
+    let guards = Config::row_level_security(options).map_err(CommandError::usage)?;
     let names = actix_rt::System::new().block_on(async move {
         let mut signals = Signals::listen().map_err(CommandError::unavailable)?;
-        let migrate = move || {
-            storage::attended(&url, storage::migrate)
-                .map_err(|error| storage::unusable(&url, &error))
-        };
+        let migrate = move || start::migrate(&url, guards);
         let migrated = unless_stopped(&mut signals, migrate).await?;
         migrated.map_err(|unusable| {
             CommandError::unavailable(format!("the database cannot be used: {unusable}"))

@@ -1,5 +1,6 @@
 -- Who may do what in the database that psql is connected to: `epicme_owner` owns the schema and migrates it, `epicme`
--- serves and may change rows alone. Passwords come from the environment of psql.
+-- serves and may change rows alone, each user's by itself, and as `epicme_housekeeping` deletes what has expired of
+-- all. Passwords come from the environment of psql.
 \set ON_ERROR_STOP on
 \getenv owner_password OWNER_PASSWORD
 \getenv serving_password SERVING_PASSWORD
@@ -10,11 +11,15 @@ SET log_statement = none;
 SET client_min_messages = warning;
 
 SELECT 'CREATE ROLE ' || role
-  FROM unnest(ARRAY['epicme_owner', 'epicme']) AS role
+  FROM unnest(ARRAY['epicme_owner', 'epicme', 'epicme_housekeeping']) AS role
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) \gexec
 
 ALTER ROLE epicme_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'owner_password';
-ALTER ROLE epicme       LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD :'serving_password';
+ALTER ROLE epicme       LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOINHERIT NOBYPASSRLS
+  PASSWORD :'serving_password';
+-- What it may do, `epicme migrate` grants when it turns row-level security on. `epicme` becomes it by SET ROLE alone.
+ALTER ROLE epicme_housekeeping NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+GRANT epicme_housekeeping TO epicme;
 
 -- Whoever owns the database owns its schema `public` (pg_database_owner, since PostgreSQL 15).
 ALTER DATABASE :"DBNAME" OWNER TO epicme_owner;

@@ -64,8 +64,8 @@ BEGIN
         SELECT 5, format('CREATE POLICY %I ON %I AS %s FOR %s TO %s', p.policyname, p.tablename, p.permissive, p.cmd,
                          (SELECT string_agg(CASE r WHEN 'public' THEN 'public' ELSE quote_ident(r) END, ', ')
                             FROM unnest(p.roles) AS r))
-                  || coalesce(format(' USING (%s)', p.qual), '')
-                  || coalesce(format(' WITH CHECK (%s)', p.with_check), '')
+                  || coalesce(' USING (' || p.qual || ')', '')
+                  || coalesce(' WITH CHECK (' || p.with_check || ')', '')
           FROM pg_policies p WHERE p.schemaname = home AND p.tablename = ANY (names);
     INSERT INTO wanted
         SELECT 6, format('GRANT %s ON %I TO %s', a.privilege_type, d.name,
@@ -89,6 +89,25 @@ BEGIN
         SELECT 8, format('COMMENT ON TRIGGER %I ON %I IS %L', t.tgname, d.name, obj_description(t.oid, 'pg_trigger'))
           FROM divided d JOIN pg_trigger t ON t.tgrelid = d.oid
          WHERE NOT t.tgisinternal AND obj_description(t.oid, 'pg_trigger') IS NOT NULL;
+
+    -- Views are made anew at the end, on the new tables, with their privileges.
+    INSERT INTO wanted
+        SELECT 9, format('CREATE VIEW %I AS %s', c.relname, pg_get_viewdef(c.oid))
+          FROM pg_class c WHERE c.relnamespace = home::regnamespace AND c.relkind = 'v'
+        UNION ALL
+        SELECT 10, format('ALTER VIEW %I OWNER TO %s', c.relname, c.relowner::regrole)
+          FROM pg_class c WHERE c.relnamespace = home::regnamespace AND c.relkind = 'v'
+        UNION ALL
+        SELECT 10, format('COMMENT ON VIEW %I IS %L', c.relname, obj_description(c.oid))
+          FROM pg_class c WHERE c.relnamespace = home::regnamespace AND c.relkind = 'v'
+        UNION ALL
+        SELECT 11, format('GRANT %s ON %I TO %s', a.privilege_type, c.relname,
+                          CASE a.grantee WHEN 0 THEN 'public' ELSE a.grantee::regrole::text END)
+          FROM pg_class c, aclexplode(c.relacl) AS a
+         WHERE c.relnamespace = home::regnamespace AND c.relkind = 'v';
+    FOR one IN SELECT relname AS name FROM pg_class WHERE relnamespace = home::regnamespace AND relkind = 'v' LOOP
+        EXECUTE format('DROP VIEW %I', one.name);
+    END LOOP;
 
     -- Out of the way, so that the new tables can have their names and those of their indexes.
     CREATE SCHEMA epicme_undivided;

@@ -251,6 +251,7 @@ pub(super) fn journal_settings(database: &DatabaseConfig, changes: Changes) -> J
             bytes: database.quota_bytes,
         },
         group_commit: database.group_commit,
+        row_level_security: database.row_level_security,
         schema: if database.schema_unknown_at_start {
             SchemaCheck::WhenReachable {
                 migrate: database.migrate,

@@ -4,6 +4,7 @@
 use std::io;
 
 use derive_more::{Display, Error};
+use secrecy::SecretString;
 
 use super::AppFailure;
 use crate::{
@@ -44,6 +45,24 @@ pub fn schema_is_current(database: &DatabaseConfig) -> Result<bool, SchemaFault>
             &error,
         ))),
     }
+}
+
+/// Runs pending migrations, and turns row-level security on if it is wanted: not at the start of a server, because
+/// servers that give their connections no user would find every table empty. Blocks. Returns the names of the
+/// migrations.
+///
+/// # Errors
+/// Why the database cannot be used as it is.
+pub fn migrate(url: &SecretString, row_level_security: bool) -> Result<Vec<String>, Unusable> {
+    let migrated = storage::attended(url, move |url| {
+        let names = storage::migrate(url)?;
+        if row_level_security {
+            storage::turn_on_row_level_security(url)?;
+            log::info!("row-level security is on for the tables of users");
+        }
+        Ok(names)
+    });
+    migrated.map_err(|error| storage::unusable(url, &error))
 }
 
 /// An error of the start, with the key that moves a listener whose address cannot be had.

@@ -161,6 +161,11 @@ keys! {
             /// are counts of activity: on or off. Off is for a database whose tables are distributed by user.
             group_commit: Key::new("EPICME_GROUP_COMMIT", "ON|OFF").default("on") => Switch;
 
+            /// Whether PostgreSQL itself keeps each user's rows from statements for another user (row-level security):
+            /// on or off. On, connections are given their user, and `epicme migrate` turns the policies on
+            /// (docs/OPERATIONS.md). It binds a serving role that does not own the tables.
+            row_level_security: Key::new("EPICME_ROW_LEVEL_SECURITY", "ON|OFF").default("off") => Switch;
+
             /// Whether to run pending migrations at start: on or off.
             migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;
 

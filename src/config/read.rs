@@ -10,7 +10,7 @@ use super::{
     issuers::issuers,
     key::{Heading, Key},
     keys::{self, AUDIT, DATABASE, DRAIN, HTTP, KEYS, REQUEST_STATE, SESSIONS, TLS},
-    kind::{Optional, Secret, Text},
+    kind::{Optional, Secret, Switch, Text},
     options::Options,
     reader::{EffectiveValue, Reader},
     rules,
@@ -61,6 +61,17 @@ impl Config {
             Some(direct?.unwrap_or(url?.url))
         };
         read_with(options, read).map(|(url, _)| url)
+    }
+
+    /// Reads only whether row-level security is to be on.
+    ///
+    /// # Errors
+    /// The faults.
+    pub fn row_level_security(options: &Options) -> Result<bool, ConfigErrors> {
+        read_with(options, |reader: &mut Reader<'_>| {
+            reader.read(&keys::DATABASE.row_level_security, Switch)
+        })
+        .map(|(is_on, _)| is_on)
     }
 
     /// Reads only what decides about tokens: the URL of the server, and the issuers.

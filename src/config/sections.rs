@@ -218,6 +218,8 @@ pub struct DatabaseConfig {
     pub quota_bytes: u64,
     /// Whether rows of several users may be written by one statement.
     pub group_commit: bool,
+    /// Whether connections are given the user whom they serve, for row-level security.
+    pub row_level_security: bool,
     /// Whether pending migrations run at start.
     pub migrate: bool,
     /// Whether the process exchanges changes and revocations with others that share the database.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use actix_rt::{task::spawn_blocking, time::timeout};
 use secrecy::SecretString;
 
-use super::report::{Report, Section};
+use super::{
+    report::{Report, Section},
+    row_security,
+};
 use crate::{
     config::{Config, DatabaseConfig, Options},
     storage::{self, DatabaseAddress, Encryption, Inspection, Pooling, Server, StorageError},
@@ -111,6 +114,12 @@ fn tell(
             )),
         );
     }
+    row_security::tell(
+        &inspection.row_security,
+        &server.role,
+        database.is_some_and(|database| database.row_level_security),
+        section,
+    );
     if let Some(database) = database {
         let needed = i64::from(database.pool.get()) + BESIDES_THE_POOL;
         let text = format!(

@@ -12,6 +12,7 @@ mod configuration;
 mod database;
 mod issuers;
 mod report;
+mod row_security;
 
 use std::path::PathBuf;
 

@@ -17,7 +17,7 @@ use crate::{
         outage::Outage,
     },
     storage::{
-        Lease, Pool, StorageError, TimeLimit,
+        Connection, Lease, Pool, RowsOf, StorageError, TimeLimit,
         entry_batches::{self, Batch},
         entry_creation,
     },
@@ -288,16 +288,7 @@ impl JournalActor {
         let began = Instant::now();
         let reply = match batch {
             _ if are_given_up() => Err(given_up()),
-            [(PlainEntry { owner, entry }, _)] => {
-                entry_creation::create_plain(&mut lease, owner, entry)
-                    .map(|written| Batch::Written(vec![Some(written)]))
-            }
-            batch => {
-                let entries = batch
-                    .iter()
-                    .map(|(message, _)| (&message.owner, &message.entry));
-                entry_batches::create_entries(&mut lease, &Vec::from_iter(entries))
-            }
+            batch => write_entries(&mut lease, batch),
         };
         let took = began.elapsed();
         // A broken connection does not return to the pool. The write is not repeated, because it may have been
@@ -313,10 +304,38 @@ impl JournalActor {
     }
 }
 
+fn write_entries(
+    lease: &mut Lease,
+    batch: &[(PlainEntry, Instant)],
+) -> Result<Batch, StorageError> {
+    if let [(PlainEntry { owner, entry }, _)] = batch {
+        let connection = lease.reaching(RowsOf::User(owner.user))?;
+        let written = entry_creation::create_plain(connection, owner, entry)?;
+        return Ok(Batch::Written(vec![Some(written)]));
+    }
+    let owners = batch.iter().map(|(message, _)| message.owner.user);
+    let connection = lease.reaching(RowsOf::Users(owners.collect()))?;
+    let entries = batch
+        .iter()
+        .map(|(message, _)| (&message.owner, &message.entry));
+    entry_batches::create_entries(connection, &Vec::from_iter(entries))
+}
+
 /// What executing a message came to.
 struct Ended<T> {
     reply: Result<T, StorageError>,
     took: Duration,
+}
+
+fn reached<'a, M: JournalMessage>(
+    message: &M,
+    lease: &'a mut Lease,
+) -> Result<&'a mut Connection, StorageError> {
+    if M::READS_A_VIEW {
+        lease.reaching_views_of(message.rows())
+    } else {
+        lease.reaching(message.rows())
+    }
 }
 
 fn execute<M: JournalMessage>(
@@ -333,7 +352,7 @@ fn execute<M: JournalMessage>(
     let reply = if has_left() {
         Err(given_up())
     } else {
-        message.run(lease)
+        reached(message, lease).and_then(|connection| message.run(connection))
     };
     let took = began.elapsed();
     if let Some(reading) = reading {

@@ -136,6 +136,7 @@ impl ActorPool {
             statement_timeout: settings.statement_timeout,
             lock_timeout: settings.lock_timeout,
             quota: settings.quota,
+            row_level_security: settings.row_level_security,
         });
         let places = settings.pool.get().saturating_add(settings.queue);
         let places = usize::try_from(places).unwrap_or(usize::MAX);

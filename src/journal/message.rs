@@ -5,7 +5,7 @@ use actix::Message;
 use super::metrics::Operation;
 use crate::{
     domain::journal::{Change, Costly, JournalError},
-    storage::{Connection, StorageError},
+    storage::{Connection, RowsOf, StorageError},
 };
 use resource_server::principal::UserId;
 
@@ -25,11 +25,18 @@ pub trait JournalMessage:
     /// for, which asking again does not change. `None` for what costs the same in every journal: if that takes
     /// too long, the database is at fault.
     const COSTLY: Option<Costly> = None;
+    /// Whether it reads a view of its user's own rows, which is empty without a user.
+    const READS_A_VIEW: bool = false;
 
     /// Whose work it is. `None` for the server's own.
     fn user(&self) -> Option<UserId>;
 
-    /// Executes its statements on a connection. Blocks.
+    /// Whose rows its statements reach, where row-level security is in force: those of its user.
+    fn rows(&self) -> RowsOf {
+        self.user().map_or(RowsOf::Nobody, RowsOf::User)
+    }
+
+    /// Executes its statements on a connection, which reaches [`Self::rows`]. Blocks.
     ///
     /// # Errors
     /// Those of the storage function that it calls.

@@ -35,6 +35,8 @@ pub struct JournalSettings {
     pub lock_timeout: Duration,
     /// How much each user may store.
     pub quota: Quota,
+    /// Whether connections are given the user whom they serve, for row-level security.
+    pub row_level_security: bool,
     /// Whether the schema has been checked.
     pub schema: SchemaCheck,
     /// Notifies sessions and streams of what the journal changed.
@@ -57,6 +59,7 @@ impl JournalSettings {
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(3),
             quota: Quota::default(),
+            row_level_security: false,
             schema: SchemaCheck::Done,
             changes,
         }

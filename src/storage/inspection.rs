@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::{
     error::StorageError, establish::establish, migrations::pending_on, pooling::SessionCheck,
+    row_security_inspection::RowSecurity,
 };
 
 /// What was found out about a database.
@@ -17,6 +18,8 @@ pub struct Inspection {
     pub server: Server,
     /// The names of the migrations that it lacks. An error if the role may not know.
     pub pending_migrations: Result<Vec<String>, StorageError>,
+    /// What row-level security does for the role.
+    pub row_security: RowSecurity,
     /// Whether a connection stays with one session of PostgreSQL.
     pub pooling: Pooling,
 }
@@ -99,6 +102,7 @@ pub fn inspect(database_url: &SecretString) -> Result<Inspection, StorageError> 
     Ok(Inspection {
         server,
         pending_migrations: connection.transaction(pending_on),
+        row_security: connection.transaction(RowSecurity::of)?,
         pooling,
     })
 }
@@ -120,6 +124,7 @@ SELECT current_setting('server_version') AS version,
          WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
            AND relkind IN ('r', 'p')
            AND relname IN ('users', 'entries', 'tags', 'entry_tags', 'idempotency_keys', 'used_request_states',
-                           'activity', 'exports', 'export_parts', 'revocations', 'usage')
+                           'activity', 'exports', 'export_parts', 'revocations', 'usage', 'sessions',
+                           'session_answers', 'tag_deletions')
            AND NOT (has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
                 AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE'))) AS forbidden_tables";

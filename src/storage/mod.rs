@@ -43,6 +43,8 @@ pub mod quota;
 mod reason;
 pub mod request_states;
 pub mod revocations;
+mod row_security;
+mod row_security_inspection;
 mod schema;
 pub mod search;
 mod service_file;
@@ -66,6 +68,8 @@ pub use pool::{Lease, Pool, PoolSettings, ping};
 pub use probe::Probe;
 pub use protection::{PlainDatabaseHosts, protected};
 pub use reason::{Unusable, unusable};
+pub use row_security::{RowsOf, turn_on_row_level_security};
+pub use row_security_inspection::RowSecurity;
 
 /// A connection to PostgreSQL, as every query function borrows it.
 pub type Connection = diesel::PgConnection;

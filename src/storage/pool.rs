@@ -3,9 +3,8 @@
 use std::{
     fmt,
     num::NonZeroU32,
-    ops::{Deref, DerefMut},
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,6 +24,7 @@ use super::{
     establish::{establish, open_with},
     pooling::SessionCheck,
     quota,
+    row_security::{self, Reach, RowsOf},
     statement::Statement,
     unreachable::Unreachable,
 };
@@ -47,6 +47,8 @@ pub struct PoolSettings {
     pub lock_timeout: Duration,
     /// How much each user may store.
     pub quota: Quota,
+    /// Whether each lease is given its user, for row-level security.
+    pub row_level_security: bool,
 }
 
 /// A pool of connections. Clones share it.
@@ -56,7 +58,8 @@ pub struct Pool {
     generations: Arc<Generations>,
 }
 
-/// A leased connection. It returns to the pool when it is dropped, unless it broke.
+/// A leased connection, which says whose rows are reached before anything can be run on it. It returns to the pool
+/// when it is dropped, unless it broke.
 pub struct Lease(r2d2::PooledConnection<Sessions>);
 
 /// How long a statement may have been executed beyond its time limit before its connection is not used again: the database
@@ -82,6 +85,8 @@ impl Pool {
             database_url: settings.database_url.clone(),
             check: Arc::new(SessionCheck::new(settings.database_url.clone(), establish)),
             session_settings: session_settings(settings),
+            gives_users: settings.row_level_security,
+            is_not_in_force: Once::new(),
             generations: Arc::clone(&generations),
             longest_lease: settings.statement_timeout + GRACE,
         });
@@ -141,6 +146,33 @@ impl fmt::Debug for Pool {
 }
 
 impl Lease {
+    /// The connection, on which statements reach these rows alone where row-level security is in force. There is no
+    /// other way to it.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is.
+    pub fn reaching(&mut self, rows: RowsOf) -> Result<&mut PgConnection, StorageError> {
+        let session = &mut *self.0;
+        let rows = if session.gives_users {
+            rows
+        } else {
+            RowsOf::Nobody
+        };
+        session.reach.set(&mut session.connection, rows)?;
+        Ok(&mut session.connection)
+    }
+
+    /// The same for statements that read a view of the user's own rows, which is empty without a user, whether
+    /// row-level security is in force or not.
+    ///
+    /// # Errors
+    /// `Unavailable` if the database is.
+    pub fn reaching_views_of(&mut self, rows: RowsOf) -> Result<&mut PgConnection, StorageError> {
+        let session = &mut *self.0;
+        session.reach.set(&mut session.connection, rows)?;
+        Ok(&mut session.connection)
+    }
+
     /// The process that serves the connection.
     #[must_use]
     pub fn backend(&self) -> &Backend {
@@ -157,20 +189,6 @@ impl Lease {
             session.generations.retire(session.opened_in);
         }
         session.broken
-    }
-}
-
-impl Deref for Lease {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.0.connection
-    }
-}
-
-impl DerefMut for Lease {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.0.connection
     }
 }
 
@@ -199,6 +217,9 @@ struct Sessions {
     /// Each connection is checked, and not only the first: what the URL leads to may change.
     check: Arc<SessionCheck>,
     session_settings: String,
+    gives_users: bool,
+    /// Said once.
+    is_not_in_force: Once,
     generations: Arc<Generations>,
     /// Who leased a connection for longer may have been given up meanwhile.
     longest_lease: Duration,
@@ -208,6 +229,8 @@ struct Sessions {
 struct Session {
     connection: PgConnection,
     backend: Backend,
+    reach: Reach,
+    gives_users: bool,
     /// The generation in which it was opened.
     opened_in: u64,
     generations: Arc<Generations>,
@@ -264,17 +287,30 @@ impl ManageConnection for Sessions {
         let opened_in = self.generations.current();
         let settings = self.session_settings.clone();
         let check = Arc::clone(&self.check);
-        let (connection, backend) = open_with(&self.database_url, move |connection| {
-            check.require(connection)?;
-            connection
-                .batch_execute(&settings)
-                .map_err(ConnectionError::CouldntSetupConfiguration)?;
-            Backend::of(connection).map_err(|error| Unreachable::because(error.with_cause()))
-        })?;
+        let (connection, (backend, is_in_force)) =
+            open_with(&self.database_url, move |connection| {
+                let failed = |error: StorageError| Unreachable::because(error.with_cause());
+                check.require(connection)?;
+                connection
+                    .batch_execute(&settings)
+                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                let is_in_force = row_security::is_in_force(connection).map_err(failed)?;
+                let backend = Backend::of(connection).map_err(failed)?;
+                Ok::<_, Unreachable>((backend, is_in_force))
+            })?;
+        match (self.gives_users, is_in_force) {
+            (false, true) => return Err(Unreachable::because(row_security::NOT_EXPECTED)),
+            (true, false) => self.is_not_in_force.call_once(|| {
+                log::warn!("{}", row_security::NOT_IN_FORCE);
+            }),
+            _ => {}
+        }
         let now = Instant::now();
         Ok(Session {
             connection,
             backend,
+            reach: Reach::of_new_connection(),
+            gives_users: self.gives_users,
             opened_in,
             generations: Arc::clone(&self.generations),
             last_used: now,

@@ -13,6 +13,9 @@
 //!
 //! Each has a bound; the page ends where reading has ended, and the next begins there. Of the entries' texts only
 //! those of the page are read, one by one, to cut the excerpts from.
+//!
+//! What asks the index reads a view of the user's own entries: of the table itself PostgreSQL would not use it where
+//! row-level security is in force. The view is empty on a connection that was given no user.
 
 use std::collections::{HashMap, HashSet};
 
@@ -240,7 +243,7 @@ impl Search<'_> {
             let rows: Vec<(i64, Option<(ItemRow, i32)>)> = Statement::<Found>::new(
                 "WITH found AS MATERIALIZED (
                    SELECT id, title, is_favorite, created_at, tag_count, pg_column_size(search) AS bytes
-                     FROM entries WHERE user_id = $1 AND search @@ $5::tsquery LIMIT $6),
+                     FROM own_entries WHERE user_id = $1 AND search @@ $5::tsquery LIMIT $6),
                  counted AS MATERIALIZED (SELECT count(*) AS entries FROM found)
                  SELECT counted.entries, page.id, page.title, page.is_favorite, page.created_at, page.tag_count, page.bytes
                    FROM counted LEFT JOIN (

@@ -83,7 +83,7 @@ fn blocks(journal: &Journal, call: impl FnOnce(&mut Connection)) -> i64 {
                            + coalesce(toast_blks_read + toast_blks_hit, 0))::bigint AS number
                   FROM pg_statio_user_tables";
     let before = number(&mut watcher, read);
-    let mut connection = journal.database.connect();
+    let mut connection = journal.database.connect_for(owner("big").user);
     let session = number(&mut connection, "SELECT pg_backend_pid()::bigint AS number");
     call(&mut connection);
     drop(connection);
@@ -207,7 +207,7 @@ async fn what_a_large_journal_has_is_found_whole_by_going_from_page_to_page() {
     let journal = Journal::start();
     let user = owner("big").user;
     fill(&journal, user);
-    let mut connection = journal.database.connect();
+    let mut connection = journal.database.connect_for(user);
     let budget = SearchBudget {
         entries: 6_000,
         ..SearchBudget::default()

@@ -22,6 +22,7 @@ mod recovery;
 #[path = "../support/relay.rs"]
 mod relay;
 mod revocations;
+mod row_security;
 mod search;
 mod sessions;
 mod shares;

@@ -27,7 +27,7 @@ use mcp_server::features::{
     session_store::{SessionChange, SessionName, StoredSession},
 };
 
-use super::support::{PARTITIONS, TestDatabase, key, new_entry, owner, page};
+use super::support::{PARTITIONS, RIGHTS, TestDatabase, key, new_entry, owner, page};
 
 fn divided() -> TestDatabase {
     let database = TestDatabase::new();
@@ -41,7 +41,9 @@ fn undivided() -> TestDatabase {
     let database = TestDatabase::new();
     let anew = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
     database.connect().batch_execute(anew).unwrap();
+    database.connect().batch_execute(RIGHTS).unwrap();
     storage::migrate(&database.url).unwrap();
+    storage::turn_on_row_level_security(&database.url).unwrap();
     database
 }
 
@@ -175,6 +177,8 @@ impl Watched {
 fn call_all(watched: &mut Watched) {
     let ann = owner("ann");
     let user = ann.user;
+    let given = format!("SET epicme.user_id = '{user}'");
+    watched.connection.batch_execute(&given).unwrap();
     let now = chrono::Utc::now();
     let tag = |name: &str| NewTag {
         name: name.to_owned(),

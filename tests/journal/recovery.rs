@@ -83,7 +83,7 @@ async fn a_lock_that_is_waited_for_too_long_is_an_error_of_its_own() {
 #[actix_rt::test]
 async fn a_statement_that_the_database_does_not_understand_is_a_fault() {
     let journal = Journal::start();
-    let broken = "ALTER TABLE entries DROP COLUMN tag_count";
+    let broken = "ALTER TABLE entries RENAME COLUMN tag_count TO renamed";
     journal.database.execute(broken).unwrap();
     let list = ListEntries {
         user: owner("ann").user,

@@ -149,7 +149,7 @@ fn long_entry(title: &str, content: &str) -> epicme::domain::journal::NewEntry {
 
 /// Every page of a search with a small budget.
 fn pages(journal: &Journal, query: &str, budget: SearchBudget) -> Vec<Vec<String>> {
-    let mut connection = journal.database.connect();
+    let mut connection = journal.database.connect_for(owner("ann").user);
     let mut pages = Vec::new();
     let mut after = None;
     loop {
@@ -230,7 +230,7 @@ async fn of_a_page_of_long_texts_the_last_have_excerpts_of_their_beginnings() {
         texts: 13_000,
         ..SearchBudget::default()
     };
-    let mut connection = journal.database.connect();
+    let mut connection = journal.database.connect_for(ann.user);
     let found =
         search_entries(&mut connection, ann.user, "needle", &page(50, None), budget).unwrap();
     let excerpts = found

@@ -3,9 +3,9 @@
 #[path = "../support/database.rs"]
 mod database;
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+use std::{fmt::Display, future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
-use diesel::{PgConnection, connection::SimpleConnection};
+use diesel::{Connection, PgConnection, RunQueryDsl, connection::SimpleConnection, sql_query};
 use epicme::{
     domain::{
         journal::{Entry, IdempotencyKey, JournalError, JournalOwner, NewEntry, NewTag, Tag},
@@ -15,8 +15,9 @@ use epicme::{
 };
 use mcp_server::features::changes::Changes;
 use resource_server::principal::UserId;
+use secrecy::{ExposeSecret, SecretString};
 
-pub(crate) use database::{PARTITIONS, TestDatabase, new_cluster};
+pub(crate) use database::{PARTITIONS, RIGHTS, SERVING, TestDatabase, new_cluster};
 
 /// Entries whose row says another number of tags than there are links.
 pub(crate) const MISCOUNTED: &str = "entries e WHERE e.tag_count <> (SELECT count(*) FROM entry_tags l WHERE l.user_id = e.user_id AND l.entry_id = e.id)";
@@ -24,6 +25,33 @@ pub(crate) const MISCOUNTED: &str = "entries e WHERE e.tag_count <> (SELECT coun
 /// Changes that nobody subscribes to.
 pub(crate) fn nobody() -> Changes {
     Changes::start(&actix_rt::Arbiter::current())
+}
+
+impl TestDatabase {
+    /// The URL for a role that may read and change rows alone, and of each user's rows only with that user set.
+    pub(crate) fn serving_url(&self) -> SecretString {
+        let mut url = url::Url::parse(self.url.expose_secret()).unwrap();
+        url.set_username(SERVING).unwrap();
+        url.to_string().into()
+    }
+
+    pub(crate) fn connect_as_serving(&self) -> PgConnection {
+        PgConnection::establish(self.serving_url().expose_secret()).unwrap()
+    }
+
+    /// A connection that was given its user, as those of the journal are.
+    pub(crate) fn connect_for(&self, user: impl Display) -> PgConnection {
+        let mut connection = self.connect();
+        let given = format!("SET epicme.user_id = '{user}'");
+        sql_query(given).execute(&mut connection).unwrap();
+        connection
+    }
+}
+
+/// Whether row-level security binds the journals of the tests: it does, unless they are to be run without.
+#[expect(clippy::disallowed_methods, reason = "the tests have no configuration")]
+fn is_guarded() -> bool {
+    std::env::var("EPICME_TEST_ROW_LEVEL_SECURITY").as_deref() != Ok("off")
 }
 
 /// A journal on a database of its own.
@@ -38,10 +66,26 @@ impl Journal {
     }
 
     pub(crate) fn start_with(change: impl FnOnce(&mut JournalSettings)) -> Self {
+        Self::start_as(is_guarded(), change)
+    }
+
+    /// Whatever the others are.
+    pub(crate) fn start_guarded(is_guarded: bool) -> Self {
+        Self::start_as(is_guarded, |_| ())
+    }
+
+    fn start_as(is_guarded: bool, change: impl FnOnce(&mut JournalSettings)) -> Self {
         let database = TestDatabase::new();
         let mut settings = JournalSettings {
             pool: 4.try_into().unwrap(),
-            ..JournalSettings::new(database.url.clone(), nobody())
+            row_level_security: is_guarded,
+            ..JournalSettings::new(
+                match is_guarded {
+                    true => database.serving_url(),
+                    false => database.url.clone(),
+                },
+                nobody(),
+            )
         };
         change(&mut settings);
         Self {

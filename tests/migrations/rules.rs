@@ -114,6 +114,11 @@ fn outside(words: &[String]) -> Option<String> {
         let body = words.iter().find(|word| word.starts_with('$'))?;
         let text = body.to_lowercase();
         let body: Vec<_> = statements(text.trim_matches('$')).concat();
+        // It does both.
+        let is_patient = body.iter().any(|word| word == "run_at_a_free_moment");
+        if is_patient {
+            return None;
+        }
         let sets_limit = body.iter().any(|word| word == "'lock_timeout'");
         return match (has(&body, "commit"), sets_limit) {
             (true, true) => None,

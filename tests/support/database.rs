@@ -21,6 +21,14 @@ pub(crate) const PARTITIONS: &str = include_str!(concat!(
     "/docs/scale/partitions.sql"
 ));
 
+/// The role that row-level security binds. The cluster's own is a superuser, which it does not.
+pub(crate) const SERVING: &str = "serving";
+
+/// What that role may do with the tables that migrations will make.
+pub(crate) const RIGHTS: &str = "
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO serving;
+    ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO serving";
+
 pub(crate) fn new_cluster() -> Cluster {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -38,12 +46,22 @@ fn cluster() -> &'static Cluster {
     CLUSTER.get_or_init(|| {
         let cluster = new_cluster();
         cluster.create_database(TEMPLATE).unwrap();
-        storage::migrate(&cluster.url(TEMPLATE)).unwrap();
+        let url = cluster.url(TEMPLATE);
+        // As docker/postgres/roles.sql does.
+        let roles = format!(
+            "CREATE ROLE {SERVING} LOGIN NOINHERIT;
+             CREATE ROLE epicme_housekeeping NOLOGIN;
+             GRANT epicme_housekeeping TO {SERVING};
+             {RIGHTS}"
+        );
+        cluster.execute(TEMPLATE, &roles).unwrap();
+        storage::migrate(&url).unwrap();
         if let Some(partitions) = std::env::var_os("EPICME_TEST_PARTITIONS") {
             let partitions: u32 = partitions.to_str().unwrap().parse().unwrap();
             let divide = format!("SET epicme.partitions = {partitions};\n{PARTITIONS}");
             cluster.execute(TEMPLATE, &divide).unwrap();
         }
+        storage::turn_on_row_level_security(&url).unwrap();
         cluster
     })
 }

@@ -11,7 +11,7 @@ use crate::{
         page::{Page, PageRequest, TimeCursor},
     },
     journal::metrics::Operation,
-    storage::{Connection, StorageError, activity},
+    storage::{Connection, RowsOf, StorageError, activity},
 };
 use resource_server::principal::UserId;
 
@@ -79,6 +79,10 @@ impl JournalMessage for AddActivity {
 
     fn user(&self) -> Option<UserId> {
         None
+    }
+
+    fn rows(&self) -> RowsOf {
+        RowsOf::Everybody
     }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {

@@ -67,6 +67,7 @@ impl JournalMessage for SearchEntries {
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::SearchEntries;
     const COSTLY: Option<Costly> = Some(Costly::Search);
+    const READS_A_VIEW: bool = true;
 
     fn user(&self) -> Option<UserId> {
         Some(self.user)

@@ -5,7 +5,7 @@ use actix::Message;
 use crate::{
     domain::journal::JournalError,
     journal::metrics::Operation,
-    storage::{self, Connection, StorageError, housekeeping},
+    storage::{self, Connection, RowsOf, StorageError, housekeeping},
 };
 
 use resource_server::principal::UserId;
@@ -24,6 +24,10 @@ impl JournalMessage for DeleteExpired {
 
     fn user(&self) -> Option<UserId> {
         None
+    }
+
+    fn rows(&self) -> RowsOf {
+        RowsOf::Everybody
     }
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {

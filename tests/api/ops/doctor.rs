@@ -427,3 +427,49 @@ async fn what_is_wrong_with_the_database_is_told_in_its_words() {
     }
     server.stop(false).await;
 }
+
+#[actix_rt::test]
+async fn whether_row_level_security_is_in_force_is_said() {
+    let (issuer, server) = Issuer::bystander();
+    let as_role = |patient: Patient, role: &str| {
+        let mut url = url::Url::parse(patient.database.url.expose_secret()).unwrap();
+        url.set_username(role).unwrap();
+        patient.with("DATABASE_URL", url.to_string())
+    };
+    let off = Patient::new(&issuer).report().await;
+    assert!(
+        off.of_level("ok")
+            .iter()
+            .any(|line| line.starts_with("row-level security is off")),
+        "{:?}",
+        off.checks
+    );
+    let owner = Patient::new(&issuer).with("EPICME_ROW_LEVEL_SECURITY", "on");
+    owner
+        .report()
+        .await
+        .finds_wrong(&["no policy binds the role"]);
+    let serving = as_role(Patient::new(&issuer), "serving");
+    serving
+        .report()
+        .await
+        .finds_wrong(&["every table would look empty"]);
+    let serving = serving.with("EPICME_ROW_LEVEL_SECURITY", "on");
+    let in_force = serving.report().await;
+    in_force.finds_wrong(&[]);
+    assert!(
+        in_force
+            .of_level("ok")
+            .iter()
+            .any(|line| line.starts_with("row-level security is in force")),
+        "{:?}",
+        in_force.checks
+    );
+    let sql = "ALTER TABLE tags DISABLE ROW LEVEL SECURITY";
+    serving.database.execute(sql).unwrap();
+    serving
+        .report()
+        .await
+        .finds_wrong(&["row-level security is not on for tags"]);
+    server.stop(false).await;
+}

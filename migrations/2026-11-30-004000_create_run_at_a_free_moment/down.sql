@@ -1,0 +1,1 @@
+DROP PROCEDURE run_at_a_free_moment(text);

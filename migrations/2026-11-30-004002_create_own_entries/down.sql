@@ -1,0 +1,1 @@
+DROP VIEW own_entries;
