@@ -65,10 +65,10 @@ pub fn arguments(data: &[u8]) -> bool {
                 .tags
                 .map(|tags| tags.0.into_iter().map(i64::from).collect());
             let named = members.get("tags").and_then(Value::as_array);
-            let named = named.map(|ids| ids.iter().filter_map(Value::as_i64).collect::<Vec<_>>());
+            let named = named.map(|ids| ids.iter().filter_map(whole).collect::<Vec<_>>());
             assert_eq!(tags, named);
-            let limit = arguments.limit.map(|limit| u64::from(limit.0.get()));
-            assert_eq!(members.get("limit").and_then(Value::as_u64), limit);
+            let limit = arguments.limit.map(|limit| i64::from(limit.0.get()));
+            assert_eq!(members.get("limit").and_then(whole), limit);
             let cursor = arguments.cursor.map(|after| after.0.encode());
             assert_eq!(text("cursor"), cursor.as_deref());
             let zone = arguments.time_zone.unwrap_or_default();
@@ -80,9 +80,20 @@ pub fn arguments(data: &[u8]) -> bool {
     }
 }
 
+/// An integer, also as `7.0` or `2e1`, as far as a double has every one.
+fn whole(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let number = value
+            .as_f64()
+            .filter(|number| value.is_f64() && number.fract() == 0.0)?;
+        #[expect(clippy::cast_possible_truncation, reason = "it is in range")]
+        (number.abs() < 9_007_199_254_740_992.0).then_some(number as i64)
+    })
+}
+
 /// The rules once more, by hand.
 fn is_well_formed(members: &Map<String, Value>) -> bool {
-    let id = |value: &Value| value.as_i64().is_some_and(|id| id >= 1);
+    let id = |value: &Value| whole(value).is_some_and(|id| id >= 1);
     let text = |value: &Value, lengths: std::ops::RangeInclusive<usize>| {
         let text = value.as_str();
         text.is_some_and(|text| lengths.contains(&text.chars().count()) && !text.contains('\0'))
@@ -97,10 +108,7 @@ fn is_well_formed(members: &Map<String, Value>) -> bool {
                 value.is_null() || ids.is_some_and(|ids| ids.len() <= 3 && ids.iter().all(id))
             }
             "limit" => {
-                value.is_null()
-                    || value
-                        .as_u64()
-                        .is_some_and(|limit| (1..=200).contains(&limit))
+                value.is_null() || whole(value).is_some_and(|limit| (1..=200).contains(&limit))
             }
             "cursor" => {
                 let text = value.as_str();
@@ -133,6 +141,11 @@ pub fn dates(data: &[u8]) -> bool {
     let text = text.as_str().unwrap_or_default();
     match date {
         DateOrTime::Day(day) => assert_eq!(day.to_string(), text, "in one way only"),
+        DateOrTime::Local(time) => {
+            let (day, _) = text.split_at(10);
+            assert_eq!(time.date().to_string(), day, "{text}");
+            assert!(DateTime::parse_from_rfc3339(text).is_err(), "{text}");
+        }
         DateOrTime::Instant(instant) => {
             // Another reader of RFC 3339, whose calendar ends some hours earlier.
             if let Ok(read) = text.parse::<jiff::Timestamp>() {

@@ -113,8 +113,11 @@ pub fn challenge(data: &[u8]) -> bool {
     ] {
         let challenge = challenger.challenge(refusal, Scheme::Bearer);
         assert!(matches!(challenge.status, 400 | 401 | 403));
-        for field in challenge.fields() {
-            let (scheme, parameters) = parse(&field).expect("RFC 9110 §11.6.1");
+        let field = challenge.field();
+        let mut rest = field.as_str();
+        while !rest.is_empty() {
+            let (scheme, parameters, after) = parse(rest).expect("RFC 9110 §11.6.1");
+            rest = after;
             let is_dpop = scheme == "DPoP";
             assert!(is_dpop || scheme == "Bearer", "{scheme}");
             let value = |name: &str| {
@@ -150,8 +153,12 @@ fn printable(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// A challenge of RFC 9110 §11.6.1 whose parameters are all quoted-strings (§5.6.4), each there once.
-fn parse(field: &str) -> Option<(String, Vec<(String, String)>)> {
+/// Names and values.
+type Parameters = Vec<(String, String)>;
+
+/// The first challenge of RFC 9110 §11.6.1 whose parameters are all quoted-strings (§5.6.4), each there once, and the
+/// challenges behind it.
+fn parse(field: &str) -> Option<(String, Parameters, &str)> {
     let (scheme, mut rest) = field.split_once(' ')?;
     let (mut parameters, mut names) = (Vec::new(), BTreeSet::new());
     loop {
@@ -171,8 +178,11 @@ fn parse(field: &str) -> Option<(String, Vec<(String, String)>)> {
         };
         parameters.push((name.to_owned(), text));
         match &value[end + 1..] {
-            "" => return Some((scheme.to_owned(), parameters)),
+            "" => return Some((scheme.to_owned(), parameters, "")),
             more => rest = more.strip_prefix(", ")?,
+        }
+        if rest.starts_with("DPoP ") {
+            return Some((scheme.to_owned(), parameters, rest));
         }
     }
 }

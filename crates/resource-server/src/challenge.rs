@@ -250,7 +250,7 @@ mod tests {
             scope_prefix: "api://files/".to_owned(),
             ..challenger(false)
         };
-        let field = |challenge: Challenge<'_>| challenge.fields().collect::<String>();
+        let field = |challenge: Challenge<'_>| challenge.field();
         let missing = challenger.challenge(Refusal::Missing, Scheme::Bearer);
         assert!(field(missing).contains(r#"scope="api://files/files:read""#));
         let needed = challenger.scopes.set(&["files:write", "files:read"]);

@@ -145,7 +145,7 @@ impl Rule {
 
     /// Whether the schema says the whole of it.
     fn is_in_the_schema(self) -> bool {
-        !matches!(self, Self::Cursor | Self::Zone)
+        !matches!(self, Self::Cursor | Self::Moment | Self::Zone)
     }
 }
 

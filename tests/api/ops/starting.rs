@@ -91,12 +91,16 @@ fn a_role_without_rights_is_told_what_it_lacks() {
     let database = TestDatabase::new();
     database.execute("CREATE ROLE powerless LOGIN").unwrap();
     database
+        .execute("GRANT SELECT ON __diesel_schema_migrations TO powerless")
+        .unwrap();
+    database
         .execute("DELETE FROM __diesel_schema_migrations")
         .unwrap();
     let own = database.url.expose_secret();
     let url = own.replace("://epicme@", "://powerless@");
     let output = run(&["migrate"], &url);
     let said = said(&output);
+    database.execute("DROP OWNED BY powerless").unwrap();
     database.execute("DROP ROLE powerless").unwrap();
     assert_eq!(output.status.code(), Some(69), "{said}");
     assert!(

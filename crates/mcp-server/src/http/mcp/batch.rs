@@ -177,6 +177,10 @@ fn check_scopes(
 }
 
 /// A message of an accepted batch.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most messages of a batch are requests"
+)]
 enum Message {
     Request {
         id: Id,
