@@ -25,6 +25,9 @@ pub const DESCRIPTIONS: [(&str, &str); 5] = [
     (TAGS_WRITE, "Write tags"),
 ];
 
+/// The scopes with which what is stored can be lost, if the one that reads comes with them. Consent pages mark them.
+pub const DELETING: [&str; 2] = [ENTRIES_WRITE, TAGS_WRITE];
+
 /// The scopes that only read.
 pub const READING: [&str; 3] = [USER_READ, ENTRIES_READ, TAGS_READ];
 

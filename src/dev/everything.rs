@@ -11,7 +11,7 @@ use std::{
 };
 
 use actix_rt::{task::spawn_blocking, time::sleep};
-use clap::Args;
+use clap::{ArgAction, Args};
 use derive_more::{Display, Error, From};
 use futures_util::future::{Either, select};
 use mock_auth::{IntrospectionClient, MockAuth, Scope, Settings, TokenGrant, demo_users};
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     banner::{Banner, Kept},
-    demo,
+    demo, kept_key,
 };
 use crate::{
     app::{self, App, DrainOverdue},
@@ -66,7 +66,7 @@ pub struct DevOptions {
     #[arg(long)]
     pub ephemeral: bool,
 
-    /// Directory that holds the journal
+    /// Directory that holds the journal and the sign-ins of its clients
     #[arg(
         long,
         value_name = "DIRECTORY",
@@ -74,6 +74,18 @@ pub struct DevOptions {
         conflicts_with = "ephemeral"
     )]
     pub directory: PathBuf,
+
+    /// Whether a client may be known by the URL of a document about it, which is fetched: `on`, or `off`, with which every
+    /// client registers and nothing outside of this machine is needed
+    #[arg(
+        long,
+        env = "MOCK_AUTH_CLIENT_DOCUMENTS",
+        value_name = "on|off",
+        default_value = "off",
+        action = ArgAction::Set,
+        value_parser = mock_auth::on_or_off
+    )]
+    pub client_documents: bool,
 
     /// PostgreSQL to use instead of a private one, as a libpq URL
     #[arg(long, env = keys::DATABASE_URL.url.name, value_name = "URL", hide_env_values = true)]
@@ -126,6 +138,10 @@ pub enum DevError {
         /// Whether the data is still there.
         is_kept: bool,
     },
+    /// The directory of the sign-ins.
+    #[display("{_0}")]
+    #[from(skip)]
+    Kept(io::Error),
     /// Another error of the operating system.
     #[display("{_0}")]
     Io(io::Error),
@@ -256,18 +272,34 @@ impl Dev {
             // Clients of 2025-03-26 name no resource.
             default_resource: Some(mcp_url.clone()),
             scopes: scopes::DESCRIPTIONS
-                .map(|(name, description)| Scope::new(name, description))
+                .map(|(name, description)| Scope {
+                    is_dangerous: scopes::DELETING.contains(&name),
+                    ..Scope::new(name, description)
+                })
                 .to_vec(),
+            client_documents: options.client_documents,
+            // Hosts stay signed in over a restart.
+            state: (!options.ephemeral).then(|| options.directory.join("mock-auth")),
             ..Settings::default()
         })
         .await
-        .map_err(|source| DevError::Listen {
-            address: options.auth_bind,
-            flag: "--auth-bind",
-            source,
+        .map_err(|source| match source.kind() {
+            io::ErrorKind::InvalidInput => DevError::Kept(source),
+            _ => DevError::Listen {
+                address: options.auth_bind,
+                flag: "--auth-bind",
+                source,
+            },
         })?;
 
-        let config = config(address, mock_auth.issuer(), &secret, &database_url)?;
+        let mut server =
+            Options::for_one_machine(address, mock_auth.issuer(), &secret, &database_url);
+        if !options.ephemeral {
+            // Legacy sessions go on after a restart, too.
+            let key = kept_key::read_or_make(&options.directory).map_err(DevError::Kept)?;
+            server = server.with(keys::REQUEST_STATE.key.name, key.expose_secret());
+        }
+        let config = config(&server)?;
         let app = App::start(config, listener, Clock::system())?;
         let users = demo_users();
         let demo = demo::write(app.journal(), mock_auth.issuer(), &users);
@@ -397,14 +429,8 @@ fn cluster_options(directory: &Path, ephemeral: bool) -> ClusterOptions {
 }
 
 /// The configuration with which `serve` would run like this.
-fn config(
-    address: SocketAddr,
-    issuer: &str,
-    secret: &SecretString,
-    database_url: &SecretString,
-) -> Result<Config, ConfigErrors> {
-    let options = Options::for_one_machine(address, issuer, secret, database_url);
-    let mut config = Config::read(&options)?;
+fn config(options: &Options) -> Result<Config, ConfigErrors> {
+    let mut config = Config::read(options)?;
     config.http.loopback_origins = true;
     // It runs in this process, with settings that were generated together with these.
     config.http.asks_issuers = false;

@@ -12,5 +12,6 @@
 mod banner;
 mod demo;
 mod everything;
+mod kept_key;
 
 pub use everything::{Dev, DevError, DevOptions};

@@ -156,6 +156,8 @@ const tests = {
       await page.keyboard.press("Tab");
       await page.keyboard.press("Enter");
       await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      // Past "Not you?", and past the box.
+      await page.keyboard.press("Tab");
       await page.keyboard.press("Tab");
       await shoot(page, "consent-focus");
       await page.keyboard.press("Tab");
@@ -185,17 +187,117 @@ const tests = {
       await shoot(page, "consent-reminder");
     });
   },
-  async "going back and posting again is explained"({ browser, issuer, callback }) {
+  async "back, reload and a second answer work, and what was unticked stays so"({ browser, issuer, callback }) {
+    const asked = await request(issuer, callback, "entries:read entries:write tags:read");
+    await open(browser, {}, async (page) => {
+      const box = (name) => page.getByRole("checkbox", { name });
+      await page.goto(asked.url);
+      await page.getByRole("button", { name: /Ada/ }).click();
+      await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      const consent = page.url();
+      await page.reload();
+      await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      // Back to the choice of a person, and forth.
+      await page.goBack();
+      await page.getByRole("heading", { name: "Who are you?" }).waitFor();
+      await page.goForward();
+      await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      assert.equal(page.url(), consent);
+      await box(/entries:write/).uncheck();
+      await page.goBack();
+      await page.getByRole("heading", { name: "Who are you?" }).waitFor();
+      await page.goForward();
+      await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      assert.equal(await box(/entries:write/).isChecked(), false, "back and forth");
+      await page.getByRole("button", { name: "Allow" }).click();
+      await page.waitForURL(`${asked.callback}?**`);
+      const first = page.url();
+      await page.goBack();
+      await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      for (const look of ["back", "reload"]) {
+        assert.equal(await box(/entries:write/).isChecked(), false, look);
+        assert.equal(await box(/entries:read/).isChecked(), true, look);
+        await page.reload();
+        await page.getByRole("heading", { name: /Allow/ }).waitFor();
+      }
+      await page.getByRole("button", { name: "Allow" }).click();
+      await page.waitForURL((url) => url.href.startsWith(`${asked.callback}?`) && url.href !== first);
+      const { body } = await redeem(issuer, asked, page.url());
+      assert.equal(body.scope, "entries:read tags:read");
+      // At the next sign-in with the same client, in the same browser or another.
+      await page.goto(asked.url);
+      await page.getByRole("button", { name: /Ada/ }).click();
+      await page.getByText(/You left this out before/).waitFor();
+      assert.equal(await box(/entries:write/).isChecked(), false);
+      await shoot(page, "consent-next-time");
+    });
+  },
+  async "not you leads to another person"({ browser, issuer, callback }) {
     const asked = await request(issuer, callback, "tags:read");
     await open(browser, {}, async (page) => {
       await page.goto(asked.url);
-      const handle = await page.locator("input[name=page]").getAttribute("value");
       await page.getByRole("button", { name: /Ada/ }).click();
-      await page.getByRole("heading", { name: /Allow/ }).waitFor();
-      await page.locator("input[name=page]").evaluate((input, value) => { input.value = value; }, handle);
+      await page.getByText("Ada Brook").waitFor();
+      await page.getByRole("link", { name: "Not you?" }).click();
+      await page.getByRole("button", { name: /Chidi/ }).click();
+      await page.getByText("Chidi Field").waitFor();
       await page.getByRole("button", { name: "Allow" }).click();
-      await page.getByText(/this page was used before/).waitFor();
-      assert.ok(page.url().startsWith(issuer));
+      await page.waitForURL(`${asked.callback}?**`);
+      const { body } = await redeem(issuer, asked, page.url());
+      const told = await post(`${issuer}/oauth/introspection`, {
+        token: body.access_token, client_id: "epicme", client_secret: "secret",
+      });
+      assert.equal(told.body.username, "chidi");
+    });
+  },
+  async "dangerous scopes are marked"({ browser, issuer, callback }) {
+    const asked = await request(issuer, callback, "entries:read entries:write tags:write");
+    await open(browser, { viewport: PHONE }, async (page) => {
+      await page.goto(asked.url);
+      await page.getByRole("button", { name: /Ada/ }).click();
+      assert.equal(await page.getByText(/^Careful/).count(), 2);
+      await shoot(page, "consent-dangerous-phone");
+    });
+  },
+  async "a device is connected by its code"({ browser, issuer, callback }) {
+    const { client } = await request(issuer, callback, "tags:read");
+    const begin = { client_id: client.client_id, scope: "entries:read entries:write", resource: RESOURCE };
+    const poll = (code) => post(`${issuer}/oauth/token`, {
+      grant_type: "urn:ietf:params:oauth:grant-type:device_code", client_id: client.client_id, device_code: code,
+    });
+    for (const [name, options] of [["desktop", {}], ["phone", { viewport: PHONE, colorScheme: "dark" }]]) {
+      const { body: device } = await post(`${issuer}/oauth/device_authorization`, begin);
+      await open(browser, options, async (page) => {
+        await page.goto(issuer);
+        await page.getByRole("link", { name: "Connect a device" }).click();
+        await page.getByLabel("Code").fill("BBBB-BBBB");
+        await page.getByRole("button", { name: "Continue" }).click();
+        await page.getByRole("alert").waitFor();
+        await page.getByLabel("Code").fill(device.user_code.toLowerCase().replace("-", " "));
+        await shoot(page, `device-${name}`);
+        await page.keyboard.press("Enter");
+        await page.getByRole("button", { name: /Bela/ }).click();
+        await page.getByText(device.user_code).waitFor();
+        await shoot(page, `device-consent-${name}`);
+        await page.getByRole("button", { name: "Allow" }).click();
+        await page.getByRole("heading", { name: "Allowed" }).waitFor();
+        const { status, body } = await poll(device.device_code);
+        assert.equal(status, 200);
+        assert.equal(body.scope, "entries:read entries:write");
+        // It has its answer.
+        await page.goBack();
+        await page.getByRole("button", { name: "Allow" }).click();
+        await page.getByText("the device does not wait any more").waitFor();
+      });
+    }
+    const { body: device } = await post(`${issuer}/oauth/device_authorization`, begin);
+    await open(browser, {}, async (page) => {
+      await page.goto(device.verification_uri_complete);
+      assert.equal(await page.getByLabel("Code").inputValue(), device.user_code);
+      await page.getByRole("button", { name: "Continue" }).click();
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.getByRole("heading", { name: "Denied" }).waitFor();
+      assert.equal((await poll(device.device_code)).body.error, "access_denied");
     });
   },
   async "a foreign redirect URI ends at a page"({ browser, issuer, callback }) {

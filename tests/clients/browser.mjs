@@ -15,7 +15,7 @@ export class Browser {
   /**
    * Opens a URL and answers every page until the way leads out of the site: to the URL that this
    * gives. `answer` is shown a page's HTML and says which fields to `fill` in, which boxes to leave
-   * `without` a tick, and which `button` to press.
+   * `without` a tick, which to `tick` that have none, and which `button` to press.
    */
   async travel(start, answer) {
     let url = new URL(start);
@@ -54,23 +54,24 @@ export class Browser {
   }
 }
 
-function filledIn(form, { fill = {}, without = [], button }) {
+function filledIn(form, { fill = {}, without = [], tick = [], button }) {
   const body = new URLSearchParams();
   for (const [tag] of form.matchAll(/<input[^>]*>/g)) {
     const name = attribute(tag, 'name');
     const value = fill[name] ?? attribute(tag, 'value') ?? '';
     const isBox = attribute(tag, 'type') === 'checkbox';
-    if (!name || (isBox && (!/\schecked/.test(tag) || without.includes(value)))) continue;
+    const isTicked = (/\schecked/.test(tag) || tick.includes(value)) && !without.includes(value);
+    if (!name || (isBox && !isTicked)) continue;
     body.append(name, value);
   }
   if (button) body.append(...button);
   return body;
 }
 
-/** How somebody goes through mock-auth's pages. */
-export function atMockAuth(user, without = []) {
+/** How somebody goes through mock-auth's pages: what was left out once is not ticked the next time. */
+export function atMockAuth(user, { without = [], tick = [] } = {}) {
   return (html) =>
-    html.includes('Who are you?') ? { button: ['user', user] } : { button: ['decision', 'allow'], without };
+    html.includes('Who are you?') ? { button: ['user', user] } : { button: ['decision', 'allow'], without, tick };
 }
 
 /** How somebody goes through oidc-provider's pages for development. */

@@ -163,7 +163,7 @@ class Client:
 
 
 class Browser:
-    """Keeps a cookie, sends forms back to where they came from, follows no redirect."""
+    """Keeps a cookie, sends forms back to where they came from, follows no redirect that leads out."""
 
     def __init__(self, origin):
         self.origin, self.cookie = origin, None
@@ -177,7 +177,10 @@ class Browser:
         body = urllib.parse.urlencode([("page", handle), *fields])
         sent = {"content-type": "application/x-www-form-urlencoded", "origin": self.origin}
         reply = http("POST", urllib.parse.urljoin(self.origin, action), body, {**self.headers(), **sent})
-        return reply if reply.status == 303 else self.page(reply)
+        if reply.status != 303:
+            return self.page(reply)
+        target = urllib.parse.urljoin(self.origin, reply.headers["location"])
+        return self.get(target) if target.startswith(self.origin + "/") else reply
 
     def page(self, reply):
         assert reply.status == 200, (reply.status, reply.body)

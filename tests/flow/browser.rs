@@ -1,4 +1,4 @@
-//! A browser without a screen: it keeps cookies, reads forms and follows no redirect that leads out.
+//! A browser without a screen: it keeps cookies, reads forms, and follows redirects within a site but none that leads out.
 
 use std::collections::BTreeMap;
 
@@ -96,17 +96,25 @@ impl Browser {
         request.header(header::COOKIE, pairs.join("; "))
     }
 
-    async fn arrive(&mut self, url: Url, response: Response) -> Arrived {
-        for cookie in response.headers().get_all(header::SET_COOKIE) {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.insert(name.to_owned(), value.to_owned());
-        }
-        if response.status() == StatusCode::SEE_OTHER {
+    async fn arrive(&mut self, mut url: Url, mut response: Response) -> Arrived {
+        // A post is answered by a redirect to the next page.
+        for _redirect in 0..5 {
+            for cookie in response.headers().get_all(header::SET_COOKIE) {
+                let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+                let (name, value) = pair.split_once('=').unwrap();
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+            if response.status() != StatusCode::SEE_OTHER {
+                break;
+            }
             let location = response.headers()[header::LOCATION].to_str().unwrap();
             let target = url.join(location).unwrap();
-            assert_ne!(target.origin(), url.origin(), "a redirect within the site");
-            return Arrived::Away(target);
+            if target.origin() != url.origin() {
+                return Arrived::Away(target);
+            }
+            let request = self.http.get(target.clone());
+            response = self.with_cookies(request).send().await.unwrap();
+            url = target;
         }
         let status = response.status();
         let html = response.text().await.unwrap();
@@ -155,16 +163,23 @@ impl Form {
     }
 
     pub(crate) fn untick(&mut self, name: &str, value: &str) {
+        self.turn(name, value, true);
+    }
+
+    /// Ticks a box that was not.
+    pub(crate) fn tick(&mut self, name: &str, value: &str) {
+        self.turn(name, value, false);
+    }
+
+    fn turn(&mut self, name: &str, value: &str, ticked: bool) {
         let field = self
             .fields
             .iter_mut()
             .find(|field| {
-                field.name == name
-                    && field.value == value
-                    && field.kind == Kind::Tick { ticked: true }
+                field.name == name && field.value == value && field.kind == Kind::Tick { ticked }
             })
-            .unwrap_or_else(|| panic!("there is no ticked box {name}={value}"));
-        field.kind = Kind::Tick { ticked: false };
+            .unwrap_or_else(|| panic!("there is no box {name}={value}, ticked: {ticked}"));
+        field.kind = Kind::Tick { ticked: !ticked };
     }
 
     /// What is sent when this button is pressed: the fields, the ticked boxes, and no other button.

@@ -38,6 +38,7 @@ impl DevServers {
             auth_bind: "127.0.0.1:0".parse().unwrap(),
             ephemeral: true,
             directory: std::env::temp_dir(),
+            client_documents: false,
             database_url: Some(cluster().url(&name)),
         })
         .await

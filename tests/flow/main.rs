@@ -13,4 +13,5 @@ mod isolation;
 mod oldest_client;
 mod program;
 mod refresh;
+mod restart;
 mod step_up;

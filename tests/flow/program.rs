@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long it may take to end.
 const ENDING: Duration = Duration::from_secs(15);
 
-struct Program {
+pub(crate) struct Program {
     child: Child,
     /// The lines that it prints, until it ends.
     lines: mpsc::Receiver<String>,
@@ -58,7 +58,7 @@ fn epicme(arguments: &[&str]) -> Command {
 
 impl Program {
     /// Starts `epicme dev`, and waits for the last line of its banner.
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = epicme(arguments).stderr(Stdio::null()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = mpsc::channel();
@@ -84,7 +84,7 @@ impl Program {
     }
 
     /// What stands behind a label of the banner.
-    fn says(&self, label: &str) -> &str {
+    pub(crate) fn says(&self, label: &str) -> &str {
         let line = self.banner.lines().find_map(|line| {
             let rest = line.trim_start().strip_prefix(label)?;
             rest.split_whitespace().next()
@@ -102,7 +102,7 @@ impl Program {
             .unwrap()
     }
 
-    fn mcp_url(&self) -> &str {
+    pub(crate) fn mcp_url(&self) -> &str {
         self.says("MCP server")
     }
 
@@ -125,7 +125,7 @@ impl Program {
     }
 
     /// Presses Ctrl-C, and waits.
-    fn interrupt(mut self) -> ExitStatus {
+    pub(crate) fn interrupt(mut self) -> ExitStatus {
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
         assert!(sent.success());
@@ -187,7 +187,7 @@ async fn titles(program: &Program) -> Vec<String> {
 
 /// An address that is free, and stays so: its port lies below those that systems give out by
 /// themselves, so that only another such choice could take it.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     static CHOSEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
     loop {
@@ -200,16 +200,16 @@ fn free_address() -> String {
 }
 
 /// A directory that nobody else uses, removed at the end.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("epicme-{name}-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::{
     browser::Browser,
-    client::{Begin, allow, challenged, connect_with, http, param, scopes, sign_in, to_consent},
+    client::{Begin, challenged, connect_with, http, param, scopes, sign_in, to_consent},
     dev_servers::DevServers,
 };
 
@@ -50,7 +50,11 @@ async fn steps_up(begin: Begin) {
     );
     let mut browser = Browser::new();
     let consent = to_consent(&mut browser, &url, "1").await;
-    let callback = allow(&mut browser, &consent, &[]).await.away();
+    // What was left out before is not ticked: that is for the person to do.
+    let mut form = consent.form();
+    form.tick("scope", "entries:write");
+    let decision = ("decision", "allow");
+    let callback = browser.press(&consent, &form, decision).await.away();
     let [code, state, issuer] =
         ["code", "state", "iss"].map(|name| param(&callback, name).unwrap());
     manager

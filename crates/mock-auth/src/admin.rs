@@ -1,21 +1,17 @@
 //! The pages and endpoints under `/admin`: tokens, revocations, faults, counts.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use serde::Deserialize;
 
 use crate::{
     answer::{self, Body, OAuthError, Reply},
-    authorize::Step,
     consent, dev_endpoints,
     faults::{Endpoint, Fault, FaultMode, Plan},
     grants::Kind,
     html::Escaped,
     pages::{self, Handle, Page},
     params::Params,
+    question::Step,
     state::State,
 };
 
@@ -34,12 +30,9 @@ pub(crate) async fn page(request: HttpRequest, state: web::Data<State>) -> HttpR
         switches(&state, &handle),
     );
     let page = Page {
-        status: StatusCode::OK,
-        title: "Admin",
-        main: &main,
         wide: true,
-        way_back: None,
-        handle: Some(&handle),
+        cookie: Some(&handle.cookie),
+        ..Page::plain(StatusCode::OK, "Admin", &main)
     };
     page.answer()
 }
@@ -71,7 +64,7 @@ fn tokens(state: &State, handle: &Handle) -> String {
             let grant = &token.grant;
             let kind = match token.kind {
                 Kind::Access => "access",
-                Kind::Refresh | Kind::SpentRefresh => "refresh",
+                Kind::Refresh | Kind::SpentRefresh { .. } => "refresh",
             };
             let user = state.user(&grant.subject).map(|user| &user.username);
             let client = store.client(&grant.client_id, now);
@@ -202,10 +195,12 @@ fn number(endpoint: &str, what: &str, value: u64, unset: &str, most: u64) -> Str
 /// `POST /admin`: a button of the page.
 pub(crate) async fn press(request: HttpRequest, body: Body, state: web::Data<State>) -> Reply {
     let form = Params::parse(&answer::whole(body)?);
-    let Some(Step::Admin) = consent::take_page(&request, &state, &form) else {
-        let why = "the page was used before or is too old; open /admin again";
-        return Ok(pages::error(StatusCode::BAD_REQUEST, why));
-    };
+    let opened = consent::posted(&request, &state, &form);
+    if !opened.is_some_and(|opened| matches!(opened.step, Step::Admin)) {
+        let why = "the page is too old, or was opened in another browser";
+        let open = "Open /admin again.";
+        return Ok(pages::error(StatusCode::BAD_REQUEST, why, open));
+    }
     if let Some(id) = form.get("revoke") {
         let (mut store, now) = state.store();
         store.revoke_id(id, now);
@@ -219,14 +214,12 @@ pub(crate) async fn press(request: HttpRequest, body: Body, state: web::Data<Sta
             Some(plan) => *state.faults.plan() = plan,
             None => {
                 let why = "a number is out of its range";
-                return Ok(pages::error(StatusCode::BAD_REQUEST, why));
+                let range = "The fields say how far the numbers may go.";
+                return Ok(pages::error(StatusCode::BAD_REQUEST, why, range));
             }
         }
     }
-    Ok(HttpResponse::SeeOther()
-        .insert_header((header::LOCATION, "/admin"))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish())
+    Ok(pages::see_other("/admin"))
 }
 
 /// The faults that the page's form asks for.

@@ -27,17 +27,6 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) resources: Vec<String>,
 }
 
-/// What a page is posted for.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    /// A person is to be chosen.
-    SignIn(Box<AuthorizationRequest>),
-    /// This person is to consent.
-    Consent(Box<AuthorizationRequest>, User),
-    /// Switches and revocations.
-    Admin,
-}
-
 /// Where the browser goes in the end, and what it takes along whatever happens.
 #[derive(Clone, Debug)]
 pub(crate) struct WayBack {
@@ -69,10 +58,18 @@ impl WayBack {
 /// Why a request is refused, and who is told.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The person, on a page: it is not certain where a redirect would lead (RFC 6749 §4.1.2.1).
-    Page(String),
+    /// The person, on a page that says why, and what to do: it is not certain where a redirect would lead (RFC 6749 §4.1.2.1).
+    Page(String, &'static str),
     /// The client, by a redirect.
     Redirect(WayBack, OAuthError),
+}
+
+impl Refusal {
+    pub(crate) fn page(why: impl Into<String>) -> Self {
+        let what_to_do = "Go back to the app and connect again. If this page comes back, remove the connection in the app \
+             and add it again, so that the app registers anew.";
+        Self::Page(why.into(), what_to_do)
+    }
 }
 
 /// The client id of a request, before anything is known about the client.
@@ -93,7 +90,7 @@ pub(crate) fn read(
     resources: &Resources,
     grantable: &Grantable,
 ) -> Result<AuthorizationRequest, Refusal> {
-    let redirect_uri = redirect_uri(params, &client).map_err(Refusal::Page)?;
+    let redirect_uri = redirect_uri(params, &client).map_err(Refusal::page)?;
     let way_back = WayBack {
         redirect_uri,
         state: params.get("state").map(ToOwned::to_owned),
@@ -297,7 +294,7 @@ mod tests {
             let query = GOOD.replace("https%3A%2F%2Fapp.example%2Fcb", uri);
             // A second fault changes nothing: this one is looked at first.
             let query = query.replace("response_type=code", "response_type=token");
-            assert!(matches!(ask(&query), Err(Refusal::Page(_))), "{uri}");
+            assert!(matches!(ask(&query), Err(Refusal::Page(..))), "{uri}");
         }
     }
 

@@ -66,6 +66,18 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         (entry.expires > now).then_some(&entry.value)
     }
 
+    pub(crate) fn get_mut<Q: Eq + Hash + ?Sized>(
+        &mut self,
+        key: &Q,
+        now: DateTime<Utc>,
+    ) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let entry = self.entries.get_mut(key)?;
+        (entry.expires > now).then_some(&mut entry.value)
+    }
+
     pub(crate) fn remove<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -77,9 +89,17 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
 
     /// What has not expired, youngest first.
     pub(crate) fn youngest(&self, now: DateTime<Utc>) -> impl Iterator<Item = (&K, &V)> {
+        self.entries(now).map(|(key, value, _)| (key, value))
+    }
+
+    /// The same, each with the time at which it expires.
+    pub(crate) fn entries(
+        &self,
+        now: DateTime<Utc>,
+    ) -> impl Iterator<Item = (&K, &V, DateTime<Utc>)> {
         self.ages.values().rev().filter_map(move |key| {
             let entry = &self.entries[key];
-            (entry.expires > now).then_some((key, &entry.value))
+            (entry.expires > now).then_some((key, &entry.value, entry.expires))
         })
     }
 

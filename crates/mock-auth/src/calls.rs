@@ -8,13 +8,17 @@ use std::{
 use crate::paths;
 
 /// Paths that are counted, and the names of their counts.
-const COUNTED: [(&str, &str); 12] = [
+const COUNTED: [(&str, &str); 16] = [
     ("/admin", "admin"),
     ("/dev/token", "dev_token"),
+    (paths::DEVICE, "device"),
+    (paths::DEVICE_AUTHORIZATION, "device_authorization"),
     ("/healthcheck", "healthcheck"),
     (paths::OAUTH_METADATA, "metadata"),
     (paths::OPENID_METADATA, "openid_metadata"),
-    ("/oauth/authorize", "authorize"),
+    (paths::AUTHORIZE, "authorize"),
+    (paths::CONSENT, "consent"),
+    (paths::SIGN_IN, "sign_in"),
     ("/oauth/introspection", "introspection"),
     ("/oauth/jwks", "jwks"),
     ("/oauth/register", "register"),

@@ -1,6 +1,6 @@
 //! Clients, and the metadata that they describe themselves with (RFC 7591 §2).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     answer::{ErrorCode, OAuthError},
@@ -24,6 +24,22 @@ pub(crate) enum GrantType {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    /// RFC 8628 §3.4.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:device_code")]
+    DeviceCode,
+}
+
+impl GrantType {
+    /// The grant type of this name, if this server knows it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "authorization_code" => Some(Self::AuthorizationCode),
+            "refresh_token" => Some(Self::RefreshToken),
+            "client_credentials" => Some(Self::ClientCredentials),
+            "urn:ietf:params:oauth:grant-type:device_code" => Some(Self::DeviceCode),
+            _ => None,
+        }
+    }
 }
 
 /// A client that this server knows.
@@ -47,21 +63,35 @@ impl Client {
 }
 
 /// Client metadata as it is sent, and as it is sent back. What this server does not use is ignored
-/// (RFC 7591 §2: unknown members have to be).
+/// (RFC 7591 §2: unknown members have to be). Clients in the field write `null` or an empty list for what they leave out, and ask
+/// for grant and response types beyond those that they need; what this server does not know of these is left out of what is
+/// registered, which §3.2.1 allows and the reply tells.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct ClientMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) client_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub(crate) redirect_uris: Vec<String>,
-    #[serde(default = "ClientMetadata::default_auth_method")]
+    #[serde(
+        default = "ClientMetadata::default_auth_method",
+        deserialize_with = "auth_method"
+    )]
     pub(crate) token_endpoint_auth_method: AuthMethod,
     /// RFC 7591 §2 would have `authorization_code` alone as the default; a server may register more
     /// than was asked for, and MCP clients that leave this out want to be refreshed, too.
-    #[serde(default = "ClientMetadata::default_grant_types")]
+    #[serde(
+        default = "ClientMetadata::default_grant_types",
+        deserialize_with = "grant_types"
+    )]
     pub(crate) grant_types: Vec<GrantType>,
-    #[serde(default = "ClientMetadata::default_response_types")]
+    #[serde(
+        default = "ClientMetadata::default_response_types",
+        deserialize_with = "response_types"
+    )]
     pub(crate) response_types: Vec<String>,
+    /// Told back, and nothing else: redirect URIs are judged by themselves (OpenID Connect Registration §2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) application_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) scope: Option<String>,
 }
@@ -72,7 +102,11 @@ impl ClientMetadata {
     }
 
     fn default_grant_types() -> Vec<GrantType> {
-        vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
+        vec![
+            GrantType::AuthorizationCode,
+            GrantType::RefreshToken,
+            GrantType::DeviceCode,
+        ]
     }
 
     fn default_response_types() -> Vec<String> {
@@ -105,11 +139,17 @@ impl ClientMetadata {
                 return Err(OAuthError::new(ErrorCode::InvalidRedirectUri, fault));
             }
         }
-        if self.grant_types.is_empty() || self.grant_types.len() > 3 {
-            return Err(bad("grant_types has to name between one and three types"));
+        if self.grant_types.is_empty() {
+            return Err(bad("grant_types names none that this server knows"));
         }
-        if self.response_types.iter().any(|it| it != "code") || self.response_types.len() > 1 {
-            return Err(bad("response_types may hold code only"));
+        if self.response_types.is_empty() {
+            return Err(bad("response_types has to hold code"));
+        }
+        if let Some(kind) = &self.application_type
+            && kind != "native"
+            && kind != "web"
+        {
+            return Err(bad("application_type has to be native or web"));
         }
         let client_credentials = self.grant_types.contains(&GrantType::ClientCredentials);
         if client_credentials && self.token_endpoint_auth_method == AuthMethod::None {
@@ -131,6 +171,43 @@ impl ClientMetadata {
     }
 }
 
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    value: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
+}
+
+fn auth_method<'de, D: Deserializer<'de>>(value: D) -> Result<AuthMethod, D::Error> {
+    let method = Option::deserialize(value)?;
+    Ok(method.unwrap_or_else(ClientMetadata::default_auth_method))
+}
+
+/// Those that this server knows; none if there are only others.
+fn grant_types<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<GrantType>, D::Error> {
+    let names: Vec<String> = or_default(value)?;
+    if names.is_empty() {
+        return Ok(ClientMetadata::default_grant_types());
+    }
+    let mut known = Vec::new();
+    for kind in names.iter().filter_map(|name| GrantType::named(name)) {
+        if !known.contains(&kind) {
+            known.push(kind);
+        }
+    }
+    Ok(known)
+}
+
+/// `code`, if it is among them or none is named.
+fn response_types<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    let mut names: Vec<String> = or_default(value)?;
+    if names.is_empty() {
+        return Ok(ClientMetadata::default_response_types());
+    }
+    names.retain(|name| name == "code");
+    names.truncate(1);
+    Ok(names)
+}
+
 fn bad(description: impl Into<String>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClientMetadata, description)
 }
@@ -149,7 +226,29 @@ mod tests {
             metadata.token_endpoint_auth_method,
             AuthMethod::ClientSecretBasic
         );
-        assert_eq!(metadata.grant_types.len(), 2);
+        assert_eq!(metadata.grant_types.len(), 3);
+    }
+
+    #[test]
+    fn what_is_null_or_empty_counts_as_left_out() {
+        let json = br#"{"redirect_uris":["https://app.example/cb"],"client_name":null,"grant_types":[],"response_types":null,
+            "token_endpoint_auth_method":null,"scope":null,"application_type":null}"#;
+        let metadata = ClientMetadata::parse(json).unwrap();
+        assert_eq!(metadata.grant_types, ClientMetadata::default_grant_types());
+        assert_eq!(metadata.response_types, ["code"]);
+        let json = br#"{"redirect_uris":null}"#;
+        let error = ClientMetadata::parse(json).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidRedirectUri);
+    }
+
+    #[test]
+    fn of_types_that_are_asked_for_the_known_ones_are_registered() {
+        let json = br#"{"redirect_uris":["https://app.example/cb"],"application_type":"native",
+            "grant_types":["implicit","authorization_code","authorization_code","urn:x"],"response_types":["token","code"]}"#;
+        let metadata = ClientMetadata::parse(json).unwrap();
+        assert_eq!(metadata.grant_types, [GrantType::AuthorizationCode]);
+        assert_eq!(metadata.response_types, ["code"]);
+        assert_eq!(metadata.application_type.as_deref(), Some("native"));
     }
 
     #[test]

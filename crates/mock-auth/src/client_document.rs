@@ -4,6 +4,7 @@ use std::{cell::OnceCell, net::ToSocketAddrs, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, web};
 use awc::http::{StatusCode, header};
+use derive_more::{Display, Error};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde::Deserialize;
 use url::Url;
@@ -44,16 +45,64 @@ impl Fetcher {
     }
 }
 
+/// Why there is no client of an id, in words for the person or program that named it.
+#[derive(Clone, Debug, PartialEq, Eq, Display, Error)]
+pub(crate) enum NoClient {
+    /// It never registered, or that was forgotten.
+    #[display("the client is not registered here")]
+    Unregistered,
+    /// Its id is the URL of a document, and this server has no use for these.
+    #[display(
+        "the client names a document about itself, and this server takes clients that register only"
+    )]
+    DocumentsOff,
+    /// Its id is no URL that a document may have.
+    #[display("the client id is no URL that a document may have")]
+    NoDocumentUrl,
+    /// Too many documents are fetched at the moment.
+    #[display("too many client documents are being fetched; try again")]
+    Busy,
+    /// The document cannot be had, or does not hold.
+    #[display("the client's document cannot be used: {_0}")]
+    Document(#[error(not(source))] String),
+}
+
+impl NoClient {
+    /// What a person can do about it.
+    pub(crate) fn what_to_do(&self) -> &'static str {
+        match self {
+            Self::Unregistered => {
+                "The app uses an id that this server does not know, or does not know any more. Remove the connection in the app \
+                 and add it again, so that the app registers anew."
+            }
+            Self::DocumentsOff => {
+                "Remove the connection in the app and add it again: this server now tells apps to register, and most do. An \
+                 app that cannot needs this server to be started with --client-documents=on (MOCK_AUTH_CLIENT_DOCUMENTS=on), \
+                 and a way to the internet from here."
+            }
+            Self::Document(_) => {
+                "This server fetches the document itself, without a proxy. Where it cannot, start it with \
+                 --client-documents=off (MOCK_AUTH_CLIENT_DOCUMENTS=off), then remove the connection in the app and add it \
+                 again: apps register instead, and need nothing outside of this machine."
+            }
+            Self::NoDocumentUrl => {
+                "The app has to use an https URL with a path, or to register. Tell its makers."
+            }
+            Self::Busy => "Reload this page.",
+        }
+    }
+}
+
 /// The client that goes by this id: registered, remembered, or described by the document that the id
 /// points to.
 ///
 /// # Errors
-/// Why there is no such client, in words for the person or program that asked.
+/// Why there is no such client.
 pub(crate) async fn find(
     request: &HttpRequest,
     state: &State,
     id: &str,
-) -> Result<Arc<Client>, String> {
+) -> Result<Arc<Client>, NoClient> {
     let known = {
         let (store, now) = state.store();
         store.client(id, now)
@@ -62,11 +111,14 @@ pub(crate) async fn find(
         return Ok(client);
     }
     if !id.starts_with("https://") && !id.starts_with("http://") {
-        return Err("the client is not registered here".to_owned());
+        return Err(NoClient::Unregistered);
     }
-    let url = document_url(id).ok_or("the client id is no URL that a document may have")?;
+    if !state.client_documents {
+        return Err(NoClient::DocumentsOff);
+    }
+    let url = document_url(id).ok_or(NoClient::NoDocumentUrl)?;
     let permit = state.fetches.try_acquire();
-    let _permit = permit.map_err(|_| "too many client documents are being fetched; try again")?;
+    let _permit = permit.map_err(|_| NoClient::Busy)?;
     let fetcher = request
         .app_data::<Fetcher>()
         .expect("the fetcher is part of the application");
@@ -75,7 +127,7 @@ pub(crate) async fn find(
         .await
         .unwrap_or_else(|_| Err("its server took too long".to_owned()))
         .and_then(|document| read(id, &url, &document))
-        .map_err(|why| format!("the client's document cannot be used: {why}"))?;
+        .map_err(NoClient::Document)?;
     let client = Arc::new(document);
     let (mut store, now) = state.store();
     store.keep_document(Arc::clone(&client), now);

@@ -24,7 +24,7 @@ pub(crate) async fn test_auth(request: HttpRequest, state: web::Data<State>) -> 
     let asked = consent::read(&request, &state)
         .await
         .map_err(|refusal| match refusal {
-            Refusal::Page(why) => OAuthError::invalid_request(why),
+            Refusal::Page(why, _) => OAuthError::invalid_request(why),
             Refusal::Redirect(_, error) => error,
         })?;
     let params = Params::parse(request.query_string().as_bytes());

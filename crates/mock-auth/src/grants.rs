@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 use crate::{pkce::Challenge, scopes::Scopes, settings::TokenFormat};
 
@@ -13,6 +14,10 @@ pub(crate) struct Lifetimes {
     pub(crate) code: TimeDelta,
     pub(crate) access: TimeDelta,
     pub(crate) refresh: TimeDelta,
+    /// How long a device may be waited for.
+    pub(crate) device: TimeDelta,
+    /// For how long a spent refresh token gives the same successor again.
+    pub(crate) grace: TimeDelta,
 }
 
 impl Lifetimes {
@@ -20,6 +25,8 @@ impl Lifetimes {
     /// How long a client's document is used before it is fetched again.
     pub(crate) const DOCUMENT: TimeDelta = TimeDelta::minutes(5);
     pub(crate) const REGISTRATION: TimeDelta = TimeDelta::days(365);
+    /// How long it is remembered which scopes a person unticked for a client.
+    pub(crate) const CHOICE: TimeDelta = TimeDelta::days(365);
 }
 
 /// What a code stands for until it is redeemed.
@@ -57,8 +64,18 @@ pub(crate) struct Refreshment<'a> {
     pub(crate) key: Option<&'a str>,
 }
 
+/// The code of a device presented for tokens (RFC 8628 §3.4).
+pub(crate) struct DeviceRedemption<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) refreshable: bool,
+    pub(crate) resources: Vec<&'a str>,
+    /// The thumbprint of the key that the client proved, if it did.
+    pub(crate) key: Option<&'a str>,
+}
+
 /// What an access token says: the user, the client, the scope and the audience.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Grant {
     pub(crate) subject: String,
     pub(crate) client_id: String,
@@ -84,8 +101,10 @@ pub(crate) struct Issued {
 pub(crate) enum Kind {
     Access,
     Refresh,
-    /// A refresh token that was used. Its second use ends the whole family.
-    SpentRefresh,
+    /// A refresh token that was used first at this time. Its use long after ends the whole family.
+    SpentRefresh {
+        at: DateTime<Utc>,
+    },
 }
 
 /// A token as the store keeps it.
@@ -99,4 +118,10 @@ pub(crate) struct Token {
     pub(crate) jti: Option<String>,
     /// All tokens that descend from one consent. They are revoked together.
     pub(crate) family: u64,
+}
+
+impl Token {
+    pub(crate) fn is_spent(&self) -> bool {
+        matches!(self.kind, Kind::SpentRefresh { .. })
+    }
 }

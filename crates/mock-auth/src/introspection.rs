@@ -135,7 +135,7 @@ fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a>
         token_type: match token.kind {
             Kind::Access if grant.key.is_some() => "DPoP",
             Kind::Access => "Bearer",
-            Kind::Refresh | Kind::SpentRefresh => "refresh_token",
+            Kind::Refresh | Kind::SpentRefresh { .. } => "refresh_token",
         },
         exp: token.expires.timestamp(),
         iat: token.issued.timestamp(),

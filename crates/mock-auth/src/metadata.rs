@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::{Value, json};
 
-use crate::{answer, dpop, faults::Endpoint, signing, state::State};
+use crate::{answer, client::GrantType, dpop, faults::Endpoint, paths, signing, state::State};
 
 pub(crate) async fn oauth(state: web::Data<State>) -> HttpResponse {
     if let Some(fault) = state.fault(Endpoint::Metadata).await {
@@ -48,7 +48,10 @@ fn document(state: &State) -> Value {
         "scopes_supported": state.scopes.names(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "device_authorization_endpoint": format!("{issuer}{}", paths::DEVICE_AUTHORIZATION),
+        "grant_types_supported": [
+            GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials, GrantType::DeviceCode,
+        ],
         "token_endpoint_auth_methods_supported": any_client,
         "introspection_endpoint_auth_methods_supported": with_secret,
         "introspection_signing_alg_values_supported": [signing::ALGORITHM],
@@ -56,6 +59,6 @@ fn document(state: &State) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "authorization_response_iss_parameter_supported": true,
-        "client_id_metadata_document_supported": true,
+        "client_id_metadata_document_supported": state.client_documents,
     })
 }

@@ -18,12 +18,13 @@ use crate::{answer, paths, redirect, state::State};
 
 /// Paths that clients in browsers call from pages of any origin, and the methods that they use. None
 /// of them looks at cookies.
-const OPEN_TO_ANY_ORIGIN: [(&str, &str); 6] = [
+const OPEN_TO_ANY_ORIGIN: [(&str, &str); 7] = [
     (paths::OAUTH_METADATA, "GET, HEAD, OPTIONS"),
     (paths::OPENID_METADATA, "GET, HEAD, OPTIONS"),
     ("/oauth/jwks", "GET, HEAD, OPTIONS"),
     ("/oauth/register", "POST, OPTIONS"),
     ("/oauth/token", "POST, OPTIONS"),
+    (paths::DEVICE_AUTHORIZATION, "POST, OPTIONS"),
     ("/oauth/revoke", "POST, OPTIONS"),
 ];
 
@@ -76,7 +77,8 @@ fn preflight(methods: &'static str) -> HttpResponse {
         .insert_header((header::ACCESS_CONTROL_ALLOW_METHODS, methods))
         .insert_header((
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, dpop, mcp-protocol-version",
+            // Any, and the one that `*` does not stand for (Fetch §4.9); then those that older browsers need by name.
+            "*, authorization, content-type, dpop, mcp-protocol-version, traceparent, tracestate",
         ))
         .insert_header((header::ACCESS_CONTROL_MAX_AGE, "600"))
         .finish()

@@ -4,8 +4,28 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-/// Schemes of desktop hosts in the field that RFC 8252 §7.1 would have named after a domain.
-const SCHEMES_IN_USE: [&str; 3] = ["cursor", "vscode", "vscode-insiders"];
+/// Schemes of desktop hosts in the field that RFC 8252 §7.1 would have named after a domain. They open an app, never a script in
+/// the browser, as `javascript` or `data` would.
+const SCHEMES_IN_USE: [&str; 18] = [
+    "antigravity",
+    "cherrystudio",
+    "claude",
+    "code-oss",
+    "cursor",
+    "goose",
+    "kiro",
+    "lmstudio",
+    "raycast",
+    "trae",
+    "vscode",
+    "vscode-insiders",
+    "vscodium",
+    "warp",
+    "warppreview",
+    "windsurf",
+    "windsurf-next",
+    "zed",
+];
 
 /// Why a redirect URI may not be registered, if it may not: OAuth 2.1 §2.3.1 and RFC 8252 §7.
 pub(crate) fn fault_of(text: &str) -> Option<&'static str> {
@@ -123,6 +143,8 @@ mod tests {
             "http://localhost:8080/",
             "com.example.app:/cb",
             "cursor://anysphere.cursor-mcp/oauth/callback",
+            "vscode://vscode.github-authentication/did-authenticate",
+            "windsurf://codeium.windsurf/oauth",
         ] {
             assert_eq!(fault_of(good), None, "{good}");
         }

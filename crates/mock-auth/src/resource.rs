@@ -90,8 +90,15 @@ pub(crate) fn narrow<'a>(
     Ok(resources)
 }
 
+/// Whether both are one resource: a slash at the end makes no other, for hosts put one there or take it away.
 fn same(known: &str, url: &Url) -> bool {
-    Url::parse(known).is_ok_and(|known| known == *url)
+    Url::parse(known).is_ok_and(|known| without_slash(known) == without_slash(url.clone()))
+}
+
+fn without_slash(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    url
 }
 
 #[cfg(test)]
@@ -127,6 +134,14 @@ mod tests {
         let read = one.read(["https://A.example:443/"].into_iter()).unwrap();
         assert_eq!(read, ["https://a.example"]);
         assert!(one.read(["https://b.example"].into_iter()).is_err());
+        let mcp = resources(&[], Some("https://a.example/mcp"));
+        for (asked, audience) in [
+            ("https://a.example/mcp/", "https://a.example/mcp"),
+            ("https://a.example/mcp?x", "https://a.example/mcp?x"),
+            ("https://a.example/", "https://a.example/"),
+        ] {
+            assert_eq!(mcp.read([asked].into_iter()).unwrap(), [audience]);
+        }
     }
 
     #[test]

@@ -86,6 +86,10 @@ impl Scopes {
         self.0.iter().all(|scope| all.contains(&scope.as_str()))
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &String> {
+        self.0.iter()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::hmac;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -15,6 +16,17 @@ pub(crate) struct Digest([u8; 32]);
 impl Digest {
     pub(crate) fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// All of it, in base64url.
+    pub(crate) fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads what [`Digest::to_text`] wrote.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
     }
 
     /// Equality in constant time, for the secrets that somebody chose.
@@ -33,6 +45,40 @@ impl Digest {
     }
 }
 
+/// Names the refresh token that follows upon another. It is computed from that other, so that it can be given twice and is
+/// never kept.
+pub(crate) struct Successors([u8; 32]);
+
+impl Successors {
+    pub(crate) fn generate() -> Self {
+        Self(random_bytes())
+    }
+
+    /// The key, in base64url: a secret.
+    pub(crate) fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The refresh token after this one.
+    pub(crate) fn of(&self, token: &str) -> SecretString {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
+        let tag = hmac::sign(&key, token.as_bytes());
+        format!("epr_{}", URL_SAFE_NO_PAD.encode(tag)).into()
+    }
+}
+
+/// Bytes that nobody can guess.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
+    bytes
+}
+
 /// A prefix that people and secret scanners recognise, and 256 random bits. All of it is in the
 /// alphabet of RFC 6750 §2.1.
 pub(crate) fn random(prefix: &str) -> SecretString {
@@ -41,12 +87,10 @@ pub(crate) fn random(prefix: &str) -> SecretString {
 
 /// 256 random bits, for what is a name and no secret.
 pub(crate) fn random_name() -> String {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system has random bytes");
-    URL_SAFE_NO_PAD.encode(bytes)
+    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes whatever is written");
         text
@@ -63,6 +107,15 @@ mod tests {
         assert_eq!(digest.fingerprint(), "ba7816bf");
         assert_eq!(digest.id(), "ba7816bf8f01cfea414140de5dae2223");
         assert!(digest.matches(&Digest::of("abc")) && !digest.matches(&Digest::of("abd")));
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_was_written() {
+        let digest = Digest::of("abc");
+        assert_eq!(Digest::from_text(&digest.to_text()), Some(digest));
+        for text in ["", "abc", "!", &"A".repeat(44)] {
+            assert_eq!(Digest::from_text(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -20,10 +20,12 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    admin, answer, client_document, consent, dev_endpoints,
+    admin, answer, client_document, consent, dev_endpoints, device,
     faults::Faults,
     grants::Grant,
-    introspection, metadata, middleware, pages,
+    introspection,
+    keeper::Keeper,
+    metadata, middleware, pages,
     params::LONGEST,
     paths, register,
     settings::{Settings, TokenFormat, TokenGrant},
@@ -43,10 +45,23 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(at("/oauth/jwks", "GET, HEAD, OPTIONS").route(read().to(metadata::jwks)))
         .service(at("/oauth/register", "POST, OPTIONS").route(web::post().to(register::register)))
         .service(
-            at("/oauth/authorize", "GET, HEAD, POST")
+            at(paths::AUTHORIZE, "GET, HEAD, POST")
                 .route(read().to(consent::begin))
                 .route(web::post().to(consent::go_on)),
         )
+        .service(at(paths::SIGN_IN, "GET, HEAD").route(read().to(consent::sign_in)))
+        .service(at(paths::CONSENT, "GET, HEAD").route(read().to(consent::consent)))
+        .service(
+            at(paths::DEVICE_AUTHORIZATION, "POST, OPTIONS")
+                .route(web::post().to(device::authorize)),
+        )
+        .service(
+            at(paths::DEVICE, "GET, HEAD, POST")
+                .route(read().to(device::page))
+                .route(web::post().to(device::enter)),
+        )
+        .service(at(paths::DEVICE_ALLOWED, "GET, HEAD").route(read().to(device::allowed)))
+        .service(at(paths::DEVICE_DENIED, "GET, HEAD").route(read().to(device::denied)))
         .service(at("/oauth/token", "POST, OPTIONS").route(web::post().to(token::token)))
         .service(at("/oauth/revoke", "POST, OPTIONS").route(web::post().to(token::revoke)))
         .service(
@@ -134,6 +149,8 @@ pub struct MockAuth {
     address: SocketAddr,
     server: ServerHandle,
     stopping: watch::Sender<bool>,
+    /// Dropped last, when no request changes anything any more.
+    keeper: Option<Keeper>,
 }
 
 impl MockAuth {
@@ -141,12 +158,17 @@ impl MockAuth {
     /// call this; the server sets no signal handlers.
     ///
     /// # Errors
-    /// The address cannot be bound, or the settings contradict themselves (`InvalidInput`).
+    /// The address cannot be bound, or the settings contradict themselves or name a folder that cannot be used
+    /// (`InvalidInput`).
     pub async fn start(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.bind)?;
         let address = listener.local_addr()?;
         let (stopping, stopped) = watch::channel(false);
+        let folder = settings.state.clone();
         let state = web::Data::new(State::new(settings, address, stopped)?);
+        let vault = folder.map(|folder| state.go_on_with(&folder)).transpose()?;
+        let keeper = vault.map(|vault| Keeper::start(state.clone().into_inner(), vault));
+        let keeper = keeper.transpose()?;
         let shared = state.clone();
         let (tell, told) = oneshot::channel();
         thread::Builder::new()
@@ -160,6 +182,7 @@ impl MockAuth {
             address,
             server,
             stopping,
+            keeper,
         })
     }
 
@@ -227,7 +250,7 @@ impl MockAuth {
 
     /// Signs with a new key from now on. The key set has the new one and the one before.
     pub fn rotate_signing_key(&self) {
-        self.state.store().0.writer.rotate();
+        self.state.store().0.rotate_signing_key();
     }
 
     /// The switches for faults.
@@ -260,10 +283,12 @@ impl MockAuth {
         self.state.calls.counts()
     }
 
-    /// Stops: no new connections, and what is under way gets two seconds to end.
-    pub async fn stop(self) {
+    /// Stops: no new connections, and what is under way gets two seconds to end. What outlives a restart has been written then.
+    pub async fn stop(mut self) {
         self.stopping.send_replace(true);
         self.server.stop(true).await;
+        // It waits for one write of a file.
+        drop(self.keeper.take());
     }
 }
 

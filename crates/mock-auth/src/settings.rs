@@ -2,12 +2,13 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The settings of a mock authorization server. Take the defaults and change what differs:
 /// `Settings { bind, ..Settings::default() }`.
@@ -38,6 +39,17 @@ pub struct Settings {
     pub refresh_token_lifetime: Duration,
     /// How long an authorization code lives; RFC 6749 §4.1.2 recommends 10 minutes at most.
     pub code_lifetime: Duration,
+    /// For how long a device may be waited for (RFC 8628 §3.2).
+    pub device_code_lifetime: Duration,
+    /// For how long after its first use a refresh token gives the same successor again, so that a client that refreshes twice
+    /// at once is not signed out. After that, a further use ends all that descends from the same consent (RFC 9700 §4.14.2).
+    pub refresh_token_grace: Duration,
+    /// Whether a client may be known by the URL of a document about it, which this server then fetches. Without it clients
+    /// register, and nothing outside of this machine is needed.
+    pub client_documents: bool,
+    /// A folder of its own in which clients, what was granted to them and the signing key outlive a restart, sealed with a key
+    /// that lies beside. Without it everything is forgotten when the server stops.
+    pub state: Option<PathBuf>,
     /// Names other than the issuer's and loopback under which requests are answered, such as this
     /// server's name in a compose network.
     pub allowed_hosts: Vec<String>,
@@ -57,6 +69,10 @@ impl Default for Settings {
             access_token_lifetime: Duration::from_secs(3600),
             refresh_token_lifetime: Duration::from_secs(30 * 24 * 3600),
             code_lifetime: Duration::from_secs(120),
+            device_code_lifetime: Duration::from_secs(600),
+            refresh_token_grace: Duration::from_secs(10),
+            client_documents: true,
+            state: None,
             allowed_hosts: Vec::new(),
         }
     }
@@ -92,6 +108,8 @@ pub struct Scope {
     pub name: String,
     /// What the consent page says that it allows.
     pub description: String,
+    /// Whether it allows what cannot be undone, such as deleting. The consent page marks it.
+    pub is_dangerous: bool,
 }
 
 impl Scope {
@@ -101,6 +119,16 @@ impl Scope {
         Self {
             name: name.to_owned(),
             description: description.to_owned(),
+            is_dangerous: false,
+        }
+    }
+
+    /// The same scope, marked on the consent page as one that allows what cannot be undone.
+    #[must_use]
+    pub fn dangerous(self) -> Self {
+        Self {
+            is_dangerous: true,
+            ..self
         }
     }
 }
@@ -128,7 +156,7 @@ pub struct IntrospectionClient {
 }
 
 /// How an access token is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenFormat {
     /// A random text. What it is good for, introspection tells.
@@ -165,6 +193,18 @@ pub struct TokenGrant {
     pub lifetime: Duration,
 }
 
+/// Reads `on` or `off`, as the value of an option.
+///
+/// # Errors
+/// It is neither.
+pub fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("write on or off"),
+    }
+}
+
 /// Three invented users: `ada`, `bela` and `chidi`, subjects `1` to `3`.
 #[must_use]
 pub fn demo_users() -> Vec<User> {
@@ -181,9 +221,9 @@ pub fn demo_scopes() -> Vec<Scope> {
     vec![
         Scope::new("user:read", "See your name and account id"),
         Scope::new("entries:read", "Read your journal entries"),
-        Scope::new("entries:write", "Write, change and delete journal entries"),
+        Scope::new("entries:write", "Write, change and delete journal entries").dangerous(),
         Scope::new("tags:read", "Read your tags"),
-        Scope::new("tags:write", "Create, change and delete tags"),
+        Scope::new("tags:write", "Create, change and delete tags").dangerous(),
     ]
 }
 

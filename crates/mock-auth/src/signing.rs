@@ -7,6 +7,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{grants::Token, secret, settings::TokenFormat};
@@ -19,17 +20,33 @@ struct SigningKey {
     pair: EcdsaKeyPair,
     id: String,
     jwk: Value,
+    /// Both halves (RFC 5958): a secret.
+    document: Vec<u8>,
+}
+
+/// The keys as they are kept: a secret.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct SavedKeys {
+    id: String,
+    /// PKCS #8 in base64url.
+    document: String,
+    /// The public half of the key before.
+    retired: Option<Value>,
 }
 
 impl SigningKey {
     fn generate() -> Self {
         let random = SystemRandom::new();
-        let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
-        let pair = EcdsaKeyPair::generate_pkcs8(curve, &random)
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
             .ok()
-            .and_then(|pkcs8| EcdsaKeyPair::from_pkcs8(curve, pkcs8.as_ref(), &random).ok())
-            .expect("the operating system has random bytes");
-        let id = secret::random_name();
+            .and_then(|document| Self::read(secret::random_name(), document.as_ref().to_vec()))
+            .expect("the operating system has random bytes")
+    }
+
+    /// Reads both halves; `None` if they are none of this curve.
+    fn read(id: String, document: Vec<u8>) -> Option<Self> {
+        let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let pair = EcdsaKeyPair::from_pkcs8(curve, &document, &SystemRandom::new()).ok()?;
         // An uncompressed point: one byte that says so, and two coordinates (SEC 1 §2.3.3).
         let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
         let jwk = json!({
@@ -41,7 +58,12 @@ impl SigningKey {
             "x": URL_SAFE_NO_PAD.encode(x),
             "y": URL_SAFE_NO_PAD.encode(y),
         });
-        Self { pair, id, jwk }
+        Some(Self {
+            pair,
+            id,
+            jwk,
+            document,
+        })
     }
 }
 
@@ -63,6 +85,29 @@ impl Writer {
             key: SigningKey::generate(),
             retired: None,
         }
+    }
+
+    /// The keys, to be kept.
+    pub(crate) fn to_saved(&self) -> SavedKeys {
+        SavedKeys {
+            id: self.key.id.clone(),
+            document: URL_SAFE_NO_PAD.encode(&self.key.document),
+            retired: self.retired.clone(),
+        }
+    }
+
+    /// Goes on with keys that were kept. Says whether they are any.
+    pub(crate) fn go_on_with(&mut self, saved: SavedKeys) -> bool {
+        let document = URL_SAFE_NO_PAD.decode(&saved.document);
+        let key = document
+            .ok()
+            .and_then(|document| SigningKey::read(saved.id, document));
+        let Some(key) = key else {
+            return false;
+        };
+        self.key = key;
+        self.retired = saved.retired;
+        true
     }
 
     /// The public keys as a JWK Set (RFC 7517 §5).

@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::Path};
 
 use actix_web::HttpResponse;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,11 +15,13 @@ use crate::{
     grants::Lifetimes,
     redirect,
     resource::Resources,
+    saved::Saved,
     scopes::Grantable,
     secret::Digest,
     settings::{IntrospectionClient, Settings, User},
     signing::Writer,
     store::Store,
+    vault::Vault,
 };
 
 /// What the handlers share.
@@ -32,6 +34,8 @@ pub(crate) struct State {
     pub(crate) scopes: Grantable,
     pub(crate) introspection_clients: Vec<(String, Digest)>,
     pub(crate) resources: Resources,
+    /// Whether a client's id may be the URL of a document about it.
+    pub(crate) client_documents: bool,
     /// Whether client documents may lie on this machine.
     pub(crate) loopback_documents: bool,
     /// How many client documents are fetched at once.
@@ -102,6 +106,8 @@ impl State {
             code: lifetime(settings.code_lifetime)?,
             access: lifetime(settings.access_token_lifetime)?,
             refresh: lifetime(settings.refresh_token_lifetime)?,
+            device: lifetime(settings.device_code_lifetime)?,
+            grace: lifetime(settings.refresh_token_grace)?,
         };
         let mut hosts = settings.allowed_hosts;
         hosts.extend(origin.host_str().map(ToOwned::to_owned));
@@ -117,6 +123,7 @@ impl State {
                 .map(|client| (client.id, Digest::of(client.secret.expose_secret())))
                 .collect(),
             resources,
+            client_documents: settings.client_documents,
             loopback_documents: address.ip().is_loopback(),
             fetches: Semaphore::new(8),
             faults: Faults::default(),
@@ -124,6 +131,29 @@ impl State {
             stopping,
             store: Mutex::new(Store::new(lifetimes, writer)),
         })
+    }
+
+    /// Goes on with what was kept in this folder, if there is anything. Call it before anything is kept in memory.
+    ///
+    /// # Errors
+    /// `InvalidInput`: the folder cannot be used.
+    pub(crate) fn go_on_with(&self, folder: &Path) -> io::Result<Vault> {
+        let vault = Vault::open(folder)?;
+        let Some(document) = vault.read()? else {
+            return Ok(vault);
+        };
+        let saved: Result<Saved, _> = serde_json::from_slice(&document);
+        let (mut store, now) = self.store();
+        let mut next = store.like_new();
+        let outcome = match saved {
+            Ok(saved) => next.go_on_with(saved, now),
+            Err(_) => Err("it is malformed"),
+        };
+        match outcome {
+            Ok(()) => *store = next,
+            Err(why) => vault.set_aside(why)?,
+        }
+        Ok(vault)
     }
 
     /// What the server remembers, and the time: the store reads no clock.

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use parking_lot::Condvar;
 use secrecy::{ExposeSecret, SecretString};
 
+mod saving;
+mod tokens;
+
 use crate::{
-    answer::OAuthError,
-    authorize::Step,
     bounded::Bounded,
     client::Client,
-    dpop::{self, Proof},
-    grants::{CodeGrant, Grant, Issued, Kind, Lifetimes, Redemption, Refreshment, Token},
-    resource,
-    secret::{self, Digest},
-    settings::TokenFormat,
+    device_codes::DeviceCodes,
+    grants::{CodeGrant, Grant, Lifetimes, Token},
+    question::Step,
+    scopes::Scopes,
+    secret::{self, Digest, Successors},
     signing::Writer,
 };
 
@@ -24,9 +26,25 @@ struct Code {
     redeemed: Option<u64>,
 }
 
+/// What descends from one consent, or one token that nothing descends from.
+struct Family {
+    grant: Arc<Grant>,
+    /// Whether it outlives a restart.
+    is_lasting: bool,
+}
+
 struct OpenPage {
     browser: Digest,
     step: Step,
+    /// The scopes that were unticked when it was posted.
+    unticked: Option<Vec<String>>,
+}
+
+/// A page that was opened before.
+pub(crate) struct Opened {
+    pub(crate) step: Step,
+    /// The scopes that were unticked when it was posted, if it was.
+    pub(crate) unticked: Option<Vec<String>>,
 }
 
 pub(crate) struct Store {
@@ -37,11 +55,19 @@ pub(crate) struct Store {
     pages: Bounded<Digest, OpenPage>,
     codes: Bounded<Digest, Code>,
     /// The families that nobody revoked. A token whose family is not here is dead.
-    families: Bounded<u64, Arc<Grant>>,
+    families: Bounded<u64, Family>,
     tokens: Bounded<Digest, Token>,
     /// The proofs that were used and are not too old yet (RFC 9449 §11.1).
     proofs: Bounded<Digest, ()>,
+    /// The scopes that a person, named by the subject, unticked for a client.
+    choices: Bounded<(String, String), Vec<String>>,
+    pub(crate) devices: DeviceCodes,
+    successors: Successors,
     next_family: u64,
+    /// Grows whenever something changes that outlives a restart; `changed` tells whoever waits for that.
+    pub(crate) changes: u64,
+    pub(crate) is_closing: bool,
+    changed: Arc<Condvar>,
 }
 
 impl Store {
@@ -56,8 +82,44 @@ impl Store {
             families: Bounded::new(100_000),
             tokens: Bounded::new(200_000),
             proofs: Bounded::new(10_000),
+            choices: Bounded::new(2_000),
+            devices: DeviceCodes::new(lifetimes.device),
+            successors: Successors::generate(),
             next_family: 0,
+            changes: 0,
+            is_closing: false,
+            changed: Arc::default(),
         }
+    }
+
+    /// One with the same settings, and nothing in it.
+    pub(crate) fn like_new(&self) -> Self {
+        let writer = Writer::new(self.writer.issuer.clone(), self.writer.format);
+        Self::new(self.lifetimes, writer)
+    }
+
+    // What outlives a restart
+
+    /// Told whenever `changes` or `is_closing` change.
+    pub(crate) fn changed(&self) -> Arc<Condvar> {
+        Arc::clone(&self.changed)
+    }
+
+    fn touch(&mut self) {
+        self.changes += 1;
+        self.changed.notify_all();
+    }
+
+    /// No more changes are going to come.
+    pub(crate) fn close(&mut self) {
+        self.is_closing = true;
+        self.changed.notify_all();
+    }
+
+    /// Signs with a new key from now on.
+    pub(crate) fn rotate_signing_key(&mut self) {
+        self.writer.rotate();
+        self.touch();
     }
 
     // Clients
@@ -66,6 +128,7 @@ impl Store {
         let expires = now + Lifetimes::REGISTRATION;
         self.clients
             .insert(client.id.clone(), Arc::new(client), expires, now);
+        self.touch();
     }
 
     pub(crate) fn keep_document(&mut self, client: Arc<Client>, now: DateTime<Utc>) {
@@ -98,312 +161,64 @@ impl Store {
         let page = OpenPage {
             browser: Digest::of(browser.expose_secret()),
             step,
+            unticked: None,
         };
         let key = Digest::of(handle.expose_secret());
         self.pages.insert(key, page, now + Lifetimes::PAGE, now);
         handle
     }
 
-    /// Takes a page's request, once, if it is this browser's. A stranger's try does not use it up.
-    pub(crate) fn take_page(
+    /// A page that this browser opened. A look does not use it up, nor does a post: a person may go back, reload and answer
+    /// again until it is too old.
+    pub(crate) fn page(&self, handle: &str, browser: &str, now: DateTime<Utc>) -> Option<Opened> {
+        let page = self.pages.get(&Digest::of(handle), now)?;
+        page.browser.matches(&Digest::of(browser)).then(|| Opened {
+            step: page.step.clone(),
+            unticked: page.unticked.clone(),
+        })
+    }
+
+    /// Keeps which scopes were unticked when a page was posted.
+    pub(crate) fn note_unticked(
         &mut self,
         handle: &str,
-        browser: &str,
+        unticked: Vec<String>,
         now: DateTime<Utc>,
-    ) -> Option<Step> {
-        let key = Digest::of(handle);
-        let page = self.pages.get(&key, now)?;
-        if !page.browser.matches(&Digest::of(browser)) {
-            return None;
+    ) {
+        if let Some(page) = self.pages.get_mut(&Digest::of(handle), now) {
+            page.unticked = Some(unticked);
         }
-        self.pages.remove(&key).map(|page| page.step)
     }
 
-    // Codes
+    // Choices
 
-    pub(crate) fn issue_code(&mut self, grant: CodeGrant, now: DateTime<Utc>) -> SecretString {
-        let code = secret::random("epc_");
-        let kept = Code {
-            grant,
-            redeemed: None,
-        };
-        let expires = now + self.lifetimes.code;
-        self.codes
-            .insert(Digest::of(code.expose_secret()), kept, expires, now);
-        code
+    /// The scopes that this person unticked for this client before.
+    pub(crate) fn unticked(&self, subject: &str, client_id: &str, now: DateTime<Utc>) -> &[String] {
+        let key = (subject.to_owned(), client_id.to_owned());
+        self.choices.get(&key, now).map_or(&[], Vec::as_slice)
     }
 
-    /// Turns a code into tokens, once. A second use ends the tokens of the first (RFC 6749 §4.1.2), and
-    /// a try with the wrong verifier or redirect URI uses the code up: whoever makes it has stolen it.
-    pub(crate) fn redeem(
+    /// Keeps what this person granted to this client out of what was offered, for the next time.
+    pub(crate) fn remember_choice(
         &mut self,
-        asked: &Redemption<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<Issued, OAuthError> {
-        let key = Digest::of(asked.code);
-        let unknown = || OAuthError::invalid_grant("the code is unknown, expired or used");
-        let code = self.codes.get(&key, now).ok_or_else(unknown)?;
-        if let Some(family) = code.redeemed {
-            self.families.remove(&family);
-            return Err(unknown());
-        }
-        if code.grant.client_id != asked.client_id {
-            return Err(unknown());
-        }
-        let grant = self.codes.remove(&key).ok_or_else(unknown)?.grant;
-        if grant.redirect_uri.is_some() && grant.redirect_uri.as_deref() != asked.redirect_uri {
-            let same = "redirect_uri has to be the one of the authorization request";
-            return Err(OAuthError::invalid_grant(same));
-        }
-        if !grant.challenge.is_met_by(asked.verifier) {
-            let other = "code_verifier does not fit the code_challenge";
-            return Err(OAuthError::invalid_grant(other));
-        }
-        let audience = resource::narrow(&grant.resources, asked.resources.iter().copied())?;
-        let family = self.new_family();
-        let consent = Grant {
-            subject: grant.subject.clone(),
-            client_id: grant.client_id.clone(),
-            scope: grant.scopes.to_text(),
-            audience: grant.resources.clone(),
-            format: self.writer.format,
-            key: asked.key.map(str::to_owned),
-        };
-        let access = Grant {
-            audience,
-            ..consent.clone()
-        };
-        let consent = grant.refreshable.then(|| Arc::new(consent));
-        let issued = self.issue_pair(family, access, consent, now);
-        // Kept for as long as its first access token lives, so that a replay is recognised.
-        let used = Code {
-            grant,
-            redeemed: Some(family),
-        };
-        let expires = now + self.lifetimes.access.max(self.lifetimes.code);
-        self.codes.insert(key, used, expires, now);
-        Ok(issued)
-    }
-
-    // Tokens
-
-    /// Turns a refresh token into a new pair, once. A second use means that two parties hold it, and
-    /// since nobody can say which is the thief, the whole family ends (RFC 9700 §4.14.2).
-    pub(crate) fn refresh(
-        &mut self,
-        asked: &Refreshment<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<Issued, OAuthError> {
-        let key = Digest::of(asked.token);
-        let unknown = || OAuthError::invalid_grant("the refresh token is unknown, expired or used");
-        let token = self.tokens.get(&key, now).ok_or_else(unknown)?.clone();
-        let consent = self.families.get(&token.family, now).ok_or_else(unknown)?;
-        if token.kind == Kind::Access || token.grant.client_id != asked.client_id {
-            return Err(unknown());
-        }
-        if token.kind == Kind::SpentRefresh {
-            self.families.remove(&token.family);
-            return Err(unknown());
-        }
-        let consent = Arc::clone(consent);
-        match (&consent.key, asked.key) {
-            (None, _) => {}
-            (Some(_), None) => return Err(dpop::refused("the refresh token is bound to a key")),
-            (Some(bound), Some(key)) if bound == key => {}
-            (Some(_), Some(_)) => return Err(unknown()),
-        }
-        let scope = match &asked.scopes {
-            Some(scopes) if scopes.are_in(&consent.scope) => scopes.to_text(),
-            Some(_) => {
-                let wider = "a refresh may narrow the scope that was granted, not widen it";
-                return Err(OAuthError::invalid_scope(wider));
-            }
-            None => consent.scope.clone(),
-        };
-        let access = Grant {
-            scope,
-            audience: resource::narrow(&consent.audience, asked.resources.iter().copied())?,
-            key: asked.key.map(str::to_owned),
-            ..(*consent).clone()
-        };
-        let expires = token.expires;
-        let spent = Token {
-            kind: Kind::SpentRefresh,
-            ..token
-        };
-        let family = spent.family;
-        self.tokens.insert(key, spent, expires, now);
-        Ok(self.issue_pair(family, access, Some(consent), now))
-    }
-
-    /// Whether a proof is used for the first time. From now on it was.
-    pub(crate) fn use_proof(&mut self, proof: &Proof, now: DateTime<Utc>) -> bool {
-        let is_new = self.proofs.get(&proof.id, now).is_none();
-        self.proofs.insert(proof.id, (), proof.expires, now);
-        is_new
-    }
-
-    /// Issues an access token that nothing descends from.
-    pub(crate) fn issue(
-        &mut self,
-        grant: Grant,
-        lifetime: TimeDelta,
-        now: DateTime<Utc>,
-    ) -> SecretString {
-        let family = self.new_family();
-        let grant = Arc::new(grant);
-        let expires = now + lifetime;
-        self.families
-            .insert(family, Arc::clone(&grant), expires, now);
-        self.add_token("epa_", Kind::Access, family, grant, lifetime, now)
-    }
-
-    /// How long access tokens live by default.
-    pub(crate) fn access_lifetime(&self) -> TimeDelta {
-        self.lifetimes.access
-    }
-
-    fn issue_pair(
-        &mut self,
-        family: u64,
-        access: Grant,
-        consent: Option<Arc<Grant>>,
-        now: DateTime<Utc>,
-    ) -> Issued {
-        let Lifetimes {
-            access: short,
-            refresh: long,
-            ..
-        } = self.lifetimes;
-        let access = Arc::new(access);
-        let (scope, is_bound) = (access.scope.clone(), access.key.is_some());
-        let (of_family, lives) = match &consent {
-            Some(consent) => (consent, long.max(short)),
-            None => (&access, short),
-        };
-        self.families
-            .insert(family, Arc::clone(of_family), now + lives, now);
-        let access_token = self.add_token("epa_", Kind::Access, family, access, short, now);
-        let refresh_token = consent
-            .map(|consent| self.add_token("epr_", Kind::Refresh, family, consent, long, now));
-        Issued {
-            access_token,
-            refresh_token,
-            scope,
-            is_bound,
-            lifetime: short,
-        }
-    }
-
-    fn add_token(
-        &mut self,
-        prefix: &str,
-        kind: Kind,
-        family: u64,
-        grant: Arc<Grant>,
-        lifetime: TimeDelta,
-        now: DateTime<Utc>,
-    ) -> SecretString {
-        let expires = now + lifetime;
-        // Refresh tokens are for this server alone, so nobody has to be able to read them.
-        let is_jwt = kind == Kind::Access && grant.format == TokenFormat::Jwt;
-        let kept = Token {
-            kind,
-            grant,
-            issued: now,
-            expires,
-            jti: is_jwt.then(secret::random_name),
-            family,
-        };
-        let token = self.writer.write(prefix, &kept);
-        self.tokens
-            .insert(Digest::of(token.expose_secret()), kept, expires, now);
-        token
-    }
-
-    fn new_family(&mut self) -> u64 {
-        self.next_family += 1;
-        self.next_family
-    }
-
-    /// The token, if it is good for anything now.
-    pub(crate) fn look_up(&self, token: &str, now: DateTime<Utc>) -> Option<(Digest, &Token)> {
-        let digest = Digest::of(token);
-        let token = self.tokens.get(&digest, now)?;
-        self.is_live(token, now).then_some((digest, token))
-    }
-
-    /// The live tokens, youngest first.
-    pub(crate) fn live_tokens(
-        &self,
-        now: DateTime<Utc>,
-    ) -> impl Iterator<Item = (&Digest, &Token)> {
-        self.tokens
-            .youngest(now)
-            .filter(move |(_, token)| self.is_live(token, now))
-    }
-
-    fn is_live(&self, token: &Token, now: DateTime<Utc>) -> bool {
-        token.kind != Kind::SpentRefresh && self.families.get(&token.family, now).is_some()
-    }
-
-    /// Ends a token; with a refresh token, all that descends from the same consent (RFC 7009 §2.1).
-    pub(crate) fn revoke(&mut self, token: &str) -> bool {
-        self.revoke_digest(&Digest::of(token))
-    }
-
-    /// The same, at the wish of a client. It may end its own tokens only; a spent refresh token is its
-    /// own, too.
-    pub(crate) fn revoke_for(
-        &mut self,
+        subject: &str,
         client_id: &str,
-        token: &str,
+        offered: &Scopes,
+        granted: &Scopes,
         now: DateTime<Utc>,
-    ) -> Result<bool, OAuthError> {
-        let digest = Digest::of(token);
-        if let Some(token) = self.tokens.get(&digest, now)
-            && token.grant.client_id != client_id
-        {
-            let foreign = "the token was issued to another client";
-            return Err(OAuthError::invalid_grant(foreign));
+    ) {
+        let before = self.unticked(subject, client_id, now).iter();
+        let not_offered = before.filter(|scope| !offered.contains(scope));
+        let left_out = offered.iter().filter(|scope| !granted.contains(scope));
+        let unticked: Vec<String> = not_offered.chain(left_out).cloned().collect();
+        let key = (subject.to_owned(), client_id.to_owned());
+        if unticked.is_empty() {
+            self.choices.remove(&key);
+        } else {
+            let expires = now + Lifetimes::CHOICE;
+            self.choices.insert(key, unticked, expires, now);
         }
-        Ok(self.revoke_digest(&digest))
-    }
-
-    /// Ends the token that goes by this id.
-    pub(crate) fn revoke_id(&mut self, id: &str, now: DateTime<Utc>) -> bool {
-        let found = self
-            .tokens
-            .youngest(now)
-            .find(|(digest, _)| digest.id() == id)
-            .map(|(digest, _)| *digest);
-        found.is_some_and(|digest| self.revoke_digest(&digest))
-    }
-
-    fn revoke_digest(&mut self, digest: &Digest) -> bool {
-        let Some(token) = self.tokens.remove(digest) else {
-            return false;
-        };
-        if token.kind != Kind::Access {
-            self.families.remove(&token.family);
-        }
-        true
-    }
-
-    /// Ends every grant that the predicate picks, and says how many that were.
-    pub(crate) fn revoke_where(&mut self, pick: impl Fn(&Grant) -> bool) -> usize {
-        self.codes.remove_where(|code| {
-            let grant = &code.grant;
-            pick(&Grant {
-                subject: grant.subject.clone(),
-                client_id: grant.client_id.clone(),
-                scope: grant.scopes.to_text(),
-                audience: grant.resources.clone(),
-                format: TokenFormat::default(),
-                key: None,
-            })
-        });
-        self.families.remove_where(|grant| pick(grant))
+        self.touch();
     }
 }
 

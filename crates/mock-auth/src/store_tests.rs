@@ -1,5 +1,13 @@
+use chrono::TimeDelta;
+
 use super::*;
-use crate::{pkce::Challenge, scopes::Grantable, settings::demo_scopes};
+use crate::{
+    grants::{Issued, Redemption, Refreshment},
+    pkce::Challenge,
+    saved::Saved,
+    scopes::Grantable,
+    settings::{TokenFormat, demo_scopes},
+};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -18,6 +26,8 @@ fn store() -> Store {
         code: TimeDelta::seconds(60),
         access: TimeDelta::seconds(300),
         refresh: TimeDelta::seconds(1000),
+        device: TimeDelta::seconds(600),
+        grace: TimeDelta::seconds(10),
     };
     let writer = Writer::new("https://auth.example".to_owned(), TokenFormat::Opaque);
     Store::new(lifetimes, writer)
@@ -142,11 +152,170 @@ fn refresh_tokens_rotate_and_reuse_ends_the_family() {
         "a spent refresh token is inactive"
     );
     assert!(store.look_up(&first, at(3)).is_some() && store.look_up(&second, at(3)).is_some());
-    assert!(store.refresh(&refreshment(&old), at(3)).is_err());
+    assert!(store.refresh(&refreshment(&old), at(12)).is_err());
     for token in [&first, &second, &new] {
-        assert!(store.look_up(token, at(3)).is_none());
+        assert!(store.look_up(token, at(12)).is_none());
     }
-    assert!(store.refresh(&refreshment(&new), at(3)).is_err());
+    assert!(store.refresh(&refreshment(&new), at(12)).is_err());
+}
+
+#[test]
+fn a_refresh_token_gives_the_same_successor_for_ten_seconds() {
+    let mut store = store();
+    let (_, old) = pair(&mut store);
+    let (first, new) = clear(store.refresh(&refreshment(&old), at(2)).ok().unwrap());
+    for second in [2, 3, 11] {
+        let again = clear(store.refresh(&refreshment(&old), at(second)).ok().unwrap());
+        assert_eq!(again.1, new);
+        assert!(store.look_up(&again.0, at(second)).is_some());
+    }
+    assert!(store.look_up(&first, at(11)).is_some());
+    // The successor works, and the refresh token that follows upon it is another.
+    let (_, third) = clear(store.refresh(&refreshment(&new), at(11)).ok().unwrap());
+    assert_ne!(third, new);
+    // The grace counts from the first use, not from the last.
+    assert!(store.refresh(&refreshment(&old), at(12)).is_err());
+    assert!(store.refresh(&refreshment(&third), at(12)).is_err());
+}
+
+#[test]
+fn a_grace_widens_nothing_and_is_no_ones_but_the_clients() {
+    let mut store = store();
+    let (_, old) = pair(&mut store);
+    assert!(store.refresh(&refreshment(&old), at(2)).is_ok());
+    let foreign = Refreshment {
+        client_id: "other",
+        ..refreshment(&old)
+    };
+    assert!(store.refresh(&foreign, at(3)).is_err());
+    let wider = Refreshment {
+        scopes: Some(scopes("entries:write")),
+        ..refreshment(&old)
+    };
+    assert!(store.refresh(&wider, at(3)).is_err());
+    assert!(store.revoke(&old));
+    assert!(store.refresh(&refreshment(&old), at(3)).is_err());
+}
+
+/// A store that goes on with what another one kept.
+fn restarted(store: &Store, now: DateTime<Utc>) -> Store {
+    let json = serde_json::to_vec(&store.to_saved(now)).unwrap();
+    let saved: Saved = serde_json::from_slice(&json).unwrap();
+    let mut next = store.like_new();
+    next.go_on_with(saved, now).unwrap();
+    next
+}
+
+#[test]
+fn what_was_granted_goes_on_after_a_restart_and_reuse_is_still_seen() {
+    let mut store = store();
+    let (access, old) = pair(&mut store);
+    let (_, new) = clear(store.refresh(&refreshment(&old), at(2)).ok().unwrap());
+    let minted = Grant {
+        subject: "1".to_owned(),
+        client_id: "app".to_owned(),
+        scope: String::new(),
+        audience: Vec::new(),
+        format: TokenFormat::Opaque,
+        key: None,
+    };
+    let minted = store.issue(minted, TimeDelta::seconds(300), at(2));
+
+    let mut store = restarted(&store, at(5));
+    let (_, token) = store.look_up(&access, at(5)).unwrap();
+    assert_eq!(token.grant.scope, "entries:read tags:read");
+    assert!(store.look_up(minted.expose_secret(), at(5)).is_none());
+    // Within the grace, the same successor as before the restart.
+    let again = clear(store.refresh(&refreshment(&old), at(6)).ok().unwrap());
+    assert_eq!(again.1, new);
+    let mut other = restarted(&store, at(7));
+    assert!(other.refresh(&refreshment(&new), at(20)).is_ok());
+    assert!(other.refresh(&refreshment(&old), at(20)).is_err());
+    assert!(other.look_up(&access, at(20)).is_none());
+    // What was revoked stays so.
+    assert!(store.revoke(&new));
+    let mut store = restarted(&store, at(8));
+    assert!(store.refresh(&refreshment(&new), at(8)).is_err());
+    assert!(store.look_up(&access, at(8)).is_none());
+    // And a new grant does not get the number of an old one.
+    let (access, _) = pair(&mut store);
+    assert!(store.look_up(&access, at(9)).is_some());
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_live_tokens_come_first() {
+    let mut store = store();
+    for i in 0..2_000 {
+        let client = Client {
+            id: format!("client {i}"),
+            name: None,
+            redirect_uris: vec![format!("https://app.example/{}", "x".repeat(1_000)); 20],
+            grant_types: Vec::new(),
+            secret: None,
+            document_host: None,
+        };
+        store.register(client, at(0));
+    }
+    let (mut access, mut refresh) = pair(&mut store);
+    let mut spent = Vec::new();
+    for _ in 0..14_000 {
+        spent.push(refresh.clone());
+        (access, refresh) = clear(store.refresh(&refreshment(&refresh), at(2)).ok().unwrap());
+    }
+    let json = serde_json::to_vec(&store.to_saved(at(2))).unwrap();
+    assert!(json.len() < 5 * 1024 * 1024, "{}", json.len());
+    let mut store = restarted(&store, at(2));
+    assert!(store.client("client 1999", at(2)).is_some());
+    assert!(store.client("client 0", at(2)).is_none());
+    assert!(store.look_up(&access, at(2)).is_some());
+    assert!(store.refresh(&refreshment(&refresh), at(3)).is_ok());
+}
+
+#[test]
+fn what_another_issuer_or_a_stranger_wrote_is_not_taken() {
+    let store = store();
+    let edits: [fn(&mut serde_json::Value); 6] = [
+        |saved| saved["issuer"] = "https://other.example".into(),
+        |saved| saved["successors"] = "x".into(),
+        |saved| saved["keys"]["document"] = "AAAA".into(),
+        |saved| {
+            saved["clients"] = serde_json::json!([{
+                "id": "a", "name": null, "redirect_uris": ["javascript:x"], "grant_types": [], "secret": null, "expires": 9,
+            }]);
+        },
+        |saved| {
+            saved["tokens"] = serde_json::json!([{
+                "digest": "x", "kind": "access", "family": 1, "issued": 1, "expires": 2,
+            }]);
+        },
+        |saved| {
+            saved["choices"] = serde_json::json!([{
+                "subject": "1", "client_id": "a", "unticked": [], "expires": i64::MAX,
+            }]);
+        },
+    ];
+    for edit in edits {
+        let mut saved = serde_json::to_value(store.to_saved(at(0))).unwrap();
+        edit(&mut saved);
+        let saved: Saved = serde_json::from_value(saved).unwrap();
+        assert!(store.like_new().go_on_with(saved, at(0)).is_err());
+    }
+}
+
+#[test]
+fn unticked_scopes_are_remembered_for_a_person_and_a_client() {
+    let mut store = store();
+    let (all, some) = (scopes("entries:read tags:read"), scopes("entries:read"));
+    store.remember_choice("1", "app", &all, &some, at(0));
+    let store = &mut restarted(&store, at(0));
+    assert_eq!(store.unticked("1", "app", at(0)), ["tags:read"]);
+    assert!(store.unticked("2", "app", at(0)).is_empty());
+    assert!(store.unticked("1", "other", at(0)).is_empty());
+    // A narrower question forgets nothing; a tick does.
+    store.remember_choice("1", "app", &some, &some, at(1));
+    assert_eq!(store.unticked("1", "app", at(1)), ["tags:read"]);
+    store.remember_choice("1", "app", &all, &all, at(2));
+    assert!(store.unticked("1", "app", at(2)).is_empty());
 }
 
 #[test]
@@ -234,20 +403,18 @@ fn revoking_a_subject_takes_codes_and_tokens() {
 }
 
 #[test]
-fn a_page_is_taken_once_and_by_its_own_browser() {
+fn a_page_is_its_own_browsers_until_it_is_too_old() {
     let mut store = store();
     let browser = SecretString::from("browser");
     let handle = store.open_page(&browser, Step::Admin, at(0));
     let handle = handle.expose_secret();
-    assert!(store.take_page(handle, "other", at(1)).is_none());
-    assert!(store.take_page(handle, "browser", at(1)).is_some());
-    assert!(store.take_page(handle, "browser", at(1)).is_none());
-    let late = store.open_page(&browser, Step::Admin, at(0));
-    assert!(
-        store
-            .take_page(late.expose_secret(), "browser", at(16 * 60))
-            .is_none()
-    );
+    assert!(store.page(handle, "other", at(1)).is_none());
+    store.note_unticked(handle, vec!["a".to_owned()], at(1));
+    for _ in 0..2 {
+        let page = store.page(handle, "browser", at(2)).unwrap();
+        assert_eq!(page.unticked.unwrap(), ["a"]);
+    }
+    assert!(store.page(handle, "browser", at(16 * 60)).is_none());
 }
 
 #[test]

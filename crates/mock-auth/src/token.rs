@@ -12,7 +12,7 @@ use crate::{
     client_auth::Claim,
     client_document, dpop,
     faults::Endpoint,
-    grants::{Grant, Issued, Redemption, Refreshment},
+    grants::{DeviceRedemption, Grant, Issued, Redemption, Refreshment},
     middleware,
     params::Params,
     scopes::Scopes,
@@ -87,14 +87,14 @@ pub(crate) fn form(request: &HttpRequest, body: Body) -> Result<Params, OAuthErr
 
 /// The client that calls. One that has a secret has to prove that it knows it, in either of the two
 /// ways, whichever it registered: clients in the field choose by what the metadata offers.
-async fn authenticate(
+pub(crate) async fn authenticate(
     request: &HttpRequest,
     state: &State,
     form: &Params,
 ) -> Result<Arc<Client>, OAuthError> {
     let claim = Claim::read(request.headers(), form)?;
     let client = client_document::find(request, state, &claim.id).await;
-    let client = client.map_err(OAuthError::invalid_client)?;
+    let client = client.map_err(|none| OAuthError::invalid_client(none.to_string()))?;
     let proved = match &client.secret {
         Some(secret) => claim.proves(secret),
         // A public client may use Basic with an empty password; a secret it cannot have.
@@ -121,15 +121,10 @@ async fn exchange(
     let grant_type = form
         .get("grant_type")
         .ok_or_else(|| missing("grant_type"))?;
-    let grant_type = match grant_type {
-        "authorization_code" => GrantType::AuthorizationCode,
-        "refresh_token" => GrantType::RefreshToken,
-        "client_credentials" => GrantType::ClientCredentials,
-        _ => {
-            let other = "grant_type is not one that this server knows";
-            return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, other));
-        }
-    };
+    let grant_type = GrantType::named(grant_type).ok_or_else(|| {
+        let other = "grant_type is not one that this server knows";
+        OAuthError::new(ErrorCode::UnsupportedGrantType, other)
+    })?;
     if !client.may(grant_type) {
         let other = "the client did not register for this grant_type";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, other));
@@ -165,6 +160,19 @@ async fn exchange(
             };
             let (mut store, now) = state.store();
             store.refresh(&refreshment, now)
+        }
+        GrantType::DeviceCode => {
+            let redemption = DeviceRedemption {
+                code: form
+                    .get("device_code")
+                    .ok_or_else(|| missing("device_code"))?,
+                client_id: &client.id,
+                refreshable: client.may(GrantType::RefreshToken),
+                resources: form.all("resource").collect(),
+                key: key.as_deref(),
+            };
+            let (mut store, now) = state.store();
+            store.redeem_device(&redemption, now)
         }
         GrantType::ClientCredentials => client_credentials(state, form, &client, key),
     }
@@ -217,7 +225,8 @@ fn client_credentials(
     })
 }
 
-fn scopes(state: &State, list: &str) -> Result<Scopes, OAuthError> {
+/// The scopes that a client asks for by name.
+pub(crate) fn scopes(state: &State, list: &str) -> Result<Scopes, OAuthError> {
     let scopes = state.scopes.parse(list).filter(|scopes| !scopes.is_empty());
     scopes
         .ok_or_else(|| OAuthError::invalid_scope("scope is malformed or names nothing known here"))

@@ -69,7 +69,7 @@ async def run(checks: Checks, mode: str) -> None:
         person = Person("3", "entries:write")
         async with session.connected(person) as stepping:
             assert "create_entry" not in await stepping.tools(), "create_entry is hidden"
-            person.visit = Visit("3")
+            person.visit = Visit("3", tick=("entries:write",))
             await stepping.call("create_entry", title=mark, content="Stepped up.")
             equal(len(person.asked), 2, "trips to the browser")
             assert {"entries:write", "tags:read"} <= person.scope_asked(), person.scope_asked()

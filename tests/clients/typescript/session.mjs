@@ -44,10 +44,10 @@ async function session(sdk, [name, mode, revision]) {
   for (const part of parts) await part({ check, open, journal, ada, bela, mark });
 
   await check('steps up after a consent that left out writing', async () => {
-    const person = new Person(atMockAuth('3', ['entries:write']));
+    const person = new Person(atMockAuth('3', { without: ['entries:write'] }));
     const connection = await open(person);
     ok(!(await connection.tools()).includes('create_entry'), 'create_entry is hidden');
-    person.answer = atMockAuth('3');
+    person.answer = atMockAuth('3', { tick: ['entries:write'] });
     if (sdk.stepsUpOnlyWithoutRefreshToken) delete person.kept.refresh_token;
     const early = connection.call('create_entry', { title: mark, content: 'Stepped up.' });
     const refused = await early.catch((error) => error);

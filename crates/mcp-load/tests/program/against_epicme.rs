@@ -33,6 +33,7 @@ async fn start() -> Dev {
         auth_bind: "127.0.0.1:0".parse().unwrap(),
         ephemeral: true,
         directory: std::env::temp_dir(),
+        client_documents: false,
         database_url: Some(cluster.url(&name)),
     })
     .await

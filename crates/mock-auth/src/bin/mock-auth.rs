@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use mock_auth::{
     IntrospectionClient, MockAuth, Scope, Settings, TokenFormat, demo_scopes, demo_users,
 };
@@ -17,9 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// A mock OAuth authorization server for developing and testing resource servers.
 ///
-/// It is a whole OAuth 2.1 server (discovery, registration, PKCE, consent, introspection, revocation)
-/// with invented users who have no passwords, and switches for faults. It keeps everything in memory.
-/// Never put it in front of anything real.
+/// It is a whole OAuth 2.1 server (discovery, registration, PKCE, consent, devices, introspection, revocation)
+/// with invented users who have no passwords, and switches for faults. It keeps everything in memory, unless
+/// it is given a folder. Never put it in front of anything real.
 #[derive(Parser)]
 #[command(version, about, long_about)]
 struct Options {
@@ -85,6 +85,32 @@ struct Options {
         value_delimiter = ','
     )]
     scopes: Vec<String>,
+
+    /// The scopes among them that allow what cannot be undone, such as deleting, separated by commas: the consent page marks them
+    #[arg(
+        long,
+        env = "MOCK_AUTH_DANGEROUS_SCOPES",
+        value_name = "NAMES",
+        value_delimiter = ','
+    )]
+    dangerous_scopes: Vec<String>,
+
+    /// Whether a client may be known by the URL of a document about it, which is fetched: `on`, or `off` where nothing outside
+    /// can be reached
+    #[arg(
+        long,
+        env = "MOCK_AUTH_CLIENT_DOCUMENTS",
+        value_name = "on|off",
+        default_value = "on",
+        action = ArgAction::Set,
+        value_parser = mock_auth::on_or_off
+    )]
+    client_documents: bool,
+
+    /// A folder in which clients, what was granted to them and the signing key outlive a restart, sealed [default: nothing
+    /// is kept]
+    #[arg(long, env = "MOCK_AUTH_STATE", value_name = "FOLDER")]
+    state: Option<PathBuf>,
 
     /// More names under which to answer, separated by commas, such as `mock-auth` in a compose network
     #[arg(
@@ -187,7 +213,11 @@ async fn run(options: Options) -> io::Result<()> {
         access_token_format: options.access_token_format,
         access_token_lifetime: Duration::from_secs(options.access_token_lifetime.into()),
         allowed_hosts: named(options.allowed_hosts),
-        scopes: scopes(options.scopes)?,
+        scopes: scopes(options.scopes, &options.dangerous_scopes)?,
+        client_documents: options.client_documents,
+        state: options
+            .state
+            .filter(|folder| !folder.as_os_str().is_empty()),
         ..Settings::default()
     })
     .await
@@ -247,9 +277,21 @@ fn check_health(bind: SocketAddr) -> io::Result<()> {
     }
 }
 
-/// The scopes of the command line, else the default.
-fn scopes(given: Vec<String>) -> io::Result<Vec<Scope>> {
-    let given = named(given);
+/// The scopes of the command line, else the default; some of them marked.
+fn scopes(given: Vec<String>, dangerous: &[String]) -> io::Result<Vec<Scope>> {
+    let mut scopes = declared(named(given))?;
+    for name in dangerous.iter().filter(|name| !name.is_empty()) {
+        let scope = scopes.iter_mut().find(|scope| scope.name == *name);
+        let scope = scope.ok_or_else(|| {
+            let why = format!("MOCK_AUTH_DANGEROUS_SCOPES, {name:?}: there is no such scope");
+            io::Error::new(io::ErrorKind::InvalidInput, why)
+        })?;
+        scope.is_dangerous = true;
+    }
+    Ok(scopes)
+}
+
+fn declared(given: Vec<String>) -> io::Result<Vec<Scope>> {
     if given.is_empty() {
         return Ok(demo_scopes());
     }

@@ -32,7 +32,11 @@ async fn a_client_is_told_what_was_registered() {
     assert_eq!(secret["token_endpoint_auth_method"], "client_secret_basic");
     assert_eq!(
         secret["grant_types"],
-        json!(["authorization_code", "refresh_token"])
+        json!([
+            "authorization_code",
+            "refresh_token",
+            "urn:ietf:params:oauth:grant-type:device_code"
+        ])
     );
     assert_eq!(secret["response_types"], json!(["code"]));
     assert_eq!(secret["scope"], "entries:read");
@@ -44,6 +48,35 @@ async fn a_client_is_told_what_was_registered() {
     assert_eq!(public.get("client_secret"), None);
     assert_eq!(public.get("client_secret_expires_at"), None);
     assert_ne!(public["client_id"], secret["client_id"]);
+}
+
+/// What hosts in the field send.
+#[actix_rt::test]
+async fn registrations_of_hosts_are_taken_and_told_back_as_they_were_registered() {
+    let server = TestAuth::spawn().await;
+    let registered = server
+        .register_as(json!({
+            "client_name": "Host", "application_type": "native", "token_endpoint_auth_method": "none",
+            "redirect_uris": [
+                "http://127.0.0.1/callback", "http://localhost:3334/oauth/callback",
+                "cursor://anysphere.cursor-mcp/oauth/callback", "vscode://vscode.mcp/callback",
+            ],
+            "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
+            "response_types": ["code", "token"], "contacts": [], "logo_uri": null, "client_uri": null,
+        }))
+        .await;
+    assert_eq!(registered["application_type"], "native");
+    assert_eq!(
+        registered["grant_types"],
+        json!(["authorization_code", "refresh_token"])
+    );
+    assert_eq!(registered["response_types"], json!(["code"]));
+    let empty = json!({
+        "redirect_uris": [CALLBACK], "grant_types": [], "response_types": [], "scope": null, "client_name": null,
+    });
+    let empty = server.register_as(empty).await;
+    assert_eq!(empty["response_types"], json!(["code"]));
+    assert_eq!(empty["grant_types"].as_array().unwrap().len(), 3);
 }
 
 #[actix_rt::test]
@@ -87,6 +120,14 @@ async fn a_bad_registration_says_which_member_is_wrong() {
         (
             with("response_types", json!(["token"])),
             "invalid_client_metadata",
+        ),
+        (
+            with("application_type", json!("tv")),
+            "invalid_client_metadata",
+        ),
+        (
+            with("redirect_uris", json!(["myapp:/callback"])),
+            "invalid_redirect_uri",
         ),
         (
             with("client_name", json!("x".repeat(201))),
@@ -228,6 +269,53 @@ async fn a_document_that_does_not_hold_makes_no_client() {
         "the redirect was not followed"
     );
     site.handle.stop(false).await;
+}
+
+#[actix_rt::test]
+async fn without_documents_the_metadata_says_so_and_the_page_says_what_to_do() {
+    let site = Site::spawn().await;
+    let server = TestAuth::spawn_with(|settings| settings.client_documents = false).await;
+    let metadata = ok(server.get("/.well-known/oauth-authorization-server").await).await;
+    assert_eq!(metadata["client_id_metadata_document_supported"], false);
+    let id = format!("{}/good", site.url);
+    let page = server.get(&query("/oauth/authorize", &id, &[])).await;
+    assert_eq!(page.status(), StatusCode::BAD_REQUEST);
+    let page = page.text().await.unwrap();
+    for words in [
+        "takes clients that register only",
+        "Remove the connection in the app and add it again",
+        "MOCK_AUTH_CLIENT_DOCUMENTS=on",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    let form = [("grant_type", "refresh_token"), ("client_id", &id)];
+    assert_error(
+        server.post("/oauth/token", &form).await,
+        401,
+        "invalid_client",
+    )
+    .await;
+    assert_eq!(site.served.load(Ordering::SeqCst), 0);
+    site.handle.stop(false).await;
+}
+
+#[actix_rt::test]
+async fn each_reason_for_no_client_comes_with_what_to_do() {
+    let server = TestAuth::spawn().await;
+    for (id, what_to_do) in [
+        ("nobody", "so that the app registers anew"),
+        ("https://10.0.0.1/c", "MOCK_AUTH_CLIENT_DOCUMENTS=off"),
+        (
+            "https://nowhere.invalid/c",
+            "MOCK_AUTH_CLIENT_DOCUMENTS=off",
+        ),
+        ("https://app.example", "or to register"),
+    ] {
+        let page = server.get(&query("/oauth/authorize", id, &[])).await;
+        assert_eq!(page.status(), StatusCode::BAD_REQUEST);
+        let page = page.text().await.unwrap();
+        assert!(page.contains(what_to_do), "{id}: {page}");
+    }
 }
 
 /// SEC-08.

@@ -15,6 +15,10 @@ async fn metadata_names_every_endpoint_under_the_issuer() {
         ("authorization_endpoint", "/oauth/authorize"),
         ("token_endpoint", "/oauth/token"),
         ("registration_endpoint", "/oauth/register"),
+        (
+            "device_authorization_endpoint",
+            "/oauth/device_authorization",
+        ),
         ("introspection_endpoint", "/oauth/introspection"),
         ("revocation_endpoint", "/oauth/revoke"),
         ("jwks_uri", "/oauth/jwks"),
@@ -100,6 +104,7 @@ async fn clients_in_browsers_may_call_what_they_need_and_no_more() {
         "/oauth/register",
         "/oauth/token",
         "/oauth/revoke",
+        "/oauth/device_authorization",
     ] {
         let preflight = server
             .request(Method::OPTIONS, path)
@@ -113,6 +118,7 @@ async fn clients_in_browsers_may_call_what_they_need_and_no_more() {
         assert_eq!(headers["access-control-allow-origin"], "*", "{path}");
         let allowed = headers["access-control-allow-headers"].to_str().unwrap();
         assert!(allowed.contains("mcp-protocol-version") && allowed.contains("authorization"));
+        assert!(allowed.contains("traceparent") && allowed.starts_with("*, "));
         // Errors have to be readable, too.
         let wrong = server.request(Method::PATCH, path).send().await.unwrap();
         assert_eq!(
@@ -127,6 +133,9 @@ async fn clients_in_browsers_may_call_what_they_need_and_no_more() {
         "/dev/token",
         "/test-auth",
         "/oauth/introspection",
+        "/oauth/authorize",
+        "/oauth/consent",
+        "/device",
     ] {
         let preflight = server.request(Method::OPTIONS, path).send().await.unwrap();
         assert_eq!(preflight.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");

@@ -6,6 +6,7 @@
 )]
 
 mod clients;
+mod device;
 mod discovery;
 mod dpop;
 mod faults;
@@ -15,6 +16,7 @@ mod operator;
 mod pages;
 mod program;
 mod refusals;
+mod restart;
 mod signing;
 mod support;
 mod tokens;

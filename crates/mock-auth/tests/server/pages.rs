@@ -1,5 +1,6 @@
 //! What people see, and what a forger cannot do with it.
 
+use mock_auth::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -91,8 +92,9 @@ async fn allowing_nothing_asks_again() {
         .await;
     let form = [("page", consent.handle()), ("decision", "allow")];
     let again = browser.submit(&server, AUTHORIZE, &form).await;
-    let again = browser.page(again).await;
+    let again = browser.follow(&server, again).await;
     assert!(again.html.contains("Tick at least one"));
+    assert_eq!(again.is_ticked("user:read"), Some(false));
     let form = [
         ("page", again.handle()),
         ("decision", "allow"),
@@ -114,7 +116,7 @@ async fn without_scope_everything_is_offered() {
 }
 
 #[actix_rt::test]
-async fn a_page_works_once_and_in_its_own_browser_only() {
+async fn a_page_works_in_its_own_browser_only() {
     let server = TestAuth::spawn().await;
     let client = server.register().await;
     let path = query(AUTHORIZE, &client, &[]);
@@ -150,11 +152,139 @@ async fn a_page_works_once_and_in_its_own_browser_only() {
     let guessed = browser.submit(&server, AUTHORIZE, &guessed).await;
     assert_eq!(guessed.status(), StatusCode::BAD_REQUEST);
 
-    // None of this used the page up; its own browser does.
+    // Nor is it shown to another.
+    for path in ["/oauth/consent", "/oauth/sign-in"] {
+        let path = format!("{path}?page={handle}");
+        let looked = Browser::default().open(&server, &path).await;
+        assert_eq!(looked.status, StatusCode::BAD_REQUEST);
+        let looked = other.open(&server, &path).await;
+        assert_eq!(looked.status, StatusCode::BAD_REQUEST);
+        assert!(!looked.html.contains("Notebook"));
+    }
     let back = browser.submit(&server, AUTHORIZE, &form).await;
     assert_eq!(back.status(), StatusCode::SEE_OTHER);
-    let twice = browser.submit(&server, AUTHORIZE, &form).await;
-    assert_eq!(twice.status(), StatusCode::BAD_REQUEST);
+}
+
+#[actix_rt::test]
+async fn going_back_reloading_and_answering_again_work() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let path = query(AUTHORIZE, &client, &[("scope", "entries:read tags:read")]);
+    let mut browser = Browser::default();
+    let sign_in = browser.open(&server, &path).await;
+    let mut consents = Vec::new();
+    // Back from the consent page, and another person.
+    for user in ["1", "2"] {
+        let form = [("page", sign_in.handle()), ("user", user)];
+        let next = browser.submit(&server, AUTHORIZE, &form).await;
+        consents.push(location(&next).to_owned());
+    }
+    for (path, name) in consents.iter().zip(["Ada", "Bela"]) {
+        for _look in 0..3 {
+            let page = browser.open(&server, path).await;
+            assert_eq!(page.status, StatusCode::OK);
+            assert!(page.html.contains(name), "{name}");
+        }
+    }
+    // The first answer leaves one out; back shows it as it was answered, and a second answer is as good as the first.
+    for (ticks, scope) in [
+        (&["tags:read"][..], "tags:read"),
+        (&["entries:read", "tags:read"], "entries:read tags:read"),
+    ] {
+        let page = browser.open(&server, &consents[0]).await;
+        let mut form = vec![("page", page.handle()), ("decision", "allow")];
+        form.extend(ticks.iter().map(|tick| ("scope", *tick)));
+        let back = browser.submit(&server, AUTHORIZE, &form).await;
+        let code = param(location(&back), "code").unwrap();
+        let tokens = ok(server.redeem(&client, &code, &[]).await).await;
+        assert_eq!(tokens["scope"], scope);
+        let page = browser.open(&server, &consents[0]).await;
+        for tick in ["entries:read", "tags:read"] {
+            assert_eq!(page.is_ticked(tick), Some(ticks.contains(&tick)), "{tick}");
+        }
+    }
+}
+
+#[actix_rt::test]
+async fn what_a_person_unticked_for_a_client_stays_unticked_the_next_time() {
+    let server = TestAuth::spawn().await;
+    let (client, other) = (server.register().await, server.register().await);
+    let mut browser = Browser::default();
+    let path = query(AUTHORIZE, &client, &[]);
+    let page = browser.sign_in(&server, &path, "1").await;
+    let form = [
+        ("page", page.handle()),
+        ("decision", "allow"),
+        ("scope", "entries:read"),
+    ];
+    let back = browser.submit(&server, AUTHORIZE, &form).await;
+    assert!(location(&back).starts_with(CALLBACK));
+    // In another browser as well: it is the person's choice.
+    let page = Browser::default().sign_in(&server, &path, "1").await;
+    assert_eq!(page.is_ticked("entries:read"), Some(true));
+    assert_eq!(page.is_ticked("entries:write"), Some(false));
+    assert!(page.html.contains("You left this out before"));
+    // A client that asks for that alone found it missing.
+    let alone = query(AUTHORIZE, &client, &[("scope", "entries:write")]);
+    let page = browser.sign_in(&server, &alone, "1").await;
+    assert_eq!(page.is_ticked("entries:write"), Some(true));
+    for (client, user) in [(&client, "2"), (&other, "1")] {
+        let path = query(AUTHORIZE, client, &[]);
+        let page = browser.sign_in(&server, &path, user).await;
+        assert_eq!(page.is_ticked("entries:write"), Some(true));
+        assert!(!page.html.contains("You left this out before"));
+    }
+}
+
+#[actix_rt::test]
+async fn not_you_leads_back_to_the_choice_of_a_person() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let mut browser = Browser::default();
+    let path = query(AUTHORIZE, &client, &[("scope", "user:read")]);
+    let consent = browser.sign_in(&server, &path, "1").await;
+    assert!(consent.html.contains("Ada Brook"));
+    let sign_in = browser.open(&server, consent.link("Not you?")).await;
+    assert!(sign_in.html.contains("Who are you?"));
+    let form = [("page", sign_in.handle()), ("user", "3")];
+    let next = browser.submit(&server, AUTHORIZE, &form).await;
+    let consent = browser.follow(&server, next).await;
+    assert!(consent.html.contains("Chidi Field"));
+    let form = [
+        ("page", consent.handle()),
+        ("decision", "allow"),
+        ("scope", "user:read"),
+    ];
+    let back = browser.submit(&server, AUTHORIZE, &form).await;
+    let code = param(location(&back), "code").unwrap();
+    let tokens = ok(server.redeem(&client, &code, &[]).await).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    assert_eq!(server.introspect(token).await["sub"], "3");
+    // A person who is none signs nobody in.
+    let form = [("page", sign_in.handle()), ("user", "99")];
+    let nobody = browser.submit(&server, AUTHORIZE, &form).await;
+    assert_eq!(nobody.status(), StatusCode::BAD_REQUEST);
+}
+
+#[actix_rt::test]
+async fn dangerous_scopes_are_marked_and_others_are_not() {
+    let server = TestAuth::spawn_with(|settings| {
+        settings.scopes = vec![
+            Scope::new("notes:read", "Read notes"),
+            Scope::new("notes:burn", "Burn notes").dangerous(),
+        ];
+    })
+    .await;
+    let client = server.register().await;
+    for (scope, marks) in [
+        ("notes:read", 0),
+        ("notes:burn", 1),
+        ("notes:read notes:burn", 1),
+    ] {
+        let path = query(AUTHORIZE, &client, &[("scope", scope)]);
+        let page = Browser::default().sign_in(&server, &path, "1").await;
+        assert_eq!(page.html.matches("Careful:").count(), marks, "{scope}");
+    }
 }
 
 #[actix_rt::test]
@@ -172,7 +302,7 @@ async fn a_form_of_another_site_is_refused_even_with_the_cookie() {
         ("sec-fetch-site", "cross-site", StatusCode::BAD_REQUEST),
         ("sec-fetch-site", "same-site", StatusCode::BAD_REQUEST),
         ("origin", "https://evil.example", StatusCode::BAD_REQUEST),
-        ("origin", server.auth.issuer(), StatusCode::OK),
+        ("origin", server.auth.issuer(), StatusCode::SEE_OTHER),
     ] {
         let answer = server
             .request(Method::POST, AUTHORIZE)

@@ -5,7 +5,10 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use crate::support::SECRET;
+use crate::{
+    restart::Folder,
+    support::{CALLBACK, SECRET, query},
+};
 
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_mock-auth"));
@@ -62,10 +65,88 @@ fn wrong_settings_are_named_and_end_it_with_64() {
         assert_eq!(code, Some(64), "{said}");
         assert!(said.contains("scope"), "{said}");
     }
+    let (code, said) = refused(|it| it.args(["--dangerous-scopes", "notes:burn"]));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("notes:burn"), "{said}");
+    let (code, said) = refused(|it| it.env("MOCK_AUTH_CLIENT_DOCUMENTS", "maybe"));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("write on or off"), "{said}");
+    let (code, said) = refused(|it| it.args(["--state", "/dev/null/x"]));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("/dev/null/x"), "{said}");
     let file = "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET_FILE";
     let (code, said) = refused(|it| it.env(file, "/nowhere/at/all"));
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains(file), "{said}");
+}
+
+/// Starts it with these arguments, and waits until it is ready.
+#[cfg(unix)]
+fn started(arguments: &[&str]) -> std::process::Child {
+    let mut running = Command::new(env!("CARGO_BIN_EXE_mock-auth"))
+        .env_clear()
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    let mut output = BufReader::new(running.stdout.take().unwrap());
+    output.read_line(&mut first).unwrap();
+    assert!(first.contains("ready at"), "{first}");
+    // What it prints later finds a reader.
+    std::thread::spawn(move || output.read_to_string(&mut String::new()));
+    running
+}
+
+/// An address that was free a moment ago, below those that the system gives out.
+#[cfg(unix)]
+fn free_address() -> String {
+    let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
+    let mut addresses = (first..32_000).map(|port| format!("127.0.0.1:{port}"));
+    let free = addresses.find(|address| std::net::TcpListener::bind(address).is_ok());
+    free.unwrap()
+}
+
+#[cfg(unix)]
+#[actix_rt::test]
+async fn what_it_kept_is_there_after_a_signal_ended_it() {
+    let folder = Folder::new();
+    let state = folder.path().to_str().unwrap();
+    // Both starts have one issuer, as at a port of its own.
+    let bind = free_address();
+    let arguments = ["--bind", &bind, "--state", state];
+    let issuer = format!("http://{bind}");
+    let mut running = started(&arguments);
+    // A connection to the first start is of no use to the second.
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
+    let registered = http
+        .post(format!("{issuer}/oauth/register"))
+        .json(
+            &serde_json::json!({"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}),
+        )
+        .send()
+        .await
+        .unwrap();
+    let registered: serde_json::Value = registered.json().await.unwrap();
+    let pid = running.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    assert!(running.wait().unwrap().success());
+
+    let mut running = started(&arguments);
+    let path = query(
+        "/oauth/authorize",
+        registered["client_id"].as_str().unwrap(),
+        &[],
+    );
+    let page = http.get(format!("{issuer}{path}")).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    running.kill().unwrap();
+    running.wait().unwrap();
 }
 
 #[test]
@@ -126,6 +207,9 @@ fn its_help_names_every_variable_and_shows_no_secret() {
         "DEFAULT_RESOURCE",
         "ALLOWED_HOSTS",
         "ACCESS_TOKEN_LIFETIME",
+        "CLIENT_DOCUMENTS",
+        "DANGEROUS_SCOPES",
+        "STATE",
     ] {
         assert!(
             help.contains(&format!("MOCK_AUTH_{variable}")),

@@ -215,6 +215,18 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Whether the box of this scope is ticked, if there is one.
+    pub(crate) fn is_ticked(&self, scope: &str) -> Option<bool> {
+        let (_, rest) = self.html.split_once(&format!("value=\"{scope}\""))?;
+        Some(rest.split_once('>').unwrap().0.contains("checked"))
+    }
+
+    /// Where the link of these words leads.
+    pub(crate) fn link(&self, words: &str) -> &str {
+        let (before, _) = self.html.split_once(&format!("\">{words}</a>")).unwrap();
+        before.rsplit_once("href=\"").unwrap().1
+    }
+
     /// The hidden handle.
     pub(crate) fn handle(&self) -> &str {
         let (_, rest) = self.html.split_once("name=\"page\" value=\"").unwrap();
@@ -269,13 +281,21 @@ impl Browser {
         }
     }
 
+    /// The page that a post leads to.
+    pub(crate) async fn follow(&mut self, server: &TestAuth, response: Response) -> Page {
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        let path = location(&response).to_owned();
+        assert!(path.starts_with('/') && !path.starts_with("//"), "{path}");
+        self.open(server, &path).await
+    }
+
     /// Goes through the sign-in page as this user and gives the consent page.
     pub(crate) async fn sign_in(&mut self, server: &TestAuth, path: &str, user: &str) -> Page {
         let page = self.open(server, path).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.html);
         let form = [("page", page.handle()), ("user", user)];
         let response = self.submit(server, "/oauth/authorize", &form).await;
-        self.page(response).await
+        self.follow(server, response).await
     }
 
     fn cookie(&self) -> String {

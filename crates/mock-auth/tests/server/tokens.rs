@@ -1,5 +1,7 @@
 //! Codes, tokens, and what becomes of them.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -102,7 +104,8 @@ async fn a_code_is_for_its_client_and_its_redirect_uri() {
 
 #[actix_rt::test]
 async fn refresh_tokens_rotate_and_reuse_ends_everything() {
-    let server = TestAuth::spawn().await;
+    // Without any grace, reuse is what it is from the first.
+    let server = TestAuth::spawn_with(|it| it.refresh_token_grace = Duration::ZERO).await;
     let client = server.register().await;
     let first = server.tokens(&client, "user:read tags:read").await;
     let old = text(&first, "refresh_token");
@@ -133,6 +136,31 @@ async fn refresh_tokens_rotate_and_reuse_ends_everything() {
         "invalid_grant",
     )
     .await;
+}
+
+/// Hosts that call several tools at once refresh several times at once.
+#[actix_rt::test]
+async fn parallel_refreshes_get_one_successor_and_sign_nobody_out() {
+    let server = TestAuth::spawn().await;
+    let client = server.register().await;
+    let first = server.tokens(&client, "user:read tags:read").await;
+    let old = text(&first, "refresh_token");
+    let refresh = || async { ok(server.refresh(&client, old, &[]).await).await };
+    let (a, b, c) = futures_util::future::join3(refresh(), refresh(), refresh()).await;
+    for tokens in [&a, &b, &c] {
+        assert_eq!(tokens["refresh_token"], a["refresh_token"]);
+        let told = server.introspect(text(tokens, "access_token")).await;
+        assert_eq!(told["active"], true);
+    }
+    let next = server
+        .refresh(&client, text(&b, "refresh_token"), &[])
+        .await;
+    let next = ok(next).await;
+    assert_ne!(next["refresh_token"], a["refresh_token"]);
+    // Nobody else gets a share of it.
+    let other = server.register().await;
+    let foreign = server.refresh(&other, old, &[]).await;
+    assert_error(foreign, 400, "invalid_grant").await;
 }
 
 #[actix_rt::test]
