@@ -61,7 +61,7 @@ pub enum AppFailure {
     SchemaBehind(Arc<[String]>),
     /// The database refuses what it is asked, or a migration.
     #[display("the database cannot be used: {_0}")]
-    Refused(Unusable),
+    Refused(Box<Unusable>),
     /// An actor has stopped, or every one has hung for long. Only a restart of the process helps.
     #[display("the actor {_0} stopped unexpectedly")]
     ActorDied(&'static str),
@@ -231,7 +231,7 @@ impl App {
         let schema = async {
             match self.journal.schema_failed().await {
                 SchemaFailure::Behind(names) => AppFailure::SchemaBehind(names),
-                SchemaFailure::Refused(unusable) => AppFailure::Refused(unusable),
+                SchemaFailure::Refused(unusable) => AppFailure::Refused(Box::new(unusable)),
             }
         };
         select(pin!(stopped), pin!(schema)).await.factor_first().0

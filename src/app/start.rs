@@ -21,7 +21,7 @@ pub enum SchemaFault {
     Behind(#[error(not(source))] AppFailure),
     /// It refuses what it is asked.
     #[display("the database cannot be used: {_0}")]
-    Refused(Unusable),
+    Refused(Box<Unusable>),
 }
 
 /// Whether the schema is known to be up to date. It is unknown while the database is unreachable or does not answer, which
@@ -40,10 +40,10 @@ pub fn schema_is_current(database: &DatabaseConfig) -> Result<bool, SchemaFault>
             pending.into(),
         ))),
         Err(StorageError::Unavailable { .. } | StorageError::TimedOut { .. }) => Ok(false),
-        Err(error) => Err(SchemaFault::Refused(storage::unusable(
+        Err(error) => Err(SchemaFault::Refused(Box::new(storage::unusable(
             &database.url,
             &error,
-        ))),
+        )))),
     }
 }
 
