@@ -57,7 +57,7 @@ keys! {
             allowed_hosts: Key::new("EPICME_ALLOWED_HOSTS", "HOSTS").default("") => List(rules::host);
 
             /// Origins of web pages, desktop apps and extensions that may call /mcp in addition to the public URL's
-            /// origin, separated by spaces, such as https://app.example tauri://localhost.
+            /// origin, separated by spaces, such as tauri://localhost.
             allowed_origins: Key::new("EPICME_ALLOWED_ORIGINS", "ORIGINS").default("") => List(rules::origin);
 
             /// Reverse proxies whose Forwarded and X-Forwarded-For headers are trusted: addresses and ranges

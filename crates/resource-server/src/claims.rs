@@ -94,7 +94,7 @@ pub fn read_reply(body: &[u8]) -> Result<IntrospectionReply, serde_json::Error> 
 }
 
 impl IntrospectionReply {
-    /// The same, with its claims read by these rules: see [`Claims::under`].
+    /// The same, with its claims read by these rules.
     #[must_use]
     pub fn under(self, rules: &TokenRules) -> Self {
         Self {
