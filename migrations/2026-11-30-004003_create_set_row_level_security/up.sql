@@ -39,6 +39,8 @@ BEGIN
             END IF;
         END LOOP;
         GRANT SELECT, UPDATE, DELETE ON revocations TO epicme_housekeeping;
+        -- In a divided table an id is a default, which needs a right of its own.
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO epicme_housekeeping', pg_get_serial_sequence('activity', 'id'));
     END IF;
     FOR step IN
         SELECT c.oid::regclass AS relation

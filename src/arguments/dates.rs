@@ -74,6 +74,7 @@ impl DateOrTime {
         let (date, time) = text.split_at_checked(10)?;
         let has_form = date.as_bytes()[4] == b'-'
             && time.starts_with(['T', 't', ' '])
+            && time.as_bytes().get(3) == Some(&b':')
             && time[1..]
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b':' | b'.'));
