@@ -121,7 +121,8 @@ pub fn remove_tag_from_entry(
     tag_id: TagId,
 ) -> Result<bool, StorageError> {
     let (entry, tag, removed): (bool, bool, bool) = Statement::<(Bool, Bool, Bool)>::new(
-        // Locked in the order of `add_tag_to_entry`.
+        // Locked in the order of `add_tag_to_entry`. The link is looked for among those of the entry, which are fifty at
+        // most, and not by `entry_tags_by_tag`, which would have every link of the tag read; hence the zero.
         "WITH tag AS MATERIALIZED (
            SELECT FROM tags WHERE user_id = $1 AND id = $3 FOR KEY SHARE),
          entry AS MATERIALIZED (
@@ -129,7 +130,7 @@ pub fn remove_tag_from_entry(
             WHERE user_id = $1 AND id = $2 AND (SELECT count(*) FROM tag) >= 0 FOR NO KEY UPDATE),
          link AS (
            DELETE FROM entry_tags USING entry
-            WHERE user_id = $1 AND entry_id = $2 AND tag_id = $3 AND entry_id = entry.id
+            WHERE user_id = $1 AND entry_id = $2 AND tag_id + 0 = $3 AND entry_id = entry.id
            RETURNING tag_id),
          counted AS (
            UPDATE entries SET tag_count = tag_count - 1

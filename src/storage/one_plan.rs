@@ -17,6 +17,8 @@ pub(super) enum Plan {
     ByBitmap,
     /// Two lists of the same order are read side by side.
     ByMerge,
+    /// Rows are found by an index, also where the planner remembers far more of them than there are left.
+    ByIndex,
 }
 
 impl Plan {
@@ -36,6 +38,7 @@ impl Plan {
                 "SET LOCAL jit = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
                  SET LOCAL enable_sort = off; SET LOCAL enable_nestloop = off; SET LOCAL enable_hashjoin = off"
             }
+            Self::ByIndex => "SET LOCAL jit = off; SET LOCAL enable_seqscan = off",
         }
     }
 }
