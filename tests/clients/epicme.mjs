@@ -1,18 +1,30 @@
 // `epicme serve`, and single requests to it.
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
+/** The ports below those from which the system takes one for an outgoing connection: what stops keeps its port. */
+const PORTS = { first: 20_000, count: 10_000 };
+const taken = new Set();
+
 export async function freePort() {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = PORTS.first + randomInt(PORTS.count);
+    if (taken.has(port)) continue;
+    taken.add(port);
+    const server = createServer();
+    const free = await new Promise((resolve) => {
+      server.on('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!free) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** What a server at this port of loopback is configured with. */

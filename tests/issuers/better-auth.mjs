@@ -12,6 +12,7 @@ import { toNodeHandler } from 'better-auth/node';
 import { jwt } from 'better-auth/plugins';
 import pg from 'pg';
 import { equal } from '../clients/checks.mjs';
+import { freePort } from '../clients/epicme.mjs';
 import { CALLBACK } from './client.mjs';
 
 export const { version } = JSON.parse(readFileSync(new URL('./node_modules/better-auth/package.json', import.meta.url)));
@@ -85,9 +86,9 @@ const serverWith =
   ({ opaque = false, keysAlone = false } = {}) =>
   async ({ resource, folder, database }) => {
     const http = createServer();
-    http.listen(0, '127.0.0.1');
+    const port = await freePort();
+    http.listen(port, '127.0.0.1');
     await once(http, 'listening');
-    const { port } = http.address();
     const base = `http://127.0.0.1:${port}`;
     const pool = await databaseOfItsOwn(database);
     const auth = betterAuth({

@@ -14,6 +14,9 @@ const CACHE = 1;
 /** How long it asks an authorization server that is back again, at most: the circuit, and a slow machine. */
 const AGAIN = 20;
 
+/** How long a line of the log may be on its way, in seconds. */
+const LONGEST_LINE = 5;
+
 const READ = 'user:read entries:read';
 
 /** Waits until this answers with a status. Gives the answer. */
@@ -93,6 +96,15 @@ export class Journey {
         resolve({ code: error?.code ?? 0, said: stdout + stderr }),
       );
     });
+  }
+
+  /** Waits until the log says this. */
+  async logged(text) {
+    const end = Date.now() + LONGEST_LINE * 1000;
+    while (!this.epicme.said.some((line) => line.includes(text))) {
+      if (Date.now() > end) throw new Error(`the log does not say: ${text}\n${this.epicme.said.join('\n')}`);
+      await later(50);
+    }
   }
 
   async client() {

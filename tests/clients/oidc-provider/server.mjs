@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
+import { freePort } from '../epicme.mjs';
 
 export const SCOPES = ['user:read', 'entries:read', 'entries:write', 'tags:read', 'tags:write'];
 
@@ -14,9 +15,10 @@ export const SCOPES = ['user:read', 'entries:read', 'entries:write', 'tags:read'
  */
 export async function startProvider({ resources, introspectionSecret, robotSecret, tokens = 'opaque', introspector = {}, signed = false }) {
   const http = createServer();
-  http.listen(0, '127.0.0.1');
+  const port = await freePort();
+  http.listen(port, '127.0.0.1');
   await once(http, 'listening');
-  const issuer = `http://127.0.0.1:${http.address().port}`;
+  const issuer = `http://127.0.0.1:${port}`;
   const provider = new Provider(issuer, {
     clients: [
       {
@@ -65,7 +67,6 @@ export async function startProvider({ resources, introspectionSecret, robotSecre
     await next();
   });
   http.on('request', provider.callback());
-  const { port } = http.address();
   return {
     issuer,
     /** How often each path was called. */
