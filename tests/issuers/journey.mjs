@@ -42,6 +42,7 @@ export class Journey {
    * scopes, besides  what the host asks for besides, for a refresh token
    * other            a resource that the server knows and EpicMe is not, if it knows the difference
    * keysAlone        whether tokens are verified by keys: then EpicMe itself is told of revocations, and needs no server
+   * pause            how long the server needs between two tokens, in milliseconds
    * revoke(client, tokens, user)  how a token ends there, if not by RFC 7009
    * stop, start      an outage, and its end
    */
@@ -113,8 +114,9 @@ export class Journey {
     return client;
   }
 
-  signIn(client, user, scope, options = {}) {
-    const { scopes = '', besides = {} } = this.server;
+  async signIn(client, user, scope, options = {}) {
+    const { scopes = '', besides = {}, pause = 0 } = this.server;
+    await later(pause);
     return client.signIn(this.server.visit(user), `${scope} ${scopes}`.trim(), { besides, ...options });
   }
 
@@ -184,6 +186,7 @@ export class Journey {
 
   async refreshAndRevocation() {
     await this.check('a refreshed token is good', async () => {
+      await later(this.server.pause ?? 0);
       const next = await this.host.refresh(this.ada);
       ok(next.access_token !== this.ada.access_token, 'it is another token');
       this.ada = { ...this.ada, ...next };
