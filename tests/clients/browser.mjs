@@ -15,7 +15,8 @@ export class Browser {
   /**
    * Opens a URL and answers every page until the way leads out of the site: to the URL that this
    * gives. `answer` is shown a page's HTML and says which fields to `fill` in, which boxes to leave
-   * `without` a tick, which to `tick` that have none, and which `button` to press.
+   * `without` a tick, which to `tick` that have none, and which `button` to press, in the first form
+   * or the one that has the text `within`.
    */
   async travel(start, answer) {
     let url = new URL(start);
@@ -32,13 +33,19 @@ export class Browser {
         continue;
       }
       if (response.status >= 400) throw new Error(`the browser sees ${response.status} at ${url}: ${html}`);
-      const form = /<form[^>]*>[\s\S]*?<\/form>/.exec(html)?.[0];
+      const { within = '', ...choice } = answer(html);
+      const form = (html.match(/<form[^>]*>[\s\S]*?<\/form>/g) ?? []).find((it) => it.includes(within));
       if (!form) throw new Error(`no form at ${url}: ${html}`);
       const target = new URL(attribute(form, 'action') ?? url, url);
-      init = { method: 'POST', body: filledIn(form, answer(html)), headers: { origin: target.origin } };
+      init = { method: 'POST', body: filledIn(form, choice), headers: { origin: target.origin } };
       url = target;
     }
     throw new Error(`the way through ${origin} has no end`);
+  }
+
+  /** A page that is opened besides, as it is for who has signed in. */
+  async open(url) {
+    return (await this.#fetch(url)).text();
   }
 
   async #fetch(url, init = {}) {

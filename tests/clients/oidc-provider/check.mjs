@@ -1,13 +1,10 @@
 // EpicMe behind an authorization server that somebody else wrote.
 
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { createInterface } from 'node:readline';
 import { Browser, atOidcProvider } from '../browser.mjs';
 import { Checks, equal, ok } from '../checks.mjs';
+import { ask as askAt, environmentAt, freePort, serve as run } from '../epicme.mjs';
 import { startPostgres } from '../postgres.mjs';
 import { Connection } from '../typescript/connection.mjs';
 import { Person } from '../typescript/person.mjs';
@@ -20,49 +17,14 @@ const { version } = JSON.parse(readFileSync(new URL('./node_modules/oidc-provide
 const checks = new Checks(`oidc-provider ${version}`);
 const secret = () => randomBytes(24).toString('base64');
 
-async function freePort() {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
 /** Runs `epicme serve` until told to stop. */
-async function serve(port, environment) {
-  const child = spawn(program, ['serve'], {
-    env: {
-      PATH: process.env.PATH,
-      EPICME_BIND: `127.0.0.1:${port}`,
-      EPICME_METRICS_BIND: 'off',
-      EPICME_PUBLIC_URL: `http://127.0.0.1:${port}`,
-      EPICME_MIGRATE: 'on',
-      EPICME_INTROSPECTION_CACHE: '0s',
-      EPICME_INTROSPECTION_CLIENT_ID: 'epicme',
-      ...environment,
-    },
-    stdio: ['ignore', 'ignore', 'pipe'],
+const serve = (port, environment) =>
+  run(program, {
+    ...environmentAt(port),
+    EPICME_INTROSPECTION_CACHE: '0s',
+    EPICME_INTROSPECTION_CLIENT_ID: 'epicme',
+    ...environment,
   });
-  const said = [];
-  await new Promise((resolve, reject) => {
-    child.on('exit', (code) => reject(new Error(`epicme serve ended with ${code}:\n${said.join('\n')}`)));
-    createInterface(child.stderr).on('line', (line) => {
-      said.push(line);
-      if (line.includes('serving ')) resolve();
-    });
-  });
-  child.removeAllListeners('exit');
-  return {
-    said,
-    async stop() {
-      child.kill('SIGTERM');
-      const [code] = await once(child, 'exit');
-      return code;
-    },
-  };
-}
 
 const port = await freePort();
 const resource = `http://127.0.0.1:${port}/mcp`;
@@ -128,25 +90,8 @@ async function tokensFor(user, target) {
   return { ...tokens, client_id: registered.client_id };
 }
 
-const META = {
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientCapabilities': {},
-};
-
 /** One modern request with this Authorization header. */
-function ask(authorization, at = resource) {
-  return fetch(at, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': '2026-07-28',
-      'mcp-method': 'tools/list',
-      ...(authorization && { authorization }),
-    },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: META } }),
-  });
-}
+const ask = (authorization, at = resource) => askAt(at, authorization);
 
 /** Refused with a challenge; without `error`, the challenge blames nobody. */
 async function refused(authorization, { error } = { error: 'invalid_token' }) {

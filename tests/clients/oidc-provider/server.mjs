@@ -5,15 +5,20 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
+import { freePort } from '../epicme.mjs';
 
 export const SCOPES = ['user:read', 'entries:read', 'entries:write', 'tags:read', 'tags:write'];
 
-/** Starts it on a free port, for these resources. */
-export async function startProvider({ resources, introspectionSecret, robotSecret }) {
+/**
+ * Starts it on a free port, for these resources. `tokens` is their format (opaque or jwt), `introspector` has
+ * metadata of the client that introspects which replaces those below, and `signed` allows signed replies.
+ */
+export async function startProvider({ resources, introspectionSecret, robotSecret, tokens = 'opaque', introspector = {}, signed = false }) {
   const http = createServer();
-  http.listen(0, '127.0.0.1');
+  const port = await freePort();
+  http.listen(port, '127.0.0.1');
   await once(http, 'listening');
-  const issuer = `http://127.0.0.1:${http.address().port}`;
+  const issuer = `http://127.0.0.1:${port}`;
   const provider = new Provider(issuer, {
     clients: [
       {
@@ -23,6 +28,7 @@ export async function startProvider({ resources, introspectionSecret, robotSecre
         grant_types: [],
         response_types: [],
         redirect_uris: [],
+        ...introspector,
       },
       {
         client_id: 'robot',
@@ -44,11 +50,13 @@ export async function startProvider({ resources, introspectionSecret, robotSecre
       registration: { enabled: true },
       revocation: { enabled: true, allowedPolicy: (context, client, token) => client.clientId === token.clientId },
       introspection: { enabled: true, allowedPolicy: (context, client) => client.clientId === 'epicme' },
+      jwtIntrospection: { enabled: signed },
+      dPoP: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (context, resource) => {
           if (!resources.includes(resource)) throw new Error(`nobody knows ${resource}`);
-          return { scope: SCOPES.join(' '), audience: resource, accessTokenFormat: 'opaque', accessTokenTTL: 600 };
+          return { scope: SCOPES.join(' '), audience: resource, accessTokenFormat: tokens, accessTokenTTL: 600 };
         },
       },
     },
@@ -67,6 +75,11 @@ export async function startProvider({ resources, introspectionSecret, robotSecre
       http.close();
       http.closeAllConnections();
       await once(http, 'close');
+    },
+    /** After `stop`: at the same address, with all that it knew. */
+    async start() {
+      http.listen(port, '127.0.0.1');
+      await once(http, 'listening');
     },
   };
 }
