@@ -47,16 +47,19 @@ pub(crate) fn configure(state: &web::Data<AppState>) -> impl FnOnce(&mut Service
     move |service| {
         service.app_data(state.clone());
         service.app_data(state.guard.auth().start_worker());
-        service.service(
-            web::resource(state.endpoint_paths())
-                .wrap(from_fn(middleware::run))
-                .route(web::post().to(endpoint::post))
-                .route(web::get().to(endpoint::get))
-                .route(web::head().to(endpoint::head))
-                .route(web::delete().to(endpoint::delete))
-                .route(web::method(actix_web::http::Method::OPTIONS).to(middleware::preflight))
-                .default_service(web::to(endpoint::other_method)),
-        );
+        // One resource each: actix matches a list of paths by regular expressions.
+        for path in state.endpoint_paths() {
+            service.service(
+                web::resource(path)
+                    .wrap(from_fn(middleware::run))
+                    .route(web::post().to(endpoint::post))
+                    .route(web::get().to(endpoint::get))
+                    .route(web::head().to(endpoint::head))
+                    .route(web::delete().to(endpoint::delete))
+                    .route(web::method(actix_web::http::Method::OPTIONS).to(middleware::preflight))
+                    .default_service(web::to(endpoint::other_method)),
+            );
+        }
         service.service(
             web::resource(BACKCHANNEL_LOGOUT)
                 .wrap(from_fn(middleware::run))
