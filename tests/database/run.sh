@@ -63,6 +63,9 @@ if [[ -z ${EPICME:-} || -z ${MOCK_AUTH:-} ]]; then
   cargo build --quiet --locked --manifest-path "$root/Cargo.toml" --bins
   EPICME=$target/debug/epicme MOCK_AUTH=$target/debug/mock-auth
 fi
+# Whatever folder they are run in.
+EPICME=$(realpath "$EPICME") MOCK_AUTH=$(realpath "$MOCK_AUTH")
+[[ -z ${EPICME_TLS:-} ]] || EPICME_TLS=$(realpath "$EPICME_TLS")
 export EPICME MOCK_AUTH EPICME_TLS=${EPICME_TLS:-}
 
 # PostgreSQL runs as another user than root, which has to enter it.

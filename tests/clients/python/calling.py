@@ -87,11 +87,11 @@ async def calling(session: Session) -> None:
         result = await journal.client.call_tool("export_journal", {"format": "json"}, progress_callback=progress)
         assert not result.is_error, result.content
         assert steps and steps[-1][0] == steps[-1][1], steps
-        [embedded] = [block.resource for block in result.content if block.type == "resource"]
-        entries = json.loads(embedded.text)["entries"]
+        text = result.structured_content["document"]
+        entries = json.loads(text)["entries"]
         assert f"A walk, {mark}." in [entry["content"] for entry in entries], entries
         [contents] = (await journal.client.read_resource(result.structured_content["uri"])).contents
-        equal(contents.text, embedded.text, "document")
+        equal(contents.text, text, "document")
 
     async def wrong_arguments() -> None:
         words = await journal.failing("create_entry", title=mark)

@@ -56,11 +56,11 @@ async def reading(session: Session) -> None:
     async def reads_the_entry() -> None:
         read = await journal.read(uri())
         equal((read["id"], read["content"]), (entry["id"], content), "entry")
-        equal(read["tags"], [{"id": tag["id"], "name": title}], "tags")
+        equal(read["tags"], [{"id": tag["id"], "uri": f"epicme://tags/{tag['id']}", "name": title}], "tags")
 
     async def reads_the_tags() -> None:
         tags = await journal.read("epicme://tags")
-        assert {"id": tag["id"], "name": title} in tags, tags
+        assert {"id": tag["id"], "uri": f"epicme://tags/{tag['id']}", "name": title} in tags, tags
         equal((await journal.read(f"epicme://tags/{tag['id']}"))["name"], title, "name")
 
     async def reads_the_user() -> None:

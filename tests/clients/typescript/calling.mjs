@@ -63,11 +63,11 @@ export async function calling({ check, open, journal, bela, mark }) {
     const result = await journal.sdk.callTool(client, request, { onprogress: (step) => steps.push(step) });
     ok(!result.isError, JSON.stringify(result.content));
     ok(steps.length > 0 && steps.at(-1).progress === steps.at(-1).total, `progress: ${JSON.stringify(steps)}`);
-    const embedded = result.content.find((it) => it.type === 'resource').resource;
-    const document = JSON.parse(embedded.text);
+    const { uri, document: text } = result.structuredContent ?? JSON.parse(result.content.at(-1).text);
+    const document = JSON.parse(text);
     ok(document.entries.some((it) => it.content === `A walk, ${mark}.`), 'the entry is in it');
-    const [contents] = (await client.readResource({ uri: result.structuredContent.uri })).contents;
-    equal(contents.text, embedded.text, 'document');
+    const [contents] = (await client.readResource({ uri })).contents;
+    equal(contents.text, text, 'document');
   });
   await check('is told what is wrong with arguments', async () => {
     const words = await journal.failing('create_entry', { title: mark });

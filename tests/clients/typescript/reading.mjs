@@ -38,7 +38,7 @@ export async function reading({ check, journal, mark }) {
   });
   await check('reads the entry as a resource', async () => {
     const read = await journal.read(uri());
-    same([read.id, read.content, read.tags], [entry.id, `A book, ${mark}.`, [{ id: tag.id, name: title }]], 'entry');
+    same([read.id, read.content, read.tags], [entry.id, `A book, ${mark}.`, [{ id: tag.id, uri: `epicme://tags/${tag.id}`, name: title }]], 'entry');
   });
   await check('reads the list of tags and the tag', async () => {
     const tags = await journal.read('epicme://tags');
