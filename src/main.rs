@@ -5,7 +5,6 @@ use std::{
 };
 
 use actix_rt::task::spawn_blocking;
-
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -18,7 +17,7 @@ use epicme::{
     },
     audit::{self, AuditOptions},
     config::{self, Config, Options, keys},
-    console::{complain, print, print_line},
+    console::{complain, print, print_answer, print_line},
     core_dumps,
     doctor::{self, Asked, DoctorOptions},
     healthcheck::{self, HealthcheckOptions},
@@ -149,7 +148,7 @@ impl CheckOptions {
 fn main() -> ExitCode {
     let line = match CommandLine::try_parse_from(arguments(&CommandLine::command())) {
         Ok(line) => line,
-        Err(error) => return print_answer(&error),
+        Err(error) => return print_answer(&error, EXIT_USAGE),
     };
     telemetry::start(&log_filter::with_libraries(&line.log), line.log_format);
     // `dev` has nothing to hide, and somebody may want to debug it.
@@ -249,17 +248,6 @@ fn arguments(command: &clap::Command) -> Vec<OsString> {
         arguments.insert(place, "dev".into());
     }
     arguments
-}
-
-/// Prints clap's message: the answer to `--help`, or an error of the command line.
-fn print_answer(error: &clap::Error) -> ExitCode {
-    // If standard output is closed, there is nowhere to report that.
-    let _ = error.print();
-    if error.use_stderr() {
-        ExitCode::from(EXIT_USAGE)
-    } else {
-        ExitCode::SUCCESS
-    }
 }
 
 /// Why a command failed, and the exit code for it.

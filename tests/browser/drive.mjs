@@ -101,7 +101,7 @@ async function open(browser, options, run) {
   try {
     await run(page);
     // A missing favicon is none of these pages' business.
-    const own = complaints.filter((text) => !/status of (400|404)/.test(text));
+    const own = complaints.filter((text) => !/status of (400|404)|favicon\.ico/.test(text));
     assert.deepEqual(own, [], "the console complains");
   } finally {
     await context.close();

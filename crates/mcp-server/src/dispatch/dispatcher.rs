@@ -189,7 +189,7 @@ impl Dispatcher {
         match (call.method, target) {
             (Method::Ping, _) => Ok(Dispatched::Ready(Answer::Empty)),
             (Method::Discover, _) => {
-                let discovery = self.catalogue.discovery(granted_or_withheld);
+                let discovery = self.catalogue.discovery(granted_or_withheld, call.version);
                 Ok(Dispatched::Ready(Answer::Ready(discovery)))
             }
             (Method::ListTools, _) if has.tools => Self::one_page(call.params, || {

@@ -173,8 +173,7 @@ impl Catalogue {
 
     /// The result of `server/discover` for a token with these scopes.
     #[must_use]
-    pub(crate) fn discovery(&self, granted: ScopeSet) -> Arc<str> {
-        let version = ProtocolVersion::V2026_07_28;
+    pub(crate) fn discovery(&self, granted: ScopeSet, version: ProtocolVersion) -> Arc<str> {
         self.discoveries.get(granted, version, || {
             self.wire_format.discover(self.lacking(granted).as_deref())
         })
@@ -476,7 +475,8 @@ mod tests {
     fn a_server_claims_only_what_it_has() {
         let catalogue = with(vec![DeclaredResource::new(File)]).unwrap();
         let discovery: serde_json::Value =
-            serde_json::from_str(&catalogue.discovery(ScopeSet::EMPTY)).unwrap();
+            serde_json::from_str(&catalogue.discovery(ScopeSet::EMPTY, ProtocolVersion::MODERN[0]))
+                .unwrap();
         let capabilities = discovery["capabilities"].as_object().unwrap();
         assert!(capabilities.contains_key("resources"));
         for absent in ["tools", "prompts", "completions"] {
