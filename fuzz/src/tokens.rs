@@ -60,7 +60,7 @@ pub fn bearer(data: &[u8]) -> bool {
             true
         }
         Err(refusal) => {
-            let missing = fields.len() == 1 && !is_ours;
+            let missing = fields.len() == 1 && (!is_ours || token.is_empty());
             assert_eq!(refusal == Refusal::Missing, missing, "{refusal:?}");
             false
         }
