@@ -105,6 +105,7 @@ fn tell(
         section.ok("the role is no superuser");
     }
     schema(inspection, database, section);
+    extension(server, section);
     if let Some(tables) = &server.forbidden_tables {
         section.wrong(
             format!("the role may not both read and change {tables}"),
@@ -186,6 +187,24 @@ fn encryption(server: &Server, address: &DatabaseAddress, section: &mut Section<
             "the connection is without TLS, and leaves this machine: entries can be read on the way",
             verify(),
         ),
+    }
+}
+
+/// A migration creates the extension, so its lack is told where that migration would fail.
+fn extension(server: &Server, section: &mut Section<'_>) {
+    if server.has_btree_gin {
+        return;
+    }
+    if !server.offers_btree_gin {
+        section.wrong(
+            "the server lacks the extension btree_gin, which search needs",
+            Some("install PostgreSQL's contrib package on the server's machine (postgresql-contrib; Debian has it in the server's own package)".to_owned()),
+        );
+    } else if !server.may_create_extensions {
+        section.warning(
+            "search needs the extension btree_gin, which is not there, and the role may not create it",
+            Some("as the owner of the database: CREATE EXTENSION btree_gin, or run `epicme migrate` with a role that may create it".to_owned()),
+        );
     }
 }
 

@@ -42,6 +42,15 @@ pub struct Server {
     /// Whether the role may create tables, as migrations do.
     #[diesel(sql_type = Bool)]
     pub may_create: bool,
+    /// Whether `btree_gin`, which the index of searches needs, is there.
+    #[diesel(sql_type = Bool)]
+    pub has_btree_gin: bool,
+    /// Whether the server could create it: its files are installed.
+    #[diesel(sql_type = Bool)]
+    pub offers_btree_gin: bool,
+    /// Whether the role may create extensions that are trusted, as this one is.
+    #[diesel(sql_type = Bool)]
+    pub may_create_extensions: bool,
     /// The encoding of the database.
     #[diesel(sql_type = Text)]
     pub encoding: String,
@@ -113,6 +122,9 @@ SELECT current_setting('server_version') AS version,
        current_user::text AS role,
        coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false) AS is_superuser,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+       EXISTS (SELECT FROM pg_extension WHERE extname = 'btree_gin') AS has_btree_gin,
+       EXISTS (SELECT FROM pg_available_extensions WHERE name = 'btree_gin') AS offers_btree_gin,
+       has_database_privilege(current_database(), 'CREATE') AS may_create_extensions,
        current_setting('server_encoding') AS encoding,
        current_setting('transaction_read_only') = 'on' AS is_read_only,
        pg_is_in_recovery() AS is_standby,

@@ -38,6 +38,12 @@ impl Patient {
         self
     }
 
+    fn as_role(self, role: &str) -> Self {
+        let mut url = url::Url::parse(self.database.url.expose_secret()).unwrap();
+        url.set_username(role).unwrap();
+        self.with("DATABASE_URL", url.to_string())
+    }
+
     /// What the command prints, with this text on its standard input.
     async fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut environment = vec![
@@ -431,11 +437,6 @@ async fn what_is_wrong_with_the_database_is_told_in_its_words() {
 #[actix_rt::test]
 async fn whether_row_level_security_is_in_force_is_said() {
     let (issuer, server) = Issuer::bystander();
-    let as_role = |patient: Patient, role: &str| {
-        let mut url = url::Url::parse(patient.database.url.expose_secret()).unwrap();
-        url.set_username(role).unwrap();
-        patient.with("DATABASE_URL", url.to_string())
-    };
     let off = Patient::new(&issuer).report().await;
     assert!(
         off.of_level("ok")
@@ -449,7 +450,7 @@ async fn whether_row_level_security_is_in_force_is_said() {
         .report()
         .await
         .finds_wrong(&["no policy binds the role"]);
-    let serving = as_role(Patient::new(&issuer), "serving");
+    let serving = Patient::new(&issuer).as_role("serving");
     serving
         .report()
         .await
@@ -471,5 +472,23 @@ async fn whether_row_level_security_is_in_force_is_said() {
         .report()
         .await
         .finds_wrong(&["row-level security is not on for tags"]);
+    server.stop(false).await;
+}
+
+#[actix_rt::test]
+async fn a_lack_of_the_extension_that_search_needs_is_said_before_a_migration_fails() {
+    let (issuer, server) = Issuer::bystander();
+    let patient = Patient::new(&issuer)
+        .as_role("serving")
+        .with("EPICME_ROW_LEVEL_SECURITY", "on");
+    let warns = |report: &Report| {
+        let warnings = report.of_level("warning");
+        warnings.iter().any(|line| line.contains("btree_gin"))
+    };
+    assert!(!warns(&patient.report().await));
+    let sql = "DROP EXTENSION btree_gin CASCADE";
+    patient.database.execute(sql).unwrap();
+    let report = patient.report().await;
+    assert!(warns(&report), "{:?}", report.checks);
     server.stop(false).await;
 }
