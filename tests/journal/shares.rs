@@ -169,29 +169,43 @@ impl JournalMessage for Slow {
     }
 }
 
+/// The process of PostgreSQL behind the connection.
+#[derive(Message)]
+#[rtype(result = "Result<i32, JournalError>")]
+struct BackendPid;
+
+#[derive(diesel::QueryableByName)]
+struct Row {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    pid: i32,
+}
+
+impl JournalMessage for BackendPid {
+    type Reply = i32;
+    const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::GetEntry;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
+
+    fn run(&self, connection: &mut Session) -> Result<i32, StorageError> {
+        let row: Row =
+            diesel::sql_query("SELECT pg_backend_pid() AS pid").get_result(&mut *connection)?;
+        Ok(row.pid)
+    }
+}
+
 #[actix_rt::test]
 async fn a_statement_that_takes_too_long_for_what_was_asked_says_so_and_leaves_its_connection_good()
 {
     let journal = Journal::start_with(|settings| {
         settings.pool = 1.try_into().unwrap();
-        settings.statement_timeout = Duration::from_millis(50);
+        settings.statement_timeout = Duration::from_millis(500);
     });
     let ann = owner("ann");
-    let mut watcher = journal.database.connect();
     let id = journal.entry(&ann, new_entry("there")).await.id;
-    let pid = "SELECT string_agg(pid::text, ',') AS pids FROM pg_stat_activity
-                WHERE datname = current_database() AND application_name = 'epicme'";
-    #[derive(diesel::QueryableByName, PartialEq, Debug)]
-    struct Pids {
-        #[diesel(sql_type = diesel::sql_types::Text)]
-        pids: String,
-    }
-    let mut pids = || {
-        diesel::sql_query(pid)
-            .get_result::<Pids>(&mut watcher)
-            .unwrap()
-    };
-    let before = pids();
+    let before = journal.ask(BackendPid).await.unwrap();
     for _ in 0..3 {
         let user = ann.user;
         let slow = soon(journal.ask(Slow {
@@ -205,7 +219,8 @@ async fn a_statement_that_takes_too_long_for_what_was_asked_says_so_and_leaves_i
         );
         journal.ask(GetEntry { user, id }).await.unwrap();
     }
-    assert_eq!(pids(), before, "the connection was kept");
+    let after = journal.ask(BackendPid).await.unwrap();
+    assert_eq!(after, before, "the pool has one connection, which was kept");
 }
 
 #[actix_rt::test]

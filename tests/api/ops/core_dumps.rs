@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::unix::{fs::MetadataExt, process::CommandExt},
+    path::Path,
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -34,7 +35,11 @@ fn no_process_of_the_same_user_reads_the_programs_memory() {
     }
     // A path that everybody may run.
     let place = std::env::temp_dir().join(format!("epicme-{}", std::process::id()));
-    fs::copy(env!("CARGO_BIN_EXE_epicme"), &place).unwrap();
+    // By another program: a file that this one writes cannot be run while a child that was forked meanwhile has it open.
+    let copied = Command::new("cp")
+        .args([Path::new(env!("CARGO_BIN_EXE_epicme")), &place])
+        .status();
+    assert!(copied.unwrap().success());
     // It serves without its database, which nobody listens for.
     let environment = [
         ("EPICME_BIND", "127.0.0.1:0"),
