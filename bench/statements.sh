@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the table of what every statement costs on a large database (docs/PERFORMANCE.md).
+# Makes the table of what every statement costs on a large database (docs/PERFORMANCE_LOG.md).
 #
 #   bench/statements.sh [--entries N] [--rounds N] [--all] [FOLDER]
 #

@@ -1,6 +1,6 @@
 //! Pages that name tests. `docs/REQUIREMENTS.md` says which tests hold each requirement: that column is
-//! written from the tests, whose doc comments name the requirement: `/// T-05, D-14.` `docs/SECURITY.md` and
-//! `docs/THREATS.md` are written by hand, and every test that they name has to be there.
+//! written from the tests, whose doc comments name the requirement: `/// T-05, D-14.` `docs/SECURITY.md`,
+//! `docs/THREATS.md` and `docs/REQUESTS.md` are written by hand, and every test that they name has to be there.
 //!
 //! `UPDATE_PAGES=1 cargo test --test requirements` writes the column anew, and corrects the files of tests
 //! that have moved in the other page.
@@ -16,6 +16,7 @@ use std::{
 const PAGE: &str = "docs/REQUIREMENTS.md";
 const SECURITY_PAGE: &str = "docs/SECURITY.md";
 const THREATS_PAGE: &str = "docs/THREATS.md";
+const REQUESTS_PAGE: &str = "docs/REQUESTS.md";
 
 /// What brings the pages up to date.
 const UPDATE: &str = "UPDATE_PAGES=1 cargo test --test requirements";
@@ -273,7 +274,7 @@ fn every_test_that_the_pages_about_security_name_is_there() {
             files.entry(name).or_default().push(file.clone());
         }
     }
-    for title in [SECURITY_PAGE, THREATS_PAGE] {
+    for title in [SECURITY_PAGE, THREATS_PAGE, REQUESTS_PAGE] {
         let page = fs::read_to_string(root().join(title)).unwrap();
         let mut up_to_date = page.clone();
         for (file, name) in named_in(&page) {
@@ -293,14 +294,21 @@ fn every_test_that_the_pages_about_security_name_is_there() {
 }
 
 #[test]
-fn every_class_of_failure_has_a_test_and_every_ask_an_answer() {
+fn every_class_of_failure_has_a_test() {
     let page = fs::read_to_string(root().join(SECURITY_PAGE)).unwrap();
     let classes = parts(&page, "\n### ");
     assert!(!classes.is_empty(), "the classes are found");
     for class in classes {
         assert!(!named_in(class).is_empty(), "{class}");
     }
-    for (number, row) in (1..).zip(parts(&page, "\n| ").into_iter().skip(1)) {
+}
+
+#[test]
+fn every_request_has_an_answer() {
+    let page = fs::read_to_string(root().join(REQUESTS_PAGE)).unwrap();
+    let rows = parts(&page, "\n| ");
+    assert!(rows.len() > 1, "the table is found");
+    for (number, row) in (1..).zip(rows.into_iter().skip(1)) {
         let cells: Vec<_> = row.lines().next().unwrap().split(" | ").collect();
         assert_eq!((cells[0], cells.len()), (&*number.to_string(), 5), "{row}");
         let answer = ["done", "partly: ", "not: ", "does not apply: "];

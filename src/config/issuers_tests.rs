@@ -183,18 +183,22 @@ fn each_relaxation_is_read_and_explained_by_its_key() {
         (
             "EPICME_SUBJECT",
             "username",
-            "whoever is given the name of a former user",
+            "a new user with the name of a former user",
         ),
         (
             "EPICME_CLIENT_CLAIMS",
             "client_id,azp",
-            "is taken from client_id, azp",
+            "the first claim that it has of client_id, azp",
         ),
-        ("EPICME_SCOPE_CLAIMS", "scp", "are taken from scp"),
+        (
+            "EPICME_SCOPE_CLAIMS",
+            "scp",
+            "the first claim that it has of scp",
+        ),
         (
             "EPICME_SCOPE_PREFIX",
             "api://journal/",
-            "clients ask for api://journal/user:read",
+            "clients request api://journal/user:read",
         ),
         (
             "EPICME_JWT_TYPES",

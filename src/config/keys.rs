@@ -73,12 +73,13 @@ keys! {
             /// key, nonce also requires a server-issued nonce in each proof.
             proofs: Key::new("EPICME_DPOP", "OFF|ON|NONCE").default("on") => Choice(words::PROOFS);
 
-            /// Whether results of tools have links to resources (resource_link): on or off. Agents of LangChain end at the
-            /// first of them; without them the URI is in each item of a result.
+            /// Whether results of tools have links to resources (resource_link): on or off. LangChain agents stop at
+            /// the first link; without links, each item of a result has its URI.
             resource_links: Key::new("EPICME_RESOURCE_LINKS", "ON|OFF").default("off") => Switch;
 
-            /// Whether lists of tools, prompts and resources also have those for which a token lacks the scopes: on or off.
-            /// A call of one is refused with the scopes that it needs, for which some hosts then ask their user.
+            /// Whether lists of tools, prompts and resources include those for which the token lacks scopes: on or
+            /// off. Calls of these are refused with the scopes that they need, which some hosts then request from
+            /// their user.
             list_all_features: Key::new("EPICME_LIST_ALL_FEATURES", "ON|OFF").default("off") => Switch;
 
             /// Whether to serve a copy of the issuer's metadata, for clients of revision 2025-03-26: on or off.
@@ -92,8 +93,8 @@ keys! {
                 => Optional(Secret(rules::revocation_secret), "(not set: revocation endpoints are disabled)");
 
             /// Address and port of a listener for operators, such as 127.0.0.1:8788. The paths that need
-            /// EPICME_REVOCATION_SECRET (/admin/… and /oauth/revoked) are then served there, by plain HTTP, and
-            /// nowhere else. Without it they are served on EPICME_BIND.
+            /// EPICME_REVOCATION_SECRET (/admin/… and /oauth/revoked) are then served only there, by plain HTTP.
+            /// Without it they are served on EPICME_BIND.
             admin: Key::new("EPICME_ADMIN_BIND", "ADDRESS")
                 => Optional(Text(address), "(not set: operators' paths are served on EPICME_BIND)");
         }
@@ -139,8 +140,8 @@ keys! {
 
     DATABASE_HOSTS: DatabaseHostsKeys, database_hosts(reader) -> partial DatabaseHosts {
         Database {
-            /// Hosts of a private network on which the database may be reached without TLS, separated by spaces or
-            /// commas, as its URL has them. The password and every entry may go there without encryption.
+            /// Hosts of a private network where the database may be reached without TLS, written as in DATABASE_URL,
+            /// separated by spaces or commas. The password and every entry may be sent there unencrypted.
             plain: Key::new("EPICME_PLAIN_DATABASE_HOSTS", "HOSTS").default("")
                 => Items(PlainDatabaseHosts::read, |hosts: &PlainDatabaseHosts| hosts.names().to_vec());
         }
@@ -151,26 +152,26 @@ keys! {
             /// Number of connections to PostgreSQL.
             pool: Key::new("EPICME_DATABASE_POOL", "N").default("10") => Count(1_000);
 
-            /// The most entries of a user; 0 for no limit.
+            /// Maximum number of entries of a user. 0 is no limit.
             quota_entries: Key::new("EPICME_QUOTA_ENTRIES_PER_USER", "N").default("1000000") => Amount;
 
-            /// The most bytes of text in the entries of a user; 0 for no limit.
+            /// Maximum number of bytes of text in the entries of a user. 0 is no limit.
             quota_bytes: Key::new("EPICME_QUOTA_BYTES_PER_USER", "BYTES").default("1073741824") => Amount;
 
-            /// Whether entries that arrive at the same moment, of several users, are written by one statement, and so
-            /// are counts of activity: on or off. Off is for a database whose tables are distributed by user.
+            /// Whether one statement writes entries of several users that arrive together, and their counts of
+            /// activity: on or off. Off is for a database whose tables are distributed by user.
             group_commit: Key::new("EPICME_GROUP_COMMIT", "ON|OFF").default("on") => Switch;
 
-            /// Whether PostgreSQL itself keeps each user's rows from statements for another user (row-level security):
-            /// on or off. On, connections are given their user, and `epicme migrate` turns the policies on
-            /// (docs/OPERATIONS.md). It binds a serving role that does not own the tables.
+            /// Whether PostgreSQL itself limits each statement to the rows of its user (row-level security): on or
+            /// off. If on, each connection is told its user, and `epicme migrate` turns the policies on
+            /// (docs/OPERATIONS.md). It needs a serving role that does not own the tables.
             row_level_security: Key::new("EPICME_ROW_LEVEL_SECURITY", "ON|OFF").default("off") => Switch;
 
             /// Whether to run pending migrations at start: on or off.
             migrate: Key::new("EPICME_MIGRATE", "ON|OFF").default("off") => Switch;
 
-            /// Whether this process exchanges changes and revocations with other processes on the same database,
-            /// over a connection of its own (LISTEN and NOTIFY): on or off. Off is for a single process.
+            /// Whether this process exchanges changes and revocations with other processes on the same database, over
+            /// a separate connection (LISTEN and NOTIFY): on or off. Off is for a single process.
             bus: Key::new("EPICME_BUS", "ON|OFF").default("on") => Switch;
 
             /// URL of the same database that leads to PostgreSQL itself, if DATABASE_URL leads to a pooler. It is used
@@ -192,18 +193,18 @@ keys! {
             /// EPICME_ISSUERS_FILE is set.
             url: Key::new("EPICME_ISSUER", "URL").member("issuer") => Text(rules::issuer);
 
-            /// What the issuer's opaque tokens begin with, at most 20 prefixes. If there are several issuers,
-            /// each needs this or jwt.
+            /// Prefixes of the issuer's opaque tokens, at most 20. If there are several issuers, each needs this or
+            /// jwt.
             token_prefixes: Key::member_only("tokenPrefixes", "PREFIXES").default("")
                 => Items(rules::prefixes, Vec::clone);
 
-            /// URL of the issuer's metadata, if it is not at the well-known location under the issuer
-            /// identifier. The metadata must name that identifier all the same.
+            /// URL of the issuer's metadata, if it is not at the well-known location under the issuer identifier. The
+            /// metadata must still name that identifier.
             metadata_url: Key::new("EPICME_ISSUER_METADATA_URL", "URL").member("metadataUrl")
                 => Optional(Text(|url: &str| rules::endpoint(url, plain)), "(under the issuer's own URL)");
 
-            /// Client ids whose logout tokens end sessions here too, besides that of introspection, separated by
-            /// spaces: those with which people sign in at the issuer (docs/AUTHORIZATION.md).
+            /// Client ids, besides that of introspection, whose logout tokens end sessions here, separated by spaces:
+            /// those with which people sign in at the issuer (docs/AUTHORIZATION.md).
             logout_audiences: Key::new("EPICME_LOGOUT_AUDIENCES", "CLIENT_IDS").default("")
                 .member("logoutAudiences") => List(rules::client_id);
         }
@@ -217,7 +218,7 @@ keys! {
                 .member("introspection.timeout") => Time::at_least(50).at_most(30);
         }
         TokenCache {
-            /// How long a valid token is cached at most, up to 1h; it never outlives the token. A revoked token
+            /// Maximum time for which a valid token is cached, up to 1h and never past its expiry. A revoked token
             /// can be accepted for this long. 0s turns the cache off.
             cache_lifetime: Key::new("EPICME_INTROSPECTION_CACHE", "DURATION").default("60s")
                 .member("introspection.cache") => Time::ANY.at_most(HOUR);
@@ -252,33 +253,33 @@ keys! {
 
     RULES: RuleKeys, token_rules(reader) -> TokenRules {
         AuthorizationServer {
-            /// Audiences of tokens that are accepted besides the URL of this resource, compared to the letter,
+            /// Audiences of tokens that are accepted besides the URL of this resource, compared as exact text,
             /// separated by spaces. Only for an authorization server that cannot put that URL into aud.
             audiences: Key::new("EPICME_AUDIENCES", "AUDIENCES").default("").member("audiences")
                 => Items(rules::audiences, words::audiences);
 
-            /// Whether to accept tokens without an audience: on, off or untyped. Only for an authorization server
-            /// that sends none; every access token of it is then accepted here. On still needs token_type, untyped
-            /// does not, for a server that does not call refresh tokens active.
+            /// Whether to accept tokens without an audience: off, on (if they have token_type), or untyped (even
+            /// without it; only if the authorization server does not call refresh tokens active). Only for an
+            /// authorization server that sends no audience: all its access tokens are then accepted here.
             absent_audience: Key::new("EPICME_AUDIENCE_OPTIONAL", "ON|OFF|UNTYPED").default("off")
                 .member("audienceOptional") => SwitchOr(words::ABSENT_AUDIENCES);
 
-            /// Claim that identifies the user: sub or username. With username, whoever is given the name of a former
-            /// user at the authorization server gets that user's journal. Only for a server that sends no sub.
+            /// Claim that identifies the user: sub or username. With username, a new user with the name of a former
+            /// user gets that user's journal. Only for an authorization server that sends no sub.
             subject: Key::new("EPICME_SUBJECT", "SUB|USERNAME").default("sub").member("subject")
                 => Choice(words::SUBJECTS);
 
-            /// Claims that name the client of a token, in the order in which they are looked at: client_id, azp, cid,
+            /// Claims that name the client of a token, in the order in which they are tried: client_id, azp, cid,
             /// appid.
             client_claims: Key::new("EPICME_CLIENT_CLAIMS", "CLAIMS").default("client_id").member("clientClaims")
                 => Items(rules::client_claims, |all: &Vec<_>| words::names(all, ClientClaim::as_str));
 
-            /// Claims that have the scopes of a token, in the order in which they are looked at: scope, scp.
+            /// Claims that contain the scopes of a token, in the order in which they are tried: scope, scp.
             scope_claims: Key::new("EPICME_SCOPE_CLAIMS", "CLAIMS").default("scope").member("scopeClaims")
                 => Items(rules::scope_claims, |all: &Vec<_>| words::names(all, ScopeClaim::as_str));
 
-            /// What the authorization server puts before the names of scopes, such as api://journal/. Clients are
-            /// told the names with it; in a token it may be there or not.
+            /// Prefix that the authorization server adds to the names of scopes, such as api://journal/. Clients are
+            /// told the names with it; tokens may have them with or without it.
             scope_prefix: Key::new("EPICME_SCOPE_PREFIX", "PREFIX").default("").member("scopePrefix")
                 => OrNone(Text(rules::scope_prefix));
         }
@@ -295,9 +296,9 @@ keys! {
             plain_http_hosts: Key::new("EPICME_PLAIN_HTTP_HOSTS", "HOSTS").default("")
                 => Items(rules::plain_http_hosts, |hosts: &PlainHttpHosts| hosts.names().to_vec());
 
-            /// Private, loopback and link-local addresses, and ranges such as 10.0.0.0/8, at which endpoints that
-            /// an issuer's metadata names may be, separated by spaces. Hosts that another key names may have
-            /// private and loopback addresses without it.
+            /// Private, loopback and link-local addresses, and ranges such as 10.0.0.0/8, that endpoints in an
+            /// issuer's metadata may have, separated by spaces. Hosts named by another key may have private and
+            /// loopback addresses anyway.
             private_addresses: Key::new("EPICME_PRIVATE_ISSUER_ADDRESSES", "ADDRESSES").default("")
                 => List(rules::range);
         }
@@ -319,8 +320,8 @@ keys! {
             key_id: Key::new("EPICME_INTROSPECTION_CLIENT_KEY_ID", "ID").member("introspection.clientKeyId")
                 => Optional(Text(rules::id), "(not set)");
 
-            /// Whom the assertion of private_key_jwt is for: issuer or token_endpoint (of the issuer's metadata). Only
-            /// for an authorization server that refuses its own identifier as the audience.
+            /// Audience of the assertion of private_key_jwt: issuer, or token_endpoint (of the issuer's metadata) for
+            /// an authorization server that refuses its issuer identifier.
             assertion_audience: Key::new("EPICME_INTROSPECTION_ASSERTION_AUDIENCE", "ISSUER|TOKEN_ENDPOINT")
                 .default("issuer").member("introspection.assertionAudience") => Choice(words::ASSERTION_AUDIENCES);
 
@@ -335,8 +336,7 @@ keys! {
         }
         Jwt {
             /// How access tokens that are JWTs (RFC 9068) are verified: off introspects them like all others, on
-            /// verifies them with the issuer's keys alone, introspected does both, so that a revoked token is
-            /// noticed.
+            /// verifies them only with the issuer's keys, introspected does both, so that a revoked token is noticed.
             jwt: Key::new("EPICME_JWT", "OFF|ON|INTROSPECTED").default("off").member("jwt")
                 => Choice(words::JWT_MODES);
 
@@ -344,8 +344,8 @@ keys! {
             algorithms: Key::new("EPICME_JWT_ALGORITHMS", "ALGORITHMS").default("ES256 RS256 PS256 EdDSA")
                 .member("jwt.algorithms") => Items(rules::algorithms, |all: &Vec<_>| words::names(all, Algorithm::as_str));
 
-            /// Types (typ) that access tokens which are JWTs may have, separated by spaces: at+jwt, JWT, none. With JWT
-            /// or none, what has the signs of an ID token or of another document is refused.
+            /// Types (typ) that JWT access tokens may have, separated by spaces: at+jwt, JWT, none. With JWT or none,
+            /// tokens that look like ID tokens or other documents are refused.
             types: Key::new("EPICME_JWT_TYPES", "TYPES").default("at+jwt").member("jwt.types")
                 => Items(rules::jwt_types, |all: &Vec<_>| words::names(all, JwtType::as_str));
         }
@@ -361,8 +361,8 @@ keys! {
 
     LIMITS: LimitKeys, limits(reader) -> LimitConfig {
         RateLimits {
-            /// Invalid tokens that one address (IPv6: one /64) may send per minute, and in one burst, before its
-            /// tokens that are not cached are answered 429. A token counts until the authorization server has
+            /// Invalid tokens that one address (IPv6: one /64) may send per minute, and in one burst. Beyond that,
+            /// its tokens that are not cached are answered 429. A token counts until the authorization server has
             /// confirmed it. 0 is no limit.
             unknown_tokens: Key::new("EPICME_UNKNOWN_TOKENS_PER_MINUTE", "N").default("60") => Limit(MOST);
 
@@ -378,12 +378,12 @@ keys! {
 
     CONNECTIONS: ConnectionKeys, connections(reader) -> ConnectionConfig {
         Memory {
-            /// Number of connections of all clients together. There are fewer if the limit of open files is too low,
-            /// which a warning says at start. Connections that have brought no good token give way first.
+            /// Number of connections of all clients together. If the limit of open files allows fewer, a warning at
+            /// start says so. Connections without a valid token are closed first.
             in_all: Key::new("EPICME_CONNECTIONS", "N").default("8000") => Count(MOST);
 
-            /// Number of connections of one address (IPv6: one /64) that have brought no good token, at most half
-            /// of all; one more closes the oldest of them. Trusted proxies have no such limit.
+            /// Number of connections of one address (IPv6: one /64) without a valid token, at most half of all; one
+            /// more closes the oldest of them. Trusted proxies have no such limit.
             per_source: Key::new("EPICME_CONNECTIONS_PER_SOURCE", "N").default("2000") => Count(MOST);
         }
     }
@@ -420,8 +420,8 @@ keys! {
             /// Number of legacy sessions of all users together.
             in_all: Key::new("EPICME_SESSIONS", "N").default("20000") => Count(MOST);
 
-            /// Number of legacy sessions per user and client. Opening one more ends the one of them that was idle
-            /// the longest. A user may have five times as many with all clients together.
+            /// Number of legacy sessions per user and client. One more ends the session that was idle the longest. A
+            /// user may have five times as many with all clients together.
             per_user: Key::new("EPICME_SESSIONS_PER_USER", "N").default("200") => Count(MOST);
 
             /// How long a process keeps a legacy session without a request. Where EPICME_REQUEST_STATE_KEY is set, the
@@ -429,7 +429,7 @@ keys! {
             /// a year.
             idle: Key::new("EPICME_SESSION_IDLE", "DURATION").default("30m") => Time::at_least(1_000).at_most(YEAR);
 
-            /// How long a legacy session lives at most, in all processes, up to a year.
+            /// Maximum life of a legacy session, in all processes, up to a year.
             lifetime: Key::new("EPICME_SESSION_LIFETIME", "DURATION").default("24h")
                 => Time::at_least(1_000).at_most(YEAR);
         }
@@ -437,9 +437,9 @@ keys! {
 
     REQUEST_STATE: RequestStateKeys, request_state(reader) -> RequestStateConfig {
         Secrets {
-            /// Key that seals the state of multi round-trip calls (requestState) and the ids of legacy sessions:
-            /// 32 bytes in Base64 (openssl rand -base64 32). Set the same key for all processes behind one address.
-            /// By default each process draws its own at start, rejects the others' states, and ends its sessions
+            /// Key that seals the state of multi round-trip calls (requestState) and the ids of legacy sessions: 32
+            /// bytes in Base64 (openssl rand -base64 32). Set the same key for all processes behind one address. By
+            /// default each process generates its own at start, rejects the others' states, and ends its sessions
             /// when it stops.
             key: Key::secret("EPICME_REQUEST_STATE_KEY", "KEY") => Optional(
                 Secret(rules::sealing_key),
@@ -455,16 +455,16 @@ keys! {
 
     AUDIT: AuditKeys, audit(reader) -> AuditConfig {
         Observability {
-            /// How much of the address of a request the audit log has: full, truncated (the network: 24 bits of
+            /// How much of the address of a request the audit log records: full, truncated (the network: 24 bits of
             /// an IPv4 address, 48 of an IPv6 address) or hashed with EPICME_AUDIT_KEY.
             address: Key::new("EPICME_AUDIT_ADDRESS", "FULL|TRUNCATED|HASHED").default("truncated") => Choice(words::ADDRESSES);
 
-            /// File to which the audit log is appended, besides the log, as JSON lines in a chain that
-            /// `epicme audit verify` checks. One process has it; it may be renamed while that runs.
+            /// File to which the audit log is appended, besides the log, as JSON lines in a chain that `epicme audit
+            /// verify` checks. Each process needs its own file, which may be renamed while the process runs.
             file: Key::new("EPICME_AUDIT_FILE", "FILE") => Optional(File, "(not set: in the log alone)");
 
-            /// Secret that makes the chain of the audit file, and hashed addresses, ones that nobody can compute
-            /// without it, at least 16 characters.
+            /// Secret of at least 16 characters with which the chain of the audit file and hashed addresses are
+            /// computed, so that nobody else can compute them.
             key: Key::secret("EPICME_AUDIT_KEY", "SECRET")
                 => Optional(Secret(rules::revocation_secret), "(not set: the chain has no key)");
         }
@@ -472,9 +472,9 @@ keys! {
 
     DRAIN: DrainKeys, drain(reader) -> DrainConfig {
         Shutdown {
-            /// Time limit of a shutdown after SIGTERM, up to 1h: streams end, requests are answered, accepted
-            /// writes are done. What is unfinished then is abandoned, and the exit code is 75. Choose less than
-            /// the grace period of your process manager.
+            /// Time limit of a shutdown after SIGTERM, up to 1h: streams end, requests are answered, accepted writes
+            /// are done. Unfinished work is then abandoned, and the exit code is 75. Choose less than the grace
+            /// period of your process manager.
             timeout: Key::new("EPICME_DRAIN_TIMEOUT", "DURATION").default("25s") => Time::at_least(100).at_most(HOUR);
 
             /// First part of that time, during which the server still accepts requests while /readyz answers

@@ -15,8 +15,8 @@ pub fn reference() -> String {
         "# Configuration\n\n\
          The keys of `epicme serve`. Each is an environment variable and a flag; a flag wins. A secret can also be given in a file, \
          named by the same key with `_FILE` at its end (`--…-file`).\n\
-         Durations have a unit: `250ms`, `30s`, `5m`, `24h`. `epicme check-config` prints what is in effect and where it came from; `epicme doctor` finds out whether it works.\n\
-         A variable that begins with `EPICME_` and is no key is warned of at the start, with the nearest key.\n\n\
+         Durations have a unit: `250ms`, `30s`, `5m`, `24h`. `epicme check-config` prints the values in effect and their sources; `epicme doctor` tests whether they work.\n\
+         A variable that begins with `EPICME_` but is not a key causes a warning at start, which names the nearest key.\n\n\
          `epicme config-keys > docs/CONFIGURATION.md` writes this page from the table in `src/config/keys.rs`.\n",
     );
     for heading in Heading::ALL {

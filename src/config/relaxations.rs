@@ -30,7 +30,7 @@ pub(super) fn warnings(issuer: &IssuerConfig) -> Vec<String> {
         AbsentAudience::Refused => None,
         AbsentAudience::WithTokenType => Some(""),
         AbsentAudience::Accepted => Some(
-            "; also without token_type, so that a refresh token is one too if that issuer calls it active",
+            "; they are accepted also without token_type, so a refresh token can be used too if that issuer calls it active",
         ),
     };
     if let Some(untyped) = untyped {
@@ -40,7 +40,7 @@ pub(super) fn warnings(issuer: &IssuerConfig) -> Vec<String> {
     }
     if rules.subject == SubjectClaim::Username {
         warnings.push(format!(
-            "users of {url} are identified by username (EPICME_SUBJECT): whoever is given the name of a former user there gets that user's journal, and whoever is renamed loses theirs"
+            "users of {url} are identified by username (EPICME_SUBJECT): a new user with the name of a former user gets that user's journal, and a renamed user loses theirs"
         ));
     }
     warnings
@@ -53,7 +53,7 @@ pub(super) fn different_prefixes(issuers: &[IssuerConfig]) -> Option<String> {
     let differ = issuers.iter().any(|issuer| prefix(issuer) != prefix(first));
     differ.then(|| {
         format!(
-            "issuers have different scope prefixes (scopePrefix): a client without a token is asked for scopes by the names that {} has, whichever issuer it chooses",
+            "issuers have different scope prefixes (scopePrefix): a client without a token is told the scope names of {}, whichever issuer it chooses",
             first.url
         )
     })
@@ -65,7 +65,7 @@ fn notes(issuer: &IssuerConfig) -> Vec<String> {
     if !rules.audiences.is_empty() {
         let audiences = Vec::from_iter(rules.audiences.iter().map(String::as_str)).join(" ");
         notes.push(format!(
-            "tokens of {url} for {audiences} are accepted (EPICME_AUDIENCES), because it does not put the URL of this server into aud: every service that gets such a token can use it here; what has the signs of an ID token is refused"
+            "tokens of {url} for {audiences} are accepted (EPICME_AUDIENCES), because it does not put the URL of this server into aud: every service that gets such a token can use it here; tokens that look like ID tokens are refused"
         ));
     }
     let types = issuer.jwt_types.iter().copied();
@@ -75,7 +75,7 @@ fn notes(issuer: &IssuerConfig) -> Vec<String> {
         .collect();
     if !matches!(issuer.verification, Verification::Introspection(_)) && !types.is_empty() {
         notes.push(format!(
-            "JWTs of {url} with the type {} are accepted (EPICME_JWT_TYPES), which does not tell access tokens from ID tokens (RFC 9068 §2.1): so what has nonce, at_hash, c_hash or events, another token_use than access, another typ than Bearer, or no scope is refused",
+            "JWTs of {url} with the type {} are accepted (EPICME_JWT_TYPES), a type that ID tokens can have too (RFC 9068 §2.1): tokens with nonce, at_hash, c_hash or events, with a token_use other than access or a typ other than Bearer, or without scope are refused",
             types.join(" or ")
         ));
     }
@@ -85,7 +85,7 @@ fn notes(issuer: &IssuerConfig) -> Vec<String> {
         && client.assertion_audience == AssertionAudience::TokenEndpoint
     {
         notes.push(format!(
-            "client assertions for {url} are for its token endpoint (EPICME_INTROSPECTION_ASSERTION_AUDIENCE): a server whose metadata names the token endpoint of another could use them there"
+            "client assertions for {url} have its token endpoint as audience (EPICME_INTROSPECTION_ASSERTION_AUDIENCE): a server whose metadata names another server's token endpoint could use them there"
         ));
     }
     notes
@@ -97,20 +97,20 @@ fn other_claims(issuer: &IssuerConfig, rules: &TokenRules) -> Vec<String> {
     if rules.client_claims != strict.client_claims {
         let claims = rules.client_claims.iter().map(|claim| claim.as_str());
         notes.push(format!(
-            "the client of a token of {url} is taken from {} (EPICME_CLIENT_CLAIMS), the first that is there: limits, revocations and activity by client are by that name",
+            "the client of a token of {url} is the first claim that it has of {} (EPICME_CLIENT_CLAIMS): limits, revocations and activity by client use that name",
             Vec::from_iter(claims).join(", ")
         ));
     }
     if rules.scope_claims != strict.scope_claims {
         let claims = rules.scope_claims.iter().map(|claim| claim.as_str());
         notes.push(format!(
-            "the scopes of a token of {url} are taken from {} (EPICME_SCOPE_CLAIMS), the first that is there",
+            "the scopes of a token of {url} are in the first claim that it has of {} (EPICME_SCOPE_CLAIMS)",
             Vec::from_iter(claims).join(", ")
         ));
     }
     if !rules.scope_prefix.is_empty() {
         notes.push(format!(
-            "scopes are named with {} before them at {url} (EPICME_SCOPE_PREFIX): clients ask for {}user:read and so on; in a token both forms count",
+            "scope names of {url} have the prefix {} (EPICME_SCOPE_PREFIX): clients request {}user:read and so on; tokens may have either form",
             rules.scope_prefix, rules.scope_prefix
         ));
     }

@@ -65,7 +65,7 @@ pub(super) fn issuer(text: &str) -> Result<IssuerUrl, String> {
     let url: IssuerUrl = text.parse().map_err(|fault: UrlFault| fault.to_string())?;
     match spelling::issuer_of_metadata(text) {
         Some(right) => Err(format!(
-            "must be the issuer identifier and not the URL of its metadata: write {right}, if that is what the metadata \
+            "must be the issuer identifier, not the URL of its metadata: write {right}, if that is what the metadata \
              has as issuer"
         )),
         None => Ok(url),
@@ -92,7 +92,7 @@ pub(super) fn id(text: &str) -> Result<String, &'static str> {
     let is_whole = text.trim() == text && !text.contains(char::is_control);
     is_whole
         .then(|| text.to_owned())
-        .ok_or("must have neither white space at its ends nor a line break")
+        .ok_or("must not begin or end with white space, or contain a line break")
 }
 
 pub(super) fn client_id(text: &str) -> Result<String, &'static str> {
@@ -111,7 +111,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     if right.as_deref() == Some(text) {
         return Ok(text.to_owned());
     }
-    let rule = "must be origins such as https://app.example, http://localhost:6274 or tauri://localhost, in lower case, without a path; * stands for nothing";
+    let rule = "must be origins such as https://app.example, http://localhost:6274 or tauri://localhost, in lower case, without a path or wildcard";
     Err(spelling::with_right(rule, right))
 }
 

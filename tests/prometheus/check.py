@@ -12,7 +12,7 @@ import dashboard  # noqa: E402
 RULES = (ROOT / "docker/prometheus/alerts.yml").read_text()
 TESTS = (Path(__file__).parent / "alerts.test.yml").read_text()
 METRICS = (ROOT / "docs/METRICS.md").read_text()
-RUNBOOK = (ROOT / "docs/OPERATIONS.md").read_text()
+RUNBOOK = (ROOT / "docs/TROUBLESHOOTING.md").read_text()
 
 
 def rules():
@@ -103,7 +103,7 @@ def tests():
 
 
 def runbook():
-    """each alert says what it is, how bad, and has a section of docs/OPERATIONS.md, which has no others"""
+    """each alert says what it is, how bad, and has a section of docs/TROUBLESHOOTING.md, which has no others"""
     for name, text in alerts():
         for needed in ("summary: ", "description: ", "severity: "):
             assert needed in text, (name, needed)

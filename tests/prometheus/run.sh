@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks what Prometheus and Grafana are given: the alert rules by promtool, with tests that have each of them
 # fire and not fire; that rules and dashboard name only metrics and labels that there are; and that
-# docs/OPERATIONS.md tells of every alert.
+# docs/TROUBLESHOOTING.md tells of every alert.
 #
 #   tests/prometheus/run.sh [--require]
 #

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs one `epicme serve`, and then two, behind the examples of docs/proxies and docker/haproxy, as they stand there
-# but for ports and paths, and checks what docs/OPERATIONS.md promises of them.
+# but for ports and paths, and checks what docs/proxies/README.md promises of them.
 #
 #   tests/proxies/run.sh [--require] [nginx] [caddy] [haproxy]
 #

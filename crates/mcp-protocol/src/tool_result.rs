@@ -1,4 +1,4 @@
-//! Serialisation of tool results, written by hand because they are long and frequent (docs/PERFORMANCE.md).
+//! Serialisation of tool results, written by hand because they are long and frequent (docs/PERFORMANCE_LOG.md).
 
 use serde::Serialize;
 use serde_json::value::RawValue;

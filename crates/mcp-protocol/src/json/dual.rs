@@ -2,7 +2,7 @@
 //! (MCP, Tools, Structured Content), so one pass writes both: JSON, and the same JSON escaped for a JSON
 //! string.
 //!
-//! Member names of structs are not checked for characters that need escaping. See docs/PERFORMANCE.md.
+//! Member names of structs are not checked for characters that need escaping. See docs/PERFORMANCE_LOG.md.
 
 use std::cell::Cell;
 

@@ -1,5 +1,5 @@
 //! Buffered log lines on standard error. A line that may wait is written together with later ones, because
-//! one system call for each took a twentieth of the time of a request (docs/PERFORMANCE.md). A line that must
+//! one system call for each took a twentieth of the time of a request (docs/PERFORMANCE_LOG.md). A line that must
 //! not wait is written at once, after those that are buffered.
 
 use std::{

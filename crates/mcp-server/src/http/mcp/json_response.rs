@@ -23,7 +23,7 @@ use mcp_protocol::jsonrpc::{Id, around_result};
 
 /// The longest chunk. Each is copied into the buffer of the connection, and the C library copies more than 2
 /// KiB at once by an instruction that is up to seventeen times slower on some processors
-/// (docs/PERFORMANCE.md).
+/// (docs/PERFORMANCE_LOG.md).
 const CHUNK: usize = 2 * 1_024;
 
 /// A response with a short JSON document.
