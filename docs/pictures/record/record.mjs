@@ -2,7 +2,7 @@
 // command answers) and host.png (the consent page, and the MCP Inspector using the journal).
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { chromium } from 'playwright-core';
@@ -12,7 +12,7 @@ const children = [];
 
 /** Starts a program and gives what it prints, line by line, up to the first one that matches. */
 async function start(file, args, until, env = {}) {
-  const child = spawn(file, args, { cwd: process.env.WORK, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { cwd: process.env.WORK, env: { ...process.env, HOME: process.env.WORK, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   children.push(child);
   child.stderr.resume();
   const lines = [];
@@ -59,7 +59,7 @@ async function consentAndHost(browser, mcp) {
   const printed = await start(node, [inspector, '--transport', 'http', '--server-url', mcp], /https?:\/\/\S+TOKEN=/,
     { MCP_AUTO_OPEN_ENABLED: 'false', CLIENT_PORT: '6274', HOST: '127.0.0.1' });
   const url = /https?:\/\/\S+TOKEN=\w+/.exec(printed.join('\n'))[0];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: 'light' });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   await page.goto(url);
@@ -70,19 +70,26 @@ async function consentAndHost(browser, mcp) {
   }
   await page.getByText('Ada Brook').click();
   await page.getByRole('button', { name: 'Allow', exact: true }).waitFor();
-  const consent = await page.locator('main').screenshot();
-  writeFileSync(`${process.env.SHOTS}/c.png`, consent);
+  const consent = await page.screenshot({ clip: { x: 300, y: 0, width: 680, height: 900 } });
   await page.getByRole('button', { name: 'Allow', exact: true }).click();
-  await page.waitForTimeout(5000);
-  await page.screenshot({ path: `${process.env.SHOTS}/1.png` });
-  console.log(page.url(), (await page.locator('body').innerText()).slice(0, 1800));
+  await page.getByRole('button', { name: 'Close monitoring sidebar' }).click();
   await page.getByText('Tools', { exact: true }).first().click();
-  await page.waitForTimeout(2000);
-  console.log(page.url(), (await page.locator('body').innerText()).slice(0, 1800));
-  await page.getByText(/create.entry/i).first().click();
-  await page.waitForTimeout(2000);
-  await page.screenshot({ path: `${process.env.SHOTS}/2.png` });
-  console.log(await page.evaluate(() => [...document.querySelectorAll('input,textarea,button')].map((e) => `${e.tagName} ${e.name} ${e.id} ${e.placeholder ?? ''} ${e.ariaLabel ?? ''} ${e.labels?.[0]?.innerText ?? ''} ${e.innerText}`).join('\n')));
+  await page.getByText('create_entry', { exact: true }).click();
+  await page.getByLabel('title', { exact: false }).first().fill('A walk in the rain');
+  await page.getByLabel('content', { exact: false }).first().fill('Through the park and back. The first frogs.');
+  await page.getByRole('button', { name: 'Execute Tool' }).click();
+  await page.getByText(/Created entry/).first().waitFor();
+  // EpicMe asks the host's model for tags; the Inspector has none.
+  await page.getByRole('button', { name: 'Reject' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  for (const notice of await page.getByRole('alert').getByRole('button').all()) await notice.click({ timeout: 2_000 }).catch(() => {});
+  await page.getByRole('alert').last().waitFor({ state: 'hidden' });
+  const host = await page.screenshot({ animations: 'disabled' });
+  const beside = await context.newPage();
+  await beside.setViewportSize({ width: 2000, height: 880 });
+  const image = (png) => `<img style="border:1px solid #8888;border-radius:8px;height:856px" src="data:image/png;base64,${png.toString('base64')}">`;
+  await beside.setContent(`<body style="margin:10px;display:flex;gap:14px">${image(consent)}${image(host)}`);
+  return beside.locator('body').screenshot({ omitBackground: true });
 }
 
 try {
@@ -91,11 +98,11 @@ try {
   const { stdout } = await promisify(execFile)('sh', ['-c', command.join('\n')]);
   const banner = lines.slice(lines.findIndex((line) => line.startsWith('EpicMe is running')));
   const above = banner.slice(0, banner.findIndex((line) => line.startsWith('curl ')) - 1);
-  writeFileSync(`${out}/terminal.svg`, terminal(['$ cargo run', ...above, '', '$ ' + command[0], ...command.slice(1), ...stdout.trimEnd().split('\n')]));
+  writeFileSync(`${out}/terminal.svg`, terminal(['$ cargo run', ...above, '', '$ ' + command[0], ...command.slice(1), `${stdout.slice(0, 300)}…`]));
   const mcp = /http:\S+\/mcp/.exec(banner.join('\n'))[0];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--no-proxy-server'] });
   try {
-    await consentAndHost(browser, mcp);
+    writeFileSync(`${out}/host.png`, await consentAndHost(browser, mcp));
   } finally {
     await browser.close();
   }
