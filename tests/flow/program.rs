@@ -106,7 +106,7 @@ impl Program {
         self.says("MCP server")
     }
 
-    /// The command that writes a first entry, as printed.
+    /// The command that writes a first entry, as printed. README.md says to run it.
     fn first_entry(&self) -> String {
         let start = self.banner.find("curl ").expect("a curl line");
         let end = self.banner[start..].find("\n\n").expect("its end");
