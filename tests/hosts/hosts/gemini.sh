@@ -1,0 +1,21 @@
+# Google Gemini CLI. Its sign-in is in its terminal interface alone.
+setup() {
+  program=$(npm_program gemini gemini)
+  HOST_ENV=(GEMINI_API_KEY=none GOOGLE_GEMINI_BASE_URL="$MODEL" COLORTERM=truecolor)
+  mkdir -p "$WORK/home/.gemini"
+  cat >"$WORK/home/.gemini/settings.json" <<'JSON'
+{"security":{"auth":{"selectedType":"gemini-api-key"},"folderTrust":{"enabled":false}},
+ "privacy":{"usageStatisticsEnabled":false},"general":{"enableAutoUpdate":false}}
+JSON
+  host "$program" --version
+  host "$program" mcp add -s user --transport http epicme "$MCP"
+}
+sign_in() {
+  terminal "$program"
+  await 90 shows 'Type your message'
+  type_line '/mcp auth epicme'
+  await 30 shows 'Do you want to continue' && press Enter
+  await 60 shows 'Successfully authenticated and reloaded|[Ee]rror'
+  close_terminal
+}
+run() { host "$program" -p "$1" -m gemini-2.5-pro --approval-mode yolo --output-format json; }
