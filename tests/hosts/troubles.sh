@@ -107,8 +107,7 @@ meet() {
       after "$LIST"
       ;;
     parallel)
-      # Gemini CLI refreshes five minutes before the end.
-      mock_restart "$((SHORT + ${EARLY:-0}))"
+      mock_restart "$((SHORT + ${early:-0}))"
       server_restart
       sign_in
       during "$LIST,[\"parallel\",[[\"whoami\",{}],[\"list_tags\",{}],[\"list_entries\",{\"limit\":2}]],$WAIT],[\"whoami\",{}]"

@@ -1,4 +1,6 @@
 # Google Gemini CLI. Its sign-in is in its terminal interface alone.
+# It refreshes a token so many seconds before its end.
+early=300
 setup() {
   program=$(npm_program gemini gemini)
   HOST_ENV=(GEMINI_API_KEY=none GOOGLE_GEMINI_BASE_URL="$MODEL" COLORTERM=truecolor)

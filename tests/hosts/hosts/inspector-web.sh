@@ -7,14 +7,12 @@ setup() {
 # The page signs in when it connects.
 sign_in() { :; }
 run() {
-  local process page
-  host "$program" --transport http --server-url "$MCP" >"$WORK/printed" 2>&1 &
-  process=$!
+  local page
+  host_in_background "$program" --transport http --server-url "$MCP" >"$WORK/printed" 2>&1
   await 60 grep -qE 'http://[^ ]+TOKEN=' "$WORK/printed"
   page=$(grep -oE 'http://[^ ]+TOKEN=[0-9a-f]+' "$WORK/printed" | head -n 1)
   HOST_ENV=(PAGE="$page" MODULES="$HOSTS_DIR/npm/inspector-web/node_modules" CHROMIUM="${CHROMIUM:-/usr/bin/chromium}"
     SCREENSHOTS="$WORK")
   host "$NODE" "$here/agents/inspector-web.mjs"
-  kill "$process"
-  wait "$process"
+  end_host
 }

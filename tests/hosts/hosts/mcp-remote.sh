@@ -4,8 +4,8 @@ setup() { program=$(npm_program mcp-remote mcp-remote); }
 sign_in() { :; }
 run() {
   mkfifo "$WORK/input"
-  HOST_STDIN=$WORK/input host "$program" "$MCP" "$((PORT + 34))" --allow-http --transport http-only >"$WORK/answers" 2>"$WORK/said" &
-  local process=$!
+  HOST_STDIN=$WORK/input host_in_background "$program" "$MCP" "$((PORT + 34))" --allow-http --transport http-only \
+    >"$WORK/answers" 2>"$WORK/said"
   exec 3>"$WORK/input"
   ask() { # ID METHOD PARAMS
     echo "{\"jsonrpc\":\"2.0\",\"id\":$1,\"method\":\"$2\",\"params\":$3}" >&3
@@ -17,7 +17,6 @@ run() {
   ask 3 tools/call '{"name":"create_entry","arguments":{"title":"By mcp-remote","content":"A host."}}'
   ask 4 tools/call '{"name":"list_entries","arguments":{"limit":2}}'
   exec 3>&-
-  kill "$process" 2>/dev/null
-  wait "$process"
+  end_host
   cat "$WORK/said" "$WORK/answers"
 }

@@ -125,6 +125,19 @@ host() {
   )
 }
 
+# host_in_background COMMAND...: until end_host
+host_in_background() {
+  # A process group of its own, which timeout would leave.
+  set -m
+  HOST_FOREGROUND=1 host "$@" &
+  background=$!
+  set +m
+}
+end_host() {
+  kill -- "-$background" 2>/dev/null
+  wait "$background"
+}
+
 # host_on_terminal COMMAND...: for what insists on a terminal
 host_on_terminal() {
   local command

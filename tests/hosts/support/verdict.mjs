@@ -1,7 +1,9 @@
 // One line about a run of a host, from the logs in its folder: node verdict.mjs NAME FOLDER
+// A host's script may name something that is wrong in FOLDER/wrong.
 // Fails unless the tools were listed, an entry was written and listed, the sign-in had PKCE and named the resource, and the
 // agent, if there was one, went on to its end.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { lines, Wire } from './reading.mjs';
 
 const [name, folder] = process.argv.slice(2);
@@ -9,7 +11,8 @@ const wire = new Wire(`${folder}/wire.jsonl`);
 const model = lines(`${folder}/model.jsonl`);
 
 const signedIn = wire.authorizations;
-const wrong = [];
+const noted = `${folder}/wrong`;
+const wrong = existsSync(noted) ? readFileSync(noted, 'utf8').split('\n').filter(Boolean).slice(0, 3) : [];
 if (!wire.tools.includes('create_entry')) wrong.push('tools were not listed');
 for (const tool of ['create_entry', 'list_entries']) if (!wire.did(tool)) wrong.push(`${tool} did not succeed`);
 if (model.length && !model.some(({ results, said }) => results.length && said.say?.startsWith('All done.'))) {
