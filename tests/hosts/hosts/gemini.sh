@@ -15,8 +15,12 @@ JSON
 sign_in() {
   terminal "$program"
   await 90 shows 'Type your message'
-  type_line '/mcp auth epicme'
-  await 30 shows 'Do you want to continue' && press Enter
+  # What is typed while it still begins may wait for ever.
+  for _ in 1 2 3; do
+    type_line '/mcp auth epicme'
+    await 20 shows 'Do you want to continue|Starting OAuth' && press Enter && break
+    press Escape
+  done
   await 60 shows 'Successfully authenticated and reloaded|[Ee]rror'
   close_terminal
 }
