@@ -13,15 +13,22 @@ JSON
   host "$program" mcp add -s user --transport http epicme "$MCP"
 }
 sign_in() {
+  : >"$WORK/browse.log"
   terminal "$program"
   await 90 shows 'Type your message'
   # What is typed while it still begins may wait for ever.
   for _ in 1 2 3; do
     type_line '/mcp auth epicme'
-    await 20 shows 'Do you want to continue|Starting OAuth' && press Enter && break
+    await 20 shows 'Starting OAuth|Do you want to continue' && break
     press Escape
   done
+  await 30 answered
   await 60 shows 'Successfully authenticated and reloaded|[Ee]rror'
   close_terminal
+}
+# The question whether to open the browser.
+answered() {
+  shows 'Do you want to continue' && press Enter && sleep 1
+  [[ -s $WORK/browse.log ]]
 }
 run() { host "$program" -p "$1" -m gemini-2.5-pro --approval-mode yolo --output-format json; }
