@@ -17,4 +17,4 @@ sign_in() {
   close_terminal
 }
 # It asks the model before it is connected: the first call is of a tool of its own, and waits for that.
-run() { host "$program" -p "${1/SCRIPT:\[/SCRIPT:[[\"list_bash\",{\},4000],}" --allow-all --output-format json; }
+run() { host "$program" -p "${1/SCRIPT:\[/SCRIPT:[[\"list_bash\",{\},8000],}" --allow-all --output-format json; }

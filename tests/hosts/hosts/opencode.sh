@@ -11,11 +11,8 @@ setup() {
  "mcp": {"epicme": {"type": "remote", "url": "$MCP", "enabled": true}}}
 JSON
   host "$program" --version
-  # It prepares its database at its first run.
-  host "$program" run 'SCRIPT:[]'
 }
 sign_in() {
-  LIMIT=90 host_on_terminal "$program" mcp auth epicme
-  LIMIT=60 host "$program" mcp list
+  LIMIT=180 host_on_terminal "$program" mcp auth epicme
 }
 run() { host "$program" run --format json "$1"; }

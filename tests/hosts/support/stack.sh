@@ -91,7 +91,7 @@ host() {
         XDG_STATE_HOME="$WORK/home/.local/state" XDG_CACHE_HOME="$WORK/home/.cache" \
         XDG_DATA_DIRS="$WORK/none" XDG_CONFIG_DIRS="$WORK/none" \
         BROWSER="$WORK/bin/xdg-open" BROWSE_LOG="$WORK/browse.log" BROWSE_WITHOUT="${BROWSE_WITHOUT:-}" \
-        "${HOST_ENV[@]}" timeout ${HOST_FOREGROUND:+--foreground} "${LIMIT:-120}" "$@" <"${HOST_STDIN:-/dev/null}"
+        "${HOST_ENV[@]}" timeout ${HOST_FOREGROUND:+--foreground} "${LIMIT:-300}" "$@" <"${HOST_STDIN:-/dev/null}"
   )
 }
 
@@ -120,7 +120,7 @@ host_on_terminal() {
 terminal() {
   {
     printf 'WORK=%q NODE=%q here=%q LIMIT=%q HOST_TERM=xterm-256color HOST_FOREGROUND=1 HOST_STDIN=/dev/tty\n' \
-      "$WORK" "$NODE" "$here" "${LIMIT:-240}"
+      "$WORK" "$NODE" "$here" "${LIMIT:-300}"
     printf 'BROWSE_WITHOUT=%q\n' "${BROWSE_WITHOUT:-}"
     echo "HOST_ENV=(${HOST_ENV[*]@Q})"
     declare -f host
