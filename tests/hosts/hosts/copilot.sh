@@ -16,5 +16,11 @@ sign_in() {
   await 20 shows '[Cc]onnected|[Ss]uccess'
   close_terminal
 }
+# Where its registration is gone: it goes on with the old one otherwise.
+sign_in_anew() {
+  host "$program" mcp remove epicme
+  host "$program" mcp add --transport http epicme "$MCP"
+  sign_in
+}
 # It asks the model before it is connected: the first call is of a tool of its own, and waits for that.
 run() { host "$program" -p "${1/SCRIPT:\[/SCRIPT:[[\"list_bash\",{\},8000],}" --allow-all --output-format json; }

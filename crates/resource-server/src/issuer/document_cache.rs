@@ -225,7 +225,10 @@ impl<T> CachedDocument<T> {
                 let next = [
                     by_source.map(|at| at + interval),
                     state.refreshed_at.map(|at| at + REFRESH_INTERVAL),
-                    state.failed.as_ref().map(|failed| failed.at + failed.wait()),
+                    state
+                        .failed
+                        .as_ref()
+                        .map(|failed| failed.at + failed.wait()),
                 ];
                 if let Some(next) = next.into_iter().flatten().max()
                     && now < next

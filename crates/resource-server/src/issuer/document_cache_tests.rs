@@ -48,7 +48,9 @@ async fn concurrent_requests_share_one_fetch() {
             tokio::task::yield_now().await;
             let mut fetches = fetches.take();
             assert_eq!(fetches.len(), 1);
-            fetches.remove(0).complete(outcome.clone().map_err(Refusal::from));
+            fetches
+                .remove(0)
+                .complete(outcome.clone().map_err(Refusal::from));
         };
         let (all, ()) = join(all, end).await;
         assert!(all.iter().all(|one| one.is_err() == outcome.is_err()));
