@@ -11,11 +11,13 @@ JSON
   host "$program" mcp add --transport http epicme "$MCP"
 }
 sign_in() {
+  touch "$WORK/began"
+  : >"$WORK/browse.log"
   terminal "$program"
   await 90 shows 'Type your message'
   await 60 grep -q ENDS "$WORK/browse.log"
   # Tokens are stored a moment after the callback has been answered.
-  await 20 test -s "$WORK/home/.qwen/mcp-oauth-tokens.json"
+  await 20 test "$WORK/home/.qwen/mcp-oauth-tokens.json" -nt "$WORK/began"
   close_terminal
 }
 # Its tools are found by a search and called through another tool.
