@@ -12,15 +12,16 @@ JSON
   host "$program" --version
   host "$program" mcp add -s user --transport http epicme "$MCP"
 }
+# What is typed while it still begins may wait for ever, and so does what is typed after it: then it is started again.
 sign_in() {
   : >"$WORK/browse.log"
-  terminal "$program"
-  await 90 shows 'Type your message'
-  # What is typed while it still begins may wait for ever.
   for _ in 1 2 3; do
+    terminal "$program"
+    await 90 shows 'Type your message'
+    sleep 2
     type_line '/mcp auth epicme'
     await 20 shows 'Starting OAuth|Do you want to continue' && break
-    press Escape
+    close_terminal
   done
   await 30 answered
   await 60 shows 'Successfully authenticated and reloaded|[Ee]rror'
