@@ -218,6 +218,27 @@ async fn keys_that_cannot_be_had_are_an_outage_and_no_fault_of_the_token() {
 }
 
 #[actix_rt::test]
+async fn keys_are_not_asked_for_before_the_date_that_their_server_names() {
+    let (app, key) = verifying(false);
+    for status in [429, 503] {
+        let good = token(&app, &key, json!({}));
+        let date = app.clock.now() + TimeDelta::seconds(60);
+        let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let refusal = Answer::Whole(status, vec![("retry-after", date)], Vec::new());
+        app.issuer.metadata(KEYS, refusal);
+        assert_outage(&list(&app, &good).await, "it wants to be left alone");
+        let calls = app.issuer.key_calls();
+        app.issuer.keys(&[&key]);
+        app.clock.advance(TimeDelta::seconds(58));
+        assert_outage(&list(&app, &good).await, "not yet");
+        assert_eq!(app.issuer.key_calls(), calls);
+        app.clock.advance(TimeDelta::seconds(3));
+        assert_eq!(list(&app, &good).await.status, 200);
+        app.clock.advance(TimeDelta::days(2));
+    }
+}
+
+#[actix_rt::test]
 async fn keys_that_are_known_serve_on_while_new_ones_cannot_be_had() {
     let (app, key) = verifying(false);
     assert_eq!(list(&app, &token(&app, &key, json!({}))).await.status, 200);

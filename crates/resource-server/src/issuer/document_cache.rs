@@ -46,7 +46,7 @@ pub(crate) struct CachedDocument<T> {
 
 struct State<T> {
     current: Option<Current<T>>,
-    failed: Option<(Timestamp, AuthError)>,
+    failed: Option<Failed>,
     fetching: Option<Fetching<T>>,
     refreshed_at: Option<Timestamp>,
     /// How far the clock was set back since the cache was made, in all; never positive.
@@ -58,6 +58,37 @@ struct Current<T> {
     fetched_at: Timestamp,
     /// Whether it is to be fetched again although its lifetime has not ended.
     is_doubtful: bool,
+}
+
+/// A fetch that failed.
+struct Failed {
+    at: Timestamp,
+    refusal: Refusal,
+}
+
+/// Why there is no document.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) error: AuthError,
+    /// `Retry-After` of the server, if it sent one: it is not asked before.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<AuthError> for Refusal {
+    fn from(error: AuthError) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
+}
+
+impl Failed {
+    /// How long the server wants to be left alone, counted from the fetch.
+    fn wait(&self) -> TimeDelta {
+        let wait = self.refusal.retry_after.unwrap_or_default();
+        TimeDelta::from_std(wait).unwrap_or_default()
+    }
 }
 
 type Fetched<T> = Result<Arc<T>, AuthError>;
@@ -137,13 +168,13 @@ impl<T> CachedDocument<T> {
                 }
                 _ => None,
             };
-            if let Some((at, error)) = &state.failed {
+            if let Some(failed) = &state.failed {
                 let pause = match &usable {
                     Some(_) => PAUSE_WITH_DOCUMENT,
                     None => PAUSE_WITHOUT_DOCUMENT,
                 };
-                if (*at..*at + pause).contains(&now) {
-                    return usable.ok_or_else(|| error.clone());
+                if (failed.at..failed.at + pause.max(failed.wait())).contains(&now) {
+                    return usable.ok_or_else(|| failed.refusal.error.clone());
                 }
             }
             let (fetching, begun) = self.fetch(&mut state, now);
@@ -194,6 +225,10 @@ impl<T> CachedDocument<T> {
                 let next = [
                     by_source.map(|at| at + interval),
                     state.refreshed_at.map(|at| at + REFRESH_INTERVAL),
+                    state
+                        .failed
+                        .as_ref()
+                        .map(|failed| failed.at + failed.wait()),
                 ];
                 if let Some(next) = next.into_iter().flatten().max()
                     && now < next
@@ -275,7 +310,7 @@ impl<T> Fetching<T> {
 
 impl<T> Fetch<T> {
     /// Ends the fetch, and wakes all that wait for it.
-    pub(crate) fn complete(mut self, outcome: Result<T, AuthError>) {
+    pub(crate) fn complete(mut self, outcome: Result<T, Refusal>) {
         self.is_complete = true;
         let outcome = {
             let mut state = self.cache.state.lock();
@@ -291,9 +326,13 @@ impl<T> Fetch<T> {
                     });
                     Ok(document)
                 }
-                Err(error) => {
+                Err(refusal) => {
+                    let error = refusal.error.clone();
                     log::warn!("a document of the authorization server cannot be fetched: {error}");
-                    state.failed = Some((self.at, error.clone()));
+                    state.failed = Some(Failed {
+                        at: self.at,
+                        refusal,
+                    });
                     Err(error)
                 }
             }

@@ -22,7 +22,7 @@ fn cached() -> Arc<CachedDocument<u32>> {
 
 /// A fetch that ends at once.
 fn gives(outcome: Result<u32, AuthError>) -> impl FnOnce(Fetch<u32>) {
-    move |fetch| fetch.complete(outcome)
+    move |fetch| fetch.complete(outcome.map_err(Refusal::from))
 }
 
 fn unasked(_: Fetch<u32>) {
@@ -48,7 +48,9 @@ async fn concurrent_requests_share_one_fetch() {
             tokio::task::yield_now().await;
             let mut fetches = fetches.take();
             assert_eq!(fetches.len(), 1);
-            fetches.remove(0).complete(outcome.clone());
+            fetches
+                .remove(0)
+                .complete(outcome.clone().map_err(Refusal::from));
         };
         let (all, ()) = join(all, end).await;
         assert!(all.iter().all(|one| one.is_err() == outcome.is_err()));
@@ -76,12 +78,33 @@ async fn a_failed_fetch_is_followed_by_a_pause() {
         for (seconds, expected) in [(0, 1), (pause - 1, 1), (pause, 2)] {
             let outcome = document.get(at(20 + seconds), |fetch| {
                 tries.set(tries.get() + 1);
-                fetch.complete(Err(AuthError::Busy));
+                fetch.complete(Err(AuthError::Busy.into()));
             });
             let outcome = outcome.await.ok().map(|document| *document);
             assert_eq!((outcome, tries.get()), (kept, expected));
         }
     }
+}
+
+#[actix_rt::test]
+async fn a_server_is_not_asked_before_it_wants_to_be() {
+    let refused = |fetch: Fetch<u32>| {
+        fetch.complete(Err(Refusal {
+            error: AuthError::Busy,
+            retry_after: Some(Duration::from_secs(60)),
+        }));
+    };
+    let document = cached();
+    assert!(document.get(at(0), refused).await.is_err());
+    assert!(document.get(at(59), unasked).await.is_err());
+    assert_eq!(get(&document, 60, Ok(1)).await, 1);
+    assert_eq!(*document.get(at(75), refused).await.unwrap(), 1);
+    assert_eq!(*document.get(at(134), unasked).await.unwrap(), 1);
+    // Nor for what is missing in it.
+    let seen = document.last().unwrap();
+    let later = document.refresh(&seen, source(1), at(134), unasked).await;
+    assert!(matches!(later, Ok(Refreshed::Later(wait)) if wait == Duration::from_secs(1)));
+    assert_eq!(get(&document, 135, Ok(2)).await, 2);
 }
 
 #[actix_rt::test]

@@ -1,15 +1,16 @@
 //! The documents of one authorization server: its metadata and its keys.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::StatusCode;
 
 use super::{
     client::IssuerClient,
-    document_cache::{Fetch, Refreshed},
-    http_client::{invalid_response, shown},
+    document_cache::{Fetch, Refreshed, Refusal},
+    http_client::{Reply, invalid_response, shown},
     metadata::{Metadata, uri},
     metadata_search::MetadataSearch,
+    outcome::retry_after,
 };
 use crate::{auth::error::AuthError, jose::keys::KeySet, limits::Source};
 
@@ -50,7 +51,7 @@ impl IssuerClient {
         actix_rt::spawn(async move { fetch.complete(client.fetch_keys().await) });
     }
 
-    async fn fetch_keys(&self) -> Result<KeySet, AuthError> {
+    async fn fetch_keys(&self) -> Result<KeySet, Refusal> {
         let uri = match &self.state.settings.keys_url {
             Some(url) => uri(url)?,
             None => self.metadata().await?.keys.clone()?,
@@ -58,7 +59,10 @@ impl IssuerClient {
         let reply = self.http.fetch(&uri).await?;
         if reply.status != StatusCode::OK {
             let why = format!("status {} for keys", reply.status.as_u16());
-            return Err(invalid_response(why).at(&shown(&uri)));
+            return Err(Refusal {
+                error: invalid_response(why).at(&shown(&uri)),
+                retry_after: self.wait_of(&reply),
+            });
         }
         let keys = KeySet::read(&reply.body)
             .map_err(|fault| invalid_response(fault.to_string()).at(&shown(&uri)))?;
@@ -66,13 +70,17 @@ impl IssuerClient {
         Ok(keys)
     }
 
-    async fn fetch_metadata(&self) -> Result<Metadata, AuthError> {
+    async fn fetch_metadata(&self) -> Result<Metadata, Refusal> {
         let mut search = self.metadata_search();
+        let mut wait = None;
         while let Some(url) = search.next_url() {
             let fetched = match uri(&url) {
                 Ok(uri) => self.http.fetch(&uri).await,
                 Err(error) => Err(error),
             };
+            if let Ok(reply) = &fetched {
+                wait = wait.max(self.wait_of(reply));
+            }
             let found = search.found(
                 &url,
                 fetched,
@@ -83,7 +91,20 @@ impl IssuerClient {
                 return Ok(metadata);
             }
         }
-        search.best().map_err(|refusal| refusal.error)
+        search.best().map_err(|refusal| Refusal {
+            error: refusal.error,
+            retry_after: wait,
+        })
+    }
+
+    /// For how long the server does not want to be asked for a document again.
+    fn wait_of(&self, reply: &Reply) -> Option<Duration> {
+        matches!(
+            reply.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        )
+        .then(|| retry_after(&reply.headers, self.state.clock.now()))
+        .flatten()
     }
 
     /// A search for the metadata, at every URL at which it may be.
