@@ -277,8 +277,9 @@ fn names(answer: Value) -> Result<Vec<TagLabel>, &'static str> {
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
     for name in &names {
+        let is_odd = name.trim().chars().any(char::is_control);
         let label = TagLabel::read(name)
-            .filter(|label| !label.name.chars().any(char::is_control))
+            .filter(|_| !is_odd)
             .ok_or("a name in the model's answer cannot be a tag's")?;
         if seen.insert(label.key.clone()) {
             kept.push(label);
@@ -331,6 +332,7 @@ mod tests {
             "[\"a\"] [\"b\"]",
             "Here you are: [\"a\"]",
             "[\"a\\u0000b\"]",
+            "[\"a\\u0000\"]",
             "[\"a\\nb\"]",
             &format!("[\"{}\"]", "a".repeat(61)),
             &format!("[\"a\"]{}", " ".repeat(LONGEST_ANSWER)),

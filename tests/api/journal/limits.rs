@@ -37,7 +37,6 @@ fn largest(name: &str, schema: &Value, ids: &[i64]) -> Vec<Value> {
         .collect()
 }
 
-/// S-06.
 #[actix_rt::test]
 async fn what_a_schema_allows_at_most_is_done() {
     let app = TestApp::spawn();
