@@ -14,7 +14,7 @@ impl From<JournalError> for ToolError {
                 "The export gave way to a newer one, or has expired; export the journal again.",
             ),
             JournalError::TagNameTaken => Self::refused(
-                "There is a tag of that name already; names are compared without regard to case.",
+                "There is a tag of that name already; upper and lower case, the way an accent is written and full width make no difference.",
             ),
             JournalError::IdempotencyKeyReused => Self::refused(
                 "`idempotencyKey` was used within the last 24 hours with other arguments; choose another key for another write.",
@@ -43,7 +43,7 @@ impl From<JournalError> for ToolError {
 }
 
 /// What there is as much of as there may be, and what to do about it.
-fn limit_reached(limit: LimitReached) -> String {
+pub(crate) fn limit_reached(limit: LimitReached) -> String {
     match limit {
         LimitReached::Entries { most } => format!(
             "Your journal has {most} entries, as many as it may have. Delete entries that you no longer need, or ask whoever runs this server for more room.",

@@ -3,3 +3,4 @@
 pub mod dates;
 pub mod ids;
 pub mod pages;
+pub mod texts;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::{
     banner::{Banner, Kept},
-    demo, kept_key,
+    database, demo, kept_key,
 };
 use crate::{
     app::{self, App, DrainOverdue},
@@ -251,8 +251,10 @@ impl Dev {
                 let cancel = stopping.cancel.clone();
                 let cluster = spawn_blocking(move || {
                     let cluster = Cluster::start_unless(cluster, &cancel)?;
-                    cluster.create_database(DATABASE)?;
-                    Ok::<_, ClusterError>(cluster)
+                    let url = cluster.url(DATABASE);
+                    let made = database::create(&cluster, DATABASE);
+                    made.map_err(|error| DevError::Database(storage::unusable(&url, &error)))?;
+                    Ok::<_, DevError>(cluster)
                 });
                 // Not abandoned: it ends soon, and nothing is left when it has.
                 let cluster = cluster.await.map_err(|_| DevError::Died)??;

@@ -10,6 +10,7 @@
 //! crates `private-postgres` and `mock-auth`.
 
 mod banner;
+mod database;
 mod demo;
 mod everything;
 mod kept_key;

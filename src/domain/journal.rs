@@ -59,7 +59,7 @@ pub struct Entry {
 pub struct TagName {
     /// The tag's id.
     pub id: TagId,
-    /// 1 to 60 characters, unique per user without regard to case.
+    /// 1 to 60 characters, unique per user: see [`TagLabel`](super::names::TagLabel).
     pub name: String,
 }
 
@@ -118,7 +118,7 @@ pub const MOST_SUGGESTIONS: usize = 100;
 pub struct Tag {
     /// The tag's id.
     pub id: TagId,
-    /// 1 to 60 characters, unique per user without regard to case.
+    /// 1 to 60 characters, unique per user: see [`TagLabel`](super::names::TagLabel).
     pub name: String,
     /// Up to 500 characters.
     pub description: Option<String>,
@@ -128,15 +128,15 @@ pub struct Tag {
     pub updated_at: Timestamp,
 }
 
-/// Folds the case of a name for comparison. Done here, because PostgreSQL's `lower()` depends on the locale of
-/// the database: in the C locale it folds only ASCII. Folds by upper case first, so that letters with two lower
-/// case forms (ς and σ, ß and ss) are equal.
-#[must_use]
-pub fn fold(name: &str) -> String {
-    name.chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
+/// What bringing together a user's tags that are one by their names came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergedTags {
+    /// How many links of entries were moved.
+    pub links: i64,
+    /// The tag that stays and the one that is gone, if one was brought to its end.
+    pub merged: Option<(TagId, TagId)>,
+    /// Whether more is left to do.
+    pub more: bool,
 }
 
 /// A link between an entry and a tag.
@@ -299,7 +299,7 @@ pub struct Usage {
 pub const MOST_TAGS: i64 = 10_000;
 
 /// The most tags of an entry.
-pub const MOST_TAGS_OF_AN_ENTRY: i32 = 100;
+pub const MOST_TAGS_OF_AN_ENTRY: i32 = 50;
 
 /// What costs more the more there is in a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -414,26 +414,4 @@ pub enum JournalError {
         /// The cause, for the log only.
         source: Cause,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn names_meet_without_regard_to_case_beyond_ascii() {
-        assert_eq!(fold("ÄRGER"), fold("ärger"));
-        assert_eq!(fold("ΣΊΣΥΦΟΣ"), fold("σίσυφος"));
-        assert_eq!(fold("Straße"), fold("STRASSE"));
-        assert_ne!(fold("resume"), fold("résumé"));
-    }
-
-    proptest! {
-        #[test]
-        fn a_folded_name_fits_its_column_and_its_cursor(name in "\\PC{1,60}") {
-            prop_assert!((1..=1024).contains(&fold(&name).len()));
-        }
-    }
 }

@@ -10,7 +10,10 @@
 pub mod activity;
 pub mod excerpt;
 pub mod export;
+pub mod import;
 pub mod journal;
+pub mod markdown;
+pub mod names;
 pub mod outage;
 pub mod page;
 pub mod uris;

@@ -48,12 +48,16 @@ metric_label! {
         UpdateTag = "update_tag",
         /// Delete a tag.
         DeleteTag = "delete_tag",
+        /// Bring tags together that are one by their names.
+        MergeTags = "merge_tags",
         /// Add a tag to an entry.
         AddTagToEntry = "add_tag_to_entry",
         /// Remove a tag from an entry.
         RemoveTagFromEntry = "remove_tag_from_entry",
         /// A step of writing or reading an export.
         Export = "export",
+        /// Add what an exported document has.
+        Import = "import",
         /// Mark a request state as used.
         UseRequestState = "use_request_state",
         /// Store, lift or read revocations.

@@ -39,11 +39,12 @@ pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
     AddRevocation, AddTagToEntry, AppendToExport, BeginExport, ChangeSession, CreateEntry,
-    CreateTag, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FinishExport, GetEntry,
-    GetExport, GetTag, GetUsage, HasEntries, KeepAnswer, ListActivity, ListClients, ListEntries,
-    ListRevocations, ListTags, LoadSession, NextEntries, NextTags, Ping, ReadExportPart,
-    ReadRevocationChanges, RemoveRevocation, RemoveTagFromEntry, SearchEntries, SuggestEntries,
-    SuggestTags, TakeAnswer, UpdateEntry, UpdateTag, UseRequestState,
+    CreateTag, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FindOlderTagNames,
+    FinishExport, GetEntry, GetExport, GetTag, GetUsage, HasEntries, ImportEntries, ImportTags,
+    KeepAnswer, ListActivity, ListClients, ListEntries, ListRevocations, ListTags, LoadSession,
+    MergeTags, NextEntries, NextTags, Ping, ReadExportPart, ReadRevocationChanges,
+    RemoveRevocation, RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags, TakeAnswer,
+    UpdateEntry, UpdateTag, UseRequestState,
 };
 pub use metrics::{JournalOutcome, Operation};
 pub use schema::{SchemaCheck, SchemaFailure, SchemaState};

@@ -9,13 +9,14 @@ use crate::domain::journal::{Entry, EntryChanges, EntryId};
 use resource_server::principal::UserId;
 
 use super::{
-    entries::{EntryRow, EntrySql, entry_columns},
+    entries::{EntryRow, EntrySql, entry_columns, get_entry},
     error::StorageError,
     quota::{self, ATTEMPTS, CHANGED_MEANWHILE, NoRoom, most_bytes},
     statement::Statement,
 };
 
-/// Changes an entry and returns it as it is now.
+/// Changes an entry and returns it as it is now, and whether anything of it is different. What would change nothing
+/// writes nothing, and leaves the time of the last change.
 ///
 /// # Errors
 /// `NotFound` if the user has no such entry.
@@ -24,12 +25,15 @@ pub fn update_entry(
     user: UserId,
     id: EntryId,
     changes: &EntryChanges,
-) -> Result<Entry, StorageError> {
+) -> Result<(Entry, bool), StorageError> {
     for _ in 0..ATTEMPTS {
         if let Some(updated) = try_update(connection, user, id, changes)? {
-            return updated.try_into();
+            return Ok((updated.try_into()?, true));
         }
-        let bytes = growth(connection, user, id, changes)?;
+        let (bytes, differs) = difference(connection, user, id, changes)?;
+        if !differs {
+            return Ok((get_entry(connection, user, id)?, false));
+        }
         if let NoRoom::Full(error) = quota::no_room_to_grow(connection, user, bytes)? {
             return Err(error);
         }
@@ -37,7 +41,7 @@ pub fn update_entry(
     Err(StorageError::unavailable(CHANGED_MEANWHILE))
 }
 
-/// `None` if there is no such entry, or no room for it.
+/// `None` if there is no such entry, no room for it, or nothing to change.
 fn try_update(
     connection: &mut PgConnection,
     user: UserId,
@@ -51,14 +55,24 @@ fn try_update(
             "WITH ",
             room_to_grow!(),
             " UPDATE entries e SET title = coalesce($11, title), content = coalesce($12, content),",
-            label_changes!()
+            label_changes!(),
+            " AND (",
+            text_differs!(),
+            " OR ",
+            label_differs!(),
+            ") RETURNING ",
+            entry_columns!()
         )
     } else {
         concat!(
             "WITH ",
             room_to_grow!(),
             " UPDATE entries e SET",
-            label_changes!()
+            label_changes!(),
+            " AND ",
+            label_differs!(),
+            " RETURNING ",
+            entry_columns!()
         )
     };
     let statement = Statement::<EntrySql>::new(statement);
@@ -67,27 +81,48 @@ fn try_update(
         .optional()?)
 }
 
-/// By how many bytes the changes make the entry longer.
+/// By how many bytes the changes make the entry longer, and whether they change anything.
 ///
 /// # Errors
 /// `NotFound` if the user has no such entry.
-fn growth(
+fn difference(
     connection: &mut PgConnection,
     user: UserId,
     id: EntryId,
     changes: &EntryChanges,
-) -> Result<i64, StorageError> {
-    let statement = Statement::<BigInt>::new(concat!(
+) -> Result<(i64, bool), StorageError> {
+    let statement = Statement::<(BigInt, Bool)>::new(concat!(
         "SELECT ",
         bytes_gained!(),
-        " FROM entries e WHERE e.user_id = $1 AND e.id = $2
-             AND ($9::boolean IS NULL OR true) AND ($10::boolean IS NULL OR true)"
+        ", ",
+        text_differs!(),
+        " OR ",
+        label_differs!(),
+        " FROM entries e WHERE e.user_id = $1 AND e.id = $2"
     ));
     bind_changes!(statement, user, id, changes)
         .get_result(connection)
         .optional()?
         .ok_or(StorageError::no_entry(id))
 }
+
+/// Whether `$11` or `$12` is another title or text than that of the entry `e`.
+macro_rules! text_differs {
+    () => {
+        "(coalesce($11 <> e.title, false) OR coalesce($12 <> e.content, false))"
+    };
+}
+use text_differs;
+
+/// Whether `$3` to `$10` change anything of the entry `e`.
+macro_rules! label_differs {
+    () => {
+        "($3 AND $4 IS DISTINCT FROM e.mood OR $5 AND $6 IS DISTINCT FROM e.location
+          OR $7 AND $8 IS DISTINCT FROM e.weather
+          OR coalesce($9 <> e.is_private, false) OR coalesce($10 <> e.is_favorite, false))"
+    };
+}
+use label_differs;
 
 /// By how many bytes the changes `$3` to `$12` make the entry `e` longer.
 macro_rules! bytes_gained {
@@ -142,21 +177,17 @@ macro_rules! bind_changes {
 }
 use bind_changes;
 
-/// The rest of an `UPDATE`. The time of the change always increases, even if the clock does not.
+/// The labels of an `UPDATE`, and its conditions. The time of the change always increases, even if the clock does not.
 macro_rules! label_changes {
     () => {
-        concat!(
-            " mood = CASE WHEN $3 THEN $4 ELSE mood END,
+        " mood = CASE WHEN $3 THEN $4 ELSE mood END,
               location = CASE WHEN $5 THEN $6 ELSE location END,
               weather = CASE WHEN $7 THEN $8 ELSE weather END,
               is_private = coalesce($9, is_private),
               is_favorite = coalesce($10, is_favorite),
               updated_at = greatest(now(), updated_at + interval '1 microsecond')
               WHERE e.user_id = $1 AND e.id = $2
-                AND (EXISTS (SELECT FROM room) OR EXISTS (SELECT FROM old WHERE growth = 0))
-              RETURNING ",
-            entry_columns!()
-        )
+                AND (EXISTS (SELECT FROM room) OR EXISTS (SELECT FROM old WHERE growth = 0))"
     };
 }
 use label_changes;

@@ -11,6 +11,7 @@ use diesel::{
 };
 
 use crate::domain::journal::TagId;
+use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, tags};
 
@@ -168,6 +169,23 @@ const COUNT_BY_DAY: &str = "
              first_at = least(activity.first_at, excluded.first_at),
              last_at = greatest(activity.last_at, excluded.last_at))
     SELECT count(*) FROM hours";
+
+/// Users who have tags whose keys were made by an older rule, some of them if there are many. Who has nothing but tags that are
+/// being deleted is not among them.
+///
+/// # Errors
+/// Those of the database.
+pub fn users_with_older_names(connection: &mut PgConnection) -> Result<Vec<UserId>, StorageError> {
+    let users: Vec<uuid::Uuid> = Statement::<Uuid>::new(
+        "SELECT DISTINCT user_id FROM (
+           SELECT user_id FROM tags t
+            WHERE name_version = 0
+              AND NOT EXISTS (SELECT FROM tag_deletions d WHERE d.user_id = t.user_id AND d.tag_id = t.id)
+            LIMIT 1000) AS found",
+    )
+    .load(connection)?;
+    Ok(users.into_iter().map(UserId::from_stored).collect())
+}
 
 /// Deletes a batch of every table's expired rows, and counts a batch of hours of activity by the day; `true` if
 /// there may be more.

@@ -349,7 +349,7 @@ fn session_settings(settings: &PoolSettings) -> String {
     let millis = |limit: Duration| limit.as_millis().max(1);
     format!(
         "SET application_name = 'epicme'; SET statement_timeout = {}; SET lock_timeout = {}; \
-         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; {COUNTS_TAGS}; {}",
+         SET idle_in_transaction_session_timeout = {}; SET client_min_messages = warning; {COUNTS_TAGS}; {KEYS_TAGS}; {}",
         millis(settings.statement_timeout),
         millis(settings.lock_timeout),
         millis(settings.statement_timeout),
@@ -359,6 +359,9 @@ fn session_settings(settings: &PoolSettings) -> String {
 
 /// Says that the statements of this connection count an entry's tags themselves, so that no trigger does.
 const COUNTS_TAGS: &str = "SET epicme.counts_tags = 'on'";
+
+/// Says that this connection writes the keys of tags by the rule of `tag_names`, so that no trigger marks them as older.
+const KEYS_TAGS: &str = "SET epicme.keys_tags = 'on'";
 
 /// r2d2 retries by itself, and each caller that timed out reports its own failure.
 #[derive(Debug)]

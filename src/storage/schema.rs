@@ -55,6 +55,7 @@ diesel::table! {
         description -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        name_version -> SmallInt,
     }
 }
 

@@ -8,7 +8,10 @@ use diesel::{
     sql_types::{BigInt, Text, Uuid},
 };
 
-use crate::domain::journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId, fold};
+use crate::domain::{
+    journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId},
+    names::fold,
+};
 use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement};

@@ -4,13 +4,14 @@ use diesel::{
     AsChangeset, Connection, ExpressionMethods, OptionalExtension, PgConnection, QueryDsl,
     Queryable, RunQueryDsl, Selectable, SelectableHelper,
     data_types::PgTimestamp,
-    sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid},
+    sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid},
 };
 
 use crate::domain::{
     journal::{
-        IdempotencyKey, JournalOwner, LimitReached, NewTag, Tag, TagChanges, TagId, TagName, fold,
+        IdempotencyKey, JournalOwner, LimitReached, NewTag, Tag, TagChanges, TagId, TagName,
     },
+    names::TagLabel,
     page::{NameCursor, Page, PageRequest},
 };
 use resource_server::principal::UserId;
@@ -21,6 +22,7 @@ use super::{
     one_plan::{Plan, with_plan},
     schema::tags,
     statement::Statement,
+    tag_names::{VERSION, comparing_names, renew_keys},
     time,
 };
 
@@ -36,20 +38,29 @@ pub fn create_tag(
 ) -> Result<Tag, StorageError> {
     // One at a time, so that no two count the same room: what waits for the lock counts what was made meanwhile.
     connection.transaction(|connection| {
-        // The owner may be new. The check avoids failed insertions into the index; the conflict clause resolves a
-        // race of two first writes.
-        Statement::<()>::new(
-            "WITH owner AS (
-               INSERT INTO users (id, issuer, subject) SELECT $1, $2, $3
-                WHERE NOT EXISTS (SELECT FROM users WHERE id = $1) ON CONFLICT DO NOTHING)
-             SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE",
-        )
-        .bind::<Uuid, _>(owner.user.as_uuid())
-        .bind::<Text, _>(&owner.issuer)
-        .bind::<Text, _>(&owner.subject)
-        .execute(connection)?;
+        lock_owner(connection, owner)?;
+        renew_keys(connection, owner.user)?;
         create_alone(connection, owner, tag, key)
     })
+}
+
+/// Locks the user, who may be new, for a transaction.
+pub(super) fn lock_owner(
+    connection: &mut PgConnection,
+    owner: &JournalOwner,
+) -> Result<(), StorageError> {
+    // The check avoids failed insertions into the index; the conflict clause resolves a race of two first writes.
+    Statement::<()>::new(
+        "WITH owner AS (
+           INSERT INTO users (id, issuer, subject) SELECT $1, $2, $3
+            WHERE NOT EXISTS (SELECT FROM users WHERE id = $1) ON CONFLICT DO NOTHING)
+         SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE",
+    )
+    .bind::<Uuid, _>(owner.user.as_uuid())
+    .bind::<Text, _>(&owner.issuer)
+    .bind::<Text, _>(&owner.subject)
+    .execute(connection)?;
+    Ok(())
 }
 
 fn create_alone(
@@ -58,7 +69,7 @@ fn create_alone(
     tag: NewTag,
     key: Option<&IdempotencyKey>,
 ) -> Result<Tag, StorageError> {
-    let folded_name = fold(&tag.name);
+    let label = label(&tag.name)?;
     let statement = Statement::<(BigInt, Timestamptz)>::new(if key.is_some() {
         concat!(
             "WITH taken AS MATERIALIZED (
@@ -74,30 +85,34 @@ fn create_alone(
             claim_if_expired!(),
             "), swept AS (",
             sweep!("'create_tag'", "$5"),
-            ") INSERT INTO tags (id, user_id, name, folded_name, description)
+            ") INSERT INTO tags (id, user_id, name, folded_name, description, name_version)
                OVERRIDING SYSTEM VALUE
-               SELECT claim.result_id, $1, $2, $3, $4 FROM claim
+               SELECT claim.result_id, $1, $2, $3, $4, $7 FROM claim
                RETURNING id, created_at"
         )
     } else {
         // A conflict that is passed over leaves the tag's name out of the server's log.
         concat!(
-            "INSERT INTO tags (user_id, name, folded_name, description)
-             SELECT $1, $2, $3, $4 WHERE ",
+            "INSERT INTO tags (user_id, name, folded_name, description, name_version)
+             SELECT $1, $2, $3, $4, $5 WHERE ",
             has_room_for_a_tag!(),
             " ON CONFLICT (user_id, folded_name) DO NOTHING
               RETURNING id, created_at"
         )
     })
     .bind::<Uuid, _>(owner.user.as_uuid())
-    .bind::<Text, _>(&tag.name)
-    .bind::<Text, _>(&folded_name)
+    .bind::<Text, _>(&label.name)
+    .bind::<Text, _>(&label.key)
     .bind::<Nullable<Text>, _>(tag.description.as_ref());
     let created: Option<(i64, PgTimestamp)> = match key {
-        None => statement.get_result(connection).optional()?,
+        None => statement
+            .bind::<SmallInt, _>(VERSION)
+            .get_result(connection)
+            .optional()?,
         Some(key) => statement
             .bind::<Text, _>(&key.key)
             .bind::<Binary, _>(&key.arguments[..])
+            .bind::<SmallInt, _>(VERSION)
             .get_result(connection)
             .optional()?,
     };
@@ -116,11 +131,18 @@ fn create_alone(
     let created_at = time::to_instant(created_at)?;
     Ok(Tag {
         id: TagId(id),
-        name: tag.name,
+        name: label.name,
         description: tag.description,
         created_at,
         updated_at: created_at,
     })
+}
+
+/// A name as it is stored, and its key.
+pub(super) fn label(name: &str) -> Result<TagLabel, StorageError> {
+    TagLabel::read(name).ok_or(StorageError::corrupt(
+        "a tag's name that was not checked before",
+    ))
 }
 
 /// The condition that the user (`$1`) may have another tag.
@@ -235,11 +257,28 @@ pub fn update_tag(
     id: TagId,
     changes: TagChanges,
 ) -> Result<Tag, StorageError> {
+    let label = changes.name.as_deref().map(label).transpose()?;
     let columns = ChangedColumns {
-        folded_name: changes.name.as_deref().map(fold),
-        name: changes.name,
+        name_version: label.as_ref().map(|_| VERSION),
+        folded_name: label.as_ref().map(|label| label.key.clone()),
+        name: label.map(|label| label.name),
         description: changes.description,
     };
+    if columns.name.is_some() {
+        comparing_names(connection, user, |connection| {
+            set(connection, user, id, columns)
+        })
+    } else {
+        set(connection, user, id, columns)
+    }
+}
+
+fn set(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: TagId,
+    columns: ChangedColumns,
+) -> Result<Tag, StorageError> {
     let own = tags::table
         .filter(tags::user_id.eq(user.as_uuid()))
         .filter(tags::id.eq(id.0));
@@ -368,6 +407,7 @@ struct TagRow {
 struct ChangedColumns {
     name: Option<String>,
     folded_name: Option<String>,
+    name_version: Option<i16>,
     description: Option<Option<String>>,
 }
 

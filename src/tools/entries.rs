@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Outcome, tag_suggestions};
 use crate::{
+    arguments::texts::{self, Visible},
     domain::journal::{Entry, EntryChanges, EntryId, JournalError, NewEntry, TagId},
     journal::{self, JournalHandle},
     scopes,
@@ -20,9 +21,9 @@ use mcp_server::features::{
     tool_error::ToolError,
 };
 
-type Title = Text<1, 200>;
+type Title = Visible<200>;
 type Content = Text<1, 100_000>;
-type Note = Text<0, 100>;
+type Note = texts::Note<100>;
 pub(super) type Key = Text<1, 200>;
 
 /// `create_entry`
@@ -248,7 +249,7 @@ impl Tool for UpdateEntry {
     ) -> Result<ToolResult<EntryOutput>, ToolError> {
         let id = EntryId::from(arguments.id);
         context.is_about("entry", id);
-        let entry = self
+        let (entry, _) = self
             .journal
             .ask(journal::UpdateEntry {
                 user: context.principal().user,
@@ -379,7 +380,6 @@ fn describe(what: &str, entry: &Entry) -> String {
     [what, " ", id.format(entry.id.0), ": ", &entry.title, "."].concat()
 }
 
-/// An empty text counts as none, because models send it so.
 fn note(note: Option<Note>) -> Option<String> {
-    note.map(String::from).filter(|note| !note.is_empty())
+    note.and_then(Note::text)
 }

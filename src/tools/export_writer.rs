@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::domain::{
     export::ExportFormat,
     journal::{Entry, Tag},
+    markdown,
 };
 use crate::views::{EntryView, TagView};
 use resource_server::clock::Timestamp;
@@ -44,14 +45,15 @@ impl Writer {
         match self.format {
             ExportFormat::Json => self.json_item(self.tags, &TagView::from(tag)),
             ExportFormat::Markdown => {
+                // Headings of the second level are those of entries.
                 if self.tags == 0 {
-                    self.text.push_str("\n## Tags\n\n");
+                    self.text.push_str("\n# Tags\n\n");
                 }
                 self.text.push_str("- ");
-                self.text.push_str(&one_line(&tag.name));
+                self.text.push_str(&markdown::item(&tag.name));
                 if let Some(description) = &tag.description {
                     self.text.push_str(": ");
-                    self.text.push_str(&one_line(description));
+                    self.text.push_str(&markdown::one_line(description));
                 }
                 self.text.push('\n');
             }
@@ -120,23 +122,36 @@ impl Writer {
             created_at,
             ..
         } = entry;
-        let tags: Vec<_> = entry.tags.iter().map(|tag| one_line(&tag.name)).collect();
-        let text = &mut self.text;
-        write_line(text, format_args!("\n---\n\n## {}\n", one_line(title)));
-        write_line(text, format_args!("- Written: {}", rfc3339(*created_at)));
-        let details = [("Mood", mood), ("Location", location), ("Weather", weather)];
-        for (name, detail) in details {
+        let tags = entry.tags.iter().map(|tag| markdown::one_line(&tag.name));
+        let tags = Vec::from_iter(tags).join(", ");
+        // In one paragraph: after a list, what an entry begins with could become an item of it.
+        let mut details = vec![format!("**Written:** {}", rfc3339(*created_at))];
+        let named = [("Mood", mood), ("Location", location), ("Weather", weather)];
+        for (name, detail) in named {
             if let Some(detail) = detail {
-                write_line(text, format_args!("- {name}: {}", one_line(detail)));
+                details.push(format!("**{name}:** {}", markdown::one_line(detail)));
             }
         }
         if !tags.is_empty() {
-            write_line(text, format_args!("- Tags: {}", tags.join(", ")));
+            details.push(format!("**Tags:** {tags}"));
         }
         if *is_favorite {
-            write_line(text, format_args!("- Favorite"));
+            details.push("**Favorite**".to_owned());
         }
-        write_line(text, format_args!("\n{}", content.trim_end()));
+        let text = &mut self.text;
+        if self.entries == 0 {
+            text.push_str("\n# Entries\n");
+        }
+        // Two spaces at the end of a line break it.
+        write_line(
+            text,
+            format_args!(
+                "\n## {}\n\n{}\n\n{}",
+                markdown::one_line(title),
+                details.join("  \n"),
+                markdown::contained(content)
+            ),
+        );
     }
 }
 
@@ -148,14 +163,10 @@ fn rfc3339(at: Timestamp) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// A heading or an item of a list ends with its line.
-fn one_line(text: &str) -> String {
-    Vec::from_iter(text.split_whitespace()).join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use comrak::{Arena, Options, nodes::NodeValue, parse_document};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -226,6 +237,109 @@ mod tests {
         insta::assert_snapshot!(text);
     }
 
+    /// What a document has by comrak, which is not the parser that escapes: headings of the first two levels, and whether it
+    /// has anything that reaches beyond a block.
+    fn read_by_another(document: &str) -> (Vec<(u8, String)>, bool) {
+        let arena = Arena::new();
+        let mut options = Options::default();
+        options.extension.table = true;
+        options.extension.strikethrough = true;
+        options.extension.footnotes = true;
+        options.extension.front_matter_delimiter = Some("---".to_owned());
+        let root = parse_document(&arena, document, &options);
+        let (mut headings, mut reaches_out) = (Vec::new(), false);
+        for node in root.descendants() {
+            match &node.data.borrow().value {
+                NodeValue::Heading(heading) if heading.level <= 2 => {
+                    let is_ours = node.parent().is_some_and(|parent| parent.same_node(root));
+                    let mut text = String::new();
+                    for part in node.descendants() {
+                        match &part.data.borrow().value {
+                            NodeValue::Text(part) => text.push_str(part),
+                            NodeValue::Heading(_) => {}
+                            other => text.push_str(&format!("<{other:?}>")),
+                        }
+                    }
+                    headings.push((heading.level, text));
+                    reaches_out |= !is_ours;
+                }
+                NodeValue::HtmlBlock(_)
+                | NodeValue::HtmlInline(_)
+                | NodeValue::ThematicBreak
+                | NodeValue::FrontMatter(_)
+                | NodeValue::FootnoteDefinition(_) => reaches_out = true,
+                _ => {}
+            }
+        }
+        (headings, reaches_out)
+    }
+
+    /// Lines of which many mean something to Markdown.
+    fn hostile_text() -> impl Strategy<Value = String> {
+        let mark = prop::sample::select(vec![
+            "# ",
+            "## ",
+            "### ",
+            "#",
+            "---",
+            "===",
+            "***",
+            "* * *",
+            "```",
+            "~~~",
+            "````",
+            "    ",
+            "\t",
+            "> ",
+            "- ",
+            "1. ",
+            "+ ",
+            "<!--",
+            "-->",
+            "<pre>",
+            "</pre>",
+            "<div>",
+            "<details>",
+            "<script>",
+            "<?",
+            "<![CDATA[",
+            "<a",
+            "[a]: /x",
+            "[a]",
+            "[^1]: n",
+            "[^1]",
+            "| a |",
+            "|---|",
+            "`",
+            "``",
+            "*",
+            "_",
+            "\\",
+            "&lt;",
+            "&#35;",
+            "$$",
+            ":::",
+            "\n",
+            "\n\n",
+            "\r",
+            "\r\n",
+            " ",
+            "  ",
+            "x",
+            "text",
+            "é",
+            "\u{2028}",
+            "title: x",
+            "![",
+            "](x)",
+            "<http://x>",
+            "{#id}",
+            ": ",
+        ]);
+        let word = prop_oneof![8 => mark.prop_map(str::to_owned), 1 => "\\PC{1,6}"];
+        prop::collection::vec(word, 1..24).prop_map(|words| words.concat())
+    }
+
     #[test]
     fn an_empty_journal_is_a_document_too() {
         let text = document(ExportFormat::Json, Vec::new(), Vec::new());
@@ -233,6 +347,34 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn no_text_of_an_entry_changes_the_markdown_around_it(
+            tags in prop::collection::vec((hostile_text(), hostile_text()), 0..3),
+            entries in prop::collection::vec((hostile_text(), hostile_text(), hostile_text()), 1..5),
+        ) {
+            let mut expected = vec![(1, "Journal".to_owned())];
+            if !tags.is_empty() {
+                expected.push((1, "Tags".to_owned()));
+            }
+            expected.push((1, "Entries".to_owned()));
+            let shown = |title: &str| {
+                let shown = title.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ");
+                (2, shown.trim_matches(' ').to_owned())
+            };
+            expected.extend(entries.iter().map(|(title, ..)| shown(title)));
+            let tags = tags.iter().map(|(name, about)| tag(name, Some(about))).collect();
+            let written = (1..).zip(&entries).map(|(id, (title, content, mood))| Entry {
+                mood: Some(mood.clone()),
+                ..entry(id, title, content, &[title, mood])
+            });
+            let document = document(ExportFormat::Markdown, tags, written.collect());
+            let (headings, reaches_out) = read_by_another(&document);
+            prop_assert_eq!(headings, expected, "{}", document);
+            prop_assert!(!reaches_out, "{}", document);
+        }
+
         #[test]
         fn a_journal_in_json_says_what_was_written(
             tags in prop::collection::vec("\\PC{1,20}", 0..3),

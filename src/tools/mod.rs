@@ -12,6 +12,8 @@ mod entries;
 mod entry_tags;
 mod export_journal;
 mod export_writer;
+mod import_items;
+mod import_journal;
 mod lists;
 mod tag_suggestions;
 mod tags;
@@ -53,6 +55,7 @@ pub fn all(journal: &JournalHandle) -> Vec<DeclaredTool> {
         DeclaredTool::new(entry_tags::AddTagToEntry { journal: journal() }),
         DeclaredTool::new(entry_tags::RemoveTagFromEntry { journal: journal() }),
         DeclaredTool::new(export_journal::ExportJournal { journal: journal() }),
+        DeclaredTool::new(import_journal::ImportJournal { journal: journal() }),
         DeclaredTool::new(activity::ListConnectedClients { journal: journal() }),
         DeclaredTool::new(activity::ListActivity { journal: journal() }),
     ]

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 
 use super::journal_owner;
 use crate::{
-    domain::journal::{Entry, EntryId, JournalError, NewTag, TagId, fold},
+    domain::{
+        journal::{Entry, EntryId, JournalError, NewTag, TagId},
+        names::TagLabel,
+    },
     journal::{AddTagToEntry, CreateTag, GetEntry, JournalHandle},
     scopes,
 };
@@ -22,7 +25,6 @@ use mcp_protocol::{
     outgoing::{ClientCapability, ServerRequest},
 };
 use mcp_server::features::{
-    arguments::Text,
     context::{Context, ReadContext},
     conversation::{Conversation, FollowUp},
 };
@@ -65,9 +67,6 @@ const SYSTEM_PROMPT: &str = "You file the entries of a personal journal under ta
     Answer with a JSON array of the names of one to five tags that fit the entry, and with nothing else: no sentence, no code fence. \
     Take names from `tags` where they fit; make up a new one, of one or two words, only for a subject that none of them covers. \
     If nothing fits, answer with []. An example of an answer: [\"family\", \"cooking\"]";
-
-/// The rules of a tag's name.
-type Name = Text<1, 60>;
 
 /// An entry for which tags are to be suggested.
 struct TagSuggestion {
@@ -158,8 +157,8 @@ impl TagSuggestion {
         let entry = self.read_entry().await?;
         let tags = first_tags(&self.journal, user, MOST_TAGS).await?.items;
         let mut added = Vec::new();
-        for name in names {
-            let Some(tag) = self.find_or_create(&tags, name).await? else {
+        for label in names {
+            let Some(tag) = self.find_or_create(&tags, label).await? else {
                 continue;
             };
             if added.contains(&tag) || entry.tags.iter().any(|known| known.id == tag) {
@@ -185,15 +184,18 @@ impl TagSuggestion {
     async fn find_or_create(
         &self,
         tags: &[TagNameView],
-        name: String,
+        label: TagLabel,
     ) -> Result<Option<TagId>, JournalError> {
-        if let Some(tag) = tags.iter().find(|tag| fold(&tag.name) == fold(&name)) {
+        let is_one = |tag: &&TagNameView| {
+            TagLabel::read(&tag.name).is_some_and(|known| known.key == label.key)
+        };
+        if let Some(tag) = tags.iter().find(is_one) {
             return Ok(Some(TagId(tag.id)));
         }
         let create = CreateTag {
             owner: journal_owner(self.context.principal()),
             tag: NewTag {
-                name,
+                name: label.name,
                 description: None,
             },
             idempotency_key: None,
@@ -246,7 +248,7 @@ fn question(entry: &Entry, tags: &[TagNameView]) -> ServerRequest {
 }
 
 /// The names in an answer, each once; or what is wrong with it.
-fn names(answer: Value) -> Result<Vec<String>, &'static str> {
+fn names(answer: Value) -> Result<Vec<TagLabel>, &'static str> {
     #[derive(Deserialize)]
     struct Answer {
         content: Content,
@@ -274,13 +276,13 @@ fn names(answer: Value) -> Result<Vec<String>, &'static str> {
         .map_err(|_| "the model's answer is no JSON array of texts")?;
     let mut seen = HashSet::new();
     let mut kept = Vec::new();
-    for name in names.iter().map(|name| name.trim()) {
-        let is_name = serde_json::from_value::<Name>(json!(name)).is_ok();
-        if !is_name || name.chars().any(char::is_control) {
-            return Err("a name in the model's answer cannot be a tag's");
-        }
-        if seen.insert(fold(name)) {
-            kept.push(name.to_owned());
+    for name in &names {
+        let is_odd = name.trim().chars().any(char::is_control);
+        let label = TagLabel::read(name)
+            .filter(|_| !is_odd)
+            .ok_or("a name in the model's answer cannot be a tag's")?;
+        if seen.insert(label.key.clone()) {
+            kept.push(label);
         }
     }
     kept.truncate(MOST);
@@ -294,9 +296,13 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Vec<String>, &'static str> {
-        names(
+        read_answer(
             json!({ "role": "assistant", "content": { "type": "text", "text": text }, "model": "m" }),
         )
+    }
+
+    fn read_answer(answer: Value) -> Result<Vec<String>, &'static str> {
+        Ok(names(answer)?.into_iter().map(|label| label.name).collect())
     }
 
     #[test]
@@ -307,7 +313,7 @@ mod tests {
         );
         assert_eq!(read("[]").unwrap(), [""; 0]);
         let block = json!({ "type": "text", "text": "[\"a\"]" });
-        assert_eq!(names(json!({ "content": [block] })).unwrap(), ["a"]);
+        assert_eq!(read_answer(json!({ "content": [block] })).unwrap(), ["a"]);
         assert_eq!(read(&format!("[\"{}\"]", "é".repeat(60))).unwrap().len(), 1);
     }
 
@@ -326,6 +332,7 @@ mod tests {
             "[\"a\"] [\"b\"]",
             "Here you are: [\"a\"]",
             "[\"a\\u0000b\"]",
+            "[\"a\\u0000\"]",
             "[\"a\\nb\"]",
             &format!("[\"{}\"]", "a".repeat(61)),
             &format!("[\"a\"]{}", " ".repeat(LONGEST_ANSWER)),

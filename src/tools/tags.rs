@@ -9,9 +9,13 @@ use super::{
     lists::{found, page_request},
 };
 use crate::{
-    arguments::pages::{After, Limit},
+    arguments::{
+        pages::{After, Limit},
+        texts::{Note, Visible},
+    },
     domain::{
         journal::{JournalError, NewTag, TagChanges, TagId},
+        names::LONGEST_TAG_NAME,
         page::{Cursor, NameCursor},
     },
     journal::{self, JournalHandle},
@@ -20,14 +24,14 @@ use crate::{
 };
 use mcp_protocol::outgoing::ClientCapability;
 use mcp_server::features::{
-    arguments::{Clearable, Id, Text, clearable, not_null},
+    arguments::{Clearable, Id, clearable, not_null},
     context::Context,
     tool::{Effect, Tool, ToolResult},
     tool_error::ToolError,
 };
 
-type Name = Text<1, 60>;
-type Description = Text<0, 500>;
+pub(super) type Name = Visible<LONGEST_TAG_NAME>;
+type Description = Note<500>;
 
 /// `create_tag`
 pub(super) struct CreateTag {
@@ -37,7 +41,7 @@ pub(super) struct CreateTag {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CreateTagArguments {
-    /// The tag's name; no two of a user's tags share one, whatever the case.
+    /// The tag's name. No two of a user's tags share one: upper and lower case, accents written in one or two characters, and full width make no difference.
     name: Name,
     /// What the tag is for.
     description: Option<Description>,
@@ -356,9 +360,6 @@ fn gone(id: TagId) -> ToolResult<DeleteTagOutput> {
     }
 }
 
-/// An empty text counts as none, because models send it so.
 fn description(description: Option<Description>) -> Option<String> {
-    description
-        .map(String::from)
-        .filter(|description| !description.is_empty())
+    description.and_then(Description::text)
 }

@@ -94,7 +94,7 @@ async fn a_change_keeps_what_it_does_not_name_and_clears_what_it_empties() {
         id: before.id,
         changes,
     };
-    let relabelled = journal
+    let (relabelled, _) = journal
         .ask(update(EntryChanges {
             mood: Some(None),
             location: Some(Some("Gdańsk".to_owned())),
@@ -110,7 +110,7 @@ async fn a_change_keeps_what_it_does_not_name_and_clears_what_it_empties() {
     expected.is_favorite = false;
     expected.updated_at = relabelled.updated_at;
     assert_eq!(relabelled, expected);
-    let rewritten = journal
+    let (rewritten, _) = journal
         .ask(update(EntryChanges {
             title: Some("New title".to_owned()),
             content: Some("New content".to_owned()),
@@ -125,8 +125,30 @@ async fn a_change_keeps_what_it_does_not_name_and_clears_what_it_empties() {
     assert_eq!(rewritten.weather, before.weather);
     assert_eq!(rewritten.tags, before.tags);
     assert_eq!(rewritten.created_at, before.created_at);
-    let untouched = journal.ask(update(EntryChanges::default())).await.unwrap();
-    assert!(untouched.updated_at > rewritten.updated_at);
+    // What is there already changes nothing, not even the time of the last change.
+    let same = EntryChanges {
+        title: Some(rewritten.title.clone()),
+        content: Some(rewritten.content.clone()),
+        mood: Some(None),
+        location: Some(rewritten.location.clone()),
+        weather: Some(rewritten.weather.clone()),
+        is_private: Some(rewritten.is_private),
+        is_favorite: Some(rewritten.is_favorite),
+    };
+    let labels = EntryChanges {
+        is_favorite: Some(rewritten.is_favorite),
+        ..EntryChanges::default()
+    };
+    for nothing in [EntryChanges::default(), same, labels] {
+        let untouched = journal.ask(update(nothing)).await.unwrap();
+        assert_eq!(untouched, (rewritten.clone(), false));
+    }
+    let one = EntryChanges {
+        mood: Some(Some("calm".to_owned())),
+        ..EntryChanges::default()
+    };
+    let (changed, is_different) = journal.ask(update(one)).await.unwrap();
+    assert!(is_different && changed.updated_at > rewritten.updated_at);
 }
 
 #[actix_rt::test]

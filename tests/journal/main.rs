@@ -28,4 +28,5 @@ mod sessions;
 mod shares;
 mod support;
 mod tag_counts;
+mod tag_names;
 mod tags;

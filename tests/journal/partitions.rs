@@ -13,12 +13,13 @@ use epicme::{
     domain::{
         activity::{ActivityKey, Tally},
         export::{ExportFormat, ExportId},
+        import::{EntryImport, ImportedEntry, ImportedTag, TagImport},
         journal::{EntryChanges, EntryFilter, NewEntry, NewTag, TagChanges},
         page::{PageLimit, PageRequest},
     },
     storage::{
         self, activity, entries, entry_creation, entry_lists, entry_tags, entry_updates, exports,
-        quota, request_states, search, sessions, suggestions, tags,
+        imports, quota, request_states, search, sessions, suggestions, tag_names, tags,
     },
 };
 use mcp_protocol::logging::Level;
@@ -277,6 +278,19 @@ fn call_all(watched: &mut Watched) {
             },
         )
     });
+    watched
+        .connection
+        .batch_execute(&format!(
+            "UPDATE tags SET name_version = 0 WHERE user_id = '{user}';
+             INSERT INTO tags (user_id, name, folded_name) VALUES ('{user}', 'Ｆirst', 'ｆirst');
+             INSERT INTO entry_tags (user_id, entry_id, tag_id, entry_created_at)
+             SELECT t.user_id, e.id, t.id, e.created_at FROM entries e JOIN tags t ON t.user_id = e.user_id
+              WHERE e.user_id = '{user}' AND e.id = {} AND t.name = 'Ｆirst'",
+            plain.0
+        ))
+        .unwrap();
+    let merged = watched.call("merge_tags", |c| tag_names::merge_tags(c, user));
+    assert_eq!(merged.merged.map(|(stays, _)| stays), Some(first));
     watched.call("tags_after", |c| tags::tags_after(c, user, None));
     let changes = TagChanges {
         name: Some("renamed".to_owned()),
@@ -296,6 +310,35 @@ fn call_all(watched: &mut Watched) {
     });
     watched.call("delete_tag", |c| tags::delete_tag(c, user, first));
     watched.call("delete_entry", |c| entries::delete_entry(c, user, linked));
+
+    let imported = ImportedTag {
+        name: "imported".to_owned(),
+        description: None,
+        created_at: None,
+        updated_at: Some(now),
+    };
+    let tags = watched.call("import_tags", |c| {
+        imports::import_tags(c, &ann, &[imported.clone(), imported])
+    });
+    let [TagImport::Added(tag), TagImport::There(same)] = tags[..] else {
+        panic!("{tags:?}");
+    };
+    assert_eq!(tag, same);
+    let imported = ImportedEntry {
+        entry: NewEntry {
+            tags: vec![tag],
+            ..new_entry("imported")
+        },
+        created_at: now,
+        updated_at: now,
+    };
+    let entries = watched.call("import_entries", |c| {
+        imports::import_entries(c, &ann, &[imported.clone(), imported])
+    });
+    assert!(
+        matches!(entries[..], [EntryImport::Added(_), EntryImport::There]),
+        "{entries:?}"
+    );
 
     let export = ExportId(7);
     watched.call("begin_export", |c| {
@@ -409,7 +452,9 @@ async fn a_statement_with_a_user_reads_one_partition_of_each_table() {
             read: BTreeSet::new(),
             faults: Vec::new(),
         };
-        let settings = format!("SET plan_cache_mode = {plans}; SET epicme.counts_tags = 'on'");
+        let settings = format!(
+            "SET plan_cache_mode = {plans}; SET epicme.counts_tags = 'on'; SET epicme.keys_tags = 'on'"
+        );
         watched.connection.batch_execute(&settings).unwrap();
         call_all(&mut watched);
         assert_eq!(watched.faults, [""; 0], "{plans}");

@@ -147,6 +147,7 @@ fn compiled_schema() -> BTreeMap<String, Vec<String>> {
                 "Binary" => "bytea",
                 "Bool" => "bool",
                 "Integer" => "int4",
+                "SmallInt" => "int2",
                 "Text" => "text",
                 "Timestamptz" => "timestamptz",
                 "Tsvector" => "tsvector",

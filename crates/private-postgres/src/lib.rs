@@ -12,6 +12,7 @@
 
 mod binaries;
 mod cancel;
+mod embedded;
 mod error;
 mod place;
 mod psql;
@@ -64,7 +65,8 @@ const MAINTENANCE_DATABASE: &str = "postgres";
 pub struct Cluster {
     server: Server,
     major: u32,
-    psql: Psql,
+    psql: Option<Psql>,
+    programs: PathBuf,
     directory: PathBuf,
     socket_directory: PathBuf,
     superuser: &'static str,
@@ -93,8 +95,12 @@ impl Cluster {
         let started = Self::start_in(&place, run_as, &options, cancel);
         match &started {
             Ok(cluster) => log::info!(
-                "PostgreSQL {} runs in {} after {} ms",
+                "PostgreSQL {} ({}) runs in {} after {} ms",
                 cluster.major,
+                match cluster.programs.as_os_str().is_empty() {
+                    true => "on PATH".into(),
+                    false => cluster.programs.to_string_lossy(),
+                },
                 place.directory.display(),
                 began.elapsed().as_millis()
             ),
@@ -130,7 +136,10 @@ impl Cluster {
         Ok(Self {
             server,
             major: binaries.major,
-            psql: Psql::new(binaries, run_as, &place.socket_directory, options.name),
+            programs: binaries.directory,
+            psql: binaries
+                .psql
+                .map(|psql| Psql::new(psql, run_as, &place.socket_directory, options.name)),
             directory: place.directory.clone(),
             socket_directory: place.socket_directory.clone(),
             superuser: options.name,
@@ -161,7 +170,7 @@ impl Cluster {
     /// Creates a database. Returns `false` if it exists already.
     ///
     /// # Errors
-    /// [`ClusterError::Statement`] if PostgreSQL refuses.
+    /// [`ClusterError::Statement`] if PostgreSQL refuses, [`ClusterError::NoPsql`] if there is none.
     pub fn create_database(&self, name: &str) -> Result<bool, ClusterError> {
         self.create_database_from(name, "template1")
     }
@@ -169,9 +178,9 @@ impl Cluster {
     /// Creates a database as a copy of another, to which no session may be connected. Returns `false` if it exists already.
     ///
     /// # Errors
-    /// [`ClusterError::Statement`] if PostgreSQL refuses.
+    /// [`ClusterError::Statement`] if PostgreSQL refuses, [`ClusterError::NoPsql`] if there is none.
     pub fn create_database_from(&self, name: &str, template: &str) -> Result<bool, ClusterError> {
-        let printed = self.psql.run(
+        let printed = self.psql()?.run(
             MAINTENANCE_DATABASE,
             &[("name", name), ("template", template)],
             "SELECT format('CREATE DATABASE %I TEMPLATE %I', :'name', :'template')
@@ -184,9 +193,9 @@ impl Cluster {
     /// Drops a database and terminates the sessions that are connected to it. Does nothing if there is none of that name.
     ///
     /// # Errors
-    /// [`ClusterError::Statement`] if PostgreSQL refuses.
+    /// [`ClusterError::Statement`] if PostgreSQL refuses, [`ClusterError::NoPsql`] if there is none.
     pub fn drop_database(&self, name: &str) -> Result<(), ClusterError> {
-        self.psql.run(
+        self.psql()?.run(
             MAINTENANCE_DATABASE,
             &[("name", name)],
             "DROP DATABASE IF EXISTS :\"name\" WITH (FORCE);\n",
@@ -199,8 +208,13 @@ impl Cluster {
     ///
     /// # Errors
     /// [`ClusterError::Statement`] at the first statement that PostgreSQL refuses; those before it stay executed.
+    /// [`ClusterError::NoPsql`] if there is no psql.
     pub fn execute(&self, database: &str, sql: &str) -> Result<String, ClusterError> {
-        self.psql.run(database, &[], sql)
+        self.psql()?.run(database, &[], sql)
+    }
+
+    fn psql(&self) -> Result<&Psql, ClusterError> {
+        self.psql.as_ref().ok_or(ClusterError::NoPsql)
     }
 
     /// Stops the server and waits until it is gone, and with a throw-away cluster its directory.

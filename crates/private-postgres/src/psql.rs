@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::{binaries::Binaries, error::ClusterError, socket::PORT, user::RunAs};
+use crate::{error::ClusterError, socket::PORT, user::RunAs};
 
 /// `psql`, and what it needs to connect to the cluster.
 #[derive(Debug)]
@@ -20,13 +20,13 @@ pub(crate) struct Psql {
 
 impl Psql {
     pub(crate) fn new(
-        binaries: Binaries,
+        program: PathBuf,
         run_as: RunAs,
         socket_directory: &Path,
         superuser: &'static str,
     ) -> Self {
         Self {
-            program: binaries.psql,
+            program,
             run_as,
             socket_directory: socket_directory.to_owned(),
             superuser,

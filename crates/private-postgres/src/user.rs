@@ -100,7 +100,8 @@ impl RunAs {
     }
 }
 
-fn id(arguments: &[&str]) -> Option<u32> {
+/// What `id` says of a user.
+pub(crate) fn id(arguments: &[&str]) -> Option<u32> {
     let output = Command::new("id").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.trim().parse().ok().filter(|_| output.status.success())

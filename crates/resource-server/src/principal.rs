@@ -167,6 +167,12 @@ impl UserId {
         Self(Uuid::new_v5(&USER_NAMESPACE, &name))
     }
 
+    /// An id that was stored, which [`Self::derive`] made once.
+    #[must_use]
+    pub const fn from_stored(id: Uuid) -> Self {
+        Self(id)
+    }
+
     /// The id as text, in a buffer of the caller.
     pub fn encode(self, text: &mut [u8; Hyphenated::LENGTH]) -> &str {
         self.0.hyphenated().encode_lower(text)

@@ -111,9 +111,9 @@ impl JournalMessage for GetEntry {
     }
 }
 
-/// Change an entry; returns the whole changed entry. Fails with `NoSuchEntry`.
+/// Change an entry; returns the whole entry, and whether anything of it is different now. Fails with `NoSuchEntry`.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Entry, JournalError>")]
+#[rtype(result = "Result<(Entry, bool), JournalError>")]
 pub struct UpdateEntry {
     /// The owner of the journal.
     pub user: UserId,
@@ -124,7 +124,7 @@ pub struct UpdateEntry {
 }
 
 impl JournalMessage for UpdateEntry {
-    type Reply = Entry;
+    type Reply = (Entry, bool);
     const KIND: Kind = Kind::Write;
     const OPERATION: Operation = Operation::UpdateEntry;
 
@@ -136,8 +136,8 @@ impl JournalMessage for UpdateEntry {
         entry_updates::update_entry(connection, self.user, self.id, &self.changes)
     }
 
-    fn changes(&self, _: &Entry) -> Option<(UserId, Vec<Change>)> {
-        Some((self.user, vec![Change::Entry(self.id)]))
+    fn changes(&self, (_, is_different): &Self::Reply) -> Option<(UserId, Vec<Change>)> {
+        is_different.then(|| (self.user, vec![Change::Entry(self.id)]))
     }
 }
 

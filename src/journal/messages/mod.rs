@@ -7,6 +7,7 @@
 mod activity;
 mod entries;
 mod exports;
+mod imports;
 mod lists;
 mod request_states;
 mod revocations;
@@ -23,10 +24,11 @@ pub use entries::{
 pub use exports::{
     AppendToExport, BeginExport, FinishExport, GetExport, NextEntries, NextTags, ReadExportPart,
 };
+pub use imports::{ImportEntries, ImportTags};
 pub use lists::{DigestEntries, ListEntries, SearchEntries, SuggestEntries, SuggestTags};
 pub use request_states::UseRequestState;
 pub use revocations::{AddRevocation, ListRevocations, ReadRevocationChanges, RemoveRevocation};
 pub use sessions::{ChangeSession, KeepAnswer, LoadSession, TakeAnswer};
 pub(super) use tags::TakeTagOffSome;
 pub use tags::{CreateTag, DeleteTag, GetTag, ListTags, UpdateTag};
-pub use upkeep::{DeleteExpired, Ping};
+pub use upkeep::{DeleteExpired, FindOlderTagNames, MergeTags, Ping};

@@ -3,9 +3,9 @@
 use actix::Message;
 
 use crate::{
-    domain::journal::JournalError,
+    domain::journal::{Change, JournalError, MergedTags},
     journal::metrics::Operation,
-    storage::{self, Connection, RowsOf, StorageError, housekeeping},
+    storage::{self, Connection, RowsOf, StorageError, housekeeping, tag_names},
 };
 
 use resource_server::principal::UserId;
@@ -32,6 +32,57 @@ impl JournalMessage for DeleteExpired {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         housekeeping::delete_expired(connection)
+    }
+}
+
+/// Find users who have tags whose keys were made by an older rule.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<Vec<UserId>, JournalError>")]
+pub struct FindOlderTagNames;
+
+impl JournalMessage for FindOlderTagNames {
+    type Reply = Vec<UserId>;
+    const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::MergeTags;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
+
+    fn rows(&self) -> RowsOf {
+        RowsOf::Everybody
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        housekeeping::users_with_older_names(connection)
+    }
+}
+
+/// Bring the keys of a user's tags up to date, and two tags together that are one by their names, or a part of them.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Result<MergedTags, JournalError>")]
+pub struct MergeTags {
+    /// The owner of the journal.
+    pub user: UserId,
+}
+
+impl JournalMessage for MergeTags {
+    type Reply = MergedTags;
+    const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::MergeTags;
+
+    fn user(&self) -> Option<UserId> {
+        Some(self.user)
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        tag_names::merge_tags(connection, self.user)
+    }
+
+    fn changes(&self, done: &MergedTags) -> Option<(UserId, Vec<Change>)> {
+        let (stays, goes) = done.merged?;
+        let changes = vec![Change::Tag(stays), Change::Tag(goes), Change::TagList];
+        Some((self.user, changes))
     }
 }
 

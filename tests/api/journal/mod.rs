@@ -2,8 +2,11 @@
 
 mod activity;
 mod exports;
+mod imports;
 mod isolation;
+mod limits;
 mod lists;
+mod names;
 mod portable_schemas;
 mod tool_arguments;
 mod tools;

@@ -10,6 +10,7 @@ use proptest::{
 use serde_json::{Map, Value, json};
 
 use crate::support::TestApp;
+use epicme::domain::names::is_visible;
 
 /// How many calls of each tool.
 const CALLS: usize = 24;
@@ -124,6 +125,13 @@ fn allowed(name: &str, schema: &Value) -> BoxedStrategy<Value> {
                 .prop_map(Value::from)
                 .boxed();
         }
+        "document" => {
+            let documents = [
+                json!({ "format": "epicme-journal", "version": 1 }),
+                json!({ "format": "epicme-journal", "version": 1, "tags": [], "entries": [{}, 7] }),
+            ];
+            return select(documents.map(|one| Value::from(one.to_string())).to_vec()).boxed();
+        }
         _ => {}
     }
     if let Some(alternatives) = schema["anyOf"].as_array() {
@@ -165,6 +173,8 @@ fn allowed(name: &str, schema: &Value) -> BoxedStrategy<Value> {
                 least..=most.min(30),
             );
             let usual = usual.prop_map(|text| text.into_iter().collect::<String>());
+            // What can be seen, no schema says.
+            let usual = usual.prop_filter("to see", |text| text.is_empty() || is_visible(text));
             // A character beyond the BMP is one character to JSON Schema, and four bytes.
             let longest = Just("🜁".repeat(most));
             let shortest = Just("x".repeat(least));

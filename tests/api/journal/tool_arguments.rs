@@ -13,6 +13,10 @@ enum Rule {
     Id,
     Ids,
     Text(usize, usize),
+    /// At least one character can be seen; an empty text may be allowed.
+    Visible(usize, usize),
+    /// A text that is a document to import.
+    Document(usize),
     Flag,
     Limit,
     Cursor,
@@ -79,6 +83,33 @@ impl Rule {
                     values,
                 )
             }
+            Self::Document(max) => Self::Text(1, max).broken(name),
+            Self::Visible(min, max) => {
+                let mut values = vec![
+                    json!("a\0b"),
+                    json!("x".repeat(max + 1)),
+                    json!(7),
+                    json!(" "),
+                    json!("\t\r\n"),
+                    json!("\u{a0}\u{3000}"),
+                    json!("\u{200b}"),
+                    json!("\u{2060}\u{feff} \u{ad}"),
+                    json!("\u{3164}"),
+                ];
+                let empty = match min {
+                    0 => " if there are any",
+                    _ => "",
+                };
+                if min > 0 {
+                    values.push(json!(""));
+                }
+                all(
+                    &format!(
+                        "a string of {min} to {max} characters, without NUL, at least one of them visible{empty}"
+                    ),
+                    values,
+                )
+            }
             Self::Flag => all(
                 "a boolean",
                 vec![json!(0), json!(1), json!("true"), json!([]), json!({})],
@@ -134,7 +165,12 @@ impl Rule {
         match self {
             Self::Id => vec![json!(1), json!(i64::MAX)],
             Self::Ids => vec![json!([]), json!(vec![1; 50])],
-            Self::Text(min, max) => vec![json!("𝒳".repeat(max)), json!("x".repeat(min))],
+            Self::Text(min, max) | Self::Visible(min, max) => {
+                vec![json!("𝒳".repeat(max)), json!("x".repeat(min))]
+            }
+            Self::Document(_) => vec![json!(
+                r#"{"format":"epicme-journal","version":1,"tags":[],"entries":[]}"#
+            )],
             Self::Flag => vec![json!(true), json!(false)],
             Self::Limit => vec![json!(1), json!(200)],
             Self::Cursor => vec![],
@@ -145,7 +181,10 @@ impl Rule {
 
     /// Whether the schema says the whole of it.
     fn is_in_the_schema(self) -> bool {
-        !matches!(self, Self::Cursor | Self::Moment | Self::Zone)
+        !matches!(
+            self,
+            Self::Cursor | Self::Moment | Self::Zone | Self::Visible(..)
+        )
     }
 }
 
@@ -162,7 +201,7 @@ type Argument = (&'static str, Rule, May);
 
 /// The arguments of tools whose rules are known here.
 fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
-    let note = Rule::Text(0, 100);
+    let note = Rule::Visible(0, 100);
     let key = ("idempotencyKey", Rule::Text(1, 200), BeNull);
     let id = ("id", Rule::Id, Neither);
     let page = [
@@ -175,7 +214,7 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
         (
             "create_entry",
             vec![
-                ("title", Rule::Text(1, 200), Neither),
+                ("title", Rule::Visible(1, 200), Neither),
                 ("content", Rule::Text(1, 100_000), Neither),
                 ("mood", note, BeNull),
                 ("location", note, BeNull),
@@ -207,7 +246,7 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
             "update_entry",
             vec![
                 id,
-                ("title", Rule::Text(1, 200), BeAbsent),
+                ("title", Rule::Visible(1, 200), BeAbsent),
                 ("content", Rule::Text(1, 100_000), BeAbsent),
                 ("mood", note, BeNull),
                 ("location", note, BeNull),
@@ -220,8 +259,8 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
         (
             "create_tag",
             vec![
-                ("name", Rule::Text(1, 60), Neither),
-                ("description", Rule::Text(0, 500), BeNull),
+                ("name", Rule::Visible(1, 60), Neither),
+                ("description", Rule::Visible(0, 500), BeNull),
                 key,
             ],
         ),
@@ -231,13 +270,17 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
             "update_tag",
             vec![
                 id,
-                ("name", Rule::Text(1, 60), BeAbsent),
-                ("description", Rule::Text(0, 500), BeNull),
+                ("name", Rule::Visible(1, 60), BeAbsent),
+                ("description", Rule::Visible(0, 500), BeNull),
             ],
         ),
         ("delete_tag", vec![id]),
         ("add_tag_to_entry", entry_tag.clone()),
         ("remove_tag_from_entry", entry_tag),
+        (
+            "import_journal",
+            vec![("document", Rule::Document(500_000), Neither)],
+        ),
         ("list_connected_clients", vec![]),
         (
             "list_activity",
@@ -299,10 +342,19 @@ async fn each_broken_rule_is_told_with_the_arguments_name_and_is_in_the_schema()
         let good = good_arguments(sample.unwrap(), descriptor);
         for (name, rule, may) in rules {
             let mut broken = rule.broken(name);
-            if may != BeNull {
-                // The rule without what is said of a part of it.
-                let (_, said) = broken[0].clone();
-                broken.push((Value::Null, said));
+            match may {
+                BeNull => {}
+                Neither => {
+                    // The rule without what is said of a part of it.
+                    let (_, said) = broken[0].clone();
+                    broken.push((Value::Null, said));
+                }
+                BeAbsent => {
+                    let said = format!(
+                        "Invalid arguments: `{name}` must not be null; leave it out to keep it."
+                    );
+                    broken.push((Value::Null, said));
+                }
             }
             for (value, said) in broken {
                 let mut arguments = good.clone();
@@ -312,7 +364,7 @@ async fn each_broken_rule_is_told_with_the_arguments_name_and_is_in_the_schema()
                     said,
                     "{tool} {name} {value}"
                 );
-                if rule.is_in_the_schema()
+                if (rule.is_in_the_schema() || value.is_null())
                     && value != json!(1.0)
                     && value != json!(9_223_372_036_854_775_808_u64)
                 {

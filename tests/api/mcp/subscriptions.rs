@@ -376,3 +376,26 @@ async fn neither_era_has_the_others_way_to_subscribe() {
         (400, &json!(-32602))
     );
 }
+
+#[actix_rt::test]
+async fn a_change_to_what_is_there_already_is_not_told() {
+    let app = TestApp::spawn();
+    let ann = app.journal("ann");
+    let (one, other) = (ann.entry("one").await, ann.entry("other").await);
+    let uris = [one, other].map(|id| format!("epicme://entries/{id}"));
+    let id = json!("L");
+    let filter = json!({ "resourceSubscriptions": uris });
+    let mut events = subscribe(&app, &ann.token, id.clone(), filter.clone())
+        .listen()
+        .await;
+    assert_eq!(next(&mut events).await, acknowledged(&id, filter));
+    for changes in [
+        json!({ "id": one }),
+        json!({ "id": one, "title": "one", "mood": null, "isPrivate": true }),
+        json!({ "id": other, "title": "another" }),
+    ] {
+        ann.done("update_entry", changes).await;
+    }
+    // The first that comes is the last that was made.
+    assert_eq!(next(&mut events).await, updated(&id, &uris[1]));
+}

@@ -80,6 +80,15 @@ fn table() -> Vec<Sample> {
             |rows| json!({ "entryId": rows.entry, "tagId": rows.tag }),
         ),
         tool("export_journal", |_| json!({})),
+        tool("import_journal", |rows| {
+            let time = "2026-07-28T09:30:00Z";
+            let entry = json!({
+                "title": rows.text, "content": rows.text, "mood": rows.text, "createdAt": time,
+                "tags": [{ "name": rows.text }],
+            });
+            let document = json!({ "format": "epicme-journal", "version": 1, "entries": [entry] });
+            json!({ "document": document.to_string() })
+        }),
         tool("list_connected_clients", |_| json!({})),
         tool("list_activity", |_| json!({})),
         resource("epicme://users/current"),

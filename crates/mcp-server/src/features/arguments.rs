@@ -128,6 +128,8 @@ fn explain(kind: &str, path: &str, finding: &str) -> String {
     };
     if path == "." {
         format!("they must be {rule}")
+    } else if rule.starts_with("must not be ") {
+        format!("`{path}` {rule}")
     } else {
         format!("`{path}` must be {rule}")
     }
@@ -137,15 +139,20 @@ fn between_ticks<'a>(text: &'a str, start: &str) -> Option<&'a str> {
     text.strip_prefix(start)?.split('`').next()
 }
 
-/// Deserialises an optional argument that must not be `null`. Its field also needs `skip_serializing_if`, so
-/// that the schema has no default of `null`; `!default` would make the argument required.
+/// Deserialises an optional argument whose absence keeps what is there, and which must not be `null`. Its field also
+/// needs `skip_serializing_if`, so that the schema has no default of `null`; `!default` would make the argument required.
 ///
 /// # Errors
-/// Errors of the deserializer.
+/// That of `null` says to leave it out; the others are those of the deserializer.
 pub fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+    match Option::deserialize(deserializer)? {
+        Some(value) => Ok(Some(value)),
+        None => Err(de::Error::custom(
+            "must not be null; leave it out to keep it",
+        )),
+    }
 }
 
 /// Deserialises an optional argument: `null` clears a field, absence keeps it. Its field also needs
@@ -447,7 +454,10 @@ mod tests {
                 "`tags` must be an array of at most 2 items",
             ),
             (r#"{"title":"a","tags":"1"}"#, "`tags` must be an array"),
-            (r#"{"title":"a","flag":null}"#, "`flag` must be a boolean"),
+            (
+                r#"{"title":"a","flag":null}"#,
+                "`flag` must not be null; leave it out to keep it",
+            ),
             (r#"{"title":"a","flag":1}"#, "`flag` must be a boolean"),
             (
                 r#"{"title":"a","title":"b"}"#,

@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS tags_of_older_names;
