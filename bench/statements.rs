@@ -26,6 +26,7 @@ use epicme::{
             TagChanges, TagId,
         },
         page::{NameCursor, PageLimit, PageRequest, TimeCursor},
+        search::{SearchPage, SearchQuery, SearchRequest},
     },
     storage::{
         StorageError, activity, entries, entry_batches, entry_creation, entry_lists, entry_tags,
@@ -279,22 +280,32 @@ impl Run {
             ("a phrase in 5 entries", "\"a quokka\" walk or \"a quokka\""),
             ("a word without another", "moon -silver"),
             ("a frequent word without another", "walk -coffee"),
-            ("a word alone excluded", "-walk"),
-            ("a word that most lack excluded", "-quokka"),
+            ("a phrase in quotes", "\"walk coffee\""),
+            ("a beginning of frequent words", "wal*"),
+            ("a beginning of rare words", "quok"),
             (
                 "a rare phrase of frequent words",
                 "\"walk rain coffee music\"",
             ),
         ] {
+            let query = SearchQuery::read(query).unwrap();
             for (place, part) in [("", 0), (", deep page", 60)] {
-                let page = self.page(part);
-                self.call(
-                    &format!("search_entries: {name}{place}"),
-                    |connection, _| {
-                        search_entries(connection, user, query, &page, SearchBudget::default())
-                            .map(drop)
-                    },
-                );
+                for (order, page) in [
+                    ("", SearchPage::NewestFirst(self.page(part).after)),
+                    (", by relevance", SearchPage::ByRelevance(None)),
+                ] {
+                    if part > 0 && !order.is_empty() {
+                        continue;
+                    }
+                    let request = SearchRequest { limit: LIMIT, page };
+                    self.call(
+                        &format!("search_entries: {name}{place}{order}"),
+                        |connection, _| {
+                            let budget = SearchBudget::default();
+                            search_entries(connection, user, &query, &request, budget).map(drop)
+                        },
+                    );
+                }
             }
         }
     }

@@ -31,9 +31,18 @@ SELECT rank, coalesce(
             FROM generate_series(0, 3) p) || 'k') AS word
   FROM generate_series(1, 20000) rank;
 
+-- The words of a text of ASCII letters as the program writes them: as they stand, and their stems.
+CREATE FUNCTION pg_temp.cut(text) RETURNS tsvector IMMUTABLE LANGUAGE sql AS $$
+  SELECT array_to_tsvector(array_agg(DISTINCT form))
+    FROM unnest(tsvector_to_array(to_tsvector('simple', $1))) AS word,
+         LATERAL (VALUES (word), ((ts_lexize('english_stem', word))[1])) AS forms (form)
+   WHERE form IS NOT NULL
+$$;
+
 -- Pieces of twelve words, of which four make an entry.
 CREATE TEMPORARY TABLE piece AS
-SELECT p AS id, string_agg(word, ' ' ORDER BY draw) AS words
+SELECT p AS id, string_agg(word, ' ' ORDER BY draw) AS words,
+       pg_temp.cut(string_agg(word, ' ' ORDER BY draw)) AS lexemes
   FROM (SELECT p, random() AS draw, least(20000, floor(20000 ^ random()))::int AS rank
           FROM generate_series(0, 19999) p, generate_series(1, 12)) drawn
   JOIN word USING (rank) GROUP BY p;
@@ -44,14 +53,20 @@ SELECT md5('user ' || u)::uuid, 'https://bench.example', 'small ' || u
   FROM generate_series(0, greatest(:entries / 50 - 1, 0)) u;
 
 -- Even numbers are the user's, odd ones the others'. They are written in the order of their times, as in use.
-INSERT INTO entries (id, user_id, title, content, mood, is_private, is_favorite, created_at, updated_at, tag_count)
+INSERT INTO entries (id, user_id, title, content, mood, is_private, is_favorite, created_at, updated_at, tag_count,
+                     search, search_form)
 OVERRIDING SYSTEM VALUE
-SELECT n,
-       CASE WHEN is_big THEN :'user'::uuid ELSE md5('user ' || (n / 2) % (:entries / 50))::uuid END,
-       'Entry ' || n || ' ' || split_part(a.words, ' ', 1),
-       a.words || '. ' || b.words || '. ' || c.words || '. ' || d.words || '.'
+SELECT n, user_id, 'Entry ' || n || ' ' || split_part(a.words, ' ', 1),
+       a.words || '. ' || b.words || '. ' || c.words || '. ' || d.words || '.' || more,
+       (ARRAY['happy', 'calm', 'tired', 'curious', 'proud'])[1 + m % 5],
+       m % 3 > 0,
+       abs(hashint4(m)) % 100 = 7,
+       at, at, 0,
+       a.lexemes || b.lexemes || c.lexemes || d.lexemes || pg_temp.cut('Entry ' || n || more), 1
+  FROM (SELECT n, m, at,
+       CASE WHEN is_big THEN :'user'::uuid ELSE md5('user ' || (n / 2) % (:entries / 50))::uuid END AS user_id,
          -- Five entries, and then the tenth part of them.
-         || CASE WHEN is_big AND m % (:entries / 5) = 77 THEN ' A quokka.' ELSE '' END
+         CASE WHEN is_big AND m % (:entries / 5) = 77 THEN ' A quokka.' ELSE '' END
          -- A word that others have often.
          || CASE WHEN NOT is_big AND m % 5 = 0 OR is_big AND m % (:entries / 5) = 99 THEN ' In the garden.' ELSE '' END
          -- One in five hundred.
@@ -59,14 +74,10 @@ SELECT n,
          -- A word that was in every second entry for the first fifth of the time, and in none since.
          || CASE WHEN is_big AND m < :entries / 5 AND m % 2 = 0 THEN ' My thesis.' ELSE '' END
          -- Two words that are together in every tenth entry and side by side in one of ten thousand.
-         || CASE WHEN m % 10 = 4 THEN CASE WHEN m % 10000 = 4 THEN ' Silver moon.' ELSE ' Moon over silver.' END ELSE '' END,
-       (ARRAY['happy', 'calm', 'tired', 'curious', 'proud'])[1 + m % 5],
-       m % 3 > 0,
-       abs(hashint4(m)) % 100 = 7,
-       at, at, 0
+         || CASE WHEN m % 10 = 4 THEN CASE WHEN m % 10000 = 4 THEN ' Silver moon.' ELSE ' Moon over silver.' END ELSE '' END AS more
   FROM (SELECT n, n / 2 AS m, n % 2 = 0 AS is_big,
                timestamptz '2016-01-01 00:00:00+00' + n::float8 / (2 * :entries) * interval '3650 days' AS at
-          FROM generate_series(0, 2 * :entries - 1) n) numbered
+          FROM generate_series(0, 2 * :entries - 1) n) numbered) written
   JOIN piece a ON a.id = abs(hashint4(n) % 20000)
   JOIN piece b ON b.id = abs(hashint4(n + 1000000000) % 20000)
   JOIN piece c ON c.id = abs(hashint4(n + 1500000000) % 20000)

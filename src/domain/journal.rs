@@ -83,7 +83,7 @@ pub struct EntryListItem {
 pub struct SearchHit {
     /// The entry that matched.
     pub entry: EntryListItem,
-    /// A few words around the match, without markup.
+    /// A part of the text around what was found, which is between `**`, on one line.
     pub excerpt: String,
 }
 

@@ -1,4 +1,4 @@
-//! *Purpose:* the types of the journal: entries and tags, pages and cursors, exports, activity, URIs, and
+//! *Purpose:* the types of the journal: entries and tags, searches, pages and cursors, exports, activity, URIs, and
 //! the errors of a journal.
 //!
 //! *Used by:* every other module of this crate.
@@ -8,7 +8,6 @@
 //! *Start reading at* `journal.rs`.
 
 pub mod activity;
-pub mod excerpt;
 pub mod export;
 pub mod import;
 pub mod journal;
@@ -16,4 +15,5 @@ pub mod markdown;
 pub mod names;
 pub mod outage;
 pub mod page;
+pub mod search;
 pub mod uris;

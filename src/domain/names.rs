@@ -4,8 +4,8 @@
 //! script, to the normal form in which a keyboard writes an accent, and to forms such as full width. Accents and letters
 //! that are others stay others: `sınır` and `sinir` are two names.
 
-use icu_casemap::CaseMapper;
-use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
+use full_text::caseless;
+use icu_normalizer::ComposingNormalizerBorrowed;
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 use icu_properties::{
     CodePointSetData, CodePointSetDataBorrowed,
@@ -52,24 +52,10 @@ impl TagLabel {
         let fits = |name: &str| name.chars().nth(LONGEST_TAG_NAME).is_none();
         let name = if fits(&composed) { &*composed } else { written };
         fits(name).then(|| Self {
-            key: shortened(fold(name)),
+            key: shortened(caseless(name)),
             name: name.to_owned(),
         })
     }
-}
-
-/// The text in the form in which texts are compared: NFKC(toCasefold(NFKC(toCasefold(NFD(text))))), which is D146.
-#[must_use]
-pub fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
-    }
-    let (case, compose) = (CaseMapper::new(), ComposingNormalizerBorrowed::new_nfkc());
-    let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(text);
-    let once = case.fold_string(&decomposed);
-    let once = compose.normalize(&once);
-    let twice = case.fold_string(&once);
-    compose.normalize(&twice).into_owned()
 }
 
 /// Whether any character of a text can be seen.
@@ -243,7 +229,7 @@ mod tests {
         fn every_normal_form_of_a_name_is_one(text in "\\PC{1,60}") {
             let composed = ComposingNormalizerBorrowed::new_nfc().normalize(&text);
             let decomposed = DecomposingNormalizerBorrowed::new_nfd().normalize(&text);
-            prop_assert_eq!(fold(&composed), fold(&decomposed));
+            prop_assert_eq!(caseless(&composed), caseless(&decomposed));
         }
     }
 }

@@ -86,21 +86,35 @@ pub trait Cursor: Sized {
     fn decode(text: &str) -> Option<Self>;
 }
 
-impl Cursor for TimeCursor {
-    fn encode(&self) -> String {
+impl TimeCursor {
+    pub(super) fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.micros.to_be_bytes());
         bytes[8..].copy_from_slice(&self.id.to_be_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let number = |half: usize| {
+            let mut number = [0; 8];
+            number.copy_from_slice(&bytes[8 * half..8 * (half + 1)]);
+            i64::from_be_bytes(number)
+        };
+        Self {
+            micros: number(0),
+            id: number(1),
+        }
+    }
+}
+
+impl Cursor for TimeCursor {
+    fn encode(&self) -> String {
+        encode_bytes(&self.to_bytes())
     }
 
     fn decode(text: &str) -> Option<Self> {
-        let bytes: [u8; 16] = decode_at_most(text, 16)?.try_into().ok()?;
-        let (micros, id) = bytes.split_at(8);
-        Some(Self {
-            micros: i64::from_be_bytes(micros.try_into().ok()?),
-            id: i64::from_be_bytes(id.try_into().ok()?),
-        })
+        let bytes = decode_at_most(text, 16)?.try_into().ok()?;
+        Some(Self::from_bytes(bytes))
     }
 }
 
@@ -111,7 +125,7 @@ impl Cursor for NameCursor {
     fn encode(&self) -> String {
         let mut bytes = self.id.to_be_bytes().to_vec();
         bytes.extend_from_slice(self.folded_name.as_bytes());
-        URL_SAFE_NO_PAD.encode(bytes)
+        encode_bytes(&bytes)
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -129,7 +143,11 @@ impl Cursor for NameCursor {
     }
 }
 
-fn decode_at_most(text: &str, bytes: usize) -> Option<Vec<u8>> {
+pub(super) fn encode_bytes(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub(super) fn decode_at_most(text: &str, bytes: usize) -> Option<Vec<u8>> {
     if text.len() > bytes.div_ceil(3) * 4 {
         return None;
     }

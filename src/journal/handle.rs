@@ -18,7 +18,7 @@ use resource_server::{
 use super::{
     activity::{self, Recorder},
     actor_pool::{self, ActorPool, unavailable},
-    cleanup,
+    cleanup, cut_words,
     message::JournalMessage,
     messages::{DeleteTag, TakeTagOffSome},
     metrics::ConnectionState,
@@ -78,10 +78,12 @@ impl JournalHandle {
         }))
     }
 
-    /// Starts a background task that deletes expired rows now and then, until the last handle is dropped.
+    /// Starts the background tasks of housekeeping, until the last handle is dropped: one deletes expired rows now and
+    /// then, the other cuts entries into words that an earlier release has written.
     pub fn start_cleanup(&self) {
         let actors = Arc::downgrade(&self.0.actors);
-        self.0.background_handle.spawn(cleanup::run(actors));
+        self.0.background_handle.spawn(cleanup::run(actors.clone()));
+        self.0.background_handle.spawn(cut_words::run(actors));
     }
 
     /// Sends a message and waits for its answer. A read is cancelled when the returned future is dropped; a

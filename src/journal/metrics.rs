@@ -1,6 +1,9 @@
 //! What the journal counts.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
 
 use resource_server::{
     metric_label,
@@ -11,6 +14,10 @@ use resource_server::{
 #[derive(Debug)]
 pub(super) struct JournalMetrics {
     durations: Vec<Histogram>,
+    /// How many entries have been cut into words that an earlier release has written.
+    cut_again: AtomicU64,
+    /// Whether there are more, as far as is known.
+    are_uncut: AtomicBool,
 }
 
 metric_label! {
@@ -70,6 +77,8 @@ metric_label! {
         AddActivity = "add_activity",
         /// Delete expired rows.
         DeleteExpired = "delete_expired",
+        /// Cut entries into words that an earlier release has written.
+        CutWords = "cut_words",
         /// Whether the database answers.
         Ping = "ping",
     }
@@ -112,6 +121,8 @@ impl Default for JournalMetrics {
         let kinds = Operation::ALL.len() * JournalOutcome::ALL.len();
         Self {
             durations: (0..kinds).map(|_| Histogram::new()).collect(),
+            cut_again: AtomicU64::new(0),
+            are_uncut: AtomicBool::new(false),
         }
     }
 }
@@ -121,6 +132,12 @@ impl JournalMetrics {
     pub(super) fn journal(&self, operation: Operation, outcome: JournalOutcome, took: Duration) {
         let place = operation.index() * JournalOutcome::ALL.len() + outcome.index();
         self.durations[place].observe(took);
+    }
+
+    /// Records entries that have been cut into words, and whether there are more.
+    pub(super) fn cut_again(&self, entries: usize, are_more: bool) {
+        self.cut_again.fetch_add(entries as u64, Ordering::Relaxed);
+        self.are_uncut.store(are_more, Ordering::Relaxed);
     }
 
     /// Writes all metrics in Prometheus's text format.
@@ -141,5 +158,19 @@ impl JournalMetrics {
                 durations.write(text, name, &labels);
             }
         }
+        let name = "search_entries_cut_total";
+        text.family(
+            name,
+            "counter",
+            "Entries of an earlier release that this process has cut into words.",
+        );
+        text.sample(name, &[], self.cut_again.load(Ordering::Relaxed));
+        let name = "search_entries_uncut";
+        text.family(
+            name,
+            "gauge",
+            "1 while there are entries that are found by their English words alone.",
+        );
+        text.sample(name, &[], u8::from(self.are_uncut.load(Ordering::Relaxed)));
     }
 }

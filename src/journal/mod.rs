@@ -19,6 +19,7 @@ mod batch;
 mod bus;
 mod cancellation;
 mod cleanup;
+mod cut_words;
 mod group_commit;
 mod handle;
 mod message;
@@ -39,7 +40,7 @@ pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
     AddRevocation, AddTagToEntry, AppendToExport, BeginExport, ChangeSession, CreateEntry,
-    CreateTag, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FindOlderTagNames,
+    CreateTag, CutWords, NextUncut, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FindOlderTagNames,
     FinishExport, GetEntry, GetExport, GetTag, GetUsage, HasEntries, ImportEntries, ImportTags,
     KeepAnswer, ListActivity, ListClients, ListEntries, ListRevocations, ListTags, LoadSession,
     MergeTags, NextEntries, NextTags, Ping, ReadExportPart, ReadRevocationChanges,

@@ -16,8 +16,10 @@ use resource_server::clock::Timestamp;
 use super::{
     error::StorageError,
     quota::{self, most_bytes, most_entries},
+    schema::sql_types::Tsvector,
     statement::Statement,
     time,
+    words::{Words, form},
 };
 
 /// The result of writing a batch of entries.
@@ -44,9 +46,9 @@ pub fn create_entries(
     let statement = Statement::<(BigInt, BigInt, Timestamptz), _>::often(|| {
         concat!(
             "WITH given AS MATERIALIZED (
-               SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY
+               SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY
                  AS given (user_id, title, content, mood, location, weather, is_private, is_favorite,
-                           bytes, place)),
+                           bytes, search, place)),
              wanted AS MATERIALIZED (
                SELECT user_id, count(*) AS entries, sum(bytes)::bigint AS bytes
                  FROM given GROUP BY user_id),
@@ -65,10 +67,12 @@ pub fn create_entries(
                  FROM given WHERE user_id IN (SELECT user_id FROM fits)),
              entry AS (
                INSERT INTO entries
-                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite)
+                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite, search,
+                  search_form)
                OVERRIDING SYSTEM VALUE
-               SELECT id, user_id, title, content, mood, location, weather, is_private, is_favorite
-                 FROM draft)
+               SELECT id, user_id, title, content, mood, location, weather, is_private, is_favorite, search, ",
+            form!(),
+            "    FROM draft)
              SELECT place, id, now() FROM draft"
         )
     });
@@ -82,6 +86,9 @@ pub fn create_entries(
         .bind::<Array<Bool>, _>(each(entries, |_, entry| entry.is_private))
         .bind::<Array<Bool>, _>(each(entries, |_, entry| entry.is_favorite))
         .bind::<Array<BigInt>, _>(each(entries, |_, entry| quota::bytes(entry)))
+        .bind::<Array<Tsvector>, _>(each(entries, |_, entry| {
+            Words::of(&entry.title, &entry.content)
+        }))
         .load::<(i64, i64, PgTimestamp)>(connection);
     let rows = match rows {
         Ok(rows) => rows,

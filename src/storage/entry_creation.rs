@@ -14,8 +14,10 @@ use super::{
     error::StorageError,
     idempotency::{Remembered, claim_if_expired, recall, sweep},
     quota::{self, ATTEMPTS, CHANGED_MEANWHILE, NoRoom, most_bytes, most_entries},
+    schema::sql_types::Tsvector,
     statement::Statement,
     time,
+    words::{Words, form},
 };
 
 /// Writes an entry with its tags. With an idempotency key it does so once: a repeated call gets the first
@@ -147,7 +149,7 @@ pub fn create_plain(
     owner: &JournalOwner,
     entry: &NewEntry,
 ) -> Result<(EntryId, Timestamp), StorageError> {
-    let bytes = quota::bytes(entry);
+    let (bytes, words) = (quota::bytes(entry), words_of(entry));
     with_room(connection, owner, bytes, |connection| {
         let statement = Statement::<(BigInt, Timestamptz), _>::often(|| {
             concat!(
@@ -159,14 +161,17 @@ pub fn create_plain(
                 most_bytes!(),
                 " - $9 RETURNING user_id)
                  INSERT INTO entries
-                   (user_id, title, content, mood, location, weather, is_private, is_favorite)
-                 SELECT user_id, $2, $3, $4, $5, $6, $7, $8 FROM room
-                 RETURNING id, created_at"
+                   (user_id, title, content, mood, location, weather, is_private, is_favorite,
+                    search, search_form)
+                 SELECT user_id, $2, $3, $4, $5, $6, $7, $8, $10, ",
+                form!(),
+                " FROM room RETURNING id, created_at"
             )
         });
         let statement = statement.bind::<Uuid, _>(owner.user.as_uuid());
         let row: Option<(i64, PgTimestamp)> = bind_columns!(statement, entry)
             .bind::<BigInt, _>(bytes)
+            .bind::<Tsvector, _>(&words)
             .get_result(connection)
             .optional()?;
         let read = |(id, created_at)| Ok((EntryId(id), time::to_instant(created_at)?));
@@ -197,7 +202,7 @@ fn create_tagged(
     owner: &JournalOwner,
     entry: NewEntry,
 ) -> Result<Entry, StorageError> {
-    let bytes = quota::bytes(&entry);
+    let (bytes, words) = (quota::bytes(&entry), words_of(&entry));
     let (id, created_at, tags) = with_room(connection, owner, bytes, |connection| {
         let statement = Statement::<CreatedSql>::new(concat!(
             "WITH ",
@@ -206,9 +211,11 @@ fn create_tagged(
             fits!("$12"),
             ", entry AS (
                INSERT INTO entries
-                 (user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count)
-               SELECT $1, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM own)
-                WHERE NOT EXISTS (SELECT FROM missing) AND EXISTS (SELECT FROM fits)
+                 (user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count,
+                  search, search_form)
+               SELECT $1, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM own), $13, ",
+            form!(),
+            "   WHERE NOT EXISTS (SELECT FROM missing) AND EXISTS (SELECT FROM fits)
                RETURNING id, created_at), ",
             counted!("$12"),
             ", ",
@@ -217,6 +224,7 @@ fn create_tagged(
         let row: CreatedRow = bind_entry!(statement, owner, entry)
             .bind::<Array<BigInt>, _>(tag_ids(&entry))
             .bind::<BigInt, _>(bytes)
+            .bind::<Tsvector, _>(&words)
             .get_result(connection)?;
         row.or_missing()
     })?;
@@ -229,7 +237,7 @@ fn create_once(
     entry: NewEntry,
     key: &IdempotencyKey,
 ) -> Result<Entry, StorageError> {
-    let bytes = quota::bytes(&entry);
+    let (bytes, words) = (quota::bytes(&entry), words_of(&entry));
     let (id, created_at, tags) = with_room(connection, owner, bytes, |connection| {
         let statement = Statement::<CreatedSql>::new(concat!(
             "WITH ",
@@ -253,10 +261,12 @@ fn create_once(
             sweep!("'create_entry'", "$12"),
             "), entry AS (
                INSERT INTO entries
-                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count)
+                 (id, user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count,
+                  search, search_form)
                OVERRIDING SYSTEM VALUE
-               SELECT claim.result_id, $1, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM own)
-                 FROM claim
+               SELECT claim.result_id, $1, $4, $5, $6, $7, $8, $9, $10, (SELECT count(*) FROM own), $15, ",
+            form!(),
+            "    FROM claim
                RETURNING id, created_at), ",
             counted!("$14"),
             ", ",
@@ -267,6 +277,7 @@ fn create_once(
             .bind::<Text, _>(&key.key)
             .bind::<Binary, _>(&key.arguments[..])
             .bind::<BigInt, _>(bytes)
+            .bind::<Tsvector, _>(&words)
             .get_result(connection)?;
         if row.id.is_some() {
             return row.or_missing();
@@ -307,6 +318,10 @@ impl CreatedRow {
 
 /// A new entry's id and time, and the ids and names of its tags.
 type Created = (EntryId, Timestamp, Vec<(i64, String)>);
+
+fn words_of(entry: &NewEntry) -> Words {
+    Words::of(&entry.title, &entry.content)
+}
 
 fn tag_ids(entry: &NewEntry) -> Vec<i64> {
     entry.tags.iter().map(|tag| tag.0).collect()

@@ -255,9 +255,24 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Of the whole list.
-    pub(super) fn all(page: &PageRequest<TimeCursor>) -> Self {
-        Self::new(&EntryFilter::default(), page)
+    /// Of the whole list, behind a position.
+    pub(super) fn after(cursor: Option<TimeCursor>, rows: i64) -> Self {
+        let before = cursor.map_or((time::INFINITE_FUTURE, i64::MAX), |cursor| {
+            (time::from_micros(cursor.micros), cursor.id)
+        });
+        Self {
+            before,
+            from: time::INFINITE_PAST,
+            rows,
+        }
+    }
+
+    /// The same list, behind a position.
+    pub(super) fn behind(self, cursor: TimeCursor) -> Self {
+        Self {
+            before: (time::from_micros(cursor.micros), cursor.id),
+            ..self
+        }
     }
 
     fn new(filter: &EntryFilter, page: &PageRequest<TimeCursor>) -> Self {

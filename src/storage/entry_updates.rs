@@ -2,7 +2,8 @@
 
 use diesel::{
     OptionalExtension, PgConnection, RunQueryDsl,
-    sql_types::{BigInt, Bool, Nullable, Text, Uuid},
+    data_types::PgTimestamp,
+    sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid},
 };
 
 use crate::domain::journal::{Entry, EntryChanges, EntryId};
@@ -12,7 +13,9 @@ use super::{
     entries::{EntryRow, EntrySql, entry_columns, get_entry},
     error::StorageError,
     quota::{self, ATTEMPTS, CHANGED_MEANWHILE, NoRoom, most_bytes},
+    schema::sql_types::Tsvector,
     statement::Statement,
+    words::{Words, form},
 };
 
 /// Changes an entry and returns it as it is now, and whether anything of it is different. What would change nothing
@@ -41,44 +44,95 @@ pub fn update_entry(
     Err(StorageError::unavailable(CHANGED_MEANWHILE))
 }
 
-/// `None` if there is no such entry, no room for it, or nothing to change.
+/// `None` if there is no such entry, no room for it, nothing to change, or if its text was changed by another meanwhile.
 fn try_update(
     connection: &mut PgConnection,
     user: UserId,
     id: EntryId,
     changes: &EntryChanges,
 ) -> Result<Option<EntryRow>, StorageError> {
-    // A statement that sets title or content makes PostgreSQL recompute the search document, even if they
-    // do not change. Labels do not need that.
-    let statement = if changes.title.is_some() || changes.content.is_some() {
-        concat!(
+    if changes.title.is_none() && changes.content.is_none() {
+        let statement = Statement::<EntrySql>::new(concat!(
             "WITH ",
-            room_to_grow!(),
-            " UPDATE entries e SET title = coalesce($11, title), content = coalesce($12, content),",
-            label_changes!(),
-            " AND (",
-            text_differs!(),
-            " OR ",
-            label_differs!(),
-            ") RETURNING ",
-            entry_columns!()
-        )
-    } else {
-        concat!(
-            "WITH ",
-            room_to_grow!(),
+            room_to_grow!("true"),
             " UPDATE entries e SET",
             label_changes!(),
             " AND ",
             label_differs!(),
             " RETURNING ",
             entry_columns!()
-        )
+        ));
+        return Ok(bind_changes!(statement, user, id, changes)
+            .get_result::<EntryRow>(connection)
+            .optional()?);
+    }
+    let Some(text) = new_text(connection, user, id, changes)? else {
+        return Ok(None);
     };
-    let statement = Statement::<EntrySql>::new(statement);
+    let statement = Statement::<EntrySql>::new(concat!(
+        "WITH ",
+        room_to_grow!("($13::timestamptz IS NULL OR e.updated_at = $13)"),
+        " UPDATE entries e SET title = coalesce($11, title), content = coalesce($12, content), search = $14,
+              search_form = CASE WHEN e.search_form = ",
+        form!(),
+        " THEN -",
+        form!(),
+        " ELSE ",
+        form!(),
+        " END,",
+        label_changes!(),
+        " AND (",
+        text_differs!(),
+        " OR ",
+        label_differs!(),
+        ") RETURNING ",
+        entry_columns!()
+    ));
     Ok(bind_changes!(statement, user, id, changes)
+        .bind::<Nullable<Timestamptz>, _>(text.read_at)
+        .bind::<Tsvector, _>(&text.words)
         .get_result::<EntryRow>(connection)
         .optional()?)
+}
+
+/// What an entry's text will be.
+struct NewText {
+    words: Words,
+    /// When the entry was last changed before a part of it was read that stays; `None` if nothing stays.
+    read_at: Option<PgTimestamp>,
+}
+
+/// The text of an entry after a change. `None` if there is no such entry.
+fn new_text(
+    connection: &mut PgConnection,
+    user: UserId,
+    id: EntryId,
+    changes: &EntryChanges,
+) -> Result<Option<NewText>, StorageError> {
+    if let (Some(title), Some(content)) = (&changes.title, &changes.content) {
+        return Ok(Some(NewText {
+            words: Words::of(title, content),
+            read_at: None,
+        }));
+    }
+    // Of the two, the one that stays.
+    let sql = if changes.title.is_none() {
+        "SELECT updated_at, title FROM entries WHERE user_id = $1 AND id = $2"
+    } else {
+        "SELECT updated_at, content FROM entries WHERE user_id = $1 AND id = $2"
+    };
+    let stays: Option<(PgTimestamp, String)> = Statement::<(Timestamptz, Text)>::new(sql)
+        .bind::<Uuid, _>(user.as_uuid())
+        .bind::<BigInt, _>(id.0)
+        .get_result(connection)
+        .optional()?;
+    Ok(stays.map(|(read_at, stays)| NewText {
+        words: Words::of(
+            changes.title.as_ref().unwrap_or(&stays),
+            changes.content.as_ref().unwrap_or(&stays),
+        ),
+        read_at: Some(read_at),
+    }))
 }
 
 /// By how many bytes the changes make the entry longer, and whether they change anything.
@@ -137,16 +191,18 @@ macro_rules! bytes_gained {
 }
 use bytes_gained;
 
-/// Locks the entry, so that nobody else changes its length, then takes the room by which it grows, or gives
-/// back that by which it shrinks. Whoever writes an entry locks it before the counts.
+/// Locks the entry if a condition is true of it, so that nobody else changes its length, then takes the room by which
+/// it grows, or gives back that by which it shrinks. Whoever writes an entry locks it before the counts.
 macro_rules! room_to_grow {
-    () => {
+    ($condition:literal) => {
         concat!(
             "old AS MATERIALIZED (
                SELECT ",
             bytes_gained!(),
             " AS growth FROM entries e
-                WHERE e.user_id = $1 AND e.id = $2 FOR NO KEY UPDATE),
+                WHERE e.user_id = $1 AND e.id = $2 AND ",
+            $condition,
+            " FOR NO KEY UPDATE),
              room AS (
                UPDATE usage SET bytes = greatest(bytes + old.growth, 0) FROM old
                 WHERE user_id = $1 AND (old.growth < 0 OR old.growth > 0 AND usage.bytes <= ",

@@ -3,10 +3,10 @@
 //!
 //! These are the only statements that reach rows without a user's id. A user's own writes delete the expired
 //! rows of that user, so this is for users who never come back. Nothing of a row leaves the database here but the
-//! ids of tags, which are deleted as their users would.
+//! ids of tags, which are deleted as their users would, and of users whose entries are to be cut into words.
 
 use diesel::{
-    PgConnection, RunQueryDsl,
+    OptionalExtension, PgConnection, RunQueryDsl,
     sql_types::{BigInt, Uuid},
 };
 
@@ -185,6 +185,24 @@ pub fn users_with_older_names(connection: &mut PgConnection) -> Result<Vec<UserI
     )
     .load(connection)?;
     Ok(users.into_iter().map(UserId::from_stored).collect())
+}
+
+/// The next user, in the order of their ids, who has entries that PostgreSQL has cut into words.
+///
+/// # Errors
+/// Those of the database.
+pub fn next_uncut(
+    connection: &mut PgConnection,
+    after: Option<UserId>,
+) -> Result<Option<UserId>, StorageError> {
+    let after = after.map_or(uuid::Uuid::nil(), UserId::as_uuid);
+    let next: Option<uuid::Uuid> = Statement::<Uuid>::new(
+        "SELECT user_id FROM entries WHERE search_form = 0 AND user_id > $1 ORDER BY user_id LIMIT 1",
+    )
+    .bind::<Uuid, _>(after)
+    .get_result(connection)
+    .optional()?;
+    Ok(next.map(UserId::from_stored))
 }
 
 /// Deletes a batch of every table's expired rows, and counts a batch of hours of activity by the day; `true` if

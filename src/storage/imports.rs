@@ -15,10 +15,12 @@ use crate::domain::{
 use super::{
     error::StorageError,
     quota::{self, ATTEMPTS, CHANGED_MEANWHILE, NoRoom, most_bytes, most_entries},
+    schema::sql_types::Tsvector,
     statement::Statement,
     tag_names::{VERSION, renew_keys},
     tags::{label, lock_owner},
     time,
+    words::{Words, form},
 };
 
 /// Adds the tags that the user does not have.
@@ -149,8 +151,11 @@ fn try_import(
         " - $12 FOR NO KEY UPDATE),
          entry AS (
            INSERT INTO entries
-             (user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count, created_at, updated_at)
-           SELECT $1, $2, $3, $4, $5, $6, $7, $8, (SELECT count(*) FROM own), $9, $10
+             (user_id, title, content, mood, location, weather, is_private, is_favorite, tag_count, created_at, updated_at,
+              search, search_form)
+           SELECT $1, $2, $3, $4, $5, $6, $7, $8, (SELECT count(*) FROM own), $9, $10, $13, ",
+        form!(),
+        "
             WHERE EXISTS (SELECT FROM fits)
            RETURNING id, created_at),
          counted AS (
@@ -173,5 +178,6 @@ fn try_import(
     .bind::<Timestamptz, _>(time::from_instant(*updated_at))
     .bind::<Array<BigInt>, _>(tags)
     .bind::<BigInt, _>(bytes)
+    .bind::<Tsvector, _>(&Words::of(&entry.title, &entry.content))
     .get_result(connection)?)
 }

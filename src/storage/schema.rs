@@ -2,9 +2,9 @@
 
 /// PostgreSQL types that Diesel has no name for.
 pub(super) mod sql_types {
-    /// `tsvector`: never read by the application, which searches it only.
+    /// `tsvector`: never read by the application, which writes and searches it only.
     #[derive(diesel::query_builder::QueryId, diesel::sql_types::SqlType)]
-    #[diesel(postgres_type(name = "tsvector"))]
+    #[diesel(postgres_type(oid = 3614, array_oid = 3643))]
     pub struct Tsvector;
 }
 
@@ -26,7 +26,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid};
+    use diesel::sql_types::{BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid};
     use crate::storage::schema::sql_types::Tsvector;
 
     entries (user_id, id) {
@@ -43,6 +43,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         search -> Tsvector,
         tag_count -> Integer,
+        search_form -> SmallInt,
     }
 }
 

@@ -8,10 +8,9 @@ use diesel::{
     sql_types::{BigInt, Text, Uuid},
 };
 
-use crate::domain::{
-    journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId},
-    names::fold,
-};
+use full_text::{Query, caseless};
+
+use crate::domain::journal::{EntryId, MOST_SUGGESTIONS, Suggestions, TagId};
 use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement};
@@ -22,7 +21,8 @@ const LOOKED_THROUGH: usize = 1_000;
 /// Longer than any title or id: nothing fits.
 const LONGEST_TYPED: usize = 200;
 
-/// The newest of the user's entries whose id begins with what was typed, or whose title contains it.
+/// The newest of the user's entries whose id begins with what was typed, or whose title contains it or is found by it as
+/// by a search.
 ///
 /// # Errors
 /// Those of the database.
@@ -45,7 +45,8 @@ pub fn suggest_entries(
     Ok(fitting(newest, typed, EntryId))
 }
 
-/// The newest of the user's tags whose id begins with what was typed, or whose name contains it.
+/// The newest of the user's tags whose id begins with what was typed, or whose name contains it or is found by it as by
+/// a search.
 ///
 /// # Errors
 /// Those of the database.
@@ -87,13 +88,16 @@ fn newest(
 /// happens to have.
 fn fitting<Id>(newest: Vec<(i64, String)>, typed: &str, to_id: fn(i64) -> Id) -> Suggestions<Id> {
     let all_seen = newest.len() <= LOOKED_THROUGH;
-    let folded = fold(&typed.chars().take(LONGEST_TYPED + 1).collect::<String>());
     let too_long = typed.chars().nth(LONGEST_TYPED).is_some();
+    let folded = caseless(if too_long { "" } else { typed });
+    let query = Query::read(if too_long { "" } else { typed }).ok();
+    let is_named = |name: &str| {
+        caseless(name).contains(&folded)
+            || query.as_ref().is_some_and(|query| query.matches(&[name]))
+    };
     let (mut ids, others): (Vec<i64>, Vec<i64>) = newest
         .into_iter()
-        .filter(|(id, name)| {
-            !too_long && (id.to_string().starts_with(typed) || fold(name).contains(&folded))
-        })
+        .filter(|(id, name)| !too_long && (id.to_string().starts_with(typed) || is_named(name)))
         .map(|(id, _)| id)
         .partition(|id| id.to_string() == typed);
     ids.extend(others);
@@ -123,6 +127,9 @@ mod tests {
         assert_eq!(ids(&names, "K"), (vec![12, 3], Some(2)));
         assert_eq!(ids(&names, ""), (vec![121, 12, 9, 3], Some(4)));
         assert_eq!(ids(&names, "%"), (vec![], Some(0)));
+        let titles = [(2, "Rainy walks in Berlin"), (1, "今日は東京に行きました")];
+        assert_eq!(ids(&titles, "berl walk"), (vec![2], Some(1)));
+        assert_eq!(ids(&titles, "東京 今日"), (vec![1], Some(1)));
         assert_eq!(ids(&names, &"w".repeat(201)), (vec![], Some(0)));
     }
 

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         journal::{EntryFilter, EntryListItem, TagId},
         page::{Cursor, PageRequest, TimeCursor},
+        search::{SearchCursor, SearchPage, SearchQuery, SearchRequest},
     },
     journal::{self, JournalHandle},
     scopes,
@@ -119,12 +120,24 @@ pub(super) struct SearchEntries {
 #[serde(deny_unknown_fields)]
 pub(super) struct SearchEntriesArguments {
     /// What to look for in titles and texts: words that must all occur, "a phrase in quotes",
-    /// `or` between alternatives, a minus before what must not occur.
+    /// `or` between alternatives, a minus before what must not occur, a star behind the beginning of a word.
     query: Text<1, 200>,
+    /// `newest`, unless said otherwise, or `relevance`: of the newest 500 that match, those first that have most of the
+    /// query.
+    order: Option<SearchOrder>,
     /// How many entries; 50 unless said otherwise.
     limit: Option<Limit>,
-    /// The `nextCursor` of an earlier page, to go on from there with the same query.
-    cursor: Option<After<TimeCursor>>,
+    /// The `nextCursor` of an earlier page, to go on from there with the same query and order.
+    cursor: Option<After<SearchCursor>>,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum SearchOrder {
+    #[default]
+    Newest,
+    Relevance,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -141,15 +154,14 @@ pub(super) struct SearchEntriesOutput {
 struct SearchHitView {
     #[serde(flatten)]
     entry: EntryListItemView,
-    /// A few words around the match.
+    /// A part of the text around what was found, which is between `**`.
     excerpt: String,
 }
 
 impl Tool for SearchEntries {
     const NAME: &'static str = "search_entries";
     const TITLE: &'static str = "Search Entries";
-    const DESCRIPTION: &'static str =
-        "Search titles and texts of journal entries, newest first, page by page.";
+    const DESCRIPTION: &'static str = "Search titles and texts of journal entries, in any language, newest first or by relevance, page by page.";
     const SCOPES: &'static [&'static str] = &[scopes::ENTRIES_READ];
     const EFFECT: Effect = Effect::ReadOnly;
 
@@ -161,12 +173,19 @@ impl Tool for SearchEntries {
         context: Context,
         arguments: SearchEntriesArguments,
     ) -> Result<ToolResult<SearchEntriesOutput>, ToolError> {
+        let text: String = arguments.query.into();
+        let query = SearchQuery::read(&text)
+            .map_err(|why| ToolError::refused(format!("Invalid `query`: {why}.")))?;
+        let page = search_page(arguments.order.unwrap_or_default(), arguments.cursor)?;
         let page = self
             .journal
             .ask(journal::SearchEntries {
                 user: context.principal().user,
-                query: arguments.query.into(),
-                page: page_request(arguments.limit, arguments.cursor),
+                query,
+                page: SearchRequest {
+                    limit: arguments.limit.unwrap_or_default().0,
+                    page,
+                },
             })
             .await?;
         Ok(ToolResult {
@@ -184,6 +203,25 @@ impl Tool for SearchEntries {
                     .collect(),
             },
         })
+    }
+}
+
+fn search_page(
+    order: SearchOrder,
+    cursor: Option<After<SearchCursor>>,
+) -> Result<SearchPage, ToolError> {
+    match (order, cursor.map(|After(cursor)| cursor)) {
+        (SearchOrder::Newest, None) => Ok(SearchPage::NewestFirst(None)),
+        (SearchOrder::Newest, Some(SearchCursor::NewestFirst(after))) => {
+            Ok(SearchPage::NewestFirst(Some(after)))
+        }
+        (SearchOrder::Relevance, None) => Ok(SearchPage::ByRelevance(None)),
+        (SearchOrder::Relevance, Some(SearchCursor::ByRelevance(after))) => {
+            Ok(SearchPage::ByRelevance(Some(after)))
+        }
+        _ => Err(ToolError::refused(
+            "Invalid `cursor`: it is of a search in another `order`.",
+        )),
     }
 }
 

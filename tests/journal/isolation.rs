@@ -13,7 +13,7 @@ use epicme::{
 };
 use resource_server::principal::UserId;
 
-use super::support::{Journal, create_entry, new_entry, owner, page};
+use super::support::{Journal, create_entry, found, new_entry, owner, page, query};
 
 type Answer<'a> = Pin<Box<dyn Future<Output = String> + 'a>>;
 type Ask = for<'a> fn(&'a Journal, UserId, EntryId, TagId) -> Answer<'a>;
@@ -56,7 +56,7 @@ async fn another_users_rows_are_as_good_as_absent_in_every_message() {
         "list favorites by tag" => |user, entry, tag| ListEntries {
             user, filter: EntryFilter { tags: vec![tag], is_favorite: Some(true), ..EntryFilter::default() },
             page: page(9, None) };
-        "search" => |user, entry, tag| SearchEntries { user, query: "secret".to_owned(), page: page(9, None) };
+        "search" => |user, entry, tag| SearchEntries { user, query: query("secret"), page: found(9, None) };
         "digest" => |user, entry, tag| DigestEntries {
             user, tags: Vec::new(), from: None, to: None, limit: PageLimit::LONGEST, bytes: 9_999 };
         "digest by tag" => |user, entry, tag| DigestEntries {

@@ -6,6 +6,7 @@
 mod activity;
 mod cleanup;
 mod constraints;
+mod cut_words;
 mod digest;
 mod entries;
 #[path = "../support/frozen.rs"]

@@ -16,9 +16,10 @@ use epicme::{
         import::{EntryImport, ImportedEntry, ImportedTag, TagImport},
         journal::{EntryChanges, EntryFilter, NewEntry, NewTag, TagChanges},
         page::{PageLimit, PageRequest},
+        search::{SearchPage, SearchRequest},
     },
     storage::{
-        self, activity, entries, entry_creation, entry_lists, entry_tags, entry_updates, exports,
+        self, activity, cut_words, entries, entry_creation, entry_lists, entry_tags, entry_updates, exports,
         imports, quota, request_states, search, sessions, suggestions, tag_names, tags,
     },
 };
@@ -28,7 +29,7 @@ use mcp_server::features::{
     session_store::{SessionChange, SessionName, StoredSession},
 };
 
-use super::support::{PARTITIONS, RIGHTS, TestDatabase, key, new_entry, owner, page};
+use super::support::{PARTITIONS, RIGHTS, TestDatabase, key, new_entry, owner, page, query};
 
 fn divided() -> TestDatabase {
     let database = TestDatabase::new();
@@ -250,17 +251,30 @@ fn call_all(watched: &mut Watched) {
             entry_lists::count_entries(c, user, tags, None, None, 10)
         });
     }
-    for query in ["tagged", "\"what happened\"", "-tagged", "plain or tagged"] {
-        watched.call("search_entries", |c| {
-            search::search_entries(
-                c,
-                user,
-                query,
-                &page(10, None),
-                search::SearchBudget::default(),
-            )
-        });
+    let of_before = format!("UPDATE entries SET search_form = 0 WHERE user_id = '{user}'");
+    for is_of_before in [false, true] {
+        if is_of_before {
+            watched.connection.batch_execute(&of_before).unwrap();
+        }
+        for text in [
+            "tagged",
+            "\"what happened\"",
+            "tagged -zebra",
+            "plain or tagged",
+        ] {
+            for page in [SearchPage::NewestFirst(None), SearchPage::ByRelevance(None)] {
+                let request = SearchRequest {
+                    limit: PageLimit::default(),
+                    page,
+                };
+                let budget = search::SearchBudget::default();
+                watched.call("search_entries", |c| {
+                    search::search_entries(c, user, &query(text), &request, budget)
+                });
+            }
+        }
     }
+    watched.call("cut_words", |c| cut_words::cut_words(c, user));
     watched.call("suggest_entries", |c| {
         suggestions::suggest_entries(c, user, "t")
     });

@@ -10,6 +10,7 @@ use epicme::{
     domain::{
         journal::{Entry, IdempotencyKey, JournalError, JournalOwner, NewEntry, NewTag, Tag},
         page::{PageLimit, PageRequest},
+        search::{SearchCursor, SearchPage, SearchQuery, SearchRequest},
     },
     journal::{CreateEntry, CreateTag, JournalHandle, JournalMessage, JournalSettings},
 };
@@ -76,7 +77,21 @@ impl Journal {
 
     fn start_as(is_guarded: bool, change: impl FnOnce(&mut JournalSettings)) -> Self {
         let database = TestDatabase::new();
-        let mut settings = JournalSettings {
+        let mut settings = Self::settings(&database, is_guarded);
+        change(&mut settings);
+        Self {
+            handle: JournalHandle::start(&settings),
+            database,
+        }
+    }
+
+    /// Another process on the same database.
+    pub(crate) fn beside(journal: &Self, is_guarded: bool) -> JournalHandle {
+        JournalHandle::start(&Self::settings(&journal.database, is_guarded))
+    }
+
+    fn settings(database: &TestDatabase, is_guarded: bool) -> JournalSettings {
+        JournalSettings {
             pool: 4.try_into().unwrap(),
             row_level_security: is_guarded,
             ..JournalSettings::new(
@@ -86,11 +101,6 @@ impl Journal {
                 },
                 nobody(),
             )
-        };
-        change(&mut settings);
-        Self {
-            handle: JournalHandle::start(&settings),
-            database,
         }
     }
 
@@ -179,6 +189,22 @@ pub(crate) fn page<C>(limit: u16, after: Option<C>) -> PageRequest<C> {
     PageRequest {
         limit: PageLimit::new(limit).unwrap(),
         after,
+    }
+}
+
+pub(crate) fn query(text: &str) -> SearchQuery {
+    SearchQuery::read(text).unwrap_or_else(|why| panic!("{text}: {why}"))
+}
+
+/// A page of what is found, newest first.
+pub(crate) fn found(limit: u16, after: Option<SearchCursor>) -> SearchRequest {
+    let after = after.map(|after| match after {
+        SearchCursor::NewestFirst(after) => after,
+        SearchCursor::ByRelevance(_) => panic!("it is of another order"),
+    });
+    SearchRequest {
+        limit: PageLimit::new(limit).unwrap(),
+        page: SearchPage::NewestFirst(after),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
             Suggestions, TagId,
         },
         page::{Page, PageLimit, PageRequest, TimeCursor},
+        search::{SearchCursor, SearchQuery, SearchRequest},
     },
     journal::metrics::Operation,
     storage::{
@@ -48,22 +49,21 @@ impl JournalMessage for ListEntries {
     }
 }
 
-/// Search title and content, newest first. A page may have fewer entries than it holds and be followed by
-/// another, if more had to be read for it than one page may cost.
+/// Search title and content. A page may have fewer entries than it holds and be followed by another, if more had to be
+/// read for it than one page may cost.
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Result<Page<SearchHit, TimeCursor>, JournalError>")]
+#[rtype(result = "Result<Page<SearchHit, SearchCursor>, JournalError>")]
 pub struct SearchEntries {
     /// The owner of the journal.
     pub user: UserId,
-    /// Words as for a web search engine: `"a phrase"`, `or`, `-without`. At most some thousand
-    /// characters: PostgreSQL refuses a query of very many words.
-    pub query: String,
+    /// What is looked for.
+    pub query: SearchQuery,
     /// The page to return.
-    pub page: PageRequest<TimeCursor>,
+    pub page: SearchRequest,
 }
 
 impl JournalMessage for SearchEntries {
-    type Reply = Page<SearchHit, TimeCursor>;
+    type Reply = Page<SearchHit, SearchCursor>;
     const KIND: Kind = Kind::Read;
     const OPERATION: Operation = Operation::SearchEntries;
     const COSTLY: Option<Costly> = Some(Costly::Search);

@@ -31,4 +31,4 @@ pub use revocations::{AddRevocation, ListRevocations, ReadRevocationChanges, Rem
 pub use sessions::{ChangeSession, KeepAnswer, LoadSession, TakeAnswer};
 pub(super) use tags::TakeTagOffSome;
 pub use tags::{CreateTag, DeleteTag, GetTag, ListTags, UpdateTag};
-pub use upkeep::{DeleteExpired, FindOlderTagNames, MergeTags, Ping};
+pub use upkeep::{CutWords, DeleteExpired, FindOlderTagNames, MergeTags, NextUncut, Ping};

@@ -5,7 +5,11 @@ use actix::Message;
 use crate::{
     domain::journal::{Change, JournalError, MergedTags},
     journal::metrics::Operation,
-    storage::{self, Connection, RowsOf, StorageError, housekeeping, tag_names},
+    storage::{
+        self, Connection, RowsOf, StorageError,
+        cut_words::{self, CutBatch},
+        housekeeping, tag_names,
+    },
 };
 
 use resource_server::principal::UserId;
@@ -32,6 +36,58 @@ impl JournalMessage for DeleteExpired {
 
     fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
         housekeeping::delete_expired(connection)
+    }
+}
+
+/// Find the next user, in the order of their ids, who has entries that are still to be cut into words.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<Option<UserId>, JournalError>")]
+pub struct NextUncut {
+    /// The user after whom to look; the first of all if there is none.
+    pub after: Option<UserId>,
+}
+
+impl JournalMessage for NextUncut {
+    type Reply = Option<UserId>;
+    const KIND: Kind = Kind::Read;
+    const OPERATION: Operation = Operation::CutWords;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
+
+    fn rows(&self) -> RowsOf {
+        RowsOf::Everybody
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        housekeeping::next_uncut(connection, self.after)
+    }
+}
+
+/// Cut a batch of a user's entries into words. It is no work of the user's own, who has done nothing.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Result<CutBatch, JournalError>")]
+pub struct CutWords {
+    /// The owner of the journal.
+    pub owner: UserId,
+}
+
+impl JournalMessage for CutWords {
+    type Reply = CutBatch;
+    const KIND: Kind = Kind::Write;
+    const OPERATION: Operation = Operation::CutWords;
+
+    fn user(&self) -> Option<UserId> {
+        None
+    }
+
+    fn rows(&self) -> RowsOf {
+        RowsOf::User(self.owner)
+    }
+
+    fn run(&self, connection: &mut Connection) -> Result<Self::Reply, StorageError> {
+        cut_words::cut_words(connection, self.owner)
     }
 }
 

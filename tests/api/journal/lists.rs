@@ -92,9 +92,6 @@ async fn a_search_reads_titles_and_texts_as_a_search_engine_would() {
         ("\"pear weeds\"", vec![]),
         ("zebra", vec![]),
         ("' OR 1=1; --", vec![]),
-        ("%", vec![]),
-        ("\\", vec![]),
-        ("& | ! ( ) :* <->", vec![]),
     ] {
         let found = ann.done("search_entries", json!({ "query": query })).await;
         let ids: Vec<_> = found["entries"]

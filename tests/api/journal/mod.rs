@@ -8,6 +8,7 @@ mod limits;
 mod lists;
 mod names;
 mod portable_schemas;
+mod search;
 mod tool_arguments;
 mod tools;
 mod what_hosts_show;

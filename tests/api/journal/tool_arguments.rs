@@ -22,6 +22,7 @@ enum Rule {
     Cursor,
     Moment,
     Zone,
+    Order,
 }
 
 impl Rule {
@@ -147,6 +148,10 @@ impl Rule {
                     json!("2026-13-01T00:00:00Z"),
                 ],
             ),
+            Self::Order => all(
+                "`newest` or `relevance`",
+                vec![json!("oldest"), json!(""), json!("Newest")],
+            ),
             Self::Zone => all(
                 "the IANA name of a time zone, such as Europe/Berlin",
                 vec![
@@ -175,6 +180,7 @@ impl Rule {
             Self::Limit => vec![json!(1), json!(200)],
             Self::Cursor => vec![],
             Self::Moment => vec![json!("2024-02-29"), json!("2026-07-28T09:30:00.123-07:00")],
+            Self::Order => vec![json!("newest"), json!("relevance")],
             Self::Zone => vec![json!("UTC"), json!("America/Argentina/Buenos_Aires")],
         }
     }
@@ -240,7 +246,12 @@ fn arguments() -> Vec<(&'static str, Vec<Argument>)> {
         ),
         (
             "search_entries",
-            vec![("query", Rule::Text(1, 200), Neither), page[0], page[1]],
+            vec![
+                ("query", Rule::Text(1, 200), Neither),
+                ("order", Rule::Order, BeNull),
+                page[0],
+                page[1],
+            ],
         ),
         (
             "update_entry",

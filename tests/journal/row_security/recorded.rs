@@ -34,7 +34,9 @@ use mcp_server::features::{
 use parking_lot::Mutex;
 use resource_server::clock::Clock;
 
-use crate::support::{Journal, create_entry, create_tag, key, new_entry, owner, page};
+use crate::support::{
+    Journal, create_entry, create_tag, found, key, new_entry, owner, page, query,
+};
 
 /// Bob's ids begin here, so that they are found in what is returned.
 const BOBS_IDS: i64 = 7_000_000_001;
@@ -314,13 +316,13 @@ async fn ask_everything(journal: &Journal, entry: EntryId, tag: TagId) {
             ask!(ListEntries { user, filter, page: page(20, None) };);
         }
     }
-    for query in [
+    for text in [
         "forest",
         "\"quiet forest\"",
-        "-\"forest quiet\"",
+        "walk -\"forest quiet\"",
         "quiet -zebra",
     ] {
-        ask!(SearchEntries { user, query: query.to_owned(), page: page(20, None) };);
+        ask!(SearchEntries { user, query: query(text), page: found(20, None) };);
     }
     let mut tagged = new_entry("own");
     tagged.tags = vec![tag];

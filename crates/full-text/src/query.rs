@@ -1,0 +1,98 @@
+//! What a person looks for.
+
+use crate::{
+    atoms::Kind,
+    read::read,
+    term::{Part, Term},
+    tsquery,
+};
+
+/// Why a query finds nothing whatever there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, derive_more::Display, derive_more::Error)]
+pub enum NothingToSearch {
+    /// There is no word.
+    #[display("the query has nothing to search for; it needs a word, a number or a symbol")]
+    NoWord,
+    /// The query, or one of its alternatives, has only what must not occur.
+    #[display("the query has only exclusions; each alternative needs a word that must occur")]
+    OnlyExclusions,
+    /// There are more words than are looked for.
+    #[display("the query has too many words; at most {MOST_WORDS} are searched for")]
+    TooManyWords,
+}
+
+/// The most words of a query.
+pub const MOST_WORDS: usize = 1_000;
+
+/// What a person looks for, read by [`Query::read`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Query {
+    pub(crate) alternatives: Vec<Alternative>,
+}
+
+/// What is between the `or`s of a query. Something is required.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Alternative {
+    pub(crate) required: Vec<Term>,
+    pub(crate) excluded: Vec<Term>,
+}
+
+impl Query {
+    /// Reads a query: words that must all occur, `"a phrase"`, `or` between alternatives, a minus before what must not
+    /// occur, a star behind the beginning of a word. The last word is such a beginning too if it has three letters.
+    ///
+    /// Words outside of quotes also find their English inflections.
+    ///
+    /// # Errors
+    /// If no document could match, or the query has more than [`MOST_WORDS`].
+    pub fn read(text: &str) -> Result<Self, NothingToSearch> {
+        let alternatives = read(text)?;
+        let terms = alternatives
+            .iter()
+            .flat_map(|one| one.required.iter().chain(&one.excluded));
+        if terms.map(|term| term.parts.len()).sum::<usize>() > MOST_WORDS {
+            return Err(NothingToSearch::TooManyWords);
+        }
+        Ok(Self { alternatives })
+    }
+
+    /// The query as the text of a `tsquery`, which every document that matches satisfies. It always requires a lexeme.
+    #[must_use]
+    pub fn tsquery(&self) -> String {
+        tsquery::of(self)
+    }
+
+    /// Whether every document that satisfies the `tsquery` matches. Otherwise [`Query::matches`] decides.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        let mut terms = self.terms();
+        terms.all(Term::is_exact)
+    }
+
+    /// The terms of all alternatives.
+    fn terms(&self) -> impl Iterator<Item = &Term> {
+        self.alternatives
+            .iter()
+            .flat_map(|one| one.required.iter().chain(&one.excluded))
+    }
+
+    /// What an excerpt shows: the terms that are required by some alternative.
+    pub(crate) fn required(&self) -> impl Iterator<Item = &Term> {
+        self.alternatives.iter().flat_map(|one| &one.required)
+    }
+
+    pub(crate) fn has_dotless(&self) -> bool {
+        self.terms().any(Term::is_dotless)
+    }
+}
+
+impl Part {
+    /// Whether the last word of a query may be the beginning of one.
+    pub(crate) fn may_be_beginning(&self) -> bool {
+        self.kind == Kind::Word
+            && self
+                .forms
+                .iter()
+                .all(|form| form.chars().nth(2).is_some() && !form.chars().all(|c| c.is_numeric()))
+    }
+}

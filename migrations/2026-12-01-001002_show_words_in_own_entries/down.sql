@@ -1,0 +1,2 @@
+-- It is made again with the columns of before.
+DROP VIEW own_entries;
