@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    banner::{Banner, Kept},
+    banner::{Banner, Kept, Secrets},
     demo, kept_key,
 };
 use crate::{
@@ -86,6 +86,11 @@ pub struct DevOptions {
         value_parser = mock_auth::on_or_off
     )]
     pub client_documents: bool,
+
+    /// Print two secrets of this run: the one with which EpicMe asks the authorization server about tokens, and one with
+    /// which EpicMe can be told that a token was revoked. Without this option it cannot be told
+    #[arg(long)]
+    pub show_introspection: bool,
 
     /// PostgreSQL to use instead of a private one, as a libpq URL
     #[arg(long, env = keys::DATABASE_URL.url.name, value_name = "URL", hide_env_values = true)]
@@ -170,6 +175,8 @@ pub struct Dev {
     mcp_url: String,
     token: SecretString,
     kept: Kept,
+    /// Printed with the banner, if that was asked for.
+    secrets: Option<Secrets>,
 }
 
 /// What a step of the start that waits looks at, to give up when the start is stopped.
@@ -299,6 +306,14 @@ impl Dev {
             let key = kept_key::read_or_make(&options.directory).map_err(DevError::Kept)?;
             server = server.with(keys::REQUEST_STATE.key.name, key.expose_secret());
         }
+        let secrets = options.show_introspection.then(|| Secrets {
+            introspection: secret,
+            revocation: SecretString::from(Uuid::new_v4().to_string()),
+        });
+        if let Some(Secrets { revocation, .. }) = &secrets {
+            let key = keys::HTTP.revocation_secret.name;
+            server = server.with(key, revocation.expose_secret());
+        }
         let config = config(&server)?;
         let app = App::start(config, listener, Clock::system())?;
         let users = demo_users();
@@ -326,6 +341,7 @@ impl Dev {
             mcp_url,
             token,
             kept,
+            secrets,
         })
     }
 
@@ -353,6 +369,7 @@ impl Dev {
             token: self.token.expose_secret(),
             users: &demo_users(),
             kept: &self.kept,
+            secrets: self.secrets.as_ref(),
             database: database.as_ref().map(ExposeSecret::expose_secret),
         }
         .to_string()

@@ -115,29 +115,38 @@ impl Drop for Example {
 
 /// The example's program, beside the test's. `cargo test --workspace` has built it; a test of this package
 /// alone builds it here.
-fn program(package: &str, name: &str, file: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let target = test.parent().and_then(Path::parent).unwrap();
-    let program = target.join("examples").join(name);
+pub(crate) fn program(package: &str, name: &str, file: &str) -> PathBuf {
     let source = Path::new("..").join(package).join("examples").join(file);
-    if modified(&program).is_none_or(|built| modified(&source) > Some(built)) {
+    built(
+        package,
+        ["--example", name],
+        &format!("examples/{name}"),
+        &source,
+    )
+}
+
+/// The program `mock-auth`, in the same way.
+pub(crate) fn mock_auth() -> PathBuf {
+    let source = Path::new("../mock-auth/src/bin/mock-auth.rs");
+    built("mock-auth", ["--bin", "mock-auth"], "mock-auth", source)
+}
+
+/// What is built of a package, unless it is there and younger than its source.
+fn built(package: &str, target: [&str; 2], file: &str, source: &Path) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let program = folder.join(file);
+    if modified(&program).is_none_or(|built| modified(source) > Some(built)) {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args([
-            "build",
-            "--locked",
-            "--quiet",
-            "-p",
-            package,
-            "--example",
-            name,
-        ]);
+        cargo.args(["build", "--locked", "--quiet", "-p", package]);
+        cargo.args(target);
         // What cargo says of this package to its test would have the build script of ring run again.
         for (variable, _) in env::vars() {
             if variable.starts_with("CARGO_MANIFEST_") || variable.starts_with("CARGO_PKG_") {
                 cargo.env_remove(variable);
             }
         }
-        assert!(cargo.status().unwrap().success(), "{name} cannot be built");
+        assert!(cargo.status().unwrap().success(), "{file} cannot be built");
     }
     program
 }
