@@ -41,11 +41,12 @@ call() {
 # Prints the whole body of the last response.
 answer() { printf '%s\n' "$ANSWER"; }
 
-# fault ENDPOINT MODE
-# Lets an endpoint of the mock authorization server fail: metadata, token or introspection. The mode `none` ends it.
+# fault ENDPOINT MODE [MILLISECONDS]
+# Lets an endpoint of the mock authorization server fail: metadata, token or introspection. The mode `none` ends it. It waits that
+# long first.
 fault() {
   curl -sSf -o /dev/null -X PUT "$ISSUER/admin/faults" -H 'content-type: application/json' \
-    -d "{\"$1\":{\"mode\":\"$2\"}}" && echo "$1: $2"
+    -d "{\"$1\":{\"mode\":\"$2\",\"delay_ms\":${3:-0}}}" && echo "$1: $2"
 }
 
 # listen FILE URI

@@ -69,12 +69,13 @@ impl Program {
     }
 
     /// What the banner has behind a label.
-    pub(crate) fn says(&self, label: &str) -> &str {
+    pub(crate) fn says(&self, label: &str) -> String {
         let line = self.banner.lines().find_map(|line| {
             let rest = line.trim_start().strip_prefix(label)?;
             rest.split_whitespace().next()
         });
-        line.unwrap_or_else(|| panic!("no {label} in {}", self.banner))
+        let word = line.unwrap_or_else(|| panic!("no {label} in {}", self.banner));
+        word.to_owned()
     }
 }
 
