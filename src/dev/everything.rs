@@ -87,6 +87,11 @@ pub struct DevOptions {
     )]
     pub client_documents: bool,
 
+    /// Sign in and consent at once as this demo user, without a page, for tools that have no browser. Only where the
+    /// redirect leads to this computer
+    #[arg(long, env = "MOCK_AUTH_AUTO_CONSENT", value_name = "USER")]
+    pub auto_consent: Option<String>,
+
     /// PostgreSQL to use instead of a private one, as a libpq URL
     #[arg(long, env = keys::DATABASE_URL.url.name, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
@@ -278,6 +283,7 @@ impl Dev {
                 })
                 .to_vec(),
             client_documents: options.client_documents,
+            auto_consent: options.auto_consent.filter(|user| !user.is_empty()),
             // Hosts stay signed in over a restart.
             state: (!options.ephemeral).then(|| options.directory.join("mock-auth")),
             ..Settings::default()

@@ -39,6 +39,7 @@ impl DevServers {
             ephemeral: true,
             directory: std::env::temp_dir(),
             client_documents: false,
+            auto_consent: None,
             database_url: Some(cluster().url(&name)),
         })
         .await

@@ -20,7 +20,7 @@ use crate::{
     paths,
     question::{Question, Step},
     questions::{self, Consent},
-    secret,
+    redirect, secret,
     settings::User,
     state::State,
     store::Opened,
@@ -37,16 +37,33 @@ pub(crate) const CONNECT_AGAIN: &str = "Go back to the app and connect again.";
 /// `GET /oauth/authorize`: the request is checked, and the page asks who is there.
 pub(crate) async fn begin(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     match read(&request, &state).await {
-        Ok(asked) => {
-            let question = Question::Authorization(asked.into());
-            let handle = open_page(&request, &state, Step::SignIn(question.clone()));
-            questions::sign_in(&handle, &question, &state.users)
-        }
+        Ok(asked) => match &state.auto_consent {
+            Some(user) if redirect::is_on_this_computer(&asked.way_back.redirect_uri) => {
+                consent_at_once(&state, &asked, user)
+            }
+            _ => ask(&request, &state, asked),
+        },
         Err(Refusal::Page(why, what_to_do)) => {
             pages::error(StatusCode::BAD_REQUEST, &why, what_to_do)
         }
         Err(Refusal::Redirect(way_back, error)) => pages::see_other(&way_back.with_error(&error)),
     }
+}
+
+/// The page that asks who is there.
+fn ask(request: &HttpRequest, state: &State, asked: AuthorizationRequest) -> HttpResponse {
+    let question = Question::Authorization(asked.into());
+    let handle = open_page(request, state, Step::SignIn(question.clone()));
+    questions::sign_in(&handle, &question, &state.users)
+}
+
+/// The redirect with a code for all that was asked for: the settings have consented for this user.
+fn consent_at_once(state: &State, asked: &AuthorizationRequest, user: &User) -> HttpResponse {
+    let scopes = asked.scopes.clone();
+    let scopes = scopes.unwrap_or_else(|| state.scopes.all());
+    let (mut store, now) = state.store();
+    let code = store.issue_code(asked.granted(user, scopes), now);
+    pages::see_other(&asked.way_back.with_code(code.expose_secret()))
 }
 
 /// Reads and checks the query of an authorization request.

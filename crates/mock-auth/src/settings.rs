@@ -50,6 +50,10 @@ pub struct Settings {
     /// A folder of its own in which clients, what was granted to them and the signing key outlive a restart, sealed with a key
     /// that lies beside. Without it everything is forgotten when the server stops.
     pub state: Option<PathBuf>,
+    /// The username or subject of the user for whom authorization requests are answered at once, without a page and with every
+    /// scope that they ask for. Only where the redirect leads to this computer: another site that a browser is on cannot get a
+    /// code for itself. Other redirects, and devices, show their pages.
+    pub auto_consent: Option<String>,
     /// Names other than the issuer's and loopback under which requests are answered, such as this
     /// server's name in a compose network.
     pub allowed_hosts: Vec<String>,
@@ -73,6 +77,7 @@ impl Default for Settings {
             refresh_token_grace: Duration::from_secs(10),
             client_documents: true,
             state: None,
+            auto_consent: None,
             allowed_hosts: Vec::new(),
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct State {
     /// The hosts under which requests are answered, besides loopback.
     pub(crate) hosts: Vec<String>,
     pub(crate) users: Vec<User>,
+    /// The user for whom authorization requests are answered without a page.
+    pub(crate) auto_consent: Option<User>,
     pub(crate) scopes: Grantable,
     pub(crate) introspection_clients: Vec<(String, Digest)>,
     pub(crate) resources: Resources,
@@ -76,6 +78,13 @@ impl State {
         if settings.users.is_empty() {
             return wrong("there has to be one user at least".to_owned());
         }
+        let auto_consent = match &settings.auto_consent {
+            None => None,
+            Some(name) => match find_user(&settings.users, name) {
+                Some(user) => Some(user.clone()),
+                None => return wrong(format!("auto-consent: there is no user {name:?}")),
+            },
+        };
         let scopes = match Grantable::new(settings.scopes) {
             Ok(scopes) => scopes,
             Err(what) => return wrong(what),
@@ -116,6 +125,7 @@ impl State {
             issuer,
             hosts,
             users: settings.users,
+            auto_consent,
             scopes,
             introspection_clients: settings
                 .introspection_clients
@@ -173,4 +183,10 @@ impl State {
     pub(crate) async fn fault(&self, endpoint: Endpoint) -> Option<HttpResponse> {
         self.faults.strike(endpoint, self.stopping.clone()).await
     }
+}
+
+/// The user with this username or, if there is none, with this subject.
+fn find_user<'a>(users: &'a [User], name: &str) -> Option<&'a User> {
+    let by_username = users.iter().find(|user| user.username == name);
+    by_username.or_else(|| users.iter().find(|user| user.subject == name))
 }

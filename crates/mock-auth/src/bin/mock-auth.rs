@@ -107,6 +107,11 @@ struct Options {
     )]
     client_documents: bool,
 
+    /// Answer authorization requests at once as this user, without a page, for tools that have no browser. Only where the
+    /// redirect leads to this computer
+    #[arg(long, env = "MOCK_AUTH_AUTO_CONSENT", value_name = "USER")]
+    auto_consent: Option<String>,
+
     /// A folder in which clients, what was granted to them and the signing key outlive a restart, sealed [default: nothing
     /// is kept]
     #[arg(long, env = "MOCK_AUTH_STATE", value_name = "FOLDER")]
@@ -215,6 +220,7 @@ async fn run(options: Options) -> io::Result<()> {
         allowed_hosts: named(options.allowed_hosts),
         scopes: scopes(options.scopes, &options.dangerous_scopes)?,
         client_documents: options.client_documents,
+        auto_consent: options.auto_consent.filter(|user| !user.is_empty()),
         state: options
             .state
             .filter(|folder| !folder.as_os_str().is_empty()),

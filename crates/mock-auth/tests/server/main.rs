@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, helpers included"
 )]
 
+mod auto_consent;
 mod clients;
 mod device;
 mod discovery;
