@@ -268,7 +268,7 @@ impl Dev {
         stopping.unless(migrate(&database_url)).await?;
 
         let secret = SecretString::from(Uuid::new_v4().to_string());
-        let mock_auth = MockAuth::start(Settings {
+        let mock_auth = MockAuth::start_with(Settings {
             bind: options.auth_bind,
             introspection_clients: vec![IntrospectionClient {
                 id: "epicme".to_owned(),
@@ -282,6 +282,7 @@ impl Dev {
                     ..Scope::new(name, description)
                 })
                 .to_vec(),
+            title: "EpicMe".to_owned(),
             client_documents: options.client_documents,
             auto_consent: options.auto_consent.filter(|user| !user.is_empty()),
             // Hosts stay signed in over a restart.
@@ -317,6 +318,7 @@ impl Dev {
             scopes: scopes::declared().list(scopes::declared().all()),
             audience: vec![mcp_url.clone()],
             lifetime: TOKEN_LIFETIME,
+            ..TokenGrant::default()
         });
         let kept = if options.ephemeral {
             Kept::Nowhere

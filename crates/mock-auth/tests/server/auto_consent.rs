@@ -62,7 +62,7 @@ async fn another_site_cannot_get_a_code_for_itself() {
 
 #[actix_rt::test]
 async fn a_user_who_does_not_exist_is_named_at_the_start() {
-    let started = MockAuth::start(Settings {
+    let started = MockAuth::start_with(Settings {
         bind: "127.0.0.1:0".parse().unwrap(),
         auto_consent: Some("nobody".to_owned()),
         ..Settings::default()
