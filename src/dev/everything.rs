@@ -92,6 +92,11 @@ pub struct DevOptions {
     #[arg(long)]
     pub show_introspection: bool,
 
+    /// Sign in and consent at once as this demo user, without a page, for tools that have no browser. Only where the
+    /// redirect leads to this computer
+    #[arg(long, env = "MOCK_AUTH_AUTO_CONSENT", value_name = "USER")]
+    pub auto_consent: Option<String>,
+
     /// PostgreSQL to use instead of a private one, as a libpq URL
     #[arg(long, env = keys::DATABASE_URL.url.name, value_name = "URL", hide_env_values = true)]
     pub database_url: Option<SecretString>,
@@ -270,7 +275,7 @@ impl Dev {
         stopping.unless(migrate(&database_url)).await?;
 
         let secret = SecretString::from(Uuid::new_v4().to_string());
-        let mock_auth = MockAuth::start(Settings {
+        let mock_auth = MockAuth::start_with(Settings {
             bind: options.auth_bind,
             introspection_clients: vec![IntrospectionClient {
                 id: "epicme".to_owned(),
@@ -284,7 +289,9 @@ impl Dev {
                     ..Scope::new(name, description)
                 })
                 .to_vec(),
+            title: "EpicMe".to_owned(),
             client_documents: options.client_documents,
+            auto_consent: options.auto_consent.filter(|user| !user.is_empty()),
             // Hosts stay signed in over a restart.
             state: (!options.ephemeral).then(|| options.directory.join("mock-auth")),
             ..Settings::default()
@@ -326,6 +333,7 @@ impl Dev {
             scopes: scopes::declared().list(scopes::declared().all()),
             audience: vec![mcp_url.clone()],
             lifetime: TOKEN_LIFETIME,
+            ..TokenGrant::default()
         });
         let kept = if options.ephemeral {
             Kept::Nowhere

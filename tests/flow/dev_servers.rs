@@ -40,6 +40,7 @@ impl DevServers {
             directory: std::env::temp_dir(),
             client_documents: false,
             show_introspection: false,
+            auto_consent: None,
             database_url: Some(cluster().url(&name)),
         })
         .await

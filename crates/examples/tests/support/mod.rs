@@ -9,13 +9,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant};
+use mock_auth::{MockAuth, TokenGrant};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 pub(crate) struct Example {
-    auth: MockAuth,
+    pub(crate) auth: MockAuth,
     process: Child,
     /// The first line that the example prints: the URL that tokens have to be issued for.
     pub(crate) url: String,
@@ -25,16 +25,8 @@ pub(crate) struct Example {
 impl Example {
     /// Starts the example with this name; `file` is its source, in the folder `examples` of the package.
     pub(crate) async fn start(package: &str, name: &str, file: &str) -> Self {
-        let auth = MockAuth::start(Settings {
-            bind: ([127, 0, 0, 1], 0).into(),
-            introspection_clients: vec![IntrospectionClient {
-                id: "example".to_owned(),
-                secret: "example-secret".into(),
-            }],
-            ..Settings::default()
-        })
-        .await
-        .unwrap();
+        let auth = MockAuth::builder().introspection_client("example", "example-secret");
+        let auth = auth.start().await.unwrap();
         let mut process = Command::new(program(package, name, file))
             .env("BIND", "127.0.0.1:0")
             .env("ISSUER", auth.issuer())
@@ -58,10 +50,10 @@ impl Example {
     pub(crate) fn token(&self, subject: &str, scopes: &str) -> String {
         let token = self.auth.issue_token(TokenGrant {
             subject: subject.to_owned(),
-            client_id: "test".to_owned(),
             scopes: scopes.to_owned(),
             audience: vec![self.url.clone()],
             lifetime: Duration::from_secs(60),
+            ..TokenGrant::default()
         });
         token.expose_secret().to_owned()
     }
@@ -127,7 +119,7 @@ pub(crate) fn program(package: &str, name: &str, file: &str) -> PathBuf {
 
 /// The program `mock-auth`, in the same way.
 pub(crate) fn mock_auth() -> PathBuf {
-    let source = Path::new("../mock-auth/src/bin/mock-auth.rs");
+    let source = Path::new("../mock-auth/src/bin/mock-auth/main.rs");
     built("mock-auth", ["--bin", "mock-auth"], "mock-auth", source)
 }
 

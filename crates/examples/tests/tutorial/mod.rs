@@ -133,13 +133,11 @@ fn the_last_chapter_builds_a_server_of_your_own() {
     ];
     let blocks = chapter::read(Path::new(CHAPTER), &differences);
     let (tell, lines) = mpsc::channel();
-    let resource = format!("http://{server}/mcp");
     let mut servers = Servers {
         variables: vec![
             ("BIND", server.clone()),
             ("ISSUER", format!("http://{issuer}")),
             ("MOCK_AUTH_BIND", issuer.clone()),
-            ("MOCK_AUTH_DEFAULT_RESOURCE", resource),
         ],
         running: HashMap::new(),
         tell,

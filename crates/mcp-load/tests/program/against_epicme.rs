@@ -35,6 +35,7 @@ async fn start() -> Dev {
         directory: std::env::temp_dir(),
         client_documents: false,
         show_introspection: false,
+        auto_consent: None,
         database_url: Some(cluster.url(&name)),
     })
     .await
