@@ -27,6 +27,7 @@ pub(crate) struct Shell {
 impl Shell {
     /// A shell in the folder of the repository. `block` is a file of its own.
     pub(crate) fn start(repository: &Path, block: PathBuf, variables: &[(&str, &str)]) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "of the test, not of the program")]
         let program = std::env::var("TUTORIAL_SHELL").unwrap_or_else(|_| "bash".to_owned());
         let mut command = Command::new(&program);
         // Without the files of the person who runs the test.
