@@ -1,6 +1,7 @@
 # The programs, each in an image of its own: targets `epicme` (production), `mock-auth` and `mcp-load`.
 #
 #   docker build --target epicme -t epicme .
+#   docker build --target mock-auth -t mock-auth .
 #   docker build --target epicme -t epicme --build-arg PROFILE=on .    # profile-guided optimisation: for releases
 #
 # Works with the classic builder as well as with BuildKit. The dependencies are a layer of their own, which a
@@ -31,10 +32,12 @@ RUN find . -type f ! -name 'Cargo.*' ! -path '*/src/lib.rs' ! -path '*/src/main.
 # What is built against, and with. rust-toolchain.toml stays outside, for the image is the toolchain.
 # cargo-auditable writes the list of dependencies into each program: `rust-audit-info /usr/local/bin/epicme` and
 # scanners of images read it (docs/DOCKER.md).
-FROM rust:1.95-bookworm AS dependencies
+FROM rust:1.95-bookworm AS toolchain
 WORKDIR /build
 RUN cargo install --quiet --locked cargo-auditable@0.7.7
 COPY --from=manifests /build .
+
+FROM toolchain AS dependencies
 # libpq with TLS is linked as the base's package has it; mock-auth and mcp-load have none.
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends libpq-dev pkg-config && rm -rf /var/lib/apt/lists/*
 RUN cargo auditable build --locked --release --no-default-features --features system-libpq --package epicme
@@ -85,8 +88,8 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["/us
 ENTRYPOINT ["/usr/local/bin/epicme"]
 CMD ["serve"]
 
-# For development and tests, never for production.
-FROM dependencies AS build-mock-auth
+# For development and tests, never for production. It needs nothing of the server, whose dependencies BuildKit does not compile for it.
+FROM toolchain AS build-mock-auth
 RUN cargo auditable build --locked --release --package mock-auth
 COPY . .
 RUN find . -name '*.rs' ! -path './target/*' -exec touch {} + \

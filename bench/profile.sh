@@ -79,7 +79,8 @@ until_ready dev grep -oE 'postgresql://\S+' "$scratch/dev.log"
 DATABASE_URL=$(head -n 1 "$scratch/ready")
 
 resource=http://127.0.0.1:8797/mcp issuer=http://127.0.0.1:7798 secret=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-export DATABASE_URL MOCK_AUTH_BIND=${issuer#http://} MOCK_AUTH_INTROSPECTION_CLIENT_SECRET=$secret \
+export DATABASE_URL MOCK_AUTH_BIND=${issuer#http://} MOCK_AUTH_INTROSPECTION_CLIENT_ID=epicme \
+  MOCK_AUTH_INTROSPECTION_CLIENT_SECRET=$secret MOCK_AUTH_SCOPES=user:read,entries:read,entries:write,tags:read,tags:write \
   MOCK_AUTH_DEFAULT_RESOURCE=$resource EPICME_BIND=127.0.0.1:8797 EPICME_PUBLIC_URL=${resource%/mcp} \
   EPICME_METRICS_BIND=127.0.0.1:9474 EPICME_ISSUER=$issuer EPICME_INTROSPECTION_CLIENT_ID=epicme \
   EPICME_INTROSPECTION_CLIENT_SECRET=$secret EPICME_REQUESTS_PER_MINUTE_PER_USER=0 EPICME_UNKNOWN_TOKENS_PER_MINUTE=0

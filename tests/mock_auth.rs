@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenFormat, TokenGrant};
+use mock_auth::{MockAuth, TokenFormat, TokenGrant};
 use resource_server::{
     bearer::{BearerToken, Presentation},
     jose::{
@@ -23,16 +23,8 @@ use secrecy::ExposeSecret;
 const RESOURCE: &str = "http://127.0.0.1:8787/mcp";
 
 async fn start() -> MockAuth {
-    MockAuth::start(Settings {
-        bind: ([127, 0, 0, 1], 0).into(),
-        introspection_clients: vec![IntrospectionClient {
-            id: "epicme".to_owned(),
-            secret: "secret".into(),
-        }],
-        ..Settings::default()
-    })
-    .await
-    .unwrap()
+    let auth = MockAuth::builder().introspection_client("epicme", "secret");
+    auth.start().await.unwrap()
 }
 
 fn grant() -> TokenGrant {
@@ -42,6 +34,7 @@ fn grant() -> TokenGrant {
         scopes: "entries:read".to_owned(),
         audience: vec![RESOURCE.to_owned()],
         lifetime: Duration::from_secs(60),
+        ..TokenGrant::default()
     }
 }
 

@@ -49,7 +49,7 @@ impl Server {
         let database_url = cluster.url("bench");
         storage::migrate(&database_url).unwrap();
         let mock_auth = System::new()
-            .block_on(MockAuth::start(Settings {
+            .block_on(MockAuth::start_with(Settings {
                 bind: (Ipv4Addr::LOCALHOST, 0).into(),
                 introspection_clients: vec![IntrospectionClient {
                     id: CLIENT.to_owned(),
@@ -97,6 +97,7 @@ impl Server {
             scopes: "user:read entries:read entries:write tags:read tags:write".to_owned(),
             audience: vec![self.resource()],
             lifetime: Duration::from_secs(3_600),
+            ..TokenGrant::default()
         };
         self.mock_auth.issue_token(grant).expose_secret().to_owned()
     }

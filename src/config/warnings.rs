@@ -55,7 +55,8 @@ impl Config {
             );
         }
         match (self.http.admin, &self.http.revocation_secret) {
-            (None, Some(_)) => warnings.push(
+            // `epicme dev` is not for the public.
+            (None, Some(_)) if !self.http.loopback_origins => warnings.push(
                 "the paths of operators (/admin/…, /oauth/revoked) are served to the public on EPICME_BIND, and only EPICME_REVOCATION_SECRET protects them; set EPICME_ADMIN_BIND to serve them on a listener of their own"
                     .to_owned(),
             ),

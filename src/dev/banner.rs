@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use mock_auth::User;
+use secrecy::{ExposeSecret, SecretString};
 
 pub(super) struct Banner<'a> {
     pub(super) mcp_url: &'a str,
@@ -10,8 +11,18 @@ pub(super) struct Banner<'a> {
     pub(super) token: &'a str,
     pub(super) users: &'a [User],
     pub(super) kept: &'a Kept,
+    /// `None` unless the user asked to see them.
+    pub(super) secrets: Option<&'a Secrets>,
     /// The URL of the private database. `None` for a database of your own, whose URL may contain a password.
     pub(super) database: Option<&'a str>,
+}
+
+/// The secrets of one run.
+pub(super) struct Secrets {
+    /// With which the client `epicme` authenticates at the introspection endpoint.
+    pub(super) introspection: SecretString,
+    /// With which revoked tokens are reported to EpicMe.
+    pub(super) revocation: SecretString,
 }
 
 /// Where the journal is kept.
@@ -32,6 +43,7 @@ impl fmt::Display for Banner<'_> {
             token,
             users,
             kept,
+            secrets,
             database,
         } = self;
         let names: Vec<_> = users
@@ -46,6 +58,13 @@ impl fmt::Display for Banner<'_> {
         let database = database.map_or_else(String::new, |url| {
             format!("  Database shell        psql {url}\n")
         });
+        let secrets = secrets.map_or_else(String::new, |secrets| {
+            format!(
+                "  Introspection secret  {}   (of the client epicme)\n  Revocation secret     {}\n",
+                secrets.introspection.expose_secret(),
+                secrets.revocation.expose_secret()
+            )
+        });
         write!(
             f,
             r#"
@@ -55,7 +74,7 @@ EpicMe is running. Press Ctrl-C to stop it.
   Authorization server  {issuer}   (a mock: pick a demo user, no password needed)
   Demo users            {names}
   The journal is kept   {kept}
-{database}
+{database}{secrets}
 Write a first entry, as {first}:
 
 curl -sS {mcp_url} \
@@ -89,6 +108,7 @@ mod tests {
             token: "token",
             users: &[],
             kept,
+            secrets: None,
             database,
         };
         banner.to_string()
@@ -102,5 +122,33 @@ mod tests {
         let another = banner(&Kept::InYourDatabase, None);
         assert!(another.contains("DATABASE_URL\n\nWrite a"), "{another}");
         assert!(!another.contains("psql"), "{another}");
+    }
+
+    #[test]
+    fn secrets_are_shown_to_those_who_asked_for_them() {
+        let without = banner(&Kept::Nowhere, None);
+        assert!(!without.contains("secret"), "{without}");
+        let secrets = Secrets {
+            introspection: "first-secret".into(),
+            revocation: "second-secret".into(),
+        };
+        let banner = Banner {
+            mcp_url: "http://127.0.0.1:1/mcp",
+            issuer: "http://127.0.0.1:2",
+            token: "token",
+            users: &[],
+            kept: &Kept::Nowhere,
+            secrets: Some(&secrets),
+            database: None,
+        };
+        let with = banner.to_string();
+        assert!(
+            with.contains("  Introspection secret  first-secret   (of"),
+            "{with}"
+        );
+        assert!(
+            with.contains("  Revocation secret     second-secret\n\nWrite a"),
+            "{with}"
+        );
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
-    banner::{Banner, Kept},
+    banner::{Banner, Kept, Secrets},
     database, demo, kept_key,
 };
 use crate::{
@@ -86,6 +86,16 @@ pub struct DevOptions {
         value_parser = mock_auth::on_or_off
     )]
     pub client_documents: bool,
+
+    /// Print two secrets of this run: the one with which EpicMe asks the authorization server about tokens, and one with
+    /// which EpicMe can be told that a token was revoked. Without this option it cannot be told
+    #[arg(long)]
+    pub show_introspection: bool,
+
+    /// Sign in and consent at once as this demo user, without a page, for tools that have no browser. Only where the
+    /// redirect leads to this computer
+    #[arg(long, env = "MOCK_AUTH_AUTO_CONSENT", value_name = "USER")]
+    pub auto_consent: Option<String>,
 
     /// PostgreSQL to use instead of a private one, as a libpq URL
     #[arg(long, env = keys::DATABASE_URL.url.name, value_name = "URL", hide_env_values = true)]
@@ -170,6 +180,8 @@ pub struct Dev {
     mcp_url: String,
     token: SecretString,
     kept: Kept,
+    /// Printed with the banner, if that was asked for.
+    secrets: Option<Secrets>,
 }
 
 /// What a step of the start that waits looks at, to give up when the start is stopped.
@@ -265,7 +277,7 @@ impl Dev {
         stopping.unless(migrate(&database_url)).await?;
 
         let secret = SecretString::from(Uuid::new_v4().to_string());
-        let mock_auth = MockAuth::start(Settings {
+        let mock_auth = MockAuth::start_with(Settings {
             bind: options.auth_bind,
             introspection_clients: vec![IntrospectionClient {
                 id: "epicme".to_owned(),
@@ -279,7 +291,9 @@ impl Dev {
                     ..Scope::new(name, description)
                 })
                 .to_vec(),
+            title: "EpicMe".to_owned(),
             client_documents: options.client_documents,
+            auto_consent: options.auto_consent.filter(|user| !user.is_empty()),
             // Hosts stay signed in over a restart.
             state: (!options.ephemeral).then(|| options.directory.join("mock-auth")),
             ..Settings::default()
@@ -301,6 +315,14 @@ impl Dev {
             let key = kept_key::read_or_make(&options.directory).map_err(DevError::Kept)?;
             server = server.with(keys::REQUEST_STATE.key.name, key.expose_secret());
         }
+        let secrets = options.show_introspection.then(|| Secrets {
+            introspection: secret,
+            revocation: SecretString::from(Uuid::new_v4().to_string()),
+        });
+        if let Some(Secrets { revocation, .. }) = &secrets {
+            let key = keys::HTTP.revocation_secret.name;
+            server = server.with(key, revocation.expose_secret());
+        }
         let config = config(&server)?;
         let app = App::start(config, listener, Clock::system())?;
         let users = demo_users();
@@ -313,6 +335,7 @@ impl Dev {
             scopes: scopes::declared().list(scopes::declared().all()),
             audience: vec![mcp_url.clone()],
             lifetime: TOKEN_LIFETIME,
+            ..TokenGrant::default()
         });
         let kept = if options.ephemeral {
             Kept::Nowhere
@@ -328,6 +351,7 @@ impl Dev {
             mcp_url,
             token,
             kept,
+            secrets,
         })
     }
 
@@ -355,6 +379,7 @@ impl Dev {
             token: self.token.expose_secret(),
             users: &demo_users(),
             kept: &self.kept,
+            secrets: self.secrets.as_ref(),
             database: database.as_ref().map(ExposeSecret::expose_secret),
         }
         .to_string()

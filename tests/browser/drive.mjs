@@ -37,7 +37,13 @@ async function freePort() {
 async function startAuth(binary) {
   const bind = `127.0.0.1:${await freePort()}`;
   const child = spawn(binary, ["--bind", bind, "--log", "warn"], {
-    env: { MOCK_AUTH_INTROSPECTION_CLIENT_SECRET: "secret", MOCK_AUTH_DEFAULT_RESOURCE: RESOURCE },
+    env: {
+      MOCK_AUTH_INTROSPECTION_CLIENT_ID: "epicme",
+      MOCK_AUTH_INTROSPECTION_CLIENT_SECRET: "secret",
+      MOCK_AUTH_DEFAULT_RESOURCE: RESOURCE,
+      MOCK_AUTH_SCOPES: "user:read,entries:read=Read your entries,entries:write=Write entries,tags:read,tags:write",
+      MOCK_AUTH_DANGEROUS_SCOPES: "entries:write,tags:write",
+    },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let said = "";

@@ -153,7 +153,9 @@ class Server:
         if Server.issuer is None:
             auth = {
                 "MOCK_AUTH_BIND": "127.0.0.1:0",
+                "MOCK_AUTH_INTROSPECTION_CLIENT_ID": "epicme",
                 "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET": SECRET,
+                "MOCK_AUTH_SCOPES": "user:read,entries:read,entries:write,tags:read,tags:write",
                 "MOCK_AUTH_DEFAULT_RESOURCE": RESOURCE,
             }
             auth = Program("mock-auth", [MOCK_AUTH], auth)

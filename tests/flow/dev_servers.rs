@@ -39,6 +39,8 @@ impl DevServers {
             ephemeral: true,
             directory: std::env::temp_dir(),
             client_documents: false,
+            show_introspection: false,
+            auto_consent: None,
             database_url: Some(cluster().url(&name)),
         })
         .await
@@ -47,6 +49,10 @@ impl DevServers {
             dev,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
         }
+    }
+
+    pub(crate) fn banner(&self) -> String {
+        self.dev.banner()
     }
 
     pub(crate) fn mcp_url(&self) -> &str {

@@ -399,3 +399,15 @@ async fn a_postgresql_that_is_killed_ends_it_with_a_sentence() {
     assert!(said.contains("PostgreSQL ended unexpectedly"), "{said}");
     assert!(said.contains("start `epicme dev` again"), "{said}");
 }
+
+#[actix_rt::test]
+async fn without_the_option_no_secret_is_shown_and_revocations_are_not_taken() {
+    let servers = crate::dev_servers::DevServers::open().await;
+    let banner = servers.banner();
+    assert!(!banner.contains("secret"), "{banner}");
+    let url = servers.mcp_url().replace("/mcp", "/oauth/revoked");
+    let report = crate::client::http().post(url).bearer_auth("a-guess");
+    let answer = report.form(&[("token", "token")]).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    servers.close().await;
+}

@@ -38,6 +38,7 @@ fn expired(servers: &DevServers) -> SecretString {
         scopes: "entries:read entries:write".to_owned(),
         audience: vec![servers.mcp_url().to_owned()],
         lifetime: Duration::ZERO,
+        ..TokenGrant::default()
     })
 }
 

@@ -329,7 +329,9 @@ programs = []
 try:
     environment = {
         "MOCK_AUTH_BIND": "127.0.0.1:0",
+        "MOCK_AUTH_INTROSPECTION_CLIENT_ID": "epicme",
         "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET": SECRET,
+        "MOCK_AUTH_SCOPES": "user:read,entries:read,entries:write,tags:read,tags:write",
         "MOCK_AUTH_DEFAULT_RESOURCE": RESOURCE,
     }
     auth = Program("mock-auth", [os.environ["MOCK_AUTH"]], environment)

@@ -235,7 +235,9 @@ try:
         [os.environ["MOCK_AUTH"]],
         {
             "MOCK_AUTH_BIND": "127.0.0.1:0",
+            "MOCK_AUTH_INTROSPECTION_CLIENT_ID": "epicme",
             "MOCK_AUTH_INTROSPECTION_CLIENT_SECRET": SECRET,
+            "MOCK_AUTH_SCOPES": "user:read,entries:read,entries:write,tags:read,tags:write",
             "MOCK_AUTH_DEFAULT_RESOURCE": RESOURCE,
         },
     )

@@ -1,11 +1,13 @@
 //! The examples, each run as a process beside the mock authorization server and asked by the official client; and the
-//! page that explains them.
+//! pages that explain them.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod client;
+mod outages;
 mod page;
 mod support;
+mod tutorial;
 
 use reqwest::StatusCode;
 use rmcp::model::{ElicitationAction, ServerNotification, SubscriptionFilter};

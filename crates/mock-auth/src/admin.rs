@@ -34,7 +34,7 @@ pub(crate) async fn page(request: HttpRequest, state: web::Data<State>) -> HttpR
         cookie: Some(&handle.cookie),
         ..Page::plain(StatusCode::OK, "Admin", &main)
     };
-    page.answer()
+    page.answer(&state.title)
 }
 
 /// A table, as HTML cells under these columns. On a phone each row becomes a block whose cells repeat
@@ -154,6 +154,7 @@ fn switches(state: &State, handle: &Handle) -> String {
             let (fault, name) = (*plan.at(endpoint), endpoint.as_str());
             let options: String = FaultMode::ALL
                 .into_iter()
+                .filter(|(mode, _)| mode.fits(endpoint))
                 .map(|(mode, word)| {
                     let selected = if mode == fault.mode { " selected" } else { "" };
                     format!("<option{selected}>{word}</option>")
@@ -199,7 +200,7 @@ pub(crate) async fn press(request: HttpRequest, body: Body, state: web::Data<Sta
     if !opened.is_some_and(|opened| matches!(opened.step, Step::Admin)) {
         let why = "the page is too old, or was opened in another browser";
         let open = "Open /admin again.";
-        return Ok(pages::error(StatusCode::BAD_REQUEST, why, open));
+        return Ok(pages::error(&state, StatusCode::BAD_REQUEST, why, open));
     }
     if let Some(id) = form.get("revoke") {
         let (mut store, now) = state.store();
@@ -215,7 +216,7 @@ pub(crate) async fn press(request: HttpRequest, body: Body, state: web::Data<Sta
             None => {
                 let why = "a number is out of its range";
                 let range = "The fields say how far the numbers may go.";
-                return Ok(pages::error(StatusCode::BAD_REQUEST, why, range));
+                return Ok(pages::error(&state, StatusCode::BAD_REQUEST, why, range));
             }
         }
     }
@@ -234,9 +235,9 @@ fn plan(form: &Params) -> Option<Plan> {
             delay_ms: field("delay_ms").map_or(Some(0), |it| it.parse().ok())?,
             status: field("status").map_or(Some(0), |it| it.parse().ok())?,
         };
-        *plan.at(endpoint) = Some(fault).filter(Fault::is_sound)?;
+        *plan.at(endpoint) = fault;
     }
-    Some(plan)
+    plan.is_sound().then_some(plan)
 }
 
 /// `GET /admin/faults`.
@@ -246,12 +247,10 @@ pub(crate) async fn faults(state: web::Data<State>) -> HttpResponse {
 
 /// `PUT /admin/faults`: the faults from now on. An endpoint that is left out is normal again.
 pub(crate) async fn set_faults(request: HttpRequest, body: Body, state: web::Data<State>) -> Reply {
-    let mut plan: Plan = dev_endpoints::json(&request, body)?;
-    if Endpoint::ALL
-        .iter()
-        .any(|endpoint| !plan.at(*endpoint).is_sound())
-    {
-        let range = "delay_ms is at most 600000, and status between 400 and 599";
+    let plan: Plan = dev_endpoints::json(&request, body)?;
+    if !plan.is_sound() {
+        let range = "delay_ms is at most 600000, status between 400 and 599, and inactive, wrong_audience and expired \
+             are for introspection, wrong_issuer for that and metadata";
         return Err(OAuthError::invalid_request(range));
     }
     *state.faults.plan() = plan;

@@ -8,7 +8,7 @@ use actix_web::{
 use derive_more::{Display, Error};
 use serde::Serialize;
 
-/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9449 §5 and OpenID Connect Core §3.1.2.6.
+/// Error codes of RFC 6749 §4.1.2.1 and §5.2, RFC 7591 §3.2.2, RFC 8628 §3.5, RFC 8707 §2, RFC 9396 §5, RFC 9449 §5 and OpenID Connect Core §3.1.2.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorCode {
     InvalidRequest,
@@ -19,6 +19,7 @@ pub(crate) enum ErrorCode {
     UnsupportedResponseType,
     InvalidScope,
     InvalidTarget,
+    InvalidAuthorizationDetails,
     InvalidDpopProof,
     AccessDenied,
     AuthorizationPending,
@@ -47,6 +48,7 @@ impl ErrorCode {
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidAuthorizationDetails => "invalid_authorization_details",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::AccessDenied => "access_denied",
             Self::AuthorizationPending => "authorization_pending",
@@ -123,6 +125,7 @@ impl ResponseError for OAuthError {
             | ErrorCode::UnsupportedResponseType
             | ErrorCode::InvalidScope
             | ErrorCode::InvalidTarget
+            | ErrorCode::InvalidAuthorizationDetails
             | ErrorCode::InvalidDpopProof
             | ErrorCode::AccessDenied
             | ErrorCode::AuthorizationPending

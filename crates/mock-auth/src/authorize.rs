@@ -5,13 +5,14 @@ use std::sync::Arc;
 use crate::{
     answer::{ErrorCode, OAuthError},
     client::{Client, GrantType},
+    details::Details,
     grants::CodeGrant,
     params::Params,
     pkce::Challenge,
     redirect,
     resource::Resources,
     scopes::{Grantable, Scopes},
-    settings::User,
+    user::User,
 };
 
 /// A sound authorization request.
@@ -25,6 +26,8 @@ pub(crate) struct AuthorizationRequest {
     /// The scopes asked for, if any were named.
     pub(crate) scopes: Option<Scopes>,
     pub(crate) resources: Vec<String>,
+    /// What else was asked for (RFC 9396).
+    pub(crate) details: Details,
 }
 
 /// Where the browser goes in the end, and what it takes along whatever happens.
@@ -89,6 +92,7 @@ pub(crate) fn read(
     issuer: &str,
     resources: &Resources,
     grantable: &Grantable,
+    types: &[String],
 ) -> Result<AuthorizationRequest, Refusal> {
     let redirect_uri = redirect_uri(params, &client).map_err(Refusal::page)?;
     let way_back = WayBack {
@@ -96,14 +100,15 @@ pub(crate) fn read(
         state: params.get("state").map(ToOwned::to_owned),
         issuer: issuer.to_owned(),
     };
-    match read_rest(params, &client, resources, grantable) {
-        Ok((challenge, scopes, resources)) => Ok(AuthorizationRequest {
+    match read_rest(params, &client, resources, grantable, types) {
+        Ok((challenge, scopes, resources, details)) => Ok(AuthorizationRequest {
             client,
             way_back,
             redirect_uri_named: params.get("redirect_uri").is_some(),
             challenge,
             scopes,
             resources,
+            details,
         }),
         Err(error) => Err(Refusal::Redirect(way_back, error)),
     }
@@ -125,13 +130,14 @@ fn redirect_uri(params: &Params, client: &Client) -> Result<String, String> {
     }
 }
 
-type Rest = (Challenge, Option<Scopes>, Vec<String>);
+type Rest = (Challenge, Option<Scopes>, Vec<String>, Details);
 
 fn read_rest(
     params: &Params,
     client: &Client,
     resources: &Resources,
     grantable: &Grantable,
+    types: &[String],
 ) -> Result<Rest, OAuthError> {
     if params.any_repeats() {
         return Err(OAuthError::invalid_request("a parameter is there twice"));
@@ -169,11 +175,12 @@ fn read_rest(
         .map(|list| read_scopes(list, grantable))
         .transpose()?;
     let resources = resources.read(params.all("resource"))?;
+    let details = Details::read(params.get("authorization_details"), types)?;
     if params.get("prompt") == Some("none") {
         let page = "there is no way to authorize without a page";
         return Err(OAuthError::new(ErrorCode::LoginRequired, page));
     }
-    Ok((challenge, scopes, resources))
+    Ok((challenge, scopes, resources, details))
 }
 
 fn challenge(params: &Params) -> Result<Challenge, OAuthError> {
@@ -214,6 +221,7 @@ impl AuthorizationRequest {
             subject: user.subject.clone(),
             scopes,
             resources: self.resources.clone(),
+            details: self.details.clone(),
             refreshable: self.client.may(GrantType::RefreshToken),
         }
     }
@@ -224,7 +232,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::settings::demo_scopes;
+    use crate::settings::five_scopes;
 
     const GOOD: &str = "client_id=c&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&response_type=code&state=s\
         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
@@ -251,7 +259,8 @@ mod tests {
             Arc::new(client),
             issuer,
             &resources,
-            &Grantable::new(demo_scopes()).unwrap(),
+            &Grantable::new(five_scopes()).unwrap(),
+            &["account".to_owned()],
         )
     }
 
@@ -341,6 +350,11 @@ mod tests {
                 "request_uri_not_supported",
             ),
             ("state=s", "state=s&prompt=none", "login_required"),
+            (
+                "state=s",
+                "state=s&authorization_details=[{\"type\":\"other\"}]",
+                "invalid_authorization_details",
+            ),
         ] {
             let query = GOOD.replace(from, to);
             assert_ne!(query, GOOD, "{from}");

@@ -20,10 +20,10 @@ use crate::{
     paths,
     question::{Question, Step},
     questions::{self, Consent},
-    secret,
-    settings::User,
+    redirect, secret,
     state::State,
     store::Opened,
+    user::User,
 };
 
 /// The longest query of an authorization request. It is kept while the page is open.
@@ -37,16 +37,33 @@ pub(crate) const CONNECT_AGAIN: &str = "Go back to the app and connect again.";
 /// `GET /oauth/authorize`: the request is checked, and the page asks who is there.
 pub(crate) async fn begin(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     match read(&request, &state).await {
-        Ok(asked) => {
-            let question = Question::Authorization(asked.into());
-            let handle = open_page(&request, &state, Step::SignIn(question.clone()));
-            questions::sign_in(&handle, &question, &state.users)
-        }
+        Ok(asked) => match &state.auto_consent {
+            Some(user) if redirect::is_on_this_computer(&asked.way_back.redirect_uri) => {
+                consent_at_once(&state, &asked, user)
+            }
+            _ => ask(&request, &state, asked),
+        },
         Err(Refusal::Page(why, what_to_do)) => {
-            pages::error(StatusCode::BAD_REQUEST, &why, what_to_do)
+            pages::error(&state, StatusCode::BAD_REQUEST, &why, what_to_do)
         }
         Err(Refusal::Redirect(way_back, error)) => pages::see_other(&way_back.with_error(&error)),
     }
+}
+
+/// The page that asks who is there.
+fn ask(request: &HttpRequest, state: &State, asked: AuthorizationRequest) -> HttpResponse {
+    let question = Question::Authorization(asked.into());
+    let handle = open_page(request, state, Step::SignIn(question.clone()));
+    questions::sign_in(&handle, &question, &state.users, &state.title)
+}
+
+/// The redirect with a code for all that was asked for: the settings have consented for this user.
+fn consent_at_once(state: &State, asked: &AuthorizationRequest, user: &User) -> HttpResponse {
+    let scopes = asked.scopes.clone();
+    let scopes = scopes.unwrap_or_else(|| state.scopes.all());
+    let (mut store, now) = state.store();
+    let code = store.issue_code(asked.granted(user, scopes), now);
+    pages::see_other(&asked.way_back.with_code(code.expose_secret()))
 }
 
 /// Reads and checks the query of an authorization request.
@@ -68,6 +85,7 @@ pub(crate) async fn read(
         &state.issuer,
         &state.resources,
         &state.scopes,
+        &state.authorization_details,
     )
 }
 
@@ -76,21 +94,21 @@ pub(crate) async fn sign_in(request: HttpRequest, state: web::Data<State>) -> Ht
     match visited(&request, &state) {
         Some((handle, opened)) => match opened.step {
             Step::SignIn(question) | Step::Consent(question, _) => {
-                questions::sign_in(&handle, &question, &state.users)
+                questions::sign_in(&handle, &question, &state.users, &state.title)
             }
-            Step::Device | Step::Admin => too_old(),
+            Step::Device | Step::Admin => too_old(&state),
         },
-        None => too_old(),
+        None => too_old(&state),
     }
 }
 
 /// `GET /oauth/consent`: what may the client do?
 pub(crate) async fn consent(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let Some((handle, opened)) = visited(&request, &state) else {
-        return too_old();
+        return too_old(&state);
     };
     let Step::Consent(question, user) = opened.step else {
-        return too_old();
+        return too_old(&state);
     };
     let is_reminded = Params::parse(request.query_string().as_bytes())
         .get("reminder")
@@ -106,7 +124,7 @@ pub(crate) async fn consent(request: HttpRequest, state: web::Data<State>) -> Ht
         unticked: &unticked,
         reminder: is_reminded.then_some("Tick at least one permission, or choose Deny."),
     };
-    page.answer()
+    page.answer(&state.title)
 }
 
 /// The scopes that this person unticked for this client before. Where that is all that the client asks for, it asks for what it
@@ -136,8 +154,8 @@ fn visited(request: &HttpRequest, state: &State) -> Option<(Handle, Opened)> {
     Some((handle, opened))
 }
 
-fn too_old() -> HttpResponse {
-    pages::error(StatusCode::BAD_REQUEST, TOO_OLD, CONNECT_AGAIN)
+fn too_old(state: &State) -> HttpResponse {
+    pages::error(state, StatusCode::BAD_REQUEST, TOO_OLD, CONNECT_AGAIN)
 }
 
 /// `POST /oauth/authorize`: an answer from one of the two pages.
@@ -147,7 +165,7 @@ pub(crate) async fn go_on(request: HttpRequest, body: Body, state: web::Data<Sta
     let (question, user) = match step {
         Some(Step::SignIn(question)) => (question, None),
         Some(Step::Consent(question, user)) => (question, Some(user)),
-        Some(Step::Device | Step::Admin) | None => return Ok(too_old()),
+        Some(Step::Device | Step::Admin) | None => return Ok(too_old(&state)),
     };
     // The page that asks who is there may be that of somebody who was signed in already.
     if let Some(subject) = form.get("user") {
@@ -158,6 +176,7 @@ pub(crate) async fn go_on(request: HttpRequest, body: Body, state: web::Data<Sta
                 pages::see_other(&handle.address(paths::CONSENT))
             }
             None => pages::error(
+                &state,
                 StatusCode::BAD_REQUEST,
                 "there is no such user",
                 CONNECT_AGAIN,
@@ -243,6 +262,7 @@ fn allow(state: &State, question: &Question, user: &User, form: &Params) -> Http
                 scopes: granted,
             };
             told(
+                state,
                 store.devices.answer(asked, answer, now),
                 paths::DEVICE_ALLOWED,
             )
@@ -259,6 +279,7 @@ fn deny(state: &State, question: &Question) -> HttpResponse {
         Question::Device(asked) => {
             let (mut store, now) = state.store();
             told(
+                state,
                 store.devices.answer(asked, Answer::Denied, now),
                 paths::DEVICE_DENIED,
             )
@@ -267,11 +288,12 @@ fn deny(state: &State, question: &Question) -> HttpResponse {
 }
 
 /// Where the browser goes once a device was answered.
-fn told(is_waiting: bool, page: &str) -> HttpResponse {
+fn told(state: &State, is_waiting: bool, page: &str) -> HttpResponse {
     if is_waiting {
         return pages::see_other(page);
     }
     pages::error(
+        state,
         StatusCode::BAD_REQUEST,
         "the device does not wait any more",
         "Start the sign-in on the device again, and enter the new code.",

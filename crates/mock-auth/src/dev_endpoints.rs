@@ -4,11 +4,14 @@ use actix_web::{HttpRequest, http::StatusCode, web};
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     answer::{self, Body, ErrorCode, OAuthError, Reply},
     authorize::Refusal,
-    consent, dpop,
+    consent,
+    details::Details,
+    dpop,
     grants::{Grant, Issued},
     middleware,
     params::Params,
@@ -65,6 +68,7 @@ struct Wanted {
     /// Seconds.
     expires_in: Option<u32>,
     format: Option<TokenFormat>,
+    authorization_details: Vec<Value>,
     /// The thumbprint of a key that the token is to be bound to.
     jkt: Option<String>,
 }
@@ -112,6 +116,7 @@ pub(crate) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
         let words = "jkt has to be a SHA-256 thumbprint in base64url";
         return Err(OAuthError::invalid_request(words));
     }
+    let details = Details::check(wanted.authorization_details, &state.authorization_details)?;
     let is_bound = wanted.jkt.is_some();
     let (mut store, now) = state.store();
     let lifetime = wanted.expires_in.map(|it| TimeDelta::seconds(it.into()));
@@ -121,6 +126,7 @@ pub(crate) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
         client_id: wanted.client_id.unwrap_or_else(|| "dev".to_owned()),
         scope: scope.clone(),
         audience,
+        details: details.clone(),
         format: wanted.format.unwrap_or(store.writer.format),
         key: wanted.jkt,
     };
@@ -130,6 +136,7 @@ pub(crate) async fn dev_token(request: HttpRequest, body: Body, state: web::Data
         access_token,
         refresh_token: None,
         scope,
+        details,
         is_bound,
         lifetime,
     }))

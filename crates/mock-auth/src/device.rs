@@ -30,6 +30,10 @@ pub(crate) async fn authorize(request: HttpRequest, body: Body, state: web::Data
         let other = "the client did not register for the grant_type of devices";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, other));
     }
+    if form.get("authorization_details").is_some() {
+        let why = "authorization_details are not supported for devices";
+        return Err(OAuthError::invalid_request(why));
+    }
     let scopes = form.get("scope");
     let scopes = scopes.map(|list| token::scopes(&state, list)).transpose()?;
     let resources = state.resources.read(form.all("resource"))?;
@@ -78,7 +82,7 @@ pub(crate) async fn page(request: HttpRequest, state: web::Data<State>) -> HttpR
         cookie: Some(&handle.cookie),
         ..Page::plain(StatusCode::OK, "Connect a device", &main)
     };
-    page.answer()
+    page.answer(&state.title)
 }
 
 /// `POST /device`: the code that was entered.
@@ -88,7 +92,7 @@ pub(crate) async fn enter(request: HttpRequest, body: Body, state: web::Data<Sta
     if !opened.is_some_and(|opened| matches!(opened.step, Step::Device)) {
         let why = "this page is more than 15 minutes old, or was opened in another browser";
         let open = "Open the page again and enter the code.";
-        return Ok(pages::error(StatusCode::BAD_REQUEST, why, open));
+        return Ok(pages::error(&state, StatusCode::BAD_REQUEST, why, open));
     }
     let code = form.get("user_code").unwrap_or_default();
     let found = {
@@ -105,7 +109,7 @@ pub(crate) async fn enter(request: HttpRequest, body: Body, state: web::Data<Sta
         Err(NotFound::TooManyTries) => {
             let why = "too many codes were entered that no device shows";
             let wait = "Wait a minute, and enter the code that the device shows.";
-            let mut response = pages::error(StatusCode::TOO_MANY_REQUESTS, why, wait);
+            let mut response = pages::error(&state, StatusCode::TOO_MANY_REQUESTS, why, wait);
             let minute = header::HeaderValue::from_static("60");
             response.headers_mut().insert(header::RETRY_AFTER, minute);
             response
@@ -114,14 +118,14 @@ pub(crate) async fn enter(request: HttpRequest, body: Body, state: web::Data<Sta
 }
 
 /// `GET /device/allowed`.
-pub(crate) async fn allowed() -> HttpResponse {
+pub(crate) async fn allowed(state: web::Data<State>) -> HttpResponse {
     let main =
         "<h1>Allowed</h1>\n<p>Go back to the device: it goes on by itself within seconds.</p>\n";
-    Page::plain(StatusCode::OK, "Allowed", main).answer()
+    Page::plain(StatusCode::OK, "Allowed", main).answer(&state.title)
 }
 
 /// `GET /device/denied`.
-pub(crate) async fn denied() -> HttpResponse {
+pub(crate) async fn denied(state: web::Data<State>) -> HttpResponse {
     let main = "<h1>Denied</h1>\n<p>The device gets no access. You may close this page.</p>\n";
-    Page::plain(StatusCode::OK, "Denied", main).answer()
+    Page::plain(StatusCode::OK, "Denied", main).answer(&state.title)
 }

@@ -44,6 +44,9 @@ impl Endpoint {
     }
 }
 
+/// The issuer that [`FaultMode::WrongIssuer`] names.
+pub(crate) const WRONG_ISSUER: &str = "https://elsewhere.example";
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -67,11 +70,21 @@ pub enum FaultMode {
     Oversized,
     /// 200 with a body that breaks off.
     Cut,
+    /// The connection is closed without an answer, as by a server that is down.
+    Down,
+    /// Introspection says of every token that it is not active.
+    Inactive,
+    /// Introspection says of every live token that it is for another resource.
+    WrongAudience,
+    /// Introspection names another issuer; metadata does so, too.
+    WrongIssuer,
+    /// Introspection says of every live token that it is active and that it expired an hour ago.
+    Expired,
 }
 
 impl FaultMode {
     /// All of them, with their names in JSON and on the admin page.
-    pub(crate) const ALL: [(Self, &'static str); 9] = [
+    pub(crate) const ALL: [(Self, &'static str); 14] = [
         (Self::None, "none"),
         (Self::Slow, "slow"),
         (Self::Error, "error"),
@@ -81,7 +94,25 @@ impl FaultMode {
         (Self::Unauthorized, "unauthorized"),
         (Self::Oversized, "oversized"),
         (Self::Cut, "cut"),
+        (Self::Down, "down"),
+        (Self::Inactive, "inactive"),
+        (Self::WrongAudience, "wrong_audience"),
+        (Self::WrongIssuer, "wrong_issuer"),
+        (Self::Expired, "expired"),
     ];
+
+    /// Whether it can happen at this endpoint: some change what only a certain answer says.
+    pub(crate) const fn fits(self, endpoint: Endpoint) -> bool {
+        match self {
+            Self::Inactive | Self::WrongAudience | Self::Expired => {
+                matches!(endpoint, Endpoint::Introspection)
+            }
+            Self::WrongIssuer => {
+                matches!(endpoint, Endpoint::Introspection | Endpoint::Metadata)
+            }
+            _ => true,
+        }
+    }
 }
 
 /// What goes wrong at one endpoint, after which delay.
@@ -111,9 +142,29 @@ impl Fault {
         }
     }
 
-    /// Whether the numbers make sense.
-    pub(crate) fn is_sound(&self) -> bool {
-        self.delay_ms <= 600_000 && (self.status == 0 || (400..600).contains(&self.status))
+    /// The right answer after this time; ten minutes at most.
+    #[must_use]
+    pub fn slow(delay: Duration) -> Self {
+        Self {
+            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            ..Self::new(FaultMode::Slow)
+        }
+    }
+
+    /// This error status, from 400 to 599, with a body that is not JSON.
+    #[must_use]
+    pub const fn error(status: u16) -> Self {
+        Self {
+            status,
+            ..Self::new(FaultMode::Error)
+        }
+    }
+
+    /// Whether the numbers make sense, and the fault can happen at this endpoint.
+    pub(crate) fn is_sound(&self, endpoint: Endpoint) -> bool {
+        self.mode.fits(endpoint)
+            && self.delay_ms <= 600_000
+            && (self.status == 0 || (400..600).contains(&self.status))
     }
 
     const fn delay(&self) -> Duration {
@@ -139,6 +190,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Whether every fault is sound where it is.
+    pub(crate) fn is_sound(mut self) -> bool {
+        Endpoint::ALL
+            .into_iter()
+            .all(|endpoint| self.at(endpoint).is_sound(endpoint))
+    }
+
     pub(crate) fn at(&mut self, endpoint: Endpoint) -> &mut Fault {
         match endpoint {
             Endpoint::Metadata => &mut self.metadata,
@@ -155,7 +213,15 @@ pub struct Faults(Arc<Mutex<Plan>>);
 
 impl Faults {
     /// Sets what goes wrong at an endpoint from now on.
+    ///
+    /// # Panics
+    /// If a number is out of its range, or the fault cannot happen at this endpoint.
     pub fn set(&self, endpoint: Endpoint, fault: Fault) {
+        let name = endpoint.as_str();
+        assert!(
+            fault.is_sound(endpoint),
+            "{fault:?} cannot happen at {name}"
+        );
         *self.plan().at(endpoint) = fault;
     }
 
@@ -163,6 +229,13 @@ impl Faults {
     #[must_use]
     pub fn get(&self, endpoint: Endpoint) -> Fault {
         *self.plan().at(endpoint)
+    }
+
+    /// Nothing answers at any endpoint that can fail, as if the server were down.
+    pub fn take_down(&self) {
+        for endpoint in Endpoint::ALL {
+            self.set(endpoint, Fault::new(FaultMode::Down));
+        }
     }
 
     /// Ends all faults. A call that hangs already goes on hanging.
@@ -204,7 +277,13 @@ impl Faults {
 impl Fault {
     fn answer(&self) -> Option<HttpResponse> {
         let mut response = match self.mode {
-            FaultMode::None | FaultMode::Slow | FaultMode::Hang => return None,
+            FaultMode::None
+            | FaultMode::Slow
+            | FaultMode::Hang
+            | FaultMode::Inactive
+            | FaultMode::WrongAudience
+            | FaultMode::WrongIssuer
+            | FaultMode::Expired => return None,
             FaultMode::Error => {
                 let status =
                     StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -215,7 +294,9 @@ impl Fault {
                 let words = "switched on at /admin/faults";
                 return Some(answer::OAuthError::invalid_client(words).error_response());
             }
-            FaultMode::Garbage | FaultMode::Oversized | FaultMode::Cut => HttpResponse::Ok(),
+            FaultMode::Garbage | FaultMode::Oversized | FaultMode::Cut | FaultMode::Down => {
+                HttpResponse::Ok()
+            }
         };
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         Some(match self.mode {
@@ -248,6 +329,11 @@ impl Fault {
                     .content_type("application/json")
                     .body(SizedStream::new(1000, Box::pin(chunks)))
             }
+            FaultMode::Down => {
+                // An error before anything of the body was sent takes the head of the answer with it.
+                let end = Err::<Bytes, _>(std::io::Error::other("down, as was asked for"));
+                response.body(SizedStream::new(1, Box::pin(stream::iter([end]))))
+            }
             _ => response
                 .content_type("text/plain")
                 .body("something broke, as was asked for"),
@@ -272,6 +358,12 @@ mod tests {
             serde_json::from_str(r#"{"introspection":{"mode":"error","status":502}}"#).unwrap();
         assert_eq!(plan.introspection.status, 502);
         assert_eq!(plan.token, Fault::default());
+        assert!(plan.is_sound());
+        let plan: Plan = serde_json::from_str(r#"{"token":{"mode":"inactive"}}"#).unwrap();
+        assert!(
+            !plan.is_sound(),
+            "the token endpoint says nothing of activity"
+        );
         assert!(serde_json::from_str::<Plan>(r#"{"introspektion":{}}"#).is_err());
         assert!(serde_json::from_str::<Plan>(r#"{"token":{"mode":"explode"}}"#).is_err());
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::{pkce::Challenge, scopes::Scopes, settings::TokenFormat};
+use crate::{details::Details, pkce::Challenge, scopes::Scopes, settings::TokenFormat};
 
 /// How long what the store keeps is valid.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,7 @@ pub(crate) struct CodeGrant {
     pub(crate) subject: String,
     pub(crate) scopes: Scopes,
     pub(crate) resources: Vec<String>,
+    pub(crate) details: Details,
     pub(crate) refreshable: bool,
 }
 
@@ -49,6 +50,8 @@ pub(crate) struct Redemption<'a> {
     pub(crate) redirect_uri: Option<&'a str>,
     pub(crate) verifier: &'a str,
     pub(crate) resources: Vec<&'a str>,
+    /// Some of the `authorization_details` that were granted, or none to have all.
+    pub(crate) details: Details,
     /// The thumbprint of the key that the client proved, if it did.
     pub(crate) key: Option<&'a str>,
 }
@@ -60,6 +63,8 @@ pub(crate) struct Refreshment<'a> {
     /// Fewer scopes than before, if given.
     pub(crate) scopes: Option<Scopes>,
     pub(crate) resources: Vec<&'a str>,
+    /// Some of the `authorization_details` that were granted, or none to have all.
+    pub(crate) details: Details,
     /// The thumbprint of the key that the client proved, if it did.
     pub(crate) key: Option<&'a str>,
 }
@@ -81,6 +86,8 @@ pub(crate) struct Grant {
     pub(crate) client_id: String,
     pub(crate) scope: String,
     pub(crate) audience: Vec<String>,
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub(crate) details: Details,
     /// How its access tokens are written.
     pub(crate) format: TokenFormat,
     /// The thumbprint of the key that they are bound to (RFC 9449 §6).
@@ -92,6 +99,7 @@ pub(crate) struct Issued {
     pub(crate) access_token: SecretString,
     pub(crate) refresh_token: Option<SecretString>,
     pub(crate) scope: String,
+    pub(crate) details: Details,
     /// Whether the access token is bound to a key.
     pub(crate) is_bound: bool,
     pub(crate) lifetime: TimeDelta,

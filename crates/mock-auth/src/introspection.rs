@@ -9,13 +9,15 @@ use actix_web::{
     },
     web,
 };
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::{
     answer::{self, Body, OAuthError, Reply},
     client_auth::Claim,
-    faults::Endpoint,
+    details::Details,
+    faults::{Endpoint, FaultMode, WRONG_ISSUER},
     grants::{Kind, Token},
     params::Params,
     secret::Digest,
@@ -45,6 +47,11 @@ struct Active<'a> {
     jti: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation<'a>>,
+    /// RFC 9396 §9.2.
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    authorization_details: &'a Details,
+    #[serde(flatten)]
+    claims: Option<&'a Map<String, Value>>,
 }
 
 /// The key that a token is bound to (RFC 9449 §6.2).
@@ -76,11 +83,13 @@ pub(crate) async fn introspect(request: HttpRequest, body: Body, state: web::Dat
     let caller = authenticate(&request, &state, &form)?;
     let missing = || OAuthError::invalid_request("token is missing");
     let token = form.get("token").ok_or_else(missing)?;
+    let lie = state.faults.get(Endpoint::Introspection).mode;
     let (store, now) = state.store();
-    let reply = match store.look_up(token, now) {
+    let mut reply = match store.look_up(token, now) {
         Some((digest, token)) => json!(active(&state, &digest, token)),
         None => json!(Inactive { active: false }),
     };
+    distort(&mut reply, lie, now);
     if !wants_signed(request.headers()) {
         return Ok(answer::json(StatusCode::OK, &reply));
     }
@@ -94,6 +103,22 @@ pub(crate) async fn introspect(request: HttpRequest, body: Body, state: web::Dat
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type(format!("application/{SIGNED}"))
         .body(store.writer.sign(SIGNED, &claims)))
+}
+
+/// Has a reply say what is not true, where a fault asks for that.
+fn distort(reply: &mut Value, lie: FaultMode, now: DateTime<Utc>) {
+    if lie == FaultMode::Inactive {
+        *reply = json!(Inactive { active: false });
+    }
+    if reply["active"] != true {
+        return;
+    }
+    match lie {
+        FaultMode::WrongAudience => reply["aud"] = json!("https://elsewhere.example/mcp"),
+        FaultMode::WrongIssuer => reply["iss"] = json!(WRONG_ISSUER),
+        FaultMode::Expired => reply["exp"] = json!(now.timestamp() - 3_600),
+        _ => {}
+    }
 }
 
 /// RFC 9701 §4: a signed reply is asked for by name, among others or not. Weights are not looked at.
@@ -124,13 +149,12 @@ fn authenticate(request: &HttpRequest, state: &State, form: &Params) -> Result<S
 
 fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a> {
     let grant = &token.grant;
+    let user = state.user(&grant.subject);
     Active {
         active: true,
         scope: &grant.scope,
         client_id: &grant.client_id,
-        username: state
-            .user(&grant.subject)
-            .map(|user| user.username.as_str()),
+        username: user.map(|user| user.username.as_str()),
         // A resource server has to refuse a refresh token, and by this it can.
         token_type: match token.kind {
             Kind::Access if grant.key.is_some() => "DPoP",
@@ -148,6 +172,8 @@ fn active<'a>(state: &'a State, digest: &Digest, token: &'a Token) -> Active<'a>
         },
         iss: &state.issuer,
         cnf: grant.key.as_deref().map(|jkt| Confirmation { jkt }),
+        authorization_details: &grant.details,
+        claims: user.map(|user| &user.claims),
         jti: token.jti.clone().unwrap_or_else(|| digest.id()),
     }
 }

@@ -15,11 +15,13 @@ mod admin;
 mod answer;
 mod authorize;
 mod bounded;
+mod builder;
 mod calls;
 mod client;
 mod client_auth;
 mod client_document;
 mod consent;
+mod details;
 mod dev_endpoints;
 mod device;
 mod device_codes;
@@ -50,11 +52,14 @@ mod state;
 mod store;
 mod style;
 mod token;
+mod user;
 mod vault;
 
+pub use builder::Builder;
 pub use faults::{Endpoint, Fault, FaultMode, Faults};
 pub use server::MockAuth;
 pub use settings::{
-    IntrospectionClient, Scope, Settings, TokenFormat, TokenGrant, User, demo_scopes, demo_users,
+    IntrospectionClient, Scope, Settings, TokenFormat, TokenGrant, demo_scopes, demo_users,
     on_or_off,
 };
+pub use user::User;

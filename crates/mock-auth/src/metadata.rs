@@ -3,7 +3,14 @@
 use actix_web::{HttpResponse, http::StatusCode, web};
 use serde_json::{Value, json};
 
-use crate::{answer, client::GrantType, dpop, faults::Endpoint, paths, signing, state::State};
+use crate::{
+    answer,
+    client::GrantType,
+    dpop,
+    faults::{Endpoint, FaultMode, WRONG_ISSUER},
+    paths, signing,
+    state::State,
+};
 
 pub(crate) async fn oauth(state: web::Data<State>) -> HttpResponse {
     if let Some(fault) = state.fault(Endpoint::Metadata).await {
@@ -37,7 +44,7 @@ fn document(state: &State) -> Value {
     let issuer = &state.issuer;
     let with_secret = ["client_secret_basic", "client_secret_post"];
     let any_client = ["none", "client_secret_basic", "client_secret_post"];
-    json!({
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/oauth/authorize"),
         "token_endpoint": format!("{issuer}/oauth/token"),
@@ -60,5 +67,12 @@ fn document(state: &State) -> Value {
         "dpop_signing_alg_values_supported": dpop::ALGORITHMS,
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": state.client_documents,
-    })
+    });
+    if !state.authorization_details.is_empty() {
+        document["authorization_details_types_supported"] = json!(state.authorization_details);
+    }
+    if state.faults.get(Endpoint::Metadata).mode == FaultMode::WrongIssuer {
+        document["issuer"] = json!(WRONG_ISSUER);
+    }
+    document
 }

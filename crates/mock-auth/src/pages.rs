@@ -54,14 +54,15 @@ impl<'a> Page<'a> {
         }
     }
 
-    pub(crate) fn answer(&self) -> HttpResponse {
-        let (title, main) = (Escaped(self.title), self.main);
+    /// The answer, under the title of all pages.
+    pub(crate) fn answer(&self, site: &str) -> HttpResponse {
+        let (site, title, main) = (Escaped(site), Escaped(self.title), self.main);
         let class = if self.wide { " class=\"wide\"" } else { "" };
         let html = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title} · mock-auth</title>\n<style>{}</style>\n</head>\n<body{class}>\n\
-             <header><span class=\"name\">mock-auth</span>\
+             <title>{title} · {site}</title>\n<style>{}</style>\n</head>\n<body{class}>\n\
+             <header><span class=\"name\">{site}</span>\
              <span class=\"badge\">Development server, no passwords</span></header>\n\
              <main>\n{main}</main>\n\
              <footer>Anybody who reaches this server can be anybody here. \
@@ -94,7 +95,12 @@ impl<'a> Page<'a> {
 }
 
 /// A page that says why the browser's way ends here, and what to do.
-pub(crate) fn error(status: StatusCode, why: &str, what_to_do: &str) -> HttpResponse {
+pub(crate) fn error(
+    state: &State,
+    status: StatusCode,
+    why: &str,
+    what_to_do: &str,
+) -> HttpResponse {
     let main = format!(
         "<h1>This request cannot be answered</h1>\n\
          <p class=\"reminder\">Because {}.</p>\n\
@@ -104,7 +110,7 @@ pub(crate) fn error(status: StatusCode, why: &str, what_to_do: &str) -> HttpResp
         Escaped(why),
         Escaped(what_to_do)
     );
-    Page::plain(status, "Cannot be answered", &main).answer()
+    Page::plain(status, "Cannot be answered", &main).answer(&state.title)
 }
 
 /// 303, after which every browser sends a GET: a 307 would post the form on to the client.
@@ -137,7 +143,7 @@ pub(crate) async fn index(state: web::Data<State>) -> HttpResponse {
         paths::DEVICE,
         Escaped(&state.issuer),
     );
-    Page::plain(StatusCode::OK, "Start", &main).answer()
+    Page::plain(StatusCode::OK, "Start", &main).answer(&state.title)
 }
 
 pub(crate) async fn healthcheck() -> HttpResponse {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     authorize::AuthorizationRequest, client::Client, device_codes::DeviceRequest, scopes::Scopes,
-    settings::User,
+    user::User,
 };
 
 /// May this client have access?

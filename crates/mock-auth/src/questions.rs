@@ -11,11 +11,16 @@ use crate::{
     question::Question,
     redirect,
     scopes::Grantable,
-    settings::User,
+    user::User,
 };
 
 /// Page 1: who is there?
-pub(crate) fn sign_in(handle: &Handle, asked: &Question, users: &[User]) -> HttpResponse {
+pub(crate) fn sign_in(
+    handle: &Handle,
+    asked: &Question,
+    users: &[User],
+    site: &str,
+) -> HttpResponse {
     let mut buttons = String::new();
     for user in users {
         let (subject, name) = (Escaped(&user.subject), Escaped(&user.name));
@@ -46,7 +51,7 @@ pub(crate) fn sign_in(handle: &Handle, asked: &Question, users: &[User]) -> Http
         cookie: Some(&handle.cookie),
         ..Page::plain(StatusCode::OK, "Who are you?", &main)
     };
-    page.answer()
+    page.answer(site)
 }
 
 /// The consent page as it stands.
@@ -62,7 +67,7 @@ pub(crate) struct Consent<'a> {
 
 impl Consent<'_> {
     /// Page 2: what may the client do?
-    pub(crate) fn answer(&self) -> HttpResponse {
+    pub(crate) fn answer(&self, site: &str) -> HttpResponse {
         let Self { handle, asked, .. } = self;
         let reminder = self.reminder.map_or_else(String::new, |text| {
             format!(
@@ -89,7 +94,7 @@ impl Consent<'_> {
             cookie: Some(&handle.cookie),
             ..Page::plain(StatusCode::OK, "Allow access?", &main)
         };
-        page.answer()
+        page.answer(site)
     }
 
     fn facts(&self) -> String {
@@ -110,6 +115,10 @@ impl Consent<'_> {
             Question::Authorization(asked) => {
                 let place = redirect::place(&asked.way_back.redirect_uri);
                 fact("Sends you to", &Escaped(&place).to_string());
+                for detail in asked.details.iter() {
+                    let detail = detail.to_string();
+                    fact("In detail", &format!("<code>{}</code>", Escaped(&detail)));
+                }
             }
             Question::Device(asked) => {
                 let code = Escaped(&asked.user_code);

@@ -108,6 +108,11 @@ pub(crate) fn place(uri: &str) -> String {
     }
 }
 
+/// Whether this redirect URI leads to a program on the computer of the browser, by http or https.
+pub(crate) fn is_on_this_computer(uri: &str) -> bool {
+    Url::parse(uri).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && is_loopback(&url))
+}
+
 /// Whether the URL's host is `localhost` or a loopback address.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {

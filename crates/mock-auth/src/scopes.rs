@@ -105,10 +105,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::settings::demo_scopes;
+    use crate::settings::five_scopes;
 
     fn grantable() -> Grantable {
-        Grantable::new(demo_scopes()).unwrap()
+        Grantable::new(five_scopes()).unwrap()
     }
 
     #[test]

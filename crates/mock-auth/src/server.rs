@@ -20,7 +20,11 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    admin, answer, client_document, consent, dev_endpoints, device,
+    admin, answer,
+    builder::Builder,
+    client_document, consent,
+    details::Details,
+    dev_endpoints, device,
     faults::Faults,
     grants::Grant,
     introspection,
@@ -28,9 +32,9 @@ use crate::{
     metadata, middleware, pages,
     params::LONGEST,
     paths, register,
-    settings::{Settings, TokenFormat, TokenGrant},
+    settings::{IntrospectionClient, Settings, TokenFormat, TokenGrant},
     state::State,
-    token,
+    token, user,
 };
 
 /// Every path of the server.
@@ -149,22 +153,39 @@ pub struct MockAuth {
     address: SocketAddr,
     server: ServerHandle,
     stopping: watch::Sender<bool>,
+    introspection_client: Option<IntrospectionClient>,
     /// Dropped last, when no request changes anything any more.
     keeper: Option<Keeper>,
 }
 
 impl MockAuth {
+    /// Starts a server for a test: on a free port of loopback, with three demo users (`ada`, `bela`, `chidi`; subjects `1` to `3`),
+    /// the scopes `read` and `write`, and an introspection client with a random secret. [`MockAuth::builder`] changes that.
+    ///
+    /// # Errors
+    /// See [`MockAuth::start_with`].
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A server for a test, to be described.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
     /// Binds, and runs the server on a thread of its own until it is stopped. Any runtime, or none, may
     /// call this; the server sets no signal handlers.
     ///
     /// # Errors
     /// The address cannot be bound, or the settings contradict themselves or name a folder that cannot be used
     /// (`InvalidInput`).
-    pub async fn start(settings: Settings) -> io::Result<Self> {
+    pub async fn start_with(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.bind)?;
         let address = listener.local_addr()?;
         let (stopping, stopped) = watch::channel(false);
         let folder = settings.state.clone();
+        let introspection_client = settings.introspection_clients.first().cloned();
         let state = web::Data::new(State::new(settings, address, stopped)?);
         let vault = folder.map(|folder| state.go_on_with(&folder)).transpose()?;
         let keeper = vault.map(|vault| Keeper::start(state.clone().into_inner(), vault));
@@ -182,6 +203,7 @@ impl MockAuth {
             address,
             server,
             stopping,
+            introspection_client,
             keeper,
         })
     }
@@ -196,6 +218,31 @@ impl MockAuth {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The credentials with which a resource server introspects, the first if there are several.
+    #[must_use]
+    pub fn introspection_client(&self) -> Option<&IntrospectionClient> {
+        self.introspection_client.as_ref()
+    }
+
+    /// An access token for a user, by username or subject, with these scopes, for the default resource and the default lifetime:
+    /// as a flow would give it to a client `test`, without a browser.
+    ///
+    /// # Panics
+    /// If there is no such user.
+    #[must_use]
+    pub fn token(&self, user: &str, scopes: &str) -> SecretString {
+        let user = user::find(&self.state.users, user);
+        let user = user.expect("the user is one of the settings");
+        let lifetime = self.state.store().0.access_lifetime();
+        self.issue_token(TokenGrant {
+            subject: user.subject.clone(),
+            scopes: scopes.to_owned(),
+            audience: self.state.resources.default.iter().cloned().collect(),
+            lifetime: lifetime.to_std().unwrap_or_default(),
+            ..TokenGrant::default()
+        })
     }
 
     /// Mints an access token without any flow.
@@ -242,6 +289,7 @@ impl MockAuth {
             client_id: grant.client_id,
             scope: grant.scopes,
             audience: grant.audience,
+            details: Details::unchecked(grant.authorization_details),
             format,
             key,
         };

@@ -9,6 +9,9 @@ use std::{
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::user::User;
 
 /// The settings of a mock authorization server. Take the defaults and change what differs:
 /// `Settings { bind, ..Settings::default() }`.
@@ -23,6 +26,10 @@ pub struct Settings {
     /// The scopes that can be granted, in the order of the consent page. There has to be one at least. Others that a client asks
     /// for are left out of what it is granted.
     pub scopes: Vec<Scope>,
+    /// The types of `authorization_details` that can be granted (RFC 9396 §10). Others are refused.
+    pub authorization_details: Vec<String>,
+    /// The title of the pages, such as the name of the product whose sign-in they stand for.
+    pub title: String,
     /// Who may introspect tokens. Nobody may if the list is empty.
     pub introspection_clients: Vec<IntrospectionClient>,
     /// The audience of tokens that were asked for without `resource`, which clients of MCP revision
@@ -50,6 +57,10 @@ pub struct Settings {
     /// A folder of its own in which clients, what was granted to them and the signing key outlive a restart, sealed with a key
     /// that lies beside. Without it everything is forgotten when the server stops.
     pub state: Option<PathBuf>,
+    /// The username or subject of the user for whom authorization requests are answered at once, without a page and with every
+    /// scope that they ask for. Only where the redirect leads to this computer: another site that a browser is on cannot get a
+    /// code for itself. Other redirects, and devices, show their pages.
+    pub auto_consent: Option<String>,
     /// Names other than the issuer's and loopback under which requests are answered, such as this
     /// server's name in a compose network.
     pub allowed_hosts: Vec<String>,
@@ -62,6 +73,8 @@ impl Default for Settings {
             issuer: None,
             users: demo_users(),
             scopes: demo_scopes(),
+            authorization_details: Vec::new(),
+            title: "mock-auth".to_owned(),
             introspection_clients: Vec::new(),
             default_resource: None,
             allowed_resources: Vec::new(),
@@ -73,30 +86,8 @@ impl Default for Settings {
             refresh_token_grace: Duration::from_secs(10),
             client_documents: true,
             state: None,
+            auto_consent: None,
             allowed_hosts: Vec::new(),
-        }
-    }
-}
-
-/// A user who can sign in, without a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
-    /// `sub` of the tokens: stable and unique.
-    pub subject: String,
-    /// `username` of introspection replies.
-    pub username: String,
-    /// The name on the pages.
-    pub name: String,
-}
-
-impl User {
-    /// A user.
-    #[must_use]
-    pub fn new(subject: &str, username: &str, name: &str) -> Self {
-        Self {
-            subject: subject.to_owned(),
-            username: username.to_owned(),
-            name: name.to_owned(),
         }
     }
 }
@@ -189,8 +180,24 @@ pub struct TokenGrant {
     pub scopes: String,
     /// `aud`; left out of introspection replies if empty.
     pub audience: Vec<String>,
+    /// `authorization_details` (RFC 9396), as they stand; left out if empty.
+    pub authorization_details: Vec<Value>,
     /// How long the token lives. Zero makes a token that is expired from the first.
     pub lifetime: Duration,
+}
+
+impl Default for TokenGrant {
+    /// Subject `1`, client `test`, no scopes, no audience, an hour.
+    fn default() -> Self {
+        Self {
+            subject: "1".to_owned(),
+            client_id: "test".to_owned(),
+            scopes: String::new(),
+            audience: Vec::new(),
+            authorization_details: Vec::new(),
+            lifetime: Duration::from_secs(3600),
+        }
+    }
 }
 
 /// Reads `on` or `off`, as the value of an option.
@@ -215,16 +222,27 @@ pub fn demo_users() -> Vec<User> {
     ]
 }
 
-/// Five scopes of an invented journal: a name, entries and tags.
+/// Two scopes for whatever the resource server has: `read` and `write`.
 #[must_use]
 pub fn demo_scopes() -> Vec<Scope> {
     vec![
-        Scope::new("user:read", "See your name and account id"),
-        Scope::new("entries:read", "Read your journal entries"),
-        Scope::new("entries:write", "Write, change and delete journal entries").dangerous(),
-        Scope::new("tags:read", "Read your tags"),
-        Scope::new("tags:write", "Create, change and delete tags").dangerous(),
+        Scope::new("read", "Read your data"),
+        Scope::new("write", "Create, change and delete your data").dangerous(),
     ]
+}
+
+/// The scopes of the unit tests.
+#[cfg(test)]
+pub(crate) fn five_scopes() -> Vec<Scope> {
+    [
+        "user:read",
+        "entries:read",
+        "entries:write",
+        "tags:read",
+        "tags:write",
+    ]
+    .map(|name| Scope::new(name, name))
+    .to_vec()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What this server signs (RFC 7515): its keys, and the access tokens that are JWTs (RFC 9068). It has
 //! `ring` below it and no JOSE crate, for the resource server has one, and each is to check the other.
 
+use std::sync::Arc;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ring::{
     rand::SystemRandom,
@@ -10,7 +12,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{grants::Token, secret, settings::TokenFormat};
+use crate::{grants::Token, secret, settings::TokenFormat, user::User};
 
 /// The algorithm of all that is signed here.
 pub(crate) const ALGORITHM: &str = "ES256";
@@ -72,16 +74,19 @@ pub(crate) struct Writer {
     pub(crate) issuer: String,
     /// How access tokens are written that nobody asked for in another form.
     pub(crate) format: TokenFormat,
+    /// Whose claims go into JWT access tokens.
+    pub(crate) users: Arc<[User]>,
     key: SigningKey,
     /// The key that was used before: what it signed can still be verified.
     retired: Option<Value>,
 }
 
 impl Writer {
-    pub(crate) fn new(issuer: String, format: TokenFormat) -> Self {
+    pub(crate) fn new(issuer: String, format: TokenFormat, users: Arc<[User]>) -> Self {
         Self {
             issuer,
             format,
+            users,
             key: SigningKey::generate(),
             retired: None,
         }
@@ -159,6 +164,13 @@ impl Writer {
             "iat": token.issued.timestamp(),
             "jti": jti,
         });
+        let user = self.users.iter().find(|user| user.subject == grant.subject);
+        for (name, value) in user.iter().flat_map(|user| &user.claims) {
+            claims[name] = value.clone();
+        }
+        if !grant.details.is_empty() {
+            claims["authorization_details"] = json!(grant.details);
+        }
         if let Some(key) = &grant.key {
             claims["cnf"] = json!({"jkt": key});
         }

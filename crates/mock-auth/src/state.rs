@@ -1,6 +1,6 @@
 //! What the handlers share.
 
-use std::{io, net::SocketAddr, path::Path};
+use std::{io, net::SocketAddr, path::Path, sync::Arc};
 
 use actix_web::HttpResponse;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,9 +18,10 @@ use crate::{
     saved::Saved,
     scopes::Grantable,
     secret::Digest,
-    settings::{IntrospectionClient, Settings, User},
+    settings::{IntrospectionClient, Settings},
     signing::Writer,
     store::Store,
+    user::{self, User},
     vault::Vault,
 };
 
@@ -30,7 +31,13 @@ pub(crate) struct State {
     pub(crate) issuer: String,
     /// The hosts under which requests are answered, besides loopback.
     pub(crate) hosts: Vec<String>,
-    pub(crate) users: Vec<User>,
+    /// The title of the pages.
+    pub(crate) title: String,
+    /// The types of `authorization_details` that can be granted.
+    pub(crate) authorization_details: Vec<String>,
+    pub(crate) users: Arc<[User]>,
+    /// The user for whom authorization requests are answered without a page.
+    pub(crate) auto_consent: Option<User>,
     pub(crate) scopes: Grantable,
     pub(crate) introspection_clients: Vec<(String, Digest)>,
     pub(crate) resources: Resources,
@@ -73,9 +80,20 @@ impl State {
         if origin.scheme() == "http" && !redirect::is_loopback(&origin) {
             log::warn!("the issuer {issuer} is not https: tokens travel in clear");
         }
-        if settings.users.is_empty() {
-            return wrong("there has to be one user at least".to_owned());
+        if let Some(fault) = user::fault_of(&settings.users) {
+            return wrong(fault);
         }
+        if settings.authorization_details.iter().any(String::is_empty) {
+            return wrong("a type of authorization_details is empty".to_owned());
+        }
+        let users: Arc<[User]> = settings.users.into();
+        let auto_consent = match &settings.auto_consent {
+            None => None,
+            Some(name) => match user::find(&users, name) {
+                Some(user) => Some(user.clone()),
+                None => return wrong(format!("auto-consent: there is no user {name:?}")),
+            },
+        };
         let scopes = match Grantable::new(settings.scopes) {
             Ok(scopes) => scopes,
             Err(what) => return wrong(what),
@@ -111,11 +129,18 @@ impl State {
         };
         let mut hosts = settings.allowed_hosts;
         hosts.extend(origin.host_str().map(ToOwned::to_owned));
-        let writer = Writer::new(issuer.clone(), settings.access_token_format);
+        let writer = Writer::new(
+            issuer.clone(),
+            settings.access_token_format,
+            Arc::clone(&users),
+        );
         Ok(Self {
             issuer,
             hosts,
-            users: settings.users,
+            title: settings.title,
+            authorization_details: settings.authorization_details,
+            users,
+            auto_consent,
             scopes,
             introspection_clients: settings
                 .introspection_clients

@@ -94,7 +94,11 @@ impl Store {
 
     /// One with the same settings, and nothing in it.
     pub(crate) fn like_new(&self) -> Self {
-        let writer = Writer::new(self.writer.issuer.clone(), self.writer.format);
+        let writer = Writer::new(
+            self.writer.issuer.clone(),
+            self.writer.format,
+            Arc::clone(&self.writer.users),
+        );
         Self::new(self.lifetimes, writer)
     }
 

@@ -2,11 +2,12 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::{
+    details::Details,
     grants::{Issued, Redemption, Refreshment},
     pkce::Challenge,
     saved::Saved,
     scopes::Grantable,
-    settings::{TokenFormat, demo_scopes},
+    settings::{TokenFormat, five_scopes},
 };
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -18,7 +19,7 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn scopes(list: &str) -> crate::scopes::Scopes {
-    Grantable::new(demo_scopes()).unwrap().parse(list).unwrap()
+    Grantable::new(five_scopes()).unwrap().parse(list).unwrap()
 }
 
 fn store() -> Store {
@@ -29,7 +30,11 @@ fn store() -> Store {
         device: TimeDelta::seconds(600),
         grace: TimeDelta::seconds(10),
     };
-    let writer = Writer::new("https://auth.example".to_owned(), TokenFormat::Opaque);
+    let writer = Writer::new(
+        "https://auth.example".to_owned(),
+        TokenFormat::Opaque,
+        [].into(),
+    );
     Store::new(lifetimes, writer)
 }
 
@@ -41,6 +46,7 @@ fn code(store: &mut Store) -> String {
         subject: "1".to_owned(),
         scopes: scopes("entries:read tags:read"),
         resources: vec!["https://a.example/".to_owned()],
+        details: Details::default(),
         refreshable: true,
     };
     store.issue_code(grant, at(0)).expose_secret().to_owned()
@@ -53,6 +59,7 @@ fn redemption(code: &str) -> Redemption<'_> {
         redirect_uri: Some(CALLBACK),
         verifier: VERIFIER,
         resources: Vec::new(),
+        details: Details::default(),
         key: None,
     }
 }
@@ -63,6 +70,7 @@ fn refreshment(token: &str) -> Refreshment<'_> {
         client_id: "app",
         scopes: None,
         resources: Vec::new(),
+        details: Details::default(),
         key: None,
     }
 }
@@ -216,6 +224,7 @@ fn what_was_granted_goes_on_after_a_restart_and_reuse_is_still_seen() {
         client_id: "app".to_owned(),
         scope: String::new(),
         audience: Vec::new(),
+        details: Details::default(),
         format: TokenFormat::Opaque,
         key: None,
     };
@@ -425,6 +434,7 @@ fn a_token_without_lifetime_is_dead_from_the_first() {
         client_id: "app".to_owned(),
         scope: String::new(),
         audience: Vec::new(),
+        details: Details::default(),
         format: TokenFormat::Opaque,
         key: None,
     };

@@ -10,7 +10,9 @@ use crate::{
     answer::{self, Body, ErrorCode, OAuthError, Reply},
     client::{Client, GrantType},
     client_auth::Claim,
-    client_document, dpop,
+    client_document,
+    details::Details,
+    dpop,
     faults::Endpoint,
     grants::{DeviceRedemption, Grant, Issued, Redemption, Refreshment},
     middleware,
@@ -28,6 +30,9 @@ struct TokenResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
     scope: &'a str,
+    /// RFC 9396 §7.
+    #[serde(skip_serializing_if = "Details::is_empty")]
+    authorization_details: &'a Details,
 }
 
 /// The tokens as the client gets them.
@@ -43,6 +48,7 @@ pub(crate) fn issued(issued: &Issued) -> HttpResponse {
                 .as_ref()
                 .map(SecretString::expose_secret),
             scope: &issued.scope,
+            authorization_details: &issued.details,
         },
     )
 }
@@ -130,6 +136,8 @@ async fn exchange(
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, other));
     }
     let key = proved_key(request, state)?;
+    let details = form.get("authorization_details");
+    let details = Details::read(details, &state.authorization_details)?;
     match grant_type {
         GrantType::AuthorizationCode => {
             let redemption = Redemption {
@@ -140,6 +148,7 @@ async fn exchange(
                     .get("code_verifier")
                     .ok_or_else(|| missing("code_verifier"))?,
                 resources: form.all("resource").collect(),
+                details,
                 key: key.as_deref(),
             };
             let (mut store, now) = state.store();
@@ -156,6 +165,7 @@ async fn exchange(
                     .map(|list| scopes(state, list))
                     .transpose()?,
                 resources: form.all("resource").collect(),
+                details,
                 key: key.as_deref(),
             };
             let (mut store, now) = state.store();
@@ -174,7 +184,7 @@ async fn exchange(
             let (mut store, now) = state.store();
             store.redeem_device(&redemption, now)
         }
-        GrantType::ClientCredentials => client_credentials(state, form, &client, key),
+        GrantType::ClientCredentials => client_credentials(state, form, &client, details, key),
     }
 }
 
@@ -198,6 +208,7 @@ fn client_credentials(
     state: &State,
     form: &Params,
     client: &Client,
+    details: Details,
     key: Option<String>,
 ) -> Result<Issued, OAuthError> {
     let scopes = match form.get("scope") {
@@ -211,6 +222,7 @@ fn client_credentials(
         client_id: client.id.clone(),
         scope: scopes.to_text(),
         audience,
+        details,
         format: store.writer.format,
         key,
     };
@@ -218,6 +230,7 @@ fn client_credentials(
     let lifetime = store.access_lifetime();
     Ok(Issued {
         scope: grant.scope.clone(),
+        details: grant.details.clone(),
         access_token: store.issue(grant, lifetime, now),
         refresh_token: None,
         is_bound,

@@ -61,7 +61,10 @@ fn the_code_on_the_page_is_in_the_examples() {
 
 #[test]
 fn an_example_is_read_in_a_minute() {
-    for file in EXAMPLES.into_iter().chain(["examples/rmcp/forward.rs"]) {
+    for file in EXAMPLES
+        .into_iter()
+        .chain(["examples/rmcp/forward.rs", "examples/hello.rs"])
+    {
         let text = fs::read_to_string(file).unwrap();
         let lines = code(&text).len();
         assert!(lines < 60, "{file} has {lines} lines of code");

@@ -9,13 +9,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use mock_auth::{IntrospectionClient, MockAuth, Settings, TokenGrant};
+use mock_auth::{MockAuth, TokenGrant};
 use reqwest::{RequestBuilder, Response, StatusCode, header};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
 pub(crate) struct Example {
-    auth: MockAuth,
+    pub(crate) auth: MockAuth,
     process: Child,
     /// The first line that the example prints: the URL that tokens have to be issued for.
     pub(crate) url: String,
@@ -25,16 +25,8 @@ pub(crate) struct Example {
 impl Example {
     /// Starts the example with this name; `file` is its source, in the folder `examples` of the package.
     pub(crate) async fn start(package: &str, name: &str, file: &str) -> Self {
-        let auth = MockAuth::start(Settings {
-            bind: ([127, 0, 0, 1], 0).into(),
-            introspection_clients: vec![IntrospectionClient {
-                id: "example".to_owned(),
-                secret: "example-secret".into(),
-            }],
-            ..Settings::default()
-        })
-        .await
-        .unwrap();
+        let auth = MockAuth::builder().introspection_client("example", "example-secret");
+        let auth = auth.start().await.unwrap();
         let mut process = Command::new(program(package, name, file))
             .env("BIND", "127.0.0.1:0")
             .env("ISSUER", auth.issuer())
@@ -58,10 +50,10 @@ impl Example {
     pub(crate) fn token(&self, subject: &str, scopes: &str) -> String {
         let token = self.auth.issue_token(TokenGrant {
             subject: subject.to_owned(),
-            client_id: "test".to_owned(),
             scopes: scopes.to_owned(),
             audience: vec![self.url.clone()],
             lifetime: Duration::from_secs(60),
+            ..TokenGrant::default()
         });
         token.expose_secret().to_owned()
     }
@@ -115,29 +107,38 @@ impl Drop for Example {
 
 /// The example's program, beside the test's. `cargo test --workspace` has built it; a test of this package
 /// alone builds it here.
-fn program(package: &str, name: &str, file: &str) -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let target = test.parent().and_then(Path::parent).unwrap();
-    let program = target.join("examples").join(name);
+pub(crate) fn program(package: &str, name: &str, file: &str) -> PathBuf {
     let source = Path::new("..").join(package).join("examples").join(file);
-    if modified(&program).is_none_or(|built| modified(&source) > Some(built)) {
+    built(
+        package,
+        ["--example", name],
+        &format!("examples/{name}"),
+        &source,
+    )
+}
+
+/// The program `mock-auth`, in the same way.
+pub(crate) fn mock_auth() -> PathBuf {
+    let source = Path::new("../mock-auth/src/bin/mock-auth/main.rs");
+    built("mock-auth", ["--bin", "mock-auth"], "mock-auth", source)
+}
+
+/// What is built of a package, unless it is there and younger than its source.
+fn built(package: &str, target: [&str; 2], file: &str, source: &Path) -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let program = folder.join(file);
+    if modified(&program).is_none_or(|built| modified(source) > Some(built)) {
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args([
-            "build",
-            "--locked",
-            "--quiet",
-            "-p",
-            package,
-            "--example",
-            name,
-        ]);
+        cargo.args(["build", "--locked", "--quiet", "-p", package]);
+        cargo.args(target);
         // What cargo says of this package to its test would have the build script of ring run again.
         for (variable, _) in env::vars() {
             if variable.starts_with("CARGO_MANIFEST_") || variable.starts_with("CARGO_PKG_") {
                 cargo.env_remove(variable);
             }
         }
-        assert!(cargo.status().unwrap().success(), "{name} cannot be built");
+        assert!(cargo.status().unwrap().success(), "{file} cannot be built");
     }
     program
 }

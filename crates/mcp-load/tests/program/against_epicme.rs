@@ -34,6 +34,8 @@ async fn start() -> Dev {
         ephemeral: true,
         directory: std::env::temp_dir(),
         client_documents: false,
+        show_introspection: false,
+        auto_consent: None,
         database_url: Some(cluster.url(&name)),
     })
     .await

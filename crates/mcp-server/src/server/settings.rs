@@ -45,7 +45,8 @@ impl From<StartError> for io::Error {
         match error {
             StartError::Io(error) => error,
             StartError::Listen { ref source, .. } => Self::new(source.kind(), error),
-            other => Self::new(io::ErrorKind::InvalidInput, other),
+            // As a sentence: a `main` that returns it prints it with `Debug`.
+            other => Self::new(io::ErrorKind::InvalidInput, other.to_string()),
         }
     }
 }

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Code, Family, Store};
 use crate::{
     answer::OAuthError,
+    details::Details,
     dpop::{self, Proof},
     grants::{
         CodeGrant, DeviceRedemption, Grant, Issued, Kind, Lifetimes, Redemption, Refreshment, Token,
@@ -60,17 +61,20 @@ impl Store {
             return Err(OAuthError::invalid_grant(other));
         }
         let audience = resource::narrow(&grant.resources, asked.resources.iter().copied())?;
+        let details = grant.details.narrow(asked.details.clone())?;
         let family = self.new_family();
         let consent = Grant {
             subject: grant.subject.clone(),
             client_id: grant.client_id.clone(),
             scope: grant.scopes.to_text(),
             audience: grant.resources.clone(),
+            details: grant.details.clone(),
             format: self.writer.format,
             key: asked.key.map(str::to_owned),
         };
         let access = Grant {
             audience,
+            details,
             ..consent.clone()
         };
         let consent = grant.refreshable.then(|| Arc::new(consent));
@@ -101,6 +105,7 @@ impl Store {
             client_id: asked.client_id.to_owned(),
             scope: scopes.to_text(),
             audience: request.resources.clone(),
+            details: Details::default(),
             format: self.writer.format,
             key: asked.key.map(str::to_owned),
         };
@@ -155,6 +160,7 @@ impl Store {
         let access = Grant {
             scope,
             audience: resource::narrow(&consent.audience, asked.resources.iter().copied())?,
+            details: consent.details.narrow(asked.details.clone())?,
             key: asked.key.map(str::to_owned),
             ..(*consent).clone()
         };
@@ -191,12 +197,14 @@ impl Store {
     ) -> Issued {
         let lifetime = self.lifetimes.access;
         let (scope, is_bound) = (access.scope.clone(), access.key.is_some());
+        let details = access.details.clone();
         let access_token = self.add_access_token(family, Arc::new(access), lifetime, now);
         self.touch();
         Issued {
             access_token,
             refresh_token: Some(refresh_token),
             scope,
+            details,
             is_bound,
             lifetime,
         }
@@ -250,6 +258,7 @@ impl Store {
         } = self.lifetimes;
         let access = Arc::new(access);
         let (scope, is_bound) = (access.scope.clone(), access.key.is_some());
+        let details = access.details.clone();
         let (of_family, lives) = match &refreshable {
             Some((consent, _)) => (consent, long.max(short)),
             None => (&access, short),
@@ -279,6 +288,7 @@ impl Store {
             access_token,
             refresh_token,
             scope,
+            details,
             is_bound,
             lifetime: short,
         }
@@ -387,6 +397,7 @@ impl Store {
                 client_id: grant.client_id.clone(),
                 scope: grant.scopes.to_text(),
                 audience: grant.resources.clone(),
+                details: grant.details.clone(),
                 format: TokenFormat::default(),
                 key: None,
             })
@@ -397,6 +408,7 @@ impl Store {
                 client_id: client_id.to_owned(),
                 scope: String::new(),
                 audience: Vec::new(),
+                details: Details::default(),
                 format: TokenFormat::default(),
                 key: None,
             })

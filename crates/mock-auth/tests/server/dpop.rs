@@ -227,6 +227,7 @@ async fn bound_tokens_can_be_had_without_a_flow_and_as_jwts() {
         scopes: "entries:read".to_owned(),
         audience: vec![RESOURCE.to_owned()],
         lifetime: Duration::from_secs(60),
+        ..TokenGrant::default()
     };
     let token = server
         .auth

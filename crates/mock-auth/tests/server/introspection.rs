@@ -16,6 +16,7 @@ fn grant(lifetime: Duration) -> TokenGrant {
         scopes: "entries:read made:up".to_owned(),
         audience: vec![RESOURCE.to_owned()],
         lifetime,
+        ..TokenGrant::default()
     }
 }
 

@@ -254,7 +254,7 @@ async fn settings_that_contradict_themselves_stop_the_start() {
             ..Settings::default()
         };
         edit(&mut settings);
-        let error = MockAuth::start(settings).await.err().unwrap();
+        let error = MockAuth::start_with(settings).await.err().unwrap();
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput, "{error}");
     }
 }
@@ -266,7 +266,7 @@ async fn a_taken_port_is_an_error() {
         bind: server.auth.address(),
         ..Settings::default()
     };
-    let error = MockAuth::start(settings).await.err().unwrap();
+    let error = MockAuth::start_with(settings).await.err().unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
 }
 

@@ -45,7 +45,7 @@ fn it_says_what_to_do_next_and_stops_when_told() {
     assert!(running.wait().unwrap().success());
     let mut rest = String::new();
     output.read_to_string(&mut rest).unwrap();
-    assert!(rest.contains("/dev/token") && rest.contains("EPICME_ISSUER="));
+    assert!(rest.contains("/dev/token") && rest.contains("client id  resource-server"));
     assert!(
         !rest.contains(SECRET),
         "a secret that somebody chose is not shown"
@@ -65,6 +65,20 @@ fn wrong_settings_are_named_and_end_it_with_64() {
         assert_eq!(code, Some(64), "{said}");
         assert!(said.contains("scope"), "{said}");
     }
+    for user in ["=ana", "ana,aud=x", "ana,email", "{}"] {
+        let (code, said) = refused(|it| it.args(["--user", user]));
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains("user"), "{said}");
+    }
+    let (code, said) = refused(|it| it.args(["--scope", "=Greet you"]));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("--scope"), "{said}");
+    let (code, said) = refused(|it| it.args(["--resource", "/mcp"]));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("/mcp"), "{said}");
+    let (code, said) = refused(|it| it.args(["--auto-consent", "nobody"]));
+    assert_eq!(code, Some(64), "{said}");
+    assert!(said.contains("nobody"), "{said}");
     let (code, said) = refused(|it| it.args(["--dangerous-scopes", "notes:burn"]));
     assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("notes:burn"), "{said}");
@@ -101,7 +115,7 @@ fn started(arguments: &[&str]) -> std::process::Child {
 
 /// An address that was free a moment ago, below those that the system gives out.
 #[cfg(unix)]
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     let first = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
     let mut addresses = (first..32_000).map(|port| format!("127.0.0.1:{port}"));
     let free = addresses.find(|address| std::net::TcpListener::bind(address).is_ok());

@@ -196,7 +196,7 @@ async fn a_broken_or_foreign_state_is_set_aside_and_the_server_starts() {
 async fn a_folder_that_another_server_has_is_an_error_that_says_so() {
     let folder = Folder::new();
     let server = start(&folder, |_| {}).await;
-    let second = MockAuth::start(Settings {
+    let second = MockAuth::start_with(Settings {
         bind: "127.0.0.1:0".parse().unwrap(),
         state: Some(folder.path().to_owned()),
         ..Settings::default()

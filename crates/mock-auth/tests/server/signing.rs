@@ -24,6 +24,7 @@ fn grant() -> TokenGrant {
         scopes: "entries:read".to_owned(),
         audience: vec![RESOURCE.to_owned()],
         lifetime: Duration::from_secs(60),
+        ..TokenGrant::default()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mock_auth::{IntrospectionClient, MockAuth, Settings};
+use mock_auth::{IntrospectionClient, MockAuth, Scope, Settings};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header, redirect::Policy};
 use serde_json::{Value, json};
 use url::Url;
@@ -31,11 +31,12 @@ impl TestAuth {
                 secret: SECRET.into(),
             }],
             default_resource: Some(RESOURCE.to_owned()),
+            scopes: scopes(),
             ..Settings::default()
         };
         edit(&mut settings);
         Self {
-            auth: MockAuth::start(settings).await.unwrap(),
+            auth: MockAuth::start_with(settings).await.unwrap(),
             http: reqwest::Client::builder()
                 .redirect(Policy::none())
                 .no_proxy()
@@ -145,6 +146,17 @@ impl TestAuth {
     pub(crate) fn calls(&self, endpoint: &str) -> u64 {
         self.auth.stats()[endpoint]
     }
+}
+
+/// Scopes to read and to write, of two kinds.
+fn scopes() -> Vec<Scope> {
+    vec![
+        Scope::new("user:read", "See your name"),
+        Scope::new("entries:read", "Read your entries"),
+        Scope::new("entries:write", "Write, change and delete entries").dangerous(),
+        Scope::new("tags:read", "Read your tags"),
+        Scope::new("tags:write", "Create, change and delete tags").dangerous(),
+    ]
 }
 
 /// The path and query of a sound authorization request, with parameters changed, added, or (if empty)
