@@ -6,8 +6,8 @@
 #
 # typescript     @modelcontextprotocol/client against `epicme dev`, both eras, and @modelcontextprotocol/sdk
 # python         mcp against `epicme dev`, both eras
-# several        both in legacy sessions, against two processes of `epicme serve`
-# oidc-provider  `epicme serve` behind oidc-provider, with a PostgreSQL of its own (or DATABASE_URL)
+# several        both in legacy sessions, and tokens bound to a key (DPoP), against two processes of `epicme serve`
+# oidc-provider  `epicme serve` behind oidc-provider, also with tokens bound to a key; a PostgreSQL of its own (or DATABASE_URL)
 #
 # What is not installed on this machine is skipped, unless CI=true or --require. EPICME_BIN names a
 # program to test instead of the one that cargo builds, MOCK_AUTH_BIN likewise.

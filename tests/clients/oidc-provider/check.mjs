@@ -7,6 +7,7 @@ import { Checks, equal, ok } from '../checks.mjs';
 import { ask as askAt, environmentAt, freePort, serve as run } from '../epicme.mjs';
 import { startPostgres } from '../postgres.mjs';
 import { Connection } from '../typescript/connection.mjs';
+import { dpop } from '../typescript/dpop.mjs';
 import { Person } from '../typescript/person.mjs';
 import { SECOND } from '../typescript/sdk.mjs';
 import { SCOPES, startProvider } from './server.mjs';
@@ -34,6 +35,7 @@ const provider = await startProvider({ resources: [resource, otherResource], int
 const postgres = startPostgres();
 process.on('exit', () => postgres.stop());
 const settings = {
+  EPICME_DPOP: 'nonce',
   DATABASE_URL: postgres.url,
   EPICME_ISSUER: provider.issuer,
   EPICME_INTROSPECTION_CLIENT_SECRET: introspectionSecret,
@@ -122,6 +124,8 @@ for (const [name, mode, revision] of SECOND.modes) {
     await journal.client.close();
   });
 }
+
+await dpop({ check: (what, body) => checks.check(what, body), url: resource, answer: atOidcProvider('dora') });
 
 const good = await tokensFor('ada', resource);
 await checks.check('a good token is good', async () => equal((await ask(`Bearer ${good.access_token}`)).status, 200, 'status'));

@@ -51,7 +51,8 @@ export async function startProvider({ resources, introspectionSecret, robotSecre
       revocation: { enabled: true, allowedPolicy: (context, client, token) => client.clientId === token.clientId },
       introspection: { enabled: true, allowedPolicy: (context, client) => client.clientId === 'epicme' },
       jwtIntrospection: { enabled: signed },
-      dPoP: { enabled: true },
+      // Its token endpoint demands nonces, too (RFC 9449 §8).
+      dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (context, resource) => {

@@ -3,8 +3,10 @@
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { atMockAuth } from '../browser.mjs';
 import { Checks, equal, ok, within } from '../checks.mjs';
 import { Connection } from '../typescript/connection.mjs';
+import { dpop } from '../typescript/dpop.mjs';
 import { FIRST, SECOND } from '../typescript/sdk.mjs';
 import { startServers } from './servers.mjs';
 
@@ -123,6 +125,9 @@ try {
   await lives(typescript(FIRST));
   await lives(typescript(SECOND, 'legacy'));
   if (python) await lives(other);
+  // Each request goes to the other process than the one before, which gave the nonce.
+  const check = (what, body) => checks.check(what, body);
+  await dpop({ check, url: servers.url, answer: atMockAuth('1'), processes: 2 });
 } finally {
   await servers.stop();
 }

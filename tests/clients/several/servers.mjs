@@ -86,6 +86,8 @@ export async function startServers(program, mockAuth) {
         EPICME_INTROSPECTION_CLIENT_SECRET: SECRET,
         EPICME_REQUEST_STATE_KEY: KEY,
         EPICME_DRAIN_TIMEOUT: '5s',
+        // Of clients whose tokens are bound to a key alone.
+        EPICME_DPOP: 'nonce',
       },
       /serving \S+ on 127\.0\.0\.1:(\d+);/,
     );

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -14,6 +14,17 @@ use crate::program::free_address;
 fn blocks(page: &str) -> Vec<(&str, &str)> {
     let parts = page.split("\n```").skip(1).step_by(2);
     parts.map(|block| block.split_once('\n').unwrap()).collect()
+}
+
+/// Ended with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn keys(json: &Value) -> BTreeSet<&String> {
@@ -33,14 +44,14 @@ fn its_commands_answer_as_it_says() {
         env!("CARGO_BIN_EXE_mock-auth")
     );
     let start = start.replace("cargo run -q -p mock-auth --", &program);
-    let mut server = Command::new("sh")
+    let server = Command::new("sh")
         .args(["-c", &start])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+        .spawn();
+    let mut server = Running(server.unwrap());
     let mut first = String::new();
-    let mut output = BufReader::new(server.stdout.take().unwrap());
+    let mut output = BufReader::new(server.0.stdout.take().unwrap());
     output.read_line(&mut first).unwrap();
     assert!(first.contains(&address), "{first}");
 
@@ -64,6 +75,4 @@ fn its_commands_answer_as_it_says() {
             token = issued.to_owned();
         }
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
 }
