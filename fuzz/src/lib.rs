@@ -13,6 +13,7 @@ mod arguments;
 mod claims;
 mod documents;
 mod protocol;
+mod search;
 pub mod seeds;
 mod signing;
 mod tokens;
@@ -21,6 +22,7 @@ pub use self::{
     arguments::{arguments, cursor, dates},
     documents::{challenge, introspection, issuer_metadata},
     protocol::{envelope, request_state, session_id, sse_event_id},
+    search::search,
     tokens::{bearer, dpop_proof, jwt},
 };
 
@@ -28,7 +30,7 @@ pub use self::{
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by name.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("arguments", arguments),
     ("bearer", bearer),
     ("challenge", challenge),
@@ -40,6 +42,7 @@ pub const TARGETS: [(&str, Target); 13] = [
     ("issuer_metadata", issuer_metadata),
     ("jwt", jwt),
     ("request_state", request_state),
+    ("search", search),
     ("session_id", session_id),
     ("sse_event_id", sse_event_id),
 ];

@@ -197,4 +197,15 @@ const WRITTEN: &[(&str, &[&str])] = &[
             "2026-02-30",
         ],
     ),
+    (
+        "search",
+        &[
+            "tea or \"green tea\" -milk berl*\nGreen tea\nWe drank green tea in Berlin.",
+            "C++ AT&T don't 50%\nA title\nI don’t use C++ at AT&T, 50% of the time.",
+            "東京 친구 ทะเล ılık\n旅\n昨日は東京に行った。 친구를 ไปทะเล ILIK",
+            "👩‍💻 🇩🇪 cafe\u{301}\n🎉\n👩‍💻 in 🇩🇪, at the café",
+            "-milk\n\n",
+            "!!!\n\n",
+        ],
+    ),
 ];

@@ -40,10 +40,10 @@ pub use handle::JournalHandle;
 pub use message::{JournalMessage, Kind};
 pub use messages::{
     AddRevocation, AddTagToEntry, AppendToExport, BeginExport, ChangeSession, CreateEntry,
-    CreateTag, CutWords, NextUncut, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FindOlderTagNames,
+    CreateTag, CutWords, DeleteEntry, DeleteExpired, DeleteTag, DigestEntries, FindOlderTagNames,
     FinishExport, GetEntry, GetExport, GetTag, GetUsage, HasEntries, ImportEntries, ImportTags,
     KeepAnswer, ListActivity, ListClients, ListEntries, ListRevocations, ListTags, LoadSession,
-    MergeTags, NextEntries, NextTags, Ping, ReadExportPart, ReadRevocationChanges,
+    MergeTags, NextEntries, NextTags, NextUncut, Ping, ReadExportPart, ReadRevocationChanges,
     RemoveRevocation, RemoveTagFromEntry, SearchEntries, SuggestEntries, SuggestTags, TakeAnswer,
     UpdateEntry, UpdateTag, UseRequestState,
 };

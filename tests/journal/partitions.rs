@@ -19,8 +19,8 @@ use epicme::{
         search::{SearchPage, SearchRequest},
     },
     storage::{
-        self, activity, cut_words, entries, entry_creation, entry_lists, entry_tags, entry_updates, exports,
-        imports, quota, request_states, search, sessions, suggestions, tag_names, tags,
+        self, activity, cut_words, entries, entry_creation, entry_lists, entry_tags, entry_updates,
+        exports, imports, quota, request_states, search, sessions, suggestions, tag_names, tags,
     },
 };
 use mcp_protocol::logging::Level;

@@ -73,6 +73,8 @@ impl Class {
                 () if is_unspaced(c) => Self::Unspaced,
                 () => Self::Word,
             },
+            // Numerals of Chinese merchants are written among its characters.
+            Of::LetterNumber if is_unspaced(c) => Self::Unspaced,
             Of::DecimalNumber | Of::LetterNumber => Self::Word,
             Of::NonspacingMark | Of::SpacingMark => match () {
                 () if is_optional_mark(c) => Self::Dropped,

@@ -15,6 +15,7 @@
 //!   particles. There is no dictionary: a word that is in another one by chance is found too.
 //! - A word also finds its English inflections, a phrase in quotes does not.
 
+mod alternative;
 mod atoms;
 mod caseless;
 mod class;
@@ -30,7 +31,8 @@ mod stem;
 mod term;
 mod tsquery;
 
+pub use alternative::{MOST_WORDS, NothingToSearch};
 pub use caseless::caseless;
 pub use excerpt::{Excerpt, MOST_CHARACTERS};
 pub use lexemes::{LONGEST_LEXEME, MOST_BYTES, lexemes};
-pub use query::{MOST_WORDS, NothingToSearch, Query};
+pub use query::Query;

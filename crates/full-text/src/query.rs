@@ -1,40 +1,17 @@
 //! What a person looks for.
 
 use crate::{
+    alternative::{Alternative, MOST_WORDS, NothingToSearch},
     atoms::Kind,
     read::read,
     term::{Part, Term},
     tsquery,
 };
 
-/// Why a query finds nothing whatever there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, derive_more::Display, derive_more::Error)]
-pub enum NothingToSearch {
-    /// There is no word.
-    #[display("the query has nothing to search for; it needs a word, a number or a symbol")]
-    NoWord,
-    /// The query, or one of its alternatives, has only what must not occur.
-    #[display("the query has only exclusions; each alternative needs a word that must occur")]
-    OnlyExclusions,
-    /// There are more words than are looked for.
-    #[display("the query has too many words; at most {MOST_WORDS} are searched for")]
-    TooManyWords,
-}
-
-/// The most words of a query.
-pub const MOST_WORDS: usize = 1_000;
-
 /// What a person looks for, read by [`Query::read`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
     pub(crate) alternatives: Vec<Alternative>,
-}
-
-/// What is between the `or`s of a query. Something is required.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Alternative {
-    pub(crate) required: Vec<Term>,
-    pub(crate) excluded: Vec<Term>,
 }
 
 impl Query {
@@ -59,7 +36,7 @@ impl Query {
     /// The query as the text of a `tsquery`, which every document that matches satisfies. It always requires a lexeme.
     #[must_use]
     pub fn tsquery(&self) -> String {
-        tsquery::of(self)
+        tsquery::of(&self.alternatives)
     }
 
     /// Whether every document that satisfies the `tsquery` matches. Otherwise [`Query::matches`] decides.

@@ -1,8 +1,8 @@
 //! The grammar of queries.
 
 use crate::{
+    alternative::{Alternative, NothingToSearch},
     atoms::Kind,
-    query::{Alternative, NothingToSearch},
     term::Term,
 };
 

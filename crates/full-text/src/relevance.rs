@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::{
+    alternative::Alternative,
     matching::Texts,
-    query::{Alternative, Query},
+    query::Query,
     term::{Cut, Term},
 };
 

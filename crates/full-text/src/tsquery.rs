@@ -1,13 +1,13 @@
 //! Queries in PostgreSQL's syntax.
 
 use crate::{
-    query::{Alternative, Query},
+    alternative::Alternative,
     term::{Part, Term},
 };
 
 /// The text of a `tsquery`.
-pub(crate) fn of(query: &Query) -> String {
-    joined(query.alternatives.iter().map(alternative).collect(), " | ")
+pub(crate) fn of(alternatives: &[Alternative]) -> String {
+    joined(alternatives.iter().map(alternative).collect(), " | ")
 }
 
 fn alternative(alternative: &Alternative) -> String {

@@ -38,7 +38,7 @@ impl Patient {
         self
     }
 
-    fn as_role(self, role: &str) -> Self {
+    fn of_role(self, role: &str) -> Self {
         let mut url = url::Url::parse(self.database.url.expose_secret()).unwrap();
         url.set_username(role).unwrap();
         self.with("DATABASE_URL", url.to_string())
@@ -450,7 +450,7 @@ async fn whether_row_level_security_is_in_force_is_said() {
         .report()
         .await
         .finds_wrong(&["no policy binds the role"]);
-    let serving = Patient::new(&issuer).as_role("serving");
+    let serving = Patient::new(&issuer).of_role("serving");
     serving
         .report()
         .await
@@ -479,7 +479,7 @@ async fn whether_row_level_security_is_in_force_is_said() {
 async fn a_lack_of_the_extension_that_search_needs_is_said_before_a_migration_fails() {
     let (issuer, server) = Issuer::bystander();
     let patient = Patient::new(&issuer)
-        .as_role("serving")
+        .of_role("serving")
         .with("EPICME_ROW_LEVEL_SECURITY", "on");
     let warns = |report: &Report| {
         let warnings = report.of_level("warning");
