@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(ids(&names, ""), (vec![121, 12, 9, 3], Some(4)));
         assert_eq!(ids(&names, "%"), (vec![], Some(0)));
         let titles = [(2, "Rainy walks in Berlin"), (1, "今日は東京に行きました")];
-        assert_eq!(ids(&titles, "berl walk"), (vec![2], Some(1)));
+        assert_eq!(ids(&titles, "walk berl"), (vec![2], Some(1)));
         assert_eq!(ids(&titles, "東京 今日"), (vec![1], Some(1)));
         assert_eq!(ids(&names, &"w".repeat(201)), (vec![], Some(0)));
     }
