@@ -24,8 +24,25 @@ pub struct Builder {
     users: Vec<User>,
 }
 
+impl MockAuth {
+    /// Starts a server for a test: on a free port of loopback, with three demo users (`ada`, `bela`, `chidi`; subjects `1` to `3`),
+    /// the scopes `read` and `write`, and an introspection client with a random secret. [`MockAuth::builder`] changes that.
+    ///
+    /// # Errors
+    /// See [`MockAuth::start_with`].
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// A server for a test, to be described.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
 impl Builder {
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let settings = Settings {
             bind: SocketAddr::from(([127, 0, 0, 1], 0)),
             introspection_clients: vec![IntrospectionClient {

@@ -20,9 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    admin, answer,
-    builder::Builder,
-    client_document, consent,
+    admin, answer, client_document, consent,
     details::Details,
     dev_endpoints, device,
     faults::Faults,
@@ -159,21 +157,6 @@ pub struct MockAuth {
 }
 
 impl MockAuth {
-    /// Starts a server for a test: on a free port of loopback, with three demo users (`ada`, `bela`, `chidi`; subjects `1` to `3`),
-    /// the scopes `read` and `write`, and an introspection client with a random secret. [`MockAuth::builder`] changes that.
-    ///
-    /// # Errors
-    /// See [`MockAuth::start_with`].
-    pub async fn start() -> io::Result<Self> {
-        Self::builder().start().await
-    }
-
-    /// A server for a test, to be described.
-    #[must_use]
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     /// Binds, and runs the server on a thread of its own until it is stopped. Any runtime, or none, may
     /// call this; the server sets no signal handlers.
     ///
