@@ -3,6 +3,7 @@
 use crate::{
     alternative::{Alternative, NothingToSearch},
     atoms::Kind,
+    class::Class,
     term::Term,
 };
 
@@ -182,8 +183,9 @@ fn is_ornament(forms: &[String], signs: &str) -> bool {
 
 /// Whether a word begins with a single full stop.
 fn is_after_stop(text: &str) -> bool {
-    text.strip_prefix('.')
-        .is_some_and(|word| word.starts_with(char::is_alphabetic))
+    text.strip_prefix('.').is_some_and(|word| {
+        word.starts_with(|c| matches!(Class::of(c), Class::Word | Class::Unspaced))
+    })
 }
 
 /// A star behind a word.
@@ -191,7 +193,7 @@ fn set_beginning(term: &mut Term, text: &str) {
     let ends_with_star = text.trim_end_matches(['*', '＊']).len() < text.len();
     let is_behind_word = text
         .trim_end_matches(['*', '＊'])
-        .ends_with(|c: char| !matches!(crate::class::Class::of(c), crate::class::Class::Separator));
+        .ends_with(|c: char| !matches!(Class::of(c), Class::Separator));
     if let Some(last) = term.parts.last_mut()
         && ends_with_star
         && is_behind_word

@@ -23,7 +23,7 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     /// The test of `is_found` is that the lexemes lose nothing that matches, and decide alone where the query says so.
     #[test]
@@ -39,11 +39,7 @@ proptest! {
         let text = caseless(&text);
         let text: String = text.chars().filter(|c| is_known(*c)).collect();
         let document = lexemes(&[&text]);
-        // Thai and Lao are cut into characters here, which are no words. A mark behind a quote makes a word with it, and
-        // quotes mean something in a query.
-        let is_none = |c| c == '"' || ('\u{e01}'..='\u{eff}').contains(&c);
-        let words = text.unicode_words();
-        for word in words.filter(|word| !word.contains(is_none)) {
+        for word in text.unicode_words().filter(|word| !word.contains(is_no_word)) {
             let plain = format!("\"{word}\"");
             for query in [word, &plain, &word.to_lowercase(), &word.to_uppercase()] {
                 // Some letters have two capitals, or none for one of their two forms.
@@ -59,7 +55,7 @@ proptest! {
     #[test]
     fn every_part_of_a_text_between_spaces_finds_it(text in texts()) {
         let document = lexemes(&[&text]);
-        let text_without_quotes: String = text.replace(['"', '＂', '“', '”', '„', '‟', '«', '»'], " ");
+        let text_without_quotes: String = text.replace(QUOTES, " ");
         let words: Vec<&str> = text_without_quotes.split_whitespace().collect();
         for length in 1..=words.len().min(3) {
             for part in words.windows(length) {
@@ -108,6 +104,14 @@ proptest! {
             prop_assert!((0.0..1_000.0).contains(&relevance));
         }
     }
+}
+
+/// What begins and ends phrases.
+const QUOTES: [char; 8] = ['"', '＂', '“', '”', '„', '‟', '«', '»'];
+
+/// Thai and Lao are cut into characters there, which are no words; and a mark makes a word of a quote.
+fn is_no_word(c: char) -> bool {
+    ('\u{e01}'..='\u{eff}').contains(&c) || QUOTES.contains(&c)
 }
 
 /// Whether the tables that this test cuts words by are as new as a character.
