@@ -1,7 +1,7 @@
 //! Keys of tags that another rule has made, and tags that are one by the rule of today.
 //!
 //! `folded_name` keeps a user's tags apart. `name_version` says by which rule it was made: the release before writes 0,
-//! this one [`VERSION`]. What has another is brought up to date here, a user at a time; where two tags turn out to be
+//! this one `VERSION`. What has another is brought up to date here, a user at a time; where two tags turn out to be
 //! one, the older stays, and the other's entries become its own, part by part.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Full-text search in every language, as far as it needs no database.
 //!
-//! [`lexemes`] cuts a document into the words that a `tsvector` keeps. [`Query`] reads what a person looks for,
-//! writes it as a `tsquery`, checks a document that the index has named, and cuts an excerpt from it. [`caseless`]
+//! [`lexemes()`] cuts a document into the words that a `tsvector` keeps. [`Query`] reads what a person looks for,
+//! writes it as a `tsquery`, checks a document that the index has named, and cuts an excerpt from it. [`caseless()`]
 //! compares names.
 //!
 //! # What finds what

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Query {
-    /// Whether a document of these parts matches: those that [`crate::lexemes`] was given. A phrase is within one of
+    /// Whether a document of these parts matches: those that [`crate::lexemes()`] was given. A phrase is within one of
     /// them, words may be in different ones.
     #[must_use]
     pub fn matches(&self, parts: &[&str]) -> bool {
