@@ -60,7 +60,7 @@ pub struct RevokeOptions {
     #[arg(long, env = "EPICME_REVOCATION_SECRET_FILE", value_name = "FILE")]
     pub secret_file: PathBuf,
 
-    /// Revoke the token with this SHA-256, in hexadecimal. It never comes back
+    /// Revoke the token with this SHA-256, in hexadecimal, for good
     #[arg(long, value_name = "HEX", group = "target")]
     token_sha256: Option<String>,
 
@@ -84,8 +84,8 @@ pub struct RevokeOptions {
     #[arg(long, env = "EPICME_ISSUER", value_name = "URL")]
     issuer: Option<String>,
 
-    /// Refuse every token of the user, the client or everybody until then, also those that are issued later: a
-    /// time such as 2027-01-31T12:00:00Z, or forever. Without it, whoever signs in again is let in
+    /// Also refuse the tokens of the user, the client or everybody that are issued later, until this time, such as
+    /// 2027-01-31T12:00:00Z, or forever. Without it, only tokens issued before now are refused
     #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "token_sha256"])]
     until: Option<String>,
 
@@ -146,7 +146,7 @@ pub async fn run(options: &RevokeOptions, secret: &SecretString) -> Result<Strin
                 status: status.as_u16(),
                 reason: body["error_description"]
                     .as_str()
-                    .unwrap_or("it says nothing more")
+                    .unwrap_or("it gives no reason")
                     .to_owned(),
             })
         }

@@ -95,7 +95,7 @@ fn tell(
     }
     if server.is_superuser {
         section.warning(
-            "the role is a superuser, which serving does not need",
+            "the role is a superuser, although serving needs less",
             Some(
                 "serve with a role that may only read and change the tables (docs/DOCKER.md)"
                     .to_owned(),
@@ -158,7 +158,7 @@ fn connection(
                 "connections keep their session; PostgreSQL listens on port {own} and {asked} was asked, so a proxy, \
                  a port mapping or a pooler that keeps sessions is in between"
             ),
-            _ => "connections keep their session: no pooler that takes it away".to_owned(),
+            _ => "connections keep their session: no pooler in transaction mode".to_owned(),
         }),
     }
 }
@@ -173,7 +173,7 @@ fn encryption(server: &Server, address: &DatabaseAddress, section: &mut Section<
             section.ok("the connection stays on this machine");
         }
         Encryption::Authenticated => {
-            section.ok("the connection is encrypted, and the server has to prove who it is");
+            section.ok("the connection is encrypted, and the server must prove its identity");
         }
         Encryption::Demanded => section.warning(
             "the connection is encrypted, and the server's name is not checked: somebody in between could pose as the server",

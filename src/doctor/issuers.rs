@@ -22,7 +22,7 @@ pub(super) async fn examine(options: &Options, token_file: Option<&Path>, report
     let (public_url, issuers): (PublicUrl, _) = match Config::issuers_alone(options) {
         Ok(read) => read,
         Err(_) => {
-            let text = "they are not asked, because keys about them are wrong";
+            let text = "they are not asked, because their configuration is wrong";
             return report.section("Authorization servers").wrong(text, None);
         }
     };

@@ -9,7 +9,7 @@ pub(super) fn tell(found: &RowSecurity, role: &str, is_wanted: bool, section: &m
         // There are no policies yet: migrations are pending.
         (_, None, None) => return,
         (false, None, _) => section.ok(
-            "row-level security is off (EPICME_ROW_LEVEL_SECURITY): the conditions of statements alone keep journals apart",
+            "row-level security is off (EPICME_ROW_LEVEL_SECURITY): only the conditions of statements keep users' journals apart",
         ),
         (false, Some(_), _) => section.wrong(
             "row-level security binds the role, and EPICME_ROW_LEVEL_SECURITY is off: every table would look empty, so \

@@ -115,7 +115,7 @@ def with_tls():
         refusal(f"sslmode={mode} to another machine is refused", EPICME_TLS, f"{far}?sslmode={mode}", 64,
                 "must not lead to 127.1", f"sslmode={mode}", "EPICME_PLAIN_DATABASE_HOSTS")
     seen = run(EPICME_TLS, ["doctor"], f"{far}?sslmode=verify-full&{authority}")
-    check("doctor says that it is encrypted", "encrypted, and the server has to prove who it is" in seen[1], seen)
+    check("doctor says that it is encrypted", "encrypted, and the server must prove its identity" in seen[1], seen)
     seen = run(EPICME_TLS, ["doctor"], far)
     check("and that the name is not checked", "the server's name is not checked" in seen[1], seen)
 

@@ -372,7 +372,7 @@ async fn faults_of_the_configuration_hide_neither_the_database_nor_the_issuer() 
     report.finds_wrong(&[
         "EPICME_WORKERS (environment): must be a whole number",
         "must not end in /mcp, which the server adds to it: write http://127.0.0.1:8787 ",
-        "they are not asked, because keys about them are wrong",
+        "they are not asked, because their configuration is wrong",
     ]);
     assert!(
         report
