@@ -28,6 +28,9 @@ async function start(file, args, until, env = {}) {
   throw new Error(`${file} ended without ${until}:\n${lines.join('\n')}`);
 }
 
+/** Lines without the folder of this recording, which is no part of what they say. */
+const anywhere = (lines) => lines.map((line) => line.replaceAll(encodeURIComponent(process.env.WORK), '…'));
+
 const escaped = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 
 /** Lines of a terminal, folded at its width, as an SVG. A line that begins with "$ " was typed. */
@@ -98,7 +101,7 @@ try {
   const { stdout } = await promisify(execFile)('sh', ['-c', command.join('\n')]);
   const banner = lines.slice(lines.findIndex((line) => line.startsWith('EpicMe is running')));
   const above = banner.slice(0, banner.findIndex((line) => line.startsWith('curl ')) - 1);
-  writeFileSync(`${out}/terminal.svg`, terminal(['$ cargo run', ...above, '', '$ ' + command[0], ...command.slice(1), `${stdout.slice(0, 300)}…`]));
+  writeFileSync(`${out}/terminal.svg`, terminal(['$ cargo run', ...anywhere(above), '', '$ ' + command[0], ...command.slice(1), `${stdout.slice(0, 300)}…`]));
   const mcp = /http:\S+\/mcp/.exec(banner.join('\n'))[0];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--no-proxy-server'] });
   try {
