@@ -60,7 +60,7 @@ export class Client {
    * Tokens by the authorization code flow with PKCE. `visit` is the person: it takes the URL, and gives the one to
    * which the server sends the browser back.
    */
-  async signIn(visit, scope, { resource = this.resource, besides = {}, headers = {} } = {}) {
+  async signIn(visit, scope, { resource = this.resource, besides = {}, headers } = {}) {
     const verifier = randomBytes(32).toString('base64url');
     const state = randomBytes(9).toString('base64url');
     const authorize = new URL(this.metadata.authorization_endpoint);
@@ -101,9 +101,14 @@ export class Client {
     equal(response.status, 200, 'status of the revocation');
   }
 
-  async #redeem(fields, headers = {}) {
+  /** `headers` is told the nonce that the server demands, if it does. */
+  async #redeem(fields, headers = () => ({})) {
     const request = form({ ...fields, client_id: this.id });
-    const response = await fetch(this.metadata.token_endpoint, { ...request, headers: { ...request.headers, ...headers } });
+    const send = (nonce) => fetch(this.metadata.token_endpoint, { ...request, headers: { ...request.headers, ...headers(nonce) } });
+    let response = await send();
+    const nonce = response.headers.get('dpop-nonce');
+    // The first answer names the nonce to use (RFC 9449 §8).
+    if (response.status === 400 && nonce) response = await send(nonce);
     const tokens = await response.json();
     ok(tokens.access_token, `${response.status} ${JSON.stringify(tokens)}`);
     return tokens;

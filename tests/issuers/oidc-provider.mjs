@@ -83,9 +83,10 @@ export const besides = {
 };
 
 /** A proof of RFC 9449. */
-function proof({ jwk, pem }, method, url, token) {
+function proof({ jwk, pem }, method, url, token, nonce) {
   const encoded = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = { jti: randomBytes(12).toString('base64url'), htm: method, htu: url, iat: Math.floor(Date.now() / 1000) };
+  if (nonce) claims.nonce = nonce;
   if (token) claims.ath = createHash('sha256').update(token).digest('base64url');
   const text = `${encoded({ typ: 'dpop+jwt', alg: 'ES256', jwk })}.${encoded(claims)}`;
   const signature = sign('sha256', Buffer.from(text), { key: createPrivateKey(pem), dsaEncoding: 'ieee-p1363' });
@@ -96,7 +97,7 @@ async function boundTokens(journey) {
   await journey.check('a token that is bound to a key needs a proof of it, and each proof once', async () => {
     const mine = keyPair();
     const client = await journey.client();
-    const headers = { dpop: proof(mine, 'POST', client.metadata.token_endpoint) };
+    const headers = (nonce) => ({ dpop: proof(mine, 'POST', client.metadata.token_endpoint, undefined, nonce) });
     const { access_token: token, token_type } = await journey.signIn(client, 'ada', 'user:read', { headers });
     equal(token_type, 'DPoP', 'token_type');
     const shown = { dpop: proof(mine, 'POST', journey.resource, token) };

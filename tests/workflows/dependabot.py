@@ -15,7 +15,7 @@ MARKS = {
     "npm": "package-lock.json",
     "pip": "requirements.txt",
 }
-GENERATED = {".git", ".venv", "node_modules", "target"}
+GENERATED = {".git", ".venv", "book", "node_modules", "target"}
 
 
 def present():
