@@ -6,9 +6,8 @@
 
 use full_text::caseless;
 use icu_normalizer::ComposingNormalizerBorrowed;
-use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
 use icu_properties::{
-    CodePointSetData, CodePointSetDataBorrowed,
+    CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed,
     props::{DefaultIgnorableCodePoint, Emoji, GeneralCategory, PrependedConcatenationMark},
 };
 use sha2::{Digest, Sha256};
@@ -108,12 +107,9 @@ fn shortened(key: String) -> String {
         return key;
     }
     let digest = Sha256::digest(&key);
-    let mut end = BEGINNING_OF_KEY;
-    while !key.is_char_boundary(end) {
-        end -= 1;
-    }
+    let beginning = &key[..key.floor_char_boundary(BEGINNING_OF_KEY)];
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}{digest}", &key[..end])
+    format!("{beginning}{digest}")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use diesel::{
     pg::PgRowByRowLoadingMode,
     sql_types::{Array, BigInt, Text, Uuid},
 };
-use full_text::Query;
+use full_text::{MOST_CHARACTERS, Query};
 
 use crate::domain::{
     journal::{EntryId, EntryListItem, SearchHit},
@@ -17,9 +17,6 @@ use crate::domain::{
 use resource_server::principal::UserId;
 
 use super::{error::StorageError, statement::Statement, time};
-
-/// The longest excerpt, in characters, with the marks around what was found.
-const EXCERPT: usize = 200;
 
 /// Texts are read in parts, until the page is full: so many, and about so many bytes.
 const PART: usize = 100;
@@ -188,7 +185,7 @@ impl<'a> Texts<'a> {
         let mut excerpts = HashMap::with_capacity(items.len());
         for text in texts {
             let (id, content) = text?;
-            let excerpt = self.query.excerpt(&content, EXCERPT).marked();
+            let excerpt = self.query.excerpt(&content, MOST_CHARACTERS).marked();
             excerpts.insert(EntryId(id), excerpt);
         }
         let hit = |entry: EntryListItem| SearchHit {

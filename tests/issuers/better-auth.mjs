@@ -13,6 +13,7 @@ import { jwt } from 'better-auth/plugins';
 import pg from 'pg';
 import { equal } from '../clients/checks.mjs';
 import { freePort } from '../clients/epicme.mjs';
+import { offAndOn } from '../clients/switch.mjs';
 import { CALLBACK } from './client.mjs';
 
 export const { version } = JSON.parse(readFileSync(new URL('./node_modules/better-auth/package.json', import.meta.url)));
@@ -170,15 +171,7 @@ const serverWith =
           equal((await browsers.get(user).signOut()).status, 200, 'status of the sign-out');
         },
       }),
-      async stop() {
-        http.close();
-        http.closeAllConnections();
-        await once(http, 'close');
-      },
-      async start() {
-        http.listen(port, '127.0.0.1');
-        await once(http, 'listening');
-      },
+      ...offAndOn(http, port),
     };
   };
 

@@ -5,7 +5,7 @@ use crate::term::Term;
 /// Why a query finds nothing whatever there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, derive_more::Display, derive_more::Error)]
 pub enum NothingToSearch {
-    /// There is no word.
+    /// The query has no word.
     #[display("the query has nothing to search for; it needs a word, a number or a symbol")]
     NoWord,
     /// The query, or one of its alternatives, has only what must not occur.

@@ -13,7 +13,7 @@ pub const MOST_BYTES: usize = 1_000_000;
 /// The most bytes of a lexeme. Of a longer word the beginning is kept, and [`crate::Query::matches`] compares the rest.
 pub const LONGEST_LEXEME: usize = 255;
 
-/// The bytes that are kept of a longer word: one is for what a lexeme that is no word begins with.
+/// How many bytes of a longer word are kept. One byte is left for the `~` with which some lexemes begin.
 pub(crate) const LONGEST_WORD: usize = LONGEST_LEXEME - 1;
 
 /// How a lexeme begins that is a word with each `ı` as `i`.
@@ -23,7 +23,7 @@ const DOTTED: char = '~';
 ///
 /// - a word, folded;
 /// - its stem;
-/// - behind a `~`, a word that has a `ı`, with `i` instead: in capitals it cannot be told from one that has `i`;
+/// - for a word with `ı`, a `~` and the word with `i` in its place, because both letters have the same capital;
 /// - each symbol;
 /// - of sentences without spaces, each pair of characters, and the last character.
 #[must_use]
@@ -70,7 +70,7 @@ pub fn lexemes(parts: &[&str]) -> Vec<String> {
     lexemes
 }
 
-/// A lexeme that is no word.
+/// A lexeme that begins with a mark, which no word does.
 fn marked(mark: char, text: &str) -> String {
     let mut lexeme = String::with_capacity(1 + text.len());
     lexeme.push(mark);

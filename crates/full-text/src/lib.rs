@@ -12,7 +12,8 @@
 //!   and Arabic, nor the accents of Greek. Other accents do: `München` is found by `MÜNCHEN` and not by `Munchen`.
 //!   A `ı` is found by `ı` and `I`, a `i` by `i`, `I` and `İ`.
 //! - Scripts without spaces between words are found by any part of a sentence. So are Korean words, which end with
-//!   particles. There is no dictionary: a word that is in another one by chance is found too.
+//!   particles. There is no dictionary, so a word is also found inside a longer one
+//!   that happens to contain it.
 //! - A word also finds its English inflections, a phrase in quotes does not.
 
 mod alternative;

@@ -87,7 +87,8 @@ impl Term {
     fn rest_from(&self, text: &Cut<'_>, mut index: usize, mut place: usize) -> Option<usize> {
         for part in self.parts.iter().skip(1) {
             let atom = text.atoms.get(index)?;
-            // Within a sentence, or at the next atom; what is no word is passed over if none is looked for.
+            // A part goes on within the same sentence, or is the next atom. Symbols in between are skipped unless the
+            // part is a symbol itself.
             if place == atom.end {
                 index += 1;
                 if part.kind != Kind::Symbol {

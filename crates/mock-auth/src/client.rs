@@ -89,7 +89,7 @@ pub(crate) struct ClientMetadata {
         deserialize_with = "response_types"
     )]
     pub(crate) response_types: Vec<String>,
-    /// Told back, and nothing else: redirect URIs are judged by themselves (OpenID Connect Registration §2).
+    /// Repeated in the response, and not used: each redirect URI is checked by itself (OpenID Connect Registration §2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) application_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -45,7 +45,7 @@ impl Fetcher {
     }
 }
 
-/// Why there is no client of an id, in words for the person or program that named it.
+/// Why a client id is unknown, as a sentence for the person or program that sent it.
 #[derive(Clone, Debug, PartialEq, Eq, Display, Error)]
 pub(crate) enum NoClient {
     /// It never registered, or that was forgotten.

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { freePort } from '../epicme.mjs';
+import { offAndOn } from '../switch.mjs';
 
 export const SCOPES = ['user:read', 'entries:read', 'entries:write', 'tags:read', 'tags:write'];
 
@@ -72,15 +73,6 @@ export async function startProvider({ resources, introspectionSecret, robotSecre
     issuer,
     /** How often each path was called. */
     calls,
-    async stop() {
-      http.close();
-      http.closeAllConnections();
-      await once(http, 'close');
-    },
-    /** After `stop`: at the same address, with all that it knew. */
-    async start() {
-      http.listen(port, '127.0.0.1');
-      await once(http, 'listening');
-    },
+    ...offAndOn(http, port),
   };
 }

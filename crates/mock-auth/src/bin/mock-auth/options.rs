@@ -240,7 +240,7 @@ fn scopes(given: Vec<Scope>, listed: Vec<String>, dangerous: &[String]) -> io::R
         let scope = scopes.iter_mut().find(|scope| scope.name == *name);
         let scope = scope.ok_or_else(|| {
             wrong(format!(
-                "MOCK_AUTH_DANGEROUS_SCOPES, {name:?}: there is no such scope"
+                "MOCK_AUTH_DANGEROUS_SCOPES: the scope {name:?} does not exist"
             ))
         })?;
         scope.is_dangerous = true;
