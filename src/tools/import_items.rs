@@ -1,6 +1,6 @@
 //! The tags and entries of a document that is imported, each read by itself.
 
-use chrono::{DateTime, Datelike, DurationRound, TimeDelta};
+use chrono::{DateTime, Datelike, Timelike};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -40,9 +40,8 @@ impl<'de> Deserialize<'de> for Time {
             "an RFC 3339 time of the years 1 to 9999, such as 2026-07-28T09:30:00Z",
             |text| {
                 let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
-                let time = time.duration_trunc(TimeDelta::microseconds(1)).ok();
-                time.filter(|time| (1..=9999).contains(&time.year()))
-                    .map(Self)
+                let time = time.with_nanosecond(time.nanosecond() / 1_000 * 1_000)?;
+                (1..=9999).contains(&time.year()).then_some(Self(time))
             },
         )
     }

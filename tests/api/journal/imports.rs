@@ -203,6 +203,32 @@ async fn what_is_no_such_document_is_refused_as_a_whole() {
 }
 
 #[actix_rt::test]
+async fn the_time_of_an_imported_entry_may_be_in_any_year() {
+    let app = TestApp::spawn();
+    let ann = app.journal("ann");
+    for (written, kept) in [
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        (
+            "1850-05-01T12:00:00.1234567+01:00",
+            "1850-05-01T11:00:00.123456Z",
+        ),
+        ("2262-04-12T00:00:00Z", "2262-04-12T00:00:00Z"),
+        (
+            "9999-12-31T23:59:59.9999999Z",
+            "9999-12-31T23:59:59.999999Z",
+        ),
+    ] {
+        let entry = json!({ "title": "t", "content": "c", "createdAt": written });
+        let done = ann.import(&document(json!([entry]))).await;
+        assert_eq!(done["entriesAdded"], 1, "{written}: {done}");
+        let listed = ann.done("list_entries", json!({})).await;
+        let times = listed["entries"].as_array().unwrap().iter();
+        let times = Vec::from_iter(times.map(|entry| entry["createdAt"].as_str().unwrap()));
+        assert!(times.contains(&kept), "{kept} in {times:?}");
+    }
+}
+
+#[actix_rt::test]
 async fn an_import_stays_within_what_a_journal_may_hold() {
     let app = TestApp::spawn_with(|config| config.database.quota_entries = 2);
     let ann = app.journal("ann");
