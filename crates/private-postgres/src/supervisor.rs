@@ -33,7 +33,8 @@ use crate::{
 
 /// `$1`: the signal that stops the server. `$2`: what to remove at the end, or nothing. Then the
 /// server's command. The shell gives up its standard error, so that the pipe's end means that the
-/// server is gone; its standard output is the lock, which it holds to the end.
+/// server is gone; its standard output is the lock, which it holds to the end. What a shell starts beside itself ignores
+/// INT and QUIT until it says otherwise, which PostgreSQL does a moment after its start: so the signal is repeated.
 const SUPERVISE: &str = r#"
 signal=$1 scratch=$2
 shift 2
@@ -41,8 +42,11 @@ shift 2
 server=$!
 exec 2>/dev/null
 while read -r _; do :; done
-kill -s "$signal" "$server"
+while kill -s "$signal" "$server"; do sleep 1; done >/dev/null &
+again=$!
 wait "$server"
+kill "$again"
+wait "$again"
 if [ -n "$scratch" ]; then rm -rf -- "$scratch"; fi
 "#;
 
